@@ -1,0 +1,1 @@
+"""The client of storaged. Importing it loads nothing but the standard library."""

@@ -1,0 +1,224 @@
+"""Every error that can cross the socket: its stable name, its number, its exit status.
+
+Numbers follow the order of the rows of ``docs/protocol.md`` and are never reused; a new error is
+appended to its row. The class *is* the table: its name is ``error.data.name`` on the wire.
+
+::
+
+    -327xx -32600.. -32800 -32050    JSON-RPC, LSP and jsonrpc-fdpass
+    -32000 .. -32004                 the connection and the right to use it
+     1001 ..                         what was named does not exist, or not so
+     2001 ..                         what was asked is refused by the state of an image
+     3001 ..                         the store itself
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class StoragedError(Exception):
+    """An error answered by the daemon; ``data`` is the evidence, the text is for people."""
+
+    code: ClassVar[int] = -32603
+    exit_status: ClassVar[int] = 125
+
+    def __init__(self, message: str = "", data: dict[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.data: dict[str, Any] = data or {}
+
+    @property
+    def name(self) -> str:
+        """The stable name, as ``error.data.name`` bears it."""
+        return type(self).__name__
+
+
+class ParseError(StoragedError):
+    code = -32700
+
+
+class InvalidRequest(StoragedError):
+    code = -32600
+
+
+class MethodNotFound(StoragedError):
+    code = -32601
+
+
+class InvalidParams(StoragedError):
+    """A parameter, filter, reference, field or cursor is wrong; ``data["path"]`` says which."""
+
+    code = -32602
+
+
+class InternalError(StoragedError):
+    code = -32603
+
+
+class RequestCancelled(StoragedError):
+    code = -32800
+
+
+class DescriptorMismatch(StoragedError):
+    """The announced number of descriptors did not come with the message."""
+
+    code = -32050
+
+
+class ShuttingDown(StoragedError):
+    code = -32000
+    exit_status = 69
+
+
+class TooManyRequests(StoragedError):
+    code = -32001
+    exit_status = 75
+
+
+class MessageTooLarge(StoragedError):
+    code = -32002
+
+
+class NotPermitted(StoragedError):
+    code = -32003
+    exit_status = 77
+
+
+class NotSupported(StoragedError):
+    """Not a task of storaged; ``data["use"]`` is the podman command that does it."""
+
+    code = -32004
+
+
+class ImageUnknown(StoragedError, LookupError):
+    code = 1001
+
+
+class LayerUnknown(StoragedError, LookupError):
+    code = 1002
+
+
+class ManifestListUnknown(StoragedError, LookupError):
+    code = 1003
+
+
+class NotAManifestList(StoragedError):
+    code = 1004
+
+
+class InstanceUnknown(StoragedError, LookupError):
+    code = 1005
+
+
+class TagUnknown(StoragedError, LookupError):
+    code = 1006
+
+
+class AmbiguousName(StoragedError, LookupError):
+    """A prefix fits several images; ``data["candidates"]`` lists their ids."""
+
+    code = 1007
+
+
+class InvalidName(StoragedError, ValueError):
+    code = 1008
+
+
+class GenerationGone(StoragedError, LookupError):
+    """The generation a cursor pinned is no longer kept; start the listing again."""
+
+    code = 1009
+
+
+class LeaseUnknown(StoragedError, LookupError):
+    code = 1010
+
+
+class DataUnknown(StoragedError, LookupError):
+    code = 1011
+
+
+class ContainerUnknown(StoragedError, LookupError):
+    code = 1012
+
+
+class ImageInUse(StoragedError):
+    code = 2001
+    exit_status = 2
+
+
+class NameInUse(StoragedError):
+    code = 2002
+
+
+class MultipleNames(StoragedError):
+    code = 2003
+
+
+class ReadOnlyImage(StoragedError):
+    code = 2004
+
+
+class Leased(StoragedError):
+    code = 2005
+
+
+class PlanStale(StoragedError):
+    code = 2006
+
+
+class StoreBusy(StoragedError, TimeoutError):
+    """A writer held the store past the time allowed; ``data["holder"]`` names it."""
+
+    code = 3001
+    exit_status = 75
+
+
+class StoreCorrupt(StoragedError):
+    code = 3002
+
+
+class StoreUnsupported(StoragedError):
+    code = 3003
+
+
+class StoreReadOnly(StoragedError):
+    code = 3004
+
+
+class NoSpace(StoragedError):
+    code = 3005
+
+
+class BadArchive(StoragedError):
+    code = 3006
+
+
+class DigestMismatch(StoragedError):
+    code = 3007
+
+
+class ImageDamaged(StoragedError):
+    code = 3008
+
+
+class TooLarge(StoragedError):
+    code = 3009
+
+
+def _tree(base: type[StoragedError]) -> list[type[StoragedError]]:
+    return [cls for child in base.__subclasses__() for cls in (child, *_tree(child))]
+
+
+BY_NAME: dict[str, type[StoragedError]] = {cls.__name__: cls for cls in _tree(StoragedError)}
+BY_CODE: dict[int, type[StoragedError]] = {cls.code: cls for cls in BY_NAME.values()}
+
+
+def from_wire(error: dict[str, Any]) -> StoragedError:
+    """Make the exception of an ``error`` object: by name, else by code, else the base class."""
+    data = error.get("data")
+    data = data if isinstance(data, dict) else {}
+    code = error.get("code")
+    cls = BY_NAME.get(str(data.get("name"))) or BY_CODE.get(code if isinstance(code, int) else 0)
+    return (cls or StoragedError)(str(error.get("message", "")), data)

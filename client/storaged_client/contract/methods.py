@@ -1,0 +1,168 @@
+"""The method table: the single source of truth for daemon, clients, commands and documentation.
+
+A row is listed only when it works. Adding a method is one row here, one operation, one handler and
+one command; tests fail until all are there.
+"""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from . import params as p
+from . import types as t
+
+
+@frozen(kw_only=True)
+class Method:
+    """One method: its parameters, its result, whether it changes anything for others."""
+
+    name: str
+    summary: str
+    params: type
+    result: type[t.Result]
+    mutates: bool = False
+    errors: tuple[str, ...] = ()
+
+    @property
+    def noun(self) -> str:
+        return self.name.partition(".")[0]
+
+    @property
+    def verb(self) -> str:
+        return self.name.partition(".")[2]
+
+
+_LOOKUP = ("ImageUnknown", "AmbiguousName", "InvalidName")
+
+_ROWS = (
+    Method(
+        name="server.info",
+        summary="Which daemon this is, which store it serves, and what is wrong with it.",
+        params=p.NoParams,
+        result=t.ServerInfo,
+    ),
+    Method(name="server.ping", summary="Answer, and nothing else.", params=p.NoParams, result=t.Empty),
+    Method(
+        name="server.stats",
+        summary="Counters, times and gauges of this daemon.",
+        params=p.NoParams,
+        result=t.ServerStats,
+    ),
+    Method(
+        name="server.shutdown",
+        summary="Drain and end the daemon.",
+        params=p.NoParams,
+        result=t.Empty,
+        mutates=True,
+        errors=("NotPermitted",),
+    ),
+    Method(
+        name="images.list",
+        summary="List images and manifest lists, filtered, sorted, in pages.",
+        params=p.ImagesList,
+        result=t.ImageList,
+        errors=("GenerationGone",),
+    ),
+    Method(
+        name="images.get",
+        summary="Everything known of several images; one bad name fails no other.",
+        params=p.ImagesGet,
+        result=t.ImageDetailsList,
+        errors=_LOOKUP,
+    ),
+    Method(name="images.exists", summary="Whether a name means an image.", params=p.ImageName, result=t.Exists),
+    Method(
+        name="images.resolve",
+        summary="The image a name means, and by which rule.",
+        params=p.ImageName,
+        result=t.Resolved,
+        errors=_LOOKUP,
+    ),
+    Method(
+        name="images.why",
+        summary="Why an image is kept, or would go.",
+        params=p.ImageName,
+        result=t.Why,
+        errors=_LOOKUP,
+    ),
+    Method(
+        name="images.relations",
+        summary="Parent, children, ancestors and siblings of an image.",
+        params=p.ImageName,
+        result=t.Relations,
+        errors=_LOOKUP,
+    ),
+    Method(
+        name="images.data",
+        summary="One item of an image's big data, up to 1 MiB.",
+        params=p.ImagesData,
+        result=t.Data,
+        errors=(*_LOOKUP, "DataUnknown", "TooLarge", "ImageDamaged"),
+    ),
+    Method(
+        name="layers.list",
+        summary="All layers, in the order of the store.",
+        params=p.LayersList,
+        result=t.LayerList,
+        errors=("GenerationGone",),
+    ),
+    Method(
+        name="layers.get",
+        summary="One layer, its chain to the base, and its child layers.",
+        params=p.LayersGet,
+        result=t.LayerDetails,
+        errors=("LayerUnknown",),
+    ),
+    Method(
+        name="layers.tree",
+        summary="The layer forest, or the tree above one layer, parents first.",
+        params=p.LayersTree,
+        result=t.LayerList,
+        errors=("LayerUnknown",),
+    ),
+    Method(
+        name="manifests.list",
+        summary="All local manifest lists, with instances and annotations on request.",
+        params=p.ManifestsList,
+        result=t.ManifestLists,
+    ),
+    Method(
+        name="manifests.get",
+        summary="One manifest list and the JSON of its manifest.",
+        params=p.ManifestName,
+        result=t.ManifestDetails,
+        errors=("ManifestListUnknown", "NotAManifestList", *_LOOKUP),
+    ),
+    Method(
+        name="manifests.exists", summary="Whether a name means a manifest list.", params=p.ManifestName, result=t.Exists
+    ),
+    Method(
+        name="manifests.referenced",
+        summary="The digests that local lists name, and which lists name them.",
+        params=p.ManifestsReferenced,
+        result=t.ReferencedDigests,
+    ),
+    Method(
+        name="containers.list", summary="Storage containers of every tool.", params=p.NoParams, result=t.ContainerList
+    ),
+    Method(
+        name="store.refresh",
+        summary="Look at the store again now.",
+        params=p.NoParams,
+        result=t.Empty,
+        errors=("StoreBusy", "StoreCorrupt"),
+    ),
+)
+
+METHODS: dict[str, Method] = {row.name: row for row in _ROWS}
+"""By name. ``rpc.discover`` is not a row: it answers with this table as an OpenRPC document."""
+
+COMMON_ERRORS = (
+    "InvalidParams",
+    "InternalError",
+    "ShuttingDown",
+    "TooManyRequests",
+    "MessageTooLarge",
+    "StoreBusy",
+    "StoreCorrupt",
+)

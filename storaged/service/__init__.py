@@ -1,0 +1,1 @@
+"""The method table bound to the operations: structure the parameters, call, encode the result."""

@@ -1,0 +1,182 @@
+"""The snapshot: one consistent state of the store, with every relation already worked out.
+
+Everything here is immutable once built, holds no path to a file that must be read to answer, and
+knows no clock. A snapshot is swapped by one assignment; a request keeps the one it started with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import frozen
+
+from storaged.store.contents import ImageContent, ManifestFacts
+from storaged.store.layout.records import (
+    ContainerID,
+    ContainerRecord,
+    Digest,
+    ImageID,
+    ImageRecord,
+    LayerID,
+    LayerRecord,
+)
+
+
+@frozen(kw_only=True)
+class Damage:
+    """What is wrong with an image or a layer: a stable name and a sentence."""
+
+    name: str
+    detail: str
+
+
+@frozen(kw_only=True)
+class Image:
+    """One image record of one store, with its content and its place among the others.
+
+    ``parent`` and ``children`` follow podman's rule over configurations (libimage 1.2), ``in_lists``
+    holds the ids of lists that name any of ``digests``, each once, in store order.
+    """
+
+    record: ImageRecord
+    store: int
+    content: ImageContent
+    digests: tuple[Digest, ...]
+    digest: Digest | None
+    """The record's; of a manifest list that of its current bytes."""
+    parent: ImageID | None
+    children: tuple[ImageID, ...]
+    containers: tuple[ContainerID, ...]
+    in_lists: tuple[ImageID, ...]
+    layers: tuple[LayerID, ...]
+    """The chain, base first; empty where there is none or it is broken before the top layer."""
+    size: int | None
+    unique_size: int | None
+    dangling: bool
+    damage: Damage | None
+
+    @property
+    def id(self) -> ImageID:
+        return self.record.id
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.record.names or ()
+
+    @property
+    def read_only(self) -> bool:
+        return self.store > 0
+
+    @property
+    def is_list(self) -> bool:
+        return self.content.manifest is not None and self.content.manifest.is_list
+
+    @property
+    def intermediate(self) -> bool:
+        """Untagged and at least one child; list membership does not matter."""
+        return not self.names and bool(self.children)
+
+
+@frozen(kw_only=True)
+class Layer:
+    """One layer record. Incomplete layers are not in a snapshot."""
+
+    record: LayerRecord
+    store: int
+    volatile: bool
+    children: tuple[LayerID, ...]
+    images: tuple[ImageID, ...]
+    """Images whose top layer it is, in store order."""
+    containers: tuple[ContainerID, ...]
+    depth: int
+    damage: Damage | None
+
+    @property
+    def id(self) -> LayerID:
+        return self.record.id
+
+    @property
+    def size(self) -> int | None:
+        """Bytes of the uncompressed tar; it counts only where the record has a digest (or TOC digest) for it."""
+        record = self.record
+        if record.diff_digest is None and record.toc_digest is None:
+            return None
+        size = record.diff_size or 0
+        return size if size >= 0 else None
+
+
+@frozen(kw_only=True)
+class Container:
+    record: ContainerRecord
+    store: int
+    volatile: bool
+    owner: str
+    """``podman``, ``buildah``, ``cri-o`` or ``unknown``: a guess from what the tools leave in the record."""
+
+    @property
+    def id(self) -> ContainerID:
+        return self.record.id
+
+
+@frozen(kw_only=True)
+class Evidence:
+    """Unreadable evidence: something that may be a manifest list and cannot be read.
+
+    While there is one, no image counts as dangling. ``file`` is what is missing or wrong, ``command``
+    what removes the record.
+    """
+
+    image: ImageID | None
+    names: tuple[str, ...]
+    detail: str
+    file: str
+    command: str
+
+
+@frozen(kw_only=True)
+class StoreFlaw:
+    """Damage that belongs to no image: a table row that is no record, a cycle, a lost layer."""
+
+    name: str
+    detail: str
+    file: str | None = None
+    image: ImageID | None = None
+
+
+@frozen(kw_only=True)
+class Snapshot:
+    """All of the store at one generation. Order of tuples is the order of the store."""
+
+    generation: str
+    proven: bool
+    """False for a state read while a writer was at work: nothing in it counts as dangling."""
+    images: tuple[Image, ...]
+    """Listed images: half made ones are not here."""
+    half_made: tuple[ImageID, ...]
+    layers: tuple[Layer, ...]
+    containers: tuple[Container, ...]
+    lists: tuple[Image, ...]
+    evidence: tuple[Evidence, ...]
+    flaws: tuple[StoreFlaw, ...]
+
+    by_id: Mapping[ImageID, Image]
+    """The writable store's image hides a read-only one of the same id."""
+    by_name: Mapping[str, Image]
+    """Exact stored names; the writable store first, the later record wins within a store."""
+    by_digest: Mapping[Digest, tuple[Image, ...]]
+    """By every digest of an image, in store order."""
+    sorted_ids: tuple[ImageID, ...]
+    """For prefix look-ups by bisection."""
+    by_repository: Mapping[str, tuple[tuple[str, Image], ...]]
+    """Every suffix of a repository path (``c``, ``b/c``, ``a/b/c``) to (stored name, image), in store order."""
+    layer_by_id: Mapping[LayerID, Layer]
+    container_by_id: Mapping[ContainerID, Container]
+    referenced: Mapping[Digest, tuple[ImageID, ...]]
+    """The manifest-digest set: digest to the lists that name it, first level, every local list."""
+    last_lists: Mapping[ImageID, ManifestFacts]
+    """The last readable content of every list still recorded; keeps protecting when it becomes unreadable."""
+
+    @property
+    def provable(self) -> bool:
+        """Whether an image may count as dangling at all."""
+        return self.proven and not self.evidence

@@ -1,0 +1,80 @@
+"""One state of the store's tables, as the reader hands it to the snapshot. Values only.
+
+``stores[0]`` is the writable store (graphroot); the others are the additional read-only stores in the
+order of storage.conf. A record belongs to the store it was read from.
+"""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from storaged.store.layout.records import ContainerRecord, ImageRecord, LayerRecord
+
+
+@frozen(kw_only=True)
+class StoreLocation:
+    """Where a store lies. Paths are absolute; ``driver`` names the ``<driver>-images`` folder."""
+
+    graphroot: str
+    runroot: str
+    driver: str
+    additional: tuple[str, ...] = ()
+    """Graphroots of additional image stores, in order."""
+    image_store: str | None = None
+    """Graphroot of the images of a split store, else None."""
+    transient: bool = False
+    config_file: str | None = None
+    fingerprint: str = ""
+    """Changes when the configuration that led here does."""
+
+
+@frozen(kw_only=True)
+class RecordFlaw:
+    """A record that could not be decoded: where it lies and what is wrong.
+
+    ``id`` is its id where that much could be read. ``evidence`` is true where the record may be a
+    manifest list, so that nothing may count as dangling because of it.
+    """
+
+    file: str
+    index: int
+    detail: str
+    id: str | None = None
+    store: int = 0
+    table: str = "images"
+    evidence: bool = False
+
+
+@frozen(kw_only=True)
+class ImageRow:
+    record: ImageRecord
+    store: int
+    raw: bytes
+
+
+@frozen(kw_only=True)
+class LayerRow:
+    record: LayerRecord
+    store: int
+    volatile: bool = False
+
+
+@frozen(kw_only=True)
+class ContainerRow:
+    record: ContainerRecord
+    store: int
+    volatile: bool = False
+
+
+@frozen(kw_only=True)
+class StoreTables:
+    """Every row of every table, in the order of the store.
+
+    ``proven`` says that this is one complete state: no writer was at work while it was read.
+    """
+
+    images: tuple[ImageRow, ...] = ()
+    layers: tuple[LayerRow, ...] = ()
+    containers: tuple[ContainerRow, ...] = ()
+    flaws: tuple[RecordFlaw, ...] = ()
+    proven: bool = True

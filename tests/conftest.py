@@ -1,0 +1,34 @@
+"""Every async test runs on trio and on asyncio; a blocking call on the loop fails the test."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from blockbuster import BlockBuster, blockbuster_ctx
+
+
+@pytest.fixture(params=["trio", "asyncio"])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(autouse=True)
+def blocking_calls_fail() -> Iterator[BlockBuster]:
+    """asyncio only: trio has no hook for it. The stamp's few system calls on lock files are the design."""
+    with blockbuster_ctx() as detector:
+        for call in ("os.stat", "os.read"):
+            if call in detector.functions:
+                detector.functions[call].can_block_in("storaged/store/stamp.py", {"take", "_identity", "_token"})
+        yield detector
+
+
+@pytest.fixture
+def short_dir() -> Iterator[Path]:
+    """A folder whose path leaves room for a socket's name: ``sun_path`` holds 107 bytes."""
+    path = Path(tempfile.mkdtemp(prefix="sd-"))
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
