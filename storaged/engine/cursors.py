@@ -1,0 +1,81 @@
+"""Listings under way: a cursor pins the snapshot and the selection it was made of.
+
+At most four a uid, sixty seconds unused (interface §2); the oldest goes first. A cursor is bound to its
+uid: another's is unknown, not forbidden, so that its existence does not show.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import OrderedDict
+from typing import Generic, TypeVar
+
+import anyio
+from attrs import define
+
+from storaged.errors import GenerationGone, InvalidParams
+
+PER_UID = 4
+UNUSED_SECONDS = 60.0
+
+T = TypeVar("T")
+
+
+@define(kw_only=True)
+class _Pinned(Generic[T]):
+    uid: int
+    listing: T
+    used: float
+
+
+class Cursors(Generic[T]):
+    """Pinned listings of one method, by opaque token. Belongs to the event loop."""
+
+    def __init__(self) -> None:
+        self._pinned: OrderedDict[str, _Pinned[T]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._pinned)
+
+    def pin(self, uid: int, listing: T) -> str:
+        """Keep a listing; returns its token."""
+        self.sweep()
+        mine = [token for token, pinned in self._pinned.items() if pinned.uid == uid]
+        for token in mine[: max(0, len(mine) - PER_UID + 1)]:
+            del self._pinned[token]
+        token = secrets.token_urlsafe(12)
+        self._pinned[token] = _Pinned(uid=uid, listing=listing, used=anyio.current_time())
+        return token
+
+    def take(self, uid: int, cursor: str) -> tuple[str, int, T]:
+        """The token, offset and listing behind a cursor.
+
+        Raises:
+            InvalidParams: the text is no cursor.
+            GenerationGone: it is not kept any more, or never was.
+        """
+        token, separator, offset = cursor.partition(".")
+        if not separator or not offset.isascii() or not offset.isdigit() or len(offset) > 12:
+            raise InvalidParams("this is no cursor of ours; use next_cursor as it was given", path="cursor")
+        self.sweep()
+        pinned = self._pinned.get(token)
+        if pinned is None or pinned.uid != uid:
+            raise GenerationGone("the listing this cursor belongs to is no longer kept; start it again", cursor=cursor)
+        pinned.used = anyio.current_time()
+        self._pinned.move_to_end(token)
+        return token, int(offset), pinned.listing
+
+    def forget(self, token: str) -> None:
+        """Drop a listing that was read to its end."""
+        self._pinned.pop(token, None)
+
+    def sweep(self) -> None:
+        """Drop what was not used for a minute."""
+        limit = anyio.current_time() - UNUSED_SECONDS
+        for token in [token for token, pinned in self._pinned.items() if pinned.used < limit]:
+            del self._pinned[token]
+
+
+def cursor_text(token: str, offset: int) -> str:
+    """The opaque text of a place in a pinned listing."""
+    return f"{token}.{offset}"

@@ -1,0 +1,94 @@
+"""One reload, start to end, in a worker thread: tables, contents, snapshot.
+
+The tables are one proven state (architecture, fact 4). Big data is read afterwards and checked against
+the records (fact 5): a damage never seen before may be a race with a writer, so the stamp is taken
+again, and where it moved the round is lost and the tables are read anew.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+
+from attrs import frozen
+
+from storaged.engine.content import Contents
+from storaged.errors import StoreBusy
+from storaged.metrics import Metrics
+from storaged.snapshot.build import build
+from storaged.snapshot.model import Snapshot
+from storaged.store.contents import ImageContent
+from storaged.store.reader import Loaded, StoreReader
+from storaged.store.stamp import Stamp
+from storaged.store.tables import StoreTables
+
+_ROUNDS = 8
+"""Lost rounds before the store counts as busy: a writer that wins this often leaves no gap to read in."""
+
+
+@frozen(kw_only=True)
+class Current:
+    """A snapshot and the stamp of the files it was made of."""
+
+    snapshot: Snapshot
+    stamp: Stamp
+
+
+class Loader:
+    """Makes snapshots. One call of ``load`` at a time; the stamp may be taken elsewhere meanwhile."""
+
+    def __init__(self, reader: StoreReader, contents: Contents, metrics: Metrics) -> None:
+        self._reader = reader
+        self._contents = contents
+        self._metrics = metrics
+        self._instance = secrets.token_hex(6)
+        self._number = 0
+        self._tables: StoreTables | None = None
+        self._kept: tuple[ImageContent, ...] = ()
+        self._snapshot: Snapshot | None = None
+
+    @property
+    def no_generation(self) -> str:
+        """The generation of a daemon that has not read anything yet."""
+        return f"{self._instance}:0"
+
+    def load(self, *, unproven: bool, cancelled: Callable[[], bool]) -> Current:
+        """Read the store and make its snapshot; the same snapshot again where nothing changed.
+
+        ``unproven`` takes what can be read beside a writer at work.
+
+        Raises:
+            WriterActive: a writer is at work (not with ``unproven``).
+            StoreBusy: too many rounds were lost, or the shared locks could not be had in time.
+            StoreCorrupt: a table cannot be read.
+        """
+        began = time.perf_counter()
+        for _ in range(_ROUNDS):
+            loaded = self._reader.load_unproven() if unproven else self._reader.load(cancelled=cancelled)
+            contents, surprise = self._contents.collect(loaded.tables.images, cancelled=cancelled)
+            if cancelled():
+                raise StoreBusy("the daemon is shutting down")
+            if not surprise or unproven or self._reader.stamp() == loaded.stamp:
+                current = self._settle(loaded, contents)
+                self._metrics.spend("reload", time.perf_counter() - began)
+                return current
+            self._metrics.add("loads.lost_to_content")
+        raise StoreBusy("the store changed under every attempt to read it; try again")
+
+    def _settle(self, loaded: Loaded, contents: tuple[ImageContent, ...]) -> Current:
+        tables = loaded.tables
+        same = self._snapshot is not None and tables == self._tables and self._same(contents)
+        if not same:
+            self._number += 1
+            self._snapshot = build(
+                tables, contents, generation=f"{self._instance}:{self._number}", previous=self._snapshot
+            )
+            self._tables, self._kept = tables, contents
+            self._contents.commit(tables.images, contents)
+            self._metrics.add("generations")
+        assert self._snapshot is not None
+        return Current(snapshot=self._snapshot, stamp=loaded.stamp)
+
+    def _same(self, contents: tuple[ImageContent, ...]) -> bool:
+        return len(contents) == len(self._kept) and all(a is b for a, b in zip(contents, self._kept, strict=True))

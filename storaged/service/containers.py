@@ -1,0 +1,13 @@
+"""``containers.*``: structure, call, encode."""
+
+from __future__ import annotations
+
+from storaged.operations import containing
+from storaged.service.context import Call
+from storaged_client.contract import params as p
+from storaged_client.contract import types as t
+
+
+async def list_containers(call: Call, params: p.NoParams) -> t.ContainerList:
+    """``containers.list``."""
+    return containing.list_containers(call.view.snapshot)

@@ -1,0 +1,68 @@
+"""What a handler is given: the request's view of the store, and the engine's means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import anyio
+from anyio.to_thread import run_sync
+from attrs import frozen
+
+from storaged.engine.cache import Cache, View
+from storaged.engine.content import ContentSource
+from storaged.engine.cursors import Cursors
+from storaged.metrics import Metrics
+from storaged.operations.view import View as Asking
+from storaged.service.host import Host
+from storaged.service.session import Session
+from storaged.store.tables import StoreLocation
+from storaged_client.contract.params import Common
+
+T = TypeVar("T")
+
+
+@frozen(kw_only=True)
+class Pinned:
+    """A listing under way: what it was selected from, and how a page of it is encoded."""
+
+    method: str
+    view: View
+    length: int
+    page: Callable[[int, int], bytes]
+    """The members of a reply that holds the rows from one index up to another, but ``next_cursor``."""
+
+
+@frozen(kw_only=True)
+class Engine:
+    """Everything the service stands on, made once by the daemon."""
+
+    cache: Cache
+    content: ContentSource
+    metrics: Metrics
+    location: StoreLocation
+    host: Host
+    freshness: Callable[[], str]
+    began: float
+    """``anyio.current_time()`` of the start."""
+    writable: bool
+    writable_reason: str | None
+    asking: Asking
+    """Platform of this machine and short-name candidates: what a name is resolved with."""
+    cursors: Cursors[Pinned]
+    blob_threads: anyio.CapacityLimiter
+    """Bounds the worker threads that read big data for requests."""
+
+
+@frozen(kw_only=True)
+class Call:
+    """One request being answered. ``view`` is one generation for all its reads."""
+
+    session: Session
+    common: Common
+    view: View
+    engine: Engine
+
+    async def in_thread(self, work: Callable[[], T]) -> T:
+        """Run blocking work; waited for even when the request is cancelled."""
+        return await run_sync(work, limiter=self.engine.blob_threads)

@@ -1,0 +1,57 @@
+"""Results as JSON bytes. msgspec encodes attrs classes as they are; large lists come already encoded."""
+
+from __future__ import annotations
+
+import msgspec
+from attrs import evolve, frozen
+
+from storaged.engine.cache import Staleness, View
+from storaged_client.contract import types as t
+
+_encoder = msgspec.json.Encoder()
+
+
+@frozen(kw_only=True)
+class Encoded:
+    """Members of a result that are JSON already: ``"images":[…],"next_cursor":null``.
+
+    ``view`` is that of a pinned listing, where it is not the request's own.
+    """
+
+    members: bytes
+    view: View | None = None
+
+
+def stale_of(staleness: Staleness | None) -> t.Stale | None:
+    """The contract's form of a staleness."""
+    if staleness is None:
+        return None
+    holder = staleness.holder
+    return t.Stale(
+        age_ms=staleness.age_ms,
+        reason=staleness.reason,
+        lock=holder.lock if holder else None,
+        holder=t.Holder(pid=holder.pid, command=holder.command, mode=holder.mode) if holder else None,
+        file=staleness.file,
+    )
+
+
+def encode(result: t.Result | Encoded, generation: str, staleness: Staleness | None) -> bytes:
+    """The ``result`` member of a response."""
+    stale = stale_of(staleness)
+    if isinstance(result, Encoded):
+        head = b'{"generation":' + _encoder.encode(generation) + b',"stale":' + _encoder.encode(stale)
+        return head + b"," + result.members + b"}"
+    return _encoder.encode(evolve(result, generation=generation, stale=stale))
+
+
+def encode_view(result: t.Result | Encoded, view: View) -> bytes:
+    """The same, of the view that the result was made from."""
+    if isinstance(result, Encoded) and result.view is not None:
+        view = result.view
+    return encode(result, view.snapshot.generation, view.stale)
+
+
+def encode_value(value: object) -> bytes:
+    """Any JSON-like value."""
+    return _encoder.encode(value)

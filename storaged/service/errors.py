@@ -1,0 +1,31 @@
+"""The one map from errors of the floors below to errors of the contract: by name, evidence kept."""
+
+from __future__ import annotations
+
+from storaged import errors as below
+from storaged_client.contract import errors as contract
+
+_TABLE: dict[type[below.StoreError], type[contract.StoragedError]] = {
+    below.ImageUnknown: contract.ImageUnknown,
+    below.AmbiguousName: contract.AmbiguousName,
+    below.InvalidName: contract.InvalidName,
+    below.LayerUnknown: contract.LayerUnknown,
+    below.ManifestListUnknown: contract.ManifestListUnknown,
+    below.NotAManifestList: contract.NotAManifestList,
+    below.DataUnknown: contract.DataUnknown,
+    below.TooLarge: contract.TooLarge,
+    below.ImageDamaged: contract.ImageDamaged,
+    below.InvalidParams: contract.InvalidParams,
+    below.GenerationGone: contract.GenerationGone,
+    below.StoreBusy: contract.StoreBusy,
+    below.StoreCorrupt: contract.StoreCorrupt,
+    below.StoreUnsupported: contract.StoreUnsupported,
+}
+
+
+def to_contract(error: below.StoreError) -> contract.StoragedError:
+    """The contract's error of an error below; its evidence becomes ``data``."""
+    for cls in type(error).__mro__:
+        if cls in _TABLE:
+            return _TABLE[cls](error.text, dict(error.evidence))
+    return contract.InternalError(error.text, dict(error.evidence))

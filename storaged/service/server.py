@@ -1,0 +1,93 @@
+"""``server.*``: what this daemon is and how it fares. They answer when the store cannot be read, too."""
+
+from __future__ import annotations
+
+import os
+
+import anyio
+
+from storaged.engine.cache import View
+from storaged.errors import StoreBusy, StoreCorrupt
+from storaged.operations import describing
+from storaged.service.access import audit
+from storaged.service.context import Engine
+from storaged.service.encoding import encode, encode_view
+from storaged.service.session import Session
+from storaged_client.contract import types as t
+from storaged_client.contract.params import Common
+from storaged_client.contract.version import PROTOCOL, VERSION
+
+
+async def info(engine: Engine, common: Common) -> bytes:
+    """``server.info``: a store that cannot be read is its first flaw, not an error."""
+    view: View | None = None
+    broken: tuple[t.Flaw, ...] = ()
+    try:
+        view = await engine.cache.view(common.consistency, common.timeout)
+    except (StoreBusy, StoreCorrupt) as error:
+        broken = (t.Flaw(name=type(error).__name__, detail=error.text, file=error.evidence.get("file")),)
+    snapshot = view.snapshot if view else None
+    facts, location = engine.host.facts(), engine.location
+    result = t.ServerInfo(
+        version=VERSION,
+        protocol=PROTOCOL,
+        pid=os.getpid(),
+        backend=facts.backend,
+        socket=facts.socket,
+        graphroot=location.graphroot,
+        runroot=location.runroot,
+        driver=location.driver,
+        additional_stores=location.additional,
+        limits=facts.limits,
+        config_fingerprint=location.fingerprint,
+        config_file=location.config_file,
+        started=facts.started,
+        writable=engine.writable,
+        writable_reason=engine.writable_reason,
+        freshness="locks" if engine.freshness() == "locks" else "file system",
+        images=sum(not image.is_list for image in snapshot.images) if snapshot else 0,
+        manifest_lists=len(snapshot.lists) if snapshot else 0,
+        layers=len(snapshot.layers) if snapshot else 0,
+        containers=len(snapshot.containers) if snapshot else 0,
+        half_made=snapshot.half_made if snapshot else (),
+        unreadable_evidence=describing.evidence(snapshot) if snapshot else (),
+        flaws=broken + (describing.flaws(snapshot) if snapshot else ()),
+    )
+    if view is not None:
+        return encode_view(result, view)
+    return encode(result, engine.cache.generation, None)
+
+
+def ping(engine: Engine) -> bytes:
+    """``server.ping``: the generation known, without a look at the store."""
+    return encode(t.Empty(), engine.cache.generation, None)
+
+
+def stats(engine: Engine) -> bytes:
+    """``server.stats``."""
+    gauges = {
+        **engine.host.gauges(),
+        "cursors": float(len(engine.cursors)),
+        "descriptors": float(len(os.listdir("/proc/self/fd"))),
+        "resident_bytes": float(_resident()),
+        "uptime_seconds": anyio.current_time() - engine.began,
+    }
+    snapshot = engine.cache.snapshot
+    if snapshot is not None:
+        gauges |= {"images": float(len(snapshot.images)), "layers": float(len(snapshot.layers))}
+    result = t.ServerStats(
+        counters=dict(engine.metrics.counters), seconds=dict(engine.metrics.seconds), gauges=gauges
+    )
+    return encode(result, engine.cache.generation, None)
+
+
+def shutdown(engine: Engine, session: Session) -> bytes:
+    """``server.shutdown``: begins to drain; this reply is still sent."""
+    audit(session, "server.shutdown", target="-", result="ok")
+    engine.host.shutdown(f"server.shutdown by uid {session.credentials.uid} pid {session.credentials.pid}")
+    return encode(t.Empty(), engine.cache.generation, None)
+
+
+def _resident() -> int:
+    with open("/proc/self/statm", "rb") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
