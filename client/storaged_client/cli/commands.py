@@ -1,0 +1,80 @@
+"""Which command is which module, and which methods it calls: the one table of ``storagectl``.
+
+A command's module has ``FLAGS`` (its own, besides the global ones), ``ARGUMENTS`` (for its help) and
+``run(invocation) -> int``. A test holds this table and the method table together.
+"""
+
+from __future__ import annotations
+
+
+class Command:
+    """One command: its path, module, methods, and a sentence for the help."""
+
+    __slots__ = ("methods", "module", "path", "summary")
+
+    def __init__(self, path: str, module: str, methods: tuple[str, ...], summary: str) -> None:
+        self.path = path
+        self.module = module
+        self.methods = methods
+        self.summary = summary
+
+
+_IMAGES = ("images", ("images.list",), "List images in local storage")
+_EXISTS = ("image_exists", ("images.exists",), "Check if an image exists in local storage")
+_INSPECT = ("image_inspect", ("images.get",), "Display the configuration of an image")
+
+COMMANDS: tuple[Command, ...] = (
+    Command("images", *_IMAGES),
+    Command("image ls", *_IMAGES),
+    Command("image list", *_IMAGES),
+    Command("exists", *_EXISTS),
+    Command("image exists", *_EXISTS),
+    Command("inspect", *_INSPECT),
+    Command("image inspect", *_INSPECT),
+    Command("why", "why", ("images.why",), "Tell why an image is kept, or would go"),
+    Command("manifest ls", "manifest_ls", ("manifests.list",), "List manifest lists and image indexes"),
+    Command("manifest inspect", "manifest_inspect", ("manifests.get",), "Display the contents of a manifest list"),
+    Command(
+        "manifest exists",
+        "manifest_exists",
+        ("manifests.exists",),
+        "Check if a manifest list exists in local storage",
+    ),
+    Command("layers", "layers", ("layers.list", "layers.get", "layers.tree"), "List layers"),
+    Command("containers", "containers", ("containers.list",), "List storage containers of every tool"),
+    Command("info", "info", ("server.info",), "Tell which store this is, and what is wrong with it"),
+    Command("call", "call", (), "Call a method and print its raw result"),
+)
+
+BY_PATH: dict[str, Command] = {command.path: command for command in COMMANDS}
+
+CALL_ONLY: dict[str, str] = {
+    "server.ping": "says nothing",
+    "server.stats": "of use to programs; `storagectl stats` shows it live",
+    "server.shutdown": "`storaged stop`",
+    "images.resolve": "`inspect` and `why` tell the id",
+    "images.relations": "of use to programs; `why` names the children that keep an image",
+    "images.data": "raw bytes for programs",
+    "manifests.referenced": "of use to programs; `why` names the lists that keep an image",
+    "store.refresh": "every read looks at the store anyway",
+}
+"""Methods without a command of their own, and where a person finds what they tell."""
+
+GROUPS = ("image", "manifest")
+"""First words whose second word belongs to the command."""
+
+_PODMANS = {
+    "": "artifact attach auto-update build commit compose container cp create diff events exec export farm generate "
+    "healthcheck history image import init kill kube load login logout logs machine manifest mount network pause pod "
+    "port ps pull push quadlet rename restart rm rmi run save search secret start stats stop system tag top unmount "
+    "unpause unshare untag update version volume wait",
+    "image": "build diff history import load mount prune pull push rm save scp search sign tag tree trust unmount "
+    "untag",
+    "manifest": "add annotate create push remove rm",
+}
+
+
+def is_podmans(path: list[str]) -> bool:
+    """Whether these one or two words are a command of podman 5.8; those that are commands here come first."""
+    *group, word = path
+    return word in _PODMANS.get(" ".join(group), "").split()

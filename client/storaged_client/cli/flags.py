@@ -1,0 +1,193 @@
+"""The command line by the rules of podman's flag library (spf13/pflag).
+
+Flags and arguments may be mixed; ``--name=value`` and ``--name value``, ``-fvalue`` and ``-f value``, ``-aq``
+for ``-a -q``, ``--all=false``; ``--`` ends the flags. The messages are pflag's, and the exit status is 125: a script
+that swaps the program name sees no difference. (The standard library's argparse has other rules, another status
+and takes longer to import than a request takes.)
+"""
+
+from __future__ import annotations
+
+_TRUE = frozenset(("1", "t", "T", "true", "TRUE", "True"))
+_FALSE = frozenset(("0", "f", "F", "false", "FALSE", "False"))
+
+
+class UsageError(Exception):
+    """The command line is wrong; the text is podman's. ``see`` names the command whose help podman points to."""
+
+    def __init__(self, message: str, see: str = "") -> None:
+        super().__init__(message)
+        self.see = see
+
+
+class HelpWanted(Exception):
+    """``--help`` was given."""
+
+
+class Flag:
+    """One flag. ``kind`` is ``bool``, ``string`` or ``list`` (a string that may be given again and again)."""
+
+    __slots__ = ("choices", "kind", "name", "short", "summary")
+
+    def __init__(
+        self, name: str, summary: str, *, short: str = "", kind: str = "bool", choices: tuple[str, ...] = ()
+    ) -> None:
+        self.name = name
+        self.summary = summary
+        self.short = short
+        self.kind = kind
+        self.choices = choices
+
+    @property
+    def spelling(self) -> str:
+        return f"-{self.short}, --{self.name}" if self.short else f"--{self.name}"
+
+
+GLOBAL = (
+    Flag("socket", "Socket of the daemon", kind="string"),
+    Flag("format", "Output format: json or table", kind="string"),
+    Flag("quiet", "Print identifiers only", short="q"),
+    Flag("no-trunc", "Do not truncate output"),
+    Flag("noheading", "Do not print column headings", short="n"),
+    Flag("timeout", "Give up after so many seconds (also 500ms, 2m)", kind="string"),
+    Flag("no-spawn", "Do not start a daemon"),
+    Flag("version", "Print the versions of client and daemon", short="v"),
+    Flag("help", "Print this help", short="h"),
+)
+
+
+class Options:
+    """The flags given, by name."""
+
+    __slots__ = ("_lists", "_strings", "_switches")
+
+    def __init__(self) -> None:
+        self._switches: dict[str, bool] = {}
+        self._strings: dict[str, str] = {}
+        self._lists: dict[str, list[str]] = {}
+
+    def on(self, name: str) -> bool:
+        return self._switches.get(name, False)
+
+    def text(self, name: str) -> str | None:
+        return self._strings.get(name)
+
+    def many(self, name: str) -> list[str]:
+        return self._lists.get(name, [])
+
+    def put(self, flag: Flag, value: str, see: str) -> None:
+        """Take one value.
+
+        Raises:
+            UsageError: it is none of the flag's.
+        """
+        if flag.kind == "list":
+            self._lists.setdefault(flag.name, []).append(value)
+        elif flag.kind == "string":
+            if flag.choices and value not in flag.choices:
+                choices = ", ".join(flag.choices)
+                reason = f'"{value}" is not a valid value.  Choose from: "{choices}"'
+                raise UsageError(f'invalid argument "{value}" for "{flag.spelling}" flag: {reason}', see)
+            self._strings[flag.name] = value
+        elif value in _TRUE or value in _FALSE:
+            self._switches[flag.name] = value in _TRUE
+        else:
+            reason = f'strconv.ParseBool: parsing "{value}": invalid syntax'
+            raise UsageError(f'invalid argument "{value}" for "{flag.spelling}" flag: {reason}', see)
+
+
+def parse(flags: tuple[Flag, ...], argv: list[str], options: Options, see: str, *, stop: bool = False) -> list[str]:
+    """Put the flags of ``argv`` into ``options`` and return the arguments; with ``stop``, all from the first one on.
+
+    Of two flags with one spelling the first in ``flags`` counts.
+
+    Raises:
+        UsageError: an unknown flag, a missing or a wrong value.
+        HelpWanted: ``--help`` or ``-h``.
+    """
+    long: dict[str, Flag] = {}
+    short: dict[str, Flag] = {}
+    for flag in flags:
+        long.setdefault(flag.name, flag)
+        if flag.short:
+            short.setdefault(flag.short, flag)
+    arguments: list[str] = []
+    rest = list(argv)
+    while rest:
+        word = rest.pop(0)
+        if word == "--":
+            return arguments + rest
+        if word[:2] == "--":
+            _take_long(word, rest, long, options, see)
+        elif word[:1] == "-" and word != "-":
+            _take_short(word, rest, short, options, see)
+        elif stop:
+            return [word, *rest]
+        else:
+            arguments.append(word)
+        if options.on("help"):
+            raise HelpWanted
+    return arguments
+
+
+def _take_long(word: str, rest: list[str], known: dict[str, Flag], options: Options, see: str) -> None:
+    name, equals, value = word[2:].partition("=")
+    flag = known.get(name)
+    if flag is None:
+        raise UsageError(f"unknown flag: --{name}", see)
+    if not equals:
+        if flag.kind == "bool":
+            value = "true"
+        elif rest:
+            value = rest.pop(0)
+        else:
+            raise UsageError(f"flag needs an argument: --{name}", see)
+    options.put(flag, value, see)
+
+
+def _take_short(word: str, rest: list[str], known: dict[str, Flag], options: Options, see: str) -> None:
+    letters = word[1:]
+    while letters:
+        letter, letters = letters[0], letters[1:]
+        flag = known.get(letter)
+        if flag is None:
+            raise UsageError(f"unknown shorthand flag: '{letter}' in {word}", see)
+        if letters[:1] == "=":
+            options.put(flag, letters[1:], see)
+            return
+        if flag.kind == "bool":
+            options.put(flag, "true", see)
+            continue
+        if not letters and not rest:
+            raise UsageError(f"flag needs an argument: '{letter}' in {word}", see)
+        options.put(flag, letters or rest.pop(0), see)
+        return
+
+
+def seconds(text: str | None) -> float | None:
+    """A duration given as seconds, or with a unit: ``0.5``, ``500ms``, ``10s``, ``2m``, ``2min``, ``1h``.
+
+    Raises:
+        UsageError: it is none, or not positive.
+    """
+    if text is None:
+        return None
+    digits = text.rstrip("abcdefghijklmnopqrstuvwxyz")
+    factor = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}.get(text[len(digits) :])
+    try:
+        value = float(digits)
+    except ValueError:
+        value = 0.0
+    if factor is None or digits != digits.strip() or not 0 < value * factor < 1e9:
+        raise UsageError(f'invalid argument "{text}" for "--timeout" flag: not a duration')
+    return value * factor
+
+
+def help_text(path: str, arguments: str, summary: str, flags: tuple[Flag, ...]) -> str:
+    """The help of one command."""
+    rows = [(f"    {f.spelling}" if not f.short else f.spelling, f.kind if f.kind != "bool" else "", f) for f in flags]
+    left = [f"  {spelling} {kind}".rstrip() for spelling, kind, _ in rows]
+    width = max(map(len, left)) + 3
+    lines = [f"{first.ljust(width)}{flag.summary}" for first, (_, _, flag) in zip(left, rows, strict=True)]
+    usage = f"storagectl {path} [options] {arguments}".rstrip()
+    return "\n".join((summary, "", "Usage:", f"  {usage}", "", "Options:", *lines, ""))

@@ -1,0 +1,168 @@
+"""``storagectl images``: podman's listing, one row a name."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from . import exits, measures, names, output
+from .flags import Flag, Options, UsageError
+from .invocation import Invocation
+
+if TYPE_CHECKING:
+    from .wire import Image
+
+SORTS = ("created", "id", "repository", "size", "tag")
+ARGUMENTS = "[IMAGE]"
+FLAGS = (
+    Flag("all", "Show all images (default hides intermediate images)", short="a"),
+    Flag("digests", "Show digests"),
+    Flag("filter", "Filter output based on conditions provided", short="f", kind="list"),
+    Flag("history", "Display the image name history"),
+    Flag("sort", "Sort by created, id, repository, size, tag (default created)", kind="string", choices=SORTS),
+)
+
+_ROW = ("id", "names", "created", "size", "read_only", "damage")
+_JSON = (*_ROW, "parent", "digest", "digests", "names_history", "labels", "containers", "dangling")
+
+
+class Row:
+    """One line of the listing: an image under one of its names."""
+
+    __slots__ = ("created", "image", "repository", "tag")
+
+    def __init__(self, image: Image, repository: str, tag: str) -> None:
+        self.image = image
+        self.repository = repository
+        self.tag = tag
+        self.created = _unix(image["created"])
+
+
+def run(invocation: Invocation) -> int:
+    options = invocation.options
+    json = output.json_wanted(options.text("format"))
+    images = invocation.pages("images.list", params(options, invocation.arguments), "images")
+    rows = ordered(images, options.text("sort") or "created")
+    if options.on("quiet"):
+        text = render_ids(rows, options.on("no-trunc"))
+    elif json:
+        text = render_json(rows)
+    else:
+        text = render_table(rows, options, time.time())
+    output.emit(text)
+    return exits.DONE
+
+
+def params(options: Options, arguments: list[str]) -> dict[str, Any]:
+    """The request: only the members that the output needs.
+
+    Raises:
+        UsageError: more than one argument, or an argument beside filters.
+    """
+    filters = list(options.many("filter"))
+    if len(arguments) > 1:
+        raise UsageError(f"accepts at most 1 arg(s), received {len(arguments)}")
+    if arguments and filters:
+        raise UsageError("cannot specify an image and a filter(s)")
+    filters += [f"reference={name}" for name in arguments]
+    fields = list(_JSON if options.text("format") else _ROW)
+    if options.on("digests"):
+        fields.append("digest")
+    if options.on("history"):
+        fields.append("names_history")
+    # podman hides intermediate images unless they are asked for, by the flag or by this very filter.
+    everything = options.on("all") or "intermediate=true" in filters
+    return {"filters": filters, "all": everything, "fields": sorted(set(fields))}
+
+
+def ordered(images: list[Image], sort: str) -> list[Row]:
+    """The rows as podman sorts them; rows that compare equal keep the order of the store.
+
+    ``created`` is newest first, by whole seconds; ``repository`` sorts by the tag within one repository.
+    """
+    rows = [Row(image, *pair) for image in images for pair in names.shown(image["names"])]
+    if sort == "created":
+        rows.sort(key=lambda row: -row.created)
+    elif sort == "size":
+        rows.sort(key=lambda row: row.image["size"] or 0)
+    elif sort == "id":
+        rows.sort(key=lambda row: row.image["id"])
+    elif sort == "tag":
+        rows.sort(key=lambda row: row.tag)
+    else:
+        rows.sort(key=lambda row: (row.repository, row.tag))
+    return rows
+
+
+def render_ids(rows: list[Row], full: bool) -> str:
+    """Each id once, in the order of the rows."""
+    ids = dict.fromkeys(row.image["id"] for row in rows)
+    return "".join(f"{output.identifier(id_, full)}\n" for id_ in ids)
+
+
+def render_table(rows: list[Row], options: Options, now: float) -> str:
+    """podman's table; the column R/O appears if the last image is read-only, DAMAGE if any is damaged."""
+    full = options.on("no-trunc")
+    digests, history = options.on("digests"), options.on("history")
+    read_only = bool(rows) and any(row.image["read_only"] for row in rows)
+    damaged = any(row.image["damage"] for row in rows)
+    header = ["REPOSITORY", "TAG", *(["DIGEST"] if digests else []), "IMAGE ID", "CREATED", "SIZE"]
+    header += ["HISTORY"] * history + ["R/O"] * read_only + ["DAMAGE"] * damaged
+    lines = []
+    for row in rows:
+        image = row.image
+        line = [row.repository, row.tag]
+        if digests:
+            line.append(image["digest"] or names.NONE)
+        line.append(output.identifier(image["id"], full))
+        line += [measures.age(image["created"], now), measures.size(image["size"])]
+        if history:
+            line.append(", ".join(image["names_history"]) or names.NONE)
+        if read_only:
+            line.append("true" if image["read_only"] else "false")
+        if damaged:
+            line.append(image["damage"]["name"] if image["damage"] else "")
+        lines.append(tuple(line))
+    return output.table(tuple(header), lines, heading=not options.on("noheading"))
+
+
+def render_json(rows: list[Row]) -> str:
+    """podman's array: an object a row, its members in podman's order and form."""
+    return output.pretty([_object(row) for row in rows], escape_html=True)
+
+
+def _object(row: Row) -> dict[str, Any]:
+    image = row.image
+    labels = image["labels"]
+    result: dict[str, Any] = {
+        "Id": image["id"],
+        "ParentId": image["parent"] or "",
+        "RepoTags": None,
+        "RepoDigests": names.repository_digests(image["names"], image["digests"]),
+        "Size": image["size"],
+        "SharedSize": 0,
+        "VirtualSize": image["size"],
+        "Labels": dict(sorted(labels.items())) if labels else labels,
+        "Containers": image["containers"],
+    }
+    present = {
+        "ReadOnly": image["read_only"],
+        "Dangling": image["dangling"],
+        "Digest": image["digest"],
+        "History": image["names_history"],
+        "Names": image["names"],
+    }
+    result.update((name, value) for name, value in present.items() if value)
+    result["Created"] = row.created
+    result["CreatedAt"] = measures.utc(row.created)
+    if image["damage"]:
+        result["Damage"] = image["damage"]
+    return result
+
+
+def _unix(created: str) -> int:
+    # A record whose time is no time is damage of that image, and sorts as the oldest.
+    try:
+        return measures.unix(created)
+    except ValueError:
+        return measures.GO_ZERO

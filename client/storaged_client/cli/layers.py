@@ -1,0 +1,73 @@
+"""``storagectl layers``: all layers, one with its chain, or the forest."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from . import exits, measures, output
+from .flags import Flag, UsageError
+from .invocation import Invocation
+
+if TYPE_CHECKING:
+    from .wire import Layer
+
+ARGUMENTS = "[LAYER]"
+FLAGS = (Flag("tree", "Show the forest, or what stands on LAYER, parents first"),)
+
+
+def run(invocation: Invocation) -> int:
+    """All layers; with a layer, that layer and its chain down to the base."""
+    options = invocation.options
+    json = output.json_wanted(options.text("format"))
+    if len(invocation.arguments) > 1:
+        raise UsageError(f"accepts at most 1 arg(s), received {len(invocation.arguments)}")
+    wanted = invocation.arguments[0] if invocation.arguments else None
+    tree = options.on("tree")
+    layers: list[Layer]
+    if tree:
+        layers = invocation.call("layers.tree", {"id": wanted})["layers"]
+    elif wanted:
+        details = invocation.call("layers.get", {"id": wanted})
+        if json:
+            output.emit(output.pretty(details))
+            return exits.DONE
+        known = {layer["id"]: layer for layer in invocation.pages("layers.list", {}, "layers")}
+        layers = [known[id_] for id_ in details["chain"] if id_ in known]
+    else:
+        layers = invocation.pages("layers.list", {}, "layers")
+    full = options.on("no-trunc")
+    if options.on("quiet"):
+        output.emit("".join(f"{_short(layer['id'], full)}\n" for layer in layers))
+    elif json:
+        output.emit(output.pretty(layers))
+    else:
+        text = render(layers, time.time(), full=full, tree=tree, heading=not options.on("noheading"))
+        output.emit(text)
+    return exits.DONE
+
+
+def render(layers: list[Layer], now: float, *, full: bool = False, tree: bool = False, heading: bool = True) -> str:
+    """A row a layer. IMAGES counts those whose top layer it is; a tree indents the id by the layer's depth."""
+    damaged = any(layer["damage"] for layer in layers)
+    header = ["LAYER ID", "PARENT", "CREATED", "SIZE", "IMAGES", "CONTAINERS", *(["DAMAGE"] if damaged else [])]
+    lowest = min((layer["depth"] for layer in layers), default=0)
+    rows = []
+    for layer in layers:
+        indent = "  " * (layer["depth"] - lowest) if tree else ""
+        row = [
+            indent + _short(layer["id"], full),
+            _short(layer["parent"], full) if layer["parent"] else "",
+            measures.age(layer["created"], now),
+            measures.size(layer["size"]),
+            str(len(layer["images"])),
+            str(len(layer["containers"])),
+        ]
+        if damaged:
+            row.append(layer["damage"]["name"] if layer["damage"] else "")
+        rows.append(tuple(row))
+    return output.table(tuple(header), rows, heading=heading)
+
+
+def _short(id_: str, full: bool) -> str:
+    return id_ if full else id_[:12]

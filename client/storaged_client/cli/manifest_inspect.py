@@ -1,0 +1,57 @@
+"""``storagectl manifest inspect``: the JSON of a list as podman prints it.
+
+podman decodes a list into its own structure and prints that: the members in the order of that structure, absent
+platforms as empty ones. Members it does not know it drops; here they follow the known ones.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import exits, output
+from .flags import Flag
+from .invocation import Invocation
+
+ARGUMENTS = "LIST"
+FLAGS: tuple[Flag, ...] = ()
+
+_LIST = ("schemaVersion", "mediaType", "artifactType", "manifests", "subject", "annotations")
+_DESCRIPTOR = ("mediaType", "size", "digest", "urls", "platform", "annotations", "artifactType", "data", "files")
+_PLATFORM = ("architecture", "os", "os.version", "os.features", "variant", "features")
+
+
+def run(invocation: Invocation) -> int:
+    if not output.json_wanted(invocation.options.text("format"), default=True):
+        raise output.FormatError("a manifest has no table: use --format json")
+    name = invocation.one_argument()
+    result = invocation.call("manifests.get", {"name": name})
+    output.emit(render(result["raw"], result["manifest"]["media_type"]))
+    return exits.DONE
+
+
+def render(raw: Any, media_type: str | None) -> str:
+    """The manifest, four spaces a level. ``media_type`` stands in where the manifest does not name its own."""
+    if not isinstance(raw, dict):
+        return output.pretty(raw)
+    manifest = {**raw}
+    if media_type is not None:
+        manifest.setdefault("mediaType", media_type)
+    if isinstance(manifest.get("manifests"), list):
+        manifest["manifests"] = [_descriptor(item) for item in manifest["manifests"]]
+    return output.pretty(_ordered(manifest, _LIST), escape_html=True)
+
+
+def _descriptor(item: Any) -> Any:
+    if not isinstance(item, dict):
+        return item
+    platform = item.get("platform")
+    if platform is None:
+        platform = {}
+    if isinstance(platform, dict):
+        platform = _ordered({"architecture": "", "os": "", **platform}, _PLATFORM)
+    return _ordered({**item, "platform": platform}, _DESCRIPTOR)
+
+
+def _ordered(members: dict[str, Any], order: tuple[str, ...]) -> dict[str, Any]:
+    known = {name: members[name] for name in order if name in members}
+    return {**known, **members}

@@ -1,0 +1,80 @@
+"""Sizes and ages in podman's words (docker/go-units: ``HumanSizeWithPrecision``, ``HumanDuration``)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+_UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+GO_ZERO = -62135596800
+"""Go's zero time, the first second of the year 1, in seconds since 1970."""
+
+_LONGEST = (2**63 - 1) // 1_000_000_000
+"""Go's longest duration, in seconds: its subtraction of times saturates there (292 years)."""
+
+
+def size(bytes_: int | None) -> str:
+    """Decimal units, three significant digits, a space before the unit; ``-`` where it is unknown."""
+    if bytes_ is None:
+        return "-"
+    value = float(bytes_)
+    unit = 0
+    while value >= 1000 and unit < len(_UNITS) - 1:
+        value /= 1000
+        unit += 1
+    return f"{value:.3g} {_UNITS[unit]}"
+
+
+def duration(seconds: float) -> str:
+    """About how long: ``3 weeks``, ``About an hour``. Negative durations are less than a second."""
+    seconds = min(seconds, _LONGEST)
+    hours = int(seconds / 3600 + 0.5)
+    if seconds < 1:
+        return "Less than a second"
+    if seconds < 2:
+        return "1 second"
+    if seconds < 60:
+        return f"{int(seconds)} seconds"
+    if seconds < 120:
+        return "About a minute"
+    if seconds < 3600:
+        return f"{int(seconds / 60)} minutes"
+    if hours == 1:
+        return "About an hour"
+    if hours < 48:
+        return f"{hours} hours"
+    days = hours // 24
+    if days < 14:
+        return f"{days} days"
+    if days < 60:
+        return f"{days // 7} weeks"
+    if days < 730:
+        return f"{days // 30} months"
+    return f"{int(seconds / 3600) // 24 // 365} years"
+
+
+def unix(time: str) -> int:
+    """Whole seconds since 1970 of an RFC 3339 time; podman sorts and shows images by these.
+
+    Raises:
+        ValueError: the text is no such time.
+    """
+    return (_moment(time) - _EPOCH) // timedelta(seconds=1)
+
+
+def utc(seconds: int) -> str:
+    """RFC 3339 in UTC, whole seconds, as podman's ``CreatedAt``."""
+    return (_EPOCH + timedelta(seconds=seconds)).isoformat().replace("+00:00", "Z")
+
+
+def age(time: str, now: float) -> str:
+    """How long before ``now`` (seconds since 1970): ``3 weeks ago``; ``-`` where the text is no time."""
+    try:
+        return f"{duration(now - unix(time))} ago"
+    except ValueError:
+        return "-"
+
+
+def _moment(time: str) -> datetime:
+    moment = datetime.fromisoformat(time)
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

@@ -1,0 +1,28 @@
+"""``storagectl --version``: the client's version, and the daemon's where one listens. Starts no daemon."""
+
+from __future__ import annotations
+
+import storaged_client
+from storaged_client.contract.version import PROTOCOL, VERSION
+
+from . import exits, output
+from .flags import Flag, seconds
+from .invocation import Invocation
+
+ARGUMENTS = ""
+FLAGS: tuple[Flag, ...] = ()
+
+
+def run(invocation: Invocation) -> int:
+    output.emit(f"storagectl version {VERSION} (protocol {PROTOCOL})\n{_daemon(invocation)}\n")
+    return exits.DONE
+
+
+def _daemon(invocation: Invocation) -> str:
+    timeout = seconds(invocation.options.text("timeout")) or 2.0
+    try:
+        with storaged_client.connect(invocation.options.text("socket"), spawn=False, timeout=timeout) as client:
+            info = client.call("server.info", timeout=timeout)
+    except exits.expected() as error:
+        return f"storaged: no answer ({error})"
+    return f"storaged version {info['version']} (protocol {info['protocol']}), pid {info['pid']}"

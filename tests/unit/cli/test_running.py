@@ -1,0 +1,233 @@
+"""Whole commands over a real socket: streams, exit statuses, requests."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from storaged_client.cli import exits
+from storaged_client.cli.main import main
+
+from .answerer import Answerer, Refusal
+from .facts import APP, BASE, image, info
+
+STATE = {"generation": "g", "stale": None}
+STALE = {
+    "age_ms": 1200,
+    "reason": "locked",
+    "lock": "images.lock",
+    "holder": {"pid": 123, "command": "podman", "mode": "write"},
+    "file": None,
+}
+
+
+def _list(params: Any) -> Any:
+    pages = {None: ([image(id=BASE)], "c1"), "c1": ([image(id=APP)], None)}
+    images, cursor = pages[params.get("cursor")]
+    return {**STATE, "images": images, "next_cursor": cursor, "sizes_pending": 0}
+
+
+def _exists(params: Any) -> Any:
+    return {**STATE, "exists": params["name"] == "localhost/app", "stale": STALE}
+
+
+def _why(params: Any) -> Any:
+    raise Refusal(1001, "ImageUnknown", f"{params['name']}: image not known", input=params["name"])
+
+
+def _manifest_exists(params: Any) -> Any:
+    raise Refusal(1004, "NotAManifestList", f"{params['name']}: image is not a manifest list")
+
+
+def _busy(params: Any) -> Any:
+    raise Refusal(3001, "StoreBusy", "images.lock is held", holder={"pid": 1})
+
+
+@pytest.fixture
+def daemon(short_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Answerer]:
+    answers = {
+        "images.list": _list,
+        "images.exists": _exists,
+        "images.why": _why,
+        "manifests.exists": _manifest_exists,
+        "layers.list": _busy,
+        "server.info": lambda _: info(),
+    }
+    with Answerer(short_dir / "s", answers) as answerer:
+        monkeypatch.setenv("STORAGED_SOCKET", str(answerer.path))
+        monkeypatch.setenv("STORAGED_NO_SPAWN", "1")
+        yield answerer
+
+
+def test_a_listing_follows_its_pages(daemon: Answerer, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["images", "-q", "--no-trunc", "-a"]) == exits.DONE
+    assert capsys.readouterr().out == f"sha256:{BASE}\nsha256:{APP}\n"
+    first, second = (params for _, params in daemon.requests)
+    assert first["all"] is True
+    assert "cursor" not in first
+    assert second["cursor"] == "c1"
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["images", "-q", "--noheading"],
+        ["-q", "--noheading", "images"],
+        ["-q", "image", "--noheading", "ls"],
+        ["image", "list", "-qn"],
+    ],
+)
+def test_global_flags_stand_anywhere(argv: list[str], daemon: Answerer, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(argv) == exits.DONE
+    assert capsys.readouterr().out == f"{BASE[:12]}\n{APP[:12]}\n"
+
+
+def test_the_socket_can_be_given_before_and_after(
+    daemon: Answerer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("STORAGED_SOCKET", "/nonexistent/storaged.sock")
+    assert main(["--socket", str(daemon.path), "images", "-q"]) == exits.DONE
+    assert main(["image", f"--socket={daemon.path}", "ls", "-q"]) == exits.DONE
+    assert main(["images", "-q", "--socket", str(daemon.path)]) == exits.DONE
+    assert capsys.readouterr().out.count(BASE[:12]) == 3
+
+
+@pytest.mark.parametrize(("name", "status"), [("localhost/app", exits.DONE), ("nope", exits.ABSENT)])
+def test_exists_answers_by_its_status_alone(
+    name: str, status: int, daemon: Answerer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["image", "exists", name]) == status
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == ("storagectl: showing the state of 1.2 s ago: images.lock is held for writing by pid 123 (podman)\n")
+
+
+@pytest.mark.parametrize(
+    ("argv", "status", "text"),
+    [
+        (["why", "nope"], exits.FAILED, "Error: nope: image not known\n"),
+        (["manifest", "exists", "app"], exits.FAILED, "Error: app: image is not a manifest list\n"),
+        (["layers"], exits.BUSY, "Error: images.lock is held\n"),
+    ],
+)
+def test_an_error_ends_with_its_own_status(
+    argv: list[str], status: int, text: str, daemon: Answerer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(argv) == status
+    assert capsys.readouterr() == ("", text)
+
+
+def test_no_daemon_is_status_69(
+    short_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("STORAGED_SOCKET", str(short_dir / "nobody"))
+    assert main(["images", "--no-spawn"]) == exits.UNAVAILABLE
+    assert str(short_dir / "nobody") in capsys.readouterr().err
+
+
+def test_a_call_prints_the_raw_result_on_one_line(daemon: Answerer, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["call", "images.list", '{"cursor": "c1"}']) == exits.DONE
+    out = capsys.readouterr().out
+    assert out.count("\n") == 1
+    assert json.loads(out) == _list({"cursor": "c1"})
+    assert daemon.requests == [("images.list", {"cursor": "c1"})]
+
+
+def test_a_call_prints_the_raw_error_on_one_line(daemon: Answerer, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["call", "images.why", '{"name": "nope"}']) == exits.FAILED
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert json.loads(err) == {
+        "code": 1001,
+        "message": "nope: image not known",
+        "data": {"name": "ImageUnknown", "input": "nope"},
+    }
+    assert main(["call", "layers.list"]) == exits.BUSY
+
+
+def test_the_version_is_that_of_both_ends(daemon: Answerer, capsys: pytest.CaptureFixture[str]) -> None:
+    for argv in (["--version"], ["images", "--version"]):
+        assert main(argv) == exits.DONE
+        client, server = capsys.readouterr().out.splitlines()
+        assert client.startswith("storagectl version ")
+        assert server == "storaged version 0.1.0 (protocol 1.0), pid 123"
+
+
+def test_the_version_needs_no_daemon(
+    short_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("STORAGED_SOCKET", str(short_dir / "nobody"))
+    assert main(["--version"]) == exits.DONE
+    assert "storaged: no answer" in capsys.readouterr().out
+    assert list(short_dir.iterdir()) == []
+
+
+HEAVY = ("argparse", "attrs", "attr", "cattrs", "anyio", "asyncio", "trio", "msgspec", "dataclasses", "filelock")
+
+
+@pytest.mark.parametrize("argv", [["--version"], ["images"]])
+def test_nothing_heavy_is_loaded(argv: list[str], daemon: Answerer) -> None:
+    program = (
+        f"import sys; from storaged_client.cli.main import main; assert main({argv!r}) == 0; "
+        f"print(sorted(set({HEAVY!r}) & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False, timeout=20)
+    assert done.stderr == b"[]\n"
+
+
+def test_a_reader_that_left_ends_the_command_quietly(daemon: Answerer) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "storaged_client.cli.main", "images"],
+            stdout=write,
+            stderr=subprocess.PIPE,
+            check=False,
+            timeout=20,
+        )
+    finally:
+        os.close(write)
+    assert (done.returncode, done.stderr) == (-signal.SIGPIPE, b"")
+
+
+def test_a_full_disk_is_an_error_with_a_message(daemon: Answerer) -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "storaged_client.cli.main", "images"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+            timeout=20,
+        )
+    assert done.returncode == exits.FAILED
+    assert done.stderr.startswith(b"Error: ")
+    assert b"No space left" in done.stderr
+
+
+def test_an_interrupt_ends_the_command_quietly(short_dir: Path) -> None:
+    with Answerer(short_dir / "s", {"images.list": lambda _: asked_to_stop(child)}) as answerer:
+        environment = {**os.environ, "STORAGED_SOCKET": str(answerer.path), "STORAGED_NO_SPAWN": "1"}
+        child = subprocess.Popen(
+            [sys.executable, "-m", "storaged_client.cli.main", "images"],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        out, err = child.communicate(timeout=20)
+    assert (child.returncode, out, err) == (-signal.SIGINT, b"", b"")
+
+
+def asked_to_stop(child: subprocess.Popen[bytes]) -> Any:
+    """The request came, so the command waits for this answer: interrupt it there and answer when it is gone."""
+    child.send_signal(signal.SIGINT)
+    child.wait(20)
+    return {**STATE, "images": [], "next_cursor": None}
