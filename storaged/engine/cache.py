@@ -46,6 +46,9 @@ PATIENCE = 0.05
 _RETRY = (0.001, 0.02)
 """Seconds between two looks for the end of a writer's hold: first, longest."""
 
+_FIRST_TRIES = 10
+"""Loads that a starting daemon tries, one longest pause apart, before it takes what it can read."""
+
 _RECHECK = 1.0
 """Seconds for which a file found unreadable is not read again while the stamp stays the same."""
 
@@ -87,6 +90,7 @@ class Cache:
         self._failed: tuple[Stamp, float, StoreCorrupt] | None = None
         self._holder: LockHolder | None = None
         self._patience_spent = False
+        self._afresh = False
         self._started = 0
         self._succeeded = 0
         self._wanted = anyio.Event()
@@ -123,12 +127,12 @@ class Cache:
         return await self._fresh(timeout)
 
     async def refresh(self, timeout: float = 10.0) -> View:
-        """Read the store again whatever the stamp says.
+        """Read the store again whatever the stamp says, and every content with it.
 
         Raises:
             StoreBusy, StoreCorrupt: as ``strict`` reads do.
         """
-        self._failed = None
+        self._failed, self._afresh = None, True
         need = self._started + 1
         with anyio.move_on_after(timeout):
             while self._succeeded < need:
@@ -145,11 +149,11 @@ class Cache:
 
         Must be called before ``run``.
         """
-        with anyio.move_on_after(PATIENCE * 5):
-            while not await self._load(unproven=False) and self._failed is None:
-                await anyio.sleep(_RETRY[1])
-        if self._current is None and self._failed is None:
-            await self._load(unproven=True)
+        for _ in range(_FIRST_TRIES):
+            if await self._load(unproven=False) or self._failed is not None:
+                return
+            await anyio.sleep(_RETRY[1])
+        await self._load(unproven=True)
 
     async def run(self) -> None:
         """Serve wishes for a reload until cancelled: one at a time, again while a writer is at work."""
@@ -225,7 +229,7 @@ class Cache:
             self._holder = self._reader.writer()
             if self._holder is None:
                 with anyio.move_on_after(timeout):
-                    while self._holder is None and self._failed is None:
+                    while not self._hindered():
                         await self._round()
                         if self._succeeded >= need or self._is_current():
                             return self._serve(None)
@@ -234,6 +238,10 @@ class Cache:
                 if self._succeeded >= need or self._is_current():
                     return self._serve(None)
         return self._serve_stale()
+
+    def _hindered(self) -> bool:
+        """Whether the last attempt met a writer or a file it could not read."""
+        return self._holder is not None or self._failed is not None
 
     async def _be_patient(self, need: int) -> None:
         self._wanted.set()
@@ -269,9 +277,12 @@ class Cache:
         """One attempt. True where a snapshot stands that was read after this call began."""
         self._started += 1
         number = self._started
+        afresh, self._afresh = self._afresh, False
         before = self._reader.stamp()
         try:
-            current = await run_sync(lambda: self._loader.load(unproven=unproven, cancelled=self._stop.is_set))
+            current = await run_sync(
+                lambda: self._loader.load(unproven=unproven, afresh=afresh, cancelled=self._stop.is_set)
+            )
         except WriterActive as active:
             self._failed, self._holder = None, active.holder
             return False
@@ -288,8 +299,10 @@ class Cache:
         else:
             self._swap(current)
             self._succeeded = number
+            afresh = False
             return True
         finally:
+            self._afresh = self._afresh or afresh
             finished, self._finished = self._finished, anyio.Event()
             finished.set()
 
@@ -303,8 +316,11 @@ class Cache:
         if previous is None or previous.snapshot is not current.snapshot:
             self._rows = Rows(current.snapshot)
             if previous is not None:
-                logger.debug("reloaded generation=%s %s", current.snapshot.generation,
-                             difference(previous.snapshot, current.snapshot).summary())
+                logger.debug(
+                    "reloaded generation=%s %s",
+                    current.snapshot.generation,
+                    difference(previous.snapshot, current.snapshot).summary(),
+                )
         self._current = current
         self._verified = anyio.current_time()
         self._failed = None

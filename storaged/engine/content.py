@@ -70,21 +70,24 @@ class Contents:
         return any(self._source.repaired(damage) for damage in self._damaged)
 
     def collect(
-        self, rows: Sequence[ImageRow], *, cancelled: Callable[[], bool]
+        self, rows: Sequence[ImageRow], *, afresh: bool, cancelled: Callable[[], bool]
     ) -> tuple[tuple[ImageContent, ...], bool]:
         """The content of each row, in order, and whether a damage was met that was not known before.
 
+        ``afresh`` reads every content again: bytes may have changed in place beneath an unchanged record.
         Nothing is kept of it until ``commit``: a round that was lost to a writer leaves no trace.
         """
         known = set(self._damaged)
         contents: list[ImageContent] = []
         surprise = False
         for row in rows:
-            content = self._by_raw.get((row.store, row.raw)) or self._by_key.get(_key(row))
-            if content is None or any(self._source.repaired(damage) for damage in content.damage):
+            kept = self._by_raw.get((row.store, row.raw)) or self._by_key.get(_key(row))
+            if kept is None or afresh or any(self._source.repaired(damage) for damage in kept.damage):
                 content = self._source.read(row)
                 surprise = surprise or any(damage not in known for damage in content.damage)
-            contents.append(content)
+                # The kept value where nothing changed: generations are compared by identity.
+                kept = kept if kept == content else content
+            contents.append(kept)
             if cancelled():
                 break
         return tuple(contents), surprise

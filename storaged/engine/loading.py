@@ -53,10 +53,10 @@ class Loader:
         """The generation of a daemon that has not read anything yet."""
         return f"{self._instance}:0"
 
-    def load(self, *, unproven: bool, cancelled: Callable[[], bool]) -> Current:
+    def load(self, *, unproven: bool, afresh: bool, cancelled: Callable[[], bool]) -> Current:
         """Read the store and make its snapshot; the same snapshot again where nothing changed.
 
-        ``unproven`` takes what can be read beside a writer at work.
+        ``unproven`` takes what can be read beside a writer at work; ``afresh`` trusts no content read before.
 
         Raises:
             WriterActive: a writer is at work (not with ``unproven``).
@@ -66,7 +66,7 @@ class Loader:
         began = time.perf_counter()
         for _ in range(_ROUNDS):
             loaded = self._reader.load_unproven() if unproven else self._reader.load(cancelled=cancelled)
-            contents, surprise = self._contents.collect(loaded.tables.images, cancelled=cancelled)
+            contents, surprise = self._contents.collect(loaded.tables.images, afresh=afresh, cancelled=cancelled)
             if cancelled():
                 raise StoreBusy("the daemon is shutting down")
             if not surprise or unproven or self._reader.stamp() == loaded.stamp:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import anyio
 from anyio.to_thread import run_sync
@@ -42,7 +42,8 @@ class Engine:
     metrics: Metrics
     location: StoreLocation
     host: Host
-    freshness: Callable[[], str]
+    freshness: Callable[[], Literal["locks", "file system"]]
+    """What currency rests on. Blocking: it may look at the mount table."""
     began: float
     """``anyio.current_time()`` of the start."""
     writable: bool

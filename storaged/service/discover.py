@@ -22,9 +22,7 @@ def document() -> dict[str, Any]:
     results = {method.result for method in METHODS.values()}
     _, schemas = msgspec.json.schema_components(sorted(results, key=lambda cls: cls.__name__), ref_template=_REF)
     names = {name for method in METHODS.values() for name in method.errors} | set(COMMON_ERRORS)
-    errors = {
-        name: {"code": BY_NAME[name].code, "message": name, "data": {"name": name}} for name in sorted(names)
-    }
+    errors = {name: {"code": BY_NAME[name].code, "message": name, "data": {"name": name}} for name in sorted(names)}
     return {
         "openrpc": "1.3.2",
         "info": {"title": "storaged", "version": PROTOCOL, "license": {"name": "Apache-2.0"}},

@@ -24,8 +24,9 @@ _TABLE: dict[type[below.StoreError], type[contract.StoragedError]] = {
 
 
 def to_contract(error: below.StoreError) -> contract.StoragedError:
-    """The contract's error of an error below; its evidence becomes ``data``."""
+    """The contract's error of an error below; its evidence becomes ``data``, where ``name`` is the error's."""
     for cls in type(error).__mro__:
         if cls in _TABLE:
-            return _TABLE[cls](error.text, dict(error.evidence))
-    return contract.InternalError(error.text, dict(error.evidence))
+            known = _TABLE[cls]
+            return known(error.text, {**error.evidence, "name": known.__name__})
+    return contract.InternalError(error.text, {**error.evidence, "name": "InternalError"})

@@ -48,8 +48,8 @@ async def get(call: Call, params: p.ImagesGet) -> t.ImageDetailsList:
             details = await _details(call, image)
         except StoreError as error:
             known = to_contract(error)
-            data = {"name": known.name, **known.data}
-            found.append(t.ImageLookup(name=name, error=t.ErrorObject(code=known.code, message=known.message, data=data)))
+            wrong = t.ErrorObject(code=known.code, message=known.message, data=known.data)
+            found.append(t.ImageLookup(name=name, error=wrong))
         else:
             found.append(t.ImageLookup(name=name, image=details))
     return t.ImageDetailsList(images=tuple(found))

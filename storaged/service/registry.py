@@ -20,7 +20,7 @@ from storaged.service.errors import to_contract
 from storaged.service.session import Session
 from storaged_client.contract import types as t
 from storaged_client.contract import wire
-from storaged_client.contract.errors import MethodNotFound, StoragedError
+from storaged_client.contract.errors import InvalidParams, MethodNotFound, StoragedError
 from storaged_client.contract.methods import METHODS
 from storaged_client.contract.params import Common
 
@@ -55,7 +55,7 @@ async def _ping(engine: Engine, session: Session, common: Common) -> bytes:
 
 
 async def _stats(engine: Engine, session: Session, common: Common) -> bytes:
-    return server.stats(engine)
+    return await server.stats(engine)
 
 
 async def _shutdown(engine: Engine, session: Session, common: Common) -> bytes:
@@ -75,7 +75,9 @@ _STEWARDS: dict[str, Steward] = {
 }
 
 if METHODS.keys() != _READERS.keys() | _STEWARDS.keys():
-    raise ImportError(f"methods without a handler, or the reverse: {METHODS.keys() ^ (_READERS.keys() | _STEWARDS.keys())}")
+    raise ImportError(
+        f"methods without a handler, or the reverse: {METHODS.keys() ^ (_READERS.keys() | _STEWARDS.keys())}"
+    )
 
 
 class Service:
@@ -111,8 +113,10 @@ class Service:
         row = METHODS.get(method)
         if row is None:
             raise MethodNotFound(f"there is no method {method!r}; rpc.discover lists all", {"method": method})
+        if params is not None and not isinstance(params, dict | list):
+            raise InvalidParams("params must be an object or an array", {"path": "$"})
         common, own = wire.split_common(params)
-        structured = wire.structure_params(row.params, own)
+        structured: Any = wire.structure_params(row.params, own)
         self._access.check(session, row)
         steward = _STEWARDS.get(method)
         if steward is not None:
@@ -122,4 +126,3 @@ class Service:
             return encode_view(t.Unchanged(), view)
         call = Call(session=session, common=common, view=view, engine=engine)
         return encode_view(await _READERS[method](call, structured), view)
-

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import anyio
+from anyio.to_thread import run_sync
 
 from storaged.engine.cache import View
 from storaged.errors import StoreBusy, StoreCorrupt
@@ -44,7 +45,7 @@ async def info(engine: Engine, common: Common) -> bytes:
         started=facts.started,
         writable=engine.writable,
         writable_reason=engine.writable_reason,
-        freshness="locks" if engine.freshness() == "locks" else "file system",
+        freshness=await run_sync(engine.freshness),
         images=sum(not image.is_list for image in snapshot.images) if snapshot else 0,
         manifest_lists=len(snapshot.lists) if snapshot else 0,
         layers=len(snapshot.layers) if snapshot else 0,
@@ -63,21 +64,18 @@ def ping(engine: Engine) -> bytes:
     return encode(t.Empty(), engine.cache.generation, None)
 
 
-def stats(engine: Engine) -> bytes:
+async def stats(engine: Engine) -> bytes:
     """``server.stats``."""
     gauges = {
         **engine.host.gauges(),
+        **await run_sync(_process),
         "cursors": float(len(engine.cursors)),
-        "descriptors": float(len(os.listdir("/proc/self/fd"))),
-        "resident_bytes": float(_resident()),
         "uptime_seconds": anyio.current_time() - engine.began,
     }
     snapshot = engine.cache.snapshot
     if snapshot is not None:
         gauges |= {"images": float(len(snapshot.images)), "layers": float(len(snapshot.layers))}
-    result = t.ServerStats(
-        counters=dict(engine.metrics.counters), seconds=dict(engine.metrics.seconds), gauges=gauges
-    )
+    result = t.ServerStats(counters=dict(engine.metrics.counters), seconds=dict(engine.metrics.seconds), gauges=gauges)
     return encode(result, engine.cache.generation, None)
 
 
@@ -88,6 +86,11 @@ def shutdown(engine: Engine, session: Session) -> bytes:
     return encode(t.Empty(), engine.cache.generation, None)
 
 
-def _resident() -> int:
+def _process() -> dict[str, float]:
+    """Descriptors open and bytes resident, from the kernel. Blocking."""
     with open("/proc/self/statm", "rb") as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        pages = int(file.read().split()[1])
+    return {
+        "descriptors": float(len(os.listdir("/proc/self/fd"))),
+        "resident_bytes": float(pages * os.sysconf("SC_PAGE_SIZE")),
+    }

@@ -1,0 +1,93 @@
+"""A real store on disk, the real reader, and another process that keeps the rules of the store's locks."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import anyio
+from attrs import frozen
+
+from storaged.engine.cache import Cache
+from storaged.metrics import Metrics
+from storaged.sample import Sample, SampleSpec, SampleWriter, write_store
+from storaged.store.content import ContentReader
+from storaged.store.layout import paths
+from storaged.store.reader import StoreReader
+from storaged.store.tables import StoreLocation
+
+DRIVER = "overlay"
+
+_HOLD = """
+import fcntl, sys
+file = open(sys.argv[1], "r+b")
+fcntl.lockf(file, fcntl.LOCK_EX)
+print("held", end="", flush=True)
+sys.stdin.read()
+"""
+
+
+@frozen(kw_only=True)
+class Ground:
+    """A sample store and all that stands on it."""
+
+    sample: Sample
+    location: StoreLocation
+    writer: SampleWriter
+    reader: StoreReader
+    metrics: Metrics
+    cache: Cache
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """The cache loaded and its reloads served."""
+        await self.cache.start()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self.cache.run)
+            yield
+            self.cache.close()
+            tasks.cancel_scope.cancel()
+
+    @property
+    def images_lock(self) -> str:
+        return paths.images_lock(self.location.graphroot, DRIVER)
+
+    @property
+    def images_json(self) -> Path:
+        return Path(paths.images_json(self.location.graphroot, DRIVER))
+
+    def item(self, image: str, key: str) -> Path:
+        return self.images_json.parent / image / paths.big_data_file(key)
+
+
+@contextmanager
+def lay(folder: Path, images: int = 40, seed: int = 3) -> Iterator[Ground]:
+    spec = SampleSpec(images=images, seed=seed, driver=DRIVER)
+    sample = write_store(folder / "root", folder / "run", spec)
+    location = StoreLocation(graphroot=str(folder / "root"), runroot=str(folder / "run"), driver=DRIVER)
+    metrics = Metrics()
+    reader = StoreReader(location, metrics=metrics)
+    yield Ground(
+        sample=sample,
+        location=location,
+        writer=SampleWriter(location.graphroot, location.runroot, DRIVER),
+        reader=reader,
+        metrics=metrics,
+        cache=Cache(reader, ContentReader(location, metrics), metrics),
+    )
+    reader.close()
+
+
+@asynccontextmanager
+async def held(path: str) -> AsyncIterator[int]:
+    """Another process holds a lock file for writing; yields its pid."""
+    process = await anyio.open_process([sys.executable, "-c", _HOLD, path], stderr=None)
+    async with process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert await process.stdout.receive() == b"held"
+        yield process.pid
+        await process.stdin.aclose()
+        await process.wait()

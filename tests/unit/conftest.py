@@ -1,0 +1,22 @@
+"""Stores for the tests of engine and service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.ground import Ground, lay
+
+
+@pytest.fixture
+def ground(tmp_path: Path) -> Iterator[Ground]:
+    with lay(tmp_path) as ground:
+        yield ground
+
+
+@pytest.fixture
+def big_ground(tmp_path: Path) -> Iterator[Ground]:
+    with lay(tmp_path, images=800) as ground:
+        yield ground

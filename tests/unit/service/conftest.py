@@ -1,0 +1,71 @@
+"""The service on a real store; the host is a port, and this is a whole one that hosts nothing else."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import anyio
+import pytest
+from attrs import define, field, frozen
+
+from storaged.engine.cursors import Cursors
+from storaged.operations.view import View, normalise_platform
+from storaged.service.access import Access
+from storaged.service.context import Engine
+from storaged.service.host import HostFacts
+from storaged.service.registry import Service
+from storaged.service.session import Credentials, Session
+from storaged.store.content import ContentReader
+from tests.ground import Ground
+
+OWN_UID = 4711
+
+
+@define
+class QuietHost:
+    """Hosts one service and no socket."""
+
+    reasons: list[str] = field(factory=list)
+
+    def facts(self) -> HostFacts:
+        return HostFacts(backend="trio", socket="/none", started="2026-01-01T00:00:00Z", limits={"connections": 256})
+
+    def gauges(self) -> dict[str, float]:
+        return {"connections": 0.0}
+
+    def shutdown(self, reason: str) -> None:
+        self.reasons.append(reason)
+
+
+@frozen(kw_only=True)
+class Desk:
+    """Where requests are handed in."""
+
+    ground: Ground
+    host: QuietHost
+    service: Service
+
+    async def ask(self, method: str, params: Any = None, *, uid: int = 0) -> Any:
+        session = Session(credentials=Credentials(pid=1, uid=uid, gid=uid), number=1)
+        return json.loads(await self.service.handle(session, method, params))
+
+
+@pytest.fixture
+def desk(ground: Ground) -> Desk:
+    host = QuietHost()
+    engine = Engine(
+        cache=ground.cache,
+        content=ContentReader(ground.location, ground.metrics),
+        metrics=ground.metrics,
+        location=ground.location,
+        host=host,
+        freshness=lambda: ground.reader.freshness,
+        began=0.0,
+        writable=True,
+        writable_reason=None,
+        asking=View(platform=normalise_platform("Linux", "x86_64")),
+        cursors=Cursors(),
+        blob_threads=anyio.CapacityLimiter(2),
+    )
+    return Desk(ground=ground, host=host, service=Service(engine, Access(own_uid=OWN_UID)))

@@ -1,0 +1,254 @@
+"""Every method on a real store: what it answers, and what it refuses."""
+
+from __future__ import annotations
+
+import base64
+import json
+from contextlib import suppress
+
+import anyio
+import pytest
+from anyio.to_thread import run_sync
+
+from storaged_client.contract import wire
+from storaged_client.contract.errors import (
+    DataUnknown,
+    GenerationGone,
+    ImageUnknown,
+    InvalidParams,
+    LayerUnknown,
+    MethodNotFound,
+    NotPermitted,
+    StoreCorrupt,
+)
+from storaged_client.contract.methods import METHODS
+from tests.unit.service.conftest import OWN_UID, Desk
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_listing_pages_through_one_generation_while_the_store_changes(desk: Desk) -> None:
+    async with desk.ground.running():
+        whole = await desk.ask("images.list", {"all": True})
+        page = await desk.ask("images.list", {"all": True, "limit": 7})
+        rows, generation = page["images"], page["generation"]
+        await run_sync(lambda: desk.ground.writer.add_image("in between"))
+        while page["next_cursor"] is not None:
+            page = await desk.ask("images.list", {"cursor": page["next_cursor"], "limit": 7})
+            assert page["generation"] == generation
+            rows += page["images"]
+        assert rows == whole["images"]
+        assert (await desk.ask("images.list", {"all": True}))["generation"] != generation
+
+
+async def test_cursor_of_another_method_or_made_up_is_refused(desk: Desk) -> None:
+    async with desk.ground.running():
+        page = await desk.ask("images.list", {"limit": 1})
+        with pytest.raises(InvalidParams):
+            await desk.ask("layers.list", {"cursor": page["next_cursor"]})
+        with pytest.raises(InvalidParams):
+            await desk.ask("images.list", {"cursor": page["next_cursor"].partition(".")[0] + ".999999"})
+        with pytest.raises(GenerationGone):
+            await desk.ask("images.list", {"cursor": "never.0"})
+
+
+async def test_fields_narrow_each_row_and_unknown_ones_are_named(desk: Desk) -> None:
+    async with desk.ground.running():
+        rows = (await desk.ask("images.list", {"fields": ["id", "names"]}))["images"]
+        assert rows
+        assert all(set(row) == {"id", "names"} for row in rows)
+        with pytest.raises(InvalidParams, match="colour"):
+            await desk.ask("images.list", {"fields": ["colour"]})
+
+
+async def test_dangling_filter_answers_what_the_store_was_made_with(desk: Desk) -> None:
+    async with desk.ground.running():
+        for filters in (["dangling=true"], [{"key": "dangling", "value": "true", "negate": False}]):
+            rows = (await desk.ask("images.list", {"filters": filters}))["images"]
+            assert {row["id"] for row in rows} == desk.ground.sample.dangling
+
+
+async def test_same_generation_answers_unchanged(desk: Desk) -> None:
+    async with desk.ground.running():
+        generation = (await desk.ask("images.list", {"limit": 1}))["generation"]
+        again = await desk.ask("images.list", {"if_generation": generation})
+        assert again == {"generation": generation, "stale": None, "unchanged": True}
+        await run_sync(lambda: desk.ground.writer.add_image("changed"))
+        assert "images" in await desk.ask("images.list", {"if_generation": generation})
+
+
+async def test_one_bad_name_of_get_fails_no_other(desk: Desk) -> None:
+    async with desk.ground.running():
+        image = desk.ground.sample.images[0]
+        found = (await desk.ask("images.get", {"names": [image, "nowhere/none", "UPPER"]}))["images"]
+        assert [entry["name"] for entry in found] == [image, "nowhere/none", "UPPER"]
+        assert found[0]["image"]["summary"]["id"] == image
+        assert found[0]["error"] is None
+        assert found[1]["error"]["data"]["name"] == "ImageUnknown"
+        assert found[2]["error"]["data"]["name"] in ("InvalidName", "ImageUnknown")
+
+
+async def test_data_is_the_very_bytes_and_unknown_keys_are_named(desk: Desk) -> None:
+    async with desk.ground.running():
+        image = desk.ground.sample.images[0]
+        answer = await desk.ask("images.data", {"name": image, "key": "manifest"})
+        content = await anyio.Path(desk.ground.item(image, "manifest")).read_bytes()
+        assert base64.b64decode(answer["data"]) == content
+        assert answer["size"] == len(content)
+        with pytest.raises(DataUnknown):
+            await desk.ask("images.data", {"name": image, "key": "../../images.json"})
+
+
+async def test_why_names_the_lists_that_keep_an_image(desk: Desk) -> None:
+    async with desk.ground.running():
+        for image, lists in desk.ground.sample.in_lists.items():
+            if image in desk.ground.sample.lists:
+                continue
+            why = await desk.ask("images.why", {"name": image})
+            assert {reason["list"] for reason in why["reasons"] if reason["code"] == "manifest_list"} == set(lists)
+            assert not why["dangling"]
+
+
+async def test_relations_follow_the_recipes_the_store_was_made_with(desk: Desk) -> None:
+    async with desk.ground.running():
+        for image, parent in desk.ground.sample.parent.items():
+            relations = await desk.ask(
+                "images.relations", {"name": image, "manifest": image in desk.ground.sample.lists}
+            )
+            assert relations["parent"] == parent
+
+
+async def test_layers_form_a_tree_of_the_whole_store(desk: Desk) -> None:
+    async with desk.ground.running():
+        listed = (await desk.ask("layers.list"))["layers"]
+        assert len(listed) == desk.ground.sample.layers
+        tree = (await desk.ask("layers.tree"))["layers"]
+        seen: set[str] = set()
+        for layer in tree:
+            assert layer["parent"] is None or layer["parent"] in seen
+            seen.add(layer["id"])
+        assert seen == {layer["id"] for layer in listed}
+        one = await desk.ask("layers.get", {"id": tree[-1]["id"]})
+        assert one["chain"][0] == tree[-1]["id"]
+        assert len(one["chain"]) == tree[-1]["depth"] + 1
+        with pytest.raises(LayerUnknown):
+            await desk.ask("layers.get", {"id": "0" * 64})
+
+
+async def test_manifest_lists_come_with_instances_in_one_call(desk: Desk) -> None:
+    async with desk.ground.running():
+        lists = (await desk.ask("manifests.list", {"include": ["instances", "annotations"]}))["manifests"]
+        assert {entry["id"] for entry in lists} == set(desk.ground.sample.lists)
+        local = {
+            instance["image"] for entry in lists for instance in entry["instances"] if instance["image"] is not None
+        }
+        assert local <= set(desk.ground.sample.images)
+        for entry in lists:
+            answer = await desk.ask("manifests.get", {"name": entry["id"]})
+            raw = json.loads(await anyio.Path(desk.ground.item(entry["id"], "manifest")).read_bytes())
+            assert answer["raw"] == raw
+
+
+async def test_referenced_digests_are_those_of_all_lists(desk: Desk) -> None:
+    async with desk.ground.running():
+        lists = (await desk.ask("manifests.list", {"include": ["instances"]}))["manifests"]
+        expected: dict[str, set[str]] = {}
+        for entry in lists:
+            for instance in entry["instances"]:
+                expected.setdefault(instance["digest"], set()).add(entry["id"])
+        answer = (await desk.ask("manifests.referenced"))["digests"]
+        assert {entry["digest"]: set(entry["lists"]) for entry in answer} == expected
+
+
+async def test_unreadable_store_is_the_first_flaw_of_info_and_ping_still_answers(desk: Desk) -> None:
+    await anyio.Path(desk.ground.images_json).write_bytes(b"[{")
+    async with desk.ground.running():
+        with pytest.raises(StoreCorrupt):
+            await desk.ask("images.list")
+        info = await desk.ask("server.info")
+        assert info["flaws"][0]["name"] == "StoreCorrupt"
+        assert info["flaws"][0]["file"] == str(desk.ground.images_json)
+        assert (await desk.ask("server.ping"))["stale"] is None
+
+
+async def test_stats_count_requests_reloads_and_memory(desk: Desk) -> None:
+    async with desk.ground.running():
+        await desk.ask("images.list")
+        stats = await desk.ask("server.stats")
+        assert stats["counters"]["requests.images.list.count"] == 1
+        assert stats["counters"]["loads"] >= 1
+        assert stats["gauges"]["resident_bytes"] > 1 << 20
+        assert stats["gauges"]["descriptors"] > 3
+
+
+async def test_unknown_methods_and_parameters_are_named(desk: Desk) -> None:
+    async with desk.ground.running():
+        with pytest.raises(MethodNotFound, match=r"images\.lits"):
+            await desk.ask("images.lits")
+        with pytest.raises(InvalidParams) as refused:
+            await desk.ask("images.list", {"filter": []})
+        assert "filter" in json.dumps(refused.value.data)
+        with pytest.raises(ImageUnknown):
+            await desk.ask("images.resolve", ["nowhere"])
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+async def test_stranger_may_call_nothing_that_mutates(desk: Desk, method: str) -> None:
+    """Every row of the table, by construction: refused before its parameters are looked at, or it only reads."""
+    row = METHODS[method]
+    async with desk.ground.running():
+        if row.mutates:
+            with pytest.raises(NotPermitted):
+                await desk.ask(method, uid=OWN_UID + 1)
+            assert desk.host.reasons == []
+        else:
+            with suppress(InvalidParams):
+                await desk.ask(method, uid=OWN_UID + 1)
+
+
+async def test_own_uid_may_shut_down(desk: Desk) -> None:
+    async with desk.ground.running():
+        await desk.ask("server.shutdown", uid=OWN_UID)
+        assert len(desk.host.reasons) == 1
+
+
+@pytest.mark.parametrize("method", sorted(name for name in METHODS if name not in ("server.shutdown",)))
+async def test_results_have_the_shape_of_the_table(desk: Desk, method: str) -> None:
+    sample = desk.ground.sample
+    given = {
+        "images.get": {"names": [sample.images[0]]},
+        "images.data": {"name": sample.images[0], "key": "manifest"},
+        "layers.get": None,
+        "manifests.get": {"name": sample.lists[0]},
+        "manifests.exists": {"name": sample.lists[0]},
+    }
+    async with desk.ground.running():
+        params = given.get(method)
+        if method == "layers.get":
+            params = {"id": (await desk.ask("layers.list"))["layers"][0]["id"]}
+        elif params is None and "name" in str(METHODS[method].params.__annotations__):
+            params = {"name": sample.images[0]}
+        answer = await desk.ask(method, params)
+        result = wire.structure_result(METHODS[method].result, answer)
+        assert result.generation == answer["generation"]
+
+
+async def test_discover_tells_every_method_with_parameters_and_errors(desk: Desk) -> None:
+    async with desk.ground.running():
+        document = await desk.ask("rpc.discover")
+        methods = {method["name"]: method for method in document["methods"]}
+        assert set(methods) == set(METHODS) | {"rpc.discover"}
+        for name, row in METHODS.items():
+            assert methods[name]["x-mutates"] is row.mutates
+            assert all(
+                ref["$ref"].rpartition("/")[2] in document["components"]["errors"] for ref in methods[name]["errors"]
+            )
+            assert methods[name]["result"]["schema"]["$ref"].rpartition("/")[2] in document["components"]["schemas"]
+        assert [param["name"] for param in methods["images.list"]["params"] if not param.get("x-common")] == [
+            "filters",
+            "all",
+            "sort",
+            "limit",
+            "cursor",
+            "fields",
+        ]
