@@ -51,9 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _play(folder: Path, images: int, seed: int, backend: str) -> None:
     graphroot, runroot, socket = folder / "root", folder / "run", folder / "sock"
     sample = write_store(graphroot, runroot, SampleSpec(images=images, seed=seed, driver=_DRIVER))
-    print(
-        f"A throwaway store with {len(sample.images)} images, {len(sample.lists)} manifest lists, {sample.layers} layers."
-    )
+    print(f"A throwaway store: {images} images, {len(sample.lists)} of them manifest lists, {sample.layers} layers.")
     with _daemon(graphroot, runroot, socket, backend), storaged_client.connect(str(socket)) as store:
         info = store.server.info()
         print(f"storaged {info.version} (pid {info.pid}, {info.backend}) serves it on {socket}\n")

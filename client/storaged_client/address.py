@@ -1,0 +1,147 @@
+"""Where the daemon's socket is, and a connection to it.
+
+The first that is given: the argument, ``$STORAGED_SOCKET``; then for root
+``/run/storaged/storaged.sock``, for others ``$XDG_RUNTIME_DIR/storaged/storaged.sock``,
+``/run/user/UID/storaged/storaged.sock`` if that folder is ours, ``/tmp/storaged-UID/storaged.sock``.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import stat
+
+from .errors import AddressError, DaemonUnavailable, SocketForbidden
+
+MAX_PATH = 107
+"""Bytes of ``sun_path`` on Linux, without the closing zero."""
+
+_NAME = "storaged.sock"
+
+
+def find(address: str | os.PathLike[str] | None = None) -> str:
+    """The path of the socket. Nothing is made, and only a folder in /tmp is looked at closely.
+
+    Raises: AddressError, where the path cannot be a socket's; SocketForbidden, where the folder in
+    /tmp belongs to someone else.
+    """
+    if address is not None:
+        return check(os.fspath(address))
+    given = os.environ.get("STORAGED_SOCKET")
+    return check(given or default())
+
+
+def default() -> str:
+    """The path without argument and ``$STORAGED_SOCKET``.
+
+    Raises: SocketForbidden, as ``find``.
+    """
+    uid = os.geteuid()
+    if uid == 0:
+        return f"/run/storaged/{_NAME}"
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    if runtime:
+        return os.path.join(runtime, "storaged", _NAME)
+    runtime = f"/run/user/{uid}"
+    if _is_ours(runtime):
+        return os.path.join(runtime, "storaged", _NAME)
+    folder = f"/tmp/storaged-{uid}"
+    check_private(folder)
+    return os.path.join(folder, _NAME)
+
+
+def check(path: str) -> str:
+    """Return ``path`` if a socket can have it.
+
+    Raises: AddressError.
+    """
+    if not path or path[0] in "@\0":
+        raise AddressError("abstract socket names are refused: they have no mode and no owner; give a path")
+    if "\0" in path:
+        raise AddressError("a path cannot hold a zero byte")
+    length = len(os.fsencode(path))
+    if length > MAX_PATH:
+        raise AddressError(f"the socket's path has {length} bytes, the kernel takes {MAX_PATH}: {path}")
+    return path
+
+
+def _is_ours(folder: str) -> bool:
+    try:
+        facts = os.stat(folder)
+    except OSError:
+        return False
+    return stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.geteuid()
+
+
+def check_private(folder: str) -> None:
+    """Refuse a folder in a place where anyone may have made it, unless it is ours alone.
+
+    A folder that does not exist passes. Symbolic links are not followed: /tmp is everyone's.
+
+    Raises: SocketForbidden.
+    """
+    try:
+        facts = os.lstat(folder)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise SocketForbidden(f"{folder}: {error.strerror}") from error
+    if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.geteuid() or facts.st_mode & 0o077:
+        raise SocketForbidden(f"{folder} is not a folder of this user with mode 0700: remove it or set STORAGED_SOCKET")
+
+
+def make_folder(path: str) -> None:
+    """Make the folder of the socket at ``path``, 0700, if it is missing; its parent must be there.
+
+    Raises: SocketForbidden, where it is someone else's or cannot be made for want of rights;
+    DaemonUnavailable, where it cannot be made.
+    """
+    folder = os.path.dirname(os.path.abspath(path))
+    try:
+        os.mkdir(folder, 0o700)
+    except FileExistsError:
+        if folder.startswith("/tmp/storaged-"):
+            check_private(folder)
+    except PermissionError as error:
+        raise SocketForbidden(f"{folder} cannot be made: {error.strerror}") from error
+    except OSError as error:
+        raise DaemonUnavailable(f"{folder} cannot be made: {error.strerror}") from error
+
+
+class NobodyListens(DaemonUnavailable):
+    """No socket at the path, or nothing behind it."""
+
+
+class QueueFull(DaemonUnavailable):
+    """The daemon has more connections waiting than it takes: try again shortly."""
+
+
+def connect(path: str) -> socket.socket:
+    """Connect without waiting; the socket returned is in blocking mode.
+
+    Raises: NobodyListens, QueueFull, SocketForbidden, DaemonUnavailable.
+    """
+    channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        channel.setblocking(False)
+        channel.connect(path)
+        channel.setblocking(True)
+    except OSError as error:
+        channel.close()
+        raise _meaning(error, path) from error
+    except BaseException:
+        channel.close()
+        raise
+    return channel
+
+
+def _meaning(error: OSError, path: str) -> Exception:
+    match error.errno:
+        case errno.EACCES | errno.EPERM:
+            return SocketForbidden(f"{path}: {os.strerror(errno.EACCES)}")
+        case errno.ENOENT | errno.ECONNREFUSED | errno.ENOTDIR:
+            return NobodyListens(f"no daemon listens at {path}")
+        case errno.EAGAIN:
+            return QueueFull(f"the daemon at {path} takes no more connections now")
+    return DaemonUnavailable(f"{path}: {error.strerror}")

@@ -1,0 +1,215 @@
+"""The async client, on anyio: trio or asyncio. One connection, any number of tasks, pipelined.
+
+What is sent again after the daemon went away, and what is not: ``retry``.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from functools import cached_property
+from types import TracebackType
+from typing import Any, TypeVar
+
+import anyio
+import anyio.to_thread
+from anyio.abc import TaskGroup, UNIXSocketStream
+
+from . import address as addresses
+from . import managers, retry, spawn
+from .aio_link import Link
+from .calls import Call
+from .contract import types, wire
+from .contract.errors import ShuttingDown, from_wire
+from .contract.methods import METHODS
+from .errors import ClientClosed, DaemonUnavailable, OutcomeUnknown, RequestTimeout
+from .sync import GRACE, Again
+
+R = TypeVar("R")
+
+
+class AsyncClient:
+    """An async context manager; see ``sync.Client`` for what the parameters mean. For the tasks of one loop."""
+
+    def __init__(
+        self, address: str | os.PathLike[str] | None = None, *, spawn: bool = False, timeout: float | None = None
+    ) -> None:
+        self.address = addresses.find(address)
+        self._spawn = spawn
+        self._timeout = timeout
+        self._link: Link | None = None
+        self._tasks: TaskGroup | None = None
+        self._connecting = anyio.Lock()
+
+    async def __aenter__(self) -> AsyncClient:
+        """Connect, without patience for a daemon that is not there.
+
+        Raises: DaemonUnavailable, SocketForbidden.
+        """
+        tasks = anyio.create_task_group()
+        channel = await self._open()
+        await tasks.__aenter__()
+        try:
+            self._link = await self._adopt(channel, tasks)
+        except BaseException:
+            tasks.cancel_scope.cancel()
+            await tasks.__aexit__(None, None, None)
+            raise
+        self._tasks = tasks
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        tasks, self._tasks = self._tasks, None
+        assert tasks is not None
+        if self._link is not None:
+            self._link.close()
+        tasks.cancel_scope.cancel()
+        # Our own tasks raise nothing, so the caller's exception need not come out wrapped in a group.
+        await tasks.__aexit__(None, None, None)
+
+    async def call(
+        self,
+        method: str,
+        params: dict[str, Any] | list[Any] | None = None,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109  # the signature of the blocking client
+    ) -> Any:
+        """The raw result of one request. ``timeout`` in seconds, else the client's. Cancelling it tells the daemon.
+
+        Raises: the error the daemon answered (``contract.errors``), DaemonUnavailable, OutcomeUnknown,
+        RequestTimeout, SocketForbidden, ClientClosed, TypeError where the params are no JSON.
+        """
+        limit = self._timeout if timeout is None else timeout
+        if limit is None:
+            return await self._persist(method, params)
+        with anyio.move_on_after(limit):
+            return await self._persist(method, params)
+        raise RequestTimeout("no answer in time")
+
+    async def run(self, call: Call[R]) -> Any:
+        """The typed result of a call of ``calls``: ``R``, or Unchanged.
+
+        Raises: as ``call``; MalformedResult, where the daemon answers something else.
+        """
+        row = METHODS[call.method]
+        timeout = call.params.get("timeout")
+        timeout = timeout + GRACE if timeout is not None and not row.mutates else None
+        return wire.structure_result(row.result, await self.call(call.method, call.params, timeout=timeout))
+
+    async def discover(self) -> dict[str, Any]:
+        """The OpenRPC document of the daemon.
+
+        Raises: as ``call``.
+        """
+        document: dict[str, Any] = await self.call("rpc.discover")
+        return document
+
+    # ------------------------------------------------------------ nouns
+
+    @cached_property
+    def images(self) -> managers.AsyncImages:
+        return managers.AsyncImages(self)
+
+    @cached_property
+    def layers(self) -> managers.AsyncLayers:
+        return managers.AsyncLayers(self)
+
+    @cached_property
+    def manifests(self) -> managers.AsyncManifests:
+        return managers.AsyncManifests(self)
+
+    @cached_property
+    def containers(self) -> managers.AsyncContainers:
+        return managers.AsyncContainers(self)
+
+    @cached_property
+    def server(self) -> managers.AsyncServer:
+        return managers.AsyncServer(self)
+
+    @cached_property
+    def store(self) -> managers.AsyncStore:
+        return managers.AsyncStore(self)
+
+    @property
+    def refresh(self) -> managers.AsyncBoundVerb[..., types.Empty]:
+        """``store.refresh``."""
+        return self.store.refresh
+
+    # ------------------------------------------------------------ within
+
+    async def _persist(self, method: str, params: dict[str, Any] | list[Any] | None) -> Any:
+        give_up: float | None = None
+        for pause in retry.delays():
+            try:
+                return await self._once(method, params)
+            except (Again, addresses.NobodyListens, addresses.QueueFull) as error:
+                now = time.monotonic()
+                give_up = give_up or now + retry.WINDOW
+                if now + pause > give_up:
+                    if isinstance(error, DaemonUnavailable):
+                        raise
+                    raise DaemonUnavailable(f"the daemon at {self.address} went away: {error}") from error
+            await anyio.sleep(pause)
+        raise AssertionError("delays() has no end")
+
+    async def _once(self, method: str, params: dict[str, Any] | list[Any] | None) -> Any:
+        link = await self._connected()
+        id, pending = link.begin(method, params)
+        try:
+            await pending.done.wait()
+        except BaseException:
+            link.abandon(id)
+            raise
+        if pending.lost:
+            if self._tasks is None:
+                raise ClientClosed("the client was closed while a call ran")
+            if pending.sent and retry.mutates(method):
+                raise OutcomeUnknown(f"the daemon went away before it answered {method}: look whether it was done")
+            raise Again("it closed the connection before it answered")
+        if pending.error is None:
+            return pending.result
+        answer = from_wire(pending.error)
+        if isinstance(answer, ShuttingDown) and not retry.mutates(method):
+            link.dead = True  # begin nothing more on it; what is in flight is still answered
+            raise Again("it is shutting down") from answer
+        raise answer
+
+    async def _connected(self) -> Link:
+        link = self._link
+        if link is not None and not link.dead:
+            return link
+        async with self._connecting:
+            if self._tasks is None:
+                raise ClientClosed("the client is closed")
+            if self._link is None or self._link.dead:
+                self._link = await self._adopt(await self._open(), self._tasks)
+            return self._link
+
+    async def _open(self) -> socket.socket:
+        if self._spawn:
+            # Not abandoned when cancelled: a daemon half started must not be left behind unmarked.
+            return await anyio.to_thread.run_sync(lambda: spawn.connect(self.address, timeout=self._timeout))
+        return addresses.connect(self.address)
+
+    @staticmethod
+    async def _adopt(channel: socket.socket, tasks: TaskGroup) -> Link:
+        try:
+            link = Link(await UNIXSocketStream.from_socket(channel))
+        except BaseException:
+            channel.close()
+            raise
+        tasks.start_soon(link.run)
+        return link
+
+
+def aconnect(
+    address: str | os.PathLike[str] | None = None, *, spawn: bool = False, timeout: float | None = None
+) -> AsyncClient:
+    """An async client, to be entered with ``async with``; see AsyncClient.
+
+    Raises: AddressError.
+    """
+    return AsyncClient(address, spawn=spawn, timeout=timeout)

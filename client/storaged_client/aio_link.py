@@ -1,0 +1,149 @@
+"""One connection of the async client, shared by any number of tasks."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+import anyio
+from anyio.abc import SocketAttribute, UNIXSocketStream
+
+from .jsonrpc.messages import ID, LocalProtocolError
+from .jsonrpc.peer import Close, ErrorResponse, Peer, Request, Response
+from .retry import MAX_REPLY, SLACK
+
+_CHUNK = 256 * 1024
+
+
+class Pending:
+    """One call that waits for its answer."""
+
+    __slots__ = ("done", "error", "lost", "result", "sent", "size")
+
+    def __init__(self, size: int) -> None:
+        self.done = anyio.Event()
+        self.lost = False
+        self.sent = False
+        """Some of it may have reached the daemon."""
+        self.size = size
+        self.result: Any = None
+        self.error: dict[str, Any] | None = None
+
+
+class Link:
+    """One connection: a task reads, a task writes, so that no cancelled call can leave half a text."""
+
+    def __init__(self, stream: UNIXSocketStream) -> None:
+        self._stream = stream
+        self._peer = Peer(MAX_REPLY + SLACK, lines=True)
+        self._pending: dict[ID, Pending] = {}
+        self._outbox: dict[ID, bytes] = {}
+        """Requests not handed to the kernel yet, in order."""
+        self._cancels: list[bytes] = []
+        self._wake = anyio.Event()
+        self._scope = anyio.CancelScope()
+        self.dead = False
+
+    def begin(self, method: str, params: dict[str, Any] | list[Any] | None) -> tuple[ID, Pending]:
+        """Queue a request.
+
+        Raises: TypeError, where the params are no JSON.
+        """
+        try:
+            id, data = self._peer.send_request(method, params)
+        except LocalProtocolError as error:
+            raise TypeError(str(error)) from error
+        pending = self._pending[id] = Pending(len(data))
+        self._outbox[id] = data
+        self._wake.set()
+        return id, pending
+
+    def abandon(self, id: ID) -> None:
+        """Stop waiting: take it back if nothing was sent, else tell the daemon."""
+        if self._pending.pop(id, None) is None or self.dead:
+            return
+        if self._outbox.pop(id, None) is not None:
+            self._peer.withdraw(id)
+            return
+        self._cancels.append(self._peer.send_cancel(id))
+        self._wake.set()
+
+    def close(self) -> None:
+        self.dead = True
+        self._scope.cancel()
+
+    async def run(self) -> None:
+        """Serve until the connection ends; then every call left is lost. Raises nothing but cancellation."""
+        try:
+            with self._scope:
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(self._write)
+                    await self._read()
+                    tasks.cancel_scope.cancel()
+        finally:
+            self.dead = True
+            for pending in self._pending.values():
+                pending.lost = True
+                pending.done.set()
+            self._pending.clear()
+            with anyio.CancelScope(shield=True):
+                await self._stream.aclose()
+
+    async def _write(self) -> None:
+        channel: socket.socket = self._stream.extra(SocketAttribute.raw_socket)
+        while True:
+            await self._wake.wait()
+            self._wake = anyio.Event()
+            while self._outbox or self._cancels:
+                ends: list[tuple[int, Pending]] = []
+                total = 0
+                for id, data in self._outbox.items():
+                    total += len(data)
+                    ends.append((total, self._pending[id]))
+                    self._pending[id].sent = True
+                rest = memoryview(b"".join([*self._outbox.values(), *self._cancels]))
+                self._outbox.clear()
+                self._cancels.clear()
+                length = len(rest)
+                try:
+                    # Not stream.send: it does not tell how much was sent before it failed.
+                    while rest:
+                        try:
+                            rest = rest[channel.send(rest) :]
+                        except BlockingIOError:
+                            await anyio.wait_writable(channel)
+                except OSError:
+                    self.dead = True
+                    for end, pending in ends:
+                        # Without its last bracket a text means nothing; the LF after it is not needed.
+                        pending.sent = length - len(rest) >= end - 1
+                    return  # the reader sees the end too, after what the daemon still said
+
+    async def _read(self) -> None:
+        while True:
+            try:
+                data = await self._stream.receive(_CHUNK)
+            except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
+                return
+            for event in self._peer.receive_data(data):
+                match event:
+                    case Response(id, result):
+                        pending = self._pending.pop(id, None)
+                        if pending is not None:
+                            pending.result = result
+                            pending.done.set()
+                    case ErrorResponse(id, error):
+                        self._settle_error(id, error)
+                    case Close() | Request():
+                        return
+
+    def _settle_error(self, id: ID, error: dict[str, Any]) -> None:
+        pending = self._pending.pop(id, None)
+        if id is None:
+            self.dead = True  # the daemon closes after an error that it cannot ascribe
+        if pending is None and id is None and self._pending:
+            # Too large or not understood: of what is in flight, the longest text is the likely one.
+            pending = self._pending.pop(max(self._pending, key=lambda one: self._pending[one].size))
+        if pending is not None:
+            pending.error = error
+            pending.done.set()

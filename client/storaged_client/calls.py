@@ -1,0 +1,269 @@
+"""Every method as a function of its parameters: what to send, said once for both clients.
+
+Positional order is that of ``contract.params``; what all methods share is by keyword only. A value
+that is the default is not sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+
+if TYPE_CHECKING:
+    from .contract import types as t
+
+R = TypeVar("R")
+
+Consistency = Literal["fresh", "strict", "cached"]
+FilterValue = str | int | bool
+Filters = Mapping[str, FilterValue | Sequence[FilterValue]] | Sequence[str | Mapping[str, Any]]
+"""``{"dangling": True, "label!": ["a", "b=c"]}``, or podman's ``"key=value"``, or the wire's objects."""
+
+
+class Call(Generic[R]):
+    """A method and its parameters. ``R`` is the type of its result."""
+
+    __slots__ = ("method", "params")
+
+    def __init__(self, method: str, params: dict[str, Any]) -> None:
+        self.method = method
+        self.params = params
+
+    def __repr__(self) -> str:
+        return f"Call({self.method!r}, {self.params!r})"
+
+
+def _call(
+    method: str,
+    consistency: Consistency,
+    timeout: float | None,
+    required: dict[str, Any] | None = None,
+    **optional: Any,
+) -> Call[Any]:
+    params = dict(required or {})
+    params.update((name, value) for name, value in optional.items() if value is not None and value is not False)
+    if consistency != "fresh":
+        params["consistency"] = consistency
+    if timeout is not None:
+        params["timeout"] = timeout
+    return Call(method, params)
+
+
+def _texts(name: str, values: Iterable[str]) -> tuple[str, ...]:
+    if isinstance(values, str):
+        raise TypeError(f"{name} takes several strings, not one: [{values!r}]")
+    return tuple(values)
+
+
+def _word(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def wire_filters(filters: Filters) -> tuple[Any, ...] | None:
+    """The filters as the protocol has them; None where there is none.
+
+    ``"label!"`` negates; several values of one key are several filters.
+    """
+    if isinstance(filters, str):
+        raise TypeError(f"filters takes a mapping or several strings: [{filters!r}]")
+    if not filters:
+        return None
+    if not isinstance(filters, Mapping):
+        return tuple(dict(one) if isinstance(one, Mapping) else one for one in filters)
+    found: list[dict[str, Any]] = []
+    for key, given in filters.items():
+        values = given if isinstance(given, (list, tuple, set, frozenset)) else (given,)
+        name = key.removesuffix("!")
+        found.extend({"key": name, "value": _word(value), "negate": name != key} for value in values)
+    return tuple(found)
+
+
+# ---------------------------------------------------------------- server
+
+
+def server_info(*, consistency: Consistency = "fresh", timeout: float | None = None) -> Call[t.ServerInfo]:
+    """Which daemon this is, which store it serves, and what is wrong with it."""
+    return _call("server.info", consistency, timeout)
+
+
+def server_ping(*, consistency: Consistency = "fresh", timeout: float | None = None) -> Call[t.Empty]:
+    """Answer, and nothing else."""
+    return _call("server.ping", consistency, timeout)
+
+
+def server_stats(*, consistency: Consistency = "fresh", timeout: float | None = None) -> Call[t.ServerStats]:
+    """Counters, times and gauges of this daemon."""
+    return _call("server.stats", consistency, timeout)
+
+
+def server_shutdown(*, consistency: Consistency = "fresh", timeout: float | None = None) -> Call[t.Empty]:
+    """Drain and end the daemon."""
+    return _call("server.shutdown", consistency, timeout)
+
+
+# ---------------------------------------------------------------- images
+
+
+def images_list(
+    filters: Filters = (),
+    all: bool = False,
+    sort: Literal["store", "created", "id", "repository", "size", "tag"] = "store",
+    limit: int | None = None,
+    cursor: str | None = None,
+    fields: Sequence[str] | None = None,
+    *,
+    consistency: Consistency = "fresh",
+    timeout: float | None = None,
+) -> Call[t.ImageList]:
+    """List images and manifest lists, filtered, sorted, in pages.
+
+    With ``fields`` the members not asked for are None.
+    """
+    return _call(
+        "images.list",
+        consistency,
+        timeout,
+        filters=wire_filters(filters),
+        all=all,
+        sort=None if sort == "store" else sort,
+        limit=limit,
+        cursor=cursor,
+        fields=None if fields is None else _texts("fields", fields),
+    )
+
+
+def images_get(
+    names: Sequence[str], *, consistency: Consistency = "fresh", timeout: float | None = None
+) -> Call[t.ImageDetailsList]:
+    """Everything known of several images; one bad name fails no other."""
+    return _call("images.get", consistency, timeout, {"names": _texts("names", names)})
+
+
+def images_exists(
+    name: str, manifest: bool = False, *, consistency: Consistency = "fresh", timeout: float | None = None
+) -> Call[t.Exists]:
+    """Whether a name means an image."""
+    return _call("images.exists", consistency, timeout, {"name": name}, manifest=manifest)
+
+
+def images_resolve(
+    name: str, manifest: bool = False, *, consistency: Consistency = "fresh", timeout: float | None = None
+) -> Call[t.Resolved]:
+    """The image a name means, and by which rule.
+
+    Raises: ImageUnknown, AmbiguousName, InvalidName.
+    """
+    return _call("images.resolve", consistency, timeout, {"name": name}, manifest=manifest)
+
+
+def images_why(
+    name: str, manifest: bool = False, *, consistency: Consistency = "fresh", timeout: float | None = None
+) -> Call[t.Why]:
+    """Why an image is kept, or would go.
+
+    Raises: ImageUnknown, AmbiguousName, InvalidName.
+    """
+    return _call("images.why", consistency, timeout, {"name": name}, manifest=manifest)
+
+
+def images_relations(
+    name: str, manifest: bool = False, *, consistency: Consistency = "fresh", timeout: float | None = None
+) -> Call[t.Relations]:
+    """Parent, children, ancestors and siblings of an image.
+
+    Raises: ImageUnknown, AmbiguousName, InvalidName.
+    """
+    return _call("images.relations", consistency, timeout, {"name": name}, manifest=manifest)
+
+
+def images_data(
+    name: str, key: str, *, consistency: Consistency = "fresh", timeout: float | None = None
+) -> Call[t.Data]:
+    """One item of an image's big data, up to 1 MiB, base64.
+
+    Raises: DataUnknown, TooLarge, ImageDamaged, and as ``resolve``.
+    """
+    return _call("images.data", consistency, timeout, {"name": name, "key": key})
+
+
+# ---------------------------------------------------------------- layers
+
+
+def layers_list(
+    limit: int | None = None,
+    cursor: str | None = None,
+    *,
+    consistency: Consistency = "fresh",
+    timeout: float | None = None,
+) -> Call[t.LayerList]:
+    """All layers, in the order of the store."""
+    return _call("layers.list", consistency, timeout, limit=limit, cursor=cursor)
+
+
+def layers_get(id: str, *, consistency: Consistency = "fresh", timeout: float | None = None) -> Call[t.LayerDetails]:
+    """One layer, its chain to the base, and its child layers.
+
+    Raises: LayerUnknown.
+    """
+    return _call("layers.get", consistency, timeout, {"id": id})
+
+
+def layers_tree(
+    id: str | None = None, *, consistency: Consistency = "fresh", timeout: float | None = None
+) -> Call[t.LayerList]:
+    """The layer forest, or the tree above one layer, parents first.
+
+    Raises: LayerUnknown.
+    """
+    return _call("layers.tree", consistency, timeout, id=id)
+
+
+# ---------------------------------------------------------------- manifest lists
+
+
+def manifests_list(
+    include: Sequence[Literal["instances", "annotations"]] = (),
+    *,
+    consistency: Consistency = "fresh",
+    timeout: float | None = None,
+) -> Call[t.ManifestLists]:
+    """All local manifest lists, with instances and annotations on request."""
+    return _call("manifests.list", consistency, timeout, include=_texts("include", include) or None)
+
+
+def manifests_get(
+    name: str, *, consistency: Consistency = "fresh", timeout: float | None = None
+) -> Call[t.ManifestDetails]:
+    """One manifest list and the JSON of its manifest.
+
+    Raises: ManifestListUnknown, NotAManifestList, AmbiguousName, InvalidName.
+    """
+    return _call("manifests.get", consistency, timeout, {"name": name})
+
+
+def manifests_exists(name: str, *, consistency: Consistency = "fresh", timeout: float | None = None) -> Call[t.Exists]:
+    """Whether a name means a manifest list."""
+    return _call("manifests.exists", consistency, timeout, {"name": name})
+
+
+def manifests_referenced(
+    digest: str | None = None, *, consistency: Consistency = "fresh", timeout: float | None = None
+) -> Call[t.ReferencedDigests]:
+    """The digests that local lists name, and which lists name them."""
+    return _call("manifests.referenced", consistency, timeout, digest=digest)
+
+
+# ---------------------------------------------------------------- containers, store
+
+
+def containers_list(*, consistency: Consistency = "fresh", timeout: float | None = None) -> Call[t.ContainerList]:
+    """Storage containers of every tool."""
+    return _call("containers.list", consistency, timeout)
+
+
+def store_refresh(*, consistency: Consistency = "fresh", timeout: float | None = None) -> Call[t.Empty]:
+    """Look at the store again now.
+
+    Raises: StoreBusy, StoreCorrupt.
+    """
+    return _call("store.refresh", consistency, timeout)

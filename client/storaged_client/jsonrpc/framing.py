@@ -1,0 +1,264 @@
+"""Bytes to JSON texts, by jsonrpc-fdpass (bootc-dev/jsonrpc-fdpass, section 2.2).
+
+A text ends where its JSON ends; whitespace between texts means nothing::
+
+    {"jsonrpc":"2.0",...}LF {...}{...} {
+       "jsonrpc": "2.0", ...
+    }
+
+The usual case is one text a line, and that takes one search for LF and one decode. Where the line is
+not exactly one text, a scanner finds the end by counting brackets outside strings. Whatever the sender
+does and however the stream is cut, each byte is searched, scanned and decoded at most once each:
+``work`` counts that.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+_BLANK: Final = re.compile(rb"[ \t\n\r]*+")
+_RUN: Final = re.compile(rb"[{\[]++|[}\]]++")
+_STRING_REST: Final = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
+_FLAT: Final = rb'(?:[^"{}\[\]]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")'
+_LEAVES: Final = re.compile(rb"(?:%s|[{\[]%s*+[}\]])*+" % (_FLAT, _FLAT), re.DOTALL)
+"""Whole strings, what stands between brackets, and brackets that hold no others: what leaves the depth
+as it is. An opener is tried once as a leaf and goes no further than the next bracket."""
+_SCALAR_REST: Final = re.compile(rb'[^ \t\n\r"{}\[\],:]*+')
+_FIRST: Final = frozenset(b'{["-0123456789tfn')
+_QUOTE: Final = ord('"')
+_OPENERS: Final = frozenset(b"{[")
+_BACKSLASH: Final = ord("\\")
+
+NOTHING: Final = object()
+"""What :meth:`Framer.pull` returns where no text is complete; ``None`` is a JSON value."""
+
+
+class NotJSON(ValueError):
+    """The bytes are no JSON text; where the next one would begin cannot be known."""
+
+
+class TextTooLong(ValueError):
+    """A text is longer than the limit."""
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+_decoder = json.JSONDecoder(parse_constant=_refuse_constant)
+
+
+def parse(data: bytes) -> Any:
+    """Decode one JSON text in UTF-8; NaN and the infinities are refused.
+
+    ``json.loads`` would also take UTF-16 and UTF-32.
+
+    Raises: ValueError (also for bytes that are not UTF-8), RecursionError.
+    """
+    return _decoder.decode(str(data, "utf-8"))
+
+
+class Framer:
+    """One direction of a stream. Holds at most ``limit`` bytes and the last chunk.
+
+    ``limit`` is in bytes a text. ``decode`` takes the bytes of one text and raises ValueError or
+    RecursionError. With ``lines`` the sender is known to end each text with LF, and no end is looked
+    for before one: a long reply that comes in many chunks then costs one search.
+    """
+
+    def __init__(self, limit: int, decode: Callable[[bytes], Any] = parse, *, lines: bool = False) -> None:
+        self.limit = limit
+        self.work = 0
+        self._decode = decode
+        self._lines = lines
+        self._reset()
+
+    def _reset(self) -> None:
+        self._buffer: bytes | bytearray = b""
+        self._start = 0
+        """Where the current text begins, or blanks before it."""
+        self._inside = False
+        """A byte of the current text has been seen."""
+        self._searched = 0
+        """No LF lies between the current text and this; kept from text to text."""
+        self._by_scanner = False
+        """The scanner has begun on the current text."""
+        self._line_end = -1
+        """The line up to here is not exactly one text: its texts go by the scanner."""
+        self._at = 0
+        self._depth = 0
+        self._in_string = False
+
+    @property
+    def held(self) -> int:
+        """Bytes in the buffer that belong to no finished text."""
+        return len(self._buffer) - self._start
+
+    @property
+    def begun(self) -> bool:
+        """Whether a byte of the next text has come."""
+        return self._inside or self._find_start()
+
+    def feed(self, data: bytes) -> None:
+        """Append what was read from the stream."""
+        start = self._start
+        if start == len(self._buffer):
+            self._buffer = data
+            self._start = self._searched = self._at = 0
+            self._line_end = -1
+            return
+        if not isinstance(self._buffer, bytearray):
+            self._buffer = bytearray(memoryview(self._buffer)[start:])
+        elif start:
+            del self._buffer[:start]
+        if start:
+            self._searched = max(self._searched - start, 0)
+            self._at -= start
+            self._line_end -= start
+            self._start = 0
+        self._buffer += data
+
+    def pull(self) -> Any:
+        """Take the next complete text, decoded, or ``NOTHING``.
+
+        Raises: NotJSON, TextTooLong. After either the framer is empty and the stream is of no use.
+        """
+        if not self.begun:
+            return NOTHING
+        if not self._by_scanner and self._start > self._line_end:
+            value = self._pull_line()
+            if value is not NOTHING:
+                return value
+            if self._lines and self._line_end < self._start:
+                self._check_length(len(self._buffer))
+                return NOTHING
+        return self._pull_scanned(at_end=False)
+
+    def finish(self) -> Any:
+        """The stream has ended: take a last number or word that only the end delimits, or ``NOTHING``.
+
+        Raises: NotJSON, where the stream ends inside a text; TextTooLong.
+        """
+        if not self.begun:
+            return NOTHING
+        value = self._pull_scanned(at_end=True)
+        if value is NOTHING:
+            self._reset()
+            raise NotJSON("the stream ended inside a text")
+        return value
+
+    def _find_start(self) -> bool:
+        match = _BLANK.match(self._buffer, self._start)
+        start = match.end() if match else self._start
+        self.work += start - self._start
+        self._start = start
+        if start == len(self._buffer):
+            return False
+        if self._buffer[start] not in _FIRST:
+            byte = self._buffer[start]
+            self._reset()
+            raise NotJSON(f"a text cannot begin with the byte 0x{byte:02x}")
+        self._inside = True
+        self._searched = max(self._searched, start)
+        self._at = start
+        self._depth = 0
+        self._in_string = self._by_scanner = False
+        return True
+
+    def _pull_line(self) -> Any:
+        found = self._buffer.find(b"\n", self._searched)
+        self.work += (found if found >= 0 else len(self._buffer)) - self._searched
+        if found < 0:
+            self._searched = len(self._buffer)
+            return NOTHING
+        value = NOTHING
+        if found - self._start <= self.limit:
+            self.work += found - self._start
+            try:
+                value = self._decode(self._slice(found))
+            except (ValueError, RecursionError):
+                value = NOTHING
+        if value is NOTHING:
+            # Not necessarily wrong: part of a text, or several. The scanner will tell.
+            self._line_end = found
+            return NOTHING
+        self._start = found + 1
+        self._inside = False
+        return value
+
+    def _pull_scanned(self, *, at_end: bool) -> Any:
+        self._by_scanner = True
+        before = self._at
+        end = self._scan_scalar(at_end) if self._is_scalar() else self._scan()
+        self.work += self._at - before
+        if end < 0:
+            self._check_length(len(self._buffer))
+            return NOTHING
+        self._check_length(end)
+        self.work += end - self._start
+        try:
+            value = self._decode(self._slice(end))
+        except RecursionError:
+            self._reset()
+            raise NotJSON("nested too deeply") from None
+        except ValueError as error:
+            self._reset()
+            raise NotJSON(str(error)) from None
+        self._start = end
+        self._inside = False
+        return value
+
+    def _slice(self, end: int) -> bytes:
+        return bytes(memoryview(self._buffer)[self._start : end])
+
+    def _check_length(self, end: int) -> None:
+        if end - self._start > self.limit:
+            self._reset()
+            raise TextTooLong(f"a text may have at most {self.limit} bytes")
+
+    def _is_scalar(self) -> bool:
+        return self._buffer[self._start] not in b'{["'
+
+    def _scan_scalar(self, at_end: bool) -> int:
+        match = _SCALAR_REST.match(self._buffer, self._at)
+        self._at = match.end() if match else self._at
+        return self._at if at_end or self._at < len(self._buffer) else -1
+
+    def _scan(self) -> int:
+        """Go on from ``_at`` to the end of the current text; -1 where it has not come yet."""
+        buffer, at, depth = self._buffer, self._at, self._depth
+        while True:
+            if self._in_string:
+                rest = _STRING_REST.match(buffer, at)
+                at = rest.end() if rest else at
+                if at == len(buffer) or buffer[at] == _BACKSLASH:  # a lone backslash is half an escape
+                    break
+                at += 1
+                self._in_string = False
+                if depth == 0:
+                    self._at = at
+                    return at
+            if depth:
+                leaves = _LEAVES.match(buffer, at)
+                at = leaves.end() if leaves else at
+                if at == len(buffer):
+                    break
+            if buffer[at] == _QUOTE:  # a string that ends in a later chunk, or one that is the whole text
+                self._in_string = True
+                at += 1
+                continue
+            run = _RUN.match(buffer, at)
+            assert run is not None
+            first, at = at, run.end()
+            if buffer[first] in _OPENERS:
+                depth += at - first
+            elif at - first >= depth:
+                self._at = first + depth
+                return self._at
+            else:
+                depth -= at - first
+        self._at, self._depth = at, depth
+        return -1

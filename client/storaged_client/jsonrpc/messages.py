@@ -1,0 +1,138 @@
+"""JSON values to messages by the JSON-RPC 2.0 specification, section 4 and 5, and back to bytes."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any, NamedTuple
+
+from storaged_client.contract.errors import BY_CODE
+
+ID = str | int | float | None
+"""What the specification allows as an id."""
+
+PARSE_ERROR = -32700
+INVALID_REQUEST = -32600
+METHOD_NOT_FOUND = -32601
+DESCRIPTOR_MISMATCH = -32050
+MESSAGE_TOO_LARGE = -32002
+
+CANCEL = "$/cancelRequest"
+
+_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+
+
+class LocalProtocolError(Exception):
+    """A mistake on this side: an answer to nothing, an id used twice, a value that is no JSON."""
+
+
+class Called(NamedTuple):
+    """A valid request, or with ``answered`` false a notification."""
+
+    id: ID
+    method: str
+    params: Any
+    answered: bool
+
+
+class Answered(NamedTuple):
+    """A valid response: ``result``, or ``error`` where that is not None."""
+
+    id: ID
+    result: Any
+    error: dict[str, Any] | None
+
+
+class Invalid(NamedTuple):
+    """No valid message. ``id`` is what to answer with; ``reply`` is false where it looks like an
+    answer: two ends that answer each other's answers would never stop."""
+
+    id: ID
+    reason: str
+    reply: bool
+
+
+def _is_id(value: Any) -> bool:
+    if value is None or type(value) is str or type(value) is int:
+        return True
+    return type(value) is float and math.isfinite(value)  # 1e999 decodes to infinity, which cannot be echoed
+
+
+def read_message(value: Any) -> Called | Answered | Invalid:
+    """Tell what one JSON value, or one member of a batch, is."""
+    if type(value) is not dict:
+        return Invalid(None, "a message is an object", True)
+    sent_id = value.get("id")
+    valid_id = _is_id(sent_id)
+    known = sent_id if valid_id else None
+    if "method" not in value and ("result" in value or "error" in value):
+        return _read_answer(value, known, valid_id)
+    if value.get("jsonrpc") != "2.0":
+        return Invalid(known, 'the member "jsonrpc" must be "2.0"', True)
+    method = value.get("method")
+    if type(method) is not str:
+        return Invalid(known, 'the member "method" must be a string', True)
+    if not valid_id:
+        return Invalid(None, 'the member "id" must be a string, a number or null', True)
+    params = value.get("params")
+    if params is None and "params" not in value:
+        return Called(known, method, None, "id" in value)
+    if type(params) is not dict and type(params) is not list:
+        return Invalid(known, 'the member "params" must be an object or an array', True)
+    return Called(known, method, params, "id" in value)
+
+
+def _read_answer(value: dict[str, Any], known: ID, valid_id: bool) -> Answered | Invalid:
+    if value.get("jsonrpc") != "2.0" or not valid_id or "id" not in value:
+        return Invalid(known, "a response needs jsonrpc and id", False)
+    if "result" in value:
+        if "error" in value:
+            return Invalid(known, "a response has a result or an error", False)
+        return Answered(known, value["result"], None)
+    error = value["error"]
+    if type(error) is not dict or type(error.get("code")) is not int or type(error.get("message")) is not str:
+        return Invalid(known, "an error has a code and a message", False)
+    return Answered(known, None, error)
+
+
+def encode(value: Any) -> bytes:
+    """JSON without blanks, in ASCII.
+
+    Raises: LocalProtocolError, where the value is no JSON.
+    """
+    try:
+        return _encode(value).encode("ascii")
+    except (TypeError, ValueError, RecursionError) as error:
+        raise LocalProtocolError(f"cannot be sent as JSON: {error}") from error
+
+
+def encode_call(id: ID, method: str, params: Any, *, answered: bool = True, fds: int = 0) -> bytes:
+    """A request or a notification, without the LF.
+
+    Raises: LocalProtocolError.
+    """
+    message: dict[str, Any] = {"jsonrpc": "2.0", "method": method}
+    if answered:
+        message["id"] = id
+    if params is not None:
+        message["params"] = params
+    if fds:
+        message["fds"] = fds
+    return encode(message)
+
+
+def encode_result(id: ID, result: bytes) -> bytes:
+    """A response; ``result`` is JSON already and is spliced in as it is."""
+    return b"".join((b'{"jsonrpc":"2.0","id":', encode(id), b',"result":', result, b"}"))
+
+
+def encode_error(id: ID, code: int, message: str, data: dict[str, Any] | None) -> bytes:
+    """An error response. ``data.name`` is filled in by the code where it is missing.
+
+    Raises: LocalProtocolError.
+    """
+    data = dict(data or {})
+    known = BY_CODE.get(code)
+    data.setdefault("name", known.__name__ if known else "StoragedError")
+    error = {"code": code, "message": message, "data": data}
+    return b"".join((b'{"jsonrpc":"2.0","id":', encode(id), b',"error":', encode(error), b"}"))

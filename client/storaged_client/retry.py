@@ -1,0 +1,41 @@
+"""What may be sent again, and when: the same rules for both clients.
+
+::
+
+    the request was not wholly sent      send it on the next connection, whatever it is
+    sent, no answer, a read              send it again, with back-off, until the window is over
+    sent, no answer, a mutation          OutcomeUnknown
+    ShuttingDown, a read                 send it again to the next daemon
+    ShuttingDown, a mutation             the caller's affair: nothing was done
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+WINDOW = 10.0
+"""Seconds in which a daemon that went away is waited for."""
+
+MAX_REPLY = 64 * 1024 * 1024
+"""Bytes of a reply, as the daemon bounds it."""
+
+SLACK = 1024 * 1024
+"""Bytes of an envelope around a reply; a batch's brackets, ids and commas."""
+
+
+def delays() -> Iterator[float]:
+    """Seconds to wait before each further attempt: 10 ms doubling to half a second."""
+    delay = 0.01
+    while True:
+        yield delay
+        delay = min(delay * 2, 0.5)
+
+
+def mutates(method: str) -> bool:
+    """Whether sending ``method`` twice may do something twice. What is not known may."""
+    if method == "rpc.discover":
+        return False
+    from .contract.methods import METHODS  # attrs, only when something went wrong
+
+    row = METHODS.get(method)
+    return row is None or row.mutates

@@ -1,0 +1,272 @@
+"""The blocking client: one connection, any number of threads, pipelined.
+
+What is sent again after the daemon went away, and what is not: ``retry``.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import weakref
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from . import address as addresses
+from . import retry
+from .contract.errors import ShuttingDown, from_wire
+from .errors import ClientClosed, DaemonUnavailable, OutcomeUnknown, RequestTimeout
+from .link import Link, NotSent
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from . import managers
+    from .calls import Call
+    from .contract import types
+
+R = TypeVar("R")
+
+GRACE = 5.0
+"""Seconds a read may take beyond the time it was given at the daemon."""
+
+_clients: weakref.WeakSet[Client] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for client in list(_clients):
+        client._start_over()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+class Client:
+    """A connection to the daemon at ``address``, made when first needed and again after it was lost.
+
+    ``timeout`` bounds each call, in seconds; None waits for ever. With ``spawn`` a daemon is started
+    where none listens. Safe to share between threads, and usable on both sides of a fork.
+    """
+
+    def __init__(
+        self, address: str | os.PathLike[str] | None = None, *, spawn: bool = False, timeout: float | None = None
+    ) -> None:
+        self.address = addresses.find(address)
+        self._spawn = spawn
+        self._timeout = timeout
+        self._closed = False
+        self._link: Link | None = None
+        self._connecting = threading.Lock()
+        _clients.add(self)
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def connect(self) -> None:
+        """Connect now, without patience for a daemon that is not there.
+
+        Raises: DaemonUnavailable, SocketForbidden, RequestTimeout.
+        """
+        deadline = self._deadline(None)
+        give_up = time.monotonic() + retry.WINDOW if deadline is None else deadline
+        for pause in retry.delays():
+            try:
+                self._connected(deadline)
+            except addresses.QueueFull:
+                if time.monotonic() + pause > give_up:
+                    raise
+                time.sleep(pause)
+            else:
+                return
+
+    def close(self) -> None:
+        """End the connection; calls of other threads raise ClientClosed. May be repeated."""
+        self._closed = True
+        with self._connecting:
+            link, self._link = self._link, None
+        if link is not None:
+            link.close()
+
+    def call(
+        self, method: str, params: dict[str, Any] | list[Any] | None = None, *, timeout: float | None = None
+    ) -> Any:
+        """The raw result of one request. ``timeout`` in seconds, else the client's.
+
+        Raises: the error the daemon answered (``contract.errors``), DaemonUnavailable, OutcomeUnknown,
+        RequestTimeout, SocketForbidden, ClientClosed, TypeError where the params are no JSON.
+        """
+        deadline = self._deadline(timeout)
+        give_up: float | None = None
+        pauses = None
+        while True:
+            try:
+                return self._once(method, params, deadline)
+            except (Again, addresses.NobodyListens, addresses.QueueFull) as error:
+                if pauses is None:
+                    pauses = retry.delays()
+                    give_up = time.monotonic() + retry.WINDOW
+                    if deadline is not None:
+                        give_up = min(give_up, deadline)
+                reason = error
+            assert give_up is not None
+            pause = next(pauses)
+            if time.monotonic() + pause > give_up:
+                if isinstance(reason, DaemonUnavailable):
+                    raise reason
+                raise DaemonUnavailable(f"the daemon at {self.address} went away: {reason}") from reason
+            time.sleep(pause)
+
+    def run(self, call: Call[R]) -> Any:
+        """The typed result of a call of ``calls``: ``R``, or Unchanged.
+
+        Raises: as ``call``; MalformedResult, where the daemon answers something else.
+        """
+        from .contract import wire
+        from .contract.methods import METHODS
+
+        row = METHODS[call.method]
+        timeout = call.params.get("timeout")
+        if timeout is not None and not row.mutates:
+            timeout += GRACE
+        else:
+            timeout = None
+        return wire.structure_result(row.result, self.call(call.method, call.params, timeout=timeout))
+
+    def discover(self) -> dict[str, Any]:
+        """The OpenRPC document of the daemon.
+
+        Raises: as ``call``.
+        """
+        document: dict[str, Any] = self.call("rpc.discover")
+        return document
+
+    # ------------------------------------------------------------ nouns
+
+    @cached_property
+    def images(self) -> managers.Images:
+        from .managers import Images
+
+        return Images(self)
+
+    @cached_property
+    def layers(self) -> managers.Layers:
+        from .managers import Layers
+
+        return Layers(self)
+
+    @cached_property
+    def manifests(self) -> managers.Manifests:
+        from .managers import Manifests
+
+        return Manifests(self)
+
+    @cached_property
+    def containers(self) -> managers.Containers:
+        from .managers import Containers
+
+        return Containers(self)
+
+    @cached_property
+    def server(self) -> managers.Server:
+        from .managers import Server
+
+        return Server(self)
+
+    @cached_property
+    def store(self) -> managers.Store:
+        from .managers import Store
+
+        return Store(self)
+
+    @property
+    def refresh(self) -> managers.BoundVerb[..., types.Empty]:
+        """``store.refresh``."""
+        return self.store.refresh
+
+    # ------------------------------------------------------------ within
+
+    def _deadline(self, timeout: float | None) -> float | None:
+        timeout = self._timeout if timeout is None else timeout
+        return None if timeout is None else time.monotonic() + timeout
+
+    def _once(self, method: str, params: dict[str, Any] | list[Any] | None, deadline: float | None) -> Any:
+        link = self._connected(deadline)
+        try:
+            pending = link.begin(method, params, deadline)
+        except NotSent as error:
+            self._drop(link)
+            raise Again("it closed the connection") from error
+        try:
+            link.wait(pending, deadline)
+        except BaseException:
+            link.abandon(pending)
+            raise
+        if pending.lost:
+            self._drop(link)
+            if self._closed:
+                raise ClientClosed("the client was closed while a call ran")
+            if retry.mutates(method):
+                raise OutcomeUnknown(f"the daemon went away before it answered {method}: look whether it was done")
+            raise Again("it closed the connection before it answered")
+        if pending.error is None:
+            return pending.result
+        answer = from_wire(pending.error)
+        if isinstance(answer, ShuttingDown) and not retry.mutates(method):
+            self._drop(link)
+            raise Again("it is shutting down") from answer
+        raise answer
+
+    def _connected(self, deadline: float | None) -> Link:
+        link = self._link
+        if link is not None and not link.dead:
+            return link
+        left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        if not self._connecting.acquire(timeout=-1 if left is None else left):
+            raise RequestTimeout("no answer in time: another thread is still connecting")
+        try:
+            if self._closed:
+                raise ClientClosed("the client is closed")
+            if self._link is None or self._link.dead:
+                if self._spawn:
+                    from . import spawn
+
+                    self._link = Link(spawn.connect(self.address, timeout=left))
+                else:
+                    self._link = Link(addresses.connect(self.address))
+            return self._link
+        finally:
+            self._connecting.release()
+
+    def _drop(self, link: Link) -> None:
+        link.retire()
+        with self._connecting:
+            if self._link is link:
+                self._link = None
+
+    def _start_over(self) -> None:
+        """In a forked child: the parent keeps its connection, and locks of its threads are of no meaning."""
+        self._connecting = threading.Lock()
+        link, self._link = self._link, None
+        if link is not None:
+            link.forget()
+
+
+class Again(Exception):
+    """The request may be sent on another connection."""
+
+
+def connect(
+    address: str | os.PathLike[str] | None = None, *, spawn: bool = False, timeout: float | None = None
+) -> Client:
+    """A connected blocking client; see Client. A daemon is started only with ``spawn``.
+
+    Raises: AddressError, DaemonUnavailable, SocketForbidden, RequestTimeout.
+    """
+    client = Client(address, spawn=spawn, timeout=timeout)
+    client.connect()
+    return client

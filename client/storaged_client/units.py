@@ -1,0 +1,65 @@
+"""Whether systemd provides a socket: found in the unit files, without asking systemd.
+
+A unit is enabled where ``<dir>/sockets.target.wants/storaged.socket`` exists (systemd.unit(5),
+"Unit File Load Path"; ``systemctl enable`` makes that link).
+"""
+
+from __future__ import annotations
+
+import os
+
+UNIT = "storaged.socket"
+
+_SYSTEM = (
+    "/etc/systemd/system",
+    "/run/systemd/system",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+)
+_USER = (
+    "/etc/systemd/user",
+    "/run/systemd/user",
+    "/usr/local/lib/systemd/user",
+    "/usr/lib/systemd/user",
+    "/lib/systemd/user",
+)
+
+
+def start_command(path: str) -> str | None:
+    """The command that starts the enabled unit whose socket is ``path``; None where there is none."""
+    for folders, runtime, command in (
+        (_SYSTEM, "/run", f"systemctl start {UNIT}"),
+        (
+            _user_folders(),
+            os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.geteuid()}"),
+            f"systemctl --user start {UNIT}",
+        ),
+    ):
+        for folder in folders:
+            if os.path.lexists(os.path.join(folder, "sockets.target.wants", UNIT)):
+                if os.path.abspath(path) in _listens(folders, runtime):
+                    return command
+                break
+    return None
+
+
+def _user_folders() -> tuple[str, ...]:
+    home = os.path.expanduser("~")
+    config = os.environ.get("XDG_CONFIG_HOME") or os.path.join(home, ".config")
+    data = os.environ.get("XDG_DATA_HOME") or os.path.join(home, ".local", "share")
+    return (os.path.join(config, "systemd", "user"), *_USER, os.path.join(data, "systemd", "user"))
+
+
+def _listens(folders: tuple[str, ...], runtime: str) -> set[str]:
+    """The paths that the first unit file of that name listens on; drop-ins are not read."""
+    for folder in folders:
+        for name in (UNIT, os.path.join("sockets.target.wants", UNIT)):
+            try:
+                with open(os.path.join(folder, name), encoding="utf-8") as file:
+                    lines = file.read(65536).splitlines()
+            except (OSError, ValueError):
+                continue
+            values = [line.partition("=")[2].strip() for line in lines if line.strip().startswith("ListenStream")]
+            return {os.path.normpath(value.replace("%t", runtime)) for value in values if value}
+    return set()

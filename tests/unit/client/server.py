@@ -1,0 +1,145 @@
+"""A small JSON-RPC server: a thread a connection, the same ``Peer``, a real Unix socket."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+from contextlib import suppress
+from typing import Any
+
+from storaged_client.contract.errors import StoragedError
+from storaged_client.jsonrpc.peer import Cancel, Close, Notification, Peer, Reply, Request
+
+
+class Server:
+    """``echo`` answers its params, ``die`` ends the connection unanswered.
+
+    ``answers`` maps a method to a result, a function of the params, or an error to raise; ``holding`` names
+    the methods that wait for ``release``.
+    """
+
+    def __init__(self, path: str, answers: dict[str, Any] | None = None) -> None:
+        self.path = path
+        self.answers = answers or {}
+        self.seen: list[tuple[str, Any]] = []
+        self.cancelled: list[Any] = []
+        self.connections = 0
+        self.changed = threading.Condition()
+        self.holding = {"hold"}
+        self.held: list[tuple[Connection, Request]] = []
+        self._open: list[Connection] = []
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(path)
+        self._listener.listen(64)
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                channel, _ = self._listener.accept()
+            except OSError:
+                return
+            with self.changed:
+                self.connections += 1
+                self._open.append(Connection(self, channel))
+                self.changed.notify_all()
+
+    def wait_for(self, condition: Any) -> None:
+        """Wait until ``condition()`` is true of what the server has seen."""
+        with self.changed:
+            assert self.changed.wait_for(condition, timeout=10)
+
+    def release(self, result: Any = "released") -> None:
+        """Answer everything that is held, the last first."""
+        with self.changed:
+            held, self.held = self.held[::-1], []
+        for connection, request in held:
+            connection.answer(request, result)
+
+    def stop(self) -> None:
+        """End as a killed daemon does: the listener and all connections at once."""
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join()
+        for connection in self._open:
+            connection.end()
+        with suppress(FileNotFoundError):
+            os.unlink(self.path)
+
+
+class Connection:
+    def __init__(self, server: Server, channel: socket.socket) -> None:
+        self.server = server
+        self.channel = channel
+        self.peer = Peer(1 << 20)
+        self.lock = threading.Lock()
+        self.thread = threading.Thread(target=self._serve, daemon=True)
+        self.thread.start()
+
+    def end(self) -> None:
+        with suppress(OSError):
+            self.channel.shutdown(socket.SHUT_RDWR)
+        self.thread.join()
+
+    def _serve(self) -> None:
+        with self.channel:
+            while True:
+                try:
+                    data = self.channel.recv(65536)
+                except OSError:
+                    return
+                if not data:
+                    return
+                with self.lock:
+                    events = self.peer.receive_data(data)
+                for event in events:
+                    if not self._react(event):
+                        return
+
+    def _react(self, event: object) -> bool:
+        server = self.server
+        with server.changed:
+            match event:
+                case Request() | Notification():
+                    server.seen.append((event.method, event.params))
+                case Cancel(id):
+                    server.cancelled.append(id)
+            if isinstance(event, Request) and event.method in server.holding:
+                server.held.append((self, event))
+            server.changed.notify_all()
+        match event:
+            case Reply(data):
+                self.channel.sendall(data)
+            case Close():
+                return False
+            case Request(_, "die", _):
+                return False
+            case Request() if event.method in server.holding:
+                pass
+            case Request(_, "echo", params):
+                self.answer(event, params)
+            case Request():
+                known = server.answers.get(event.method)
+                if known == "die":
+                    return False
+                self.answer(event, known(event.params) if callable(known) else known)
+        return True
+
+    def answer(self, request: Request, result: Any) -> None:
+        with self.lock:
+            if isinstance(result, StoragedError):
+                data = self.peer.send_error(request, result.code, result.message, {"name": result.name, **result.data})
+            else:
+                data = self.peer.send_result(request, json.dumps(result).encode())
+            with suppress(OSError):
+                self.channel.sendall(data)

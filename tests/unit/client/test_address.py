@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from storaged_client import address, units
+from storaged_client.errors import AddressError, DaemonUnavailable, SocketForbidden
+
+OTHER = 65534
+root_only = pytest.mark.skipif(os.geteuid() != 0, reason="another uid is needed")
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("STORAGED_SOCKET", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_the_argument_comes_before_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STORAGED_SOCKET", "/b")
+    assert address.find("/a") == "/a"
+    assert address.find(Path("/a")) == "/a"
+    assert address.find() == "/b"
+
+
+@root_only
+def test_root_has_the_systems_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/user/0")
+    assert address.find() == "/run/storaged/storaged.sock"
+
+
+@pytest.fixture
+def as_user(monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setattr(os, "geteuid", lambda: 54321)
+    return 54321
+
+
+def test_a_user_has_one_in_the_runtime_folder(as_user: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/mine")
+    assert address.find() == "/run/mine/storaged/storaged.sock"
+
+
+def test_a_user_without_a_runtime_folder_has_one_in_tmp(as_user: int) -> None:
+    assert address.find() == f"/tmp/storaged-{as_user}/storaged.sock"
+
+
+@pytest.mark.parametrize("make", ["link", "file", "open folder"])
+def test_a_folder_in_tmp_that_is_not_ours_alone_is_refused(short_dir: Path, make: str) -> None:
+    folder = short_dir / "x"
+    if make == "link":
+        (short_dir / "y").mkdir(mode=0o700)
+        folder.symlink_to(short_dir / "y")
+    elif make == "file":
+        folder.touch(mode=0o600)
+    else:
+        folder.mkdir()
+        folder.chmod(0o750)
+    with pytest.raises(SocketForbidden):
+        address.check_private(str(folder))
+
+
+@root_only
+def test_a_folder_of_another_owner_is_refused(short_dir: Path) -> None:
+    folder = short_dir / "x"
+    folder.mkdir(mode=0o700)
+    address.check_private(str(folder))
+    os.chown(folder, OTHER, OTHER)
+    with pytest.raises(SocketForbidden):
+        address.check_private(str(folder))
+
+
+def test_a_path_of_108_bytes_is_a_clear_error() -> None:
+    assert address.check("/" + "é" * 53) == "/" + "é" * 53
+    with pytest.raises(AddressError, match="108 bytes"):
+        address.check("/" + "é" * 53 + "a")
+
+
+@pytest.mark.parametrize("name", ["", "@storaged", "\0storaged", "/a\0b"])
+def test_names_that_are_no_paths_are_refused(name: str) -> None:
+    with pytest.raises(AddressError):
+        address.check(name)
+
+
+def test_the_sockets_folder_is_made_private_and_its_parent_is_not_made(short_dir: Path) -> None:
+    address.make_folder(str(short_dir / "a" / "s"))
+    assert (short_dir / "a").stat().st_mode & 0o777 == 0o700
+    address.make_folder(str(short_dir / "a" / "s"))
+    with pytest.raises(DaemonUnavailable):
+        address.make_folder(str(short_dir / "b" / "c" / "s"))
+
+
+def enable(config: Path, listen: str) -> None:
+    folder = config / "systemd" / "user"
+    (folder / "sockets.target.wants").mkdir(parents=True)
+    (folder / units.UNIT).write_text(f"[Socket]\nListenStream={listen}\nSocketMode=0600\n")
+    (folder / "sockets.target.wants" / units.UNIT).symlink_to(folder / units.UNIT)
+
+
+def test_an_enabled_unit_is_found_by_the_socket_it_provides(short_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(short_dir))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/mine")
+    enable(short_dir, "%t/storaged/storaged.sock")
+    assert units.start_command("/run/mine/storaged/storaged.sock") == "systemctl --user start storaged.socket"
+    assert units.start_command("/run/mine/other.sock") is None
+
+
+def test_a_unit_that_is_not_enabled_provides_nothing(short_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(short_dir))
+    folder = short_dir / "systemd" / "user"
+    folder.mkdir(parents=True)
+    (folder / units.UNIT).write_text("[Socket]\nListenStream=/s\n")
+    assert units.start_command("/s") is None

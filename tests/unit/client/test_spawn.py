@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+import storaged_client
+from storaged_client import spawn
+from storaged_client.contract.version import VERSION
+from storaged_client.errors import DaemonUnavailable
+from tests.unit.client.server import Server
+from tests.unit.client.test_address import enable
+
+ROOT = str(Path(__file__).parents[3])
+
+
+@pytest.fixture
+def path(short_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.setenv("XDG_STATE_HOME", str(short_dir / "state"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(short_dir / "config"))
+    monkeypatch.setenv("PYTHONPATH", ROOT)
+    monkeypatch.delenv("STORAGED_NO_SPAWN", raising=False)
+    path = str(short_dir / "run" / "s")
+    yield path
+    try:
+        with storaged_client.connect(path) as client:
+            client.call("server.shutdown")
+    except DaemonUnavailable:
+        pass
+
+
+@pytest.fixture
+def daemon(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    def use(how: str) -> None:
+        monkeypatch.setattr(
+            spawn, "command", lambda path: [sys.executable, "-m", "tests.unit.client.daemon", path, *how.split()]
+        )
+
+    use("")
+    return use
+
+
+def test_the_command_is_the_daemon_of_this_interpreter(path: str) -> None:
+    assert spawn.command(path) == [
+        sys.executable, "-m", "storaged", "serve", "--socket", path, "--idle-exit", "10min",
+    ]  # fmt: skip
+
+
+def test_a_daemon_is_started_only_when_asked(path: str, daemon: Callable[[str], None]) -> None:
+    with pytest.raises(DaemonUnavailable):
+        storaged_client.connect(path)
+    with storaged_client.connect(path, spawn=True) as client:
+        pid = client.call("server.info")["pid"]
+    with storaged_client.connect(path, spawn=True) as again:
+        assert again.call("server.info")["pid"] == pid
+    assert json.loads(Path(path + ".spawned").read_text()) == {"pid": pid, "version": VERSION}
+    assert os.getsid(pid) == pid != os.getsid(0)
+
+
+def test_of_racing_clients_one_starts_the_daemon(path: str, daemon: Callable[[str], None]) -> None:
+    code = (
+        "import sys, storaged_client; from storaged_client import spawn;"
+        "spawn.command = lambda path: [sys.executable, '-m', 'tests.unit.client.daemon', path];"
+        f"print(storaged_client.connect({path!r}, spawn=True).call('server.info')['pid'])"
+    )
+    racing = [
+        subprocess.Popen([sys.executable, "-W", "ignore", "-c", code], stdout=subprocess.PIPE, text=True)
+        for _ in range(8)
+    ]
+    pids = {process.communicate(timeout=25)[0] for process in racing}
+    assert len(pids) == 1
+    assert pids.pop().strip().isdigit()
+
+
+def test_of_racing_threads_one_starts_the_daemon(path: str, daemon: Callable[[str], None]) -> None:
+    def ask(_: int) -> int:
+        with storaged_client.connect(path, spawn=True) as client:
+            return int(client.call("server.info")["pid"])
+
+    with ThreadPoolExecutor(8) as pool:
+        assert len(set(pool.map(ask, range(8)))) == 1
+
+
+def test_a_failed_start_shows_the_last_lines_of_this_starts_log(path: str, daemon: Callable[[str], None]) -> None:
+    log = Path(spawn.log_path())
+    log.parent.mkdir(parents=True)
+    log.write_text("a line of another day\n")
+    daemon("fail")
+    with pytest.raises(DaemonUnavailable, match="the store is not here\nso this daemon ends") as caught:
+        storaged_client.connect(path, spawn=True)
+    assert "another day" not in str(caught.value)
+    assert log.read_text().startswith("a line of another day\n")
+
+
+def test_a_daemon_that_finds_the_store_served_is_tried_again(
+    path: str, daemon: Callable[[str], None], short_dir: Path
+) -> None:
+    daemon(f"busy {short_dir}/tried")
+    with storaged_client.connect(path, spawn=True) as client:
+        assert client.call("echo", [1]) == [1]
+    assert (short_dir / "tried").exists()
+
+
+def test_a_daemon_that_never_listens_is_ended(path: str, daemon: Callable[[str], None]) -> None:
+    daemon("never")
+    with pytest.raises(DaemonUnavailable):
+        storaged_client.connect(path, spawn=True, timeout=1.0)
+    pid = json.loads(Path(path + ".spawned").read_text())["pid"]
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_starting_can_be_forbidden(path: str, daemon: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STORAGED_NO_SPAWN", "1")
+    with pytest.raises(DaemonUnavailable, match="STORAGED_NO_SPAWN"):
+        storaged_client.connect(path, spawn=True)
+    assert not os.path.exists(os.path.dirname(path))
+
+
+def test_an_enabled_unit_is_not_stood_in_for(path: str, daemon: Callable[[str], None], short_dir: Path) -> None:
+    enable(short_dir / "config", path)
+    with pytest.raises(DaemonUnavailable, match=r"systemctl --user start storaged\.socket"):
+        storaged_client.connect(path, spawn=True)
+
+
+def test_a_daemon_started_by_another_version_is_replaced(path: str, daemon: Callable[[str], None]) -> None:
+    mark = Path(path + ".spawned")
+    with storaged_client.connect(path, spawn=True) as client:
+        old = client.call("server.info")["pid"]
+    mark.write_text(json.dumps({"pid": old, "version": "0.0.1"}))
+    with storaged_client.connect(path, spawn=True) as client:
+        new = client.call("server.info")["pid"]
+    assert new != old
+    with pytest.raises(ProcessLookupError):
+        os.kill(old, 0)
+    assert json.loads(mark.read_text()) == {"pid": new, "version": VERSION}
+
+
+def test_a_daemon_nobody_started_here_is_left_alone(path: str, daemon: Callable[[str], None]) -> None:
+    os.mkdir(os.path.dirname(path), 0o700)
+    for mark in ('{"pid": 1, "version": "0.0.1"}', "[]", "{", ""):
+        Path(path + ".spawned").write_text(mark)
+        with Server(path) as server, storaged_client.connect(path, spawn=True) as client:
+            assert client.call("echo", [1]) == [1]
+        assert server.seen == [("echo", [1])]
+
+
+def test_a_long_log_is_put_aside(path: str, daemon: Callable[[str], None]) -> None:
+    log = Path(spawn.log_path())
+    log.parent.mkdir(parents=True)
+    log.write_bytes(b"x" * (1024 * 1024 + 1))
+    with storaged_client.connect(path, spawn=True):
+        assert log.stat().st_size < 10_000
+    assert log.with_name(log.name + ".1").stat().st_size > 1024 * 1024
