@@ -24,7 +24,6 @@ from .contract import types, wire
 from .contract.errors import ShuttingDown, from_wire
 from .contract.methods import METHODS
 from .errors import ClientClosed, DaemonUnavailable, OutcomeUnknown, RequestTimeout
-from .sync import GRACE, Again
 
 R = TypeVar("R")
 
@@ -96,7 +95,7 @@ class AsyncClient:
         """
         row = METHODS[call.method]
         timeout = call.params.get("timeout")
-        timeout = timeout + GRACE if timeout is not None and not row.mutates else None
+        timeout = timeout + retry.GRACE if timeout is not None and not row.mutates else None
         return wire.structure_result(row.result, await self.call(call.method, call.params, timeout=timeout))
 
     async def discover(self) -> dict[str, Any]:
@@ -145,7 +144,7 @@ class AsyncClient:
         for pause in retry.delays():
             try:
                 return await self._once(method, params)
-            except (Again, addresses.NobodyListens, addresses.QueueFull) as error:
+            except (retry.Again, addresses.NobodyListens, addresses.QueueFull) as error:
                 now = time.monotonic()
                 give_up = give_up or now + retry.WINDOW
                 if now + pause > give_up:
@@ -168,13 +167,13 @@ class AsyncClient:
                 raise ClientClosed("the client was closed while a call ran")
             if pending.sent and retry.mutates(method):
                 raise OutcomeUnknown(f"the daemon went away before it answered {method}: look whether it was done")
-            raise Again("it closed the connection before it answered")
+            raise retry.Again("it closed the connection before it answered")
         if pending.error is None:
             return pending.result
         answer = from_wire(pending.error)
         if isinstance(answer, ShuttingDown) and not retry.mutates(method):
             link.dead = True  # begin nothing more on it; what is in flight is still answered
-            raise Again("it is shutting down") from answer
+            raise retry.Again("it is shutting down") from answer
         raise answer
 
     async def _connected(self) -> Link:

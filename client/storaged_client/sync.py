@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
-GRACE = 5.0
-"""Seconds a read may take beyond the time it was given at the daemon."""
-
 _clients: weakref.WeakSet[Client] = weakref.WeakSet()
 
 
@@ -106,7 +103,7 @@ class Client:
         while True:
             try:
                 return self._once(method, params, deadline)
-            except (Again, addresses.NobodyListens, addresses.QueueFull) as error:
+            except (retry.Again, addresses.NobodyListens, addresses.QueueFull) as error:
                 if pauses is None:
                     pauses = retry.delays()
                     give_up = time.monotonic() + retry.WINDOW
@@ -132,7 +129,7 @@ class Client:
         row = METHODS[call.method]
         timeout = call.params.get("timeout")
         if timeout is not None and not row.mutates:
-            timeout += GRACE
+            timeout += retry.GRACE
         else:
             timeout = None
         return wire.structure_result(row.result, self.call(call.method, call.params, timeout=timeout))
@@ -200,7 +197,7 @@ class Client:
             pending = link.begin(method, params, deadline)
         except NotSent as error:
             self._drop(link)
-            raise Again("it closed the connection") from error
+            raise retry.Again("it closed the connection") from error
         try:
             link.wait(pending, deadline)
         except BaseException:
@@ -212,13 +209,13 @@ class Client:
                 raise ClientClosed("the client was closed while a call ran")
             if retry.mutates(method):
                 raise OutcomeUnknown(f"the daemon went away before it answered {method}: look whether it was done")
-            raise Again("it closed the connection before it answered")
+            raise retry.Again("it closed the connection before it answered")
         if pending.error is None:
             return pending.result
         answer = from_wire(pending.error)
         if isinstance(answer, ShuttingDown) and not retry.mutates(method):
             self._drop(link)
-            raise Again("it is shutting down") from answer
+            raise retry.Again("it is shutting down") from answer
         raise answer
 
     def _connected(self, deadline: float | None) -> Link:
@@ -254,10 +251,6 @@ class Client:
         link, self._link = self._link, None
         if link is not None:
             link.forget()
-
-
-class Again(Exception):
-    """The request may be sent on another connection."""
 
 
 def connect(

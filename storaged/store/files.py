@@ -1,0 +1,134 @@
+"""The only place of the daemon that touches the store's disk.
+
+Everything above takes a :class:`Files` as a parameter, so that a test can fail, lose or count any call.
+The methods are the system calls, nothing else: they raise ``OSError`` as the kernel answers.
+"""
+
+from __future__ import annotations
+
+import os
+import stat as mode_bits
+from typing import TypeAlias
+
+Identity: TypeAlias = tuple[int, int, int, int, int]
+"""(dev, inode, size, mtime_ns, ctime_ns) of a file. A rename gives another one; a write in place too."""
+
+_LEAST = 4096
+
+
+class Files:
+    """The system calls on files. Stateless; safe from any thread."""
+
+    def open(self, path: str, flags: int, mode: int = 0o600, *, dir_fd: int | None = None) -> int:
+        """Open close-on-exec: a descriptor that a child inherits would keep a record lock alive."""
+        return os.open(path, flags | os.O_CLOEXEC, mode, dir_fd=dir_fd)
+
+    def close(self, fd: int) -> None:
+        os.close(fd)
+
+    def stat(self, path: str, *, dir_fd: int | None = None, follow_symlinks: bool = True) -> os.stat_result:
+        return os.stat(path, dir_fd=dir_fd, follow_symlinks=follow_symlinks)
+
+    def fstat(self, fd: int) -> os.stat_result:
+        return os.fstat(fd)
+
+    def read(self, fd: int, count: int) -> bytes:
+        return os.read(fd, count)
+
+    def pread(self, fd: int, count: int, offset: int) -> bytes:
+        return os.pread(fd, count, offset)
+
+    def pwrite(self, fd: int, data: bytes, offset: int) -> int:
+        return os.pwrite(fd, data, offset)
+
+    def write(self, fd: int, data: bytes) -> int:
+        return os.write(fd, data)
+
+    def truncate(self, fd: int, length: int) -> None:
+        os.ftruncate(fd, length)
+
+    def fsync(self, fd: int) -> None:
+        os.fsync(fd)
+
+    def fdatasync(self, fd: int) -> None:
+        os.fdatasync(fd)
+
+    def rename(self, source: str, target: str) -> None:
+        os.rename(source, target)
+
+    def unlink(self, path: str) -> None:
+        os.unlink(path)
+
+    def mkdir(self, path: str, mode: int = 0o700) -> None:
+        os.mkdir(path, mode)
+
+    def access(self, path: str, mode: int) -> bool:
+        return os.access(path, mode)
+
+    def listdir(self, path: str) -> list[str]:
+        return os.listdir(path)
+
+
+def identity(status: os.stat_result) -> Identity:
+    """The five values by which a file is known again."""
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+def is_regular(status: os.stat_result) -> bool:
+    return mode_bits.S_ISREG(status.st_mode)
+
+
+class NotAFile(OSError):
+    """The path is a FIFO, a directory, a device: nothing to read whole."""
+
+
+class FileTooLarge(OSError):
+    """The file is longer than the caller can use."""
+
+
+def open_regular(files: Files, path: str, *, dir_fd: int | None = None, follow: bool = True) -> int:
+    """Open a regular file for reading; never blocks on a FIFO and, without ``follow``, follows no link.
+
+    Raises:
+        NotAFile: it is something else.
+        OSError: as open(2).
+    """
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | (0 if follow else os.O_NOFOLLOW)
+    fd = files.open(path, flags, dir_fd=dir_fd)
+    try:
+        if not is_regular(files.fstat(fd)):
+            raise NotAFile(0, "not a regular file", path)
+    except BaseException:
+        files.close(fd)
+        raise
+    return fd
+
+
+def read_whole(
+    files: Files, path: str, limit: int, *, dir_fd: int | None = None, follow: bool = True
+) -> tuple[bytes, Identity]:
+    """All bytes of one file through one descriptor, and its identity taken before the first byte.
+
+    A file that is replaced meanwhile is read as it was; one that is written in place is not noticed here,
+    but by a look at its identity afterwards.
+
+    Raises:
+        NotAFile, FileTooLarge: it cannot be read whole; ``limit`` is in bytes.
+        OSError: as open(2) and read(2).
+    """
+    fd = open_regular(files, path, dir_fd=dir_fd, follow=follow)
+    try:
+        status = files.fstat(fd)
+        if status.st_size > limit:
+            raise FileTooLarge(0, f"{status.st_size} bytes, more than {limit}", path)
+        parts: list[bytes] = []
+        total = 0
+        # One more read than the size says: it ends at the first empty one, whatever grew meanwhile.
+        while part := files.read(fd, max(_LEAST, status.st_size - total + 1)):
+            parts.append(part)
+            total += len(part)
+            if total > limit:
+                raise FileTooLarge(0, f"more than {limit} bytes", path)
+        return (parts[0] if len(parts) == 1 else b"".join(parts)), identity(status)
+    finally:
+        files.close(fd)

@@ -1,0 +1,230 @@
+"""What manifests, lists and configurations say, as far as an answer needs it.
+
+A manifest is told by its ``mediaType``, and by its members where it has none (OCI allows that), as
+containers/image ``manifest.GuessMIMEType`` does::
+
+    manifests                 list or index
+    config, layers            image manifest
+    schemaVersion 1, fsLayers Docker schema 1
+
+Bytes that are none of these are no manifest: for a record that may be a list they are unreadable evidence.
+Go takes ``null`` for "not there" everywhere, and so does this.
+"""
+
+from __future__ import annotations
+
+import calendar
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from storaged.store.layout.contents import ConfigFacts, InstanceFacts, ManifestFacts, PlatformFacts
+from storaged.store.layout.records import Digest
+
+DOCKER_LIST: Final = "application/vnd.docker.distribution.manifest.list.v2+json"
+OCI_INDEX: Final = "application/vnd.oci.image.index.v1+json"
+LISTS: Final = frozenset({DOCKER_LIST, OCI_INDEX})
+
+_TIME: Final = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:[.,](\d+))?(?:Z|([+-])(\d\d):(\d\d))", re.ASCII
+)
+_DIGEST: Final = re.compile(r"[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[a-zA-Z0-9=_-]+")
+_objects = msgspec.json.Decoder(dict[str, Any])
+
+
+class Undecodable(ValueError):
+    """The bytes are no manifest or no configuration; the text says what is wrong."""
+
+
+def parse_manifest(data: bytes) -> ManifestFacts:
+    """Read a manifest, list or index.
+
+    Raises:
+        Undecodable: it is none, or a member that counts has the wrong type.
+    """
+    members = _decode(data)
+    media_type = _text(members, "mediaType") or None
+    entries = members.get("manifests")
+    is_list = media_type in LISTS or (media_type is None and entries is not None)
+    known = (
+        is_list
+        or media_type is not None
+        or any(members.get(name) is not None for name in ("config", "layers", "fsLayers"))
+    )
+    if not known:
+        raise Undecodable("neither a media type nor the members of a manifest")
+    config = _object(members, "config")
+    return ManifestFacts(
+        media_type=media_type,
+        is_list=is_list,
+        instances=tuple(_instances(_array(members, "manifests"))) if is_list else (),
+        annotations=_strings(members, "annotations"),
+        config_digest=(_text(config, "digest") or None) if not is_list else None,
+        config_media_type=(_text(config, "mediaType") or None) if not is_list else None,
+        raw=data if is_list else None,
+    )
+
+
+def is_signed_schema1(data: bytes) -> bool:
+    """Whether these bytes are a signed Docker schema 1 manifest: its digest is not that of the bytes."""
+    try:
+        members = _decode(data)
+    except Undecodable:
+        return False
+    return members.get("schemaVersion") == 1 and isinstance(members.get("signatures"), list)
+
+
+def parse_config(data: bytes) -> ConfigFacts:
+    """Read an image configuration, Docker's or OCI's.
+
+    Raises:
+        Undecodable: it is none, or a member that counts has the wrong type.
+    """
+    members = _decode(data)
+    settings = _object(members, "config")
+    history = _array(members, "history")
+    digest = hashlib.sha256()
+    before_last: bytes | None = None
+    for entry in history:
+        before_last = digest.digest()
+        digest.update(_history_entry(entry))
+    diff_ids = _array(_object(members, "rootfs"), "diff_ids")
+    return ConfigFacts(
+        architecture=_text(members, "architecture") or None,
+        os=_text(members, "os") or None,
+        variant=_text(members, "variant") or None,
+        labels=_strings(settings, "Labels") if settings.get("Labels") is not None else None,
+        diff_ids=tuple(_each_text(diff_ids, "diff_ids")),
+        history_key=digest.digest(),
+        history_before_last=before_last,
+    )
+
+
+def instant(text: str) -> tuple[int, int]:
+    """Seconds since 1970 and nanoseconds of an RFC 3339 time, whatever its offset.
+
+    Raises:
+        Undecodable: it is no time.
+    """
+    match = _TIME.fullmatch(text)
+    if match is None:
+        raise Undecodable(f"{text[:64]!r} is no RFC 3339 time")
+    year, month, day, hour, minute, second, fraction, sign, zone_hour, zone_minute = match.groups()
+    clock = (int(hour), int(minute), int(second))
+    days = calendar.monthrange(int(year) or 4, int(month))[1] if 1 <= int(month) <= 12 else 0
+    if not 1 <= int(day) <= days or clock > (23, 59, 59) or clock[1] > 59 or clock[2] > 59:
+        raise Undecodable(f"{text[:64]!r} is no time of any day")
+    offset = (int(zone_hour) * 60 + int(zone_minute)) * 60 if sign else 0
+    if offset > 24 * 3600:
+        raise Undecodable(f"{text[:64]!r} has no possible offset")
+    days_since = _days(int(year), int(month), int(day))
+    seconds = days_since * 86400 + clock[0] * 3600 + clock[1] * 60 + clock[2]
+    return seconds - (offset if sign == "+" else -offset), int((fraction or "")[:9].ljust(9, "0"))
+
+
+def _days(year: int, month: int, day: int) -> int:
+    """Days since 1970-01-01 in the proleptic Gregorian calendar; year 0 included, which ``datetime`` refuses."""
+    year -= month <= 2
+    era, of_era = divmod(year, 400)
+    of_year = (153 * (month + (-3 if month > 2 else 9)) + 2) // 5 + day - 1
+    return era * 146097 + of_era * 365 + of_era // 4 - of_era // 100 + of_year - 719468
+
+
+def _history_entry(entry: object) -> bytes:
+    """A history entry in one form for all ways to write it: two are equal exactly where podman's comparison says so."""
+    if entry is None:
+        entry = {}
+    if not isinstance(entry, dict):
+        raise Undecodable("an entry of history is no object")
+    created = _text(entry, "created") if entry.get("created") is not None else None
+    empty = entry.get("empty_layer")
+    if empty is not None and not isinstance(empty, bool):
+        raise Undecodable("empty_layer is no boolean")
+    form = (
+        instant(created) if created is not None else None,
+        *(_text(entry, name) for name in ("created_by", "author", "comment")),
+        bool(empty),
+    )
+    return msgspec.json.encode(form) + b"\n"
+
+
+def _instances(entries: Iterable[object]) -> Iterable[InstanceFacts]:
+    for entry in entries:
+        if not isinstance(entry, dict):
+            raise Undecodable("an entry of manifests is no object")
+        digest = _text(entry, "digest")
+        if not _DIGEST.fullmatch(digest):
+            raise Undecodable(f"{digest[:80]!r} is no digest of an instance")
+        size = entry.get("size")
+        if size is not None and (not isinstance(size, int) or isinstance(size, bool)):
+            raise Undecodable("the size of an instance is no integer")
+        yield InstanceFacts(
+            digest=Digest(digest),
+            size=size,
+            media_type=_text(entry, "mediaType") or None,
+            artifact_type=_text(entry, "artifactType") or None,
+            platform=_platform(_object(entry, "platform")) if entry.get("platform") is not None else None,
+            annotations=_strings(entry, "annotations"),
+        )
+
+
+def _platform(members: Mapping[str, Any]) -> PlatformFacts:
+    return PlatformFacts(
+        architecture=_text(members, "architecture") or None,
+        os=_text(members, "os") or None,
+        variant=_text(members, "variant") or None,
+        os_version=_text(members, "os.version") or None,
+        os_features=tuple(_each_text(_array(members, "os.features"), "os.features")),
+        features=tuple(_each_text(_array(members, "features"), "features")),
+    )
+
+
+def _decode(data: bytes) -> dict[str, Any]:
+    try:
+        return _objects.decode(data)
+    except RecursionError:
+        raise Undecodable("nested too deeply") from None
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise Undecodable(f"no JSON object: {error}") from None
+
+
+def _text(members: Mapping[str, Any], name: str) -> str:
+    value = members.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise Undecodable(f"{name} is no string")
+    return value
+
+
+def _object(members: Mapping[str, Any], name: str) -> dict[str, Any]:
+    value = members.get(name)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise Undecodable(f"{name} is no object")
+    return value
+
+
+def _array(members: Mapping[str, Any], name: str) -> list[Any]:
+    value = members.get(name)
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise Undecodable(f"{name} is no array")
+    return value
+
+
+def _strings(members: Mapping[str, Any], name: str) -> dict[str, str]:
+    found = _object(members, name)
+    return {key: _text(found, key) for key in found}
+
+
+def _each_text(values: Iterable[object], name: str) -> Iterable[str]:
+    for value in values:
+        if not isinstance(value, str):
+            raise Undecodable(f"an entry of {name} is no string")
+        yield value

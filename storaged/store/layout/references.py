@@ -1,0 +1,155 @@
+"""Image references: the grammar of ``distribution/reference`` and the names podman makes of them.
+
+::
+
+    reference = [registry "/"] path [":" tag] ["@" digest]
+
+The grammar is docker-image-py's. Here it is guarded (that library's anchors let a final newline pass, its
+errors have two unrelated bases) and cached, for a store's names are parsed at every reload.
+
+Source of the podman rules: container-libs ``libimage/normalize.go`` (NormalizeName).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+
+from attrs import evolve, frozen
+from docker_image.digest import InvalidDigest
+from docker_image.reference import InvalidReference
+from docker_image.reference import Reference as Grammar
+
+from storaged.errors import InvalidName
+
+MAX_LENGTH = 1024
+"""Characters of a reference: registry and path have at most 511, a tag 128, a digest about 140."""
+
+_CACHED = 16384
+
+
+@frozen(kw_only=True)
+class Reference:
+    """A reference in its parts. ``registry`` is the first component only where the grammar takes it for one."""
+
+    registry: str | None
+    path: str
+    tag: str | None = None
+    digest: str | None = None
+
+    @property
+    def repository(self) -> str:
+        """Registry and path, without tag and digest."""
+        return f"{self.registry}/{self.path}" if self.registry else self.path
+
+    @property
+    def qualified(self) -> bool:
+        """Whether the first component names a registry for certain: a dot, a port, or ``localhost``."""
+        return self.registry is not None and _is_registry(self.registry)
+
+    @property
+    def text(self) -> str:
+        tag = f":{self.tag}" if self.tag else ""
+        digest = f"@{self.digest}" if self.digest else ""
+        return f"{self.repository}{tag}{digest}"
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """Every tail of the repository at a component: ``a/b/c`` gives ``c``, ``b/c``, ``a/b/c``."""
+        parts = self.repository.split("/")
+        return tuple("/".join(parts[start:]) for start in range(len(parts) - 1, -1, -1))
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@lru_cache(maxsize=_CACHED)
+def parse(text: str) -> Reference:
+    """Parse a reference as it stands: nothing is added, ``a/b`` has the registry ``a``.
+
+    Raises:
+        InvalidName: it is none.
+    """
+    return _reference(_guarded(text, Grammar.parse))
+
+
+@lru_cache(maxsize=_CACHED)
+def parse_docker(text: str) -> Reference:
+    """Parse a reference by docker's reading: ``x`` is ``docker.io/library/x``, ``a/b`` is ``docker.io/a/b``.
+
+    Raises:
+        InvalidName: it is none, or is 64 hexadecimal digits, which would be an id.
+    """
+    return _reference(_guarded(text, Grammar.parse_normalized_named))
+
+
+@lru_cache(maxsize=_CACHED)
+def normalise(text: str) -> Reference:
+    """The full reference podman makes of a name to be given: with a registry and a tag or a digest.
+
+    A name without a registry is put under ``localhost/``; of tag and digest the digest stays; with neither the
+    tag is ``latest``.
+
+    Raises:
+        InvalidName: it is no reference.
+    """
+    reference = parse(text)
+    full = parse_docker(reference.text if reference.qualified else f"localhost/{reference.text}")
+    if full.digest is not None:
+        return evolve(full, tag=None)
+    return full if full.tag is not None else evolve(full, tag="latest")
+
+
+def normalise_name(text: str) -> str:
+    """The text of :func:`normalise`.
+
+    Raises:
+        InvalidName: it is no reference.
+    """
+    return normalise(text).text
+
+
+def is_valid(text: str) -> bool:
+    """Whether the text is a reference at all."""
+    try:
+        parse(text)
+    except InvalidName:
+        return False
+    return True
+
+
+def familiar_repository(reference: Reference) -> str:
+    """The repository as people write it: without ``docker.io/`` and, there, without ``library/``."""
+    if reference.registry != "docker.io":
+        return reference.repository
+    namespace, slash, name = reference.path.partition("/")
+    return name if slash and namespace == "library" and "/" not in name else reference.path
+
+
+def familiar(reference: Reference) -> str:
+    """The whole reference with its familiar repository."""
+    return reference.text.replace(reference.repository, familiar_repository(reference), 1)
+
+
+def _is_registry(component: str) -> bool:
+    return "." in component or ":" in component or component == "localhost"
+
+
+def _guarded(text: str, parser: Callable[[str], Grammar]) -> Grammar:
+    if len(text) > MAX_LENGTH:
+        raise InvalidName(f"a reference has at most {MAX_LENGTH} characters", asked=text[:80])
+    if not text.isascii() or any(letter.isspace() for letter in text):
+        raise InvalidName(f"{text!r} is no image reference: only printable ASCII without spaces", asked=text)
+    try:
+        return parser(text)
+    except (InvalidReference, InvalidDigest) as error:
+        raise InvalidName(f"{text!r} is no image reference: {error}", asked=text) from None
+
+
+def _reference(grammar: Grammar) -> Reference:
+    return Reference(
+        registry=grammar.domain() or None,
+        path=grammar.path(),
+        tag=grammar["tag"] or None,
+        digest=grammar["digest"] or None,
+    )

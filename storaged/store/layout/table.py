@@ -1,0 +1,184 @@
+"""A table of the store: one JSON array, split into the records' own bytes.
+
+Two steps (architecture, fact 6): the array is split into raw records at once, and only a record whose
+bytes were not seen in the last generation is decoded. Written back, an untouched record is emitted
+byte for byte, so unknown fields, times and order survive whatever the version that wrote them.
+
+Go writes a table compactly, without a final newline. An absent file, one of 0 bytes and the literal
+``null`` are an empty table, as containers/storage reads them; anything else that is no array is corrupt.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from attrs import frozen
+from msgspec.structs import replace
+
+from storaged.errors import StoreCorrupt
+from storaged.store.layout.records import ContainerRecord, ImageRecord, LayerRecord
+
+Record = ImageRecord | LayerRecord | ContainerRecord
+R = TypeVar("R", bound=Record)
+T = TypeVar("T")
+
+_ID = re.compile(r"[0-9a-f]{64}")
+_splitter = msgspec.json.Decoder(list[msgspec.Raw] | None)
+_scanner = json.JSONDecoder(parse_constant=lambda constant: _refuse(constant))
+_anything = msgspec.json.Decoder(dict[str, Any])
+
+# Go leaves out empty values but reads them as well: "" is "not set", never a name of something.
+_OPTIONAL: dict[type, tuple[str, ...]] = {
+    ImageRecord: ("digest", "layer", "metadata"),
+    LayerRecord: ("parent", "compressed_diff_digest", "diff_digest", "toc_digest"),
+    ContainerRecord: ("image", "layer", "metadata"),
+}
+
+
+@frozen(kw_only=True)
+class Flaw:
+    """One element of a table that is no record. ``evidence``: it may be a manifest list."""
+
+    index: int
+    detail: str
+    id: str | None
+    evidence: bool
+
+
+@frozen(kw_only=True)
+class Table(Generic[T]):
+    """What the records of one table became, in their order. ``decoded`` counts those that had to be decoded anew."""
+
+    entries: tuple[tuple[bytes, T], ...]
+    flaws: tuple[Flaw, ...]
+    decoded: int
+
+
+def split(data: bytes, *, file: str) -> list[bytes]:
+    """The bytes of each element, verbatim, without the white space around it.
+
+    Raises:
+        StoreCorrupt: not one JSON array in UTF-8; ``file`` is named.
+    """
+    if not data:
+        return []
+    try:
+        # The splitter checks no text it skips, and a record is never to be emitted that Go would rewrite.
+        text = data.decode("utf-8")
+        try:
+            return [bytes(element) for element in _splitter.decode(data) or ()]
+        except msgspec.MsgspecError:
+            return _split_slowly(text)
+    except RecursionError:
+        raise StoreCorrupt(f"{file}: nested too deeply", file=file, detail="nested too deeply") from None
+    except ValueError as error:
+        raise StoreCorrupt(f"{file}: no JSON array: {error}", file=file, detail=str(error)) from None
+
+
+def _split_slowly(text: str) -> list[bytes]:
+    """Split what the fast splitter refuses for a single element's sake: an escaped lone surrogate, which Go reads.
+
+    Raises:
+        ValueError, RecursionError: no JSON array either.
+    """
+    elements: list[bytes] = []
+    position = _skip(text, 0, "[")
+    while True:
+        start = _skip(text, position, "")
+        _, end = _scanner.raw_decode(text, start)
+        elements.append(text[start:end].encode("utf-8"))
+        position = _skip(text, end, "")
+        if text.startswith("]", position):
+            position += 1
+            break
+        position = _skip(text, position, ",")
+    if _skip(text, position, "") != len(text):
+        raise ValueError(f"trailing characters at {position}")
+    return elements
+
+
+def _skip(text: str, position: int, wanted: str) -> int:
+    """Past white space and the wanted character."""
+    while position < len(text) and text[position] in " \t\r\n":
+        position += 1
+    if not text.startswith(wanted, position):
+        raise ValueError(f"expected {wanted!r} at character {position}")
+    return position + len(wanted)
+
+
+def _refuse(constant: str) -> object:
+    raise ValueError(f"{constant} is no JSON")
+
+
+class Decoder(Generic[R, T]):
+    """Decodes the records of one kind of table; ``make`` turns a record and its bytes into what is kept of it."""
+
+    def __init__(self, kind: type[R], make: Callable[[bytes, R], T]) -> None:
+        self._image = kind is ImageRecord
+        self._decode: Callable[[bytes], R] = msgspec.json.Decoder(kind).decode
+        self._optional = _OPTIONAL[kind]
+        self._make = make
+
+    def decode(self, raws: Sequence[bytes], known: Mapping[bytes, T]) -> Table[T]:
+        """Turn raw records into what is kept; those in ``known`` are taken from there.
+
+        A single bad one becomes a flaw and fails nothing else.
+        """
+        entries: list[tuple[bytes, T]] = []
+        flaws: list[Flaw] = []
+        decoded = 0
+        for index, raw in enumerate(raws):
+            kept = known.get(raw)
+            if kept is None:
+                decoded += 1
+                try:
+                    kept = self._make(raw, self._record(raw))
+                except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+                    flaws.append(self._flaw(index, raw, error))
+                    continue
+            entries.append((raw, kept))
+        return Table(entries=tuple(entries), flaws=tuple(flaws), decoded=decoded)
+
+    def _record(self, raw: bytes) -> R:
+        record = self._decode(raw)
+        if not _ID.fullmatch(record.id):
+            raise ValueError(f"id {record.id[:80]!r} is not 64 hexadecimal digits")
+        if b'""' in raw:
+            empty = {name: None for name in self._optional if getattr(record, name) == ""}
+            if empty:
+                record = replace(record, **empty)
+        return record
+
+    def _flaw(self, index: int, raw: bytes, error: Exception) -> Flaw:
+        detail = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        try:
+            members = _anything.decode(raw)
+        except (msgspec.MsgspecError, RecursionError):
+            # An object nobody can look into may name anything; a null or a number names nothing.
+            return Flaw(index=index, detail=detail, id=None, evidence=self._image and raw.startswith(b"{"))
+        own = members.get("id")
+        own = own if isinstance(own, str) and len(own) <= 256 else None
+        return Flaw(index=index, detail=detail, id=own, evidence=self._image and _may_be_list(members, own))
+
+
+def _may_be_list(members: Mapping[str, Any], own: str | None) -> bool:
+    """Whether an undecodable image record may be a manifest list. In doubt it may: fail closed."""
+    names = members.get("big-data-names")
+    if names is None:
+        return False  # half made at most: it names no manifest
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        return True
+    if "instances.json" in names:
+        return True
+    layer = members.get("layer")
+    ordinary = (isinstance(layer, str) and layer != "") or (own is not None and f"sha256:{own}" in names)
+    return "manifest" in names and not ordinary
+
+
+def emit(raw_records: Iterable[bytes]) -> bytes:
+    """The table of these records, each byte for byte as given, in this order; compact as Go writes it."""
+    return b"[" + b",".join(raw_records) + b"]"

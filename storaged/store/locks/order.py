@@ -1,0 +1,202 @@
+"""The order of the store's locks, and the one way to hold some of them.
+
+::
+
+    digest lock (runroot/drv-locks/*)            outermost, edits of one manifest list
+      storage.lock                               never together with any below
+      layers.lock      [graphroot, image store]
+        layers.lock of additional stores         in their order
+          images.lock
+            images.lock of additional stores     in their order
+              containers.lock
+                mountpoints.lock                 innermost
+
+Source: containers/storage ``store.go`` (type store). Nothing waits for a lock while it holds another, a
+digest lock excepted: all are tried, and where one is busy all are given back and that one alone is waited
+for. Even a shared lock of ours stops every podman on the host from starting, so holds last milliseconds.
+"""
+
+from __future__ import annotations
+
+import os.path
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+
+from filelock import Timeout
+
+from storaged.errors import LockOrderViolation, StoreBusy
+from storaged.metrics import Metrics
+from storaged.store.files import Files
+from storaged.store.locks.probe import LockHolder, Probe, identify
+from storaged.store.locks.record_lock import Mode, RecordLock
+
+HIERARCHY: tuple[str, ...] = (
+    "digest lock",
+    "storage.lock",
+    "layers.lock",
+    "images.lock",
+    "containers.lock",
+    "mountpoints.lock",
+)
+"""Names of the lock files, outermost first. Those of several stores rank as one, in the stores' order."""
+
+_DIGEST = 0
+_STORAGE = HIERARCHY.index("storage.lock")
+
+
+class _Held(threading.local):
+    """The ranks this thread holds, innermost last."""
+
+    def __init__(self) -> None:
+        self.ranks: list[int] = []
+
+
+_held = _Held()
+
+
+def rank(path: str) -> int:
+    """The place of a lock file in the hierarchy.
+
+    Raises:
+        LockOrderViolation: it is none of the store's locks.
+    """
+    folder, name = os.path.split(path)
+    if folder.endswith("-locks"):
+        return _DIGEST
+    if name not in HIERARCHY:
+        raise LockOrderViolation(f"{path} has no place in the order of locks")
+    return HIERARCHY.index(name)
+
+
+@contextmanager
+def hold(
+    paths: Sequence[str],
+    mode: Mode,
+    *,
+    deadline: float,
+    files: Files,
+    metrics: Metrics,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Iterator[tuple[RecordLock, ...]]:
+    """Hold these locks, given in the documented order, until the block ends.
+
+    ``deadline`` is on the clock of ``time.monotonic``; it bounds the wait, not the hold. Inside another hold
+    nothing is waited for, digest locks excepted. Blocking: never on the event loop.
+
+    Raises:
+        StoreBusy: one was held by others until the deadline, or ``cancelled`` said so; names lock and holder.
+        LockOrderViolation: the order is wrong, here or with what the thread holds already.
+        OSError: a lock file is missing or cannot be opened.
+    """
+    ranks = [rank(path) for path in paths]
+    _check_order(paths, ranks)
+    patient = all(held == _DIGEST for held in _held.ranks)
+    with ExitStack() as stack:
+        locks = _take_all(paths, mode, deadline if patient else 0.0, files, metrics, cancelled)
+        for lock in locks:
+            stack.callback(lock.release)
+        began = time.monotonic()
+        _held.ranks.extend(ranks)
+        stack.callback(_forget, len(ranks))
+        try:
+            yield tuple(locks)
+        finally:
+            for path in paths:
+                metrics.spend(f"locks.held.{os.path.basename(path)}", time.monotonic() - began)
+
+
+def _check_order(paths: Sequence[str], ranks: Sequence[int]) -> None:
+    outer = _held.ranks
+    for path, here, before in zip(paths, ranks, [max(outer, default=-1), *ranks], strict=False):
+        if here < before:
+            raise LockOrderViolation(f"{path} was asked for after {HIERARCHY[before]}")
+        if here in outer and here != _DIGEST:
+            raise LockOrderViolation(f"{path} was asked for while a {HIERARCHY[here]} is held")
+    if len(set(paths)) != len(paths):
+        raise LockOrderViolation("a lock was asked for twice")
+    together = {*outer, *ranks} - {_DIGEST}
+    if _STORAGE in together and len(together) > 1:
+        raise LockOrderViolation("storage.lock was asked for together with other locks")
+
+
+def _forget(count: int) -> None:
+    del _held.ranks[-count or len(_held.ranks) :]
+
+
+def _take_all(
+    paths: Sequence[str],
+    mode: Mode,
+    deadline: float,
+    files: Files,
+    metrics: Metrics,
+    cancelled: Callable[[], bool],
+) -> list[RecordLock]:
+    first: RecordLock | None = None
+    while True:
+        taken: list[RecordLock] = []
+        try:
+            for path in paths:
+                if first is not None and path == first.lock_file:
+                    lock, first = first, None
+                else:
+                    lock = RecordLock(path, mode_held=mode, files=files)
+                    lock.acquire(blocking=False)
+                taken.append(lock)
+        except Timeout:
+            _release(taken)
+            busy = paths[len(taken)]
+        except BaseException:
+            _release(taken)
+            raise
+        else:
+            metrics.add("locks.acquired", len(taken))
+            return taken
+        waited = _wait_for(busy, mode, deadline, files, metrics, cancelled)
+        if busy == paths[0]:
+            first = waited  # the outermost may be kept: nothing is held while the others are only tried
+        else:
+            waited.release()
+
+
+def _wait_for(
+    path: str, mode: Mode, deadline: float, files: Files, metrics: Metrics, cancelled: Callable[[], bool]
+) -> RecordLock:
+    began = time.monotonic()
+    lock = RecordLock(path, mode_held=mode, files=files)
+    try:
+        lock.acquire(timeout=max(0.0, deadline - began), cancel_check=cancelled)
+    except Timeout:
+        raise _busy(path, files) from None
+    finally:
+        metrics.spend(f"locks.waited.{os.path.basename(path)}", time.monotonic() - began)
+    if cancelled() or time.monotonic() > deadline:
+        lock.release()
+        raise _busy(path, files)
+    return lock
+
+
+def _release(taken: list[RecordLock]) -> None:
+    for lock in reversed(taken):
+        lock.release()
+
+
+def _busy(path: str, files: Files) -> StoreBusy:
+    holder = holder_of(path, files) or LockHolder(lock=path)
+    who = f"pid {holder.pid} ({holder.command})" if holder.pid is not None else "another process"
+    evidence = {"pid": holder.pid, "command": holder.command, "mode": holder.mode}
+    return StoreBusy(f"{path} is held by {who}; wait for it to end and try again", lock=path, holder=evidence)
+
+
+def holder_of(path: str, files: Files) -> LockHolder | None:
+    """Who holds a lock file in any way, as far as the kernel tells. For reports only: looks through /proc."""
+    try:
+        fd = files.open(path, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        holder = Probe(files).holder(fd, path)
+    finally:
+        files.close(fd)
+    return identify(holder, files) if holder is not None else None

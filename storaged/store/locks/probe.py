@@ -1,0 +1,111 @@
+"""Who holds a lock, asked of the kernel without taking it.
+
+``F_OFD_GETLK`` works on a read-only descriptor and sees POSIX and OFD locks alike. It names the pid of a
+POSIX holder; an OFD lock belongs to no process, so its holder is found, where it matters, by the ``lock:``
+line in ``/proc/PID/fdinfo`` of the descriptor that carries it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+from typing import Literal
+
+from attrs import evolve, frozen
+
+from storaged.store.files import Files
+from storaged.store.locks.record_lock import FLOCK
+
+_OFD_LINE = re.compile(
+    rb"^lock:\s+\S+ OFDLCK\s+\S+\s+(READ|WRITE)\s+-?\d+ ([0-9a-f]+):([0-9a-f]+):(\d+) ", re.MULTILINE
+)
+
+
+@frozen(kw_only=True)
+class LockHolder:
+    """Who holds ``lock`` (a path); ``pid`` and ``command`` are None where the kernel does not say."""
+
+    lock: str
+    pid: int | None = None
+    command: str | None = None
+    mode: Literal["read", "write"] | None = None
+
+
+class Probe:
+    """Asks for holders of one lock file after another. Remembers the name of the last holder seen."""
+
+    def __init__(self, files: Files) -> None:
+        self._files = files
+        self._last: LockHolder | None = None
+
+    def writer(self, fd: int, path: str) -> LockHolder | None:
+        """Who holds the file of this descriptor for writing; None where nobody does. Readers are not seen."""
+        return self._ask(fd, path, fcntl.F_RDLCK)
+
+    def holder(self, fd: int, path: str) -> LockHolder | None:
+        """Who holds the file of this descriptor in any way; one of them where there are several readers."""
+        return self._ask(fd, path, fcntl.F_WRLCK)
+
+    def _ask(self, fd: int, path: str, wanted: int) -> LockHolder | None:
+        answer = fcntl.fcntl(fd, fcntl.F_OFD_GETLK, FLOCK.pack(wanted, os.SEEK_SET, 0, 0, 0))
+        kind, _, _, _, number = FLOCK.unpack(answer)
+        if kind == fcntl.F_UNLCK:
+            return None
+        # 0 is a process of another pid namespace, -1 the holder of an OFD lock.
+        pid = number if number > 0 else None
+        mode: Literal["read", "write"] = "write" if kind == fcntl.F_WRLCK else "read"
+        last = self._last
+        if last is not None and (last.lock, last.pid, last.mode) == (path, pid, mode):
+            return last
+        command = command_of(pid, self._files) if pid is not None else None
+        self._last = LockHolder(lock=path, pid=pid, command=command, mode=mode)
+        return self._last
+
+
+def command_of(pid: int, files: Files) -> str | None:
+    """The command name of a process, as the kernel has it (15 characters); None where it is gone."""
+    data = _read(f"/proc/{pid}/comm", files)
+    return data.decode("utf-8", "replace").rstrip("\n") if data else None
+
+
+def identify(holder: LockHolder, files: Files) -> LockHolder:
+    """The same holder with the pid of an OFD lock filled in, where ``/proc`` lets us see it.
+
+    Looks through the descriptors of every process we may inspect: milliseconds, so for reports only.
+    """
+    if holder.pid is not None:
+        return holder
+    try:
+        status = files.stat(holder.lock)
+        processes = files.listdir("/proc")
+    except OSError:
+        return holder
+    mine = (os.major(status.st_dev), os.minor(status.st_dev), status.st_ino)
+    for name in processes:
+        if not name.isdigit():
+            continue
+        try:
+            descriptors = files.listdir(f"/proc/{name}/fdinfo")
+        except OSError:
+            continue
+        for descriptor in descriptors:
+            data = _read(f"/proc/{name}/fdinfo/{descriptor}", files)
+            for mode, major, minor, inode in _OFD_LINE.findall(data):
+                if (int(major, 16), int(minor, 16), int(inode)) == mine and mode.decode().lower() == holder.mode:
+                    return evolve(holder, pid=int(name), command=command_of(int(name), files))
+    return holder
+
+
+def _read(path: str, files: Files) -> bytes:
+    """A small file of /proc; empty where it is gone."""
+    try:
+        fd = files.open(path, os.O_RDONLY)
+    except OSError:
+        return b""
+    try:
+        return files.read(fd, 4096)
+    except OSError:
+        return b""
+    finally:
+        files.close(fd)

@@ -1,0 +1,123 @@
+"""One lock file of the store, held by an OFD record lock over the whole file.
+
+containers/storage locks with classic POSIX record locks (``pkg/lockfile``); OFD locks and those exclude
+each other both ways, and OFD locks exclude each other between threads too. A classic lock would vanish
+as soon as any descriptor of the file is closed anywhere in this process.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import struct
+from collections.abc import Callable
+from typing import Final, Literal, TypeAlias
+
+from filelock import AcquireReturnProxy, BaseFileLock, Timeout
+
+from storaged.store.files import Files
+
+Mode: TypeAlias = Literal["shared", "exclusive"]
+
+FLOCK: Final = struct.Struct("hhqqi4x")
+"""``struct flock`` of 64-bit Linux: type, whence, start, length, pid; length 0 is the whole file, pid must be 0."""
+
+_CONTENDED: Final = (errno.EAGAIN, errno.EACCES)
+_REOPENS: Final = 8
+
+
+class RecordLock(BaseFileLock):
+    """A whole-file OFD lock on a file that exists; it is never created, truncated or unlinked.
+
+    Make a fresh instance for each hold and always acquire with a finite timeout or ``blocking=False``:
+    an instance counts its acquisitions, so a second thread using it would be let in.
+    """
+
+    def __init__(self, lock_file: str, *, mode_held: Mode, files: Files) -> None:
+        super().__init__(lock_file, timeout=0, thread_local=False, poll_interval=0.001)
+        self._held_mode = mode_held
+        self._files = files
+
+    def acquire(
+        self,
+        timeout: float | None = None,
+        poll_interval: float | None = None,
+        *,
+        poll_intervall: float | None = None,
+        blocking: bool | None = None,
+        cancel_check: Callable[[], bool] | None = None,
+    ) -> AcquireReturnProxy[RecordLock]:
+        """Acquire within ``timeout`` seconds, or at once or not at all.
+
+        Raises:
+            filelock.Timeout: it is held elsewhere, or ``cancel_check`` said so.
+            FileNotFoundError: there is no such lock file.
+            OSError: it cannot be opened as the mode needs.
+        """
+        # The base class makes a missing directory before it tries; nothing may appear in a store by a look at it.
+        self._files.stat(self.lock_file)
+        return super().acquire(
+            timeout, poll_interval, poll_intervall=poll_intervall, blocking=blocking, cancel_check=cancel_check
+        )
+
+    def _acquire(self) -> None:
+        for _ in range(_REOPENS):
+            fd = self._files.open(self.lock_file, os.O_RDONLY if self._held_mode == "shared" else os.O_RDWR)
+            try:
+                if not _try(fd, fcntl.F_RDLCK if self._held_mode == "shared" else fcntl.F_WRLCK):
+                    break
+                ours, now = self._files.fstat(fd), self._files.stat(self.lock_file)
+            except BaseException:
+                self._files.close(fd)
+                raise
+            if (ours.st_dev, ours.st_ino) == (now.st_dev, now.st_ino):
+                self._context.lock_file_fd = fd
+                return
+            # The file was replaced between open and lock: what we hold excludes nobody.
+            self._files.close(fd)
+        else:
+            return
+        self._files.close(fd)
+
+    def _release(self) -> None:
+        fd = self._context.lock_file_fd
+        if fd is not None:
+            self._context.lock_file_fd = None
+            # Closing the only descriptor of the open file description ends the lock.
+            self._files.close(fd)
+
+    def still_named(self) -> bool:
+        """Whether the path still names the file that is held. False: the lock excludes nobody any more."""
+        fd = self._context.lock_file_fd
+        if fd is None:
+            return False
+        try:
+            ours, now = self._files.fstat(fd), self._files.stat(self.lock_file)
+        except FileNotFoundError:
+            return False
+        return (ours.st_dev, ours.st_ino) == (now.st_dev, now.st_ino)
+
+    @property
+    def descriptor(self) -> int:
+        """The descriptor while held, for the token. Closing it would end the hold.
+
+        Raises:
+            ValueError: the lock is not held.
+        """
+        if self._context.lock_file_fd is None:
+            raise ValueError(f"{self.lock_file} is not held")
+        return self._context.lock_file_fd
+
+
+def _try(fd: int, kind: int) -> bool:
+    try:
+        fcntl.fcntl(fd, fcntl.F_OFD_SETLK, FLOCK.pack(kind, os.SEEK_SET, 0, 0, 0))
+    except OSError as error:
+        if error.errno in _CONTENDED:
+            return False
+        raise
+    return True
+
+
+__all__ = ["FLOCK", "Mode", "RecordLock", "Timeout"]

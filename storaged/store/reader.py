@@ -1,0 +1,238 @@
+"""Reading the store's tables as one complete state, without a lock.
+
+::
+
+    stamp → read the tables that changed → does anyone hold a lock for writing? → stamp
+
+Equal stamps and no writer: one complete state, for tools that write the token before the table and for
+those that write it after. A writer halfway holds its lock at the probe, one that ended in between changed
+the stamp. A writer seen ends the attempt at once; a race lost without one seen is run again, five times,
+then shared locks settle it. Where a store has no lock files (or they cannot be read) the same is done by
+the identity of the files alone.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from itertools import chain
+from typing import Literal
+
+from attrs import frozen
+
+from storaged.errors import StoreBusy, StoreCorrupt, StoreError
+from storaged.metrics import Metrics
+from storaged.store.files import Files
+from storaged.store.inventory import lock_files, table_files, writable_lock_files
+from storaged.store.locks.order import hold
+from storaged.store.locks.probe import LockHolder, identify
+from storaged.store.mounts import is_remote
+from storaged.store.stamp import Stamp, StampWatch
+from storaged.store.table_source import TableContent, TableSource
+from storaged.store.tables import ContainerRow, ImageRow, LayerRow, RecordFlaw, StoreLocation, StoreTables
+
+TRIES = 5
+"""Lock-free attempts of one load."""
+
+PATIENCE = 2.0
+"""Seconds a load waits for the shared locks after the last of them."""
+
+
+class WriterActive(StoreError):
+    """A writer is at work, so what could be read now may be half of a change: ``holder`` says who."""
+
+    def __init__(self, holder: LockHolder) -> None:
+        super().__init__(f"{holder.lock} is held for writing", lock=holder.lock)
+        self.holder = holder
+
+
+@frozen(kw_only=True)
+class Loaded:
+    """The tables, the stamp that proves them, and how many records were decoded since the last one."""
+
+    tables: StoreTables
+    stamp: Stamp
+    decoded: int
+
+
+class StoreReader:
+    """Loads the tables of one store. Never creates or changes anything.
+
+    ``load`` and ``load_unproven`` run one at a time, in a worker thread; ``stamp`` and ``writer`` may be
+    called from the event loop meanwhile and never wait for them.
+    """
+
+    def __init__(self, location: StoreLocation, *, metrics: Metrics, files: Files | None = None) -> None:
+        self._location = location
+        self._files = files or Files()
+        self._metrics = metrics
+        self._tables = table_files(location)
+        self._locks = lock_files(location)
+        self._writable = frozenset(writable_lock_files(location))
+        self._lock_of = [self._locks.index(table.lock) for table in self._tables]
+        paths = [table.path for table in self._tables]
+        self._watch = StampWatch(self._locks, paths, self._files, metrics)
+        self._own_watch = StampWatch(self._locks, paths, self._files, metrics)
+        self._mutex = threading.Lock()
+        self._sources = [TableSource(table, self._files, metrics) for table in self._tables]
+        self._known: list[TableContent | None] = [None] * len(self._tables)
+        self._decoded = 0
+        self._remote: bool | None = None
+
+    @property
+    def location(self) -> StoreLocation:
+        return self._location
+
+    @property
+    def freshness(self) -> Literal["locks", "file system"]:
+        """What currency rests on: the locks, or the files' identity alone (locks missing, unreadable or remote)."""
+        if self._remote is None:
+            self._remote = is_remote(self._location.graphroot, self._files)
+        self._watch.take()
+        missing = self._writable.intersection(self._watch.unreadable())
+        return "file system" if self._remote or missing else "locks"
+
+    def stamp(self) -> Stamp:
+        """The stamp of this moment: compare it with that of what was loaded."""
+        return self._watch.take()
+
+    def writer(self) -> LockHolder | None:
+        """Who holds any lock of this store, or of an additional one, for writing. Takes no lock."""
+        self._watch.take()
+        return self._watch.writer()
+
+    def identify(self, holder: LockHolder) -> LockHolder:
+        """The same holder with the pid of an OFD lock, where it can be found. Slow: for reports."""
+        return identify(holder, self._files)
+
+    def load(self, *, cancelled: Callable[[], bool] = lambda: False) -> Loaded:
+        """One complete state of the tables, decoding only what changed since the last one.
+
+        Raises:
+            WriterActive: a writer is at work; try again when it is done.
+            StoreBusy: every race was lost and the shared locks were not had in 2 s, or ``cancelled`` said so.
+            StoreCorrupt: a table cannot be read or is no JSON array; ``file`` says which.
+        """
+        with self._mutex:
+            self._metrics.add("loads")
+            for _ in range(TRIES):
+                if cancelled():
+                    raise StoreBusy("the load was cancelled")
+                if (loaded := self._attempt()) is not None:
+                    return loaded
+                self._metrics.add("loads.lost_races")
+            return self._locked(cancelled)
+
+    def load_unproven(self) -> Loaded:
+        """What can be read beside a writer at work: perhaps half of a change (``tables.proven`` is False).
+
+        Raises:
+            StoreCorrupt: as ``load``.
+        """
+        with self._mutex:
+            self._metrics.add("loads.unproven")
+            for last in (False, False, True):
+                stamp = self._own_watch.take()
+                contents, error = self._read_all(stamp)
+                if last or self._own_watch.take() == stamp:
+                    break
+            if error is not None:
+                raise error
+            return self._settle(contents, stamp, proven=False)
+
+    def close(self) -> None:
+        """Close the kept descriptors. Neither a load nor a stamp may follow."""
+        self._watch.close()
+        self._own_watch.close()
+
+    # -------------------------------------------------------------- attempts
+
+    def _attempt(self) -> Loaded | None:
+        """One lock-free try; None where the files moved under it."""
+        before = self._own_watch.take()
+        contents, error = self._read_all(before)
+        if (holder := self._own_watch.writer()) is not None:
+            raise WriterActive(holder)
+        if self._own_watch.take() != before or self._own_watch.fault() is not None:
+            return None
+        if error is not None:
+            raise error
+        if not self._as_stamped(contents, before):
+            return None
+        return self._settle(contents, before, proven=True)
+
+    def _locked(self, cancelled: Callable[[], bool]) -> Loaded:
+        """Under shared locks no writer that keeps the rules can interfere."""
+        stamp = self._own_watch.take()
+        paths = [
+            path
+            for path, found in zip(self._locks, stamp.locks, strict=True)
+            if found is not None and found[2] is not None
+        ]
+        deadline = time.monotonic() + PATIENCE
+        try:
+            with hold(
+                paths, "shared", deadline=deadline, files=self._files, metrics=self._metrics, cancelled=cancelled
+            ) as locks:
+                stamp = self._own_watch.take()
+                contents, error = self._read_all(stamp)
+                proven = all(lock.still_named() for lock in locks) and self._own_watch.take() == stamp
+                fault = self._own_watch.fault()
+        except OSError as lost:
+            raise StoreBusy(
+                f"{lost.filename}: {lost.strerror}: the lock files are changing", lock=lost.filename
+            ) from None
+        if fault is not None:
+            raise StoreBusy(f"{fault.filename}: {fault.strerror}: its holder cannot be asked for", lock=fault.filename)
+        if proven and error is not None:
+            raise error
+        if not proven or not self._as_stamped(contents, stamp):
+            raise StoreBusy("the store's files change although nobody holds their locks; a foreign program writes them")
+        return self._settle(contents, stamp, proven=True)
+
+    def _as_stamped(self, contents: list[TableContent], stamp: Stamp) -> bool:
+        return all(content.seen == seen for content, seen in zip(contents, stamp.tables, strict=True))
+
+    # -------------------------------------------------------------- tables
+
+    def _read_all(self, stamp: Stamp) -> tuple[list[TableContent], StoreCorrupt | None]:
+        """Read what the stamp says is new. The first unreadable table ends it: it matters only if the race is won."""
+        contents: list[TableContent] = []
+        for index, source in enumerate(self._sources):
+            known, seen, lock = self._known[index], stamp.tables[index], stamp.locks[self._lock_of[index]]
+            if known is not None and known.is_still(seen, lock):
+                contents.append(known)
+                continue
+            try:
+                content = source.read(known, seen, lock)
+            except StoreCorrupt as error:
+                return contents, error
+            # Kept even where the race is lost: a content is right for the identity it bears.
+            self._known[index] = content
+            self._decoded += content.table.decoded
+            self._metrics.add("records.decoded", content.table.decoded)
+            contents.append(content)
+        return contents, None
+
+    def _settle(self, contents: list[TableContent], stamp: Stamp, *, proven: bool) -> Loaded:
+        tables = StoreTables(
+            images=tuple(chain.from_iterable(content.of(ImageRow) for content in contents)),
+            layers=tuple(chain.from_iterable(content.of(LayerRow) for content in contents)),
+            containers=tuple(chain.from_iterable(content.of(ContainerRow) for content in contents)),
+            flaws=(*(flaw for content in contents for flaw in content.flaws), *self._missing_stores()),
+            proven=proven,
+        )
+        decoded, self._decoded = self._decoded, 0
+        return Loaded(tables=tables, stamp=stamp, decoded=decoded)
+
+    def _missing_stores(self) -> list[RecordFlaw]:
+        """Additional stores whose folder is not there: skipped, as upstream does from 1.57."""
+        flaws: list[RecordFlaw] = []
+        for store, root in enumerate(self._location.additional, 1):
+            try:
+                self._files.stat(root)
+            except OSError as error:
+                detail = f"additional image store cannot be read: {error.strerror}"
+                flaws.append(RecordFlaw(file=root, index=-1, detail=detail, store=store, table="store"))
+        return flaws

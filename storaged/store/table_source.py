@@ -1,0 +1,129 @@
+"""One table file as the last generation knew it, and what changed in it since."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Protocol, TypeVar, cast
+
+from attrs import frozen
+
+from storaged.errors import StoreCorrupt
+from storaged.metrics import Metrics
+from storaged.store.files import Files, Identity, read_whole
+from storaged.store.inventory import TableFile
+from storaged.store.layout.records import ContainerRecord, ImageRecord, LayerRecord
+from storaged.store.layout.table import Decoder, Table, split
+from storaged.store.stamp import LockIdentity
+from storaged.store.tables import ContainerRow, ImageRow, LayerRow, RecordFlaw
+
+TABLE_LIMIT = 1 << 30
+"""Bytes of a table beyond which it is taken for damaged: fifty times the largest found in the wild."""
+
+RACY_NS = 50_000_000
+"""A file changed less than this before it was read may change again under the same identity.
+
+An inode freed by a rename may come back, and the file system's clock ticks every few milliseconds.
+"""
+
+Row = ImageRow | LayerRow | ContainerRow
+RowT = TypeVar("RowT", ImageRow, LayerRow, ContainerRow)
+
+
+class _RowDecoder(Protocol):
+    def decode(self, raws: Sequence[bytes], known: Mapping[bytes, Row]) -> Table[Row]: ...
+
+
+@frozen(kw_only=True, eq=False)
+class TableContent:
+    """One table as read. ``seen`` is the identity of the file that was read, None where there was none."""
+
+    seen: Identity | None
+    lock: LockIdentity
+    racy: bool
+    table: Table[Row]
+    rows: tuple[Row, ...]
+    flaws: tuple[RecordFlaw, ...]
+
+    def of(self, kind: type[RowT]) -> tuple[RowT, ...]:
+        """The rows, where this is a table of that kind; else none."""
+        if self.rows and isinstance(self.rows[0], kind):
+            return cast("tuple[RowT, ...]", self.rows)
+        return ()
+
+    def is_still(self, seen: Identity | None, lock: LockIdentity) -> bool:
+        """Whether the file with this identity, under a lock file of this identity and token, has the same bytes."""
+        if seen != self.seen:
+            return False
+        # Too young a file may have changed within one tick of the clock: then only an unchanged token vouches for it.
+        return not self.racy or (lock is not None and lock == self.lock)
+
+
+class TableSource:
+    """Reads one table file again and again."""
+
+    def __init__(self, table: TableFile, files: Files, metrics: Metrics) -> None:
+        self.table = table
+        self._files = files
+        self._metrics = metrics
+        self._decoder = _decoder(table)
+
+    def read(self, known: TableContent | None, seen: Identity | None, lock: LockIdentity) -> TableContent:
+        """Read the file, decoding only records whose bytes ``known`` does not have.
+
+        ``seen`` and ``lock`` are from a stamp taken before; where the file is another one by now, the content
+        bears that one's identity. No lock need be held.
+
+        Raises:
+            StoreCorrupt: it cannot be read or is no table.
+        """
+        data, now = b"", time.time_ns()
+        if seen is not None:
+            try:
+                data, seen = read_whole(self._files, self.table.path, TABLE_LIMIT)
+            except FileNotFoundError:
+                seen = None
+            except OSError as error:
+                detail = error.strerror or str(error)
+                raise StoreCorrupt(f"{self.table.path}: {detail}", file=self.table.path, detail=detail) from None
+            else:
+                self._metrics.add("files.opened")
+                self._metrics.add("tables.read")
+        raws = split(data, file=self.table.path)
+        table = self._decoder.decode(raws, dict(known.table.entries) if known is not None else {})
+        return TableContent(
+            seen=seen,
+            lock=lock,
+            racy=seen is not None and max(seen[3], seen[4]) + RACY_NS > now,
+            table=table,
+            rows=tuple([row for _, row in table.entries]),
+            flaws=tuple(
+                RecordFlaw(
+                    file=self.table.path,
+                    index=flaw.index,
+                    detail=flaw.detail,
+                    id=flaw.id,
+                    store=self.table.store,
+                    table=self.table.kind,
+                    evidence=flaw.evidence,
+                )
+                for flaw in table.flaws
+            ),
+        )
+
+
+def _decoder(table: TableFile) -> _RowDecoder:
+    store, volatile = table.store, table.volatile
+    match table.kind:
+        case "images":
+            return Decoder[ImageRecord, Row](
+                ImageRecord, lambda raw, record: ImageRow(record=record, store=store, raw=raw)
+            )
+        case "layers":
+            return Decoder[LayerRecord, Row](
+                LayerRecord, lambda _, record: LayerRow(record=record, store=store, volatile=volatile)
+            )
+        case "containers":
+            return Decoder[ContainerRecord, Row](
+                ContainerRecord, lambda _, record: ContainerRow(record=record, store=store, volatile=volatile)
+            )

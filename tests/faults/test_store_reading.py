@@ -1,0 +1,111 @@
+"""Each system call of a load and of a content fails in turn: a named error or a right answer, and nothing left open."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from storaged.errors import StoreError
+from storaged.metrics import Metrics
+from storaged.store.content import ContentReader
+from storaged.store.files import Files
+from storaged.store.reader import StoreReader
+from tests.unit.store.builders import Disk, hexes
+
+LIST = b'{"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}'
+
+
+class Failing(Files):
+    """Fails the call of this number, counted over all kinds of calls; closing a descriptor always works."""
+
+    def __init__(self, number: int, code: int) -> None:
+        self._left = number
+        self._code = code
+        self.failed = False
+
+    def _count(self, path: str) -> None:
+        self._left -= 1
+        if self._left == 0:
+            self.failed = True
+            raise OSError(self._code, os.strerror(self._code), path)
+
+    def open(self, path: str, flags: int, mode: int = 0o600, *, dir_fd: int | None = None) -> int:
+        self._count(path)
+        return super().open(path, flags, mode, dir_fd=dir_fd)
+
+    def stat(self, path: str, *, dir_fd: int | None = None, follow_symlinks: bool = True) -> os.stat_result:
+        self._count(path)
+        return super().stat(path, dir_fd=dir_fd, follow_symlinks=follow_symlinks)
+
+    def fstat(self, fd: int) -> os.stat_result:
+        self._count("fstat")
+        return super().fstat(fd)
+
+    def read(self, fd: int, count: int) -> bytes:
+        self._count("read")
+        return super().read(fd, count)
+
+    def pread(self, fd: int, count: int, offset: int) -> bytes:
+        self._count("pread")
+        return super().pread(fd, count, offset)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Disk:
+    disk = Disk(tmp_path)
+    disk.locks()
+    disk.write("layers", [{"id": hexes(10)}])
+    disk.write("images", [{**disk.big_data(hexes(1), {"manifest": LIST, "instances.json": b"{}"})}])
+    return disk
+
+
+def calls(attempt: Callable[[Files], Any], code: int) -> Iterator[tuple[Failing, Any, BaseException | None]]:
+    """Run the attempt once for each of its system calls, that call failing."""
+    number = 0
+    while True:
+        number += 1
+        files = Failing(number, code)
+        before = sorted(os.listdir("/proc/self/fd"))
+        try:
+            outcome, error = attempt(files), None
+        except StoreError as raised:
+            outcome, error = None, raised
+        assert len(os.listdir("/proc/self/fd")) == len(before), f"call {number} left a descriptor open"
+        if not files.failed:
+            assert number > 10
+            return
+        yield files, outcome, error
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.EACCES, errno.ENOENT, errno.EMFILE, errno.ESTALE])
+def test_a_load_with_one_failing_call_is_right_or_a_named_error(disk: Disk, code: int) -> None:
+    def attempt(files: Files) -> tuple[list[str], list[str]]:
+        reader = StoreReader(disk.location, metrics=Metrics(), files=files)
+        try:
+            tables = reader.load().tables
+        finally:
+            reader.close()
+        return [row.record.id for row in tables.images], [row.record.id for row in tables.layers]
+
+    for _, outcome, error in calls(attempt, code):
+        assert error is not None or outcome == ([hexes(1)], [hexes(10)])
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.EACCES, errno.ENOENT, errno.EMFILE])
+def test_a_content_with_one_failing_call_is_whole_or_unreadable_evidence(disk: Disk, code: int) -> None:
+    reader = StoreReader(disk.location, metrics=Metrics())
+    (row,) = reader.load().tables.images
+    reader.close()
+    for number in range(1, 30):
+        files = Failing(number, code)
+        content = ContentReader(disk.location, Metrics(), files).read(row)
+        if not files.failed:
+            return
+        assert content.unreadable_evidence or content.damage == ()
+        assert content.unreadable_evidence == bool(content.damage)
+    pytest.fail("the read never came to an end of its calls")
