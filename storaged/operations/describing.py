@@ -14,7 +14,7 @@ def evidence(snapshot: Snapshot) -> tuple[t.Flaw, ...]:
             detail=found.detail,
             image=found.image,
             file=found.file,
-            command=found.command,
+            command=found.command or None,
         )
         for found in snapshot.evidence
     )

@@ -7,10 +7,11 @@ knows no clock. A snapshot is swapped by one assignment; a request keeps the one
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from attrs import frozen
+from attrs import field, frozen
 
-from storaged.store.contents import ImageContent, ManifestFacts
+from storaged.store.layout.contents import ImageContent, ManifestFacts
 from storaged.store.layout.records import (
     ContainerID,
     ContainerRecord,
@@ -21,6 +22,17 @@ from storaged.store.layout.records import (
     LayerRecord,
 )
 
+if TYPE_CHECKING:
+    from storaged.snapshot.tree import LayerTree
+
+
+def layer_size(record: LayerRecord) -> int | None:
+    """Bytes of the uncompressed tar; they count only where the record has a digest (or TOC digest) for it."""
+    if not record.diff_digest and not record.toc_digest:
+        return None
+    size = record.diff_size or 0
+    return size if size >= 0 else None
+
 
 @frozen(kw_only=True)
 class Damage:
@@ -28,6 +40,15 @@ class Damage:
 
     name: str
     detail: str
+
+
+@frozen(eq=False, repr=False)
+class Chain:
+    """A layer and what lies below it. Shared by every chain it is part of, so that all of them together
+    take room for one node a layer."""
+
+    layer: LayerID
+    below: Chain | None
 
 
 @frozen(kw_only=True)
@@ -48,8 +69,8 @@ class Image:
     children: tuple[ImageID, ...]
     containers: tuple[ContainerID, ...]
     in_lists: tuple[ImageID, ...]
-    layers: tuple[LayerID, ...]
-    """The chain, base first; empty where there is none or it is broken before the top layer."""
+    chain: Chain | None = field(eq=False, repr=False)
+    """From the top layer down, as far as it is known; None where there is no top layer or it is lost."""
     size: int | None
     unique_size: int | None
     dangling: bool
@@ -70,6 +91,16 @@ class Image:
     @property
     def is_list(self) -> bool:
         return self.content.manifest is not None and self.content.manifest.is_list
+
+    @property
+    def layers(self) -> tuple[LayerID, ...]:
+        """The chain, base first, as far as it is known; ``damage`` says where it is broken."""
+        found: list[LayerID] = []
+        node = self.chain
+        while node is not None:
+            found.append(node.layer)
+            node = node.below
+        return tuple(reversed(found))
 
     @property
     def intermediate(self) -> bool:
@@ -97,12 +128,8 @@ class Layer:
 
     @property
     def size(self) -> int | None:
-        """Bytes of the uncompressed tar; it counts only where the record has a digest (or TOC digest) for it."""
-        record = self.record
-        if record.diff_digest is None and record.toc_digest is None:
-            return None
-        size = record.diff_size or 0
-        return size if size >= 0 else None
+        """Bytes of the uncompressed tar; None while unknown."""
+        return layer_size(self.record)
 
 
 @frozen(kw_only=True)
@@ -123,7 +150,7 @@ class Evidence:
     """Unreadable evidence: something that may be a manifest list and cannot be read.
 
     While there is one, no image counts as dangling. ``file`` is what is missing or wrong, ``command``
-    what removes the record.
+    what removes the record; empty where no tool can.
     """
 
     image: ImageID | None
@@ -165,16 +192,19 @@ class Snapshot:
     """Exact stored names; the writable store first, the later record wins within a store."""
     by_digest: Mapping[Digest, tuple[Image, ...]]
     """By every digest of an image, in store order."""
-    sorted_ids: tuple[ImageID, ...]
-    """For prefix look-ups by bisection."""
-    by_repository: Mapping[str, tuple[tuple[str, Image], ...]]
-    """Every suffix of a repository path (``c``, ``b/c``, ``a/b/c``) to (stored name, image), in store order."""
+    sorted_ids: tuple[tuple[ImageID, ...], ...]
+    """A store each, for prefix look-ups by bisection; without the read-only ids that are hidden."""
+    by_suffix: Mapping[str, tuple[str, Image]]
+    """Every tagged tail of a name (``c:t``, ``b/c:t``, ``a/b/c:t``) to the first (stored name, image) that has it."""
     layer_by_id: Mapping[LayerID, Layer]
     container_by_id: Mapping[ContainerID, Container]
     referenced: Mapping[Digest, tuple[ImageID, ...]]
     """The manifest-digest set: digest to the lists that name it, first level, every local list."""
     last_lists: Mapping[ImageID, ManifestFacts]
     """The last readable content of every list still recorded; keeps protecting when it becomes unreadable."""
+
+    forest: LayerTree = field(eq=False, repr=False)
+    """How the layers hang together; the next snapshot takes it over where no layer changed."""
 
     @property
     def provable(self) -> bool:

@@ -1,0 +1,172 @@
+"""``images.why``: every reason that keeps an image, and what lets go of it.
+
+``prunable``: the default prune would take it now: dangling, in the writable store, without container and lease.
+``removable``: a removal by id without force is not refused: no container, no lease, not read-only. Names,
+children and lists do not stand against a removal, they only keep the image from being pruned.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+
+from storaged.operations.containing import removal_command
+from storaged.operations.view import View
+from storaged.snapshot.evidence import record_removal
+from storaged.snapshot.model import Image, Snapshot
+from storaged.store.layout.records import Digest, ImageID
+from storaged_client.contract.types import Reason, Why
+
+
+def why(snapshot: Snapshot, image: Image, view: View) -> Why:
+    """Explain one image. A dangling image in use has reasons, too: they keep it from removal."""
+    held = bool(image.containers or view.leases.get(image.id))
+    return Why(
+        id=image.id,
+        dangling=image.dangling,
+        intermediate=image.intermediate,
+        prunable=image.dangling and not held and not image.read_only,
+        removable=not held and not image.read_only,
+        reasons=(
+            *_names(image),
+            *_children(snapshot, image),
+            *_lists(snapshot, image),
+            *_containers(snapshot, image),
+            *_leases(image, view),
+            *_read_only(image),
+            *_evidence(snapshot, image),
+        ),
+    )
+
+
+def _names(image: Image) -> Iterator[Reason]:
+    for name in image.names:
+        command = f"podman untag {image.id[:12]} {shlex.quote(name)}"
+        if image.is_list:
+            # untag would act on the list's instance.
+            command = f"podman manifest rm {shlex.quote(name)}"
+        yield Reason(
+            code="named",
+            detail=f"it is named {name}; `{command}` takes that away",
+            name=name,
+            command=command,
+        )
+
+
+def _children(snapshot: Snapshot, image: Image) -> Iterator[Reason]:
+    for child in image.children:
+        called = _called(snapshot, child)
+        yield Reason(
+            code="child",
+            detail=f"image {called} was built on it, and keeps it until that image is removed",
+            image=child,
+            name=called if called != child[:12] else None,
+        )
+
+
+def _lists(snapshot: Snapshot, image: Image) -> Iterator[Reason]:
+    for named_by in image.in_lists:
+        listing = snapshot.by_id.get(named_by)
+        names = listing.names if listing is not None else ()
+        digest = _named_digest(snapshot, image, named_by)
+        called = _called(snapshot, named_by)
+        if listing is not None and listing.is_list:
+            address = shlex.quote(names[0] if names else named_by)
+            command = f"podman manifest remove {address} {digest}"
+            detail = (
+                f"manifest list {called} names it by {digest}; `{command}` takes it out, "
+                f"`podman manifest rm {address}` removes the list"
+            )
+        else:
+            command = record_removal(snapshot.evidence, named_by)
+            detail = f"manifest list {called} cannot be read any more; when it last could, it named it by {digest}"
+            if command:
+                detail += f"; `{command}` removes the list"
+        yield Reason(
+            code="manifest_list",
+            detail=detail,
+            list=named_by,
+            list_names=names,
+            digest=digest,
+            command=command or None,
+        )
+
+
+def _containers(snapshot: Snapshot, image: Image) -> Iterator[Reason]:
+    for used_by in image.containers:
+        container = snapshot.container_by_id[used_by]
+        name = container.record.names[0] if container.record.names else None
+        owner = container.owner if container.owner != "unknown" else "a tool that left no mark"
+        command = removal_command(container)
+        yield Reason(
+            code="container",
+            detail=f"container {name or used_by[:12]}, made by {owner}, uses it; `{command}` removes the container",
+            container=used_by,
+            name=name,
+            owner=container.owner,
+            command=command,
+        )
+
+
+def _leases(image: Image, view: View) -> Iterator[Reason]:
+    for lease in view.leases.get(image.id, ()):
+        yield Reason(
+            code="lease",
+            detail=f"lease {lease} holds it until it is released, its time is over or its client goes",
+            name=lease,
+        )
+
+
+def _read_only(image: Image) -> Iterator[Reason]:
+    if image.read_only:
+        yield Reason(
+            code="read_only",
+            detail="it lies in an additional image store, which is only read; remove it where that store is kept",
+        )
+
+
+def _evidence(snapshot: Snapshot, image: Image) -> Iterator[Reason]:
+    """Only where it decides: an image that nothing else keeps from being dangling."""
+    if image.names or image.children or image.in_lists:
+        return
+    for found in snapshot.evidence:
+        if found.image is None:
+            what = "a record may be a manifest list that names it, but"
+        elif found.image == image.id:
+            what = "it may be a manifest list itself, but"
+        else:
+            what = f"record {found.image[:12]} may be a manifest list that names it, but"
+        mend = f"; `{found.command}` removes that record" if found.command else ""
+        yield Reason(
+            code="unreadable_evidence",
+            detail=f"{what} cannot be read: {found.detail}{mend}",
+            image=found.image,
+            list_names=found.names,
+            file=found.file or None,
+            command=found.command or None,
+        )
+    if not snapshot.proven:
+        yield Reason(
+            code="unreadable_evidence",
+            detail="the tables were read while another process was writing them; ask again when it is done",
+        )
+    if image.content.config is None and not image.is_list and not image.content.unreadable_evidence:
+        damage = image.content.damage[0] if image.content.damage else None
+        command = f"podman image rm --force {shlex.quote(image.id)}"
+        yield Reason(
+            code="unreadable_evidence",
+            detail="its own configuration cannot be read, so that its children are not known"
+            f"{': ' + damage.detail if damage is not None else ''}; `{command}` removes it",
+            image=image.id,
+            file=damage.file if damage is not None else None,
+            command=command,
+        )
+
+
+def _called(snapshot: Snapshot, image: ImageID) -> str:
+    known = snapshot.by_id.get(image)
+    return known.names[0] if known is not None and known.names else image[:12]
+
+
+def _named_digest(snapshot: Snapshot, image: Image, named_by: ImageID) -> Digest | None:
+    return next((d for d in image.digests if named_by in snapshot.referenced.get(d, ())), None)

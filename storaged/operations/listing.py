@@ -1,0 +1,137 @@
+"""``images.list``: which images, in which order, and what a row says of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from attrs import fields
+
+from storaged.errors import InvalidParams
+from storaged.operations.filters import compile_filters
+from storaged.snapshot.lookup import split_name
+from storaged.snapshot.model import Image, Snapshot
+from storaged.store.layout.manifests import Undecodable, instant
+from storaged_client.contract.params import ImagesList
+from storaged_client.contract.types import Damage, ImageSummary
+
+_FIELDS = tuple(member.name for member in fields(ImageSummary))
+
+
+def select(snapshot: Snapshot, params: ImagesList) -> tuple[Image, ...]:
+    """Choose and order the images of a listing; paging is left to the caller.
+
+    Without ``all``, intermediate images are left out, unless a filter asks for them, however spelled.
+
+    Raises:
+        InvalidParams: a filter or the order is wrong.
+    """
+    chosen = compile_filters(params.filters)
+    hide = not params.all and not chosen.flags.get("intermediate", False)
+    if chosen.tests or hide:
+        images = tuple(
+            image
+            for image in snapshot.images
+            if not (hide and image.intermediate) and (not chosen.tests or chosen(image))
+        )
+    else:
+        images = snapshot.images
+    if params.sort == "store":
+        return images
+    order = _ORDERS.get(params.sort)
+    if order is None:
+        raise InvalidParams(f"sort is one of store, {', '.join(_ORDERS)}", path="sort")
+    return tuple(sorted(images, key=order))
+
+
+def check_fields(names: Sequence[str] | None) -> tuple[str, ...] | None:
+    """The members of a row that were asked for, each once; None for all.
+
+    Raises:
+        InvalidParams: a row has no such member.
+    """
+    if names is None:
+        return None
+    for at, name in enumerate(names):
+        if name not in _FIELDS:
+            raise InvalidParams(
+                f'an image has no field "{name[:100]}"; it has {", ".join(_FIELDS)}', path=f"fields[{at}]"
+            )
+    return tuple(dict.fromkeys(names))
+
+
+def sizes_pending(images: Iterable[Image]) -> int:
+    """How many of them have a size that is not known (yet)."""
+    return sum(image.size is None for image in images)
+
+
+def summary(snapshot: Snapshot, image: Image) -> ImageSummary:
+    """One row. A list has no labels and no platform."""
+    record = image.record
+    config = image.content.config if not image.is_list else None
+    damage = image.damage
+    return ImageSummary(
+        id=image.id,
+        digest=image.digest,
+        digests=image.digests,
+        names=image.names,
+        names_history=record.names_history or (),
+        created=record.created,
+        size=image.size,
+        unique_size=image.unique_size,
+        labels=config.labels if config is not None else None,
+        architecture=config.architecture if config is not None else None,
+        os=config.os if config is not None else None,
+        variant=config.variant if config is not None else None,
+        parent=image.parent,
+        children=len(image.children),
+        containers=len(image.containers),
+        read_only=image.read_only,
+        manifest_list=image.is_list,
+        dangling=image.dangling,
+        intermediate=image.intermediate,
+        in_lists=image.in_lists,
+        damage=Damage(name=damage.name, detail=damage.detail) if damage is not None else None,
+    )
+
+
+def _newest_first(image: Image) -> tuple[int, int]:
+    try:
+        seconds, nanoseconds = instant(image.record.created)
+    except Undecodable:
+        return 1 << 62, 0
+    return -seconds, -nanoseconds
+
+
+def _repository(image: Image) -> tuple[str, str]:
+    return _name_parts(image)
+
+
+def _tag(image: Image) -> str:
+    return _name_parts(image)[1]
+
+
+def _size(image: Image) -> tuple[bool, int]:
+    return image.size is None, image.size or 0
+
+
+def _id(image: Image) -> str:
+    return image.id
+
+
+def _name_parts(image: Image) -> tuple[str, str]:
+    """Of the newest name; ``<none>`` stands where podman prints it."""
+    if not image.names:
+        return "<none>", "<none>"
+    repository, tag, _ = split_name(image.names[0])
+    return repository, tag or "<none>"
+
+
+_ORDERS: dict[str, Callable[[Image], Any]] = {
+    "created": _newest_first,
+    "id": _id,
+    "repository": _repository,
+    "size": _size,
+    "tag": _tag,
+}
+"""Stable: images that are equal keep the order of the store."""

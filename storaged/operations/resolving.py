@@ -1,0 +1,119 @@
+"""Which image a name means: ``images.resolve``, ``images.exists``, and the look-up of every other method.
+
+``naming`` has the order in which a name is tried. **Manifest lists**: a name that leads to a list means its
+instance for this platform, as for podman; where no such instance is local, ``exists`` and ``resolve`` say so,
+while the methods that describe (``get``, ``why``, ``relations``, ``data``) describe the list itself: what a name
+names can always be asked about. With ``manifest`` the list itself is meant, and anything else is an error.
+"""
+
+from __future__ import annotations
+
+from storaged.errors import ImageDamaged, ImageUnknown, InvalidName, NotAManifestList
+from storaged.operations.naming import Found, hits, shortened, visible
+from storaged.operations.view import View
+from storaged.snapshot.model import Image, Snapshot
+from storaged.store.layout.records import Digest
+from storaged_client.contract.types import Resolved
+
+
+def resolve(snapshot: Snapshot, name: str, manifest: bool, view: View) -> Resolved:
+    """``images.resolve``: the id a name means, by which name and which rule.
+
+    Raises:
+        ImageUnknown, AmbiguousName, InvalidName, NotAManifestList, ImageDamaged: see ``find``.
+    """
+    found = find(snapshot, name, manifest=manifest, or_list=False, view=view)
+    return Resolved(id=found.image.id, name=found.name, how=found.how)
+
+
+def exists(snapshot: Snapshot, name: str, manifest: bool, view: View) -> bool:
+    """``images.exists``: whether ``find`` finds one. A text that is no reference names nothing.
+
+    Raises:
+        AmbiguousName: it may mean several.
+    """
+    try:
+        find(snapshot, name, manifest=manifest, or_list=False, view=view)
+    except (ImageUnknown, InvalidName, NotAManifestList, ImageDamaged):
+        return False
+    return True
+
+
+def find(snapshot: Snapshot, name: str, *, manifest: bool, or_list: bool, view: View) -> Found:
+    """Find the image a name means.
+
+    ``manifest`` addresses lists only. ``or_list`` falls back to the list itself where none of its instances for
+    this platform is local.
+
+    Raises:
+        ImageUnknown: nothing bears it, or it is a list without a local instance (``lists`` names those).
+        AmbiguousName: several images fit: ``candidates``, ``matches``.
+        InvalidName: it is no image reference.
+        NotAManifestList: with ``manifest``, it means an ordinary image.
+        ImageDamaged: with ``manifest``, it may be a list, but its manifest cannot be read.
+    """
+    passed_over: list[Found] = []
+    for found in hits(snapshot, name, view):
+        if manifest:
+            return _the_list(found)
+        settled = _settle(snapshot, found, view)
+        if settled is not None:
+            return settled
+        passed_over.append(found)
+    if passed_over and or_list:
+        return passed_over[0]
+    raise _unknown(name, passed_over, view)
+
+
+def choose_instance(image: Image, view: View) -> Digest | None:
+    """The digest of a list's instance for this platform; None where it has none.
+
+    The most capable variant first, then the order of the list; an entry without a platform fits where no
+    other does (image ``internal/manifest``: ``ChooseInstance``).
+    """
+    manifest = image.content.manifest
+    if manifest is None:
+        return None
+    ranked = [
+        (rank, at)
+        for at, instance in enumerate(manifest.instances)
+        if (rank := view.platform.rank(instance.platform)) is not None
+    ]
+    if ranked:
+        return manifest.instances[min(ranked)[1]].digest
+    return next((instance.digest for instance in manifest.instances if instance.platform is None), None)
+
+
+def local_instance(snapshot: Snapshot, digest: Digest) -> Image | None:
+    """The image that has this digest, the writable store's first; hidden ones are passed over."""
+    return next(iter(visible(snapshot, snapshot.by_digest.get(digest, ()))), None)
+
+
+def _the_list(found: Found) -> Found:
+    if found.image.is_list:
+        return found
+    if found.image.content.unreadable_evidence:
+        raise ImageDamaged(
+            f"{shortened(found.name)} may be a manifest list, but its manifest cannot be read", id=found.image.id
+        )
+    raise NotAManifestList(f"{shortened(found.name)}: image is not a manifest list", id=found.image.id)
+
+
+def _settle(snapshot: Snapshot, found: Found, view: View) -> Found | None:
+    """The image itself, or a list's instance here; None where that is not local."""
+    if not found.image.is_list:
+        return found
+    digest = choose_instance(found.image, view)
+    instance = local_instance(snapshot, digest) if digest is not None else None
+    return Found(image=instance, name=found.name, how=found.how) if instance is not None else None
+
+
+def _unknown(name: str, lists: list[Found], view: View) -> ImageUnknown:
+    if not lists:
+        return ImageUnknown(f"{shortened(name)}: image not known", asked=name[:200])
+    return ImageUnknown(
+        f"{shortened(name)}: image not known: it is a manifest list, and the store has no instance of it for "
+        f"{view.platform}. Ask for the list itself (manifest)",
+        asked=name[:200],
+        lists=list(dict.fromkeys(found.image.id for found in lists)),
+    )

@@ -1,0 +1,179 @@
+"""Tables and contents in, snapshot out: every relation worked out once, in linear time.
+
+Order of work: the layer forest, then which records are shown, then what relates them (kin, lists,
+containers, sizes), then the images themselves, then the indexes over them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import zip_longest
+from typing import TypeVar
+
+from attrs import frozen
+
+from storaged.snapshot.digests import Membership, image_digests, membership, shown_digest
+from storaged.snapshot.evidence import find_evidence
+from storaged.snapshot.lookup import index
+from storaged.snapshot.model import Container, Damage, Image, Layer, Snapshot, StoreFlaw
+from storaged.snapshot.owners import guess_owner
+from storaged.snapshot.relations import Kin, relate
+from storaged.snapshot.sizes import Sizes, measure
+from storaged.snapshot.tree import LayerTree, build_tree
+from storaged.store.layout.contents import ImageContent
+from storaged.store.layout.records import ContainerID, ImageID, LayerID
+from storaged.store.tables import ContainerRow, ImageRow, RecordFlaw, StoreTables
+
+_K = TypeVar("_K", bound=str)
+_V = TypeVar("_V", bound=str)
+
+
+@frozen(kw_only=True)
+class _Relations:
+    """What the rows of the shown images refer to; the sequences are parallel to those rows."""
+
+    tree: LayerTree
+    kin: Kin
+    sizes: Sequence[Sizes]
+    lists: Membership
+    containers: Mapping[ImageID, tuple[ContainerID, ...]]
+    provable: bool
+
+
+def build(
+    tables: StoreTables, contents: Sequence[ImageContent], *, generation: str, previous: Snapshot | None
+) -> Snapshot:
+    """Work out the snapshot of one state of the tables; ``contents`` is parallel to ``tables.images``.
+
+    ``previous`` lends what it last knew of lists that cannot be read now, and values that are the same again.
+
+    Raises:
+        ValueError: ``contents`` is not parallel to the images.
+    """
+    shown = [at for at, content in enumerate(contents) if not content.half_made]
+    half_made = [row.record.id for row, content in zip(tables.images, contents, strict=True) if content.half_made]
+    rows = [tables.images[at] for at in shown]
+    seen = [contents[at] for at in shown]
+    evidence = tuple(find_evidence(rows, seen, tables.flaws))
+    tree = build_tree(tables.layers, previous.forest if previous is not None else None)
+    containers = tuple(_containers(tables.containers))
+    sizes = measure(tables.images, tree, (c.record.layer for c in containers if c.record.layer))
+    lists = membership(rows, seen, tables.flaws, previous.last_lists if previous is not None else {})
+    relations = _Relations(
+        tree=tree,
+        kin=relate(rows, seen, tree),
+        sizes=[sizes[at] for at in shown],
+        lists=lists,
+        containers=_group((c.record.image, c.id) for c in containers),
+        provable=tables.proven and not evidence,
+    )
+    images = tuple(
+        _image(at, row, content, relations) for at, (row, content) in enumerate(zip(rows, seen, strict=True))
+    )
+    old = previous.layers if previous is not None and previous.forest is tree else ()
+    layers = tuple(_layers(tree, rows, containers, old))
+    layer_by_id: dict[LayerID, Layer] = {}
+    for layer in layers:
+        layer_by_id.setdefault(layer.id, layer)
+    indexes = index(images)
+    return Snapshot(
+        generation=generation,
+        proven=tables.proven,
+        images=images,
+        half_made=tuple(dict.fromkeys(half_made)),
+        layers=layers,
+        containers=containers,
+        lists=tuple(image for image in images if image.is_list),
+        evidence=evidence,
+        flaws=(*_record_flaws(tables.flaws), *tree.flaws),
+        by_id=indexes.by_id,
+        by_name=indexes.by_name,
+        by_digest=indexes.by_digest,
+        sorted_ids=indexes.sorted_ids,
+        by_suffix=indexes.by_suffix,
+        layer_by_id=layer_by_id,
+        container_by_id={container.id: container for container in containers},
+        referenced=lists.referenced,
+        last_lists=lists.last_lists,
+        forest=tree,
+    )
+
+
+def _image(at: int, row: ImageRow, content: ImageContent, relations: _Relations) -> Image:
+    record = row.record
+    digests = image_digests(record)
+    children = relations.kin.children[at]
+    in_lists = relations.lists.lists_of(digests)
+    # Whether an image has children cannot be told without its configuration; podman refuses to judge it, too.
+    readable = content.config is not None or (content.manifest is not None and content.manifest.is_list)
+    top = record.layer or None
+    return Image(
+        record=record,
+        store=row.store,
+        content=content,
+        digests=digests,
+        digest=shown_digest(record, content),
+        parent=relations.kin.parents[at],
+        children=children,
+        containers=relations.containers.get(record.id, ()),
+        in_lists=in_lists,
+        chain=relations.tree.chains.get(top) if top is not None else None,
+        size=relations.sizes[at].size,
+        unique_size=relations.sizes[at].unique,
+        dangling=relations.provable and readable and not (record.names or children or in_lists),
+        damage=_image_damage(content, top, relations.tree),
+    )
+
+
+def _image_damage(content: ImageContent, top: LayerID | None, tree: LayerTree) -> Damage | None:
+    if content.damage:
+        return Damage(name=content.damage[0].name, detail=content.damage[0].detail)
+    return tree.image_damage(top) if top is not None else None
+
+
+def _layers(
+    tree: LayerTree, rows: Iterable[ImageRow], containers: Iterable[Container], old: Sequence[Layer]
+) -> Iterator[Layer]:
+    """One value a row; ``old`` holds those of the same forest, used again where nobody came or went."""
+    images = _group((row.record.layer, row.record.id) for row in rows)
+    users = _group((container.record.layer, container.id) for container in containers)
+    for row, known in zip_longest(tree.rows, old):
+        layer = row.record.id
+        on_it, used_by = images.get(layer, ()), users.get(layer, ())
+        if known is not None and known.images == on_it and known.containers == used_by:
+            yield known
+            continue
+        yield Layer(
+            record=row.record,
+            store=row.store,
+            volatile=row.volatile,
+            children=tree.children.get(layer, ()),
+            images=on_it,
+            containers=used_by,
+            depth=tree.depth[layer],
+            damage=tree.damage.get(layer),
+        )
+
+
+def _containers(rows: Iterable[ContainerRow]) -> Iterator[Container]:
+    for row in rows:
+        owner = guess_owner(row.record, volatile=row.volatile)
+        yield Container(record=row.record, store=row.store, volatile=row.volatile, owner=owner)
+
+
+def _group(pairs: Iterable[tuple[_K | None, _V]]) -> dict[_K, tuple[_V, ...]]:
+    found: dict[_K, dict[_V, None]] = {}
+    for key, value in pairs:
+        if key:
+            found.setdefault(key, {})[value] = None
+    return {key: tuple(values) for key, values in found.items()}
+
+
+def _record_flaws(flaws: Iterable[RecordFlaw]) -> Iterator[StoreFlaw]:
+    for flaw in flaws:
+        yield StoreFlaw(
+            name="RecordUndecodable",
+            detail=f"record {flaw.index} of the table of {flaw.table}: {flaw.detail}",
+            file=flaw.file,
+            image=ImageID(flaw.id) if flaw.id is not None and flaw.table == "images" else None,
+        )

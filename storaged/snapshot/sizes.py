@@ -1,0 +1,133 @@
+"""Sizes of images: as podman counts them, and what belongs to one image alone.
+
+``size`` is libimage's ``ImageSize``: each layer below the top layer and its mapped copies once, plus all
+big data. ``unique_size`` counts a layer when nothing but this image needs it: no other image (half made
+ones included), no container, and no further child layer, finished or not.
+
+Both come from one pass down and one pass up the forest, whatever the number of images on a chain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from attrs import frozen
+
+from storaged.snapshot.model import layer_size
+from storaged.snapshot.tree import LayerTree
+from storaged.store.layout.records import ImageRecord, LayerID
+from storaged.store.tables import ImageRow
+
+_SHARED = -1
+
+
+@frozen
+class Sizes:
+    """In bytes; None where a layer's size is not known or a layer is lost."""
+
+    size: int | None
+    unique: int | None
+
+
+def big_data_size(record: ImageRecord) -> int | None:
+    """Bytes of all big data; None where the record does not tell the size of an item."""
+    sizes = record.big_data_sizes or {}
+    total = 0
+    for key in record.big_data_names or ():
+        size = sizes.get(key, -1)
+        if size < 0:
+            return None
+        total += size
+    return total
+
+
+def measure(rows: Sequence[ImageRow], tree: LayerTree, container_layers: Iterable[LayerID]) -> list[Sizes]:
+    """Sizes of every image, parallel to ``rows``; rows of half made images count as users of their layers."""
+    chain_sizes = _chain_sizes(tree)
+    tops = [_top_layers(row.record) for row in rows]
+    alone = _exclusive(tops, tree, container_layers)
+    measured: list[Sizes] = []
+    for index, row in enumerate(rows):
+        data = big_data_size(row.record)
+        layers = _union(tops[index], tree, chain_sizes)
+        if data is None or layers is None:
+            measured.append(Sizes(None, None))
+        else:
+            measured.append(Sizes(layers + data, alone.get(index, 0) + data))
+    return measured
+
+
+def _top_layers(record: ImageRecord) -> tuple[LayerID, ...]:
+    if not record.layer:
+        return tuple(record.mapped_layers or ())
+    if not record.mapped_layers:
+        return (record.layer,)
+    return tuple(dict.fromkeys((record.layer, *record.mapped_layers)))
+
+
+def _chain_sizes(tree: LayerTree) -> dict[LayerID, int | None]:
+    """Bytes from each layer to its base; None where one is unknown or the chain is broken."""
+    sums: dict[LayerID, int | None] = {}
+    for layer in tree.top_down:
+        own = layer_size(tree.by_id[layer].record)
+        parent = tree.below[layer]
+        under = 0 if parent is None else sums[parent]
+        sums[layer] = None if own is None or under is None or layer in tree.damage else own + under
+    return sums
+
+
+def _union(tops: tuple[LayerID, ...], tree: LayerTree, sums: Mapping[LayerID, int | None]) -> int | None:
+    """Bytes of the layers below any of the tops, each once: chains less what neighbours have in common."""
+    if len(tops) == 1:
+        return sums.get(tops[0])
+    total = 0
+    previous: LayerID | None = None
+    if any(top not in tree.by_id for top in tops):
+        return None
+    for top in sorted(tops, key=tree.position.__getitem__):
+        size = sums[top]
+        common = _common(previous, top, tree) if previous is not None else None
+        shared = 0 if common is None else sums[common]
+        if size is None or shared is None:
+            return None
+        total += size - shared
+        previous = top
+    return total
+
+
+def _common(one: LayerID, other: LayerID, tree: LayerTree) -> LayerID | None:
+    """The topmost layer that lies on both chains."""
+    left: LayerID | None = one
+    right: LayerID | None = other
+    while left is not None and right is not None and left != right:
+        if tree.depth[left] >= tree.depth[right]:
+            left = tree.below[left]
+        else:
+            right = tree.below[right]
+    return left if left == right else None
+
+
+def _exclusive(
+    tops: Sequence[tuple[LayerID, ...]], tree: LayerTree, container_layers: Iterable[LayerID]
+) -> dict[int, int]:
+    """Bytes of the layers that only one image needs, by the image's index."""
+    users: dict[LayerID, int] = {}
+
+    def use(layer: LayerID, user: int) -> None:
+        users[layer] = user if users.setdefault(layer, user) == user else _SHARED
+
+    for index, layers in enumerate(tops):
+        for layer in layers:
+            use(layer, index)
+    for layer in (*container_layers, *tree.under_incomplete):
+        users[layer] = _SHARED
+    sums: dict[int, int] = {}
+    for layer in reversed(tree.top_down):
+        # A layer that nobody uses still holds those below it in place.
+        user = users.get(layer, _SHARED)
+        if user != _SHARED:
+            sums[user] = sums.get(user, 0) + (layer_size(tree.by_id[layer].record) or 0)
+        parent = tree.below[layer]
+        if parent is not None:
+            use(parent, user)
+    return sums

@@ -1,0 +1,204 @@
+"""The layer forest: parents, children, depth, chains, and what is broken in them.
+
+::
+
+    layers.json        record.parent           what the forest makes of it
+    known parent       a layer of any store    child of that layer
+    unknown parent     no such layer           a root, damaged (``ParentLayerMissing``); all above it ``ChainBroken``
+    incomplete parent  being made or deleted   as above (``ParentLayerIncomplete``)
+    cycle              reaches itself          cut once, its members damaged (``LayerCycle``)
+
+Incomplete layers are hidden: the next tool that opens the store deletes them. Of layers with the same
+id the first is found (containers/storage ``layers.go:load``); later ones of the same store are dropped
+there, so they are here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from attrs import frozen
+
+from storaged.snapshot.model import Chain, Damage, StoreFlaw
+from storaged.store.layout.records import LayerID
+from storaged.store.tables import LayerRow
+
+
+@frozen(kw_only=True, eq=False)
+class LayerTree:
+    """All relations between layers. Ids only; ``rows`` keeps store order, one row an id and store."""
+
+    table: tuple[LayerRow, ...]
+    """What it was made of."""
+    rows: tuple[LayerRow, ...]
+    by_id: Mapping[LayerID, LayerRow]
+    incomplete: frozenset[LayerID]
+    under_incomplete: frozenset[LayerID]
+    """Parents of incomplete layers: a pull or a deletion is at work above them."""
+    named_parents: frozenset[LayerID]
+    """Every id that a record names as its parent, known or not."""
+    children: Mapping[LayerID, tuple[LayerID, ...]]
+    top_down: tuple[LayerID, ...]
+    """Every known id once, parents before children, each subtree in one piece."""
+    position: Mapping[LayerID, int]
+    """Where an id stands in ``top_down``."""
+    below: Mapping[LayerID, LayerID | None]
+    """The known parent, with cycles cut: following it ends."""
+    depth: Mapping[LayerID, int]
+    chains: Mapping[LayerID, Chain]
+    damage: Mapping[LayerID, Damage]
+    flaws: tuple[StoreFlaw, ...]
+
+    def is_node(self, layer: LayerID) -> bool:
+        """Whether images can be attached to it: upstream makes a node for a parent that is lost, too."""
+        return layer in self.by_id or layer in self.named_parents
+
+    def named_parent(self, layer: LayerID) -> LayerID | None:
+        """The parent as the record names it, known or not."""
+        row = self.by_id.get(layer)
+        return (row.record.parent or None) if row is not None else None
+
+    def image_damage(self, layer: LayerID) -> Damage | None:
+        """What an image with this top layer suffers from."""
+        if layer in self.by_id:
+            return self.damage.get(layer)
+        if layer in self.incomplete:
+            return Damage(name="TopLayerIncomplete", detail=f"its top layer {layer} is being made or deleted")
+        return Damage(name="TopLayerMissing", detail=f"its top layer {layer} is not in the store")
+
+
+def build_tree(table: Sequence[LayerRow], previous: LayerTree | None = None) -> LayerTree:
+    """Work out the forest of all stores' layers, in time linear in the layers.
+
+    Where the rows are those of ``previous``, it is returned: most changes of a store touch no layer.
+    """
+    table = tuple(table)
+    if previous is not None and previous.table == table:
+        return previous
+    rows: list[LayerRow] = []
+    by_id: dict[LayerID, LayerRow] = {}
+    incomplete: set[LayerID] = set()
+    under_incomplete: set[LayerID] = set()
+    flaws: list[StoreFlaw] = []
+    seen: set[tuple[int, LayerID]] = set()
+    for row in table:
+        record = row.record
+        if record.incomplete:
+            incomplete.add(record.id)
+            if record.parent:
+                under_incomplete.add(record.parent)
+            continue
+        place = (row.store, record.id)
+        if place in seen:
+            flaws.append(StoreFlaw(name="DuplicateLayer", detail=f"layer {record.id} has a second record"))
+            continue
+        seen.add(place)
+        rows.append(row)
+        by_id.setdefault(record.id, row)
+    parents: dict[LayerID, LayerID | None] = {}
+    children: dict[LayerID, list[LayerID]] = {}
+    for layer, row in by_id.items():
+        parent = row.record.parent or None
+        parents[layer] = parent
+        if parent is not None:
+            children.setdefault(parent, []).append(layer)
+    damage = dict(_lost_parents(parents, incomplete))
+    roots = [layer for layer, parent in parents.items() if parent is None or parent not in by_id]
+    top_down = list(_walk(roots, children, set()))
+    below: dict[LayerID, LayerID | None] = {
+        layer: parent if parent in by_id else None for layer, parent in parents.items()
+    }
+    if len(top_down) < len(by_id):
+        _cut_cycles(top_down, below, children, damage)
+    flaws.extend(StoreFlaw(name=found.name, detail=f"layer {layer}: {found.detail}") for layer, found in damage.items())
+    depth, chains = _heights(top_down, below, damage)
+    return LayerTree(
+        table=table,
+        rows=tuple(rows),
+        by_id=by_id,
+        incomplete=frozenset(incomplete - by_id.keys()),
+        under_incomplete=frozenset(under_incomplete),
+        named_parents=frozenset(children),
+        children={layer: tuple(above) for layer, above in children.items()},
+        top_down=tuple(top_down),
+        position={layer: position for position, layer in enumerate(top_down)},
+        below=below,
+        depth=depth,
+        chains=chains,
+        damage=damage,
+        flaws=tuple(flaws),
+    )
+
+
+def _lost_parents(
+    parents: Mapping[LayerID, LayerID | None], incomplete: set[LayerID]
+) -> Iterator[tuple[LayerID, Damage]]:
+    for layer, parent in parents.items():
+        if parent is None or parent in parents:
+            continue
+        if parent in incomplete:
+            yield layer, Damage(name="ParentLayerIncomplete", detail=f"its parent {parent} is being made or deleted")
+        else:
+            yield layer, Damage(name="ParentLayerMissing", detail=f"its parent {parent} is not in the store")
+
+
+def _walk(
+    roots: Iterable[LayerID], children: Mapping[LayerID, Sequence[LayerID]], done: set[LayerID]
+) -> Iterator[LayerID]:
+    """Yield each layer above the roots once, in preorder; what is in ``done`` is not entered."""
+    for root in roots:
+        waiting = [root]
+        while waiting:
+            layer = waiting.pop()
+            if layer in done:
+                continue
+            done.add(layer)
+            yield layer
+            waiting.extend(reversed(children.get(layer, ())))
+
+
+def _cut_cycles(
+    top_down: list[LayerID],
+    below: dict[LayerID, LayerID | None],
+    children: Mapping[LayerID, Sequence[LayerID]],
+    damage: dict[LayerID, Damage],
+) -> None:
+    """Bring the layers that no root reaches into the order: cut each cycle at one of its members."""
+    done = set(top_down)
+    for start in below:
+        if start in done:
+            continue
+        path: dict[LayerID, None] = {}
+        layer: LayerID | None = start
+        while layer is not None and layer not in path:
+            path[layer] = None
+            layer = below[layer]
+        if layer is None:
+            continue
+        order = list(path)
+        members = order[order.index(layer) :]
+        for member in members:
+            damage[member] = Damage(name="LayerCycle", detail="it is its own ancestor")
+        below[layer] = None
+        top_down.extend(_walk((layer,), children, done))
+
+
+def _heights(
+    top_down: Iterable[LayerID], below: Mapping[LayerID, LayerID | None], damage: dict[LayerID, Damage]
+) -> tuple[dict[LayerID, int], dict[LayerID, Chain]]:
+    depth: dict[LayerID, int] = {}
+    chains: dict[LayerID, Chain] = {}
+    for layer in top_down:
+        parent = below[layer]
+        if parent is None:
+            depth[layer] = 0
+            chains[layer] = Chain(layer, None)
+            continue
+        depth[layer] = depth[parent] + 1
+        chains[layer] = Chain(layer, chains[parent])
+        wrong = damage.get(parent)
+        if wrong is not None and layer not in damage:
+            if wrong.name != "ChainBroken":
+                wrong = Damage(name="ChainBroken", detail=f"its chain is broken at layer {parent}: {wrong.detail}")
+            damage[layer] = wrong
+    return depth, chains

@@ -1,0 +1,108 @@
+from attrs import evolve
+
+from storaged.operations.explaining import why
+from storaged_client.contract.types import Why
+from tests.unit.snapshot.stores import AMD64, HERE, Store, config, digest_of, family, image_id
+
+
+def explained(store: Store, name: str, view=HERE) -> Why:
+    snapshot = store.snapshot()
+    return why(snapshot, snapshot.by_id[image_id(name)], view)
+
+
+def test_a_dangling_image_has_no_reason_and_can_go() -> None:
+    found = explained(family(), "label")
+    assert (found.dangling, found.prunable, found.removable, found.reasons) == (True, True, True, ())
+
+
+def test_names_and_children_are_told_one_by_one() -> None:
+    found = explained(family(), "base")
+    assert [reason.code for reason in found.reasons] == ["named", "child"]
+    assert found.reasons[0].name == "localhost/base:latest"
+    assert found.reasons[1].image == image_id("app")
+    assert explained(family(), "app").intermediate
+
+
+def test_a_list_is_named_with_the_digest_and_the_command() -> None:
+    store = family()
+    store.list("list", ("localhost/l:1",), instances=(("label", AMD64),))
+    found = explained(store, "label")
+    assert not found.dangling
+    (reason,) = found.reasons
+    assert (reason.code, reason.list, reason.list_names) == ("manifest_list", image_id("list"), ("localhost/l:1",))
+    assert reason.digest == digest_of("label")
+    assert reason.command == f"podman manifest remove localhost/l:1 {digest_of('label')}"
+    assert "podman manifest rm localhost/l:1" in reason.detail
+
+
+def test_a_list_is_explained_itself() -> None:
+    store = Store()
+    store.list("list", ("localhost/l:1",))
+    (reason,) = explained(store, "list").reasons
+    assert reason.command == "podman manifest rm localhost/l:1"
+
+
+def test_containers_hold_a_dangling_image_and_are_named_with_their_owner() -> None:
+    store = family()
+    store.container("build-working-container", "label", volatile=True)
+    found = explained(store, "label")
+    assert (found.dangling, found.prunable, found.removable) == (True, False, False)
+    (reason,) = found.reasons
+    assert (reason.code, reason.owner, reason.name) == ("container", "buildah", "build-working-container")
+    assert reason.command == "buildah rm build-working-container"
+
+
+def test_a_lease_holds() -> None:
+    found = explained(family(), "label", evolve(HERE, leases={image_id("label"): ("lease-1",)}))
+    assert not found.prunable
+    assert [(reason.code, reason.name) for reason in found.reasons] == [("lease", "lease-1")]
+
+
+def test_a_read_only_image_dangles_but_is_not_pruned() -> None:
+    store = Store()
+    store.image("far", config=config(), store=1)
+    found = explained(store, "far")
+    assert (found.dangling, found.prunable, found.removable) == (True, False, False)
+    assert [reason.code for reason in found.reasons] == ["read_only"]
+
+
+def test_unreadable_evidence_is_told_where_it_decides_with_file_and_command() -> None:
+    store = family()
+    broken = store.list("broken", ("localhost/l:1",), unreadable=True)
+    found = explained(store, "label")
+    assert not found.dangling
+    (reason,) = found.reasons
+    assert (reason.code, reason.image) == ("unreadable_evidence", broken)
+    assert reason.file is not None
+    assert reason.file.endswith("/manifest")
+    assert reason.command == f"podman image rm --force {broken}"
+    assert [reason.code for reason in explained(store, "app").reasons] == ["child"]
+
+
+def test_a_list_that_became_unreadable_is_told_by_what_it_last_named() -> None:
+    before = family()
+    before.list("list", ("localhost/l:1",), instances=(("label", AMD64),))
+    after = family()
+    listed = after.list("list", ("localhost/l:1",), unreadable=True)
+    snapshot = after.snapshot(before.snapshot())
+    found = why(snapshot, snapshot.by_id[image_id("label")], HERE)
+    (reason,) = found.reasons
+    assert (reason.code, reason.list, reason.digest) == ("manifest_list", listed, digest_of("label"))
+    assert reason.command == f"podman image rm --force {listed}"
+
+
+def test_an_unproven_state_and_an_unreadable_configuration_are_reasons() -> None:
+    store = family()
+    store.proven = False
+    assert [reason.code for reason in explained(store, "label").reasons] == ["unreadable_evidence"]
+    broken = Store()
+    broken.image("broken")
+    (reason,) = explained(broken, "broken").reasons
+    assert reason.command == f"podman image rm --force {image_id('broken')}"
+
+
+def test_names_are_quoted_in_commands() -> None:
+    store = Store()
+    store.image("evil", ("localhost/a:1; rm -rf /",), config=config())
+    (reason,) = explained(store, "evil").reasons
+    assert reason.command == f"podman untag {image_id('evil')[:12]} 'localhost/a:1; rm -rf /'"

@@ -1,0 +1,77 @@
+import pytest
+from attrs import evolve
+
+from storaged.errors import ImageDamaged, ManifestListUnknown, NotAManifestList
+from storaged.operations import lists
+from tests.unit.snapshot.stores import AMD64, ARM64, HERE, Store, config, digest_of, family, image_id
+
+
+def listed() -> Store:
+    store = family()
+    store.list("list", ("localhost/l:1",), instances=(("label", AMD64), ("elsewhere", ARM64), ("plain", None)))
+    return store
+
+
+def test_instances_are_matched_with_local_images_by_any_digest() -> None:
+    store = listed()
+    store.image("two", ("localhost/two:1",), config=config(), digests=("x", "elsewhere"))
+    (row,) = lists.list_manifests(store.snapshot(), ("instances", "annotations"))
+    assert row.instance_count == 3
+    assert row.instances is not None
+    assert [instance.image for instance in row.instances] == [image_id("label"), image_id("two"), None]
+    assert row.instances[2].platform is None
+    assert row.annotations == {}
+
+
+def test_instances_and_annotations_come_only_when_included() -> None:
+    (row,) = lists.list_manifests(listed().snapshot(), ())
+    assert (row.instances, row.annotations, row.instance_count) == (None, None, 3)
+
+
+def test_a_list_is_got_by_name_with_its_own_json() -> None:
+    found = lists.get(listed().snapshot(), "l:1", HERE)
+    assert found.manifest.id == image_id("list")
+    assert found.raw == {"manifests": []}
+    for name, error in (("nope", ManifestListUnknown), ("localhost/base", NotAManifestList)):
+        with pytest.raises(error):
+            lists.get(listed().snapshot(), name, HERE)
+
+
+def test_a_manifest_nested_beyond_reason_is_damage() -> None:
+    store = listed()
+    facts = store.contents[-1].manifest
+    assert facts is not None
+    store.contents[-1] = evolve(store.contents[-1], manifest=evolve(facts, raw=b'{"x":' + b"[" * 100_000))
+    with pytest.raises(ImageDamaged):
+        lists.get(store.snapshot(), "l:1", HERE)
+
+
+def test_existence_is_podmans() -> None:
+    snapshot = listed().snapshot()
+    assert lists.exists(snapshot, "l:1", HERE)
+    assert not lists.exists(snapshot, "nope", HERE)
+    assert not lists.exists(snapshot, "No Reference", HERE)
+    with pytest.raises(NotAManifestList):
+        lists.exists(snapshot, "localhost/base", HERE)
+
+
+def test_a_list_that_cannot_be_read_is_a_damaged_row_with_what_it_last_named() -> None:
+    before = listed().snapshot()
+    store = family()
+    store.list("list", ("localhost/l:1",), unreadable=True)
+    snapshot = store.snapshot(before)
+    (row,) = lists.list_manifests(snapshot, ())
+    assert row.damage is not None
+    assert (row.damage.name, row.instance_count) == ("manifest_missing", 3)
+    assert lists.exists(snapshot, "l:1", HERE)
+    with pytest.raises(ImageDamaged):
+        lists.get(snapshot, "l:1", HERE)
+
+
+def test_the_digest_set_is_sorted_and_asked_by_digest() -> None:
+    snapshot = listed().snapshot()
+    found = lists.referenced(snapshot, None)
+    assert [entry.digest for entry in found] == sorted(digest_of(n) for n in ("label", "elsewhere", "plain"))
+    (one,) = lists.referenced(snapshot, digest_of("label"))
+    assert (one.lists, one.image) == ((image_id("list"),), image_id("label"))
+    assert len(lists.referenced(snapshot, digest_of("nope"))) == 0

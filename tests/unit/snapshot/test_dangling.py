@@ -1,0 +1,151 @@
+import pytest
+from attrs import evolve
+
+from storaged.snapshot.evidence import removal_command
+from storaged.store.layout.contents import ContentDamage, ImageContent
+from storaged.store.tables import RecordFlaw
+
+from .stores import AMD64, Store, config, digest_of, family, image_id
+
+
+def dangling(store: Store, previous=None) -> set[str]:
+    return {image.id for image in store.snapshot(previous).images if image.dangling}
+
+
+def test_untagged_childless_images_in_no_list_dangle() -> None:
+    assert dangling(family()) == {image_id("label")}
+
+
+@pytest.mark.parametrize("names", [(), ("localhost/l:1",)])
+def test_a_list_protects_its_instances_whether_it_is_named_or_not(names) -> None:
+    store = family()
+    store.list("list", names, instances=(("label", AMD64),))
+    assert dangling(store) == (set() if names else {image_id("list")})
+
+
+def test_an_image_is_in_a_list_by_any_of_its_digests() -> None:
+    store = Store()
+    store.image("two", config=config(), digests=("first", "second"))
+    store.list("list", ("localhost/l:1",), instances=(("second", None),))
+    snapshot = store.snapshot()
+    assert snapshot.by_id[image_id("two")].in_lists == (image_id("list"),)
+    assert not snapshot.by_id[image_id("two")].dangling
+
+
+def test_a_list_in_a_list_is_protected_and_its_instances_only_by_the_first_level() -> None:
+    store = Store()
+    store.image("leaf", config=config())
+    store.list("inner", instances=(("leaf", None),))
+    store.list("outer", ("localhost/o:1",), instances=(("inner", None),))
+    snapshot = store.snapshot()
+    assert not any(image.dangling for image in snapshot.images)
+    assert snapshot.referenced == {digest_of("leaf"): (image_id("inner"),), digest_of("inner"): (image_id("outer"),)}
+
+
+def test_a_read_only_list_protects_too() -> None:
+    store = Store()
+    store.image("leaf", config=config())
+    store.list("far", instances=(("leaf", None),), store=1)
+    assert image_id("leaf") not in dangling(store)
+
+
+def test_the_digest_of_a_list_is_that_of_its_bytes() -> None:
+    store = Store()
+    store.list("list", digest="now")
+    (image,) = store.snapshot().images
+    assert image.digest == digest_of("now")
+    assert image.digests == (digest_of("empty list"), digest_of("now"))
+
+
+def test_nothing_dangles_while_a_list_cannot_be_read_and_the_record_is_named() -> None:
+    store = family()
+    broken = store.list("broken", ("localhost/l:1",), unreadable=True)
+    snapshot = store.snapshot()
+    assert not any(image.dangling for image in snapshot.images)
+    (evidence,) = snapshot.evidence
+    assert evidence.image == broken
+    assert evidence.command == f"podman image rm --force {broken}"
+    assert evidence.file.endswith("/manifest")
+
+
+def test_nothing_dangles_in_a_state_that_is_not_proven() -> None:
+    store = family()
+    store.proven = False
+    assert dangling(store) == set()
+
+
+def test_nothing_dangles_while_a_record_that_may_be_a_list_cannot_be_decoded() -> None:
+    store = family()
+    store.flaws.append(RecordFlaw(file="/g/images.json", index=3, detail="names is a number", evidence=True))
+    assert dangling(store) == set()
+    store.flaws[0] = evolve(store.flaws[0], evidence=False)
+    assert dangling(store) == {image_id("label")}
+
+
+def test_a_list_goes_on_protecting_what_it_last_named_until_its_record_is_gone() -> None:
+    before = family()
+    before.list("list", instances=(("label", None),))
+    first = before.snapshot()
+    broken = family()
+    broken.list("list", unreadable=True)
+    second = broken.snapshot(first)
+    assert second.by_id[image_id("label")].in_lists == (image_id("list"),)
+    third = broken.snapshot(second)
+    assert third.by_id[image_id("label")].in_lists == (image_id("list"),)
+    after = family()
+    fourth = after.snapshot(third)
+    assert fourth.by_id[image_id("label")].dangling
+    assert not fourth.last_lists
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_list_whose_record_cannot_be_decoded_any_more_is_still_known(known) -> None:
+    before = family()
+    listed = before.list("list", instances=(("label", None),))
+    after = family()
+    flaw_id = listed if known else None
+    after.flaws.append(RecordFlaw(file="/g/images.json", index=3, detail="bad", id=flaw_id, evidence=True))
+    snapshot = after.snapshot(before.snapshot())
+    assert snapshot.by_id[image_id("label")].in_lists == (listed,)
+
+
+def test_a_record_that_is_now_an_ordinary_image_is_no_list_any_more() -> None:
+    before = family()
+    before.list("list", instances=(("label", None),))
+    after = family()
+    after.image("list", ("localhost/l:1",), config=config())
+    assert dangling(after, before.snapshot()) == {image_id("label")}
+
+
+def test_an_image_without_a_readable_configuration_never_dangles() -> None:
+    store = Store()
+    store.image("broken", config=None)
+    assert dangling(store) == set()
+
+
+def test_the_command_fits_what_podman_will_make_of_the_record() -> None:
+    store = Store()
+    store.list("gone", unreadable=True)
+    store.list("other", ("localhost/a:1", "localhost/b c:1"), mismatched=True)
+    store.list("far", mismatched=True, store=1)
+    rows, contents = store.images, store.contents
+    torn = ImageContent(
+        damage=(ContentDamage(name="x", detail="torn", file="/g/vfs-images/i/manifest", seen=(1,)),),
+        unreadable_evidence=True,
+    )
+    gone, other, far = image_id("gone"), image_id("other"), image_id("far")
+    assert removal_command(rows[0], contents[0]) == f"podman image rm --force {gone}"
+    assert removal_command(rows[1], contents[1]) == "podman manifest rm localhost/a:1 'localhost/b c:1'"
+    assert removal_command(rows[2], contents[2]) == f"podman --root /g --storage-driver vfs manifest rm {far}"
+    assert removal_command(rows[1], torn).endswith(f" || podman image rm --force {other}")
+
+
+def test_two_lists_of_one_id_both_go_on_protecting() -> None:
+    before = family()
+    before.list("list", instances=(("label", None),))
+    before.list("list", instances=(("app", None),), store=1)
+    after = family()
+    listed = after.list("list", unreadable=True)
+    snapshot = after.snapshot(before.snapshot())
+    assert snapshot.by_id[image_id("label")].in_lists == (listed,)
+    assert snapshot.by_id[image_id("app")].in_lists == (listed,)
