@@ -1,0 +1,124 @@
+"""The command ``storaged``: serve, stop, demo. Loads only what the chosen one needs."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import select
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+
+from storaged.server import peercred
+from storaged_client import address
+from storaged_client.contract.errors import StoragedError, from_wire
+from storaged_client.contract.version import PROTOCOL, VERSION
+from storaged_client.errors import ClientError, DaemonUnavailable, RequestTimeout
+from storaged_client.link import Link, NotSent
+
+_SECONDS = 20.0
+"""A drain takes up to ten."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] == ["demo"]:
+        from storaged import demo
+
+        return demo.main(arguments[1:])
+    parser = argparse.ArgumentParser(
+        prog="storaged", description="A resident service for the image store that podman, buildah and CRI-O share."
+    )
+    parser.add_argument("--version", action="version", version=f"storaged {VERSION} (protocol {PROTOCOL})")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    serve = commands.add_parser("serve", help="be the daemon", description="Serve a store until told to stop.")
+    stop = commands.add_parser("stop", help="end the daemon", description="Drain and end the daemon behind a socket.")
+    stop.add_argument("--socket", metavar="PATH", help="the daemon's socket")
+    commands.add_parser("demo", help="the founding question on a throwaway store", add_help=False)
+    if arguments[:1] == ["stop"]:
+        return stop_daemon(parser.parse_args(arguments).socket)
+    return _serve(parser, serve, arguments)
+
+
+def _serve(parser: argparse.ArgumentParser, serve: argparse.ArgumentParser, arguments: list[str]) -> int:
+    from storaged import settings
+    from storaged.errors import ConfigError
+
+    settings.add_flags(serve)
+    try:
+        told = settings.read_flags(parser.parse_args(arguments))
+    except ConfigError as error:
+        parser.exit(78, f"{parser.prog}: {error.text}\n")
+    from storaged import daemon
+
+    return daemon.run(told, os.environ)
+
+
+def stop_daemon(path: str | None, seconds: float = _SECONDS) -> int:
+    """Ask the daemon behind a socket to drain, and wait until it is gone; returns the exit status.
+
+    Gone means: the connection has ended, which it does when the last answer is sent, and so has the
+    process, where the kernel vouches for its pid; only then is the store's guard free for the next daemon.
+    The socket is no sign: an activated one stays, and connecting to it to see would start the daemon anew.
+    0 ended, 69 no daemon, 75 not in time, 77 not permitted.
+    """
+    try:
+        _stop(address.find(path), time.monotonic() + seconds)
+    except (ClientError, StoragedError) as error:
+        sys.stderr.write(f"storaged: {error}\n")
+        return error.exit_status
+    return 0
+
+
+def _stop(path: str, deadline: float) -> None:
+    channel = address.connect(path)
+    link = Link(channel)
+    process: int | None = None
+    try:
+        pid = peercred.of_socket(channel).pid
+        info = _ask(link, "server.info", {"consistency": "cached"}, deadline, path)
+        # An activated socket was made by the service manager; then the pid is a claim and no more.
+        if info.get("pid") == pid:
+            with suppress(OSError):
+                process = os.pidfd_open(pid)
+        _ask(link, "server.shutdown", None, deadline, path)
+        _await_end(channel, deadline, path)
+        if process is not None and not _readable(process, deadline):
+            raise RequestTimeout(f"pid {pid} answers no more at {path} but has not ended: look at its log")
+    finally:
+        link.close()
+        if process is not None:
+            os.close(process)
+
+
+def _ask(link: Link, method: str, params: dict[str, object] | None, deadline: float, path: str) -> dict[str, object]:
+    try:
+        pending = link.begin(method, params, deadline)
+        link.wait(pending, deadline)
+    except NotSent:
+        raise DaemonUnavailable(f"the daemon at {path} is ending already") from None
+    if pending.error is not None:
+        raise from_wire(pending.error)
+    if pending.lost:
+        raise DaemonUnavailable(f"the daemon at {path} went away before it answered {method}")
+    return pending.result if isinstance(pending.result, dict) else {}
+
+
+def _await_end(channel: socket.socket, deadline: float, path: str) -> None:
+    while True:
+        if not _readable(channel.fileno(), deadline):
+            raise RequestTimeout(f"the daemon at {path} is still draining")
+        try:
+            if not channel.recv(65536):
+                return
+        except OSError:
+            return
+
+
+def _readable(descriptor: int, deadline: float) -> bool:
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(max(0.0, deadline - time.monotonic()) * 1000))

@@ -1,0 +1,197 @@
+"""The only file that builds everything: settings to store, guard, door, cache, service, life.
+
+The order matters. The guard comes before the door: a second daemon of one graphroot must not touch the
+first one's socket. The door comes before the first load: who connects meanwhile waits in its queue and
+is neither refused nor tempted to start another daemon. The path is withdrawn before the guard ends.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import resource
+import sys
+from collections.abc import MutableMapping
+from contextlib import ExitStack, suppress
+
+import anyio
+
+from storaged.engine.cache import Cache
+from storaged.engine.cursors import Cursors
+from storaged.errors import GuardTaken, StoreError
+from storaged.metrics import Metrics
+from storaged.operations.view import View, normalise_platform
+from storaged.server import listener, systemd
+from storaged.server.errors import ServerError, SocketTaken
+from storaged.server.lifecycle import Lifecycle, Terms
+from storaged.server.listener import Door
+from storaged.service.access import Access
+from storaged.service.context import Engine
+from storaged.service.registry import Service
+from storaged.settings import Settings
+from storaged.store import config
+from storaged.store.content import ContentReader
+from storaged.store.files import Files
+from storaged.store.locks.instance import take_guard
+from storaged.store.reader import StoreReader
+from storaged.store.tables import StoreLocation
+from storaged_client import address
+from storaged_client.contract.version import VERSION
+from storaged_client.errors import ClientError
+
+BUSY = 75
+FORBIDDEN = 77
+MISCONFIGURED = 78
+FAILED = 1
+
+_BLOB_THREADS = 4
+_SPARE_DESCRIPTORS = 512
+
+_log = logging.getLogger(__name__)
+
+
+def run(settings: Settings, environ: MutableMapping[str, str]) -> int:
+    """Be the daemon until told to stop; returns the exit status.
+
+    0 ended as asked, 1 a mistake of ours, 75 another daemon is there, 77 not permitted, 78 misconfigured.
+    """
+    _start_logging(settings, environ)
+    os.umask(0o077)
+    try:
+        _serve(settings, environ)
+    except (GuardTaken, SocketTaken) as error:
+        return _fail(error, BUSY)
+    except (StoreError, ServerError, ClientError) as error:
+        return _fail(error, MISCONFIGURED)
+    except PermissionError as error:
+        return _fail(error, FORBIDDEN)
+    except OSError as error:
+        return _fail(error, FAILED)
+    except Exception:
+        # The root: an end that nobody foresaw is logged whole, and told to the service manager.
+        _log.exception("daemon failed")
+        return FAILED
+    return 0
+
+
+def _serve(settings: Settings, environ: MutableMapping[str, str]) -> None:
+    inherited = systemd.inherited_socket(environ)
+    notifier = systemd.Notifier.from_environment(environ)
+    location = config.discover(environ, os.geteuid(), settings.root, settings.runroot, settings.driver)
+    runtime = os.path.dirname(address.default())
+    with ExitStack() as stack:
+        stack.callback(notifier.close)
+        stack.enter_context(take_guard(location.graphroot, runtime, files=Files(), writable=not settings.read_only))
+        door = listener.inherit(inherited) if inherited else listener.bind(address.find(settings.socket))
+        stack.callback(door.close)
+        stack.callback(door.withdraw)
+        _allow_descriptors(settings.limits.connections)
+        anyio.run(_live, settings, location, door, notifier, backend=settings.backend)
+
+
+async def _live(settings: Settings, location: StoreLocation, door: Door, notifier: systemd.Notifier) -> None:
+    metrics = Metrics()
+    reader = StoreReader(location, metrics=metrics)
+    content = ContentReader(location, metrics)
+    cache = Cache(reader, content, metrics)
+    lifecycle = Lifecycle(
+        door,
+        terms=Terms(limits=settings.limits, backend=settings.backend, idle_exit=settings.idle_exit),
+        metrics=metrics,
+        notifier=notifier,
+        describe=lambda: _describe(cache),
+    )
+    reason = _why_not_writable(settings, location)
+    engine = Engine(
+        cache=cache,
+        content=content,
+        metrics=metrics,
+        location=location,
+        host=lifecycle,
+        freshness=lambda: reader.freshness,
+        began=anyio.current_time(),
+        writable=reason is None,
+        writable_reason=reason,
+        asking=View(platform=normalise_platform(platform.system(), platform.machine())),
+        cursors=Cursors(),
+        blob_threads=anyio.CapacityLimiter(_BLOB_THREADS),
+    )
+    service = Service(engine, Access(own_uid=os.geteuid()))
+
+    def ready() -> None:
+        # Who started the daemon may have closed the other end already.
+        with suppress(OSError):
+            sys.stderr.write(f"ready: listening on {door.path}\n")
+            sys.stderr.flush()
+
+    _log.info(
+        "serving version=%s graphroot=%s driver=%s socket=%s", VERSION, location.graphroot, location.driver, door.path
+    )
+    async with anyio.create_task_group() as background:
+        background.start_soon(cache.run)
+        try:
+            await lifecycle.serve(service.handle, prepare=cache.start, ready=ready)
+        finally:
+            cache.close()
+            background.cancel_scope.cancel()
+
+
+def _describe(cache: Cache) -> str:
+    snapshot = cache.snapshot
+    if snapshot is None:
+        return "store unreadable"
+    return f"{len(snapshot.images)} images, generation {snapshot.generation}"
+
+
+def _why_not_writable(settings: Settings, location: StoreLocation) -> str | None:
+    if settings.read_only:
+        return "the daemon was started with --read-only"
+    if location.image_store is not None:
+        return "images lie in a store of their own (imagestore of storage.conf): reads only"
+    if location.transient:
+        return "the store is transient (transient_store of storage.conf): reads only"
+    if not os.path.isdir(location.graphroot):
+        return f"{location.graphroot} does not exist"
+    if not os.access(location.graphroot, os.W_OK):
+        return f"{location.graphroot} cannot be written"
+    return None
+
+
+def _allow_descriptors(connections: int) -> None:
+    """Two for each connection (its socket and its hang-up watch), and what the rest needs."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * connections + _SPARE_DESCRIPTORS
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _fail(error: Exception, status: int) -> int:
+    _log.error("cannot serve error=%s", error)
+    return status
+
+
+# ---------------------------------------------------------------- log
+
+_PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
+
+
+class _JournalFormatter(logging.Formatter):
+    """Each line with its ``<n>`` of sd-daemon(3): the journal knows a line's priority by nothing else."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        prefix = f"<{_PRIORITIES.get(record.levelno, 6)}>"
+        return "\n".join(prefix + line for line in super().format(record).split("\n"))
+
+
+def _start_logging(settings: Settings, environ: MutableMapping[str, str]) -> None:
+    handler = logging.StreamHandler()
+    if environ.get("JOURNAL_STREAM"):
+        handler.setFormatter(_JournalFormatter("%(name)s: %(message)s"))
+    else:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=settings.log_level.upper(), handlers=[handler])
+    # It tells each attempt at a lock.
+    logging.getLogger("filelock").setLevel(logging.WARNING)

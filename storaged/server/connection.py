@@ -1,0 +1,251 @@
+"""One connection: bytes and descriptors in and out of a ``Peer``, one task a request.
+
+::
+
+    _read  --- receive_fds --> Peer --- Request --> Answers (a task each) --> Outbox --> _write --> socket
+       ^                                                                                    |
+       '--------- stops while 64 requests are not answered *and written*, or 1 MiB waits ---'
+
+A request counts as in flight until the kernel took its reply, so a client that asks and does not read
+is stopped by its own socket buffers. The order of replies is the order of completion.
+
+The end comes in one of three ways. *End of input* (the client closed its writing side, or the daemon
+cut it to drain): what was sent is answered, then the connection closes. *Protocol error*: the same,
+after which the rest of what the client writes is read and dropped for a moment, lest it die of SIGPIPE
+before it reads why. *Hang-up* (the client is gone, or takes nothing for 30 s): all is cancelled.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import socket
+from collections import deque
+
+import anyio
+from anyio.abc import SocketAttribute, TaskGroup, UNIXSocketStream
+
+from storaged.metrics import Metrics
+from storaged.server.answering import Answers, Handler, close_all
+from storaged.server.guard import Guard, Limits
+from storaged.server.outbox import PIECE, Outbox
+from storaged.service.session import Session
+from storaged_client.jsonrpc.peer import (
+    Cancel,
+    Close,
+    Discard,
+    Event,
+    Notification,
+    Peer,
+    Reply,
+    Request,
+    Response,
+)
+
+_HIGH_WATER = 1 << 20
+"""Bytes waiting to be written above which no further request is begun."""
+_PATIENCE = 0.5
+"""Seconds a full connection waits before it looks whether its client is still there."""
+_LINGER_SECONDS = 2.0
+_LINGER_BYTES = 64 << 20
+
+_log = logging.getLogger(__name__)
+
+
+class Connection:
+    """Serves one accepted stream until its end. The caller counted it in the guard and does so no more."""
+
+    def __init__(
+        self,
+        stream: UNIXSocketStream,
+        *,
+        session: Session,
+        handler: Handler,
+        limits: Limits,
+        guard: Guard,
+        metrics: Metrics,
+    ) -> None:
+        self.session = session
+        self._stream = stream
+        self._socket: socket.socket = stream.extra(SocketAttribute.raw_socket)
+        self._limits = limits
+        self._metrics = metrics
+        self._peer = Peer(
+            max_message=limits.request_bytes,
+            max_batch=limits.batch,
+            max_fds=limits.descriptors,
+            max_reply=limits.reply_bytes,
+        )
+        self._outbox = Outbox()
+        self._answers = Answers(
+            session=session,
+            handler=handler,
+            limits=limits,
+            guard=guard,
+            metrics=metrics,
+            peer=self._peer,
+            outbox=self._outbox,
+            moved=self._notice,
+        )
+        self._scope = anyio.CancelScope()
+        self._pending: deque[Event] = deque()
+        self._moved = anyio.Event()
+        self._protocol_error = False
+        self._closing = ""
+
+    async def run(self) -> None:
+        """Serve until the end; close the stream. Never raises anything but cancellation."""
+        try:
+            with self._scope:
+                async with anyio.create_task_group() as watching:
+                    async with anyio.create_task_group() as writing:
+                        writing.start_soon(self._write)
+                        async with anyio.create_task_group() as requests:
+                            await self._read(requests)
+                            watching.start_soon(self._await_hangup)
+                        self._outbox.finish()
+                    if self._protocol_error:
+                        await self._linger()
+                    watching.cancel_scope.cancel()
+        except* (anyio.BrokenResourceError, anyio.ClosedResourceError):
+            _log.debug("connection lost connection=%d", self.session.number)
+        except* Exception:
+            # The pump: whatever is wrong with one connection ends that one only.
+            self._metrics.add("connections.failed")
+            _log.exception("connection failed connection=%d", self.session.number)
+        finally:
+            self._release()
+            with anyio.CancelScope(shield=True):
+                await self._stream.aclose()
+
+    def cut(self) -> None:
+        """Let nothing more in: what is in the socket's buffer is still read, a later write of the peer fails."""
+        try:
+            self._socket.shutdown(socket.SHUT_RD)
+        except OSError:
+            # Gone already: its own task finds that out.
+            return
+
+    def refuse_rest(self) -> None:
+        """Cancel what runs and answer it, and all that was sent but not begun, with ``ShuttingDown``."""
+        self._answers.refuse_rest()
+
+    def cancel(self) -> None:
+        """End now, without further answers."""
+        self._scope.cancel()
+
+    # ---------------------------------------------------------------- in
+
+    async def _read(self, requests: TaskGroup) -> None:
+        while True:
+            await self._room()
+            try:
+                data, descriptors = await self._stream.receive_fds(PIECE, self._limits.descriptors)
+            except anyio.EndOfStream:
+                self._pending.extend(self._peer.receive_eof())
+                await self._dispatch(requests)
+                return
+            for descriptor in descriptors:
+                os.set_inheritable(descriptor, False)
+            self._pending.extend(self._peer.receive_data(data, descriptors))
+            if not await self._dispatch(requests):
+                self._protocol_error = True
+                self._metrics.add("connections.refused_input")
+                _log.info("input refused connection=%d reason=%s", self.session.number, self._closing)
+                return
+
+    async def _dispatch(self, requests: TaskGroup) -> bool:
+        """Act on the events in their order; False where the connection must read no further."""
+        while self._pending:
+            if isinstance(self._pending[0], Request | Notification):
+                await self._room()
+            event = self._pending.popleft()
+            match event:
+                case Request() | Notification():
+                    self._answers.begin(event, requests)
+                case Cancel():
+                    self._answers.cancel(event.id)
+                case Reply():
+                    self._outbox.put(event.data, self._notice)
+                case Discard() | Response():
+                    # The daemon asks nothing, so an answer is as little expected as a stray descriptor.
+                    close_all(event.fds)
+                case Close():
+                    self._closing = event.reason
+                    return False
+                case _:
+                    _log.debug("answer to nothing connection=%d", self.session.number)
+        return True
+
+    async def _room(self) -> None:
+        """Wait until one more request may begin; a client that is gone meanwhile ends the connection."""
+        while self._full():
+            self._moved = anyio.Event()
+            with anyio.move_on_after(_PATIENCE):
+                await self._moved.wait()
+                continue
+            async with anyio.create_task_group() as watching:
+                watching.start_soon(self._await_hangup)
+                await self._moved.wait()
+                watching.cancel_scope.cancel()
+
+    def _full(self) -> bool:
+        return self._outbox.size >= _HIGH_WATER or self._answers.full
+
+    def _notice(self) -> None:
+        self._moved.set()
+
+    async def _await_hangup(self) -> None:
+        """End the connection when the peer closed it. A socket at its end of input is always readable,
+        so reading cannot tell; an epoll that asks for nothing reports nothing but the hang-up."""
+        try:
+            hangup = select.epoll()
+        except OSError as error:
+            _log.warning("hang-up not watched connection=%d error=%s", self.session.number, error)
+            return
+        with hangup:
+            hangup.register(self._socket.fileno(), 0)
+            await anyio.wait_readable(hangup.fileno())
+        self._scope.cancel()
+
+    # ---------------------------------------------------------------- out
+
+    async def _write(self) -> None:
+        while (entry := await self._outbox.take()) is not None:
+            data, written = entry
+            view = memoryview(data)
+            for start in range(0, len(view), PIECE):
+                try:
+                    with anyio.fail_after(self._limits.stall_seconds):
+                        await self._stream.send(data if len(data) <= PIECE else bytes(view[start : start + PIECE]))
+                except TimeoutError:
+                    self._metrics.add("connections.stalled")
+                    _log.warning("peer does not read connection=%d waiting=%d", self.session.number, self._outbox.size)
+                    self._scope.cancel()
+                    return
+            self._outbox.size -= len(view)
+            for call in written:
+                call()
+
+    async def _linger(self) -> None:
+        """Let a peer that is still writing finish, so that it comes to read why it was refused."""
+        left = _LINGER_BYTES
+        with anyio.move_on_after(_LINGER_SECONDS):
+            await self._stream.send_eof()
+            while left > 0:
+                try:
+                    data, descriptors = await self._stream.receive_fds(PIECE, self._limits.descriptors)
+                except anyio.EndOfStream:
+                    return
+                close_all(descriptors)
+                left -= len(data)
+
+    def _release(self) -> None:
+        """Give back what the connection holds after an end in the middle of things."""
+        self._pending.extend(self._peer.receive_eof())
+        for event in self._pending:
+            if isinstance(event, Request | Notification | Response | Discard):
+                close_all(event.fds)
+        self._pending.clear()
+        self._answers.release()

@@ -1,0 +1,204 @@
+"""The daemon's life: accepting, idling, draining, ending. Implements ``storaged.service.host.Host``.
+
+::
+
+    serving --idle, SIGTERM, server.shutdown--> draining --all answered, or 10 s--> ended
+                                                   |
+                                                   '-- second SIGTERM, SIGINT ----> ended at once
+
+Draining, in this order: the path is withdrawn (our own socket; an inherited one stays as it is, and its
+queue is the next daemon's), who is in our own queue is still let in, every connection is cut so that
+what was sent is read and nothing more can be, all of it is answered; two seconds before the end what
+is left is answered ``ShuttingDown``.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import signal
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+import anyio
+import anyio.lowlevel
+from anyio.abc import SocketListener, TaskGroup
+from attrs import frozen
+
+from storaged.metrics import Metrics
+from storaged.server.answering import Handler
+from storaged.server.guard import Guard, Limits
+from storaged.server.listener import Door
+from storaged.server.reception import Reception
+from storaged.server.systemd import Notifier
+from storaged.service.host import HostFacts
+
+_REFUSE_BEFORE_END = 2.0
+_READY_SECONDS = 5.0
+_READY_AGAIN = 0.05
+_STATUS_SECONDS = 1.0
+"""Between two messages at least."""
+_STATUS_REFRESH = 30.0
+"""Seconds after which clients that stay may have led to another generation."""
+
+_log = logging.getLogger(__name__)
+
+
+@frozen(kw_only=True)
+class Terms:
+    """How the daemon lives: ``idle_exit`` in seconds from the last connection's end, None for ever."""
+
+    limits: Limits
+    backend: str
+    idle_exit: float | None = None
+
+
+class Lifecycle:
+    """Owns the door and every connection; ``serve`` is the whole life."""
+
+    def __init__(
+        self,
+        door: Door,
+        *,
+        terms: Terms,
+        metrics: Metrics,
+        notifier: Notifier,
+        describe: Callable[[], str] = str,
+    ) -> None:
+        self._door = door
+        self._terms = terms
+        self._metrics = metrics
+        self._notifier = notifier
+        self._describe = describe
+        self._guard = Guard(terms.limits, metrics)
+        self._reception = Reception(terms.limits, self._guard, metrics)
+        self._stopping = anyio.Event()
+        self._reason = ""
+        self._facts = HostFacts(
+            backend=terms.backend,
+            socket=door.path,
+            started=datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+            limits=terms.limits.as_facts(),
+        )
+
+    # ---------------------------------------------------------------- Host
+
+    def facts(self) -> HostFacts:
+        return self._facts
+
+    def gauges(self) -> dict[str, float]:
+        return {
+            "connections": self._guard.connections,
+            "requests_in_flight": self._guard.in_flight,
+            "reply_bytes_waiting": self._guard.bytes,
+        }
+
+    def shutdown(self, reason: str) -> None:
+        if not self._stopping.is_set():
+            self._reason = reason
+            self._stopping.set()
+
+    # ---------------------------------------------------------------- life
+
+    async def serve(
+        self,
+        handler: Handler,
+        *,
+        prepare: Callable[[], Awaitable[object]] = anyio.lowlevel.checkpoint,
+        ready: Callable[[], None] = lambda: None,
+    ) -> str:
+        """Serve until told to stop, then drain; returns the reason. Closes the door.
+
+        ``prepare`` comes first, while clients already wait in the queue and signals are heeded; ``ready``
+        is called when it is done and clients are let in.
+
+        Raises:
+            ExceptionGroup: of a BrokenResourceError, where the door's socket cannot be accepted from.
+        """
+        listener = await SocketListener.from_socket(self._door.socket)
+        try:
+            async with anyio.create_task_group() as life, anyio.create_task_group() as connections:
+
+                async def open_door() -> None:
+                    await prepare()
+                    await self._tell_ready()
+                    ready()
+                    if self._terms.idle_exit is not None:
+                        life.start_soon(self._watch_idle, self._terms.idle_exit)
+                    await self._reception.accept(listener, handler, connections)
+
+                life.start_soon(self._heed_signals, life.cancel_scope)
+                life.start_soon(self._tell_status)
+                async with anyio.create_task_group() as accepting:
+                    accepting.start_soon(open_door)
+                    await self._stopping.wait()
+                    accepting.cancel_scope.cancel()
+                _log.info("draining reason=%s connections=%d", self._reason, len(self._reception))
+                with anyio.move_on_after(self._terms.limits.drain_seconds) as drain:
+                    await self._drain(listener, handler, connections)
+                if drain.cancelled_caught:
+                    _log.warning("drain timed out connections=%d", len(self._reception))
+                connections.cancel_scope.cancel()
+                life.cancel_scope.cancel()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(self._door.withdraw)
+            self._door.close()
+        _log.info("ended reason=%s", self._reason)
+        return self._reason
+
+    async def _drain(self, listener: SocketListener, handler: Handler, connections: TaskGroup) -> None:
+        if not self._door.inherited:
+            await anyio.to_thread.run_sync(self._door.withdraw)
+            while self._door.waiting():
+                self._reception.welcome(await listener.accept(), handler, connections)
+        self._notifier.tell(STOPPING=1, STATUS="draining")
+        for connection in self._reception:
+            connection.cut()
+        with anyio.move_on_after(max(self._terms.limits.drain_seconds - _REFUSE_BEFORE_END, 0)):
+            await self._reception.all_gone()
+        for connection in self._reception:
+            connection.refuse_rest()
+        await self._reception.all_gone()
+
+    async def _heed_signals(self, all_of_it: anyio.CancelScope) -> None:
+        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+            async for number in signals:
+                if number == signal.SIGHUP:
+                    _log.info("signal ignored signal=SIGHUP reason=%s", "restart to read the configuration again")
+                elif self._stopping.is_set():
+                    _log.warning("stopping at once signal=%s", signal.Signals(number).name)
+                    all_of_it.cancel()
+                else:
+                    self.shutdown(signal.Signals(number).name)
+
+    # ---------------------------------------------------------------- idling and telling
+
+    async def _watch_idle(self, seconds: float) -> None:
+        while True:
+            await self._reception.all_gone()
+            with anyio.move_on_after(seconds):
+                while not self._reception:
+                    await self._reception.change()
+                continue
+            if not self._reception and not self._door.waiting():
+                self.shutdown("idle")
+                return
+
+    def _status(self) -> str:
+        return f"{self._describe()}, {len(self._reception)} clients".removeprefix(", ")
+
+    async def _tell_ready(self) -> None:
+        with anyio.move_on_after(_READY_SECONDS):
+            while not self._notifier.tell(READY=1, STATUS=self._status()):  # noqa: ASYNC110 - a full queue has no event
+                await anyio.sleep(_READY_AGAIN)
+
+    async def _tell_status(self) -> None:
+        told = ""
+        while True:
+            status = self._status()
+            if status != told and self._notifier.tell(STATUS=status):
+                told = status
+            with anyio.move_on_after(_STATUS_REFRESH if self._reception else math.inf):
+                await self._reception.change()
+            await anyio.sleep(_STATUS_SECONDS)

@@ -1,0 +1,122 @@
+"""Who is connected: letting in, turning away, and word of every change to those who wait for one."""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import socket
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import count
+
+import anyio
+from anyio.abc import SocketAttribute, SocketListener, TaskGroup, UNIXSocketStream
+
+from storaged.metrics import Metrics
+from storaged.server import peercred
+from storaged.server.answering import Handler
+from storaged.server.connection import Connection
+from storaged.server.guard import Guard, Limits
+from storaged.service.session import Session
+from storaged_client.contract.errors import StoragedError
+
+_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_EXHAUSTED_PAUSE = 0.1
+
+_log = logging.getLogger(__name__)
+
+
+class Reception:
+    """The set of connections. Iterating over it is iterating over a copy."""
+
+    def __init__(self, limits: Limits, guard: Guard, metrics: Metrics) -> None:
+        self._limits = limits
+        self._guard = guard
+        self._metrics = metrics
+        self._numbers = count(1)
+        self._connections: set[Connection] = set()
+        self._changed = anyio.Event()
+
+    def __len__(self) -> int:
+        return len(self._connections)
+
+    def __iter__(self) -> Iterator[Connection]:
+        return iter(list(self._connections))
+
+    async def change(self) -> None:
+        """Return when somebody came or went after the call."""
+        if self._changed.is_set():
+            self._changed = anyio.Event()
+        await self._changed.wait()
+
+    async def all_gone(self) -> None:
+        while self._connections:
+            await self.change()
+
+    async def accept(self, listener: SocketListener, handler: Handler, tasks: TaskGroup) -> None:
+        """Let clients in until cancelled; each is served by a task of ``tasks``.
+
+        Raises:
+            BrokenResourceError: the socket cannot be accepted from any more.
+        """
+        while True:
+            try:
+                stream = await listener.accept()
+            except anyio.BrokenResourceError as error:
+                number = error.__cause__.errno if isinstance(error.__cause__, OSError) else None
+                if number == errno.ECONNABORTED:
+                    continue
+                if number not in _EXHAUSTED:
+                    raise
+                # The client stays in the queue and is served when a descriptor is free again.
+                self._metrics.add("accept.exhausted")
+                _log.error("cannot accept error=%s connections=%d", error.__cause__, len(self))
+                await anyio.sleep(_EXHAUSTED_PAUSE)
+            else:
+                self.welcome(stream, handler, tasks)
+
+    def welcome(self, stream: object, handler: Handler, tasks: TaskGroup) -> None:
+        """Serve an accepted stream, or tell it that there are too many."""
+        assert isinstance(stream, UNIXSocketStream)
+        raw: socket.socket = stream.extra(SocketAttribute.raw_socket)
+        # A listening socket may hand this on; credentials beside the bytes are none we asked for.
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 0)
+        credentials = peercred.of_socket(raw)
+        try:
+            self._guard.enter(credentials.uid)
+        except StoragedError as error:
+            _log.warning("connection refused uid=%d pid=%d limit=%s", credentials.uid, credentials.pid, error.data)
+            _turn_away(raw, error)
+            tasks.start_soon(stream.aclose)
+            return
+        self._metrics.add("connections")
+        connection = Connection(
+            stream,
+            session=Session(credentials=credentials, number=next(self._numbers)),
+            handler=handler,
+            limits=self._limits,
+            guard=self._guard,
+            metrics=self._metrics,
+        )
+        self._connections.add(connection)
+        self._changed.set()
+        tasks.start_soon(self._serve, connection)
+
+    async def _serve(self, connection: Connection) -> None:
+        try:
+            await connection.run()
+        finally:
+            self._guard.leave(connection.session.credentials.uid)
+            self._connections.discard(connection)
+            self._changed.set()
+
+
+def _turn_away(raw: socket.socket, error: StoragedError) -> None:
+    answer = {
+        "jsonrpc": "2.0",
+        "id": None,
+        "error": {"code": error.code, "message": error.message, "data": {**error.data, "name": error.name}},
+    }
+    with suppress(OSError):
+        raw.send(json.dumps(answer).encode() + b"\n", socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)

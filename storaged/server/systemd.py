@@ -1,0 +1,140 @@
+"""The service manager's two conventions, without its library: sockets handed over, and states told.
+
+::
+
+    LISTEN_PID     the process the descriptors are meant for
+    LISTEN_FDS     how many: 3, 4, ...
+    LISTEN_FDNAMES their names, by colons (FileDescriptorName=)
+    NOTIFY_SOCKET  a datagram socket: a path, or @name in the abstract name space
+
+Sources: sd_listen_fds(3), sd_notify(3).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import MutableMapping
+
+from storaged.server.errors import ActivationError
+
+_FIRST = 3
+_NAME = "storaged"
+_LIMIT = 1024
+"""More descriptors than any manager hands over; a larger count is a broken environment."""
+
+_log = logging.getLogger(__name__)
+
+
+def inherited_socket(environ: MutableMapping[str, str]) -> socket.socket | None:
+    """Take the listening socket the service manager handed over: the one named ``storaged``, or the only one.
+
+    None where nothing was handed to this process. The three variables are removed, and every
+    descriptor handed over is marked close-on-exec, so that no child takes them for its own.
+
+    Raises:
+        ActivationError: what was handed over is not one listening Unix stream socket with a path.
+    """
+    pid = environ.pop("LISTEN_PID", None)
+    count = environ.pop("LISTEN_FDS", None)
+    names = environ.pop("LISTEN_FDNAMES", None)
+    if pid is None or count is None:
+        return None
+    if not (pid.isascii() and pid.isdigit() and count.isascii() and count.isdigit() and int(count) <= _LIMIT):
+        raise ActivationError(f"LISTEN_PID={pid!r} LISTEN_FDS={count!r} are no numbers that make sense")
+    if int(pid) != os.getpid() or int(count) == 0:
+        return None
+    descriptors = range(_FIRST, _FIRST + int(count))
+    for descriptor in descriptors:
+        try:
+            os.set_inheritable(descriptor, False)
+        except OSError as error:
+            raise ActivationError(f"LISTEN_FDS={count} but descriptor {descriptor} is not open") from error
+    return _listening(_choose(descriptors, names))
+
+
+def _choose(descriptors: range, names: str | None) -> int:
+    if len(descriptors) == 1:
+        return descriptors[0]
+    named = names.split(":") if names is not None else []
+    chosen = [fd for fd, name in zip(descriptors, named, strict=False) if name == _NAME]
+    if len(chosen) != 1:
+        raise ActivationError(
+            f"{len(descriptors)} sockets were handed over and {len(chosen)} of them are named {_NAME!r} "
+            f"(LISTEN_FDNAMES={names or ''}): set FileDescriptorName={_NAME} in the socket unit"
+        )
+    return chosen[0]
+
+
+def _listening(descriptor: int) -> socket.socket:
+    try:
+        sock = socket.socket(fileno=descriptor)
+    except OSError as error:
+        raise ActivationError(f"descriptor {descriptor} was handed over and is no socket") from error
+    reason = _unfit(sock)
+    if reason:
+        sock.detach()
+        raise ActivationError(f"descriptor {descriptor} was handed over and cannot be served: {reason}")
+    return sock
+
+
+def _unfit(sock: socket.socket) -> str | None:
+    if sock.family != socket.AF_UNIX:
+        return "it is no Unix socket"
+    if sock.type != socket.SOCK_STREAM:
+        return "it is no stream socket"
+    if not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        return "it does not listen (Accept=no is needed in the socket unit)"
+    name = sock.getsockname()
+    if not name or name[:1] in (b"\0", "\0"):
+        return "its name is abstract, which has no mode and no owner"
+    return None
+
+
+class Notifier:
+    """Tells the service manager how this process is; does nothing where none listens."""
+
+    def __init__(self, address: str | None) -> None:
+        self._address: str | bytes | None = None
+        self._socket: socket.socket | None = None
+        if not address:
+            return
+        if address.startswith("/"):
+            self._address = address
+        elif address.startswith("@"):
+            self._address = b"\0" + os.fsencode(address[1:])
+        else:
+            _log.warning("notify socket of unknown kind address=%s", address)
+            return
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+        self._socket.setblocking(False)
+
+    @classmethod
+    def from_environment(cls, environ: MutableMapping[str, str]) -> Notifier:
+        """Take ``NOTIFY_SOCKET`` out of the environment: no child may speak for this process."""
+        return cls(environ.pop("NOTIFY_SOCKET", None))
+
+    def tell(self, **fields: str | int) -> bool:
+        """Send the fields as one datagram, without waiting.
+
+        False only where the manager's queue is full and the same should be tried again later.
+        """
+        if self._socket is None or self._address is None:
+            return True
+        text = "".join(f"{name}={str(value).translate(_ONE_LINE)}\n" for name, value in fields.items())
+        try:
+            self._socket.sendto(text.encode(), self._address)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            _log.debug("notify socket does not take messages error=%s", error)
+        return True
+
+    def close(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+
+_ONE_LINE = {ord("\n"): " ", ord("\0"): None}

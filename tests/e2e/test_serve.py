@@ -1,0 +1,275 @@
+"""A daemon with a socket of its own: who it replaces, whom it survives, how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from storaged_client import address
+from storaged_client.contract.version import PROTOCOL, VERSION
+
+from .daemons import STORAGED, Client, Daemon, flags, serving, started
+
+BACKENDS = pytest.mark.parametrize("backend", ["trio", "asyncio"])
+
+
+def is_well(daemon: Daemon) -> bool:
+    with daemon.client() as client:
+        return "result" in client.call("server.ping")
+
+
+@BACKENDS
+def test_the_first_line_typed_is_answered(short_dir: Path, backend: str) -> None:
+    with serving(short_dir, "--backend", backend) as daemon, daemon.client() as client:
+        answer = client.call("server.info")["result"]
+        assert answer["pid"] == daemon.process.pid
+        assert answer["backend"] == backend
+        assert answer["socket"] == daemon.path
+        assert stat.S_IMODE(os.stat(daemon.path).st_mode) == 0o600
+
+
+def test_a_stale_socket_is_replaced(short_dir: Path) -> None:
+    with serving(short_dir) as first:
+        first.process.kill()
+        first.process.wait()
+        assert os.path.exists(first.path)
+        with serving(short_dir) as second:
+            assert is_well(second)
+
+
+def test_a_second_daemon_of_one_graphroot_exits_75_and_names_the_first(short_dir: Path) -> None:
+    with serving(short_dir) as first:
+        done = subprocess.run(
+            [*STORAGED, "serve", *flags(short_dir, "--socket", str(short_dir / "t"))], capture_output=True, text=True
+        )
+        assert done.returncode == 75
+        assert f"pid {first.process.pid}" in done.stderr
+        assert not (short_dir / "t").exists()
+        assert is_well(first)
+
+
+def test_a_daemon_of_another_graphroot_leaves_a_socket_in_use_alone(short_dir: Path) -> None:
+    (short_dir / "other").mkdir()
+    with serving(short_dir) as first:
+        command = [*STORAGED, "serve", *flags(short_dir / "other", "--socket", first.path)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 75
+        assert f"process {first.process.pid} listens" in done.stderr
+        assert is_well(first)
+
+
+BAD = {
+    "never_closes": b'{"jsonrpc":"2.0","id":1,"method":"images.list","params":{"a":"' + b"x" * (10 << 20),
+    "never_closes_nested": b'{"a":' * (2 << 20),
+    "not_utf8": b'{"jsonrpc":"2.0","id":1,"method":"\xff\xfe"}\n',
+    "deep": b"[" * 200_000 + b"]" * 200_000 + b"\n",
+    "deep_params": b'{"jsonrpc":"2.0","id":1,"method":"images.list","params":' + b"[" * 5000 + b"]" * 5000 + b"}\n",
+    "no_json": b"GET / HTTP/1.1\r\n\r\n",
+    "empty_batch": b"[]\n",
+    "batch_too_long": json.dumps([{"jsonrpc": "2.0", "id": n, "method": "server.ping"} for n in range(101)]).encode(),
+    "null": b"null\n",
+    "wrong_types": b'{"jsonrpc":"2.0","id":{},"method":7,"params":"x"}\n',
+    "unknown_method": b'{"jsonrpc":"2.0","id":1,"method":"images.burn"}\n',
+    "unknown_param": b'{"jsonrpc":"2.0","id":1,"method":"images.list","params":{"colour":1}}\n',
+    "announced_descriptors": b'{"jsonrpc":"2.0","id":1,"method":"server.ping","fds":3}\n{}',
+    "huge_number": b'{"jsonrpc":"2.0","id":' + b"9" * 5000 + b',"method":"server.ping"}\n',
+    "infinity": b'{"jsonrpc":"2.0","id":1e999,"method":"server.ping"}\n',
+    "lone_surrogate": b'{"jsonrpc":"2.0","id":"\\ud800","method":"images.exists","params":{"name":"\\ud800"}}\n',
+}
+CODES = {
+    "never_closes": -32002,
+    "never_closes_nested": -32002,
+    "not_utf8": -32700,
+    "no_json": -32700,
+    "empty_batch": -32600,
+    "batch_too_long": -32600,
+    "null": -32600,
+    "wrong_types": -32600,
+    "unknown_method": -32601,
+    "unknown_param": -32602,
+    "announced_descriptors": -32050,
+}
+
+
+@BACKENDS
+def test_bad_input_has_its_answer_and_the_daemon_goes_on_for_everyone_else(short_dir: Path, backend: str) -> None:
+    with serving(short_dir, "--backend", backend) as daemon, daemon.client() as bystander:
+        for name, data in BAD.items():
+            with daemon.client() as client:
+                client.write(data)
+                client.socket.shutdown(socket.SHUT_WR)
+                answers = client.lines()
+            assert answers, name
+            if name in CODES:
+                assert [answer["error"]["code"] for answer in answers] == [CODES[name]], name
+            assert "result" in bystander.call("server.ping"), name
+        daemon.signal(signal.SIGTERM)
+        assert daemon.await_exit() == 0
+        assert "Traceback" not in "".join(daemon.log)
+
+
+def test_half_a_request_and_a_hang_up_leave_nothing_behind(short_dir: Path) -> None:
+    with serving(short_dir) as daemon, daemon.client() as watcher:
+        before = watcher.call("server.stats")["result"]["gauges"]
+        for data in (b'{"jsonrpc":"2.0","id":1,"meth', b'{"a":1', b"", BAD["never_closes"][:500_000]):
+            client = daemon.client()
+            client.write(data)
+            client.socket.close()
+        with daemon.client() as last:
+            last.call("server.ping")
+            gauges = watcher.call("server.stats")["result"]["gauges"]
+            while gauges["connections"] > before["connections"] + 1:
+                gauges = watcher.call("server.stats")["result"]["gauges"]
+            assert gauges["descriptors"] <= before["descriptors"] + 1
+            assert gauges["requests_in_flight"] == 1
+
+
+def test_descriptors_sent_without_being_asked_for_are_closed(short_dir: Path) -> None:
+    with serving(short_dir) as daemon, daemon.client() as client:
+        before = client.call("server.stats")["result"]["gauges"]["descriptors"]
+        near, far = socket.socketpair()
+        with near, far:
+            for _ in range(30):
+                socket.send_fds(
+                    client.socket, [b'{"jsonrpc":"2.0","id":1,"method":"server.ping","fds":2}\n'], [near.fileno()] * 2
+                )
+                assert "result" in client.line()
+                socket.send_fds(client.socket, [b" "], [far.fileno()])
+        assert client.call("server.stats")["result"]["gauges"]["descriptors"] == before
+
+
+@BACKENDS
+def test_sigterm_answers_what_was_sent_and_removes_the_socket(short_dir: Path, backend: str) -> None:
+    with serving(short_dir, "--backend", backend) as daemon, daemon.client() as client:
+        client.write(b"".join(b'{"jsonrpc":"2.0","id":%d,"method":"server.ping"}\n' % n for n in range(500)))
+        daemon.signal(signal.SIGTERM)
+        answers = client.lines()
+        assert {answer["id"] for answer in answers} == set(range(500))
+        assert all("result" in answer or answer["error"]["data"]["name"] == "ShuttingDown" for answer in answers)
+        assert daemon.await_exit() == 0
+        assert not os.path.exists(daemon.path)
+
+
+def test_stop_ends_the_daemon_and_frees_the_store_for_the_next(short_dir: Path) -> None:
+    with serving(short_dir) as first:
+        assert subprocess.run([*STORAGED, "stop", "--socket", first.path]).returncode == 0
+        with serving(short_dir) as second:
+            assert is_well(second)
+        assert first.await_exit() == 0
+
+
+def test_stop_without_a_daemon_exits_69(short_dir: Path) -> None:
+    done = subprocess.run([*STORAGED, "stop", "--socket", str(short_dir / "s")], capture_output=True, text=True)
+    assert done.returncode == 69
+    assert "no daemon" in done.stderr
+
+
+@BACKENDS
+def test_a_second_sigterm_ends_at_once(short_dir: Path, backend: str) -> None:
+    config = short_dir / "storaged.toml"
+    config.write_text("[limits]\ndrain_seconds = 10000\nstall_seconds = 10000\n")
+    with (
+        serving(short_dir, "--backend", backend, "--config", str(config)) as daemon,
+        daemon.client() as client,
+    ):
+        # More than the kernel's buffers hold, and a client that takes no more of it: the drain waits for it.
+        client.write(b"".join(b'{"jsonrpc":"2.0","id":%d,"method":"rpc.discover"}\n' % n for n in range(1000)))
+        client.line()
+        daemon.signal(signal.SIGTERM)
+        daemon.await_line("draining", anywhere=True)
+        daemon.signal(signal.SIGTERM)
+        assert daemon.await_exit() == 0
+        assert any("stopping at once" in line for line in daemon.log)
+
+
+def test_lines_for_the_journal_have_their_priority(short_dir: Path) -> None:
+    environ = {"JOURNAL_STREAM": "8:1234"}
+    with serving(short_dir, environ=environ) as daemon:
+        daemon.signal(signal.SIGTERM)
+        daemon.await_exit()
+        lines = [line for entry in daemon.log for line in entry.splitlines() if not line.startswith("ready: ")]
+        assert lines
+        assert all(line.startswith("<6>storaged.") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--socket", "x" * 200], "takes 107"),
+        (["--socket", "@abstract"], "abstract"),
+        (["--config", "/nowhere.toml"], "No such file"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_a_clear_error(short_dir: Path, arguments: list[str], said: str) -> None:
+    done = subprocess.run([*STORAGED, "serve", *flags(short_dir, *arguments)], capture_output=True, text=True)
+    assert done.returncode == 78
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_setting_of_the_file_is_kept(short_dir: Path) -> None:
+    config = short_dir / "storaged.toml"
+    config.write_text('idle_exit = "10min"\n[limits]\nin_flight = 7\n')
+    with serving(short_dir, "--config", str(config)) as daemon, daemon.client() as client:
+        assert client.call("server.info")["result"]["limits"]["in_flight"] == 7
+
+
+def test_a_missing_store_is_served_empty_and_not_made(short_dir: Path) -> None:
+    path = str(short_dir / "s")
+    command = [
+        *STORAGED,
+        "serve",
+        "--root",
+        str(short_dir / "none"),
+        "--runroot",
+        str(short_dir / "run"),
+        "--driver",
+        "overlay",
+        "--socket",
+        path,
+    ]
+    with started(command, path) as daemon:
+        daemon.await_line("ready: ")
+        with Client(path) as client:
+            assert client.call("images.list")["result"]["images"] == []
+        # The guard of a store that is not there lies in the runtime folder, which outlives the test.
+        for guard in Path(address.default()).parent.glob("guard-*.lock"):
+            if guard.read_text().strip() == str(daemon.process.pid):
+                guard.unlink()
+    assert not (short_dir / "none").exists()
+
+
+@BACKENDS
+def test_a_daemon_out_of_descriptors_serves_the_waiting_client_when_one_is_free(short_dir: Path, backend: str) -> None:
+    path = str(short_dir / "s")
+    command = [*STORAGED, "serve", *flags(short_dir, "--socket", path, "--backend", backend)]
+    with started(["bash", "-c", 'ulimit -n 40; exec "$@"', "bash", *command], path) as daemon:
+        daemon.await_line("ready: ")
+        clients = [daemon.client() for _ in range(60)]
+        daemon.await_line("cannot accept", anywhere=True)
+        assert "result" in clients[0].call("server.ping")
+        for client in clients[:-1]:
+            client.socket.close()
+        assert "result" in clients[-1].call("server.ping")
+        clients[-1].socket.close()
+        daemon.signal(signal.SIGTERM)
+        assert daemon.await_exit() == 0
+
+
+def test_sighup_ends_nothing(short_dir: Path) -> None:
+    with serving(short_dir) as daemon:
+        daemon.signal(signal.SIGHUP)
+        daemon.await_line("SIGHUP", anywhere=True)
+        assert is_well(daemon)
+
+
+def test_version_names_the_protocol() -> None:
+    done = subprocess.run([*STORAGED, "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"storaged {VERSION} (protocol {PROTOCOL})\n"

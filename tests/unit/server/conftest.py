@@ -1,0 +1,121 @@
+"""A connection served in this process, and the client's raw end of it."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+from anyio.abc import UNIXSocketStream
+
+from storaged.metrics import Metrics
+from storaged.server import peercred
+from storaged.server.connection import Connection
+from storaged.server.guard import Guard, Limits
+from storaged.service.session import Session
+from storaged_client.contract.errors import ImageUnknown
+
+Method = Callable[[Any], Awaitable[bytes]]
+
+
+class Methods:
+    """A handler of a few methods: ``echo``, ``stick`` (until released), ``big``, ``unknown``, ``broken``."""
+
+    def __init__(self) -> None:
+        self.release = anyio.Event()
+        self.begun: list[Any] = []
+        self.ended: list[Any] = []
+        self.extra: dict[str, Method] = {}
+
+    async def __call__(self, session: Session, method: str, params: Any, /) -> bytes:
+        self.begun.append(params)
+        try:
+            if method == "stick":
+                await self.release.wait()
+            elif method == "big":
+                return b'"' + b"x" * (params["size"] - 2) + b'"'
+            elif method == "unknown":
+                raise ImageUnknown("no such image", {"image": params["name"]})
+            elif method == "broken":
+                raise ZeroDivisionError("a mistake of ours")
+            elif method in self.extra:
+                return await self.extra[method](params)
+            return json.dumps(params).encode()
+        finally:
+            self.ended.append(params)
+
+
+class Wire:
+    """The client's end: whole JSON lines in and out, nothing checked."""
+
+    def __init__(self, stream: UNIXSocketStream) -> None:
+        self.stream = stream
+        self._buffer = bytearray()
+
+    async def send(self, *messages: Any) -> None:
+        await self.stream.send(b"".join(json.dumps(message).encode() + b"\n" for message in messages))
+
+    async def call(self, id: Any, method: str, **params: Any) -> None:
+        await self.send({"jsonrpc": "2.0", "id": id, "method": method, "params": params})
+
+    async def line(self) -> Any:
+        """The next message; raises EndOfStream at the end."""
+        while b"\n" not in self._buffer:
+            self._buffer += await self.stream.receive(1 << 20)
+        line, _, rest = bytes(self._buffer).partition(b"\n")
+        self._buffer[:] = rest
+        return json.loads(line)
+
+    async def lines(self) -> list[Any]:
+        """All messages up to the end."""
+        found = []
+        try:
+            while True:
+                found.append(await self.line())
+        except anyio.EndOfStream:
+            assert not self._buffer
+            return found
+
+
+class Served:
+    def __init__(self, wire: Wire, connection: Connection, guard: Guard, metrics: Metrics) -> None:
+        self.wire = wire
+        self.connection = connection
+        self.guard = guard
+        self.metrics = metrics
+        self.ended = anyio.Event()
+
+
+@asynccontextmanager
+async def served(handler: Methods, limits: Limits | None = None, guard: Guard | None = None) -> AsyncIterator[Served]:
+    limits = limits or Limits()
+    metrics = Metrics()
+    guard = guard or Guard(limits, metrics)
+    near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    credentials = peercred.of_socket(far)
+    stream = await UNIXSocketStream.from_socket(far)
+    connection = Connection(
+        stream,
+        session=Session(credentials=credentials, number=1),
+        handler=handler,
+        limits=limits,
+        guard=guard,
+        metrics=metrics,
+    )
+    wire = Wire(await UNIXSocketStream.from_socket(near))
+    result = Served(wire, connection, guard, metrics)
+
+    async def run() -> None:
+        await connection.run()
+        result.ended.set()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(run)
+        try:
+            yield result
+        finally:
+            connection.cancel()
+            await wire.stream.aclose()

@@ -1,0 +1,264 @@
+"""The daemon's life over a real socket: idling by the clock, draining, turning away."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+import pytest
+import trio
+from trio.testing import MockClock
+
+from storaged.metrics import Metrics
+from storaged.server.guard import Limits
+from storaged.server.lifecycle import Lifecycle, Terms
+from storaged.server.listener import Door, bind, inherit
+from storaged.server.systemd import Notifier
+
+from .conftest import Methods, Wire
+
+on_both = pytest.mark.anyio
+
+
+class Life:
+    def __init__(self, lifecycle: Lifecycle, path: str) -> None:
+        self.lifecycle = lifecycle
+        self.path = path
+        self.reason = ""
+        self.ended = anyio.Event()
+
+    @asynccontextmanager
+    async def client(self) -> AsyncIterator[Wire]:
+        async with await anyio.connect_unix(self.path) as stream:
+            yield Wire(stream)
+
+
+@asynccontextmanager
+async def living(door: Door, methods: Methods, limits: Limits | None = None, **terms) -> AsyncIterator[Life]:
+    lifecycle = Lifecycle(
+        door,
+        terms=Terms(limits=limits or Limits(), backend="test", **terms),
+        metrics=Metrics(),
+        notifier=Notifier(None),
+    )
+    life = Life(lifecycle, door.path)
+    ready = anyio.Event()
+
+    async def serve() -> None:
+        life.reason = await lifecycle.serve(methods, ready=ready.set)
+        life.ended.set()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(serve)
+        await ready.wait()
+        yield life
+        lifecycle.shutdown("test over")
+        methods.release.set()
+
+
+@on_both
+async def test_shutdown_answers_what_was_sent_and_removes_the_path(short_dir: Path) -> None:
+    methods = Methods()
+    async with (
+        living(await anyio.to_thread.run_sync(bind, str(short_dir / "s")), methods) as life,
+        life.client() as wire,
+    ):
+        await wire.call(1, "stick")
+        await wire.call(2, "echo")
+        assert (await wire.line())["id"] == 2
+        life.lifecycle.shutdown("asked to")
+        await anyio.wait_all_tasks_blocked()
+        methods.release.set()
+        assert [line["id"] for line in await wire.lines()] == [1]
+        await life.ended.wait()
+        assert life.reason == "asked to"
+        with pytest.raises(FileNotFoundError):
+            await anyio.connect_unix(life.path)
+
+
+@on_both
+async def test_shutdown_serves_who_is_in_our_own_queue(short_dir: Path) -> None:
+    door = await anyio.to_thread.run_sync(bind, str(short_dir / "s"))
+    with socket.socket(socket.AF_UNIX) as early:
+        early.setblocking(False)
+        early.connect(door.path)
+        early.send(b'{"jsonrpc":"2.0","id":1,"method":"echo","params":{}}\n')
+        lifecycle = Lifecycle(
+            door, terms=Terms(limits=Limits(), backend="test"), metrics=Metrics(), notifier=Notifier(None)
+        )
+        lifecycle.shutdown("before it began")
+        await lifecycle.serve(Methods())
+        assert b'"id":1,"result":{}' in early.recv(1000)
+
+
+@on_both
+async def test_shutdown_leaves_the_queue_of_an_inherited_socket_to_the_next_daemon(short_dir: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as manager:
+        manager.bind(str(short_dir / "s"))
+        manager.listen()
+        door = inherit(socket.socket(fileno=os.dup(manager.fileno())))
+        lifecycle = Lifecycle(
+            door, terms=Terms(limits=Limits(), backend="test"), metrics=Metrics(), notifier=Notifier(None)
+        )
+        lifecycle.shutdown("at once")
+        with anyio.fail_after(5):
+            await lifecycle.serve(Methods())
+        with socket.socket(socket.AF_UNIX) as late:
+            late.setblocking(False)
+            late.connect(str(short_dir / "s"))
+            manager.setblocking(False)
+            manager.accept()[0].close()
+
+
+@on_both
+async def test_one_client_too_many_is_told_so_and_the_others_go_on(short_dir: Path) -> None:
+    door = await anyio.to_thread.run_sync(bind, str(short_dir / "s"))
+    limits = Limits(uid_connections=2)
+    async with living(door, Methods(), limits) as life, life.client() as first, life.client() as second:
+        for wire in (first, second):
+            await wire.call(1, "echo")
+            await wire.line()
+        async with life.client() as third:
+            error = (await third.line())["error"]
+            assert (error["code"], error["data"]["name"]) == (-32001, "TooManyRequests")
+            with pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):
+                await third.line()
+        await first.call(2, "echo")
+        assert (await first.line())["id"] == 2
+        assert life.lifecycle.gauges()["connections"] == 2
+
+
+@on_both
+async def test_a_connection_that_ends_makes_room_for_another(short_dir: Path) -> None:
+    door = await anyio.to_thread.run_sync(bind, str(short_dir / "s"))
+    async with living(door, Methods(), Limits(uid_connections=1)) as life:
+        for number in range(5):
+            async with life.client() as wire:
+                await wire.call(number, "echo")
+                assert (await wire.line())["id"] == number
+                await wire.stream.send_eof()
+                assert await wire.lines() == []
+
+
+def test_idle_exit_counts_from_the_last_connections_end(short_dir: Path) -> None:
+    async def main() -> None:
+        door = await anyio.to_thread.run_sync(bind, str(short_dir / "s"))
+        async with living(door, Methods(), idle_exit=600) as life:
+            began = trio.current_time()
+            await anyio.sleep(500)
+            async with life.client() as wire:
+                await wire.call(1, "echo")
+                await wire.line()
+                await anyio.sleep(5000)
+                assert not life.ended.is_set()
+            left = trio.current_time()
+            assert left - began >= 5500
+            await life.ended.wait()
+            assert life.reason == "idle"
+            assert 600 <= trio.current_time() - left < 601
+
+    trio.run(main, clock=MockClock(autojump_threshold=0.01))
+
+
+def test_without_idle_exit_the_daemon_stays(short_dir: Path) -> None:
+    async def main() -> None:
+        door = await anyio.to_thread.run_sync(bind, str(short_dir / "s"))
+        async with living(door, Methods()) as life:
+            await anyio.sleep(80_000)
+            assert not life.ended.is_set()
+
+    trio.run(main, clock=MockClock(autojump_threshold=0.01))
+
+
+def test_idle_time_does_not_begin_before_the_daemon_is_ready(short_dir: Path) -> None:
+    async def main() -> None:
+        lifecycle = Lifecycle(
+            await anyio.to_thread.run_sync(bind, str(short_dir / "s")),
+            terms=Terms(limits=Limits(), backend="test", idle_exit=10),
+            metrics=Metrics(),
+            notifier=Notifier(None),
+        )
+        began = trio.current_time()
+        ready: list[float] = []
+        reason = await lifecycle.serve(
+            Methods(), prepare=lambda: anyio.sleep(1000), ready=lambda: ready.append(trio.current_time())
+        )
+        assert reason == "idle"
+        assert 1000 <= ready[0] - began < 1001
+        assert 1010 <= trio.current_time() - began < 1011
+
+    trio.run(main, clock=MockClock(autojump_threshold=0.01))
+
+
+def test_a_shutdown_while_the_store_is_loaded_for_the_first_time_ends_the_daemon(short_dir: Path) -> None:
+    async def main() -> None:
+        lifecycle = Lifecycle(
+            await anyio.to_thread.run_sync(bind, str(short_dir / "s")),
+            terms=Terms(limits=Limits(), backend="test"),
+            metrics=Metrics(),
+            notifier=Notifier(None),
+        )
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(lambda: lifecycle.serve(Methods(), prepare=anyio.sleep_forever, ready=pytest.fail))
+            await anyio.sleep(5)
+            lifecycle.shutdown("early")
+        assert not (short_dir / "s").exists()
+
+    trio.run(main, clock=MockClock(autojump_threshold=0.01))
+
+
+def test_a_drain_ends_after_ten_seconds_and_answers_the_rest_shutting_down(short_dir: Path) -> None:
+    async def main() -> None:
+        methods = Methods()
+        door = await anyio.to_thread.run_sync(bind, str(short_dir / "s"))
+        async with living(door, methods) as life, life.client() as wire:
+            await wire.call(1, "stick")
+            await anyio.wait_all_tasks_blocked()
+            began = trio.current_time()
+            life.lifecycle.shutdown("now")
+            assert [line["error"]["data"]["name"] for line in await wire.lines()] == ["ShuttingDown"]
+            await life.ended.wait()
+            assert 8 <= trio.current_time() - began <= 10
+
+    trio.run(main, clock=MockClock(autojump_threshold=0.01))
+
+
+def test_a_request_that_cannot_be_stopped_does_not_keep_the_daemon(short_dir: Path) -> None:
+    async def main() -> None:
+        methods = Methods()
+
+        async def stubborn(params: object) -> bytes:
+            with anyio.CancelScope(shield=True):
+                await anyio.sleep(30)
+            return b"1"
+
+        methods.extra["stubborn"] = stubborn
+        door = await anyio.to_thread.run_sync(bind, str(short_dir / "s"))
+        async with living(door, methods) as life, life.client() as wire:
+            await wire.call(1, "stubborn")
+            await wire.call(2, "echo")
+            await wire.line()
+            life.lifecycle.shutdown("now")
+            await life.ended.wait()
+            assert await wire.lines() == []
+
+    trio.run(main, clock=MockClock(autojump_threshold=0.01))
+
+
+def test_a_client_that_takes_nothing_for_thirty_seconds_is_closed(short_dir: Path) -> None:
+    async def main() -> None:
+        door = await anyio.to_thread.run_sync(bind, str(short_dir / "s"))
+        async with living(door, Methods()) as life, life.client() as wire:
+            began = trio.current_time()
+            await wire.call(1, "big", size=10 << 20)
+            await anyio.sleep(29)
+            assert life.lifecycle.gauges()["connections"] == 1
+            await anyio.sleep(2)
+            assert life.lifecycle.gauges()["connections"] == 0
+            assert trio.current_time() - began < 32
+
+    trio.run(main, clock=MockClock(autojump_threshold=0.01))
