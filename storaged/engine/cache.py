@@ -315,7 +315,7 @@ class Cache:
         previous = self._current
         if previous is None or previous.snapshot is not current.snapshot:
             self._rows = Rows(current.snapshot)
-            if previous is not None:
+            if previous is not None and logger.isEnabledFor(logging.DEBUG):
                 logger.debug(
                     "reloaded generation=%s %s",
                     current.snapshot.generation,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from storaged.store.contents import ContentDamage, ImageContent
+from storaged.store.layout.contents import ContentDamage, ImageContent
 from storaged.store.layout.records import ImageRecord
 from storaged.store.tables import ImageRow
 

@@ -7,6 +7,7 @@ again, and where it moved the round is lost and the tables are read anew.
 
 from __future__ import annotations
 
+import gc
 import secrets
 import time
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from storaged.errors import StoreBusy
 from storaged.metrics import Metrics
 from storaged.snapshot.build import build
 from storaged.snapshot.model import Snapshot
-from storaged.store.contents import ImageContent
+from storaged.store.layout.contents import ImageContent
 from storaged.store.reader import Loaded, StoreReader
 from storaged.store.stamp import Stamp
 from storaged.store.tables import StoreTables
@@ -64,15 +65,23 @@ class Loader:
             StoreCorrupt: a table cannot be read.
         """
         began = time.perf_counter()
+        # A load allocates hundreds of thousands of values and no cycles: collections in its course find
+        # nothing, and each stops the event loop too.
+        gc.disable()
+        try:
+            return self._rounds(unproven, afresh, cancelled)
+        finally:
+            gc.enable()
+            self._metrics.spend("reload", time.perf_counter() - began)
+
+    def _rounds(self, unproven: bool, afresh: bool, cancelled: Callable[[], bool]) -> Current:
         for _ in range(_ROUNDS):
             loaded = self._reader.load_unproven() if unproven else self._reader.load(cancelled=cancelled)
             contents, surprise = self._contents.collect(loaded.tables.images, afresh=afresh, cancelled=cancelled)
             if cancelled():
                 raise StoreBusy("the daemon is shutting down")
             if not surprise or unproven or self._reader.stamp() == loaded.stamp:
-                current = self._settle(loaded, contents)
-                self._metrics.spend("reload", time.perf_counter() - began)
-                return current
+                return self._settle(loaded, contents)
             self._metrics.add("loads.lost_to_content")
         raise StoreBusy("the store changed under every attempt to read it; try again")
 
@@ -80,6 +89,7 @@ class Loader:
         tables = loaded.tables
         same = self._snapshot is not None and tables == self._tables and self._same(contents)
         if not same:
+            first = self._snapshot is None
             self._number += 1
             self._snapshot = build(
                 tables, contents, generation=f"{self._instance}:{self._number}", previous=self._snapshot
@@ -87,6 +97,9 @@ class Loader:
             self._tables, self._kept = tables, contents
             self._contents.commit(tables.images, contents)
             self._metrics.add("generations")
+            if first:
+                # What a daemon starts with lives as long as it: no full collection need look at it.
+                gc.freeze()
         assert self._snapshot is not None
         return Current(snapshot=self._snapshot, stamp=loaded.stamp)
 

@@ -18,7 +18,7 @@ class Rows:
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
-        self._rows: dict[tuple[int, str], bytes] = {}
+        self._rows: dict[int, bytes] = {}
 
     def encode(self, images: Iterable[Image], fields: Sequence[str] | None) -> bytes:
         """A JSON array of the images' rows, whole or with the members named only."""
@@ -27,7 +27,8 @@ class Rows:
         rows = self._rows
         parts: list[bytes] = []
         for image in images:
-            key = (image.store, image.record.id)
+            # Identity, not the id: two records of one store may bear the same id.
+            key = id(image)
             row = rows.get(key)
             if row is None:
                 row = rows[key] = _encoder.encode(summary(self._snapshot, image))

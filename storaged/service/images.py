@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from storaged.errors import ImageDamaged, StoreError
+from storaged.errors import ImageDamaged, NotAManifestList, StoreError
 from storaged.operations import explaining, inspecting, listing, relating, resolving
 from storaged.service.context import Call, Pinned
 from storaged.service.encoding import Encoded
@@ -66,8 +66,8 @@ async def resolve(call: Call, params: p.ImageName) -> t.Resolved:
 
 
 async def why(call: Call, params: p.ImageName) -> t.Why:
-    """``images.why``: of a list without a local instance, the list itself."""
-    image = _image(call, params.name, manifest=params.manifest, or_list=True)
+    """``images.why``: of what the name names. A list's name means the list, not its instance here."""
+    image = _named(call, params.name, manifest=params.manifest)
     return explaining.why(call.view.snapshot, image, call.engine.asking)
 
 
@@ -92,6 +92,15 @@ async def data(call: Call, params: p.ImagesData) -> t.Data:
 
 def _image(call: Call, name: str, *, manifest: bool, or_list: bool) -> Image:
     return resolving.find(call.view.snapshot, name, manifest=manifest, or_list=or_list, view=call.engine.asking).image
+
+
+def _named(call: Call, name: str, *, manifest: bool) -> Image:
+    try:
+        return _image(call, name, manifest=True, or_list=True)
+    except (NotAManifestList, ImageDamaged):
+        if manifest:
+            raise
+        return _image(call, name, manifest=False, or_list=True)
 
 
 async def _blob(call: Call, image: Image, key: str, limit: int) -> bytes:
