@@ -1,0 +1,75 @@
+"""The method table, the clients, the commands and the documents say the same."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import attrs
+import pytest
+
+import storaged_client
+from storaged_client import managers
+from storaged_client.cli.commands import CALL_ONLY, COMMANDS
+from storaged_client.contract import errors
+from storaged_client.contract.methods import METHODS
+from storaged_client.contract.params import Common
+
+ROOT = Path(__file__).parents[2]
+
+_RENAMED = {"list": "list", "get": "get"}
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_every_method_has_a_blocking_and_an_async_form_with_its_parameters(method: str) -> None:
+    row = METHODS[method]
+    wanted = [field.name for field in attrs.fields(row.params)]
+    forms = [
+        inspect.signature(getattr(getattr(owner, f"{prefix}{row.noun.capitalize()}"), row.verb))
+        for owner, prefix in ((managers, ""), (managers, "Async"))
+    ]
+    for form in forms:
+        names = [name for name in form.parameters if name != "self"]
+        own = [name for name in names if name not in {field.name for field in attrs.fields(Common)}]
+        assert own == wanted
+    assert list(forms[0].parameters) == list(forms[1].parameters)
+
+
+def test_every_method_has_a_command_or_a_stated_reason_for_none() -> None:
+    called = {method for command in COMMANDS for method in command.methods}
+    assert called | CALL_ONLY.keys() == METHODS.keys() | {"rpc.discover"} - ({"rpc.discover"} - called - CALL_ONLY.keys())
+    assert all(reason for reason in CALL_ONLY.values())
+
+
+def test_protocol_document_names_every_error_under_its_number() -> None:
+    text = (ROOT / "docs/protocol.md").read_text()
+    table = text[text.index("| codes | names |") :]
+    named = set(re.findall(r"`([A-Z][A-Za-z]+)`", table))
+    assert named == set(errors.BY_NAME)
+
+
+def test_error_numbers_are_never_shared() -> None:
+    assert len(errors.BY_CODE) == len(errors.BY_NAME)
+
+
+def test_importing_the_client_loads_nothing_beyond_the_standard_library() -> None:
+    code = "import storaged_client, sys; print(*sorted({n.partition('.')[0] for n in sys.modules} - sys.stdlib_module_names))"
+    loaded = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert {name for name in loaded if not name.startswith(("_", "__"))} <= {"storaged_client"}
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("**/*.md"), key=str), ids=lambda path: path.name)
+def test_documents_link_only_to_what_is_there(path: Path) -> None:
+    if ".venv" in path.parts or "build" in path.parts:
+        pytest.skip("not a document of ours")
+    for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):
+        assert (path.parent / target).exists(), target
+
+
+def test_version_of_the_distribution_is_the_clients() -> None:
+    import storaged
+
+    assert storaged.__version__ == storaged_client.__version__

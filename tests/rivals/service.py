@@ -1,0 +1,97 @@
+"""podman 5.8's own resident service on a store, and the little HTTP one needs to talk to it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from .peers import Store, ToolError
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: Path) -> None:
+        super().__init__("d", timeout=120)
+        self._path = str(path)
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+class Service:
+    """A connection to ``podman system service``, kept open between requests."""
+
+    def __init__(self, path: Path) -> None:
+        self._connection = _UnixConnection(path)
+        self.elapsed = 0.0
+        """Seconds of the last request, from its first byte sent to the last byte received."""
+
+    def get(self, path: str, **query: Any) -> Any:
+        """The JSON of a GET.
+
+        Raises:
+            ToolError: a status other than 200.
+        """
+        target = f"/v5.0.0/libpod{path}?{urlencode(query)}"
+        if self._connection.sock is None:
+            self._connection.connect()
+        start = time.perf_counter()
+        self._connection.request("GET", target)
+        answer = self._connection.getresponse()
+        body = answer.read()
+        self.elapsed = time.perf_counter() - start
+        if answer.status != 200:
+            raise ToolError(f"GET {target}: {answer.status} {body[:500]!r}")
+        return json.loads(body)
+
+    def images(self, *, everything: bool = False, dangling: bool = False) -> list[dict[str, Any]]:
+        """``images/json``, with intermediate images or dangling ones only."""
+        query: dict[str, Any] = {"all": "true"} if everything else {}
+        if dangling:
+            query["filters"] = json.dumps({"dangling": ["true"]})
+        return list(self.get("/images/json", **query) or [])
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+@contextmanager
+def service(store: Store) -> Iterator[Service]:
+    """Run the service of the store's peer while the block lasts.
+
+    Raises:
+        ToolError: it did not answer within twenty seconds.
+    """
+    path, log = store.work / "service", store.work / "service.log"
+    path.unlink(missing_ok=True)
+    process = store.start("podman", "system", "service", "--time=0", f"unix://{path}", log=log)
+    client = Service(path)
+    try:
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                client.get("/version")
+                break
+            except OSError as error:
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise ToolError(f"no podman service: {log.read_text()[-1000:]}") from error
+                client.close()
+                time.sleep(0.02)
+        yield client
+    finally:
+        client.close()
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
