@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         peers=(str, "4.3,5.8", "which podmans write"),
         driver=(str, "vfs", "vfs or overlay"),
     )
-    report = Report()
+    report = Report(timed=not flags.untimed)
     finders = {"4.3": podman_43, "5.8": podman_58}
     versions = flags.peers.split(",")
     for version in versions:

@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         daemon=(int, 1, "0: compare the generator with podman alone"),
         sizes=(str, "", "e.g. 100,200"),
     )
-    report = Report()
+    report = Report(timed=not flags.untimed)
     newer = podman_58()
     sizes = [int(size) for size in flags.sizes.split(",") if size] or SIZES
     rounds = max(1, round(_STORES * flags.scale))

@@ -15,7 +15,7 @@ from .report import Report, arguments
 
 def main(argv: Sequence[str] | None = None) -> int:
     flags = arguments(__doc__ or "", argv, peers=(str, "4.3,5.8", "which podmans write"))
-    report = Report()
+    report = Report(timed=not flags.untimed)
     finders = {"4.3": podman_43, "5.8": podman_58}
     for version in flags.peers.split(","):
         for driver in ("vfs", "overlay"):

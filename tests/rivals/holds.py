@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     flags = arguments(
         __doc__ or "", argv, images=(int, 800, "images of the store"), peer=(str, "5.8", "podman beside load")
     )
-    report = Report()
+    report = Report(timed=not flags.untimed)
     peer = {"4.3": podman_43, "5.8": podman_58}[flags.peer]()
     for kind in ("images", "layers"):
         with workspace(peer) as store:

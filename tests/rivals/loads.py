@@ -30,7 +30,7 @@ _LOADS = 200_000
 
 def main(argv: Sequence[str] | None = None) -> int:
     flags = arguments(__doc__ or "", argv, peers=(str, "4.3,5.8", "which podmans write"))
-    report = Report()
+    report = Report(timed=not flags.untimed)
     finders = {"4.3": podman_43, "5.8": podman_58}
     versions = flags.peers.split(",")
     for version in versions:

@@ -10,13 +10,14 @@ from collections.abc import Sequence
 def arguments(
     description: str, argv: Sequence[str] | None = None, **extra: tuple[type, object, str]
 ) -> argparse.Namespace:
-    """Parse ``--seed``, ``--scale`` (1 = the figures of the issue) and the flags of one command.
+    """Parse ``--seed``, ``--scale`` (1 = full size), ``--untimed`` and the flags of one command.
 
     ``extra`` maps a flag to its type, default and help.
     """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--scale", type=float, default=0.02, help="1 is the full size (default: that of CI)")
+    parser.add_argument("--untimed", action="store_true", help="print times, do not judge them")
     for name, (kind, default, text) in extra.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=default, help=text)
     return parser.parse_args(argv)

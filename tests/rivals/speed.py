@@ -24,7 +24,7 @@ _FLAT = 1.5
 
 def main(argv: Sequence[str] | None = None) -> int:
     flags = arguments(__doc__ or "", argv)
-    report = Report()
+    report = Report(timed=not flags.untimed)
     measure(report, podman_58(), seed=flags.seed, rounds=max(20, round(500 * flags.scale)))
     return report.finish()
 
