@@ -13,10 +13,11 @@ from contextlib import suppress
 
 from storaged.server import peercred
 from storaged_client import address
+from storaged_client.channel import NotSent
 from storaged_client.contract.errors import StoragedError, from_wire
 from storaged_client.contract.version import PROTOCOL, VERSION
 from storaged_client.errors import ClientError, DaemonUnavailable, RequestTimeout
-from storaged_client.link import Link, NotSent
+from storaged_client.link import Link
 
 _SECONDS = 20.0
 """A drain takes up to ten."""
@@ -96,8 +97,7 @@ def _stop(path: str, deadline: float) -> None:
 
 def _ask(link: Link, method: str, params: dict[str, object] | None, deadline: float, path: str) -> dict[str, object]:
     try:
-        pending = link.begin(method, params, deadline)
-        link.wait(pending, deadline)
+        pending = link.ask(method, params, deadline)
     except NotSent:
         raise DaemonUnavailable(f"the daemon at {path} is ending already") from None
     if pending.error is not None:

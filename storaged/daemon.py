@@ -7,6 +7,7 @@ is neither refused nor tempted to start another daemon. The path is withdrawn be
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import platform
@@ -24,6 +25,7 @@ from storaged.metrics import Metrics
 from storaged.operations.view import View, normalise_platform
 from storaged.server import listener, systemd
 from storaged.server.errors import ServerError, SocketTaken
+from storaged.server.guard import Limits
 from storaged.server.lifecycle import Lifecycle, Terms
 from storaged.server.listener import Door
 from storaged.service.access import Access
@@ -35,10 +37,11 @@ from storaged.store.content import ContentReader
 from storaged.store.files import Files
 from storaged.store.locks.instance import take_guard
 from storaged.store.reader import StoreReader
+from storaged.store.registries import RegistriesWatch
 from storaged.store.tables import StoreLocation
 from storaged_client import address
 from storaged_client.contract.version import VERSION
-from storaged_client.errors import ClientError
+from storaged_client.errors import ClientError, SocketForbidden
 
 BUSY = 75
 FORBIDDEN = 77
@@ -56,16 +59,17 @@ def run(settings: Settings, environ: MutableMapping[str, str]) -> int:
 
     0 ended as asked, 1 a mistake of ours, 75 another daemon is there, 77 not permitted, 78 misconfigured.
     """
+    _open_standard_streams()
     _start_logging(settings, environ)
     os.umask(0o077)
     try:
         _serve(settings, environ)
     except (GuardTaken, SocketTaken) as error:
         return _fail(error, BUSY)
-    except (StoreError, ServerError, ClientError) as error:
-        return _fail(error, MISCONFIGURED)
-    except PermissionError as error:
+    except (PermissionError, SocketForbidden) as error:
         return _fail(error, FORBIDDEN)
+    except (StoreError, ServerError, ClientError, FileNotFoundError, NotADirectoryError) as error:
+        return _fail(error, MISCONFIGURED)
     except OSError as error:
         return _fail(error, FAILED)
     except Exception:
@@ -86,11 +90,19 @@ def _serve(settings: Settings, environ: MutableMapping[str, str]) -> None:
         door = listener.inherit(inherited) if inherited else listener.bind(address.find(settings.socket))
         stack.callback(door.close)
         stack.callback(door.withdraw)
-        _allow_descriptors(settings.limits.connections)
-        anyio.run(_live, settings, location, door, notifier, backend=settings.backend)
+        _allow_descriptors(settings.limits)
+        registries = RegistriesWatch(environ, os.geteuid())
+        registries.current()
+        anyio.run(_live, settings, location, registries, door, notifier, backend=settings.backend)
 
 
-async def _live(settings: Settings, location: StoreLocation, door: Door, notifier: systemd.Notifier) -> None:
+async def _live(
+    settings: Settings,
+    location: StoreLocation,
+    registries: RegistriesWatch,
+    door: Door,
+    notifier: systemd.Notifier,
+) -> None:
     metrics = Metrics()
     reader = StoreReader(location, metrics=metrics)
     content = ContentReader(location, metrics)
@@ -102,7 +114,6 @@ async def _live(settings: Settings, location: StoreLocation, door: Door, notifie
         notifier=notifier,
         describe=lambda: _describe(cache),
     )
-    reason = _why_not_writable(settings, location)
     engine = Engine(
         cache=cache,
         content=content,
@@ -111,13 +122,19 @@ async def _live(settings: Settings, location: StoreLocation, door: Door, notifie
         host=lifecycle,
         freshness=lambda: reader.freshness,
         began=anyio.current_time(),
-        writable=reason is None,
-        writable_reason=reason,
-        asking=View(platform=normalise_platform(platform.system(), platform.machine())),
+        why_not_writable=lambda: _why_not_writable(settings, location),
+        asking=View(
+            platform=normalise_platform(platform.system(), platform.machine()), short_names=registries.candidates
+        ),
         cursors=Cursors(),
         blob_threads=anyio.CapacityLimiter(_BLOB_THREADS),
     )
     service = Service(engine, Access(own_uid=os.geteuid()))
+
+    async def prepare() -> None:
+        await cache.start()
+        # What a daemon starts with lives as long as it: no full collection need look at it.
+        gc.freeze()
 
     def ready() -> None:
         # Who started the daemon may have closed the other end already.
@@ -131,9 +148,8 @@ async def _live(settings: Settings, location: StoreLocation, door: Door, notifie
     async with anyio.create_task_group() as background:
         background.start_soon(cache.run)
         try:
-            await lifecycle.serve(service.handle, prepare=cache.start, ready=ready)
+            await lifecycle.serve(service.handle, prepare=prepare, ready=ready)
         finally:
-            cache.close()
             background.cancel_scope.cancel()
 
 
@@ -158,10 +174,31 @@ def _why_not_writable(settings: Settings, location: StoreLocation) -> str | None
     return None
 
 
-def _allow_descriptors(connections: int) -> None:
-    """Two for each connection (its socket and its hang-up watch), and what the rest needs."""
+def _open_standard_streams() -> None:
+    """Give 0, 1 and 2 something to be, where whoever started the daemon closed them.
+
+    Otherwise the socket or a lock file becomes descriptor 2, and all that is said on stderr goes there.
+    """
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            # The lowest free number: those below are open by now.
+            os.open(os.devnull, os.O_RDWR)
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115 - for the life of the process
+
+
+def _allow_descriptors(limits: Limits) -> None:
+    """What all clients together can make this process hold must leave enough to read the store with.
+
+    A connection is its socket, its hang-up watch, and the descriptors of a message that is not complete
+    and of one that waits for its turn.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 2 * connections + _SPARE_DESCRIPTORS
+    wanted = limits.connections * (2 + 2 * limits.descriptors) + _SPARE_DESCRIPTORS
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        _log.warning("clients can use up all descriptors: raise LimitNOFILE= limit=%d wanted=%d", hard, wanted)
     if hard != resource.RLIM_INFINITY:
         wanted = min(wanted, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -186,9 +223,18 @@ class _JournalFormatter(logging.Formatter):
         return "\n".join(prefix + line for line in super().format(record).split("\n"))
 
 
+def _goes_to_journal(environ: MutableMapping[str, str]) -> bool:
+    """Whether stderr is the stream that JOURNAL_STREAM names: the variable is inherited by what writes elsewhere.
+
+    Source: systemd.exec(5).
+    """
+    seen = os.fstat(2)
+    return environ.get("JOURNAL_STREAM") == f"{seen.st_dev}:{seen.st_ino}"
+
+
 def _start_logging(settings: Settings, environ: MutableMapping[str, str]) -> None:
     handler = logging.StreamHandler()
-    if environ.get("JOURNAL_STREAM"):
+    if _goes_to_journal(environ):
         handler.setFormatter(_JournalFormatter("%(name)s: %(message)s"))
     else:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))

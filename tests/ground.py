@@ -47,7 +47,6 @@ class Ground:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.cache.run)
             yield
-            self.cache.close()
             tasks.cancel_scope.cancel()
 
     @property

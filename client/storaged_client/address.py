@@ -106,7 +106,8 @@ def make_folder(path: str) -> None:
     except PermissionError as error:
         raise SocketForbidden(f"{folder} cannot be made: {error.strerror}") from error
     except OSError as error:
-        raise DaemonUnavailable(f"{folder} cannot be made: {error.strerror}") from error
+        hint = "make the folder above it, or choose another socket with --socket or STORAGED_SOCKET"
+        raise DaemonUnavailable(f"{folder} cannot be made: {error.strerror}; {hint}") from error
 
 
 class NobodyListens(DaemonUnavailable):
@@ -139,9 +140,9 @@ def connect(path: str) -> socket.socket:
 def _meaning(error: OSError, path: str) -> Exception:
     match error.errno:
         case errno.EACCES | errno.EPERM:
-            return SocketForbidden(f"{path}: {os.strerror(errno.EACCES)}")
+            return SocketForbidden(f"{path}: {os.strerror(errno.EACCES)}: it is for its owner; ask as that user")
         case errno.ENOENT | errno.ECONNREFUSED | errno.ENOTDIR:
-            return NobodyListens(f"no daemon listens at {path}")
+            return NobodyListens(f"no daemon listens at {path}; to start one: storaged serve --socket {path}")
         case errno.EAGAIN:
             return QueueFull(f"the daemon at {path} takes no more connections now")
     return DaemonUnavailable(f"{path}: {error.strerror}")

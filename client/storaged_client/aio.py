@@ -47,7 +47,7 @@ class AsyncClient:
         Raises: DaemonUnavailable, SocketForbidden.
         """
         tasks = anyio.create_task_group()
-        channel = await self._open()
+        channel = await self._open_when_there_is_room()
         await tasks.__aenter__()
         try:
             self._link = await self._adopt(channel, tasks)
@@ -187,10 +187,23 @@ class AsyncClient:
                 self._link = await self._adopt(await self._open(), self._tasks)
             return self._link
 
+    async def _open_when_there_is_room(self) -> socket.socket:
+        give_up = time.monotonic() + (retry.WINDOW if self._timeout is None else self._timeout)
+        for pause in retry.delays():
+            try:
+                return await self._open()
+            except addresses.QueueFull:
+                if time.monotonic() + pause > give_up:
+                    raise
+            await anyio.sleep(pause)
+        raise AssertionError("delays() has no end")
+
     async def _open(self) -> socket.socket:
         if self._spawn:
+            left = anyio.current_effective_deadline() - anyio.current_time()
+            timeout = min(left, spawn.PATIENCE if self._timeout is None else self._timeout)
             # Not abandoned when cancelled: a daemon half started must not be left behind unmarked.
-            return await anyio.to_thread.run_sync(lambda: spawn.connect(self.address, timeout=self._timeout))
+            return await anyio.to_thread.run_sync(lambda: spawn.connect(self.address, timeout=timeout))
         return addresses.connect(self.address)
 
     @staticmethod

@@ -37,7 +37,7 @@ class Link:
         self._stream = stream
         self._peer = Peer(MAX_REPLY + SLACK, lines=True)
         self._pending: dict[ID, Pending] = {}
-        self._outbox: dict[ID, bytes] = {}
+        self._outbox: dict[ID, tuple[bytes, Pending]] = {}
         """Requests not handed to the kernel yet, in order."""
         self._cancels: list[bytes] = []
         self._wake = anyio.Event()
@@ -54,16 +54,17 @@ class Link:
         except LocalProtocolError as error:
             raise TypeError(str(error)) from error
         pending = self._pending[id] = Pending(len(data))
-        self._outbox[id] = data
+        self._outbox[id] = data, pending
         self._wake.set()
         return id, pending
 
     def abandon(self, id: ID) -> None:
         """Stop waiting: take it back if nothing was sent, else tell the daemon."""
-        if self._pending.pop(id, None) is None or self.dead:
-            return
+        pending = self._pending.pop(id, None)
         if self._outbox.pop(id, None) is not None:
             self._peer.withdraw(id)
+            return
+        if pending is None or self.dead:
             return
         self._cancels.append(self._peer.send_cancel(id))
         self._wake.set()
@@ -83,8 +84,7 @@ class Link:
         finally:
             self.dead = True
             for pending in self._pending.values():
-                pending.lost = True
-                pending.done.set()
+                self._lose(pending)
             self._pending.clear()
             with anyio.CancelScope(shield=True):
                 await self._stream.aclose()
@@ -97,11 +97,12 @@ class Link:
             while self._outbox or self._cancels:
                 ends: list[tuple[int, Pending]] = []
                 total = 0
-                for id, data in self._outbox.items():
+                for data, pending in self._outbox.values():
                     total += len(data)
-                    ends.append((total, self._pending[id]))
-                    self._pending[id].sent = True
-                rest = memoryview(b"".join([*self._outbox.values(), *self._cancels]))
+                    ends.append((total, pending))
+                    pending.sent = True
+                texts = [data for data, _ in self._outbox.values()]
+                rest = memoryview(b"".join([*texts, *self._cancels]))
                 self._outbox.clear()
                 self._cancels.clear()
                 length = len(rest)
@@ -138,12 +139,20 @@ class Link:
                         return
 
     def _settle_error(self, id: ID, error: dict[str, Any]) -> None:
-        pending = self._pending.pop(id, None)
         if id is None:
-            self.dead = True  # the daemon closes after an error that it cannot ascribe
-        if pending is None and id is None and self._pending:
-            # Too large or not understood: of what is in flight, the longest text is the likely one.
-            pending = self._pending.pop(max(self._pending, key=lambda one: self._pending[one].size))
+            # The daemon closes after an error that it cannot ascribe: what was not sent goes elsewhere.
+            self.dead = True
+            for other in self._outbox:
+                self._lose(self._pending.pop(other))
+            self._outbox.clear()
+            # Too large or not understood: of what was sent, the longest text is the likely one.
+            id = max(self._pending, key=lambda one: self._pending[one].size, default=None)
+        pending = self._pending.pop(id, None)
         if pending is not None:
             pending.error = error
             pending.done.set()
+
+    @staticmethod
+    def _lose(pending: Pending) -> None:
+        pending.lost = True
+        pending.done.set()

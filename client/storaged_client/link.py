@@ -5,7 +5,11 @@ reading on when its own answer is there. A single thread thus pays one send and 
 nothing runs in the background. Whoever waits is either the reader or is woken by it::
 
     _state     guards the peer, the table of pending calls and who reads; never held over I/O
-    _sending   held while the bytes of one request are written, so that texts do not mix
+    _channel   writes the text of one call at a time
+
+A signal's handler may raise at any point of a call (Ctrl-C, an alarm). Where that may have cost bytes of the
+stream or an answer of another thread, the connection is broken off: the others find it lost, and none waits
+for ever. So who reads and who writes is known by name, never by a flag that nobody could take back.
 """
 
 from __future__ import annotations
@@ -13,10 +17,9 @@ from __future__ import annotations
 import select
 import socket
 import threading
-import time
-from contextlib import suppress
 from typing import Any
 
+from .channel import Channel, NotSent, left
 from .errors import RequestTimeout
 from .jsonrpc.messages import ID, LocalProtocolError
 from .jsonrpc.peer import Close, ErrorResponse, Peer, Request, Response
@@ -25,18 +28,16 @@ from .retry import MAX_REPLY, SLACK
 _CHUNK = 256 * 1024
 
 
-class NotSent(Exception):
-    """The daemon cannot have understood the request: not all of it was sent."""
-
-
 class Pending:
     """One call that waits for its answer."""
 
-    __slots__ = ("done", "error", "id", "lost", "result", "size", "wake", "woken")
+    __slots__ = ("done", "error", "id", "lost", "result", "sent", "size", "wake", "woken")
 
-    def __init__(self, id: ID, size: int) -> None:
-        self.id = id
-        self.size = size
+    def __init__(self) -> None:
+        self.id: ID = None
+        self.size = 0
+        self.sent = False
+        """So much of it that the daemon can have understood it."""
         self.done = False
         self.lost = False
         """The connection ended first."""
@@ -47,94 +48,68 @@ class Pending:
         self.woken = False
 
 
-def _left(deadline: float | None) -> float:
-    """Seconds until ``deadline`` on the monotonic clock; -1 is for ever, as ``Lock.acquire`` has it."""
-    return -1.0 if deadline is None else max(0.0, deadline - time.monotonic())
-
-
 class Link:
     """See the module. Deadlines are on the monotonic clock; None waits for ever."""
 
     def __init__(self, channel: socket.socket) -> None:
-        self._channel = channel
+        self._channel = Channel(channel)
         self._peer = Peer(MAX_REPLY + SLACK, lines=True)
         self._state = threading.Lock()
-        self._sending = threading.Lock()
         self._pending: dict[ID, Pending] = {}
-        self._reading = False
+        self._reader: Pending | None = None
         self._buffer = memoryview(bytearray(_CHUNK))
-        self.dead = False
+
+    @property
+    def dead(self) -> bool:
         """No call may begin on it any more."""
+        return self._channel.dead
 
-    def begin(self, method: str, params: dict[str, Any] | list[Any] | None, deadline: float | None) -> Pending:
-        """Send a request.
+    def ask(self, method: str, params: dict[str, Any] | list[Any] | None, deadline: float | None) -> Pending:
+        """Send a request and return when it is done: answered, or lost with the connection.
 
-        Raises: NotSent, RequestTimeout (nothing was sent, or the connection is broken off), TypeError
-        where the params are no JSON.
+        Raises: NotSent; RequestTimeout, the daemon is told where it has the request; TypeError where the
+        params are no JSON.
         """
+        pending = Pending()
+        try:
+            data = self._begin(pending, method, params)
+            self._channel.send(pending, data, deadline)
+            pending.sent = True
+            self._leave(pending)
+            self._wait(pending, deadline)
+        except BaseException:
+            self._abandon(pending)
+            raise
+        return pending
+
+    def _begin(self, pending: Pending, method: str, params: dict[str, Any] | list[Any] | None) -> bytes:
         with self._state:
             if self.dead:
                 raise NotSent
             try:
-                id, data = self._peer.send_request(method, params)
+                pending.id, data = self._peer.send_request(method, params)
             except LocalProtocolError as error:
                 raise TypeError(str(error)) from error
-            pending = self._pending[id] = Pending(id, len(data))
-        try:
-            self._send(data, deadline)
-        except BaseException:
+            pending.size = len(data)
+            self._pending[pending.id] = pending
+        return data
+
+    def _leave(self, pending: Pending) -> None:
+        """Let the next one write; the last one closes a dead connection."""
+        self._channel.leave(pending)
+        if self.dead:
             with self._state:
-                self._peer.withdraw(id)
-                self._pending.pop(id, None)
                 self._pass_on()
-            raise
-        return pending
 
-    def _send(self, data: bytes, deadline: float | None) -> None:
-        if not self._sending.acquire(timeout=_left(deadline)):
-            raise RequestTimeout("no answer in time: the daemon reads nothing")
-        sent = 0
-        try:
-            while sent < len(data):
-                try:
-                    sent += self._channel.send(data[sent:] if sent else data, socket.MSG_DONTWAIT)
-                except BlockingIOError:
-                    if not self._ready(select.POLLOUT, deadline):
-                        raise RequestTimeout("no answer in time: the daemon reads nothing") from None
-        except RequestTimeout:
-            if sent:
-                self.break_off()  # half a text was written: nothing can follow it
-            raise
-        except (OSError, ValueError) as error:  # ValueError: another thread closed it
-            # Without its last bracket a text means nothing; the LF after it is not needed.
-            self.dead = True
-            if sent < len(data) - 1:
-                raise NotSent from error
-        except BaseException:
-            if sent:
-                self.break_off()
-            raise
-        finally:
-            self._sending.release()
-
-    def _ready(self, what: int, deadline: float | None) -> bool:
-        poll = select.poll()
-        poll.register(self._channel, what)
-        return bool(poll.poll(None if deadline is None else _left(deadline) * 1000))
-
-    def wait(self, pending: Pending, deadline: float | None) -> None:
-        """Return when ``pending`` is done.
-
-        Raises: RequestTimeout; then, or on any other exception, ``abandon`` must be called.
-        """
+    def _wait(self, pending: Pending, deadline: float | None) -> None:
         while True:
             with self._state:
                 if pending.done:
                     return
                 pending.woken = False
-                leads = not self._reading
+                leads = self._reader is None
                 if leads:
-                    self._reading = True
+                    self._reader = pending
                 elif pending.wake is None:
                     pending.wake = threading.Lock()
                     pending.wake.acquire()
@@ -142,45 +117,56 @@ class Link:
                 self._read_until(pending, deadline)
             else:
                 assert pending.wake is not None
-                if not pending.wake.acquire(timeout=_left(deadline)):
+                if not pending.wake.acquire(timeout=left(deadline)):
                     raise RequestTimeout("no answer in time")
 
     def _read_until(self, pending: Pending, deadline: float | None) -> None:
         try:
             while not pending.done:
-                if deadline is not None and not self._ready(select.POLLIN, deadline):
+                if deadline is not None and not self._channel.ready(select.POLLIN, deadline):
                     raise RequestTimeout("no answer in time")
-                try:
-                    count = self._channel.recv_into(self._buffer)
-                except OSError:
-                    count = 0
+                count = self._channel.receive_into(self._buffer)
                 with self._state:
                     if count:
                         self._settle(bytes(self._buffer[:count]))
                     else:
                         self._lose_all()
-        finally:
+        except RequestTimeout:
+            raise
+        except BaseException:
+            self._channel.break_off()
             with self._state:
-                self._reading = False
-                self._pass_on()
+                self._lose_all()
+            raise
+        finally:
+            self._stop_reading(pending)
 
-    def abandon(self, pending: Pending) -> None:
-        """Stop waiting for a call: tell the daemon, and let another thread read."""
+    def _stop_reading(self, pending: Pending) -> None:
         with self._state:
-            if pending.done or self._pending.pop(pending.id, None) is None:
-                self._pass_on()
+            if self._reader is pending:
+                self._reader = None
+            self._pass_on()
+
+    def _abandon(self, pending: Pending) -> None:
+        """Undo what of a call was begun: tell the daemon, and let other threads write and read."""
+        self._leave(pending)
+        with self._state:
+            given_up = self._pending.pop(pending.id, None) is not None
+        self._stop_reading(pending)
+        if not given_up or self.dead:
+            return
+        with self._state:
+            if not pending.sent:
+                self._peer.withdraw(pending.id)
                 return
             data = self._peer.send_cancel(pending.id)
-            self._pass_on()
-        if not self._sending.acquire(timeout=0.05):
-            return  # the daemon reads nothing; it will not read this either
         try:
-            if self._channel.send(data, socket.MSG_DONTWAIT) < len(data):
-                self.break_off()
-        except OSError:
-            pass
-        finally:
-            self._sending.release()
+            # A daemon that reads nothing will not read this either.
+            self._channel.send_at_once(pending, data, 0.05)
+            self._leave(pending)
+        except BaseException:
+            self._leave(pending)
+            raise
 
     # ------------------------------------------------------------ with _state held
 
@@ -188,44 +174,44 @@ class Link:
         for event in self._peer.receive_data(data):
             match event:
                 case Response(id, result):
-                    pending = self._pending.pop(id, None)
+                    pending = self._pending.get(id)
                     if pending is not None:
                         pending.result = result
                         self._finish(pending)
                 case ErrorResponse(id, error):
                     self._settle_error(id, error)
                 case Close() | Request():
-                    self.break_off()
+                    self._channel.break_off()
                     self._lose_all()
 
     def _settle_error(self, id: ID, error: dict[str, Any]) -> None:
-        pending = self._pending.pop(id, None)
+        pending = self._pending.get(id)
         if id is None:
-            self.dead = True  # the daemon closes after an error that it cannot ascribe
-        if pending is None and id is None and self._pending:
-            # Too large or not understood: of what is in flight, the longest text is the likely one.
-            pending = self._pending.pop(max(self._pending.values(), key=lambda one: one.size).id)
+            self._channel.dead = True  # the daemon closes after an error that it cannot ascribe
+            # Too large or not understood: of what was sent, the longest text is the likely one.
+            sent = [one for one in self._pending.values() if one.sent or one is self._channel.writer]
+            pending = max(sent, key=lambda one: one.size, default=None)
         if pending is not None:
             pending.error = error
             self._finish(pending)
 
     def _lose_all(self) -> None:
-        self.dead = True
-        for pending in self._pending.values():
-            pending.lost = True
+        self._channel.dead = True
+        for pending in list(self._pending.values()):
+            pending.lost = not pending.done
             self._finish(pending)
-        self._pending.clear()
 
-    @staticmethod
-    def _finish(pending: Pending) -> None:
+    def _finish(self, pending: Pending) -> None:
+        # Forgotten last: what was interrupted here is found again by _lose_all.
         pending.done = True
         if pending.wake is not None and not pending.woken:
             pending.woken = True
             pending.wake.release()
+        self._pending.pop(pending.id, None)
 
     def _pass_on(self) -> None:
         """Where nobody reads, wake one that waits; close a dead connection behind the last one."""
-        if self._reading:
+        if self._reader is not None:
             return
         for pending in self._pending.values():
             if pending.wake is not None:
@@ -233,31 +219,24 @@ class Link:
                     pending.woken = True
                     pending.wake.release()
                 return
-        if self.dead and not self._pending:
+        if self.dead and not self._pending and self._channel.writer is None:
             self._channel.close()
 
     # ------------------------------------------------------------ the end
 
-    def break_off(self) -> None:
-        """End the connection; whoever reads sees its end."""
-        self.dead = True
-        with suppress(OSError):
-            self._channel.shutdown(socket.SHUT_RDWR)
-
     def retire(self) -> None:
         """Begin nothing more here; what is in flight is still read."""
         with self._state:
-            self.dead = True
+            self._channel.dead = True
             self._pass_on()
 
     def close(self) -> None:
         """End the connection; calls in flight are lost."""
-        self.break_off()
+        self._channel.break_off()
         with self._state:
             self._lose_all()
             self._pass_on()
 
     def forget(self) -> None:
         """In a forked child: give up the descriptor and leave the parent's connection alone."""
-        self.dead = True
         self._channel.close()

@@ -99,7 +99,8 @@ def _forbidden() -> bool:
 
 def _check_allowed(path: str) -> None:
     if _forbidden():
-        raise DaemonUnavailable(f"no daemon listens at {path}, and STORAGED_NO_SPAWN forbids to start one")
+        hint = f"unset it, or run: storaged serve --socket {path}"
+        raise DaemonUnavailable(f"no daemon listens at {path}, and STORAGED_NO_SPAWN forbids to start one: {hint}")
     command = units.start_command(path)
     if command is not None:
         raise DaemonUnavailable(f"no daemon listens at {path}; its unit is enabled and not running: {command}")
@@ -142,12 +143,13 @@ def _is_old(channel: socket.socket, path: str) -> bool:
 
 def _drain(channel: socket.socket, path: str, deadline: float) -> None:
     """Ask a daemon to end, and wait until its process has: until then it holds the store's guard."""
-    from .link import Link, NotSent
+    from .channel import NotSent
+    from .link import Link
 
     pid = _peer_pid(channel)
     link = Link(channel)
     try:
-        link.wait(link.begin("server.shutdown", None, deadline), deadline)
+        link.ask("server.shutdown", None, deadline)
     except NotSent:
         pass  # it is ending already
     finally:

@@ -6,6 +6,7 @@ What is sent again after the daemon went away, and what is not: ``retry``.
 from __future__ import annotations
 
 import os
+import socket
 import threading
 import time
 import weakref
@@ -14,9 +15,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import address as addresses
 from . import retry
+from .channel import NotSent
 from .contract.errors import ShuttingDown, from_wire
-from .errors import ClientClosed, DaemonUnavailable, OutcomeUnknown, RequestTimeout
-from .link import Link, NotSent
+from .errors import ClientClosed, DaemonUnavailable, OutcomeUnknown
+from .link import Link
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -194,15 +196,10 @@ class Client:
     def _once(self, method: str, params: dict[str, Any] | list[Any] | None, deadline: float | None) -> Any:
         link = self._connected(deadline)
         try:
-            pending = link.begin(method, params, deadline)
+            pending = link.ask(method, params, deadline)
         except NotSent as error:
             self._drop(link)
             raise retry.Again("it closed the connection") from error
-        try:
-            link.wait(pending, deadline)
-        except BaseException:
-            link.abandon(pending)
-            raise
         if pending.lost:
             self._drop(link)
             if self._closed:
@@ -222,22 +219,23 @@ class Client:
         link = self._link
         if link is not None and not link.dead:
             return link
-        left = None if deadline is None else max(0.0, deadline - time.monotonic())
-        if not self._connecting.acquire(timeout=-1 if left is None else left):
-            raise RequestTimeout("no answer in time: another thread is still connecting")
-        try:
-            if self._closed:
-                raise ClientClosed("the client is closed")
-            if self._link is None or self._link.dead:
-                if self._spawn:
-                    from . import spawn
+        channel: socket.socket | None = None
+        if self._spawn:
+            from . import spawn
 
-                    self._link = Link(spawn.connect(self.address, timeout=left))
-                else:
-                    self._link = Link(addresses.connect(self.address))
-            return self._link
-        finally:
-            self._connecting.release()
+            # Not with the lock held: a start takes longer than the time another thread may have.
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            channel = spawn.connect(self.address, timeout=left)
+        with self._connecting:
+            if not self._closed and (self._link is None or self._link.dead):
+                self._link = Link(channel or addresses.connect(self.address))
+                channel = None
+            link = self._link
+        if channel is not None:
+            channel.close()
+        if self._closed or link is None:
+            raise ClientClosed("the client is closed")
+        return link
 
     def _drop(self, link: Link) -> None:
         link.retire()

@@ -35,6 +35,7 @@ class Cursors(Generic[T]):
         self._pinned: OrderedDict[str, _Pinned[T]] = OrderedDict()
 
     def __len__(self) -> int:
+        self.sweep()
         return len(self._pinned)
 
     def pin(self, uid: int, listing: T) -> str:

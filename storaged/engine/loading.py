@@ -1,8 +1,8 @@
 """One reload, start to end, in a worker thread: tables, contents, snapshot.
 
 The tables are one proven state (architecture, fact 4). Big data is read afterwards and checked against
-the records (fact 5): a damage never seen before may be a race with a writer, so the stamp is taken
-again, and where it moved the round is lost and the tables are read anew.
+the records (fact 5): a damage never seen before may be a race with a writer, so the locks are asked and
+the stamp is taken again, and where it moved the round is lost and the tables are read anew.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from storaged.metrics import Metrics
 from storaged.snapshot.build import build
 from storaged.snapshot.model import Snapshot
 from storaged.store.layout.contents import ImageContent
-from storaged.store.reader import Loaded, StoreReader
+from storaged.store.reader import Loaded, StoreReader, WriterActive
 from storaged.store.stamp import Stamp
 from storaged.store.tables import StoreTables
 
@@ -80,7 +80,12 @@ class Loader:
             contents, surprise = self._contents.collect(loaded.tables.images, afresh=afresh, cancelled=cancelled)
             if cancelled():
                 raise StoreBusy("the daemon is shutting down")
-            if not surprise or unproven or self._reader.stamp() == loaded.stamp:
+            if not surprise or unproven:
+                return self._settle(loaded, contents)
+            # A writer that replaces a file of big data before it renews token and table holds its lock meanwhile.
+            if (holder := self._reader.writer()) is not None:
+                raise WriterActive(holder)
+            if self._reader.stamp() == loaded.stamp:
                 return self._settle(loaded, contents)
             self._metrics.add("loads.lost_to_content")
         raise StoreBusy("the store changed under every attempt to read it; try again")
@@ -89,7 +94,6 @@ class Loader:
         tables = loaded.tables
         same = self._snapshot is not None and tables == self._tables and self._same(contents)
         if not same:
-            first = self._snapshot is None
             self._number += 1
             self._snapshot = build(
                 tables, contents, generation=f"{self._instance}:{self._number}", previous=self._snapshot
@@ -97,9 +101,6 @@ class Loader:
             self._tables, self._kept = tables, contents
             self._contents.commit(tables.images, contents)
             self._metrics.add("generations")
-            if first:
-                # What a daemon starts with lives as long as it: no full collection need look at it.
-                gc.freeze()
         assert self._snapshot is not None
         return Current(snapshot=self._snapshot, stamp=loaded.stamp)
 

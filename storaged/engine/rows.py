@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import msgspec
-from attrs import asdict
 
 from storaged.operations.listing import summary
 from storaged.snapshot.model import Image, Snapshot
@@ -36,5 +35,5 @@ class Rows:
         return b"[" + b",".join(parts) + b"]"
 
     def _partial(self, image: Image, fields: Sequence[str]) -> bytes:
-        whole = asdict(summary(self._snapshot, image), recurse=True)
-        return _encoder.encode({name: whole[name] for name in fields})
+        whole = summary(self._snapshot, image)
+        return _encoder.encode({name: getattr(whole, name) for name in fields})

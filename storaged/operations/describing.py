@@ -21,16 +21,13 @@ def evidence(snapshot: Snapshot) -> tuple[t.Flaw, ...]:
 
 
 def flaws(snapshot: Snapshot) -> tuple[t.Flaw, ...]:
-    """Damage of the store, then of each image and layer, in store order."""
+    """Damage of the store and its layers, then of each image, in store order.
+
+    A layer that only stands on a damaged one is not told again: one lost base may have thousands above it.
+    """
     found = [t.Flaw(name=flaw.name, detail=flaw.detail, image=flaw.image, file=flaw.file) for flaw in snapshot.flaws]
-    found += [
-        t.Flaw(name=image.damage.name, detail=image.damage.detail, image=image.id)
-        for image in snapshot.images
-        if image.damage is not None
-    ]
-    found += [
-        t.Flaw(name=layer.damage.name, detail=f"layer {layer.id}: {layer.damage.detail}")
-        for layer in snapshot.layers
-        if layer.damage is not None
-    ]
+    for image in snapshot.images:
+        if image.damage is not None:
+            file = image.content.damage[0].file if image.content.damage else None
+            found.append(t.Flaw(name=image.damage.name, detail=image.damage.detail, image=image.id, file=file))
     return tuple(found)

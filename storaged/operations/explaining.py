@@ -65,31 +65,40 @@ def _children(snapshot: Snapshot, image: Image) -> Iterator[Reason]:
 
 
 def _lists(snapshot: Snapshot, image: Image) -> Iterator[Reason]:
-    for named_by in image.in_lists:
-        listing = snapshot.by_id.get(named_by)
+    named_by: dict[ImageID, Digest] = {}
+    for digest in image.digests:
+        for list_id in snapshot.referenced.get(digest, ()):
+            named_by.setdefault(list_id, digest)
+    for list_id in image.in_lists:
+        digest = named_by[list_id]
+        listing = snapshot.by_id.get(list_id)
         names = listing.names if listing is not None else ()
-        digest = _named_digest(snapshot, image, named_by)
-        called = _called(snapshot, named_by)
-        if listing is not None and listing.is_list:
-            address = shlex.quote(names[0] if names else named_by)
-            command = f"podman manifest remove {address} {digest}"
-            detail = (
-                f"manifest list {called} names it by {digest}; `{command}` takes it out, "
-                f"`podman manifest rm {address}` removes the list"
-            )
-        else:
-            command = record_removal(snapshot.evidence, named_by)
-            detail = f"manifest list {called} cannot be read any more; when it last could, it named it by {digest}"
-            if command:
-                detail += f"; `{command}` removes the list"
+        command, said = _list_command(snapshot, listing, list_id, digest)
         yield Reason(
             code="manifest_list",
-            detail=detail,
-            list=named_by,
+            detail=f"manifest list {_called(snapshot, list_id)} {said}",
+            list=list_id,
             list_names=names,
             digest=digest,
             command=command or None,
         )
+
+
+def _list_command(snapshot: Snapshot, listing: Image | None, list_id: ImageID, digest: Digest) -> tuple[str, str]:
+    """What takes the image out of a list, and what to say of it; no command where none would do it."""
+    manifest = listing.content.manifest if listing is not None else None
+    if listing is not None and manifest is not None and any(entry.digest == digest for entry in manifest.instances):
+        address = shlex.quote(listing.names[0] if listing.names else list_id)
+        command = f"podman manifest remove {address} {digest}"
+        said = f"names it by {digest}; `{command}` takes it out, `podman manifest rm {address}` removes the list"
+        return command, said
+    command = record_removal(snapshot.evidence, list_id)
+    if manifest is not None and not command:
+        return "", f"names it by {digest} in another record of the same id, which this one hides"
+    if listing is not None and not command:
+        command = f"podman image rm --force {shlex.quote(list_id)}"
+    said = f"cannot be read any more; when it last could, it named it by {digest}"
+    return command, f"{said}; `{command}` removes the list" if command else said
 
 
 def _containers(snapshot: Snapshot, image: Image) -> Iterator[Reason]:
@@ -166,7 +175,3 @@ def _evidence(snapshot: Snapshot, image: Image) -> Iterator[Reason]:
 def _called(snapshot: Snapshot, image: ImageID) -> str:
     known = snapshot.by_id.get(image)
     return known.names[0] if known is not None and known.names else image[:12]
-
-
-def _named_digest(snapshot: Snapshot, image: Image, named_by: ImageID) -> Digest | None:
-    return next((d for d in image.digests if named_by in snapshot.referenced.get(d, ())), None)

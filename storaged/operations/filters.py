@@ -10,12 +10,14 @@ value may hold ``!=`` (podman divides there). A key that says yes or no may be r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 
 from attrs import frozen
 
 from storaged.errors import InvalidParams
 from storaged.operations.globs import BadPattern, compile_glob
+from storaged.operations.naming import shortened
 from storaged.snapshot.model import Image
 from storaged_client.contract.params import Filter
 
@@ -35,6 +37,12 @@ _FLAGS: dict[str, _Test] = {
 }
 
 SERVED = (*_FLAGS, "label", "id")
+MOST_FILTERS = 256
+"""Filters of one listing: each is asked of every image, on the loop that serves everybody."""
+
+LONGEST_PATTERN = 1024
+"""Characters of a label pattern; a key of a label seldom has a hundred."""
+
 NOT_YET_SERVED = ("after", "before", "containers", "digest", "reference", "since", "until")
 
 
@@ -60,13 +68,15 @@ class _Asked:
         return InvalidParams(text, path=self.path + member)
 
 
-def compile_filters(filters: Iterable[Filter]) -> Compiled:
+def compile_filters(filters: Sequence[Filter]) -> Compiled:
     """Compile them.
 
     Raises:
-        InvalidParams: a filter is malformed, unknown, contradicted by another one or not served yet;
-            ``path`` says which.
+        InvalidParams: a filter is malformed, unknown, contradicted by another one or not served yet, or there are
+            too many; ``path`` says which.
     """
+    if len(filters) > MOST_FILTERS:
+        raise InvalidParams(f"{len(filters)} filters are too many: a listing takes {MOST_FILTERS}", path="filters")
     tests: list[_Test] = []
     flags: dict[str, bool] = {}
     for at, given in enumerate(filters):
@@ -87,7 +97,7 @@ def compile_filters(filters: Iterable[Filter]) -> Compiled:
                 ".key",
             )
         else:
-            raise asked.wrong(f'unknown filter "{_short(asked.key)}"; served are {", ".join(SERVED)}', ".key")
+            raise asked.wrong(f'unknown filter "{shortened(asked.key)}"; served are {", ".join(SERVED)}', ".key")
     return Compiled(tests=tuple(tests), flags=flags)
 
 
@@ -95,7 +105,7 @@ def _divide(given: Filter, path: str) -> _Asked:
     if isinstance(given, str):
         key, equals, value = given.partition("=")
         if not equals:
-            raise InvalidParams(f'invalid filter "{_short(given)}": it must read key=value or key!=value', path=path)
+            raise InvalidParams(f'invalid filter "{shortened(given)}": it must read key=value or key!=value', path=path)
         return _Asked(path=path, key=key.removesuffix("!"), value=value, negate=key.endswith("!"))
     if not isinstance(given, Mapping):
         raise InvalidParams("a filter is a string (key=value) or an object (key, value, negate)", path=path)
@@ -105,13 +115,13 @@ def _divide(given: Filter, path: str) -> _Asked:
 def _from_object(given: Mapping[object, object], path: str) -> _Asked:
     for name in given:
         if name not in ("key", "value", "negate"):
-            member = _short(str(name))
+            member = shortened(str(name))
             raise InvalidParams(f'a filter has key, value and negate, not "{member}"', path=f"{path}.{member}")
     key, negate = given.get("key"), given.get("negate", False)
     if not isinstance(key, str) or not key:
         raise InvalidParams("a filter needs a key, as a string", path=f"{path}.key")
     if "value" not in given:
-        raise InvalidParams(f'filter "{_short(key)}" needs a value', path=f"{path}.value")
+        raise InvalidParams(f'filter "{shortened(key)}" needs a value', path=f"{path}.value")
     if not isinstance(negate, bool):
         raise InvalidParams("negate is true or false", path=f"{path}.negate")
     return _Asked(path=path, key=key, value=given["value"], negate=negate)
@@ -122,7 +132,7 @@ def _boolean(asked: _Asked) -> bool:
         return asked.value
     found: bool | None = _BOOLEANS.get(asked.value) if isinstance(asked.value, str) else None
     if found is None:
-        raise asked.wrong(f'filter "{asked.key}" takes true or false, not {_short(repr(asked.value))}', ".value")
+        raise asked.wrong(f'filter "{asked.key}" takes true or false, not {shortened(repr(asked.value))}', ".value")
     return found
 
 
@@ -137,16 +147,20 @@ def _label(asked: _Asked) -> _Test:
     key, _, value = _text(asked).partition("=")
     if "*" not in key:
         return lambda image: _has_label(_labels(image), key, value)
+    if len(key) > LONGEST_PATTERN:
+        raise asked.wrong(f"a label pattern has at most {LONGEST_PATTERN} characters, not {len(key)}", ".value")
     try:
         glob = compile_glob(f"*{key}*".replace("/", "|"))
     except BadPattern as error:
-        raise asked.wrong(f'the label pattern "{_short(key)}" is malformed: {error}', ".value") from error
+        raise asked.wrong(f'the label pattern "{shortened(key)}" is malformed: {error}', ".value") from error
+
+    @cache
+    def fits(name: str) -> bool:
+        """Images have few different keys among them."""
+        return name == key or glob(name.replace("/", "|"))
 
     def test(image: Image) -> bool:
-        return any(
-            (not value or found == value) and (name == key or glob(name.replace("/", "|")))
-            for name, found in _labels(image).items()
-        )
+        return any((not value or found == value) and fits(name) for name, found in _labels(image).items())
 
     return test
 
@@ -172,7 +186,3 @@ def _flag(property_: _Test, wanted: bool) -> _Test:
 
 def _negated(test: _Test, negate: bool) -> _Test:
     return (lambda image: not test(image)) if negate else test
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 100 else text[:100] + "…"

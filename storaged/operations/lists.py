@@ -54,11 +54,11 @@ def exists(snapshot: Snapshot, name: str, view: View) -> Exists:
 
     Raises:
         NotAManifestList: it means an ordinary image, which podman makes an error, too.
-        AmbiguousName: see ``resolving.find``.
+        AmbiguousName, InvalidName: see ``resolving.find``.
     """
     try:
         _find(snapshot, name, view)
-    except (ManifestListUnknown, InvalidName):
+    except ManifestListUnknown:
         return Exists(exists=False)
     except ImageDamaged:
         return Exists(exists=True)
@@ -106,8 +106,11 @@ def _find(snapshot: Snapshot, name: str, view: View) -> Image:
 
 
 def _was_list(snapshot: Snapshot, image: Image) -> bool:
-    return image.content.unreadable_evidence and (
-        image.id in snapshot.last_lists or "instances.json" in (image.record.big_data_names or ())
+    """Whether its manifest cannot be had, and it was one before or bears what only lists bear."""
+    content = image.content
+    return content.manifest is None and (
+        image.id in snapshot.last_lists
+        or (content.unreadable_evidence and "instances.json" in (image.record.big_data_names or ()))
     )
 
 

@@ -27,16 +27,20 @@ def resolve(snapshot: Snapshot, name: str, manifest: bool, view: View) -> Resolv
 
 
 def exists(snapshot: Snapshot, name: str, manifest: bool, view: View) -> bool:
-    """``images.exists``: whether ``find`` finds one. A text that is no reference names nothing.
+    """``images.exists``: whether ``find`` finds one that can be used.
+
+    As for podman an image without a readable manifest, or with a layer lost, does not exist: a script then pulls
+    it anew. (libimage ``image.go:isCorrupted``, which does not look at the configuration.)
 
     Raises:
         AmbiguousName: it may mean several.
+        InvalidName: it is no image reference, which podman makes an error, too.
     """
     try:
-        find(snapshot, name, manifest=manifest, or_list=False, view=view)
-    except (ImageUnknown, InvalidName, NotAManifestList, ImageDamaged):
+        image = find(snapshot, name, manifest=manifest, or_list=False, view=view).image
+    except (ImageUnknown, NotAManifestList, ImageDamaged):
         return False
-    return True
+    return image.content.manifest is not None and _has_layers(snapshot, image)
 
 
 def find(snapshot: Snapshot, name: str, *, manifest: bool, or_list: bool, view: View) -> Found:
@@ -87,6 +91,14 @@ def choose_instance(image: Image, view: View) -> Digest | None:
 def local_instance(snapshot: Snapshot, digest: Digest) -> Image | None:
     """The image that has this digest, the writable store's first; hidden ones are passed over."""
     return next(iter(visible(snapshot, snapshot.by_digest.get(digest, ()))), None)
+
+
+def _has_layers(snapshot: Snapshot, image: Image) -> bool:
+    top = image.record.layer
+    if not top:
+        return True
+    layer = snapshot.layer_by_id.get(top)
+    return layer is not None and layer.damage is None
 
 
 def _the_list(found: Found) -> Found:

@@ -79,11 +79,10 @@ def localhost_only(path: str) -> tuple[str, ...]:
 
 @frozen(kw_only=True)
 class View:
-    """What the engine lends to the operations. ``now`` is in seconds since the epoch, None where unused."""
+    """What the engine lends to the operations."""
 
     platform: HostPlatform
     short_names: Callable[[str], tuple[str, ...]] = localhost_only
     """Repositories that a short name may mean, in the order they are tried; docker.io's follows by itself."""
     leases: Mapping[ImageID, tuple[str, ...]] = field(factory=dict)
     """Leases that hold an image, by image."""
-    now: float | None = None

@@ -88,14 +88,15 @@ class Answers:
 
     def begin(self, call: Request | Notification, requests: TaskGroup) -> None:
         """Answer in a task of its own, or at once where it is refused."""
+        # No method takes descriptors, and kept until the answer 64 requests would hold a thousand of them.
+        close_all(call.fds)
         try:
             if self._refusing:
                 raise ShuttingDown("the daemon is shutting down: ask again")
             self._guard.begin(self._uid, beside=self.in_flight)
         except StoragedError as error:
-            close_all(call.fds)
             if isinstance(call, Request):
-                self._outbox.put(self._error(call, error), self._moved)
+                self._reply(call, None, error, self._moved)
             return
         self.in_flight += 1
         self._metrics.add("requests")
@@ -122,16 +123,15 @@ class Answers:
                 if result is None:
                     error = self._interrupted()
         except BaseException:
-            self._end(0)
+            self._end()
             raise
         finally:
             if isinstance(call, Request):
                 self._running.pop(call.id, None)
-            close_all(call.fds)
         if isinstance(call, Notification):
-            self._end(0)
+            self._end()
         else:
-            self._reply(call, result, error)
+            self._reply(call, result, error, self._end)
 
     def _interrupted(self) -> StoragedError:
         if self._refusing:
@@ -139,7 +139,10 @@ class Answers:
         self._metrics.add("requests.cancelled")
         return RequestCancelled("cancelled")
 
-    def _reply(self, request: Request, result: bytes | None, error: StoragedError | None) -> None:
+    def _reply(
+        self, request: Request, result: bytes | None, error: StoragedError | None, done: Callable[[], None]
+    ) -> None:
+        """Queue the one answer; ``done`` is called when the kernel took it, or when it waits for its batch."""
         held = 0
         if result is not None and error is None:
             try:
@@ -148,7 +151,7 @@ class Answers:
                         "the answer is larger than may be sent: ask for less with limit and fields",
                         {"size": len(result), "limit": self._limits.reply_bytes},
                     )
-                self._guard.hold(self._uid, len(result))
+                self._guard.hold(self._uid, len(result), beside=self._held)
                 held = len(result)
             except StoragedError as refusal:
                 error = refusal
@@ -163,10 +166,15 @@ class Answers:
             if not data:
                 self._batches[request.batch] = held
                 held = 0
-        if data:
-            self._outbox.put(data, lambda: self._end(held))
-        else:
-            self._end(0)
+        if not data:
+            done()
+            return
+
+        def written() -> None:
+            self._free(held)
+            done()
+
+        self._outbox.put(data, written)
 
     def _error(self, request: Request, error: StoragedError) -> bytes:
         self._metrics.add("requests.refused")
@@ -177,11 +185,9 @@ class Answers:
             _log.exception("evidence is no JSON connection=%d error=%s", self._session.number, error.name)
             return self._peer.send_error(request, error.code, error.message or error.name, {"name": error.name})
 
-    def _end(self, held: int) -> None:
-        """The answer is in the kernel, or there will be none."""
+    def _end(self) -> None:
         self.in_flight -= 1
         self._guard.end(self._uid)
-        self._free(held)
         self._moved()
 
     def _free(self, held: int) -> None:

@@ -43,6 +43,9 @@ from storaged_client.jsonrpc.peer import (
     Response,
 )
 
+_READ = 4 << 10
+"""Bytes read at once. What they can hold, two thousand texts each refused, is worked through without a
+pause, and everybody else waits for that long."""
 _HIGH_WATER = 1 << 20
 """Bytes waiting to be written above which no further request is begun."""
 _PATIENCE = 0.5
@@ -141,7 +144,7 @@ class Connection:
         while True:
             await self._room()
             try:
-                data, descriptors = await self._stream.receive_fds(PIECE, self._limits.descriptors)
+                data, descriptors = await self._stream.receive_fds(_READ, self._limits.descriptors)
             except anyio.EndOfStream:
                 self._pending.extend(self._peer.receive_eof())
                 await self._dispatch(requests)

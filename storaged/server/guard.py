@@ -7,7 +7,8 @@ next command: the last place of each kind is kept for somebody who has none yet.
 
     connections   a uid that has one leaves the last place of the daemon to a uid that has none
     in flight     a connection that has one running leaves the last 64 of its uid to its sisters
-    bytes         replies made and not yet taken by the kernel
+    bytes         replies made and not yet taken by the kernel: a connection that has some leaves room
+                  for the longest one of its uid's to its sisters
 """
 
 from __future__ import annotations
@@ -98,15 +99,20 @@ class Guard:
     def end(self, uid: int) -> None:
         _give(self._in_flight, uid, 1)
 
-    def hold(self, uid: int, size: int) -> None:
+    def hold(self, uid: int, size: int, *, beside: int) -> None:
         """Count the bytes of a reply until the kernel took them; ``free`` gives them back.
+
+        ``beside`` is what the same connection holds already.
 
         Raises:
             TooManyRequests: as many bytes wait for this uid's clients as may.
         """
         has = self._bytes[uid]
-        if has and has + size > self._limits.uid_bytes:
-            self._refuse("bytes", uid, self._limits.uid_bytes)
+        limit = self._limits.uid_bytes
+        if beside:
+            limit = max(limit - self._limits.reply_bytes, limit // 2)
+        if has and has + size > limit:
+            self._refuse("bytes", uid, limit)
         self._bytes[uid] = has + size
 
     def free(self, uid: int, size: int) -> None:

@@ -7,9 +7,9 @@
                                                    '-- second SIGTERM, SIGINT ----> ended at once
 
 Draining, in this order: the path is withdrawn (our own socket; an inherited one stays as it is, and its
-queue is the next daemon's), who is in our own queue is still let in, every connection is cut so that
-what was sent is read and nothing more can be, all of it is answered; two seconds before the end what
-is left is answered ``ShuttingDown``.
+queue is the next daemon's), every connection is cut so that what was sent is read and nothing more can
+be, who is in our own queue is still let in and cut, all of it is answered; two seconds before the end
+what is left is answered ``ShuttingDown``.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Lifecycle:
         self._describe = describe
         self._guard = Guard(terms.limits, metrics)
         self._reception = Reception(terms.limits, self._guard, metrics)
-        self._stopping = anyio.Event()
+        self._serving = anyio.CancelScope()
         self._reason = ""
         self._facts = HostFacts(
             backend=terms.backend,
@@ -94,9 +94,10 @@ class Lifecycle:
         }
 
     def shutdown(self, reason: str) -> None:
-        if not self._stopping.is_set():
+        if not self._serving.cancel_called:
             self._reason = reason
-            self._stopping.set()
+            # Cancelled here and now: nobody is let in any more who came after this call.
+            self._serving.cancel()
 
     # ---------------------------------------------------------------- life
 
@@ -118,21 +119,17 @@ class Lifecycle:
         listener = await SocketListener.from_socket(self._door.socket)
         try:
             async with anyio.create_task_group() as life, anyio.create_task_group() as connections:
-
-                async def open_door() -> None:
-                    await prepare()
-                    await self._tell_ready()
-                    ready()
-                    if self._terms.idle_exit is not None:
-                        life.start_soon(self._watch_idle, self._terms.idle_exit)
-                    await self._reception.accept(listener, handler, connections)
-
                 life.start_soon(self._heed_signals, life.cancel_scope)
-                life.start_soon(self._tell_status)
-                async with anyio.create_task_group() as accepting:
-                    accepting.start_soon(open_door)
-                    await self._stopping.wait()
-                    accepting.cancel_scope.cancel()
+                with self._serving:
+                    async with anyio.create_task_group() as beside:
+                        beside.start_soon(self._tell_status)
+                        await prepare()
+                        await self._tell_ready()
+                        ready()
+                        if self._terms.idle_exit is not None:
+                            beside.start_soon(self._watch_idle, self._terms.idle_exit)
+                        while True:
+                            await self._reception.let_in(listener, handler, connections)
                 _log.info("draining reason=%s connections=%d", self._reason, len(self._reception))
                 with anyio.move_on_after(self._terms.limits.drain_seconds) as drain:
                     await self._drain(listener, handler, connections)
@@ -148,14 +145,18 @@ class Lifecycle:
         return self._reason
 
     async def _drain(self, listener: SocketListener, handler: Handler, connections: TaskGroup) -> None:
+        self._notifier.tell(STOPPING=1, STATUS="draining")
         if not self._door.inherited:
             await anyio.to_thread.run_sync(self._door.withdraw)
-            while self._door.waiting():
-                self._reception.welcome(await listener.accept(), handler, connections)
-        self._notifier.tell(STOPPING=1, STATUS="draining")
+        # Before anybody is let in: where descriptors are short, those that end make room.
         for connection in self._reception:
             connection.cut()
-        with anyio.move_on_after(max(self._terms.limits.drain_seconds - _REFUSE_BEFORE_END, 0)):
+        seconds = self._terms.limits.drain_seconds
+        with anyio.move_on_after(max(seconds - _REFUSE_BEFORE_END, seconds / 2)):
+            while not self._door.inherited and self._door.waiting():
+                late = await self._reception.let_in(listener, handler, connections)
+                if late is not None:
+                    late.cut()
             await self._reception.all_gone()
         for connection in self._reception:
             connection.refuse_rest()
@@ -166,7 +167,7 @@ class Lifecycle:
             async for number in signals:
                 if number == signal.SIGHUP:
                     _log.info("signal ignored signal=SIGHUP reason=%s", "restart to read the configuration again")
-                elif self._stopping.is_set():
+                elif self._serving.cancel_called:
                     _log.warning("stopping at once signal=%s", signal.Signals(number).name)
                     all_of_it.cancel()
                 else:

@@ -95,7 +95,11 @@ def bind(path: str, *, mode: int = 0o600) -> Door:
             # Linux takes the new inode's mode from the socket's own: no moment with a wider one,
             # and no change of the umask, which belongs to all threads.
             os.fchmod(sock.fileno(), mode)
-            sock.bind(temporary)
+            try:
+                sock.bind(temporary)
+            except OSError as error:
+                # It names no path of its own accord.
+                raise OSError(error.errno, error.strerror, folder) from error
             try:
                 os.chmod(temporary, mode)
                 sock.listen(_BACKLOG)

@@ -54,30 +54,30 @@ class Reception:
         while self._connections:
             await self.change()
 
-    async def accept(self, listener: SocketListener, handler: Handler, tasks: TaskGroup) -> None:
-        """Let clients in until cancelled; each is served by a task of ``tasks``.
+    async def let_in(self, listener: SocketListener, handler: Handler, tasks: TaskGroup) -> Connection | None:
+        """Wait for the next client and serve it by a task of ``tasks``.
+
+        None where there is none after all: it is gone again, there are too many, or it stays in the queue
+        because this process has no descriptor left.
 
         Raises:
             BrokenResourceError: the socket cannot be accepted from any more.
         """
-        while True:
-            try:
-                stream = await listener.accept()
-            except anyio.BrokenResourceError as error:
-                number = error.__cause__.errno if isinstance(error.__cause__, OSError) else None
-                if number == errno.ECONNABORTED:
-                    continue
-                if number not in _EXHAUSTED:
-                    raise
-                # The client stays in the queue and is served when a descriptor is free again.
-                self._metrics.add("accept.exhausted")
-                _log.error("cannot accept error=%s connections=%d", error.__cause__, len(self))
-                await anyio.sleep(_EXHAUSTED_PAUSE)
-            else:
-                self.welcome(stream, handler, tasks)
+        try:
+            stream = await listener.accept()
+        except anyio.BrokenResourceError as error:
+            number = error.__cause__.errno if isinstance(error.__cause__, OSError) else None
+            if number == errno.ECONNABORTED:
+                return None
+            if number not in _EXHAUSTED:
+                raise
+            self._metrics.add("accept.exhausted")
+            _log.error("cannot accept error=%s connections=%d", error.__cause__, len(self))
+            await anyio.sleep(_EXHAUSTED_PAUSE)
+            return None
+        return self._welcome(stream, handler, tasks)
 
-    def welcome(self, stream: object, handler: Handler, tasks: TaskGroup) -> None:
-        """Serve an accepted stream, or tell it that there are too many."""
+    def _welcome(self, stream: object, handler: Handler, tasks: TaskGroup) -> Connection | None:
         assert isinstance(stream, UNIXSocketStream)
         raw: socket.socket = stream.extra(SocketAttribute.raw_socket)
         # A listening socket may hand this on; credentials beside the bytes are none we asked for.
@@ -89,7 +89,7 @@ class Reception:
             _log.warning("connection refused uid=%d pid=%d limit=%s", credentials.uid, credentials.pid, error.data)
             _turn_away(raw, error)
             tasks.start_soon(stream.aclose)
-            return
+            return None
         self._metrics.add("connections")
         connection = Connection(
             stream,
@@ -102,6 +102,7 @@ class Reception:
         self._connections.add(connection)
         self._changed.set()
         tasks.start_soon(self._serve, connection)
+        return connection
 
     async def _serve(self, connection: Connection) -> None:
         try:

@@ -46,8 +46,8 @@ class Engine:
     """What currency rests on. Blocking: it may look at the mount table."""
     began: float
     """``anyio.current_time()`` of the start."""
-    writable: bool
-    writable_reason: str | None
+    why_not_writable: Callable[[], str | None]
+    """None where the store can be written. Blocking; a graphroot may be made at any time."""
     asking: Asking
     """Platform of this machine and short-name candidates: what a name is resolved with."""
     cursors: Cursors[Pinned]

@@ -28,5 +28,9 @@ def to_contract(error: below.StoreError) -> contract.StoragedError:
     for cls in type(error).__mro__:
         if cls in _TABLE:
             known = _TABLE[cls]
-            return known(error.text, {**error.evidence, "name": known.__name__})
+            evidence = {**error.evidence, "name": known.__name__}
+            if known is contract.InvalidParams and "path" in evidence:
+                # As the contract's own checks write it: from the root of the parameters.
+                evidence["path"] = f"$.{evidence['path']}"
+            return known(error.text, evidence)
     return contract.InternalError(error.text, {**error.evidence, "name": "InternalError"})

@@ -6,22 +6,24 @@ import base64
 from typing import Any
 
 import msgspec
+from anyio.lowlevel import checkpoint
 
-from storaged.errors import ImageDamaged, NotAManifestList, StoreError
+from storaged.errors import ImageDamaged, NotAManifestList, StoreError, TooLarge
 from storaged.operations import explaining, inspecting, listing, relating, resolving
 from storaged.service.context import Call, Pinned
-from storaged.service.encoding import Encoded
+from storaged.service.encoding import Encoded, encode_value
 from storaged.service.errors import to_contract
 from storaged.service.paging import first_page, next_page
 from storaged.snapshot.model import Image
+from storaged.store.content import ITEM_LIMIT
 from storaged_client.contract import params as p
 from storaged_client.contract import types as t
 
 DATA_LIMIT = 1024 * 1024
 """Bytes of one item that ``images.data`` sends."""
 
-_CONFIG_LIMIT = 16 * 1024 * 1024
-"""Bytes of a configuration or manifest that ``images.get`` reads."""
+_BREATH = 64
+"""Names of ``images.get`` answered between two looks of the loop at everybody else."""
 
 
 async def list_images(call: Call, params: p.ImagesList) -> Encoded:
@@ -39,24 +41,35 @@ async def list_images(call: Call, params: p.ImagesList) -> Encoded:
     return first_page(call, Pinned(method="images.list", view=call.view, length=len(images), page=page), params.limit)
 
 
-async def get(call: Call, params: p.ImagesGet) -> t.ImageDetailsList:
-    """``images.get``: one bad name fails no other."""
-    found: list[t.ImageLookup] = []
-    for name in params.names:
-        try:
-            image = _image(call, name, manifest=False, or_list=True)
-            details = await _details(call, image)
-        except StoreError as error:
-            known = to_contract(error)
-            wrong = t.ErrorObject(code=known.code, message=known.message, data=known.data)
-            found.append(t.ImageLookup(name=name, error=wrong))
-        else:
-            found.append(t.ImageLookup(name=name, image=details))
-    return t.ImageDetailsList(images=tuple(found))
+async def get(call: Call, params: p.ImagesGet) -> Encoded:
+    """``images.get``: one bad name fails no other.
+
+    A request of 1 MiB can ask for a hundred thousand names of one image: each image is read once, and what
+    is kept is never more than may be sent.
+
+    Raises:
+        TooLarge: the answer is more than may be sent.
+    """
+    limit = call.engine.host.facts().limits["reply_bytes"]
+    details: dict[int, bytes] = {}
+    entries: list[bytes] = []
+    size = 0
+    for at, name in enumerate(params.names, 1):
+        entries.append(await _entry(call, name, details))
+        size += len(entries[-1])
+        if size > limit:
+            raise TooLarge(
+                f"the first {at} of {len(params.names)} names are more than may be sent: ask for fewer",
+                size=size,
+                limit=limit,
+            )
+        if at % _BREATH == 0:
+            await checkpoint()
+    return Encoded(members=b'"images":[' + b",".join(entries) + b"]")
 
 
 async def exists(call: Call, params: p.ImageName) -> t.Exists:
-    """``images.exists``: a name that is no reference means no image; anything else wrong is an error."""
+    """``images.exists``: a name that is no reference is an error, as podman has it."""
     return t.Exists(exists=resolving.exists(call.view.snapshot, params.name, params.manifest, call.engine.asking))
 
 
@@ -108,15 +121,29 @@ async def _blob(call: Call, image: Image, key: str, limit: int) -> bytes:
     return await call.in_thread(lambda: source.blob(image.record, image.store, key, limit))
 
 
-async def _details(call: Call, image: Image) -> t.ImageDetails:
-    """The operation says which blobs it lacks; they are read, and it is called with them."""
+async def _entry(call: Call, name: str, details: dict[int, bytes]) -> bytes:
+    """One name's ``ImageLookup``; ``details`` keeps the images already encoded, by identity."""
+    try:
+        image = _image(call, name, manifest=False, or_list=True)
+        encoded = details.get(id(image))
+        if encoded is None:
+            encoded = details[id(image)] = await _details(call, image)
+    except StoreError as error:
+        known = to_contract(error)
+        wrong = t.ErrorObject(code=known.code, message=known.message, data=known.data)
+        return encode_value(t.ImageLookup(name=name, error=wrong))
+    return encode_value({"name": name, "image": msgspec.Raw(encoded), "error": None})
+
+
+async def _details(call: Call, image: Image) -> bytes:
+    """The operation says which blobs it lacks; they are read, and it is called with them.
+
+    A damaged image is one flagged row with what is left of it, never a failed call.
+    """
     blobs: dict[str, Any] = {}
     for key in inspecting.lacking(image):
         try:
-            blobs[key] = msgspec.json.decode(await _blob(call, image, key, _CONFIG_LIMIT))
-        except (StoreError, msgspec.DecodeError) as error:
-            if isinstance(error, StoreError) and not isinstance(error, ImageDamaged):
-                raise
-            # A damaged image is one flagged row with what is left of it, never a failed call.
+            blobs[key] = msgspec.json.decode(await _blob(call, image, key, ITEM_LIMIT))
+        except (ImageDamaged, ValueError, RecursionError):
             blobs[key] = None
-    return inspecting.details(call.view.snapshot, image, blobs, call.engine.location)
+    return encode_value(inspecting.details(call.view.snapshot, image, blobs, call.engine.location))

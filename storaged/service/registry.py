@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from storaged.errors import StoreError
+from storaged.operations.naming import shortened
 from storaged.service import containers, images, layers, manifests, server, store
 from storaged.service.access import Access
 from storaged.service.context import Call, Engine
@@ -112,7 +113,8 @@ class Service:
             return encode_value(document())
         row = METHODS.get(method)
         if row is None:
-            raise MethodNotFound(f"there is no method {method!r}; rpc.discover lists all", {"method": method})
+            short = shortened(method)
+            raise MethodNotFound(f"there is no method {short!r}; rpc.discover lists all", {"method": short})
         if params is not None and not isinstance(params, dict | list):
             raise InvalidParams("params must be an object or an array", {"path": "$"})
         common, own = wire.split_common(params)

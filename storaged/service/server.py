@@ -29,6 +29,7 @@ async def info(engine: Engine, common: Common) -> bytes:
         broken = (t.Flaw(name=type(error).__name__, detail=error.text, file=error.evidence.get("file")),)
     snapshot = view.snapshot if view else None
     facts, location = engine.host.facts(), engine.location
+    reason = await run_sync(engine.why_not_writable)
     result = t.ServerInfo(
         version=VERSION,
         protocol=PROTOCOL,
@@ -43,8 +44,8 @@ async def info(engine: Engine, common: Common) -> bytes:
         config_fingerprint=location.fingerprint,
         config_file=location.config_file,
         started=facts.started,
-        writable=engine.writable,
-        writable_reason=engine.writable_reason,
+        writable=reason is None,
+        writable_reason=reason,
         freshness=await run_sync(engine.freshness),
         images=sum(not image.is_list for image in snapshot.images) if snapshot else 0,
         manifest_lists=len(snapshot.lists) if snapshot else 0,

@@ -16,7 +16,7 @@ class Credentials:
 
 @define(kw_only=True, eq=False)
 class Session:
-    """One connection. ``cursors`` are the listings it may go on with (see ``engine.cursors``)."""
+    """One connection."""
 
     credentials: Credentials
     number: int

@@ -61,8 +61,8 @@ def membership(
 ) -> Membership:
     """Build the digest set.
 
-    A list that can no longer be read goes on protecting what it named when it last could; it is
-    forgotten when its record is gone, or is seen to be something else.
+    A list that can no longer be read goes on protecting what it named when it last could, whatever else
+    its record names; it is forgotten when its record is gone, or is seen to be something else.
     """
     referenced: dict[Digest, dict[ImageID, None]] = {}
     last: dict[ImageID, ManifestFacts] = {}
@@ -77,7 +77,7 @@ def membership(
         image = row.record.id
         if content.manifest is not None and content.manifest.is_list:
             protect(image, content.manifest)
-        if content.unreadable_evidence and image in previous:
+        if image in previous and _manifest_is_in_doubt(content):
             protect(image, previous[image])
     undecodable = [flaw for flaw in flaws if flaw.evidence]
     present = {row.record.id for row in rows}
@@ -90,6 +90,12 @@ def membership(
         referenced={digest: tuple(lists) for digest, lists in referenced.items()},
         last_lists=last,
     )
+
+
+def _manifest_is_in_doubt(content: ImageContent) -> bool:
+    """Whether the bytes are not those of the record. A layer or a configuration of its own does not settle it:
+    a list may bear both, as podman makes it of an image."""
+    return content.unreadable_evidence or any(damage.name.startswith("manifest_") for damage in content.damage)
 
 
 def _joined(one: ManifestFacts, other: ManifestFacts) -> ManifestFacts:

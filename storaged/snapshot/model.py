@@ -205,8 +205,3 @@ class Snapshot:
 
     forest: LayerTree = field(eq=False, repr=False)
     """How the layers hang together; the next snapshot takes it over where no layer changed."""
-
-    @property
-    def provable(self) -> bool:
-        """Whether an image may count as dangling at all."""
-        return self.proven and not self.evidence

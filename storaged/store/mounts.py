@@ -27,13 +27,13 @@ REMOTE = frozenset(
 _REMOTE_FUSE = frozenset({"fuse.sshfs", "fuse.glusterfs", "fuse.ceph", "fuse.s3fs", "fuse.rclone"})
 
 
-def is_remote(path: str, files: Files) -> bool:
-    """Whether the file system of ``path`` is a network one. False where that cannot be told."""
+def is_remote(path: str, files: Files) -> bool | None:
+    """Whether the file system of ``path`` is a network one; None where that cannot be told, as of a missing path."""
     try:
         device = files.stat(path).st_dev
         fd = files.open("/proc/self/mountinfo", os.O_RDONLY)
     except OSError:
-        return False
+        return None
     try:
         parts = []
         while part := files.read(fd, 1 << 16):
@@ -47,4 +47,4 @@ def is_remote(path: str, files: Files) -> bool:
         words, types = left.split(), right.split()
         if len(words) > 2 and words[2] == wanted and types:
             return types[0] in REMOTE or types[0] in _REMOTE_FUSE
-    return False
+    return None

@@ -112,7 +112,8 @@ class StoreReader:
         Raises:
             WriterActive: a writer is at work; try again when it is done.
             StoreBusy: every race was lost and the shared locks were not had in 2 s, or ``cancelled`` said so.
-            StoreCorrupt: a table cannot be read or is no JSON array; ``file`` says which.
+            StoreCorrupt: a table cannot be read or is no JSON array, or a lock file cannot be looked into;
+                ``file`` says which.
         """
         with self._mutex:
             self._metrics.add("loads")
@@ -165,6 +166,7 @@ class StoreReader:
     def _locked(self, cancelled: Callable[[], bool]) -> Loaded:
         """Under shared locks no writer that keeps the rules can interfere."""
         stamp = self._own_watch.take()
+        self._refuse_fault()
         paths = [
             path
             for path, found in zip(self._locks, stamp.locks, strict=True)
@@ -178,18 +180,23 @@ class StoreReader:
                 stamp = self._own_watch.take()
                 contents, error = self._read_all(stamp)
                 proven = all(lock.still_named() for lock in locks) and self._own_watch.take() == stamp
-                fault = self._own_watch.fault()
+                self._refuse_fault()
         except OSError as lost:
             raise StoreBusy(
                 f"{lost.filename}: {lost.strerror}: the lock files are changing", lock=lost.filename
             ) from None
-        if fault is not None:
-            raise StoreBusy(f"{fault.filename}: {fault.strerror}: its holder cannot be asked for", lock=fault.filename)
         if proven and error is not None:
             raise error
         if not proven or not self._as_stamped(contents, stamp):
             raise StoreBusy("the store's files change although nobody holds their locks; a foreign program writes them")
         return self._settle(contents, stamp, proven=True)
+
+    def _refuse_fault(self) -> None:
+        """A lock file that cannot be looked into is as bad as a table that cannot: nothing is proven without it."""
+        fault = self._own_watch.fault()
+        if fault is not None:
+            detail = f"{fault.strerror}: its holder cannot be asked for"
+            raise StoreCorrupt(f"{fault.filename}: {detail}", file=fault.filename, detail=detail)
 
     def _as_stamped(self, contents: list[TableContent], stamp: Stamp) -> bool:
         return all(content.seen == seen for content, seen in zip(contents, stamp.tables, strict=True))

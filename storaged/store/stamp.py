@@ -21,7 +21,7 @@ from attrs import frozen
 from storaged.metrics import Metrics
 from storaged.store.files import Files, Identity, identity
 from storaged.store.locks.probe import LockHolder, Probe
-from storaged.store.locks.token import TOKEN_SIZE
+from storaged.store.locks.token import read_token
 
 LockIdentity: TypeAlias = tuple[int, int, bytes | None] | None
 """(dev, inode, token) of a lock file; (-1, errno, None) where it cannot be read; None where there is no file."""
@@ -117,7 +117,7 @@ class StampWatch:
             status = self._files.stat(kept.path)
             if (status.st_dev, status.st_ino) != (kept.dev, kept.ino):
                 self._reopen(kept)
-            return (kept.dev, kept.ino, self._files.pread(kept.fd, TOKEN_SIZE, 0))
+            return (kept.dev, kept.ino, read_token(self._files, kept.fd))
         except (FileNotFoundError, NotADirectoryError):
             self._drop(kept)
             return None
@@ -126,7 +126,7 @@ class StampWatch:
             return (-1, errno.EACCES, None)
         except OSError as error:
             self._drop(kept)
-            kept.fault = error
+            kept.fault = OSError(error.errno, error.strerror, kept.path)
             return (-1, error.errno or 0, None)
 
     def _reopen(self, kept: _Kept) -> None:

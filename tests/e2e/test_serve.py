@@ -8,14 +8,17 @@ import signal
 import socket
 import stat
 import subprocess
+import sys
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
 
+from storaged.sample import SampleSpec, write_store
 from storaged_client import address
 from storaged_client.contract.version import PROTOCOL, VERSION
 
-from .daemons import STORAGED, Client, Daemon, flags, serving, started
+from .daemons import STORAGED, Client, Daemon, Manager, flags, serving, started
 
 BACKENDS = pytest.mark.parametrize("backend", ["trio", "asyncio"])
 
@@ -190,13 +193,27 @@ def test_a_second_sigterm_ends_at_once(short_dir: Path, backend: str) -> None:
 
 
 def test_lines_for_the_journal_have_their_priority(short_dir: Path) -> None:
-    environ = {"JOURNAL_STREAM": "8:1234"}
-    with serving(short_dir, environ=environ) as daemon:
+    # As the service manager does: the variable names the very stream that is stderr.
+    program = (
+        "import os, sys; seen = os.fstat(2); os.environ['JOURNAL_STREAM'] = f'{seen.st_dev}:{seen.st_ino}'; "
+        "os.execv(sys.argv[1], sys.argv[1:])"
+    )
+    path = str(short_dir / "s")
+    command = [sys.executable, "-c", program, *STORAGED, "serve", *flags(short_dir, "--socket", path)]
+    with started(command, path) as daemon:
+        daemon.await_line("ready: ")
         daemon.signal(signal.SIGTERM)
         daemon.await_exit()
         lines = [line for entry in daemon.log for line in entry.splitlines() if not line.startswith("ready: ")]
         assert lines
         assert all(line.startswith("<6>storaged.") for line in lines)
+
+
+def test_lines_for_a_person_have_no_priority_though_a_service_of_the_journal_began_it(short_dir: Path) -> None:
+    with serving(short_dir, environ={"JOURNAL_STREAM": "8:1234"}) as daemon:
+        daemon.signal(signal.SIGTERM)
+        daemon.await_exit()
+        assert not any(line.startswith("<") for line in daemon.log)
 
 
 @pytest.mark.parametrize(
@@ -221,6 +238,15 @@ def test_a_setting_of_the_file_is_kept(short_dir: Path) -> None:
         assert client.call("server.info")["result"]["limits"]["in_flight"] == 7
 
 
+def runtime_guards() -> list[str]:
+    """What the guards in the runtime folder say: a daemon's pid."""
+    found = []
+    for guard in Path(address.default()).parent.glob("guard-*.lock"):
+        with suppress(FileNotFoundError):
+            found.append(guard.read_text().strip())
+    return found
+
+
 def test_a_missing_store_is_served_empty_and_not_made(short_dir: Path) -> None:
     path = str(short_dir / "s")
     command = [
@@ -239,11 +265,28 @@ def test_a_missing_store_is_served_empty_and_not_made(short_dir: Path) -> None:
         daemon.await_line("ready: ")
         with Client(path) as client:
             assert client.call("images.list")["result"]["images"] == []
-        # The guard of a store that is not there lies in the runtime folder, which outlives the test.
-        for guard in Path(address.default()).parent.glob("guard-*.lock"):
-            if guard.read_text().strip() == str(daemon.process.pid):
-                guard.unlink()
+        pid = str(daemon.process.pid)
+        assert pid in runtime_guards()
+        daemon.signal(signal.SIGTERM)
+        assert daemon.await_exit() == 0
+        assert pid not in runtime_guards()
     assert not (short_dir / "none").exists()
+
+
+def test_a_store_that_appears_later_is_served_and_told_as_writable(short_dir: Path) -> None:
+    location = ["--root", str(short_dir / "new"), "--runroot", str(short_dir / "run"), "--driver", "overlay"]
+    path = str(short_dir / "s")
+    with started([*STORAGED, "serve", "--socket", path, *location], path) as daemon:
+        daemon.await_line("ready: ")
+        with daemon.client() as client:
+            before = client.call("server.info")["result"]
+            assert (before["writable"], before["freshness"], before["images"]) == (False, "file system", 0)
+            sample = write_store(short_dir / "new", short_dir / "run", SampleSpec(images=5, seed=1, driver="overlay"))
+            images = client.call("images.list", {"all": True})["result"]
+            assert images["stale"] is None
+            assert {image["id"] for image in images["images"]} == set(sample.images)
+            after = client.call("server.info")["result"]
+            assert (after["writable"], after["writable_reason"], after["freshness"]) == (True, None, "locks")
 
 
 @BACKENDS
@@ -261,6 +304,64 @@ def test_a_daemon_out_of_descriptors_serves_the_waiting_client_when_one_is_free(
         clients[-1].socket.close()
         daemon.signal(signal.SIGTERM)
         assert daemon.await_exit() == 0
+
+
+@BACKENDS
+def test_a_drain_without_a_free_descriptor_answers_who_waits_in_the_queue(short_dir: Path, backend: str) -> None:
+    path = str(short_dir / "s")
+    command = [*STORAGED, "serve", *flags(short_dir, "--socket", path, "--backend", backend)]
+    with started(["bash", "-c", 'ulimit -n 40; exec "$@"', "bash", *command], path) as daemon:
+        daemon.await_line("ready: ")
+        clients = [daemon.client() for _ in range(60)]
+        daemon.await_line("cannot accept", anywhere=True)
+        for client in clients:
+            client.ask("server.ping")
+        daemon.signal(signal.SIGTERM)
+        for client in clients:
+            assert ["result" in answer for answer in client.lines()] == [True]
+            client.socket.close()
+        assert daemon.await_exit() == 0
+        assert "Traceback" not in "".join(daemon.log)
+
+
+def test_descriptors_held_by_every_client_leave_the_store_readable(short_dir: Path) -> None:
+    config = short_dir / "storaged.toml"
+    config.write_text("[limits]\nconnections = 64\nuid_connections = 64\n")
+    path = str(short_dir / "s")
+    command = [*STORAGED, "serve", *flags(short_dir, "--socket", path, "--config", str(config))]
+    with started(["bash", "-c", 'ulimit -Sn 600; exec "$@"', "bash", *command], path) as daemon, ExitStack() as stack:
+        daemon.await_line("ready: ")
+        honest = stack.enter_context(daemon.client())
+        near, far = socket.socketpair()
+        with near, far:
+            for number in range(60):
+                client = stack.enter_context(daemon.client())
+                client.call("server.ping")
+                socket.send_fds(client.socket, [b'{"jsonrpc":'], [near.fileno()] * 16)
+                while honest.call("server.stats")["result"]["gauges"]["descriptors"] < 16 * number:
+                    pass
+        folder = short_dir / "root" / "overlay-images"
+        folder.mkdir()
+        (folder / "images.json").write_text("[]")
+        answer = honest.call("images.list")["result"]
+        assert (answer["images"], answer["stale"]) == ([], None)
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "<&- >&- 2>&-"])
+def test_a_daemon_started_with_closed_standard_streams_keeps_them_apart(short_dir: Path, closed: str) -> None:
+    path = short_dir / "s"
+    command = ["bash", "-c", f'exec "$@" {closed}', "bash", *STORAGED, "serve"]
+    manager = Manager(short_dir / "n")
+    environ = {"NOTIFY_SOCKET": manager.path}
+    with started([*command, *flags(short_dir, "--socket", str(path))], str(path), environ) as daemon:
+        manager.await_field("READY=")
+        streams = [os.readlink(f"/proc/{daemon.process.pid}/fd/{number}") for number in range(3)]
+        assert streams[2] == os.devnull
+        assert not any(stream.startswith("socket:") for stream in streams)
+        assert is_well(daemon)
+        daemon.signal(signal.SIGTERM)
+        assert daemon.await_exit() == 0
+    manager.close()
 
 
 def test_sighup_ends_nothing(short_dir: Path) -> None:

@@ -102,7 +102,7 @@ def test_a_reply_over_the_limit_becomes_an_error() -> None:
     (event,) = peer.receive_data(request(1))
     assert isinstance(event, Request)
     reply = json.loads(peer.send_result(event, b'"' + b"x" * 100 + b'"'))
-    assert brief(reply) == {"error": {"code": -32002, "name": "MessageTooLarge"}, "id": 1}
+    assert brief(reply) == {"error": {"code": 3009, "name": "TooLarge"}, "id": 1}
 
 
 # ---------------------------------------------------------------- batches
@@ -141,7 +141,7 @@ def test_the_replies_of_a_batch_are_bounded_together() -> None:
         sent += peer.send_result(event, b'"' + b"x" * 300 + b'"')
     replies = json.loads(sent)
     assert [("result" in reply) for reply in replies] == [True] * 3 + [False] * 7
-    assert replies[-1]["error"]["code"] == -32002
+    assert replies[-1]["error"]["code"] == 3009
 
 
 # ---------------------------------------------------------------- bad input

@@ -18,12 +18,15 @@ FLAGS: tuple[Flag, ...] = ()
 
 def run(invocation: Invocation) -> int:
     options = invocation.options
-    json = output.json_wanted(options.text("format"))
+    template = output.template(options.text("format"), "containers")
+    json = template is None and output.json_wanted(options.text("format"))
     invocation.no_arguments()
     containers = invocation.call("containers.list")["containers"]
     full = options.on("no-trunc")
     if options.on("quiet"):
         output.emit("".join(f"{item['id'] if full else item['id'][:12]}\n" for item in containers))
+    elif template is not None:
+        output.emit_filled(template, containers, None if options.on("noheading") else {})
     elif json:
         output.emit(output.pretty(containers))
     else:

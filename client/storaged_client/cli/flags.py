@@ -45,7 +45,7 @@ class Flag:
 
 GLOBAL = (
     Flag("socket", "Socket of the daemon", kind="string"),
-    Flag("format", "Output format: json or table", kind="string"),
+    Flag("format", "Output format: json, table or a Go template", kind="string"),
     Flag("quiet", "Print identifiers only", short="q"),
     Flag("no-trunc", "Do not truncate output"),
     Flag("noheading", "Do not print column headings", short="n"),

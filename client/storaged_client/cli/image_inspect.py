@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 ARGUMENTS = "IMAGE [IMAGE...]"
 FLAGS = (
-    Flag("format", "Output format: json", short="f", kind="string"),
+    Flag("format", "Output format: json or a Go template", short="f", kind="string"),
     Flag("size", "Accepted for podman's sake: an image always shows its size", short="s"),
     Flag("type", "Type of object: image (default image)", short="t", kind="string"),
 )
@@ -28,7 +28,8 @@ _SORTED = ("ExposedPorts", "Volumes", "Labels")
 
 def run(invocation: Invocation) -> int:
     options = invocation.options
-    if not output.json_wanted(options.text("format"), default=True):
+    template = output.template(options.text("format"), "inspect")
+    if template is None and not output.json_wanted(options.text("format"), default=True):
         raise output.FormatError("an inspection has no table: use --format json")
     kind = options.text("type") or "image"
     if kind not in ("image", "all"):
@@ -36,8 +37,13 @@ def run(invocation: Invocation) -> int:
     if not invocation.arguments:
         raise UsageError("no names or ids specified")
     result = invocation.call("images.get", {"names": invocation.arguments})
-    text, complaints = render(result["images"])
-    output.emit(text)
+    found, complaints = sort_out(result["images"])
+    if template is None:
+        output.emit(output.pretty(found, indent=5))
+    elif found:
+        from . import podman_structs
+
+        output.emit_filled(template, [podman_structs.inspected(item) for item in found])
     if not complaints:
         return exits.DONE
     # As podman: the first mistake is the error of the command, those after it come before.
@@ -48,6 +54,12 @@ def run(invocation: Invocation) -> int:
 
 def render(lookups: list[Lookup]) -> tuple[str, list[str]]:
     """The array of what was found, and a line for each name that was not."""
+    found, complaints = sort_out(lookups)
+    return output.pretty(found, indent=5), complaints
+
+
+def sort_out(lookups: list[Lookup]) -> tuple[list[dict[str, Any]], list[str]]:
+    """What was found, in podman's form, and a line for each name that was not."""
     found: list[dict[str, Any]] = []
     complaints: list[str] = []
     for lookup in lookups:
@@ -57,7 +69,7 @@ def render(lookups: list[Lookup]) -> tuple[str, list[str]]:
         error = lookup["error"] or {"code": 0, "message": "", "data": {}}
         unknown = error["data"].get("name") == "ImageUnknown" or not error["message"]
         complaints.append(f"{lookup['name']}: image not known" if unknown else error["message"])
-    return output.pretty(found, indent=5), complaints
+    return found, complaints
 
 
 def describe(details: Details) -> dict[str, Any]:

@@ -40,13 +40,21 @@ class Row:
 
 def run(invocation: Invocation) -> int:
     options = invocation.options
-    json = output.json_wanted(options.text("format"))
+    template = output.template(options.text("format"), "images")
+    json = template is None and output.json_wanted(options.text("format"))
     images = invocation.pages("images.list", params(options, invocation.arguments), "images")
     rows = ordered(images, options.text("sort") or "created")
-    if options.on("quiet"):
-        text = render_ids(rows, options.on("no-trunc"))
-    elif json:
+    if json:  # podman's order: JSON before -q, and -q before a template
         text = render_json(rows)
+    elif options.on("quiet"):
+        text = render_ids(rows, options.on("no-trunc"))
+    elif template is not None:
+        from . import podman_structs
+
+        now, full = time.time(), options.on("no-trunc")
+        structs = [podman_structs.image(row, now, full=full) for row in rows]
+        output.emit_filled(template, structs, None if options.on("noheading") else podman_structs.IMAGE_TITLES)
+        return exits.DONE
     else:
         text = render_table(rows, options, time.time())
     output.emit(text)
@@ -65,7 +73,12 @@ def params(options: Options, arguments: list[str]) -> dict[str, Any]:
     if arguments and filters:
         raise UsageError("cannot specify an image and a filter(s)")
     filters += [f"reference={name}" for name in arguments]
-    fields = list(_JSON if options.text("format") else _ROW)
+    form = options.text("format")
+    fields = list(_JSON if form else _ROW)
+    if form is not None and "{{" in form:
+        from . import podman_structs
+
+        fields = [*_ROW, *podman_structs.image_fields(form)]
     if options.on("digests"):
         fields.append("digest")
     if options.on("history"):

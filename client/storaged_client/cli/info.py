@@ -14,13 +14,19 @@ if TYPE_CHECKING:
     from .wire import Flaw, Info
 
 ARGUMENTS = ""
-FLAGS = (Flag("format", "Output format: json or table", short="f", kind="string"),)
+FLAGS = (Flag("format", "Output format: json, table or a Go template", short="f", kind="string"),)
 
 
 def run(invocation: Invocation) -> int:
-    json = output.json_wanted(invocation.options.text("format"))
+    template = output.template(invocation.options.text("format"), "info")
+    json = template is None and output.json_wanted(invocation.options.text("format"))
     invocation.no_arguments()
     result: Any = invocation.call("server.info")
+    if template is not None:
+        from . import podman_structs
+
+        output.emit_filled(template, [podman_structs.information(podman_form(result))], {})
+        return exits.DONE
     output.emit(output.pretty(podman_form(result), indent=2) if json else render(result, time.time()))
     return exits.DONE
 

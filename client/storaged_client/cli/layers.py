@@ -19,7 +19,8 @@ FLAGS = (Flag("tree", "Show the forest, or what stands on LAYER, parents first")
 def run(invocation: Invocation) -> int:
     """All layers; with a layer, that layer and its chain down to the base."""
     options = invocation.options
-    json = output.json_wanted(options.text("format"))
+    template = output.template(options.text("format"), "layers")
+    json = template is None and output.json_wanted(options.text("format"))
     if len(invocation.arguments) > 1:
         raise UsageError(f"accepts at most 1 arg(s), received {len(invocation.arguments)}")
     wanted = invocation.arguments[0] if invocation.arguments else None
@@ -39,6 +40,8 @@ def run(invocation: Invocation) -> int:
     full = options.on("no-trunc")
     if options.on("quiet"):
         output.emit("".join(f"{_short(layer['id'], full)}\n" for layer in layers))
+    elif template is not None:
+        output.emit_filled(template, layers, None if options.on("noheading") else {})
     elif json:
         output.emit(output.pretty(layers))
     else:

@@ -21,10 +21,14 @@ _PLATFORM = ("architecture", "os", "os.version", "os.features", "variant", "feat
 
 
 def run(invocation: Invocation) -> int:
-    if not output.json_wanted(invocation.options.text("format"), default=True):
+    template = output.template(invocation.options.text("format"), "inspect")
+    if template is None and not output.json_wanted(invocation.options.text("format"), default=True):
         raise output.FormatError("a manifest has no table: use --format json")
     name = invocation.one_argument()
     result = invocation.call("manifests.get", {"name": name})
+    if template is not None:
+        output.emit_filled(template, [result["raw"]], {})
+        return exits.DONE
     output.emit(render(result["raw"], result["manifest"]["media_type"]))
     return exits.DONE
 

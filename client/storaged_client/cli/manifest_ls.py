@@ -17,13 +17,16 @@ FLAGS: tuple[Flag, ...] = ()
 
 def run(invocation: Invocation) -> int:
     options = invocation.options
-    json = output.json_wanted(options.text("format"))
+    template = output.template(options.text("format"), "manifests")
+    json = template is None and output.json_wanted(options.text("format"))
     invocation.no_arguments()
     include = ["instances", "annotations"] if not options.on("quiet") else []
     lists = invocation.call("manifests.list", {"include": include})["manifests"]
     if options.on("quiet"):
         full = options.on("no-trunc")
         output.emit("".join(f"{output.identifier(item['id'], full)}\n" for item in lists))
+    elif template is not None:
+        output.emit_filled(template, lists, None if options.on("noheading") else {})
     elif json:
         output.emit(output.pretty(lists))
     else:

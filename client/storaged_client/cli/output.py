@@ -11,7 +11,10 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from typing import Any
+
+    from .templates import Template
 
 _MIN_WIDTH = 12
 _PADDING = 2
@@ -29,7 +32,7 @@ def json_wanted(form: str | None, default: bool = False) -> bool:
     """Whether ``--format`` means JSON: ``json`` or podman's ``{{json .}}``; a table otherwise.
 
     Raises:
-        FormatError: a Go template, or a word that is no format.
+        FormatError: a Go template (a command that takes one asks ``template`` first), or a word that is no format.
     """
     if form is None:
         return default
@@ -39,8 +42,39 @@ def json_wanted(form: str | None, default: bool = False) -> bool:
     if word == "table":
         return False
     if "{{" in word:
-        raise FormatError(f"Go templates are not supported, use --format json or --format table: {form}")
+        raise FormatError(f"no Go templates here, use --format json or --format table: {form}")
     raise FormatError(f"unknown format {form!r}: use json or table")
+
+
+def template(form: str | None, name: str) -> Template | None:
+    """The Go template that ``--format`` is; None where it is not given, or one of the words of ``json_wanted``.
+
+    ``name`` stands for the template in messages: podman's is the command.
+
+    Raises:
+        FormatError: it cannot be read.
+    """
+    # podman reads these as JSON; `{{json .}}` is a template, with each row on a line of its own.
+    if form is None or "{{" not in form or form.strip().strip("{} \t\n") in ("json", "json."):
+        return None
+    from . import templates
+
+    return templates.compile(form, name)
+
+
+def emit_filled(form: Template, rows: Sequence[Mapping[str, Any]], titles: Mapping[str, str] | None = None) -> None:
+    """Print a template, applied to the rows: as it is in a pipe, without control characters on a terminal.
+
+    ``titles`` are those of a table by field; None leaves them out.
+
+    Raises:
+        FormatError: the template cannot be applied to a row; nothing was printed.
+        ReaderGone, OSError: as ``emit``.
+    """
+    text = form.render(rows, titles)
+    if sys.stdout.isatty():
+        text = "\n".join("\t".join(map(printable, line.split("\t"))) for line in text.split("\n"))
+    emit(text)
 
 
 def table(header: tuple[str, ...], rows: list[tuple[str, ...]], heading: bool = True) -> str:
@@ -63,25 +97,30 @@ def pretty(value: object, indent: int = 4, escape_html: bool = False) -> str:
     """JSON as Go's encoder writes it, with a line feed. ``escape_html`` is the encoder's own default there."""
     import json
 
-    text = json.dumps(value, indent=indent, ensure_ascii=False)
-    return _go_escapes(text, escape_html) + "\n"
+    text = _printable_json(json.dumps(value, indent=indent, ensure_ascii=False))
+    if escape_html:  # these stand only inside strings, so that replacing in the whole is safe
+        for character in "<>&":
+            text = text.replace(character, f"\\u{ord(character):04x}")
+    return text + "\n"
 
 
 def compact(value: object) -> str:
     """JSON on one line, with a line feed."""
     import json
 
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")) + "\n"
+    return _printable_json(json.dumps(value, ensure_ascii=False, separators=(",", ":"))) + "\n"
 
 
-def _go_escapes(text: str, escape_html: bool) -> str:
-    # Each of these stands only inside strings of a JSON text, so that replacing in the whole is safe.
-    pairs = [("\u2028", "\\u2028"), ("\u2029", "\\u2029")]
-    if escape_html:
-        pairs += [("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026")]
-    for character, escaped in pairs:
-        text = text.replace(character, escaped)
-    return text
+def _printable_json(text: str) -> str:
+    """The same JSON without what a terminal would obey: the encoder leaves DEL, C1 and the like as they are."""
+    if text.isascii() and "\x7f" not in text:
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else _escaped(c) for c in text)
+
+
+def _escaped(character: str) -> str:
+    units = character.encode("utf-16-be").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
 
 
 def printable(text: str) -> str:

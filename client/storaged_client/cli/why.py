@@ -30,12 +30,16 @@ _MOST = 8
 
 def run(invocation: Invocation) -> int:
     options = invocation.options
-    json = output.json_wanted(options.text("format"))
+    template = output.template(options.text("format"), "why")
+    json = template is None and output.json_wanted(options.text("format"))
     name = invocation.one_argument()
     result = invocation.call("images.why", {"name": name})
     if options.on("quiet"):
         reasons = dict.fromkeys(reason["code"] for reason in result["reasons"])
         output.emit("".join(f"{code}\n" for code in reasons))
+        return exits.DONE
+    if template is not None:
+        output.emit_filled(template, [result], {})
         return exits.DONE
     why: Why = result  # type: ignore[assignment] # the wire's dictionary, see wire.py
     output.emit(output.pretty(result) if json else render(name, why, full=options.on("no-trunc")))

@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 class StoragedError(Exception):
     """An error answered by the daemon; ``data`` is the evidence, the text is for people."""
 
-    code: ClassVar[int] = -32603
+    code: int = -32603
     exit_status: ClassVar[int] = 125
 
     def __init__(self, message: str = "", data: dict[str, Any] | None = None) -> None:
@@ -216,9 +216,14 @@ BY_CODE: dict[int, type[StoragedError]] = {cls.code: cls for cls in BY_NAME.valu
 
 
 def from_wire(error: dict[str, Any]) -> StoragedError:
-    """Make the exception of an ``error`` object: by name, else by code, else the base class."""
+    """Make the exception of an ``error`` object: by name, else by code, else the base class with that code."""
     data = error.get("data")
     data = data if isinstance(data, dict) else {}
     code = error.get("code")
-    cls = BY_NAME.get(str(data.get("name"))) or BY_CODE.get(code if isinstance(code, int) else 0)
-    return (cls or StoragedError)(str(error.get("message", "")), data)
+    code = code if isinstance(code, int) else StoragedError.code
+    made = (BY_NAME.get(str(data.get("name"))) or BY_CODE.get(code) or StoragedError)(
+        str(error.get("message", "")), data
+    )
+    if type(made) is StoragedError:
+        made.code = code
+    return made

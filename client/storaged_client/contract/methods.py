@@ -33,6 +33,8 @@ class Method:
 
 
 _LOOKUP = ("ImageUnknown", "AmbiguousName", "InvalidName")
+_LIST_LOOKUP = ("NotAManifestList", "ImageDamaged")
+"""What ``manifest`` and a list's own methods can meet besides."""
 
 _ROWS = (
     Method(
@@ -70,34 +72,40 @@ _ROWS = (
         result=t.ImageDetailsList,
         errors=_LOOKUP,
     ),
-    Method(name="images.exists", summary="Whether a name means an image.", params=p.ImageName, result=t.Exists),
+    Method(
+        name="images.exists",
+        summary="Whether a name means an image.",
+        params=p.ImageName,
+        result=t.Exists,
+        errors=("AmbiguousName",),
+    ),
     Method(
         name="images.resolve",
         summary="The image a name means, and by which rule.",
         params=p.ImageName,
         result=t.Resolved,
-        errors=_LOOKUP,
+        errors=(*_LOOKUP, *_LIST_LOOKUP),
     ),
     Method(
         name="images.why",
         summary="Why an image is kept, or would go.",
         params=p.ImageName,
         result=t.Why,
-        errors=_LOOKUP,
+        errors=(*_LOOKUP, *_LIST_LOOKUP),
     ),
     Method(
         name="images.relations",
         summary="Parent, children, ancestors and siblings of an image.",
         params=p.ImageName,
         result=t.Relations,
-        errors=_LOOKUP,
+        errors=(*_LOOKUP, *_LIST_LOOKUP),
     ),
     Method(
         name="images.data",
         summary="One item of an image's big data, up to 1 MiB.",
         params=p.ImagesData,
         result=t.Data,
-        errors=(*_LOOKUP, "DataUnknown", "TooLarge", "ImageDamaged"),
+        errors=(*_LOOKUP, "DataUnknown", "ImageDamaged"),
     ),
     Method(
         name="layers.list",
@@ -131,10 +139,14 @@ _ROWS = (
         summary="One manifest list and the JSON of its manifest.",
         params=p.ManifestName,
         result=t.ManifestDetails,
-        errors=("ManifestListUnknown", "NotAManifestList", *_LOOKUP),
+        errors=("ManifestListUnknown", "AmbiguousName", "InvalidName", *_LIST_LOOKUP),
     ),
     Method(
-        name="manifests.exists", summary="Whether a name means a manifest list.", params=p.ManifestName, result=t.Exists
+        name="manifests.exists",
+        summary="Whether a name means a manifest list.",
+        params=p.ManifestName,
+        result=t.Exists,
+        errors=("NotAManifestList", "AmbiguousName"),
     ),
     Method(
         name="manifests.referenced",
@@ -160,9 +172,11 @@ METHODS: dict[str, Method] = {row.name: row for row in _ROWS}
 COMMON_ERRORS = (
     "InvalidParams",
     "InternalError",
+    "RequestCancelled",
     "ShuttingDown",
     "TooManyRequests",
     "MessageTooLarge",
+    "TooLarge",
     "StoreBusy",
     "StoreCorrupt",
 )

@@ -60,7 +60,7 @@ class Peer:
 
     ``max_message`` bounds one text of the other end, in bytes, ``max_batch`` the entries of a batch,
     ``max_fds`` the descriptors of a message, ``max_reply`` one answer of ours, in bytes: a longer one
-    is replaced by MessageTooLarge. ``decode`` and ``lines``: see :class:`~.framing.Framer`.
+    is replaced by TooLarge. ``decode`` and ``lines``: see :class:`~.framing.Framer`.
     """
 
     def __init__(
@@ -314,7 +314,7 @@ class Peer:
         if held + len(result) > self._max_reply:
             text = f"a reply may have at most {self._max_reply} bytes: ask for less with limit, cursor or fields"
             data = {"limit": self._max_reply}
-            return self._answer(request, messages.encode_error(request.id, messages.MESSAGE_TOO_LARGE, text, data))
+            return self._answer(request, messages.encode_error(request.id, messages.TOO_LARGE, text, data))
         return self._answer(request, messages.encode_result(request.id, result))
 
     def send_error(self, request: Request, code: int, message: str, data: dict[str, Any] | None = None) -> bytes:

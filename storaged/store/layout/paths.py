@@ -112,14 +112,6 @@ def storage_lock(graphroot: str) -> str:
     return os.path.join(graphroot, "storage.lock")
 
 
-def mountpoints_json(runroot: str, driver: str) -> str:
-    return os.path.join(layers_dir(runroot, driver), "mountpoints.json")
-
-
-def mountpoints_lock(runroot: str, driver: str) -> str:
-    return os.path.join(layers_dir(runroot, driver), "mountpoints.lock")
-
-
 def digest_lock(runroot: str, driver: str, image: ImageID) -> str:
     """The lock podman holds while it edits the manifest list of this id."""
     return os.path.join(runroot, f"{driver}-locks", f"sha256:{image}")

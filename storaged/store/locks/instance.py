@@ -4,27 +4,32 @@ It is a ``filelock.FileLock`` (flock) on a file of storaged's own, so it stands 
 with the process however that ends::
 
     graphroot/storaged/daemon.lock             folder 0700, our pid inside
-    RUNTIME/guard-<hash of graphroot>.lock     where the graphroot is read-only or is not there yet
+    RUNTIME/guard-<hash of graphroot>.lock     where the graphroot is read-only or is not there yet;
+                                               removed at the end
 
 A daemon that finds the second file takes both: the one that made it may have started before the graphroot was.
+One that only has the second asks for the first, where it is there: a daemon that may write could hold it.
 """
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import os
 import stat
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from types import TracebackType
 
 from filelock import FileLock, Timeout
 
 from storaged.errors import GuardTaken
-from storaged.store.files import Files
+from storaged.store.files import Files, open_regular
 from storaged.store.layout.paths import own_dir
 
 _READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
+_WHILE_REMOVED = 0.1
+"""Seconds."""
 
 
 class Guard:
@@ -65,7 +70,9 @@ def take_guard(graphroot: str, runtime_dir: str, *, files: Files, writable: bool
             _hold(path, graphroot, files, stack)
         if path is None or _exists(fallback, files):
             _make_folder(runtime_dir, files)
-            _hold(fallback, graphroot, files, stack)
+            _hold(fallback, graphroot, files, stack, passing=True)
+        if path is None:
+            _refuse_if_held(_own_path(graphroot), graphroot, files)
         return Guard(path or fallback, stack.pop_all())
 
 
@@ -89,7 +96,29 @@ def _own_file(graphroot: str, files: Files) -> str | None:
         if error.errno in _READ_ONLY:
             return None
         raise
-    return os.path.join(folder, "daemon.lock") if files.access(folder, os.W_OK) else None
+    return _own_path(graphroot) if files.access(folder, os.W_OK) else None
+
+
+def _own_path(graphroot: str) -> str:
+    return os.path.join(own_dir(graphroot), "daemon.lock")
+
+
+def _refuse_if_held(path: str, graphroot: str, files: Files) -> None:
+    """Ask for a guard that must not be written to. Both sides take their own file before they ask for the other's.
+
+    Raises:
+        GuardTaken: it is held.
+    """
+    try:
+        fd = open_regular(files, path, follow=False)
+    except OSError:
+        return  # not there, or not ours to read: then nobody of this user can hold it
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise _taken(path, graphroot, files) from None
+    finally:
+        files.close(fd)
 
 
 def _make_folder(folder: str, files: Files) -> None:
@@ -102,8 +131,13 @@ def _make_folder(folder: str, files: Files) -> None:
             raise PermissionError(errno.EPERM, "not a folder of this user", folder) from None
 
 
-def _hold(path: str, graphroot: str, files: Files, stack: ExitStack) -> None:
+def _hold(path: str, graphroot: str, files: Files, stack: ExitStack, *, passing: bool = False) -> None:
+    """Hold the lock until ``stack`` ends; a ``passing`` file is removed then."""
+    inode: list[tuple[int, int]] = []
+
     def sign(fd: int) -> None:
+        status = files.fstat(fd)
+        inode.append((status.st_dev, status.st_ino))
         files.truncate(fd, 0)
         files.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
 
@@ -117,12 +151,27 @@ def _hold(path: str, graphroot: str, files: Files, stack: ExitStack) -> None:
         on_acquired=sign,
     )
     try:
-        lock.acquire(blocking=False)
+        # A passing file may have been opened in the moment before it is removed: that is no lock, and tried again.
+        lock.acquire(timeout=_WHILE_REMOVED if passing else 0, poll_interval=0.005)
     except Timeout:
-        pid = _pid(path, files)
-        who = f"pid {pid}" if pid is not None else "another daemon"
-        raise GuardTaken(f"{who} already serves {graphroot}", pid=pid, graphroot=graphroot) from None
+        raise _taken(path, graphroot, files) from None
     stack.callback(lock.release)
+    if passing:
+        # Before the release: nobody else holds it, and who waits for it finds a file without a name.
+        stack.callback(lambda: _remove(path, inode[-1], files))
+
+
+def _remove(path: str, inode: tuple[int, int], files: Files) -> None:
+    with suppress(OSError):
+        status = files.stat(path, follow_symlinks=False)
+        if (status.st_dev, status.st_ino) == inode:
+            files.unlink(path)
+
+
+def _taken(path: str, graphroot: str, files: Files) -> GuardTaken:
+    pid = _pid(path, files)
+    who = f"pid {pid}" if pid is not None else "another daemon"
+    return GuardTaken(f"{who} already serves {graphroot}", pid=pid, graphroot=graphroot)
 
 
 def _pid(path: str, files: Files) -> int | None:

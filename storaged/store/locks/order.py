@@ -26,10 +26,10 @@ from contextlib import ExitStack, contextmanager
 
 from filelock import Timeout
 
-from storaged.errors import LockOrderViolation, StoreBusy
+from storaged.errors import LockOrderViolation
 from storaged.metrics import Metrics
 from storaged.store.files import Files
-from storaged.store.locks.probe import LockHolder, Probe, identify
+from storaged.store.locks.probe import LockHolder, Probe, busy, identify
 from storaged.store.locks.record_lock import Mode, RecordLock
 
 HIERARCHY: tuple[str, ...] = (
@@ -146,15 +146,15 @@ def _take_all(
                 taken.append(lock)
         except Timeout:
             _release(taken)
-            busy = paths[len(taken)]
+            contended = paths[len(taken)]
         except BaseException:
             _release(taken)
             raise
         else:
             metrics.add("locks.acquired", len(taken))
             return taken
-        waited = _wait_for(busy, mode, deadline, files, metrics, cancelled)
-        if busy == paths[0]:
+        waited = _wait_for(contended, mode, deadline, files, metrics, cancelled)
+        if contended == paths[0]:
             first = waited  # the outermost may be kept: nothing is held while the others are only tried
         else:
             waited.release()
@@ -168,25 +168,18 @@ def _wait_for(
     try:
         lock.acquire(timeout=max(0.0, deadline - began), cancel_check=cancelled)
     except Timeout:
-        raise _busy(path, files) from None
+        raise busy(holder_of(path, files) or LockHolder(lock=path)) from None
     finally:
         metrics.spend(f"locks.waited.{os.path.basename(path)}", time.monotonic() - began)
     if cancelled() or time.monotonic() > deadline:
         lock.release()
-        raise _busy(path, files)
+        raise busy(holder_of(path, files) or LockHolder(lock=path))
     return lock
 
 
 def _release(taken: list[RecordLock]) -> None:
     for lock in reversed(taken):
         lock.release()
-
-
-def _busy(path: str, files: Files) -> StoreBusy:
-    holder = holder_of(path, files) or LockHolder(lock=path)
-    who = f"pid {holder.pid} ({holder.command})" if holder.pid is not None else "another process"
-    evidence = {"pid": holder.pid, "command": holder.command, "mode": holder.mode}
-    return StoreBusy(f"{path} is held by {who}; wait for it to end and try again", lock=path, holder=evidence)
 
 
 def holder_of(path: str, files: Files) -> LockHolder | None:

@@ -14,6 +14,7 @@ from typing import Literal
 
 from attrs import evolve, frozen
 
+from storaged.errors import StoreBusy
 from storaged.store.files import Files
 from storaged.store.locks.record_lock import FLOCK
 
@@ -30,6 +31,17 @@ class LockHolder:
     pid: int | None = None
     command: str | None = None
     mode: Literal["read", "write"] | None = None
+
+
+def busy(holder: LockHolder) -> StoreBusy:
+    """The error that names this holder."""
+    who = f"pid {holder.pid} ({holder.command})" if holder.pid is not None else "another process"
+    how = " for writing" if holder.mode == "write" else ""
+    return StoreBusy(
+        f"{holder.lock} is held{how} by {who}; wait for it to end, or allow a longer timeout",
+        lock=holder.lock,
+        holder={"pid": holder.pid, "command": holder.command, "mode": holder.mode},
+    )
 
 
 class Probe:
@@ -51,6 +63,8 @@ class Probe:
         answer = fcntl.fcntl(fd, fcntl.F_OFD_GETLK, FLOCK.pack(wanted, os.SEEK_SET, 0, 0, 0))
         kind, _, _, _, number = FLOCK.unpack(answer)
         if kind == fcntl.F_UNLCK:
+            if self._last is not None and self._last.lock == path:
+                self._last = None  # its pid may be another program's by the next hold
             return None
         # 0 is a process of another pid namespace, -1 the holder of an OFD lock.
         pid = number if number > 0 else None

@@ -64,7 +64,7 @@ def test_another_command_of_podman_is_named(argv: list[str], use: str, capsys: p
         ([], "Error: missing command 'storagectl COMMAND'"),
         (["--root", "/x", "images"], "Error: unknown flag: --root"),
         (["images", "--bogus"], "Error: unknown flag: --bogus\nSee 'storagectl images --help'"),
-        (["images", "--format", "{{.ID}}"], "Error: Go templates are not supported"),
+        (["images", "--format", "{{.ID"], "Error: template: images:1:5: unclosed action"),
         (["exists"], "Error: accepts 1 arg(s), received 0"),
         (["inspect"], "Error: no names or ids specified"),
         (["inspect", "--type", "container", "x"], "podman inspect --type container"),

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from storaged_client.cli import output
@@ -39,6 +41,13 @@ def test_json_is_indented_and_escaped_as_go_does() -> None:
         "}\n"
     )
     assert output.pretty(["<y>"], indent=5) == '[\n     "<y>"\n]\n'
+
+
+@pytest.mark.parametrize("text", ["\x7f", "\x9b31m", "\u202e", "\U000e0001", "a\u00a0b"])
+def test_json_is_safe_on_a_terminal_and_says_the_same(text: str) -> None:
+    for shown in (output.compact([text]), output.pretty([text])):
+        assert all(character.isprintable() or character == "\n" for character in shown)
+        assert json.loads(shown) == [text]
 
 
 @pytest.mark.parametrize("form", ["json", " json ", "{{json .}}", "{{ json . }}", "{{json}}"])

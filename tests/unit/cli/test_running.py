@@ -47,6 +47,10 @@ def _manifest_exists(params: Any) -> Any:
     raise Refusal(1004, "NotAManifestList", f"{params['name']}: image is not a manifest list")
 
 
+def _refuse(params: Any) -> Any:
+    raise Refusal(params["code"], params["data"].pop("name"), params["message"], **params["data"])
+
+
 def _busy(params: Any) -> Any:
     raise Refusal(3001, "StoreBusy", "images.lock is held", holder={"pid": 1})
 
@@ -59,6 +63,7 @@ def daemon(short_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Answere
         "images.why": _why,
         "manifests.exists": _manifest_exists,
         "layers.list": _busy,
+        "refuse": _refuse,
         "server.info": lambda _: info(),
     }
     with Answerer(short_dir / "s", answers) as answerer:
@@ -130,7 +135,8 @@ def test_no_daemon_is_status_69(
 ) -> None:
     monkeypatch.setenv("STORAGED_SOCKET", str(short_dir / "nobody"))
     assert main(["images", "--no-spawn"]) == exits.UNAVAILABLE
-    assert str(short_dir / "nobody") in capsys.readouterr().err
+    path = short_dir / "nobody"
+    assert f"no daemon listens at {path}; to start one: storaged serve --socket {path}" in capsys.readouterr().err
 
 
 def test_a_call_prints_the_raw_result_on_one_line(daemon: Answerer, capsys: pytest.CaptureFixture[str]) -> None:
@@ -151,6 +157,17 @@ def test_a_call_prints_the_raw_error_on_one_line(daemon: Answerer, capsys: pytes
         "data": {"name": "ImageUnknown", "input": "nope"},
     }
     assert main(["call", "layers.list"]) == exits.BUSY
+
+
+@pytest.mark.parametrize("code", [1001, 3999])
+def test_a_raw_error_is_json_with_its_own_number_whatever_it_says(
+    code: int, daemon: Answerer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = {"code": code, "message": "no \x7f\x9b", "data": {"name": "ImageUnknown", "asked": "\x7f\x9b"}}
+    if code == 3999:
+        error["data"] = {"name": "OfANewerDaemon"}
+    assert main(["call", "refuse", json.dumps(error)]) == exits.FAILED
+    assert json.loads(capsys.readouterr().err) == error
 
 
 def test_the_version_is_that_of_both_ends(daemon: Answerer, capsys: pytest.CaptureFixture[str]) -> None:

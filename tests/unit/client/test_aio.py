@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import json
+import socket
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import anyio.to_thread
 import pytest
 
 import storaged_client
-from storaged_client.contract.errors import ImageUnknown, MessageTooLarge, ShuttingDown
+from storaged_client.contract.errors import ImageUnknown, MessageTooLarge, ShuttingDown, StoragedError
 from storaged_client.errors import DaemonUnavailable, OutcomeUnknown, RequestTimeout
 from tests.unit.client.server import Server
 
@@ -154,3 +156,123 @@ async def test_results_are_typed_as_in_the_blocking_client(server: Server) -> No
     async with storaged_client.aconnect(server.path) as client:
         assert await client.images.exists("x") == storaged_client.types.Exists(exists=True, generation="g")
     assert server.seen == [("images.exists", {"name": "x"})]
+
+
+async def test_a_daemon_with_a_full_queue_is_waited_for(path: str) -> None:
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as first:
+        listener.bind(path)
+        listener.listen(0)
+        first.setblocking(False)
+        first.connect(path)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(anyio.to_thread.run_sync, _accept_two, listener)
+            async with storaged_client.aconnect(path):
+                pass
+
+
+def _accept_two(listener: socket.socket) -> None:
+    for _ in range(2):
+        listener.accept()[0].close()
+
+
+async def test_a_start_takes_no_longer_than_the_call_that_needs_it(
+    server: Server, path: str, monkeypatch: pytest.MonkeyPatch, short_dir: Path
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(short_dir / "state"))
+    monkeypatch.setattr("storaged_client.spawn.command", lambda _: ["/bin/sleep", "100"])
+    async with storaged_client.aconnect(path, spawn=True) as client:
+        await anyio.to_thread.run_sync(server.stop)
+        with pytest.raises((RequestTimeout, DaemonUnavailable)):
+            await client.call("server.ping", timeout=0.3)
+
+
+# ---------------------------------------------------------------- several requests, one of them refused
+
+
+class Slow:
+    """A daemon that does one thing at a time, each when it is told to."""
+
+    def __init__(self, path: str) -> None:
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(path)
+        self.listener.listen(8)
+
+    def accept(self) -> socket.socket:
+        channel, _ = self.listener.accept()
+        channel.settimeout(10)
+        return channel
+
+    def say(self, channel: socket.socket, id: int | None, error: StoragedError) -> None:
+        body = {"code": error.code, "message": error.message, "data": {"name": error.name}}
+        channel.sendall(json.dumps({"jsonrpc": "2.0", "id": id, "error": body}).encode() + b"\n")
+
+    def drain(self, channel: socket.socket, length: int) -> None:
+        """Read so many bytes, and close."""
+        with channel:
+            while length > 0 and (data := channel.recv(1 << 20)):
+                length -= len(data)
+
+    def answer(self, channel: socket.socket) -> None:
+        """Answer each request by its length."""
+        with channel, channel.makefile("rb") as lines:
+            for line in lines:
+                request = json.loads(line)
+                if "id" in request:
+                    answer = {"jsonrpc": "2.0", "id": request["id"], "result": len(line)}
+                    channel.sendall(json.dumps(answer).encode() + b"\n")
+
+
+@pytest.fixture
+def slow(path: str) -> Iterator[Slow]:
+    slow = Slow(path)
+    with slow.listener:
+        yield slow
+
+
+async def test_of_several_requests_the_one_being_sent_is_refused_and_a_longer_one_behind_it_goes_elsewhere(
+    slow: Slow, path: str
+) -> None:
+    results: list[Any] = []
+
+    async def too_large() -> None:
+        with pytest.raises(MessageTooLarge):
+            await client.call("server.shutdown", {"a": "x" * 5_000_000})
+        results.append("refused")
+
+    async def longer() -> None:
+        results.append(await client.call("server.shutdown", {"a": "x" * 6_000_000}))
+
+    run = anyio.to_thread.run_sync
+    async with anyio.create_task_group() as serving, storaged_client.aconnect(path) as client:
+        first = await run(slow.accept)
+        async with anyio.create_task_group() as calls:
+            for call in (too_large, longer):
+                calls.start_soon(call)
+                await anyio.wait_all_tasks_blocked()
+            await run(slow.say, first, None, MessageTooLarge("too large"))
+            await run(slow.drain, first, 5_000_000)
+            serving.start_soon(run, slow.answer, await run(slow.accept))
+    assert results == ["refused", pytest.approx(6_000_000, abs=100)]
+
+
+async def test_a_call_cancelled_behind_another_on_a_connection_that_ends_harms_no_other(slow: Slow, path: str) -> None:
+    results: list[Any] = []
+
+    async def large() -> None:
+        results.append(await client.call("server.ping", {"a": "x" * 5_000_000}))
+
+    run = anyio.to_thread.run_sync
+    async with anyio.create_task_group() as serving, storaged_client.aconnect(path) as client:
+        first = await run(slow.accept)
+        async with anyio.create_task_group() as calls:
+            calls.start_soon(large)
+            await anyio.wait_all_tasks_blocked()
+            async with anyio.create_task_group() as cancelled:
+                cancelled.start_soon(client.call, "server.info")
+                await anyio.wait_all_tasks_blocked()
+                await run(slow.say, first, 1, ShuttingDown("ending"))
+                second = await run(slow.accept)  # the first is no longer used
+                cancelled.cancel_scope.cancel()
+            await run(slow.drain, first, 5_000_000)
+            serving.start_soon(run, slow.answer, second)
+    assert results == [pytest.approx(5_000_000, abs=100)]

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
+import fcntl
+import os
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from pathlib import Path
 
 import anyio
@@ -14,6 +19,8 @@ from storaged.errors import StoreBusy, StoreCorrupt
 from storaged.metrics import Metrics
 from storaged.snapshot.model import Snapshot
 from storaged.store.content import ContentReader
+from storaged.store.files import Files
+from storaged.store.locks.record_lock import FLOCK
 from storaged.store.reader import StoreReader
 from storaged.store.tables import StoreLocation
 from tests.ground import Ground, held
@@ -231,6 +238,189 @@ async def test_fifty_readers_of_one_change_share_one_reload(ground: Ground) -> N
                 tasks.start_soon(read)
         assert seen == [True] * 50
         assert ground.metrics.counters["loads"] - loads <= 2
+
+
+@contextmanager
+def held_here(path: str) -> Iterator[None]:
+    """Hold a lock file for writing by an open file description of this process: no pid is told of it."""
+    fd = os.open(path, os.O_RDWR)
+    try:
+        fcntl.fcntl(fd, fcntl.F_OFD_SETLK, FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
+        yield
+    finally:
+        os.close(fd)
+
+
+def cache_over(ground: Ground, files: Files) -> Cache:
+    """A second cache of the same store, whose disk does what the test wants."""
+    reader = StoreReader(ground.location, metrics=ground.metrics, files=files)
+    return Cache(reader, ContentReader(ground.location, ground.metrics, files), ground.metrics)
+
+
+class Gated(Files):
+    """Calls ``action`` before a worker thread opens a file of this name."""
+
+    def __init__(self, name: str, action: Callable[[], object]) -> None:
+        self._name = name
+        self._action = action
+
+    def open(self, path: str, flags: int, mode: int = 0o600, *, dir_fd: int | None = None) -> int:
+        if path.endswith(self._name) and threading.current_thread() is not threading.main_thread():
+            self._action()
+        return super().open(path, flags, mode, dir_fd=dir_fd)
+
+
+async def test_busy_names_the_holder_of_a_lock_that_belongs_to_no_process(ground: Ground) -> None:
+    async with ground.running():
+        await ground.cache.view()
+        with held_here(ground.images_lock):
+            await replace_name(ground)
+            for ask in (lambda: ground.cache.view("strict", 0.1), lambda: ground.cache.refresh(0.1)):
+                with pytest.raises(StoreBusy) as busy:
+                    await ask()
+                assert busy.value.evidence["holder"]["pid"] == os.getpid()
+                assert f"pid {os.getpid()}" in busy.value.text
+
+
+async def test_reader_that_saw_no_writer_is_not_kept_by_one_that_comes_after(ground: Ground) -> None:
+    async with ground.running():
+        await ground.cache.view()
+        answers: list[str | None] = []
+
+        async def ask() -> None:
+            view = await ground.cache.view()
+            answers.append(view.stale.reason if view.stale else None)
+
+        with anyio.fail_after(5):
+            async with anyio.create_task_group() as tasks:
+                with ExitStack() as hold:
+                    hold.enter_context(held_here(ground.images_lock))
+                    await replace_name(ground)
+                    await ask()  # from now on the end of the hold is waited for
+                    await anyio.sleep(0.01)  # away from the next look for it, which comes when this one gave up
+                    hold.close()
+                    tasks.start_soon(ask)
+                    for _ in range(3):
+                        await anyio.lowlevel.checkpoint()
+                    hold.enter_context(held_here(ground.images_lock))
+                    while len(answers) < 2:  # noqa: ASYNC110 - bounded by fail_after
+                        await anyio.sleep(0.01)
+        assert answers[0] == "locked"
+
+
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
+async def test_lock_file_that_is_no_file_makes_the_store_unreadable_at_once(
+    ground: Ground, make: Callable[[str], None]
+) -> None:
+    async with ground.running():
+        before = (await ground.cache.view()).snapshot
+        await anyio.Path(ground.images_lock).unlink()
+        make(ground.images_lock)
+        with anyio.fail_after(5):
+            view = await ground.cache.view()
+        assert view.snapshot is before
+        assert view.stale is not None
+        assert (view.stale.reason, view.stale.file) == ("unreadable", ground.images_lock)
+
+
+async def test_cached_view_of_what_was_read_beside_a_writer_is_incomplete(ground: Ground) -> None:
+    async with held(ground.images_lock), ground.running():
+        view = await ground.cache.view("cached")
+        assert view.stale is not None
+        assert view.stale.reason == "incomplete"
+
+
+async def test_each_reader_of_a_torn_store_gets_an_error_of_its_own(ground: Ground) -> None:
+    await anyio.Path(ground.images_json).write_bytes(b'[{"id": "')
+    async with ground.running():
+        errors = []
+        for _ in range(3):
+            with pytest.raises(StoreCorrupt) as corrupt:
+                await ground.cache.view()
+            errors.append(corrupt.value)
+    assert len({id(error) for error in errors}) == 3
+    assert len({len(traceback.extract_tb(error.__traceback__)) for error in errors}) == 1
+
+
+async def test_refresh_does_not_report_what_a_load_before_it_met(ground: Ground) -> None:
+    met, go, torn = threading.Event(), threading.Event(), threading.Event()
+
+    class SlowAtTheEnd(Files):
+        """Keeps the load that met the torn table from ending: its last stamp has passed that table already."""
+
+        looks = 0
+
+        def stat(self, path: str, *, dir_fd: int | None = None, follow_symlinks: bool = True) -> os.stat_result:
+            in_load = threading.current_thread() is not threading.main_thread()
+            if in_load and torn.is_set() and path.endswith("/containers.json"):
+                self.looks += 1
+                if self.looks == 2:
+                    met.set()
+                    go.wait(10)
+            return super().stat(path, dir_fd=dir_fd, follow_symlinks=follow_symlinks)
+
+    cache = cache_over(ground, SlowAtTheEnd())
+    await cache.start()
+    table = anyio.Path(ground.images_json)
+    whole = await table.read_bytes()
+    refreshed: list[bool] = []
+
+    async def refresh() -> None:
+        refreshed.append((await cache.refresh()).stale is None)
+
+    async with anyio.create_task_group() as running:
+        running.start_soon(cache.run)
+        await table.write_bytes(whole[:100])
+        torn.set()
+        async with anyio.create_task_group() as asking:
+            asking.start_soon(cache.view)
+            await run_sync(met.wait, 10)
+            await table.write_bytes(whole)
+            asking.start_soon(refresh)
+            await anyio.lowlevel.checkpoint()
+            go.set()
+        running.cancel_scope.cancel()
+    assert refreshed == [True]
+
+
+async def test_start_that_is_cancelled_reads_no_further(ground: Ground) -> None:
+    reading, cancelled = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        reading.set()
+        cancelled.wait(10)
+
+    cache = cache_over(ground, Gated("manifest", wait))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(cache.start)
+        await run_sync(reading.wait, 10)
+        tasks.cancel_scope.cancel()
+        with anyio.CancelScope(shield=True):
+            await anyio.lowlevel.checkpoint()
+            await anyio.lowlevel.checkpoint()
+        cancelled.set()
+    assert ground.metrics.counters["manifests.read"] == 1
+    assert cache.snapshot is None
+
+
+async def test_data_changed_by_a_writer_that_is_not_done_is_no_state_of_the_store(ground: Ground) -> None:
+    """Up to 1.46 a writer replaces a manifest, then the table, then the token: the stamp alone tells nothing."""
+    image = await run_sync(lambda: ground.writer.add_image("kept"))
+    created = await run_sync(lambda: ground.writer.create_list("localhost/list:1", [image]))
+    manifest = ground.item(created, "manifest")
+    whole = await run_sync(manifest.read_bytes)
+    with ExitStack() as hold:
+
+        def begin_to_write() -> None:
+            if manifest.read_bytes() == whole:
+                hold.enter_context(held_here(ground.images_lock))
+                manifest.write_bytes(whole + b" ")
+
+        cache = cache_over(ground, Gated("manifest", begin_to_write))
+        await cache.start()
+        assert cache.snapshot is not None
+        assert not cache.snapshot.proven
+        hold.close()
 
 
 async def test_cached_view_does_not_look_at_the_store(ground: Ground) -> None:

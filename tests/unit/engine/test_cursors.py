@@ -49,6 +49,6 @@ async def test_listing_unused_for_a_minute_is_gone_and_use_renews_it(anyio_backe
     cursors.take(7, cursor_text(used, 0))
     await anyio.sleep(2)
     assert cursors.take(7, cursor_text(used, 0))[2] == "used"
+    assert len(cursors) == 1
     with pytest.raises(GenerationGone):
         cursors.take(7, cursor_text(unused, 0))
-    assert len(cursors) == 1

@@ -106,3 +106,36 @@ def test_names_are_quoted_in_commands() -> None:
     store.image("evil", ("localhost/a:1; rm -rf /",), config=config())
     (reason,) = explained(store, "evil").reasons
     assert reason.command == f"podman untag {image_id('evil')[:12]} 'localhost/a:1; rm -rf /'"
+
+
+def test_a_command_is_told_only_where_the_list_found_by_that_id_is_the_one_that_names_it() -> None:
+    store = family()
+    store.list("list", ("localhost/l:1",), instances=(("elsewhere", AMD64),))
+    store.list("list", ("localhost/l:1",), instances=(("label", AMD64),), store=1)
+    (reason,) = explained(store, "label").reasons
+    assert (reason.code, reason.list, reason.digest) == ("manifest_list", image_id("list"), digest_of("label"))
+    assert reason.command is None
+    assert "another record of the same id" in reason.detail
+
+
+def test_the_lists_of_an_image_are_looked_up_and_never_compared_with_each_other() -> None:
+    compared = 0
+
+    class Counted(str):
+        def __eq__(self, other: object) -> bool:
+            nonlocal compared
+            compared += 1
+            return str.__eq__(self, other)  # type: ignore[arg-type]
+
+        __hash__ = str.__hash__
+
+    store = family()
+    for number in range(200):
+        store.list(f"list{number}", (f"localhost/l:{number}",), instances=(("label", AMD64),))
+    snapshot = store.snapshot()
+    image = snapshot.by_id[image_id("label")]
+    lists = tuple(Counted(list_id) for list_id in image.in_lists)
+    snapshot = evolve(snapshot, referenced={digest_of("label"): lists})
+    found = why(snapshot, evolve(image, in_lists=lists), HERE)
+    assert [reason.digest for reason in found.reasons] == [digest_of("label")] * 200
+    assert compared <= 4 * 200

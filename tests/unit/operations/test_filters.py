@@ -1,7 +1,7 @@
 import pytest
 
 from storaged.errors import InvalidParams
-from storaged.operations.filters import NOT_YET_SERVED, compile_filters
+from storaged.operations.filters import LONGEST_PATTERN, MOST_FILTERS, NOT_YET_SERVED, compile_filters
 from storaged.operations.listing import select
 from storaged_client.contract.params import ImagesList
 from tests.unit.snapshot.stores import Store, config, family, image_id
@@ -88,3 +88,25 @@ def test_a_wrong_filter_is_refused_with_its_path(filters, path) -> None:
 def test_filters_of_podman_that_are_not_served_are_named(key) -> None:
     with pytest.raises(InvalidParams, match=f'"{key}" is not served yet'):
         compile_filters([f"{key}=x"])
+
+
+@pytest.mark.parametrize(
+    ("filters", "path"),
+    [
+        (("id!=x",) * (MOST_FILTERS + 1), "filters"),
+        (("label=" + "*a" * LONGEST_PATTERN,), "filters[0].value"),
+    ],
+    ids=["too many", "too long a pattern"],
+)
+def test_what_would_keep_the_loop_from_others_is_refused(filters, path) -> None:
+    with pytest.raises(InvalidParams) as caught:
+        compile_filters(filters)
+    assert caught.value.evidence["path"] == path
+
+
+def test_as_many_filters_as_are_taken_all_hold() -> None:
+    assert chosen(*("id!=x",) * (MOST_FILTERS - 1), "label=a*") == {"l", "far"}
+
+
+def test_a_long_label_without_a_pattern_is_compared_as_it_stands() -> None:
+    assert chosen("label!=" + "a" * 5000) == {"base", "app", "label", "l", "far", "list"}

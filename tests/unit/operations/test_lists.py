@@ -50,7 +50,8 @@ def test_existence_is_podmans() -> None:
     snapshot = listed().snapshot()
     assert lists.exists(snapshot, "l:1", HERE)
     assert not lists.exists(snapshot, "nope", HERE)
-    assert not lists.exists(snapshot, "No Reference", HERE)
+    with pytest.raises(InvalidName):
+        lists.exists(snapshot, "No Reference", HERE)
     with pytest.raises(NotAManifestList):
         lists.exists(snapshot, "localhost/base", HERE)
 
@@ -75,3 +76,9 @@ def test_the_digest_set_is_sorted_and_asked_by_digest() -> None:
     (one,) = lists.referenced(snapshot, digest_of("label"))
     assert (one.lists, one.image) == ((image_id("list"),), image_id("label"))
     assert len(lists.referenced(snapshot, digest_of("nope"))) == 0
+
+
+def test_an_ordinary_image_with_the_id_of_a_list_is_no_row() -> None:
+    store = listed()
+    store.image("list", ("localhost/other:1",), config=config(), store=1)
+    assert [row.read_only for row in lists.list_manifests(store.snapshot(), ())] == [False]

@@ -4,8 +4,8 @@ from attrs import evolve
 from storaged.errors import AmbiguousName, ImageDamaged, ImageUnknown, InvalidName, NotAManifestList
 from storaged.operations.resolving import exists, find, resolve
 from storaged.operations.view import HostPlatform, normalise_platform
-from storaged.store.layout.contents import PlatformFacts
-from tests.unit.snapshot.stores import AMD64, ARM64, HERE, Store, config, digest_of, image_id
+from storaged.store.layout.contents import ImageContent, PlatformFacts
+from tests.unit.snapshot.stores import AMD64, ARM64, HERE, Store, config, digest_of, image_id, missing
 
 
 def names() -> Store:
@@ -78,7 +78,8 @@ def test_what_nothing_bears_is_unknown(name) -> None:
 def test_what_is_no_reference_is_told_apart(name) -> None:
     with pytest.raises(InvalidName):
         found(names(), name)
-    assert not exists(names().snapshot(), name, False, HERE)
+    with pytest.raises(InvalidName):
+        exists(names().snapshot(), name, False, HERE)
 
 
 def test_an_ambiguous_prefix_lists_its_candidates_and_a_name_beats_it() -> None:
@@ -196,3 +197,24 @@ def test_variants_are_preferred_from_most_to_least_capable() -> None:
     assert ranks == {"v8": None, "v7": 0, "v6": 1, "v5": 2, None: 3}
     assert HERE.platform.rank(PlatformFacts(os="linux", architecture="amd64", variant="v3")) is None
     assert normalise_platform("linux", "aarch64").rank(evolve(ARM64, variant="v8")) == 1
+
+
+@pytest.mark.parametrize("wrong", ["manifest", "top layer", "base layer"])
+def test_an_image_that_cannot_be_used_does_not_exist_as_podman_has_it(wrong) -> None:
+    store = Store()
+    if wrong != "base layer":
+        store.layer("one")
+    if wrong != "top layer":
+        store.layer("two", "one")
+    store.image("app", ("localhost/app:1",), layer="two", config=config())
+    if wrong == "manifest":
+        store.contents[0] = ImageContent(config=config(), damage=(missing(),))
+    assert found(store, "app:1") == (image_id("app"), "short_name")
+    assert not exists(store.snapshot(), "app:1", False, HERE)
+
+
+def test_an_image_without_a_readable_configuration_exists_as_podman_has_it() -> None:
+    store = Store()
+    store.layer("one")
+    store.image("app", ("localhost/app:1",), layer="one", config=None)
+    assert exists(store.snapshot(), "app:1", False, HERE)

@@ -279,15 +279,60 @@ async def test_unread_answers_beyond_the_budget_of_bytes_are_refused() -> None:
         return b'"' + b"x" * (4 << 20) + b'"'
 
     methods.extra["gated"] = gated
-    async with served(methods, Limits(uid_bytes=10 << 20)) as it:
+    limits = Limits(uid_bytes=14 << 20, reply_bytes=5 << 20)
+    guard = Guard(limits, Metrics())
+    async with served(methods, limits, guard) as it, served(methods, limits, guard) as sister:
         for number in range(4):
             await it.wire.call(number, "gated")
         await until(lambda: len(methods.begun) == 4)
         methods.release.set()
         await until(lambda: len(methods.ended) == 4)
+        await sister.wire.call(5, "gated")
+        assert len((await sister.wire.line())["result"]) == 4 << 20
         names = [(await it.wire.line()).get("error", {}).get("data", {}).get("name") for _ in range(4)]
         assert sorted(map(str, names)) == ["None", "None", "TooManyRequests", "TooManyRequests"]
         await until(lambda: it.guard.bytes == 0)
+
+
+async def test_a_batch_whose_last_entry_is_refused_gives_back_the_bytes_of_the_others() -> None:
+    methods = Methods()
+    async with served(methods, Limits(in_flight=1)) as it:
+
+        async def last_one(params: object) -> bytes:
+            it.connection.refuse_rest()
+            return b'"done"'
+
+        methods.extra["last_one"] = last_one
+        await it.wire.send(
+            [
+                {"jsonrpc": "2.0", "id": 1, "method": "last_one", "params": {}},
+                {"jsonrpc": "2.0", "id": 2, "method": "echo", "params": {}},
+            ]
+        )
+        answers = await it.wire.line()
+        assert (answers[0]["result"], answers[1]["error"]["data"]["name"]) == ("done", "ShuttingDown")
+        await until(lambda: it.guard.in_flight == 0)
+        assert it.guard.bytes == 0
+
+
+async def test_a_flood_of_refusals_does_not_keep_the_others_waiting() -> None:
+    methods = Methods()
+    async with served(methods) as hostile, served(methods) as honest:
+
+        async def let_the_other_ask(params: object) -> bytes:
+            await honest.wire.call(1, "echo", who="honest")
+            return b"{}"
+
+        methods.extra["go"] = let_the_other_ask
+        await hostile.wire.stream.send(
+            b'{"jsonrpc":"2.0","id":1,"method":"go","params":{"who":"first"}}'
+            + b"1       " * 8000
+            + b'{"jsonrpc":"2.0","id":2,"method":"echo","params":{"who":"last"}}'
+        )
+        await honest.wire.line()
+        await hostile.wire.stream.send_eof()
+        assert len(await hostile.wire.lines()) == 8002
+        assert [params["who"] for params in methods.begun] == ["first", "honest", "last"]
 
 
 def open_descriptors() -> dict[int, int]:
@@ -332,23 +377,28 @@ async def test_descriptors_of_a_request_that_never_began_are_closed() -> None:
 
 
 async def test_descriptors_do_not_leak_into_children() -> None:
+    near, far = socket.socketpair()
+    with near, far:
+        async with served(Methods()) as it:
+            before = open_descriptors()
+            await it.wire.stream.send_fds(b'{"jsonrpc":"2.0",', [near.fileno(), far.fileno()])
+            await until(lambda: len(open_descriptors()) == len(before) + 2)
+            new = [flags for number, flags in open_descriptors().items() if number not in before]
+            assert new == [fcntl.FD_CLOEXEC] * 2
+
+
+async def test_a_request_being_answered_keeps_no_descriptors() -> None:
     methods = Methods()
-    before: dict[int, int] = {}
-    new: list[int] = []
-
-    async def look(params: object) -> bytes:
-        new.extend(flags for number, flags in open_descriptors().items() if number not in before)
-        return b"{}"
-
-    methods.extra["look"] = look
     near, far = socket.socketpair()
     with near, far:
         async with served(methods) as it:
-            before.update(open_descriptors())
-            line = b'{"jsonrpc":"2.0","id":1,"method":"look","params":{},"fds":2}\n'
-            await it.wire.stream.send_fds(line, [near.fileno(), far.fileno()])
-            await it.wire.line()
-    assert new == [fcntl.FD_CLOEXEC] * 2
+            before = len(open_descriptors())
+            for number in range(10):
+                line = b'{"jsonrpc":"2.0","id":%d,"method":"stick","params":{},"fds":2}\n' % number
+                await it.wire.stream.send_fds(line, [near.fileno(), far.fileno()])
+            await until(lambda: len(methods.begun) == 10)
+            assert len(open_descriptors()) == before
+            methods.release.set()
 
 
 async def test_a_cut_connection_answers_what_was_sent_and_refuses_later_writes() -> None:

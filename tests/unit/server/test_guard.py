@@ -48,12 +48,24 @@ def test_a_busy_connection_leaves_its_uid_room_for_a_sister() -> None:
 
 def test_one_reply_larger_than_the_budget_still_gets_through_alone() -> None:
     guard = Guard(Limits(uid_bytes=100), Metrics())
-    guard.hold(7, 150)
+    guard.hold(7, 150, beside=0)
     with pytest.raises(TooManyRequests):
-        guard.hold(7, 1)
+        guard.hold(7, 1, beside=0)
     guard.free(7, 150)
-    guard.hold(7, 100)
+    guard.hold(7, 100, beside=0)
     assert guard.bytes == 100
+
+
+def test_a_connection_with_unread_answers_leaves_room_for_a_long_one_to_a_sister() -> None:
+    guard = Guard(Limits(uid_bytes=100, reply_bytes=30), Metrics())
+    guard.hold(7, 30, beside=0)
+    guard.hold(7, 40, beside=30)
+    with pytest.raises(TooManyRequests) as caught:
+        guard.hold(7, 1, beside=70)
+    assert caught.value.data == {"what": "bytes", "limit": 70}
+    guard.hold(7, 30, beside=0)
+    with pytest.raises(TooManyRequests):
+        guard.hold(7, 1, beside=0)
 
 
 def test_what_is_given_back_leaves_nothing_behind() -> None:
@@ -62,7 +74,7 @@ def test_what_is_given_back_leaves_nothing_behind() -> None:
     for uid in range(50):
         guard.enter(uid)
         guard.begin(uid, beside=0)
-        guard.hold(uid, 10)
+        guard.hold(uid, 10, beside=0)
         with pytest.raises(TooManyRequests):
             guard.enter(uid + 1000)
         guard.free(uid, 10)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import anyio
@@ -162,6 +162,81 @@ def test_idle_exit_counts_from_the_last_connections_end(short_dir: Path) -> None
             assert 600 <= trio.current_time() - left < 601
 
     trio.run(main, clock=MockClock(autojump_threshold=0.01))
+
+
+class LastMoment(Door):
+    """A door where a client comes right after each time it was found that none waits."""
+
+    late: socket.socket | None = None
+
+    def waiting(self) -> bool:
+        if super().waiting():
+            return True
+        self.late = socket.socket(socket.AF_UNIX)
+        self.late.setblocking(False)
+        self.late.connect(self.path)
+        return False
+
+
+@on_both
+async def test_a_client_that_comes_when_an_idle_daemon_decides_to_leave_is_the_next_daemons(short_dir: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as manager:
+        manager.bind(str(short_dir / "s"))
+        manager.listen()
+        door = LastMoment(socket.socket(fileno=os.dup(manager.fileno())), str(short_dir / "s"), inherited=True)
+        lifecycle = Lifecycle(
+            door,
+            terms=Terms(limits=Limits(), backend="test", idle_exit=0.01),
+            metrics=Metrics(),
+            notifier=Notifier(None),
+        )
+        with anyio.fail_after(5):
+            assert await lifecycle.serve(Methods()) == "idle"
+        assert door.late is not None
+        with door.late:
+            # Not accepted and cut: it may begin to talk only now, and the next daemon hears it.
+            door.late.send(b"hello")
+            manager.setblocking(False)
+            with manager.accept()[0] as heard:
+                heard.setblocking(False)
+                assert heard.recv(100) == b"hello"
+
+
+@on_both
+async def test_a_status_of_the_draining_is_not_followed_by_another(short_dir: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(short_dir / "n"))
+        manager.setblocking(False)
+        door = await anyio.to_thread.run_sync(bind, str(short_dir / "s"))
+        methods = Methods()
+        notifier = Notifier(str(short_dir / "n"))
+        lifecycle = Lifecycle(
+            door,
+            terms=Terms(limits=Limits(), backend="test"),
+            metrics=Metrics(),
+            notifier=notifier,
+            describe=lambda: str(len(methods.ended)),
+        )
+        ready = anyio.Event()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(lambda: lifecycle.serve(methods, ready=ready.set))
+            await ready.wait()
+            async with await anyio.connect_unix(door.path) as stream:
+                wire = Wire(stream)
+                await wire.call(1, "stick")
+                await wire.call(2, "echo")
+                await wire.line()
+                lifecycle.shutdown("test")
+                await anyio.wait_all_tasks_blocked()
+                methods.release.set()
+                assert len(await wire.lines()) == 1
+        notifier.close()
+        told = []
+        with suppress(BlockingIOError):
+            while True:
+                told.append(manager.recv(1000).decode())
+        assert told[-1] == "STOPPING=1\nSTATUS=draining\n"
+        assert told[0].startswith("READY=1\n") or told[1].startswith("READY=1\n")
 
 
 def test_without_idle_exit_the_daemon_stays(short_dir: Path) -> None:

@@ -17,6 +17,8 @@ from storaged.service.host import HostFacts
 from storaged.service.registry import Service
 from storaged.service.session import Credentials, Session
 from storaged.store.content import ContentReader
+from storaged_client.contract.errors import StoragedError
+from storaged_client.contract.methods import COMMON_ERRORS, METHODS
 from tests.ground import Ground
 
 OWN_UID = 4711
@@ -27,9 +29,10 @@ class QuietHost:
     """Hosts one service and no socket."""
 
     reasons: list[str] = field(factory=list)
+    limits: dict[str, int] = field(factory=lambda: {"connections": 256, "reply_bytes": 64 << 20})
 
     def facts(self) -> HostFacts:
-        return HostFacts(backend="trio", socket="/none", started="2026-01-01T00:00:00Z", limits={"connections": 256})
+        return HostFacts(backend="trio", socket="/none", started="2026-01-01T00:00:00Z", limits=self.limits)
 
     def gauges(self) -> dict[str, float]:
         return {"connections": 0.0}
@@ -48,7 +51,13 @@ class Desk:
 
     async def ask(self, method: str, params: Any = None, *, uid: int = 0) -> Any:
         session = Session(credentials=Credentials(pid=1, uid=uid, gid=uid), number=1)
-        return json.loads(await self.service.handle(session, method, params))
+        try:
+            return json.loads(await self.service.handle(session, method, params))
+        except StoragedError as error:
+            row = METHODS.get(method)
+            if row is not None and error.name not in (*row.errors, *COMMON_ERRORS):
+                pytest.fail(f"{method} does not declare {error.name}")
+            raise
 
 
 @pytest.fixture
@@ -62,8 +71,7 @@ def desk(ground: Ground) -> Desk:
         host=host,
         freshness=lambda: ground.reader.freshness,
         began=0.0,
-        writable=True,
-        writable_reason=None,
+        why_not_writable=lambda: None,
         asking=View(platform=normalise_platform("Linux", "x86_64")),
         cursors=Cursors(),
         blob_threads=anyio.CapacityLimiter(2),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from contextlib import suppress
 
@@ -19,7 +20,9 @@ from storaged_client.contract.errors import (
     LayerUnknown,
     MethodNotFound,
     NotPermitted,
+    StoragedError,
     StoreCorrupt,
+    TooLarge,
 )
 from storaged_client.contract.methods import METHODS
 from tests.unit.service.conftest import OWN_UID, Desk
@@ -252,3 +255,106 @@ async def test_discover_tells_every_method_with_parameters_and_errors(desk: Desk
             "cursor",
             "fields",
         ]
+
+
+@pytest.mark.parametrize("noise", ["nowhere", "Not A Name", "sha256:12", "", "0" * 64, "x" * 5000])
+@pytest.mark.parametrize("manifest", [False, True])
+async def test_every_error_of_a_name_is_one_the_method_declares(desk: Desk, noise: str, manifest: bool) -> None:
+    """``Desk.ask`` holds each error against the table."""
+    async with desk.ground.running():
+        ordinary = next(i for i in desk.ground.sample.images if i not in desk.ground.sample.lists)
+        ambiguous = max("0123456789abcdef", key=lambda digit: sum(i[0] == digit for i in desk.ground.sample.images))
+        for name in (noise, ordinary, ambiguous):
+            for method, row in METHODS.items():
+                if "name" not in row.params.__annotations__:
+                    continue
+                params: dict[str, object] = {"name": name}
+                if "manifest" in row.params.__annotations__:
+                    params["manifest"] = manifest
+                if "key" in row.params.__annotations__:
+                    params["key"] = "manifest"
+                with suppress(StoragedError):
+                    await desk.ask(method, params)
+
+
+async def test_a_path_is_written_alike_whoever_found_the_fault(desk: Desk) -> None:
+    async with desk.ground.running():
+        for params, path in (
+            ({"limit": "7"}, "$.limit"),
+            ({"limit": 0}, "$.limit"),
+            ({"fields": ["colour"]}, "$.fields[0]"),
+            ({"filters": ["label=a", "dangling=maybe"]}, "$.filters[1].value"),
+            ({"cursor": "x"}, "$.cursor"),
+        ):
+            with pytest.raises(InvalidParams) as refused:
+                await desk.ask("images.list", params)
+            assert refused.value.data["path"] == path
+
+
+async def test_a_long_name_of_a_method_is_not_sent_back(desk: Desk) -> None:
+    async with desk.ground.running():
+        with pytest.raises(MethodNotFound) as refused:
+            await desk.ask("x" * 100_000)
+        assert len(refused.value.message) + len(json.dumps(refused.value.data)) < 1000
+
+
+async def test_names_of_one_image_are_read_once_and_never_more_than_may_be_sent(desk: Desk) -> None:
+    async with desk.ground.running():
+        image = next(i for i in desk.ground.sample.images if i not in desk.ground.sample.lists)
+        opened = desk.ground.metrics.counters["files.opened"]
+        found = (await desk.ask("images.get", {"names": [image] * 500}))["images"]
+        assert len(found) == 500
+        assert all(entry == found[0] for entry in found)
+        assert desk.ground.metrics.counters["files.opened"] == opened + 1
+        desk.host.limits["reply_bytes"] = 100_000
+        with pytest.raises(TooLarge):
+            await desk.ask("images.get", {"names": [image] * 100_000})
+
+
+async def test_others_are_answered_while_many_names_are_looked_up(desk: Desk) -> None:
+    answered: list[str] = []
+
+    async def many() -> None:
+        await desk.ask("images.get", {"names": [f"nowhere/{number}" for number in range(2000)]})
+        answered.append("many")
+
+    async with desk.ground.running(), anyio.create_task_group() as tasks:
+        tasks.start_soon(many)
+        await anyio.lowlevel.checkpoint()
+        await desk.ask("images.exists", {"name": "nowhere"})
+        answered.append("one")
+    assert answered == ["one", "many"]
+
+
+@pytest.mark.parametrize(
+    "config",
+    [b'{"config":{"Labels":' + b"[" * 100_000, b'{"config":{"User":"\xff"}}', b"{", b"[]"],
+    ids=["nested too deeply", "no UTF-8", "torn", "no object"],
+)
+async def test_a_configuration_nobody_can_decode_leaves_the_rest_of_the_image(desk: Desk, config: bytes) -> None:
+    await _replace_configuration(desk, config)
+    async with desk.ground.running():
+        await _one_row_is_flagged(desk)
+
+
+async def _replace_configuration(desk: Desk, config: bytes) -> None:
+    """Other bytes, and a record that says so: content a hostile registry may well have served."""
+    image = desk.ground.sample.images[0]
+    rows = json.loads(await anyio.Path(desk.ground.images_json).read_bytes())
+    (row,) = (row for row in rows if row["id"] == image)
+    key = next(key for key in row["big-data-names"] if key.startswith("sha256:"))
+    await anyio.Path(desk.ground.item(image, key)).write_bytes(config)
+    row["big-data-sizes"][key] = len(config)
+    row["big-data-digests"][key] = "sha256:" + hashlib.sha256(config).hexdigest()
+    await anyio.Path(desk.ground.images_json).write_text(json.dumps(rows))
+
+
+async def _one_row_is_flagged(desk: Desk) -> None:
+    sample = desk.ground.sample
+    other = next(image for image in sample.images[1:] if image not in sample.lists)
+    found = (await desk.ask("images.get", {"names": [sample.images[0], other]}))["images"]
+    assert found[0]["image"]["config"] is None
+    assert found[0]["image"]["summary"]["damage"]["name"] == "config_undecodable"
+    assert found[1]["image"]["summary"]["damage"] is None
+    rows = (await desk.ask("images.list", {"all": True}))["images"]
+    assert [row["id"] for row in rows if row["damage"] is not None] == [sample.images[0]]

@@ -2,7 +2,7 @@ import pytest
 from attrs import evolve
 
 from storaged.snapshot.evidence import removal_command
-from storaged.store.layout.contents import ContentDamage, ImageContent
+from storaged.store.layout.contents import ContentDamage, ImageContent, ManifestFacts
 from storaged.store.tables import RecordFlaw
 
 from .stores import AMD64, Store, config, digest_of, family, image_id
@@ -149,3 +149,26 @@ def test_two_lists_of_one_id_both_go_on_protecting() -> None:
     snapshot = after.snapshot(before.snapshot())
     assert snapshot.by_id[image_id("label")].in_lists == (listed,)
     assert snapshot.by_id[image_id("app")].in_lists == (listed,)
+
+
+@pytest.mark.parametrize("manifest", [None, "other"])
+def test_a_list_on_a_layer_goes_on_protecting_what_it_last_named(manifest) -> None:
+    """An image converted to a list: its record alone would not tell that it may be one."""
+
+    def converted(content: ImageContent) -> Store:
+        store = family()
+        store.image("list", ("localhost/l:1",), layer="one", config=config())
+        store.contents[-1] = content
+        return store
+
+    whole = Store()
+    whole.list("list", instances=(("label", None),))
+    ordinary = ManifestFacts(media_type=None, is_list=False, annotations={})
+    damage = ContentDamage(name="manifest_mismatch", detail="other bytes", file="/g/vfs-images/i/manifest", seen=(1,))
+    torn = ImageContent(manifest=ordinary if manifest else None, damage=(damage,))
+    before = converted(whole.contents[0]).snapshot()
+    assert before.by_id[image_id("label")].in_lists == (image_id("list"),)
+    after = converted(torn).snapshot(before)
+    again = converted(torn).snapshot(after)
+    assert again.by_id[image_id("label")].in_lists == (image_id("list"),)
+    assert not again.by_id[image_id("label")].dangling

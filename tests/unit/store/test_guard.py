@@ -3,6 +3,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -49,6 +51,43 @@ def test_a_missing_graphroot_is_guarded_elsewhere_and_not_made(tmp_path: Path) -
             take_guard(str(tmp_path / "g"), str(tmp_path / "run"), files=FILES)
 
 
+def test_a_guard_outside_the_store_leaves_no_file_behind(tmp_path: Path) -> None:
+    with take_guard(str(tmp_path / "g"), str(tmp_path / "run"), files=FILES) as guard:
+        assert os.path.exists(guard.path)
+        with pytest.raises(GuardTaken):
+            take_guard(str(tmp_path / "g"), str(tmp_path / "run"), files=FILES)
+        assert os.path.exists(guard.path)
+    assert os.listdir(tmp_path / "run") == []
+
+
+def test_a_guard_that_another_one_replaced_is_not_removed(tmp_path: Path) -> None:
+    with take_guard(str(tmp_path / "g"), str(tmp_path / "run"), files=FILES) as first:
+        os.unlink(first.path)
+        second = take_guard(str(tmp_path / "g"), str(tmp_path / "run"), files=FILES)
+    with second, pytest.raises(GuardTaken):
+        take_guard(str(tmp_path / "g"), str(tmp_path / "run"), files=FILES)
+
+
+def test_of_many_that_take_and_leave_a_passing_guard_one_holds_it_at_a_time(tmp_path: Path) -> None:
+    holders: list[int] = []
+    most: list[int] = []
+
+    def come_and_go(number: int) -> int:
+        taken = 0
+        for _ in range(60):
+            with suppress(GuardTaken), take_guard(str(tmp_path / "g"), str(tmp_path / "run"), files=FILES):
+                taken += 1
+                holders.append(number)
+                most.append(len(holders))
+                holders.remove(number)
+        return taken
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(come_and_go, range(4))) > 0
+    assert set(most) == {1}
+    assert os.listdir(tmp_path / "run") == []
+
+
 def test_a_guard_taken_before_the_graphroot_was_made_still_counts(tmp_path: Path) -> None:
     with take_guard(str(tmp_path / "g"), str(tmp_path / "run"), files=FILES):
         (tmp_path / "g").mkdir()
@@ -92,3 +131,15 @@ def test_a_link_in_place_of_the_folder_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "g" / "storaged").symlink_to(tmp_path / "elsewhere")
     with take_guard(str(tmp_path / "g"), str(tmp_path / "run"), files=FILES):
         assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_a_daemon_that_only_reads_and_one_that_writes_exclude_each_other(tmp_path: Path) -> None:
+    (tmp_path / "g").mkdir()
+    graphroot, run = str(tmp_path / "g"), str(tmp_path / "run")
+    with take_guard(graphroot, run, files=FILES), pytest.raises(GuardTaken) as caught:
+        take_guard(graphroot, run, files=FILES, writable=False)
+    assert caught.value.evidence["pid"] == os.getpid()
+    with take_guard(graphroot, run, files=FILES, writable=False), pytest.raises(GuardTaken):
+        take_guard(graphroot, run, files=FILES)
+    with take_guard(graphroot, run, files=FILES):
+        pass

@@ -140,6 +140,44 @@ def test_the_writer_of_any_lock_is_seen(disk: Disk) -> None:
         assert watch.writer() is None
 
 
+def test_a_holder_is_named_anew_at_each_hold(disk: Disk) -> None:
+    """A pid may come back as another program's."""
+    names = iter([b"podman\n", b"buildah\n"])
+
+    class Renaming(Files):
+        comm = -1
+
+        def open(self, path: str, flags: int, mode: int = 0o600, *, dir_fd: int | None = None) -> int:
+            fd = super().open(path, flags, mode, dir_fd=dir_fd)
+            if path.endswith("/comm"):
+                self.comm = fd
+            return fd
+
+        def read(self, fd: int, count: int) -> bytes:
+            return next(names) if fd == self.comm else super().read(fd, count)
+
+    lock = paths.images_lock(disk.location.graphroot, "vfs")
+    watch = watch_of(disk.location, Renaming())
+    watch.take()
+    found: list[str | None] = []
+    with held_elsewhere(lock) as child:
+        for _ in range(2):
+            holder = watch.writer()
+            assert holder is not None
+            found.append(holder.command)
+        os.rename(lock, lock + ".aside")
+        Path(lock).touch()
+        watch.take()
+        assert watch.writer() is None
+        os.rename(lock + ".aside", lock)
+        watch.take()
+        holder = watch.writer()
+        assert holder is not None
+        assert holder.pid == child.pid
+        found.append(holder.command)
+    assert found == ["podman", "podman", "buildah"]
+
+
 def test_closed_watches_leave_no_descriptor(disk: Disk) -> None:
     before = len(os.listdir("/proc/self/fd"))
     watch = watch_of(disk.location)

@@ -1,0 +1,200 @@
+"""podman's Go structs as ``--format`` sees them, made of the wire's values.
+
+Names, order and types of the fields are those of podman 5.8: ``images.imageReporter`` around
+``entities.ImageSummary``, ``inspect.ImageData``, ``define.Info``. Names that are methods there come after the fields.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from . import measures, names, output
+from .templates import NilMap, NilSlice, Struct, Time
+
+if TYPE_CHECKING:
+    from .images import Row
+    from .wire import Image
+
+IMAGE_TITLES = {"ID": "IMAGE ID", "ReadOnly": "R/O"}
+"""Titles of a table of images that are not the field's own name."""
+
+_FIELDS = {
+    "ParentId": "parent",
+    "RepoDigests": "digests",
+    "Labels": "labels",
+    "Containers": "containers",
+    "Dangling": "dangling",
+    "Digest": "digest",
+    "History": "names_history",
+    "Arch": "architecture",
+    "Os": "os",
+    "IsManifestList": "manifest_list",
+}
+_WHOLE = re.compile(r"(?<![\w.)])\.(?![A-Za-z_])|\$(?!\w)|ImageSummary")
+
+
+def image_fields(form: str) -> list[str]:
+    """The members of a listed image that a template may look at, besides those that every listing has."""
+    if _WHOLE.search(form):
+        return sorted(set(_FIELDS.values()))
+    return sorted({field for name, field in _FIELDS.items() if f".{name}" in form})
+
+
+def image(row: Row, now: float, *, full: bool) -> Struct:
+    """A row of ``images``. Members that were not asked for are as if they were empty."""
+    given: Image = row.image
+    members: dict[str, Any] = {**given}
+    summary = {
+        "ID": given["id"],
+        "ParentId": members.get("parent") or "",
+        "RepoTags": given["names"] or NilSlice(),
+        "RepoDigests": names.repository_digests(given["names"], members.get("digests") or []),
+        "Created": row.created,
+        "Size": given["size"],
+        "SharedSize": 0,
+        "VirtualSize": given["size"],
+        "Labels": _strings(members.get("labels")),
+        "Containers": members.get("containers") or 0,
+        "ReadOnly": given["read_only"],
+        "Dangling": members.get("dangling") or False,
+        # podman leaves these three empty in a listing; who names one of them gets the truth.
+        "Arch": "",
+        "Digest": members.get("digest") or "",
+        "History": members.get("names_history") or NilSlice(),
+        "IsManifestList": None,
+        "Names": given["names"] or NilSlice(),
+        "Os": "",
+    }
+    encoded = {"Id": summary.pop("ID"), **summary}
+    for name in ("ReadOnly", "Dangling", "Arch", "Digest", "History", "IsManifestList", "Names", "Os"):
+        if not encoded[name]:
+            del encoded[name]
+    fields = {"ID": given["id"], **summary}
+    whole = Struct("entities.ImageSummary", fields, encoded=encoded)
+    instant = measures.utc(row.created).replace("T", " ").replace("Z", " +0000 UTC")
+    age = measures.age(given["created"], now)
+    methods = {
+        "ID": output.identifier(given["id"], full),
+        "Id": given["id"],
+        "IsReadOnly": given["read_only"],
+        "Created": age,
+        "CreatedSince": age,
+        "CreatedAt": instant,
+        "CreatedTime": instant,
+        "Size": measures.size(given["size"]),
+        "History": ", ".join(members.get("names_history") or ()),
+        "Arch": members.get("architecture") or "",
+        "Os": members.get("os") or "",
+        "IsManifestList": bool(members.get("manifest_list")),
+    }
+    own = {"Repository": row.repository, "Tag": row.tag}
+    return Struct(
+        "images.imageReporter",
+        {**own, "ImageSummary": whole, **fields, **methods},
+        printed=(*own, "ImageSummary"),
+        encoded={"repository": row.repository, "tag": row.tag, **encoded},
+    )
+
+
+def inspected(described: Mapping[str, Any]) -> Struct:
+    """An image of ``inspect``, made of what ``inspect`` prints as JSON.
+
+    It has both spellings that podman knows in one place each: ``.Id`` and ``.ID``, ``.HealthCheck`` and
+    ``.Healthcheck``, also in ``.Config`` where Docker has it.
+    """
+    health = described.get("Healthcheck")
+    health = Struct("*manifest.Schema2HealthConfig", health) if isinstance(health, dict) else None
+    history = [_history(entry) for entry in described["History"] or ()]
+    fields = {
+        **described,
+        "Created": _time(described["Created"]),
+        "RepoTags": described["RepoTags"] or NilSlice(),
+        "RepoDigests": described["RepoDigests"] or NilSlice(),
+        "Config": _config(described["Config"], health),
+        "GraphDriver": _driver(described["GraphDriver"]),
+        "RootFS": Struct("*inspect.RootFS", described["RootFS"]),
+        "Labels": _strings(described["Labels"]),
+        "History": history or NilSlice(),
+        "NamesHistory": described["NamesHistory"] or NilSlice(),
+        "HealthCheck": health,
+    }
+    fields.pop("Healthcheck", None)
+    printed = tuple(fields)
+    spellings = {**fields, "ID": described["Id"], "Healthcheck": health}
+    # As `inspect` prints it: no member more or less, and what is empty there is no null here.
+    empty = ("RepoTags", "RepoDigests", "NamesHistory")
+    encoded = {name: described[name] if name in empty else spellings[name] for name in described}
+    return Struct("*inspect.ImageData", spellings, printed=printed, encoded=encoded)
+
+
+def information(form: Mapping[str, Any]) -> Struct:
+    """``info``: podman's ``.Store`` with Go's names, and ``.Storaged`` with the names of ``server.info``."""
+    store = _capitalized("*define.StoreInfo", form["store"])
+    storaged = Struct("ServerInfo", form["storaged"])
+    encoded = {"store": store, "storaged": storaged}
+    return Struct("define.Info", {"Store": store, "Storaged": storaged}, encoded=encoded)
+
+
+def _capitalized(go_type: str, members: Mapping[str, Any]) -> Struct:
+    fields: dict[str, Any] = {}
+    for name, value in members.items():
+        if isinstance(value, Mapping):
+            value = _capitalized(f"define.{name[0].upper()}{name[1:]}", value)
+        elif value is None and name in ("graphOptions", "graphStatus"):
+            value = NilMap()
+        fields[name[0].upper() + name[1:]] = value
+    return Struct(go_type, fields, encoded=members)
+
+
+def _config(config: Mapping[str, Any], health: Struct | None) -> Struct:
+    fields = {
+        "User": config.get("User", ""),
+        "ExposedPorts": _keys(config.get("ExposedPorts")),
+        "Env": config.get("Env") or NilSlice(),
+        "Entrypoint": config.get("Entrypoint") or NilSlice(),
+        "Cmd": config.get("Cmd") or NilSlice(),
+        "Volumes": _keys(config.get("Volumes")),
+        "WorkingDir": config.get("WorkingDir", ""),
+        "Labels": _strings(config.get("Labels")),
+        "StopSignal": config.get("StopSignal", ""),
+        "ArgsEscaped": config.get("ArgsEscaped", False),
+    }
+    printed = tuple(fields)
+    return Struct("*v1.ImageConfig", {**fields, "Healthcheck": health}, printed=printed, encoded=config)
+
+
+def _driver(driver: Mapping[str, Any]) -> Struct:
+    data = _strings(driver["Data"])
+    return Struct("*inspect.DriverData", {**driver, "Data": data}, encoded=driver)
+
+
+def _history(entry: Mapping[str, Any]) -> Struct:
+    created = entry.get("created")
+    fields = {
+        "Created": _time(created) if created else None,
+        "CreatedBy": entry.get("created_by", ""),
+        "Author": entry.get("author", ""),
+        "Comment": entry.get("comment", ""),
+        "EmptyLayer": entry.get("empty_layer", False),
+    }
+    return Struct("v1.History", fields, encoded=entry)
+
+
+def _time(text: str) -> Time | str:
+    try:
+        return Time(text)
+    except ValueError:
+        return text
+
+
+def _strings(labels: Any) -> dict[str, Any]:
+    return labels if isinstance(labels, dict) else NilMap()
+
+
+def _keys(members: Any) -> dict[str, Any]:
+    """A Go set: a map to empty structs."""
+    if not isinstance(members, dict):
+        return NilMap()
+    return {key: Struct("struct {}", {}) for key in members}

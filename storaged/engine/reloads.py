@@ -1,0 +1,245 @@
+"""When the store is read again: one reload at a time for everybody, in a worker thread.
+
+::
+
+    want() ──▶ run: load ──▶ whole ............ current is swapped, wanted again or idle
+                      ├────▶ a writer at work . look every 20 ms until it ends, load again
+                      ├────▶ lost every race .. load again
+                      └────▶ unreadable ....... failure is kept, idle
+
+Whoever waits (``round``) is woken at the end of each load and at each look that found a writer: a request
+must learn of one that came after it began to wait. All state belongs to the event loop; only
+``Loader.load`` runs in a thread.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+from anyio.to_thread import run_sync
+from attrs import frozen
+
+from storaged.engine.content import Contents, ContentSource
+from storaged.engine.loading import Current, Loader
+from storaged.engine.rows import Rows
+from storaged.errors import StoreBusy, StoreCorrupt
+from storaged.metrics import Metrics
+from storaged.snapshot.difference import difference
+from storaged.store.locks.probe import LockHolder
+from storaged.store.reader import StoreReader, WriterActive
+from storaged.store.stamp import Stamp
+
+logger = logging.getLogger(__name__)
+
+RETRY = (0.001, 0.02)
+"""Seconds between two looks for the end of a writer's hold: first, longest."""
+
+_FIRST_TRIES = 10
+"""Loads that a starting daemon tries, one longest pause apart, before it takes what it can read."""
+
+_RECHECK = 1.0
+"""Seconds for which a file found unreadable is not read again while the stamp stays the same."""
+
+_DAMAGE_LOOK = 0.25
+"""Seconds between two looks at the files of known damages."""
+
+
+@frozen(kw_only=True)
+class Failure:
+    """Why the last load, the one of this ``number``, could not read the store."""
+
+    number: int
+    stamp: Stamp
+    when: float
+    text: str
+    evidence: dict[str, Any]
+
+    def error(self) -> StoreCorrupt:
+        """A new one for each to raise: one instance would gather the tracebacks of all of them."""
+        return StoreCorrupt(self.text, **self.evidence)
+
+
+class Reloads:
+    """The current snapshot, and what is known of the attempts to renew it."""
+
+    def __init__(self, reader: StoreReader, source: ContentSource, metrics: Metrics) -> None:
+        self._reader = reader
+        self._contents = Contents(source)
+        self._loader = Loader(reader, self._contents, metrics)
+        self.current: Current | None = None
+        self.rows: Rows | None = None
+        self.verified = 0.0
+        """When the current snapshot was last known to be that of the files."""
+        self.failure: Failure | None = None
+        self.holder: LockHolder | None = None
+        """The writer that the last look found; None where it found none."""
+        self.started = 0
+        self.succeeded = 0
+        """The number of the last load that succeeded, counted by ``started``."""
+        self._looked_at_damage = 0.0
+        self._afresh = False
+        self._wanted = anyio.Event()
+        self._moved = anyio.Event()
+        self._stop = threading.Event()
+
+    # -------------------------------------------------------------- what requests ask
+
+    @property
+    def generation(self) -> str:
+        """The generation of the current snapshot, without a look at the store."""
+        return self.current.snapshot.generation if self.current else self._loader.no_generation
+
+    def is_current(self) -> bool:
+        """Whether the files are those of the current snapshot: a few system calls, no lock, no open file."""
+        current = self.current
+        if current is None or not current.snapshot.proven or self._reader.stamp() != current.stamp:
+            return False
+        now = anyio.current_time()
+        if self._contents.damaged and now - self._looked_at_damage >= _DAMAGE_LOOK:
+            self._looked_at_damage = now
+            if self._contents.repaired():
+                return False
+        self.verified = now
+        return True
+
+    def satisfies(self, need: int) -> bool:
+        """Whether the current snapshot will do for who needs the load of this number, or a look at the files."""
+        return self.succeeded >= need or self.is_current()
+
+    def known_failure(self) -> Failure | None:
+        """The failure of the last load, where reading again would only meet it again."""
+        failure = self.failure
+        if failure is None:
+            return None
+        if anyio.current_time() - failure.when > _RECHECK or self._reader.stamp() != failure.stamp:
+            self.failure = None
+        return self.failure
+
+    def look_for_writer(self) -> LockHolder | None:
+        """Who holds a lock for writing at this moment."""
+        self.holder = self._reader.writer()
+        return self.holder
+
+    def want(self) -> None:
+        """Ask for a reload."""
+        self._wanted.set()
+
+    async def round(self) -> None:
+        """Ask for a reload and wait until something is known: a load ended, or a writer is at work."""
+        moved = self._moved
+        self.want()
+        await moved.wait()
+
+    def distrust(self) -> None:
+        """Let the next load trust nothing that was read before."""
+        self.failure, self._afresh = None, True
+
+    # -------------------------------------------------------------- the daemon's side
+
+    async def start(self) -> None:
+        """Load for the first time; beside a writer at work take what can be read. Never raises for the store's sake.
+
+        Must be called before ``run``. Cancelled, it ends at the next step of the load.
+        """
+        async with self._ending_with_its_scope():
+            for _ in range(_FIRST_TRIES):
+                if await self._load(unproven=False) or self.failure is not None:
+                    return
+                await anyio.sleep(RETRY[1])
+            await self._load(unproven=True)
+
+    async def run(self) -> None:
+        """Serve wishes for a reload until cancelled; a load under way ends at its next step then."""
+        async with self._ending_with_its_scope():
+            while True:
+                await self._wanted.wait()
+                self._wanted = anyio.Event()
+                pause = RETRY[0]
+                while not await self._load(unproven=False) and self.failure is None:
+                    await anyio.sleep(pause)
+                    pause = min(pause * 2, RETRY[1])
+                    while self.look_for_writer() is not None:
+                        self._announce()
+                        await anyio.sleep(pause)
+
+    @asynccontextmanager
+    async def _ending_with_its_scope(self) -> AsyncIterator[None]:
+        """A worker thread is waited for, so somebody else must tell it that the wait was cancelled."""
+
+        async def tell() -> None:
+            try:
+                await anyio.sleep_forever()
+            finally:
+                self._stop.set()
+
+        async with anyio.create_task_group() as telling:
+            telling.start_soon(tell)
+            yield
+            telling.cancel_scope.cancel()
+        self._stop.clear()
+
+    # -------------------------------------------------------------- within
+
+    async def _load(self, *, unproven: bool) -> bool:
+        """One attempt. True where a snapshot stands that was read after this call began."""
+        self.started += 1
+        number = self.started
+        afresh, self._afresh = self._afresh, False
+        before = self._reader.stamp()
+        try:
+            current = await run_sync(
+                lambda: self._loader.load(unproven=unproven, afresh=afresh, cancelled=self._stop.is_set)
+            )
+        except WriterActive as active:
+            self.failure, self.holder = None, active.holder
+            return False
+        except StoreBusy as busy:
+            logger.info("reload lost every race detail=%s", busy.text)
+            self.failure = None
+            self.look_for_writer()
+            return False
+        except StoreCorrupt as error:
+            self._fail(number, before, error)
+            return False
+        except OSError as error:
+            self._fail(number, before, StoreCorrupt(f"{error.filename}: {error.strerror}", file=error.filename))
+            return False
+        else:
+            self._swap(current)
+            self.succeeded = number
+            afresh = False
+            return True
+        finally:
+            self._afresh = self._afresh or afresh
+            self._announce()
+
+    def _announce(self) -> None:
+        moved, self._moved = self._moved, anyio.Event()
+        moved.set()
+
+    def _fail(self, number: int, stamp: Stamp, error: StoreCorrupt) -> None:
+        if self.failure is None or self.failure.text != error.text:
+            logger.warning("store unreadable detail=%s", error.text)
+        self.failure = Failure(
+            number=number, stamp=stamp, when=anyio.current_time(), text=error.text, evidence=error.evidence
+        )
+
+    def _swap(self, current: Current) -> None:
+        previous = self.current
+        if previous is None or previous.snapshot is not current.snapshot:
+            self.rows = Rows(current.snapshot)
+            if previous is not None and logger.isEnabledFor(logging.DEBUG):
+                logger.debug(
+                    "reloaded generation=%s %s",
+                    current.snapshot.generation,
+                    difference(previous.snapshot, current.snapshot).summary(),
+                )
+        self.current = current
+        self.verified = anyio.current_time()
+        self.failure = None
+        self.holder = None

@@ -1,0 +1,68 @@
+"""Opening a file below a directory as a process in a container would: symbolic links never lead out of it.
+
+A layer's files may have been unpacked through a link of the same layer (``lib`` to ``/usr/lib``), so links are
+followed, but an absolute one starts at the layer's own root and ``..`` ends there.
+"""
+
+from __future__ import annotations
+
+import os
+import stat as mode_bits
+from collections import deque
+from typing import Final
+
+from storaged.store.files import Files, open_regular
+
+_MOST_LINKS: Final = 40
+
+
+class Inside:
+    """A directory and the way to what is below it. Close it."""
+
+    def __init__(self, files: Files, root: str) -> None:
+        self._files = files
+        self._root = files.open(root, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW)
+
+    def close(self) -> None:
+        self._files.close(self._root)
+
+    def open(self, name: str) -> int:
+        """Open a regular file for reading. ``name`` is taken as relative, whatever it begins with.
+
+        Raises:
+            NotAFile: it is something else.
+            OSError: as open(2), ELOOP too.
+        """
+        way: list[int] = []
+        rest = deque(_parts(name))
+        links = 0
+        try:
+            while rest:
+                part = rest.popleft()
+                here = way[-1] if way else self._root
+                if part == "..":
+                    if way:
+                        self._files.close(way.pop())
+                    continue
+                status = self._files.stat(part, dir_fd=here, follow_symlinks=False)
+                if mode_bits.S_ISLNK(status.st_mode):
+                    links += 1
+                    if links > _MOST_LINKS:
+                        raise OSError(40, os.strerror(40), name)
+                    target = self._files.readlink(part, dir_fd=here)
+                    if target.startswith("/"):
+                        while way:
+                            self._files.close(way.pop())
+                    rest.extendleft(reversed(_parts(target)))
+                elif rest:
+                    way.append(self._files.open(part, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=here))
+                else:
+                    return open_regular(self._files, part, dir_fd=here, follow=False)
+            raise IsADirectoryError(21, os.strerror(21), name)
+        finally:
+            for fd in way:
+                self._files.close(fd)
+
+
+def _parts(name: str) -> list[str]:
+    return [part for part in name.split("/") if part not in ("", ".")]

@@ -1,0 +1,76 @@
+"""What every driver has of a layer: the tar-split beside the layer records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from storaged.store.checking import mending, tar_split
+from storaged.store.checking.findings import Finding, finding
+from storaged.store.checking.look import Look
+from storaged.store.checking.schema import valid_digest
+from storaged.store.checking.state import layer_roots
+from storaged.store.files import open_regular
+from storaged.store.layout import paths
+from storaged.store.tables import LayerRow
+
+_GZIP = b"\x1f\x8b"
+
+
+def layer_finding(
+    look: Look, row: LayerRow, name: str, detail: str, file: str, mend: str | None = None, *, refetch: bool = True
+) -> Finding:
+    """A finding of a layer. Without a mend of its own the images on it may be fetched again, where that helps."""
+    images = look.state.images_on(row.record.id)
+    if mend is None and refetch and row.store == 0:
+        mend = mending.replace(look.state, images)
+    return finding(name, "layer", row.record.id, detail, store=row.store, file=file, images=images, mend=mend)
+
+
+def check_tar_split(look: Look, row: LayerRow, folder: str, *, whole: bool) -> Iterator[Finding | None]:
+    """The tar-split of one layer; with scope ``contents`` the tar it makes with the files in ``folder``.
+
+    ``whole`` says that the folder holds the layer's files under their own names. None now and then.
+
+    Raises:
+        OSError: a file that is there cannot be read.
+    """
+    record = row.record
+    candidates = [
+        paths.tar_split(root, look.location.driver, record.id) for root in layer_roots(look.location, row.store)
+    ]
+    path = next((path for path in candidates if look.kind_of(path) is not None), None)
+    if path is None:
+        if record.diff_digest is not None and record.toc_digest is None:
+            detail = "there is no tar-split: the tar is made of the files and seldom comes out as it was"
+            yield layer_finding(look, row, "tar_split_missing", detail, candidates[0])
+        return
+    if look.kind_of(path) != "file":
+        yield layer_finding(look, row, "tar_split_undecodable", "no regular file lies there", path)
+        return
+    fd = open_regular(look.files, path, follow=False)
+    try:
+        head = look.files.read(fd, len(_GZIP))
+    finally:
+        look.files.close(fd)
+    if not head:
+        yield layer_finding(look, row, "tar_split_empty", "the tar-split has no bytes", path)
+    elif head != _GZIP:
+        yield layer_finding(look, row, "tar_split_undecodable", "no gzip", path)
+    elif look.scope == "contents":
+        yield from _contents(look, row, path, folder, whole)
+
+
+def _contents(look: Look, row: LayerRow, path: str, folder: str, whole: bool) -> Iterator[Finding | None]:
+    record = row.record
+    digest = record.diff_digest if record.diff_digest and valid_digest(record.diff_digest) else None
+    try:
+        if digest is None or not whole:
+            for count, _ in enumerate(tar_split.read_entries(look.files, path)):
+                if count % 65536 == 65535:
+                    yield None
+            return
+        yield from tar_split.compare(look.files, path, folder, digest, record.diff_size)
+    except tar_split.Undecodable as error:
+        yield layer_finding(look, row, "tar_split_undecodable", str(error), path)
+    except tar_split.Differs as error:
+        yield layer_finding(look, row, "layer_content_differs", str(error), folder)

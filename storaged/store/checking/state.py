@@ -1,0 +1,186 @@
+"""What the tables say at one moment, and whether a look at the files was undisturbed.
+
+A finding is only as good as the moment it was made in. Writers change files and tables while they hold the
+lock of their noun (layers, images, containers), and write its token. So a look counts that lies between two
+moments of which this is true::
+
+    the tables were read as one state, nobody holding the noun's locks for writing
+    … the files are looked at, without any lock …
+    nobody holds the noun's locks for writing, and the stamp is the same
+
+A writer that is still at work is seen by the probe, one that has ended meanwhile by the stamp. Each noun is
+judged by its own locks: a pull that holds layers.lock for minutes does not hinder the check of images.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from attrs import field, frozen
+
+from storaged.errors import StoreCorrupt
+from storaged.metrics import Metrics
+from storaged.store.files import Files
+from storaged.store.inventory import TableFile, TableKind, table_files, writable_image_roots
+from storaged.store.layout.records import ImageID, LayerID
+from storaged.store.stamp import Stamp, StampWatch
+from storaged.store.table_source import TableContent, TableSource
+from storaged.store.tables import ContainerRow, ImageRow, LayerRow, RecordFlaw, StoreLocation
+
+KINDS: Final[tuple[TableKind, ...]] = ("layers", "images", "containers")
+_MOST_IMAGES: Final = 32
+
+
+@frozen(kw_only=True, eq=False)
+class State:
+    """The rows of every table that could be read. ``broken`` are those that could not."""
+
+    contents: tuple[tuple[TableFile, TableContent], ...]
+    broken: tuple[tuple[TableFile, str], ...]
+    stamps: dict[TableKind, Stamp]
+    proven: frozenset[TableKind]
+    """The kinds whose tables were read as one state."""
+    _children: dict[LayerID, list[LayerID]] = field(factory=dict, init=False)
+
+    @functools.cached_property
+    def images(self) -> tuple[ImageRow, ...]:
+        return tuple(row for _, content in self.contents for row in content.of(ImageRow))
+
+    @functools.cached_property
+    def layers(self) -> tuple[LayerRow, ...]:
+        return tuple(row for _, content in self.contents for row in content.of(LayerRow))
+
+    @functools.cached_property
+    def containers(self) -> tuple[ContainerRow, ...]:
+        return tuple(row for _, content in self.contents for row in content.of(ContainerRow))
+
+    @functools.cached_property
+    def layer(self) -> dict[LayerID, LayerRow]:
+        """By id. The writable store comes first and the first record counts, as upstream has it."""
+        return {row.record.id: row for row in reversed(self.layers)}
+
+    @functools.cached_property
+    def image_ids(self) -> frozenset[ImageID]:
+        return frozenset(row.record.id for row in self.images)
+
+    def whole(self, kind: TableKind, store: int | None = None) -> bool:
+        """Whether every record of these tables is known by its id, so that what they do not name is named nowhere."""
+        if any(table.kind == kind and store in (None, table.store) for table, _ in self.broken):
+            return False
+        return all(flaw.id is not None for flaw in self._flaws(kind, store))
+
+    def known(self, kind: TableKind, store: int | None = None) -> frozenset[str]:
+        """The ids that these tables name, in records that cannot be decoded, too."""
+        tables = (content for table, content in self.contents if table.kind == kind and store in (None, table.store))
+        flawed = (flaw.id for flaw in self._flaws(kind, store) if flaw.id is not None)
+        return frozenset((*(row.record.id for content in tables for row in content.rows), *flawed))
+
+    def chain(self, layer: LayerID) -> tuple[tuple[LayerRow, ...], bool]:
+        """The layer and what is below it, nearest first, and whether it ends at a base layer."""
+        rows: list[LayerRow] = []
+        seen: set[LayerID] = set()
+        wanted: LayerID | None = layer
+        while wanted is not None:
+            row = self.layer.get(wanted)
+            if row is None or wanted in seen:
+                return tuple(rows), False
+            seen.add(wanted)
+            rows.append(row)
+            wanted = row.record.parent
+        return tuple(rows), True
+
+    def images_on(self, layer: LayerID) -> tuple[str, ...]:
+        """Ids of images that stand on a layer, at most 32 of them."""
+        if not self._children:
+            for row in self.layers:
+                if row.record.parent is not None:
+                    self._children.setdefault(row.record.parent, []).append(row.record.id)
+        found: dict[str, None] = {}
+        seen, waiting = {layer}, [layer]
+        while waiting and len(found) < _MOST_IMAGES:
+            above = waiting.pop()
+            found.update(dict.fromkeys(self._tops.get(above, ())))
+            fresh = [child for child in self._children.get(above, ()) if child not in seen]
+            seen.update(fresh)
+            waiting += fresh
+        return tuple(found)[:_MOST_IMAGES]
+
+    @functools.cached_property
+    def _tops(self) -> dict[LayerID, list[ImageID]]:
+        tops: dict[LayerID, list[ImageID]] = {}
+        for row in self.images:
+            for top in dict.fromkeys((row.record.layer, *(row.record.mapped_layers or ()))):
+                if top is not None:
+                    tops.setdefault(top, []).append(row.record.id)
+        return tops
+
+    def _flaws(self, kind: TableKind, store: int | None) -> Iterator[RecordFlaw]:
+        for table, content in self.contents:
+            if table.kind == kind and store in (None, table.store):
+                yield from content.flaws
+
+
+class Watcher:
+    """Reads the tables of one store again and again, each table whatever the others are like. Takes no lock."""
+
+    def __init__(self, location: StoreLocation, files: Files, metrics: Metrics) -> None:
+        self._tables = table_files(location)
+        self._sources = [TableSource(table, files, metrics) for table in self._tables]
+        self._known: list[TableContent | None] = [None] * len(self._tables)
+        self._of_kind = {kind: [i for i, table in enumerate(self._tables) if table.kind == kind] for kind in KINDS}
+        self._locks = {
+            kind: tuple(dict.fromkeys(self._tables[i].lock for i in indexes)) for kind, indexes in self._of_kind.items()
+        }
+        self._watches = {
+            kind: StampWatch(self._locks[kind], [self._tables[i].path for i in indexes], files, metrics)
+            for kind, indexes in self._of_kind.items()
+        }
+
+    def look(self) -> State:
+        """The tables of this moment. One that cannot be read is ``broken`` and spoils no other."""
+        contents: dict[int, TableContent] = {}
+        broken: dict[int, str] = {}
+        stamps: dict[TableKind, Stamp] = {}
+        proven: set[TableKind] = set()
+        for kind in KINDS:
+            stamp = stamps[kind] = self._watches[kind].take()
+            as_stamped = True
+            for index, seen in zip(self._of_kind[kind], stamp.tables, strict=True):
+                lock = stamp.locks[self._locks[kind].index(self._tables[index].lock)]
+                known = self._known[index]
+                if known is None or not known.is_still(seen, lock):
+                    try:
+                        known = self._known[index] = self._sources[index].read(known, seen, lock)
+                    except StoreCorrupt as error:
+                        broken[index] = str(error.evidence.get("detail", error.text))
+                        continue
+                contents[index] = known
+                as_stamped = as_stamped and known.seen == seen
+            if as_stamped and self._undisturbed(kind, stamp):
+                proven.add(kind)
+        return State(
+            contents=tuple((self._tables[i], contents[i]) for i in sorted(contents)),
+            broken=tuple((self._tables[i], broken[i]) for i in sorted(broken)),
+            stamps=stamps,
+            proven=frozenset(proven),
+        )
+
+    def settled(self, state: State, kinds: Iterable[TableKind]) -> bool:
+        """Whether nothing of these kinds was changed, or is being changed, since ``state`` was read."""
+        return all(kind in state.proven and self._undisturbed(kind, state.stamps[kind]) for kind in kinds)
+
+    def close(self) -> None:
+        for watch in self._watches.values():
+            watch.close()
+
+    def _undisturbed(self, kind: TableKind, stamp: Stamp) -> bool:
+        watch = self._watches[kind]
+        # The holder first: one that lets go between the two questions has changed the stamp by the second.
+        return watch.writer() is None and watch.take() == stamp and watch.fault() is None
+
+
+def layer_roots(location: StoreLocation, store: int) -> tuple[str, ...]:
+    """The roots that the layers of a store may lie in."""
+    return writable_image_roots(location) if store == 0 else (location.additional[store - 1],)

@@ -1,0 +1,179 @@
+"""One table file: is it whole, can Go decode every record, is every id and name unique and usable?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, Final
+
+import msgspec
+
+from storaged.errors import StoreCorrupt
+from storaged.store.checking import mending
+from storaged.store.checking.findings import Finding, Subject, finding
+from storaged.store.checking.look import ID, Look
+from storaged.store.checking.schema import wrong_digests, wrong_time, wrong_types
+from storaged.store.files import FileTooLarge, NotAFile, read_whole
+from storaged.store.inventory import TableFile, TableKind
+from storaged.store.layout.paths import images_dir, layer_contents
+from storaged.store.layout.records import LayerID
+from storaged.store.layout.references import is_valid
+from storaged.store.layout.table import split
+from storaged.store.table_source import TABLE_LIMIT
+
+_SUBJECT: Final[dict[TableKind, Subject]] = {"images": "image", "layers": "layer", "containers": "container"}
+_BREATH: Final = 4096
+_anything = msgspec.json.Decoder(Any)
+
+
+def check_table(look: Look, table: TableFile) -> Iterator[Finding | None]:
+    """Everything that can be told from the bytes of one table; None now and then.
+
+    Raises:
+        PermissionError: it is not ours to read.
+    """
+    try:
+        data, _ = read_whole(look.files, table.path, TABLE_LIMIT)
+        raws = split(data, file=table.path)
+    except FileNotFoundError:
+        yield from _lost(look, table, "there is no such file")
+        return
+    except (StoreCorrupt, NotAFile, FileTooLarge) as error:
+        detail = error.evidence.get("detail", error.text) if isinstance(error, StoreCorrupt) else error.strerror
+        yield _of_table("table_unreadable", table, f"no table: {detail}")
+        return
+    if not data:
+        yield from _lost(look, table, "the file is empty")
+        return
+    for index, raw in enumerate(raws):
+        if index % _BREATH == _BREATH - 1:
+            yield None
+        members = _members(raw)
+        if members is None:
+            yield _of_table("record_null", table, f"record {index} is null: every command ends in a crash")
+        elif not isinstance(members, dict):
+            yield _of_table("record_malformed", table, f"record {index} is no object")
+        else:
+            yield from _record(table, index, members)
+    yield from _duplicates(look, table)
+
+
+def check_store(look: Look, store: int) -> Iterator[Finding]:
+    """An additional store whose folder is not there."""
+    root = look.location.additional[store - 1]
+    if look.kind_of(root) is None:
+        mend = "mount or make it again, or take it out of additionalimagestores in storage.conf"
+        yield finding("store_missing", "store", root, "there is no such directory", store=store, file=root, mend=mend)
+
+
+def _members(raw: bytes) -> Any:
+    try:
+        return _anything.decode(raw)
+    except (msgspec.MsgspecError, RecursionError):
+        # Go and the standard library take an escaped lone surrogate.
+        try:
+            return json.loads(raw)
+        except (ValueError, RecursionError):
+            return False
+
+
+def _of_table(name: str, table: TableFile, detail: str) -> Finding:
+    mend = mending.restore(table.path)
+    return finding(name, "table", table.path, detail, store=table.store, file=table.path, mend=mend)
+
+
+def _record(table: TableFile, index: int, members: dict[str, Any]) -> Iterator[Finding]:
+    own = members.get("id")
+    id = own[:256] if isinstance(own, str) else f"{table.path}#{index}"
+    kind: Subject = _SUBJECT[table.kind] if isinstance(own, str) else "table"
+
+    def found(name: str, detail: str, mend: str | None = None) -> Finding:
+        detail = f"record {index}: {detail}"
+        return finding(name, kind, id, detail, store=table.store, file=table.path, mend=mend)
+
+    for wrong in wrong_types(table.kind, members):
+        yield found("record_malformed", wrong, mending.restore(table.path))
+    if not isinstance(own, str) or not ID.fullmatch(own):
+        yield found("record_id_malformed", "its id is not 64 hexadecimal digits")
+    if (wrong_created := wrong_time(members)) is not None:
+        yield found("time_malformed", f"created: {wrong_created}", mending.restore(table.path))
+    for whole, wrong in wrong_digests(table.kind, members):
+        name = "image_digest_invalid" if whole else "digest_invalid"
+        yield found(name, wrong, mending.restore(table.path) if whole else None)
+    if table.kind == "images":
+        names = _texts(members.get("names"))
+        for name in names:
+            if not is_valid(name):
+                yield found(
+                    "name_invalid",
+                    f"{name[:300]!r} is no image reference",
+                    mending.keep_names(id, [each for each in names if is_valid(each)]),
+                )
+
+
+def _texts(value: Any) -> list[str]:
+    return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
+
+
+def _duplicates(look: Look, table: TableFile) -> Iterator[Finding]:
+    """Ids and names borne twice in the tables of one store and kind; each told with the table of its loser."""
+    bearers: dict[str, str] = {}
+    ids: set[str] = set()
+    for other, content in look.state.contents:
+        if (other.kind, other.store) != (table.kind, table.store):
+            continue
+        here = other.path == table.path
+        for row in content.rows:
+            record = row.record
+            kind = _SUBJECT[table.kind]
+            if here and record.id in ids and not _two_roots(look, table):
+                detail = "two records have this id; " + ("the first counts" if kind == "layer" else "the last counts")
+                yield finding("id_duplicate", kind, record.id, detail, store=table.store, file=table.path)
+            ids.add(record.id)
+            names = record.names or ()
+            for name in names if kind == "layer" else dict.fromkeys(names):
+                earlier = bearers.get(name)
+                bearers[name] = record.id
+                if here and earlier is not None and (earlier != record.id or kind == "layer"):
+                    detail = f"{name[:300]!r} is also a name of {record.id[:12]}, which keeps it"
+                    if earlier == record.id:
+                        detail = f"{name[:300]!r} stands twice in the record, and is lost by that"
+                    mend = mending.OPEN if table.store == 0 else None
+                    yield finding(
+                        "name_duplicate", kind, earlier, detail, store=table.store, file=table.path, mend=mend
+                    )
+
+
+def _two_roots(look: Look, table: TableFile) -> bool:
+    """Whether one store has two tables of images, which may both name an image."""
+    return look.location.image_store is not None and table.kind == "images"
+
+
+def _lost(look: Look, table: TableFile, why: str) -> Iterator[Finding]:
+    """A table that is missing or empty is an empty table, unless there are files that it should name."""
+    if table.volatile or table.kind == "containers":
+        return
+    root = _root(look, table)
+    driver = look.location.driver
+    if table.kind == "layers":
+        contents = layer_contents(root, driver, LayerID("x")).removesuffix("/x")
+        candidates = [name for name in look.names(contents) if ID.fullmatch(name)]
+        candidates = [name for name in candidates if name not in look.state.known("layers")]
+    else:
+        candidates = [name for name in look.names(images_dir(root, driver)) if ID.fullmatch(name)]
+    if candidates:
+        detail = f"{why}, but {len(candidates)} directories of {table.kind} are there"
+        yield finding(
+            "table_lost",
+            "table",
+            table.path,
+            detail,
+            store=table.store,
+            file=table.path,
+            mend=mending.restore(table.path) + "; `podman system prune` would remove what it named",
+        )
+
+
+def _root(look: Look, table: TableFile) -> str:
+    folder = table.path.rpartition("/")[0]
+    return folder.rpartition("/")[0]

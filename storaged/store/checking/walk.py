@@ -1,0 +1,258 @@
+"""The way through a store: one table, one image, one layer or one directory a step.
+
+::
+
+    phase 0  tables          1  relations       2  images        3  layers        4  directories
+             each file          each table         each record      each record      each listing
+             └──── scope records ────┘             └──────── scopes files, contents ────────┘
+
+What a step finds are candidates. They are told only if the tables they were judged by are still the same and no
+writer was at work meanwhile; otherwise the tables are read anew and the same unit is looked at again. So a store
+that changes during the check brings no false finding, and a unit that writers never leave alone is named as
+``unsettled``.
+
+A resume token says which unit was done last. Units have an order of their own and not of the tables, so a token
+stays good whatever is added to or removed from the store, and after a restart.
+"""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from attrs import frozen
+
+from storaged.errors import InvalidParams
+from storaged.metrics import Metrics
+from storaged.store.checking.directories import directories
+from storaged.store.checking.findings import Finding, Subject, finding
+from storaged.store.checking.image_data import check_image_data
+from storaged.store.checking.look import Look, Scope
+from storaged.store.checking.overlay_layers import check_overlay_layer
+from storaged.store.checking.relations import check_relations
+from storaged.store.checking.state import KINDS, Watcher
+from storaged.store.checking.tables import check_store, check_table
+from storaged.store.checking.vfs_layers import check_vfs_layer
+from storaged.store.files import Files
+from storaged.store.inventory import TableKind, table_files
+from storaged.store.tables import ImageRow, LayerRow, StoreLocation
+
+_PAUSES: Final = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4)
+"""Seconds before each further look at a unit that a writer disturbed."""
+
+_PATIENCE: Final = 5.0
+"""Seconds of such pauses in one walk: beside a writer that never ends the check must."""
+
+_VERSION: Final = "1"
+_STORE: Final = "store"
+_DRIVERS: Final = frozenset({"overlay", "vfs"})
+"""The drivers whose layers can be judged; of others the tables and the images are."""
+
+_TABLE, _RELATIONS, _IMAGE, _LAYER, _DIRECTORY = range(5)
+
+Key = tuple[int, int, str]
+"""(phase, store, id of the unit); orders the units."""
+
+
+@frozen(kw_only=True)
+class Step:
+    """One unit done; or, with the same ``done`` as before, a part of one that takes long.
+
+    ``resume`` goes on after what was done; None when all is.
+    """
+
+    findings: tuple[Finding, ...] = ()
+    done: int
+    total: int
+    resume: str | None
+    unsettled: str | None = None
+    """The unit that could not be judged: a writer was at work through every look, or it may not be read."""
+
+
+def walk(
+    location: StoreLocation,
+    *,
+    scope: Scope = "files",
+    resume: str | None = None,
+    files: Files | None = None,
+    metrics: Metrics | None = None,
+    clock: Callable[[], float] = time.time,
+    pause: Callable[[float], None] = time.sleep,
+) -> Iterator[Step]:
+    """Check a store; blocking, without any lock, and without changing anything but access times.
+
+    Stop it between two steps by closing the generator. ``clock`` is seconds since 1970, ``pause`` waits.
+
+    Raises:
+        InvalidParams: ``resume`` is no token of this scope.
+    """
+    return _Walk(location, scope, files or Files(), metrics or Metrics(), clock, pause).run(_after(resume, scope))
+
+
+def _token(scope: Scope, key: Key) -> str:
+    return f"{_VERSION}.{scope}.{key[0]}.{key[1]}.{key[2]}"
+
+
+def _after(token: str | None, scope: Scope) -> Key:
+    if token is None:
+        return (0, 0, "")
+    parts = token.split(".", 4)
+    if (
+        len(parts) != 5
+        or parts[0] != _VERSION
+        or not all(part.isascii() and part.isdigit() and len(part) < 6 for part in parts[2:4])
+    ):
+        raise InvalidParams("this is no resume token of ours; use it as it was given", path="resume")
+    if parts[1] != scope:
+        raise InvalidParams(f"this token belongs to scope {parts[1][:20]!r}; ask with the same scope", path="resume")
+    return int(parts[2]), int(parts[3]), parts[4]
+
+
+class _Walk:
+    def __init__(
+        self,
+        location: StoreLocation,
+        scope: Scope,
+        files: Files,
+        metrics: Metrics,
+        clock: Callable[[], float],
+        pause: Callable[[float], None],
+    ) -> None:
+        self._location = location
+        self._scope: Scope = scope
+        self._files = files
+        self._clock = clock
+        self._pause = pause
+        self._patience = _PATIENCE
+        self._watcher = Watcher(location, files, metrics)
+        self._tables = table_files(location)
+        self._directories = {(each.store, each.path): each for each in directories(location)}
+        self._look: Look
+        self._images: dict[tuple[int, str], ImageRow]
+        self._layers: dict[tuple[int, str], LayerRow]
+        self._units: list[Key] = []
+
+    def run(self, after: Key) -> Iterator[Step]:
+        try:
+            self._renew()
+            key = after
+            if not self._remaining(key):
+                yield Step(done=len(self._units), total=len(self._units), resume=None)
+            while remaining := self._remaining(key):
+                unit = self._units[-remaining]
+                for outcome in self._unit(unit):
+                    if outcome is None:
+                        done = len(self._units) - self._remaining(key)
+                        yield Step(done=done, total=len(self._units), resume=_token(self._scope, key))
+                        continue
+                    left = self._remaining(unit)
+                    yield Step(
+                        findings=outcome.findings,
+                        unsettled=outcome.unsettled,
+                        done=len(self._units) - left,
+                        total=len(self._units),
+                        resume=_token(self._scope, unit) if left else None,
+                    )
+                key = unit
+        finally:
+            self._watcher.close()
+
+    def _remaining(self, key: Key) -> int:
+        return len(self._units) - bisect_right(self._units, key)
+
+    # -------------------------------------------------------------- one unit
+
+    def _unit(self, key: Key) -> Iterator[_Outcome | None]:
+        """Look at one unit until nobody disturbs; None now and then while much is read."""
+        for pause in _PAUSES:
+            if pause:
+                if self._patience < pause:
+                    break
+                self._patience -= pause
+                self._pause(pause)
+                self._renew()
+            candidates: list[Finding] = []
+            forbidden: str | None = None
+            try:
+                for found in self._check(key):
+                    if found is None:
+                        yield None
+                    else:
+                        candidates.append(found)
+            except PermissionError as error:
+                forbidden = f"{error.filename}: it is not ours to read"
+            except OSError as error:
+                candidates.append(_unreadable(key, error))
+            if not candidates or self._watcher.settled(self._look.state, self._needs(key)):
+                yield _Outcome(findings=tuple(candidates), unsettled=forbidden)
+                return
+        yield _Outcome(findings=(), unsettled=f"{self._words(key)}: a writer was at work through every look")
+
+    def _check(self, key: Key) -> Iterator[Finding | None]:
+        phase, store, id = key
+        look = self._look
+        if phase == _TABLE:
+            if id == _STORE:
+                return check_store(look, store)
+            return check_table(look, self._tables[int(id)])
+        if phase == _RELATIONS:
+            return check_relations(look, self._tables[int(id)])
+        if phase == _IMAGE and (image := self._images.get((store, id))) is not None:
+            return check_image_data(look, image)
+        if phase == _LAYER and (layer := self._layers.get((store, id))) is not None and not layer.record.incomplete:
+            if self._location.driver == "overlay":
+                return check_overlay_layer(look, layer)
+            return check_vfs_layer(look, layer)
+        if phase == _DIRECTORY:
+            directory = self._directories[store, id]
+            return directory.check(look, directory.path, store)
+        return iter(())
+
+    def _needs(self, key: Key) -> tuple[TableKind, ...]:
+        """The tables that a unit was judged by."""
+        phase, store, id = key
+        if phase == _DIRECTORY:
+            return self._directories[store, id].kinds
+        if phase in (_TABLE, _RELATIONS):
+            kind = self._tables[int(id)].kind if id != _STORE else "images"
+            return (kind,) if phase == _TABLE else {"layers": KINDS[:1], "images": KINDS[:2], "containers": KINDS}[kind]
+        return ("images",) if phase == _IMAGE else ("layers",)
+
+    def _words(self, key: Key) -> str:
+        phase, _, id = key
+        if phase in (_TABLE, _RELATIONS):
+            return self._tables[int(id)].path if id != _STORE else "store"
+        return {_IMAGE: f"image {id}", _LAYER: f"layer {id}", _DIRECTORY: id}[phase]
+
+    # -------------------------------------------------------------- all units
+
+    def _renew(self) -> None:
+        """Read the tables, where they changed, and list the units."""
+        state = self._watcher.look()
+        self._look = Look(location=self._location, files=self._files, state=state, scope=self._scope, now=self._clock())
+        self._images = {(row.store, row.record.id): row for row in state.images}
+        self._layers = {(row.store, row.record.id): row for row in reversed(state.layers)}
+        units = [(_TABLE, store, _STORE) for store in range(1, len(self._location.additional) + 1)]
+        for index, table in enumerate(self._tables):
+            units += [(phase, table.store, f"{index:05}") for phase in (_TABLE, _RELATIONS)]
+        if self._scope != "records":
+            units += [(_IMAGE, *each) for each in self._images]
+            if self._location.driver in _DRIVERS:
+                units += [(_LAYER, *each) for each in self._layers]
+                units += [(_DIRECTORY, *each) for each in self._directories]
+        self._units = sorted(units)
+
+
+@frozen(kw_only=True)
+class _Outcome:
+    findings: tuple[Finding, ...]
+    unsettled: str | None
+
+
+def _unreadable(key: Key, error: OSError) -> Finding:
+    kinds: dict[int, Subject] = {_TABLE: "table", _RELATIONS: "table", _IMAGE: "image", _LAYER: "layer"}
+    file = error.filename if isinstance(error.filename, str) else None
+    detail = error.strerror or str(error)
+    return finding("file_unreadable", kinds.get(key[0], "file"), key[2], detail, store=key[1], file=file)

@@ -1,0 +1,55 @@
+"""Rows of a listing: what is encoded, and what that costs."""
+
+import json
+import sys
+from collections.abc import Callable
+
+from storaged.engine.rows import Rows
+from tests.unit.snapshot.stores import Store, config, family, missing
+
+
+def calls(work: Callable[[], object]) -> int:
+    """How many functions of Python are called."""
+    count = 0
+
+    def profile(frame: object, event: str, argument: object) -> None:
+        nonlocal count
+        count += event == "call"
+
+    sys.setprofile(profile)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+def damaged() -> Store:
+    store = family()
+    store.image("torn", config=config(labels={"a": "b"}), damage=(missing(),))
+    return store
+
+
+def test_members_asked_for_are_those_of_the_whole_row() -> None:
+    snapshot = damaged().snapshot()
+    rows = Rows(snapshot)
+    whole = json.loads(rows.encode(snapshot.images, None))
+    for name in whole[0]:
+        assert json.loads(rows.encode(snapshot.images, (name,))) == [{name: row[name]} for row in whole]
+    assert whole[-1]["damage"]["name"] == "manifest_missing"
+
+
+def test_a_row_is_encoded_once_a_generation() -> None:
+    snapshot = damaged().snapshot()
+    rows = Rows(snapshot)
+    first = rows.encode(snapshot.images, None)
+    again = calls(lambda: rows.encode(snapshot.images, None))
+    assert again <= 3
+    assert rows.encode(snapshot.images, None) == first
+
+
+def test_narrow_rows_cost_no_more_calls_than_whole_ones_and_one_for_the_choice() -> None:
+    snapshot = damaged().snapshot()
+    whole = calls(lambda: Rows(snapshot).encode(snapshot.images, None))
+    narrow = calls(lambda: Rows(snapshot).encode(snapshot.images, ("id", "names")))
+    assert narrow <= whole + 4 * len(snapshot.images)
