@@ -29,8 +29,8 @@ class Pinned:
     method: str
     view: View
     length: int
-    page: Callable[[int, int], bytes]
-    """The members of a reply that holds the rows from one index up to another, but ``next_cursor``."""
+    page: Callable[[int, int], list[bytes]]
+    """The members of a reply that holds the rows from one index up to another, but ``next_cursor``; in pieces."""
 
 
 @frozen(kw_only=True)

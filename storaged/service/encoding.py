@@ -13,12 +13,12 @@ _encoder = msgspec.json.Encoder()
 
 @frozen(kw_only=True)
 class Encoded:
-    """Members of a result that are JSON already: ``"images":[…],"next_cursor":null``.
+    """Members of a result that are JSON already: ``"images":[…],"next_cursor":null``, in pieces to be joined.
 
     ``view`` is that of a pinned listing, where it is not the request's own.
     """
 
-    members: bytes
+    members: list[bytes]
     view: View | None = None
 
 
@@ -41,7 +41,7 @@ def encode(result: t.Result | Encoded, generation: str, staleness: Staleness | N
     stale = stale_of(staleness)
     if isinstance(result, Encoded):
         head = b'{"generation":' + _encoder.encode(generation) + b',"stale":' + _encoder.encode(stale)
-        return head + b"," + result.members + b"}"
+        return b"".join([head, b",", *result.members, b"}"])
     return _encoder.encode(evolve(result, generation=generation, stale=stale))
 
 

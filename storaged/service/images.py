@@ -35,8 +35,8 @@ async def list_images(call: Call, params: p.ImagesList) -> Encoded:
     fields = listing.check_fields(params.fields)
     tail = b',"sizes_pending":%d' % listing.sizes_pending(images)
 
-    def page(start: int, end: int) -> bytes:
-        return b'"images":' + rows.encode(images[start:end], fields) + tail
+    def page(start: int, end: int) -> list[bytes]:
+        return [b'"images":', *rows.parts(images[start:end], fields), tail]
 
     return first_page(call, Pinned(method="images.list", view=call.view, length=len(images), page=page), params.limit)
 
@@ -65,7 +65,7 @@ async def get(call: Call, params: p.ImagesGet) -> Encoded:
             )
         if at % _BREATH == 0:
             await checkpoint()
-    return Encoded(members=b'"images":[' + b",".join(entries) + b"]")
+    return Encoded(members=[b'"images":[', b",".join(entries), b"]"])
 
 
 async def exists(call: Call, params: p.ImageName) -> t.Exists:

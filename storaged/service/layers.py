@@ -16,8 +16,8 @@ async def list_layers(call: Call, params: p.LayersList) -> Encoded:
         return next_page(call, "layers.list", params.cursor, params.limit)
     layers = call.view.snapshot.layers
 
-    def page(start: int, end: int) -> bytes:
-        return b'"layers":' + encode_value([layering.summary(layer) for layer in layers[start:end]])
+    def page(start: int, end: int) -> list[bytes]:
+        return [b'"layers":', encode_value([layering.summary(layer) for layer in layers[start:end]])]
 
     return first_page(call, Pinned(method="layers.list", view=call.view, length=len(layers), page=page), params.limit)
 

@@ -33,5 +33,5 @@ def _page(call: Call, pinned: Pinned, token: str, offset: int, limit: int | None
     following: str | None = None
     if end < pinned.length:
         following = cursor_text(token or call.engine.cursors.pin(call.session.credentials.uid, pinned), end)
-    members = pinned.page(offset, end) + b',"next_cursor":' + encode_value(following)
+    members = [*pinned.page(offset, end), b',"next_cursor":', encode_value(following)]
     return Encoded(members=members, view=pinned.view)

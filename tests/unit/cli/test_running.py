@@ -81,6 +81,14 @@ def test_a_listing_follows_its_pages(daemon: Answerer, capsys: pytest.CaptureFix
     assert second["cursor"] == "c1"
 
 
+@pytest.mark.parametrize("argv", [["images", "-q", "--format", "json"], ["images", "-q", "--format", "{{json .}}"]])
+def test_json_of_images_comes_before_quiet_as_podman_has_it(
+    argv: list[str], daemon: Answerer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(argv) == exits.DONE
+    assert [one["Id"] for one in json.loads(capsys.readouterr().out)] == [BASE, APP]
+
+
 @pytest.mark.parametrize(
     "argv",
     [

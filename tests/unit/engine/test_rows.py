@@ -33,23 +33,23 @@ def damaged() -> Store:
 def test_members_asked_for_are_those_of_the_whole_row() -> None:
     snapshot = damaged().snapshot()
     rows = Rows(snapshot)
-    whole = json.loads(rows.encode(snapshot.images, None))
+    whole = json.loads(b"".join(rows.parts(snapshot.images, None)))
     for name in whole[0]:
-        assert json.loads(rows.encode(snapshot.images, (name,))) == [{name: row[name]} for row in whole]
+        assert json.loads(b"".join(rows.parts(snapshot.images, (name,)))) == [{name: row[name]} for row in whole]
     assert whole[-1]["damage"]["name"] == "manifest_missing"
 
 
 def test_a_row_is_encoded_once_a_generation() -> None:
     snapshot = damaged().snapshot()
     rows = Rows(snapshot)
-    first = rows.encode(snapshot.images, None)
-    again = calls(lambda: rows.encode(snapshot.images, None))
+    first = rows.parts(snapshot.images, None)
+    again = calls(lambda: rows.parts(snapshot.images, None))
     assert again <= 3
-    assert rows.encode(snapshot.images, None) == first
+    assert rows.parts(snapshot.images, None) == first
 
 
 def test_narrow_rows_cost_no_more_calls_than_whole_ones_and_one_for_the_choice() -> None:
     snapshot = damaged().snapshot()
-    whole = calls(lambda: Rows(snapshot).encode(snapshot.images, None))
-    narrow = calls(lambda: Rows(snapshot).encode(snapshot.images, ("id", "names")))
+    whole = calls(lambda: Rows(snapshot).parts(snapshot.images, None))
+    narrow = calls(lambda: Rows(snapshot).parts(snapshot.images, ("id", "names")))
     assert narrow <= whole + 4 * len(snapshot.images)

@@ -1,7 +1,7 @@
 import pytest
 from attrs import evolve
 
-from storaged.errors import ImageDamaged, ManifestListUnknown, NotAManifestList
+from storaged.errors import ImageDamaged, InvalidName, ManifestListUnknown, NotAManifestList
 from storaged.operations import lists
 from tests.unit.snapshot.stores import AMD64, ARM64, HERE, Store, config, digest_of, family, image_id
 
