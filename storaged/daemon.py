@@ -41,7 +41,7 @@ from storaged.store.registries import RegistriesWatch
 from storaged.store.tables import StoreLocation
 from storaged_client import address
 from storaged_client.contract.version import VERSION
-from storaged_client.errors import ClientError, SocketForbidden
+from storaged_client.errors import ClientError
 
 BUSY = 75
 FORBIDDEN = 77
@@ -66,7 +66,7 @@ def run(settings: Settings, environ: MutableMapping[str, str]) -> int:
         _serve(settings, environ)
     except (GuardTaken, SocketTaken) as error:
         return _fail(error, BUSY)
-    except (PermissionError, SocketForbidden) as error:
+    except PermissionError as error:
         return _fail(error, FORBIDDEN)
     except (StoreError, ServerError, ClientError, FileNotFoundError, NotADirectoryError) as error:
         return _fail(error, MISCONFIGURED)

@@ -156,7 +156,9 @@ class Cache:
         if reloads.current is None:
             raise failure.error() if failure is not None else await self._busy()
         if failure is not None:
-            return self._serve(Staleness(age_ms=self._age_ms(), reason="unreadable", file=failure.evidence.get("file")))
+            return self._serve(
+                Staleness(age_ms=self._age_ms(), reason="unreadable", file=failure.cause.evidence.get("file"))
+            )
         return self._serve(self._stale())
 
     async def _be_patient(self, need: int) -> None:

@@ -18,7 +18,6 @@ import logging
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import anyio
 from anyio.to_thread import run_sync
@@ -56,12 +55,11 @@ class Failure:
     number: int
     stamp: Stamp
     when: float
-    text: str
-    evidence: dict[str, Any]
+    cause: StoreCorrupt
 
     def error(self) -> StoreCorrupt:
         """A new one for each to raise: one instance would gather the tracebacks of all of them."""
-        return StoreCorrupt(self.text, **self.evidence)
+        return StoreCorrupt(self.cause.text, **self.cause.evidence)
 
 
 class Reloads:
@@ -204,7 +202,7 @@ class Reloads:
             self.look_for_writer()
             return False
         except StoreCorrupt as error:
-            self._fail(number, before, error)
+            self._fail(number, before, error.with_traceback(None))
             return False
         except OSError as error:
             self._fail(number, before, StoreCorrupt(f"{error.filename}: {error.strerror}", file=error.filename))
@@ -223,11 +221,9 @@ class Reloads:
         moved.set()
 
     def _fail(self, number: int, stamp: Stamp, error: StoreCorrupt) -> None:
-        if self.failure is None or self.failure.text != error.text:
+        if self.failure is None or self.failure.cause.text != error.text:
             logger.warning("store unreadable detail=%s", error.text)
-        self.failure = Failure(
-            number=number, stamp=stamp, when=anyio.current_time(), text=error.text, evidence=error.evidence
-        )
+        self.failure = Failure(number=number, stamp=stamp, when=anyio.current_time(), cause=error)
 
     def _swap(self, current: Current) -> None:
         previous = self.current

@@ -231,6 +231,31 @@ def test_a_setting_that_cannot_be_is_a_clear_error(short_dir: Path, arguments: l
     assert "Traceback" not in done.stderr
 
 
+def test_a_runtime_folder_that_is_not_there_is_a_clear_error(short_dir: Path) -> None:
+    command = [*STORAGED, "serve", "--root", str(short_dir / "none"), "--runroot", str(short_dir / "run")]
+    program = (
+        "import os, sys; from storaged_client import address; "
+        f"address.default = lambda: {str(short_dir / 'missing' / 'storaged' / 's')!r}; "
+        "from storaged.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, *command[len(STORAGED) :], "--driver", "overlay"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 78
+    assert str(short_dir / "missing") in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_folder_that_cannot_be_written_is_named(short_dir: Path) -> None:
+    path = "/proc/self/storaged.sock"
+    done = subprocess.run([*STORAGED, "serve", *flags(short_dir, "--socket", path)], capture_output=True, text=True)
+    assert done.returncode != 0
+    assert "/proc/self" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_setting_of_the_file_is_kept(short_dir: Path) -> None:
     config = short_dir / "storaged.toml"
     config.write_text('idle_exit = "10min"\n[limits]\nin_flight = 7\n')
