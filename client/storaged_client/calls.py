@@ -142,7 +142,10 @@ def images_get(
 def images_exists(
     name: str, manifest: bool = False, *, consistency: Consistency = "fresh", timeout: float | None = None
 ) -> Call[t.Exists]:
-    """Whether a name means an image."""
+    """Whether a name means an image.
+
+    Raises: AmbiguousName, InvalidName.
+    """
     return _call("images.exists", consistency, timeout, {"name": name}, manifest=manifest)
 
 
@@ -242,7 +245,10 @@ def manifests_get(
 
 
 def manifests_exists(name: str, *, consistency: Consistency = "fresh", timeout: float | None = None) -> Call[t.Exists]:
-    """Whether a name means a manifest list."""
+    """Whether a name means a manifest list.
+
+    Raises: NotAManifestList, AmbiguousName, InvalidName.
+    """
     return _call("manifests.exists", consistency, timeout, {"name": name})
 
 

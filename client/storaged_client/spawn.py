@@ -184,7 +184,8 @@ def _start(path: str, deadline: float) -> socket.socket:
             if process.returncode != _BUSY or time.monotonic() + pause > deadline:
                 break
             time.sleep(pause)  # an earlier daemon drains and still holds the store's guard
-        raise DaemonUnavailable(f"the daemon did not start (exit status {process.returncode}):\n{_tail(log, began)}")
+        status = f"exit status {process.returncode}" if process.returncode >= 0 else f"signal {-process.returncode}"
+        raise DaemonUnavailable(f"the daemon did not start ({status}); {log_path()} ends:\n{_tail(log, began)}")
     finally:
         os.close(log)
 

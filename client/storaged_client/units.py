@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 
 UNIT = "storaged.socket"
+SERVICE = "storaged.service"
 
 _SYSTEM = (
     "/etc/systemd/system",
@@ -28,13 +29,20 @@ _USER = (
 
 def start_command(path: str) -> str | None:
     """The command that starts the enabled unit whose socket is ``path``; None where there is none."""
+    manager = _manager(path)
+    return manager and f"{manager} start {UNIT}"
+
+
+def restart_command(path: str) -> str | None:
+    """The command that puts the daemon behind that socket into the place of an older one."""
+    manager = _manager(path)
+    return manager and f"{manager} restart {SERVICE}"
+
+
+def _manager(path: str) -> str | None:
     for folders, runtime, command in (
-        (_SYSTEM, "/run", f"systemctl start {UNIT}"),
-        (
-            _user_folders(),
-            os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.geteuid()}"),
-            f"systemctl --user start {UNIT}",
-        ),
+        (_SYSTEM, "/run", "systemctl"),
+        (_user_folders(), os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.geteuid()}"), "systemctl --user"),
     ):
         for folder in folders:
             if os.path.lexists(os.path.join(folder, "sockets.target.wants", UNIT)):

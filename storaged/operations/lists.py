@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 import msgspec
 
-from storaged.errors import ImageDamaged, ImageUnknown, InvalidName, ManifestListUnknown
+from storaged.errors import ImageDamaged, ImageUnknown, ManifestListUnknown
 from storaged.operations.resolving import find, local_instance
 from storaged.operations.view import View
 from storaged.snapshot.model import Image, Snapshot

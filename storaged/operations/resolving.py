@@ -8,7 +8,7 @@ names can always be asked about. With ``manifest`` the list itself is meant, and
 
 from __future__ import annotations
 
-from storaged.errors import ImageDamaged, ImageUnknown, InvalidName, NotAManifestList
+from storaged.errors import ImageDamaged, ImageUnknown, NotAManifestList
 from storaged.operations.naming import Found, hits, shortened, visible
 from storaged.operations.view import View
 from storaged.snapshot.model import Image, Snapshot

@@ -75,7 +75,7 @@ def params(options: Options, arguments: list[str]) -> dict[str, Any]:
     filters += [f"reference={name}" for name in arguments]
     form = options.text("format")
     fields = list(_JSON if form else _ROW)
-    if form is not None and "{{" in form:
+    if form is not None and output.is_template(form):
         from . import podman_structs
 
         fields = [*_ROW, *podman_structs.image_fields(form)]

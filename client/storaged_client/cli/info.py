@@ -6,6 +6,8 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
+from storaged_client.contract.version import VERSION
+
 from . import exits, measures, output
 from .flags import Flag
 from .invocation import Invocation, stale_text
@@ -89,8 +91,18 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def replacement(socket: str) -> str:
+    """The command after which the daemon behind a socket is of the version installed."""
+    from storaged_client import units
+
+    return units.restart_command(socket) or f"storaged stop --socket {socket}"
+
+
 def _problems(info: Info) -> list[str]:
     lines = []
+    if info["version"] != VERSION:
+        lines += [f"the daemon is version {info['version']}, this program {VERSION}"]
+        lines += [f"  to replace it: {replacement(info['socket'])}"]
     if info["stale"]:
         lines += [stale_text(info["stale"]), "  it heals itself when the writer is done or the file is whole again"]
     if info["unreadable_evidence"]:

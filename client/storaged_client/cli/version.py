@@ -25,4 +25,9 @@ def _daemon(invocation: Invocation) -> str:
             info = client.call("server.info", timeout=timeout)
     except exits.expected() as error:
         return f"storaged: no answer ({error})"
-    return f"storaged version {info['version']} (protocol {info['protocol']}), pid {info['pid']}"
+    line = f"storaged version {info['version']} (protocol {info['protocol']}), pid {info['pid']}"
+    if info["version"] == VERSION:
+        return line
+    from .info import replacement
+
+    return f"{line}; to have version {VERSION}: {replacement(info['socket'])}"

@@ -77,7 +77,7 @@ _ROWS = (
         summary="Whether a name means an image.",
         params=p.ImageName,
         result=t.Exists,
-        errors=("AmbiguousName",),
+        errors=("AmbiguousName", "InvalidName"),
     ),
     Method(
         name="images.resolve",
@@ -146,7 +146,7 @@ _ROWS = (
         summary="Whether a name means a manifest list.",
         params=p.ManifestName,
         result=t.Exists,
-        errors=("NotAManifestList", "AmbiguousName"),
+        errors=("NotAManifestList", "AmbiguousName", "InvalidName"),
     ),
     Method(
         name="manifests.referenced",

@@ -15,6 +15,7 @@ import pytest
 
 from storaged_client.cli import exits
 from storaged_client.cli.main import main
+from tests.unit.client.test_address import enable
 
 from .answerer import Answerer, Refusal
 from .facts import APP, BASE, image, info
@@ -81,7 +82,7 @@ def test_a_listing_follows_its_pages(daemon: Answerer, capsys: pytest.CaptureFix
     assert second["cursor"] == "c1"
 
 
-@pytest.mark.parametrize("argv", [["images", "-q", "--format", "json"], ["images", "-q", "--format", "{{json .}}"]])
+@pytest.mark.parametrize("argv", [["images", "-q", "--format", "json"], ["-q", "--format=json", "image", "ls"]])
 def test_json_of_images_comes_before_quiet_as_podman_has_it(
     argv: list[str], daemon: Answerer, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -184,6 +185,22 @@ def test_the_version_is_that_of_both_ends(daemon: Answerer, capsys: pytest.Captu
         client, server = capsys.readouterr().out.splitlines()
         assert client.startswith("storagectl version ")
         assert server == "storaged version 0.1.0 (protocol 1.0), pid 123"
+
+
+def test_a_daemon_of_another_version_is_told_with_the_command_that_replaces_it(
+    short_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = short_dir / "s"
+    monkeypatch.setenv("STORAGED_SOCKET", str(path))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(short_dir / "config"))
+    with Answerer(path, {"server.info": lambda _: info(version="0.0.1", socket=str(path))}):
+        for argv in (["--version"], ["info"]):
+            assert main(argv) == exits.DONE
+            assert f"storaged stop --socket {path}\n" in capsys.readouterr().out
+        enable(short_dir / "config", str(path))
+        for argv in (["--version"], ["info"]):
+            assert main(argv) == exits.DONE
+            assert "systemctl --user restart storaged.service\n" in capsys.readouterr().out
 
 
 def test_the_version_needs_no_daemon(

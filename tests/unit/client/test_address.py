@@ -103,7 +103,9 @@ def test_an_enabled_unit_is_found_by_the_socket_it_provides(short_dir: Path, mon
     monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/mine")
     enable(short_dir, "%t/storaged/storaged.sock")
     assert units.start_command("/run/mine/storaged/storaged.sock") == "systemctl --user start storaged.socket"
+    assert units.restart_command("/run/mine/storaged/storaged.sock") == "systemctl --user restart storaged.service"
     assert units.start_command("/run/mine/other.sock") is None
+    assert units.restart_command("/run/mine/other.sock") is None
 
 
 def test_a_unit_that_is_not_enabled_provides_nothing(short_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
