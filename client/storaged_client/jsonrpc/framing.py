@@ -21,9 +21,12 @@ from typing import Any, Final
 
 _BLANK: Final = re.compile(rb"[ \t\n\r]*+")
 _RUN: Final = re.compile(rb"[{\[]++|[}\]]++")
-_STRING_REST: Final = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
-_FLAT: Final = rb'(?:[^"{}\[\]]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")'
-_LEAVES: Final = re.compile(rb"(?:%s|[{\[]%s*+[}\]])*+" % (_FLAT, _FLAT), re.DOTALL)
+# Groups are repeated atomically, (?>(?:x)*), never possessively, (?:x)*+: before CPython 3.11.5 the latter
+# loses its place where the group itself holds a repeat.
+_STRING: Final = rb'[^"\\]*+(?>(?:\\.[^"\\]*+)*)'
+_STRING_REST: Final = re.compile(_STRING, re.DOTALL)
+_FLAT: Final = rb'(?:[^"{}\[\]]++|"%s")' % _STRING
+_LEAVES: Final = re.compile(rb"(?>(?:%s|[{\[](?>%s*)[}\]])*)" % (_FLAT, _FLAT), re.DOTALL)
 """Whole strings, what stands between brackets, and brackets that hold no others: what leaves the depth
 as it is. An opener is tried once as a leaf and goes no further than the next bracket."""
 _SCALAR_REST: Final = re.compile(rb'[^ \t\n\r"{}\[\],:]*+')
