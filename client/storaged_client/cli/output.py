@@ -46,6 +46,11 @@ def json_wanted(form: str | None, default: bool = False) -> bool:
     raise FormatError(f"unknown format {form!r}: use json or table")
 
 
+def is_template(form: str) -> bool:
+    """Whether it is a Go template; podman takes ``{{json}}`` for JSON, but ``{{json .}}`` prints a line a row."""
+    return "{{" in form and form.strip().strip("{} \t\n") not in ("json", "json.")
+
+
 def template(form: str | None, name: str) -> Template | None:
     """The Go template that ``--format`` is; None where it is not given, or one of the words of ``json_wanted``.
 
@@ -54,8 +59,7 @@ def template(form: str | None, name: str) -> Template | None:
     Raises:
         FormatError: it cannot be read.
     """
-    # podman reads these as JSON; `{{json .}}` is a template, with each row on a line of its own.
-    if form is None or "{{" not in form or form.strip().strip("{} \t\n") in ("json", "json."):
+    if form is None or not is_template(form):
         return None
     from . import templates
 

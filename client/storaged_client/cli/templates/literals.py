@@ -61,19 +61,15 @@ def number(literal: str) -> int | float:
     digits = text.lstrip("+-")
     if re.fullmatch(r"0[0-7_]+", digits):
         text = text.replace(digits, f"0o{digits[1:].lstrip('_')}")
-    try:
-        return _in_range(int(text, 0))
-    except ValueError:
-        if digits.startswith("0x"):
-            if "p" not in digits:
-                raise
-            return float.fromhex(text.replace("_", ""))
-        if not re.fullmatch(r"[\d_.]+(?:e[+-]?[\d_]+)?", digits):
-            raise
+    if digits.startswith("0x") and "p" in digits:
+        return float.fromhex(text.replace("_", ""))
+    if (
+        not digits.startswith("0x")
+        and re.fullmatch(r"[\d_]*\.?[\d_]*(?:e[+-]?[\d_]+)?", digits)
+        and {".", "e"} & {*text}
+    ):
         return float(text)
-
-
-def _in_range(value: int) -> int:
+    value = int(text, 0)
     if not -(2**63) <= value < 2**64:
         raise ValueError("integer overflow")
     return value

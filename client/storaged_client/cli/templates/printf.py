@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from . import values
 
-_VERB = re.compile(r"%([-+# 0]*)(\*|\d+)?(?:\.(\*|\d*))?(.?)", re.DOTALL)
+_VERB = r"%([-+# 0]*)(\*|\d+)?(?:\.(\*|\d*))?(?:\[(\d+)\])?(.?)"
+_ABSENT = object()
 _WIDEST = 1_000_000
-"""Go's own limit of a width or precision."""
+"""Go's limit of a width or precision that comes as an operand, and ours of all."""
 
 
 def sprint(operands: tuple[Any, ...]) -> str:
@@ -35,40 +36,40 @@ def nested(value: Any) -> str:
 
 def sprintf(form: str, operands: tuple[Any, ...]) -> str:
     """``printf``; what is wrong with it stands in the text, as in Go: ``%!d(string=x)``."""
-    rest = iter(operands)
-    used = 0
+    used, reordered = 0, False
+
+    def operand() -> Any:
+        nonlocal used
+        used += 1
+        return operands[used - 1] if 0 < used <= len(operands) else _ABSENT
 
     def one(found: re.Match[str]) -> str:
-        nonlocal used
-        flags, width, precision, verb = found.groups()
+        nonlocal used, reordered
+        flags, width, precision, index, verb = found.groups()
         sizes: list[int | None] = []
         for size, bad in ((width, "%!(BADWIDTH)"), (precision, "%!(BADPREC)")):
             if size == "*":
-                used += 1
-                size = next(rest, None)
+                size = operand()
                 if not values.is_number(size):
                     return bad
             number = None if size is None else int(size or 0)
             if number is not None and abs(number) > _WIDEST:
                 return bad
             sizes.append(number)
+        if index is not None:
+            used, reordered = int(index[:9]) - 1, True
         if not verb:
             return "%!(NOVERB)"
         if verb == "%":
             return "%"
-        value = next(rest, rest)
-        if value is rest:
-            return f"%!{verb}(MISSING)"
-        used += 1
+        value = operand()
+        if value is _ABSENT:
+            return f"%!{verb}({'BADINDEX' if index else 'MISSING'})"
         return _Field(flags, *sizes).formatted(verb, value)
 
-    text = _VERB.sub(one, form)
-    return text + _extra(rest)
-
-
-def _extra(rest: Iterator[Any]) -> str:
-    more = [_typed(value) for value in rest]
-    return f"%!(EXTRA {', '.join(more)})" if more else ""
+    text = re.sub(_VERB, one, form, flags=re.DOTALL)
+    more = [] if reordered else [_typed(value) for value in operands[used:]]
+    return text + (f"%!(EXTRA {', '.join(more)})" if more else "")
 
 
 def _typed(value: Any) -> str:
@@ -125,7 +126,8 @@ class _Field:
         if verb == "q":
             return self._padded(quoted(text if self.precision is None else text[: self.precision]))
         if verb in "xX":
-            digits = text.encode("utf-8", "replace").hex(" " if " " in self.flags else "")
+            data = text.encode("utf-8", "replace")
+            digits = data.hex(" ") if " " in self.flags else data.hex()
             return self._padded(digits.upper() if verb == "X" else digits)
         return None
 
@@ -158,7 +160,7 @@ class _Field:
         return self._padded(sign + digits)
 
     def _padded(self, text: str) -> str:
-        return text.ljust(self.width) if self.left else text.rjust(self.width)
+        return text.ljust(self.width) if self.left else text.rjust(self.width, "0" if "0" in self.flags else " ")
 
 
 _ESCAPES = {

@@ -127,7 +127,7 @@ def ordered(value: Mapping[Any, Any]) -> list[tuple[Any, Any]]:
 
 
 def decimal(value: float) -> str:
-    """A float as ``%v`` prints it: the shortest digits, an exponent below 1e-4 and from 1e21 on."""
+    """A float as ``%v`` prints it: the shortest digits, an exponent below 1e-4 and from 1e6 on."""
     if value != value:
         return "NaN"
     if value in (float("inf"), float("-inf")):
@@ -137,7 +137,7 @@ def decimal(value: float) -> str:
     exact = Decimal(repr(value))
     sign, digits, _ = exact.normalize().as_tuple()
     exponent = exact.adjusted() if value else 0
-    if -4 <= exponent < 21:
+    if -4 <= exponent < 6:
         return f"{exact.normalize():f}" if value else ("-0" if sign else "0")
     text = "".join(map(str, digits))
     fraction = f".{text[1:]}" if len(text) > 1 else ""
