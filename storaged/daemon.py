@@ -123,6 +123,7 @@ async def _live(
         freshness=lambda: reader.freshness,
         began=anyio.current_time(),
         why_not_writable=lambda: _why_not_writable(settings, location),
+        short_name_flaws=lambda: registries.current().broken,
         asking=View(
             platform=normalise_platform(platform.system(), platform.machine()), short_names=registries.candidates
         ),

@@ -12,6 +12,7 @@ from attrs import frozen
 from storaged.engine.cache import Cache, View
 from storaged.engine.content import ContentSource
 from storaged.engine.cursors import Cursors
+from storaged.errors import ConfigError
 from storaged.metrics import Metrics
 from storaged.operations.view import View as Asking
 from storaged.service.host import Host
@@ -48,6 +49,8 @@ class Engine:
     """``anyio.current_time()`` of the start."""
     why_not_writable: Callable[[], str | None]
     """None where the store can be written. Blocking; a graphroot may be made at any time."""
+    short_name_flaws: Callable[[], tuple[ConfigError, ...]]
+    """Files of registries.conf that were left out because they cannot be read, as of the last look."""
     asking: Asking
     """Platform of this machine and short-name candidates: what a name is resolved with."""
     cursors: Cursors[Pinned]

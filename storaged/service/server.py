@@ -27,6 +27,10 @@ async def info(engine: Engine, common: Common) -> bytes:
         view = await engine.cache.view(common.consistency, common.timeout)
     except (StoreBusy, StoreCorrupt) as error:
         broken = (t.Flaw(name=type(error).__name__, detail=error.text, file=error.evidence.get("file")),)
+    broken += tuple(
+        t.Flaw(name="ConfigError", detail=error.text, file=error.evidence.get("file"))
+        for error in engine.short_name_flaws()
+    )
     snapshot = view.snapshot if view else None
     facts, location = engine.host.facts(), engine.location
     reason = await run_sync(engine.why_not_writable)

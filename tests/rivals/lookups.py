@@ -14,7 +14,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
 from urllib.parse import quote
 
 from attrs import frozen
@@ -80,33 +79,39 @@ def housed(store: Store, variables: Mapping[str, str | None]) -> HousedStore:
 
 @frozen(kw_only=True)
 class Answer:
-    """What a tool says of a name. ``id`` is None where it names none; ``failed`` tells an error from that."""
+    """What podman says of a name."""
 
     exists: bool | None
+    """None: an error, for the name cannot be looked up."""
     id: str | None
-    failed: Literal["exists", "json"] | None = None
+    indescribable: bool
+    """It was found, but ``inspect`` fails on what it is."""
 
 
 class Lookups:
     """A connection to ``podman system service``."""
 
     def __init__(self, path: Path) -> None:
+        """Raises OSError where nobody listens."""
         self._connection = http.client.HTTPConnection("d")
-        self._connection.sock = socket.socket(socket.AF_UNIX)
-        self._connection.sock.settimeout(120)
-        self._connection.sock.connect(str(path))
+        door = socket.socket(socket.AF_UNIX)
+        try:
+            door.settimeout(120)
+            door.connect(str(path))
+        except OSError:
+            door.close()
+            raise
+        self._connection.sock = door
 
     def ask(self, name: str) -> Answer:
-        status, _ = self._get(f"/images/{quote(name, safe='')}/exists")
-        exists = {204: True, 404: False}.get(status)
+        status, body = self._get(f"/images/{quote(name, safe='')}/exists")
+        exists: bool | None = status == 204
+        if not exists and json.loads(body)["message"] != f"failed to find image {name}":
+            # The service answers every error with 404; the command ends with 125 where there is a cause.
+            exists = None
         status, body = self._get(f"/images/{quote(name, safe='')}/json")
         image = str(json.loads(body)["Id"]) if status == 200 else None
-        failed: Literal["exists", "json"] | None = None
-        if exists is None:
-            failed = "exists"
-        elif status not in (200, 404):
-            failed = "json"
-        return Answer(exists=exists, id=image, failed=failed)
+        return Answer(exists=exists, id=image, indescribable=status not in (200, 404))
 
     def _get(self, path: str) -> tuple[int, bytes]:
         self._connection.request("GET", f"/v4.0.0/libpod{path}")

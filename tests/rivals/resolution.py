@@ -83,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def compare(report: Report, peer: Peer, *, seed: int, images: int, asked: int, legacy: bool) -> Counter[str]:
-    """One store under each variant. ``asked`` questions each, drawn from all that can be made of its names.
+    """One store under each variant: what is pointed at the order, and ``asked`` more of all that names can make.
 
     Returns how often each deliberate difference occurred.
     """
@@ -98,7 +98,7 @@ def compare(report: Report, peer: Peer, *, seed: int, images: int, asked: int, l
             shutil.rmtree(base.work / ".config", ignore_errors=True)
             for path, text in files.items():
                 store.write(path, text)
-            chosen = everything if len(everything) <= asked else rng.sample(everything, asked)
+            chosen = dict.fromkeys((*pointed(), *rng.sample(everything, min(asked, len(everything)))))
             with lookups(store) as theirs, _environment(store), daemon(base) as ours, ours.client() as client:
                 for name in chosen:
                     podman, found = theirs.ask(name), ask_ours(client, name)
@@ -150,8 +150,8 @@ def ask_ours(client: Client, name: str) -> Ours:
 
 
 def _agree(podman: Answer, ours: Ours) -> bool:
-    """``exists`` and the image. Where podman cannot describe what it found, ``exists`` alone tells."""
-    return podman.exists == ours.exists and (podman.id == ours.id or (podman.failed == "json" and bool(ours.exists)))
+    """``exists`` (None is an error for both) and the image, unless podman cannot describe what it found."""
+    return podman.exists == ours.exists and (podman.id == ours.id or (podman.indescribable and bool(ours.exists)))
 
 
 def _add_odd(store: Store, sample: Sample, *, legacy: bool) -> Known:
@@ -225,6 +225,16 @@ def questions(records: Sequence[Mapping[str, Any]]) -> list[str]:
     return sorted(asked)
 
 
+def pointed() -> list[str]:
+    """The questions whose answers depend on the order of aliases and registries: every end of every odd name."""
+    repositories: set[str] = set()
+    for names in ODD_NAMES:
+        for name in names:
+            parts = name.rpartition(":")[0].split("/")
+            repositories |= {"/".join(parts[start:]) for start in range(1, len(parts))}
+    return [f"{each}{tag}" for each in sorted(repositories) for tag in ("", ":1", ":2", ":3", ":4")]
+
+
 def _spellings(name: str, digest: str) -> Iterator[str]:
     repository = name.partition("@")[0]
     tag = ""
@@ -269,11 +279,13 @@ def _list_passed_over(name: str, podman: Answer, ours: Ours, known: Known) -> bo
 
 
 def _legacy(name: str, podman: Answer, ours: Ours, known: Known) -> bool:
-    """podman's search by the end of a name stops at the first stored name that is no reference."""
+    """podman's search by the end of a name fails at the first stored name that is no reference."""
     if not known.legacy:
         return False
-    concerned = {podman.id, ours.id} & known.legacy or podman.failed == "json"
-    return bool(concerned) or (not podman.exists and ours.id is not None and "." not in name.partition("/")[0])
+    if {podman.id, ours.id} & known.legacy or podman.indescribable:
+        return True
+    first, slash, _ = name.partition("/")
+    return podman.exists is None and ours.error != "InvalidName" and not (slash and ("." in first or ":" in first))
 
 
 _ROWS: Mapping[str, Callable[[str, Answer, Ours, Known], bool]] = {

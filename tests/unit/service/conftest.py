@@ -72,6 +72,7 @@ def desk(ground: Ground) -> Desk:
         freshness=lambda: ground.reader.freshness,
         began=0.0,
         why_not_writable=lambda: None,
+        short_name_flaws=lambda: (),
         asking=View(platform=normalise_platform("Linux", "x86_64")),
         cursors=Cursors(),
         blob_threads=anyio.CapacityLimiter(2),
