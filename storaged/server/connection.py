@@ -108,9 +108,10 @@ class Connection:
                             await self._read(requests)
                             watching.start_soon(self._await_hangup)
                         self._outbox.finish()
-                    if self._protocol_error:
-                        await self._linger()
                     watching.cancel_scope.cancel()
+                # Unwatched: both ends have closed their writing side then, and an end before all is read is a reset.
+                if self._protocol_error:
+                    await self._linger()
         except* (anyio.BrokenResourceError, anyio.ClosedResourceError):
             _log.debug("connection lost connection=%d", self.session.number)
         except* Exception:
@@ -133,10 +134,6 @@ class Connection:
     def refuse_rest(self) -> None:
         """Cancel what runs and answer it, and all that was sent but not begun, with ``ShuttingDown``."""
         self._answers.refuse_rest()
-
-    def cancel(self) -> None:
-        """End now, without further answers."""
-        self._scope.cancel()
 
     # ---------------------------------------------------------------- in
 

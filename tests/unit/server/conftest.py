@@ -117,5 +117,6 @@ async def served(handler: Methods, limits: Limits | None = None, guard: Guard | 
         try:
             yield result
         finally:
-            connection.cancel()
-            await wire.stream.aclose()
+            tasks.cancel_scope.cancel()
+            with anyio.CancelScope(shield=True):
+                await wire.stream.aclose()
