@@ -1,19 +1,23 @@
-"""Go's ``filepath.Match``: shell patterns of one path element, matched without backtracking.
+"""Go's ``filepath.Match`` and ``path.Match``: shell patterns of one path element, matched without backtracking.
 
-``*`` and ``?`` never cross ``/``; ``[a-z]`` and ``[^a-z]`` are classes, ``\\`` escapes. Time is bounded by
-pattern times text, whatever the pattern: a client cannot make the daemon think for ever.
+``*`` and ``?`` never cross ``/``; ``[a-z]`` and ``[^a-z]`` are classes, in which ``/`` is a character like others;
+``\\`` escapes. As in Go each ``*`` takes the least that lets what follows it up to the next ``*`` match, and is not
+tried again: time is bounded by pattern times text, whatever the pattern.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-
-_STAR = None
-_Token = Callable[[str], bool] | None
 
 
 class BadPattern(ValueError):
     """The pattern is malformed: an unclosed class, a trailing backslash."""
+
+
+def is_pattern(text: str) -> bool:
+    """Whether the text means anything but itself."""
+    return any(char in text for char in "*?[\\")
 
 
 def compile_glob(pattern: str) -> Callable[[str], bool]:
@@ -22,68 +26,71 @@ def compile_glob(pattern: str) -> Callable[[str], bool]:
     Raises:
         BadPattern: the pattern is malformed.
     """
-    tokens = _tokens(pattern)
-
-    def matches(text: str) -> bool:
-        at = place = 0
-        retry: tuple[int, int] | None = None
-        while place < len(text):
-            token = tokens[at] if at < len(tokens) else None
-            if at < len(tokens) and token is _STAR:
-                retry = (at, place)
-                at += 1
-            elif token is not None and token(text[place]):
-                at += 1
-                place += 1
-            elif retry is not None and text[retry[1]] != "/":
-                retry = (retry[0], retry[1] + 1)
-                at, place = retry[0] + 1, retry[1]
-            else:
-                return False
-        return all(token is _STAR for token in tokens[at:])
-
-    return matches
+    match = re.compile(as_regular_expression(pattern), re.DOTALL).fullmatch
+    return lambda text: match(text) is not None
 
 
-def _tokens(pattern: str) -> list[_Token]:
-    found: list[_Token] = []
+def as_regular_expression(pattern: str) -> str:
+    """The pattern in Python's language, to be matched in full.
+
+    Raises:
+        BadPattern: the pattern is malformed.
+    """
+    chunks, trailing = _chunks(pattern)
+    first, *others = chunks
+    if not others:
+        return first + ("[^/]*" if trailing else "")
+    *middle, last = others
+    # Atomic: once a chunk is found it stays where it is.
+    found = first + "".join(f"(?>[^/]*?{chunk})" for chunk in middle)
+    return f"{found}(?>[^/]*?{last})[^/]*" if trailing else f"{found}[^/]*?{last}"
+
+
+def _chunks(pattern: str) -> tuple[list[str], bool]:
+    """What lies between the stars, in Python's language, and whether a star ends the pattern."""
+    chunks = [""]
+    star = False
     at = 0
     while at < len(pattern):
         char = pattern[at]
         at += 1
         if char == "*":
-            if not (found and found[-1] is _STAR):
-                found.append(_STAR)
-        elif char == "?":
-            found.append(lambda seen: seen != "/")
+            star = True
+            continue
+        if star:
+            chunks.append("")
+            star = False
+        if char == "?":
+            chunks[-1] += "[^/]"
         elif char == "[":
-            token, at = _class(pattern, at)
-            found.append(token)
+            text, at = _class(pattern, at)
+            chunks[-1] += text
         elif char == "\\":
             if at == len(pattern):
                 raise BadPattern("it ends in a backslash")
-            found.append(pattern[at].__eq__)
+            chunks[-1] += re.escape(pattern[at])
             at += 1
         else:
-            found.append(char.__eq__)
-    return found
+            chunks[-1] += re.escape(char)
+    return chunks, star
 
 
-def _class(pattern: str, at: int) -> tuple[_Token, int]:
+def _class(pattern: str, at: int) -> tuple[str, int]:
     negated = pattern[at : at + 1] == "^"
     at += negated
-    ranges: list[tuple[str, str]] = []
-    while not (ranges and pattern[at : at + 1] == "]"):
+    ranges: list[str] = []
+    anything = False
+    while not (anything and pattern[at : at + 1] == "]"):
         low, at = _bound(pattern, at)
         high = low
         if pattern[at : at + 1] == "-":
             high, at = _bound(pattern, at + 1)
-        ranges.append((low, high))
-
-    def token(seen: str) -> bool:
-        return seen != "/" and any(low <= seen <= high for low, high in ranges) is not negated
-
-    return token, at + 1
+        anything = True
+        if low <= high:  # an empty range matches nothing
+            ranges.append(f"{re.escape(low)}-{re.escape(high)}")
+    if not ranges:
+        return ("." if negated else "(?!)"), at + 1
+    return f"[{'^' if negated else ''}{''.join(ranges)}]", at + 1
 
 
 def _bound(pattern: str, at: int) -> tuple[str, int]:

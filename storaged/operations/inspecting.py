@@ -37,7 +37,7 @@ def details(snapshot: Snapshot, image: Image, blobs: Mapping[str, JSON], locatio
     content = image.content
     blob = _object(next((blobs.get(key) for key in lacking(image)), None))
     config = blob.get("config")
-    history = tuple(_history(blob.get("history")))
+    history = tuple(history_entries(blob.get("history")))
     manifest_type = _manifest_type(image)
     docker = manifest_type == _DOCKER_MANIFEST
     return ImageDetails(
@@ -72,7 +72,8 @@ def _manifest_type(image: Image) -> str | None:
     return _DOCKER_MANIFEST if manifest.config_media_type == _DOCKER_CONFIG else _OCI_MANIFEST
 
 
-def _history(entries: JSON) -> Iterable[HistoryEntry]:
+def history_entries(entries: JSON) -> Iterable[HistoryEntry]:
+    """The entries of a configuration's history, in its order; what is no entry is an empty one."""
     for entry in entries if isinstance(entries, list) else ():
         members = _object(entry)
         yield HistoryEntry(

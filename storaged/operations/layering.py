@@ -29,6 +29,7 @@ def summary(layer: Layer) -> LayerSummary:
         depth=layer.depth,
         read_only=layer.store > 0,
         damage=Damage(name=damage.name, detail=damage.detail) if damage is not None else None,
+        size_reason=layer.size_reason,
     )
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
-from attrs import fields
+from attrs import field, fields, frozen
 
 from storaged.errors import InvalidParams
 from storaged.operations.filters import compile_filters
+from storaged.operations.filters.language import Asking
+from storaged.operations.view import View
 from storaged.snapshot.lookup import split_name
 from storaged.snapshot.model import Image, Snapshot
 from storaged.store.layout.manifests import Undecodable, instant
@@ -18,30 +21,43 @@ from storaged_client.contract.types import Damage, ImageSummary
 _FIELDS = tuple(member.name for member in fields(ImageSummary))
 
 
-def select(snapshot: Snapshot, params: ImagesList) -> tuple[Image, ...]:
+@frozen(kw_only=True)
+class Selection:
+    """The images of a listing, in order."""
+
+    images: tuple[Image, ...]
+    names: Mapping[int, tuple[str, ...]] = field(factory=dict)
+    """Of images that answer with some of their names only (see ``filters.reference``): by ``id()`` of the image,
+    since two records of one store may bear the same id."""
+
+
+def select(snapshot: Snapshot, params: ImagesList, view: View, now: datetime) -> Selection:
     """Choose and order the images of a listing; paging is left to the caller.
 
-    Without ``all``, intermediate images are left out, unless a filter asks for them, however spelled.
+    Without ``all``, intermediate images are left out, unless a filter asks for them, however spelled. ``now`` is
+    aware: durations of filters go back from it, and dates without a zone are in its zone.
 
     Raises:
         InvalidParams: a filter or the order is wrong.
     """
-    chosen = compile_filters(params.filters)
+    chosen = compile_filters(params.filters, Asking(snapshot=snapshot, view=view, now=now))
     hide = not params.all and not chosen.flags.get("intermediate", False)
-    if chosen.tests or hide:
-        images = tuple(
-            image
-            for image in snapshot.images
-            if not (hide and image.intermediate) and (not chosen.tests or chosen(image))
-        )
-    else:
-        images = snapshot.images
+    images = snapshot.images
+    if hide:
+        images = tuple(image for image in images if not image.intermediate)
+    for test in chosen.tests:
+        images = tuple(image for image in images if test(image))
+    names: dict[int, tuple[str, ...]] = {}
+    if chosen.references is not None and chosen.references.query is not None:
+        shown = ((image, chosen.references.names(image)) for image in images)
+        names = {id(image): some for image, some in shown if some != image.names}
     if params.sort == "store":
-        return images
+        return Selection(images=images, names=names)
     order = _ORDERS.get(params.sort)
     if order is None:
         raise InvalidParams(f"sort is one of store, {', '.join(_ORDERS)}", path="sort")
-    return tuple(sorted(images, key=order))
+    ordered = sorted(images, key=lambda image: order(image, names.get(id(image), image.names)))
+    return Selection(images=tuple(ordered), names=names)
 
 
 def check_fields(names: Sequence[str] | None) -> tuple[str, ...] | None:
@@ -61,8 +77,8 @@ def check_fields(names: Sequence[str] | None) -> tuple[str, ...] | None:
 
 
 def sizes_pending(images: Iterable[Image]) -> int:
-    """How many of them have a size that is not known (yet)."""
-    return sum(image.size is None for image in images)
+    """How many of them have a size that is still to be measured. One that can never be known is not waited for."""
+    return sum(image.size_pending for image in images)
 
 
 def summary(snapshot: Snapshot, image: Image) -> ImageSummary:
@@ -95,7 +111,7 @@ def summary(snapshot: Snapshot, image: Image) -> ImageSummary:
     )
 
 
-def _newest_first(image: Image) -> tuple[int, int]:
+def _newest_first(image: Image, names: tuple[str, ...]) -> tuple[int, int]:
     try:
         seconds, nanoseconds = instant(image.record.created)
     except Undecodable:
@@ -103,31 +119,27 @@ def _newest_first(image: Image) -> tuple[int, int]:
     return -seconds, -nanoseconds
 
 
-def _repository(image: Image) -> tuple[str, str]:
-    return _name_parts(image)
-
-
-def _tag(image: Image) -> str:
-    return _name_parts(image)[1]
-
-
-def _size(image: Image) -> tuple[bool, int]:
-    return image.size is None, image.size or 0
-
-
-def _id(image: Image) -> str:
-    return image.id
-
-
-def _name_parts(image: Image) -> tuple[str, str]:
+def _repository(image: Image, names: tuple[str, ...]) -> tuple[str, str]:
     """Of the newest name; ``<none>`` stands where podman prints it."""
-    if not image.names:
+    if not names:
         return "<none>", "<none>"
-    repository, tag, _ = split_name(image.names[0])
+    repository, tag, _ = split_name(names[0])
     return repository, tag or "<none>"
 
 
-_ORDERS: dict[str, Callable[[Image], Any]] = {
+def _tag(image: Image, names: tuple[str, ...]) -> str:
+    return _repository(image, names)[1]
+
+
+def _size(image: Image, names: tuple[str, ...]) -> tuple[bool, int]:
+    return image.size is None, image.size or 0
+
+
+def _id(image: Image, names: tuple[str, ...]) -> str:
+    return image.id
+
+
+_ORDERS: dict[str, Callable[[Image, tuple[str, ...]], Any]] = {
     "created": _newest_first,
     "id": _id,
     "repository": _repository,

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import base64
+from datetime import datetime
 from typing import Any
 
 import msgspec
 from anyio.lowlevel import checkpoint
 
 from storaged.errors import ImageDamaged, NotAManifestList, StoreError, TooLarge
-from storaged.operations import explaining, inspecting, listing, relating, resolving
+from storaged.operations import branching, explaining, inspecting, listing, relating, resolving, tracing
+from storaged.operations.filters import laborious
 from storaged.service.context import Call, Pinned
 from storaged.service.encoding import Encoded, encode_value
 from storaged.service.errors import to_contract
@@ -31,12 +33,17 @@ async def list_images(call: Call, params: p.ImagesList) -> Encoded:
     if params.cursor is not None:
         return next_page(call, "images.list", params.cursor, params.limit)
     snapshot, rows = call.view.snapshot, call.view.rows
-    images = listing.select(snapshot, params)
     fields = listing.check_fields(params.fields)
+    view, now = call.engine.asking, datetime.now().astimezone()
+    if laborious(params.filters):
+        selection = await call.in_thread(lambda: listing.select(snapshot, params, view, now))
+    else:
+        selection = listing.select(snapshot, params, view, now)
+    images, names = selection.images, selection.names
     tail = b',"sizes_pending":%d' % listing.sizes_pending(images)
 
     def page(start: int, end: int) -> list[bytes]:
-        return [b'"images":', *rows.parts(images[start:end], fields), tail]
+        return [b'"images":', *rows.parts(images[start:end], fields, names), tail]
 
     return first_page(call, Pinned(method="images.list", view=call.view, length=len(images), page=page), params.limit)
 
@@ -90,6 +97,19 @@ async def relations(call: Call, params: p.ImageName) -> t.Relations:
     return relating.relations(call.view.snapshot, image)
 
 
+async def history(call: Call, params: p.ImagesHistory) -> t.ImageHistory:
+    """``images.history``: of a list, that of its instance here."""
+    image = _image(call, params.name, manifest=False, or_list=False)
+    blobs = await _blobs(call, image)
+    return tracing.history(call.view.snapshot, image, next(iter(blobs.values()), None))
+
+
+async def tree(call: Call, params: p.ImagesTree) -> t.ImageTree:
+    """``images.tree``: of a list, that of its instance here."""
+    image = _image(call, params.name, manifest=False, or_list=False)
+    return branching.tree(call.view.snapshot, image, what_requires=params.what_requires)
+
+
 async def data(call: Call, params: p.ImagesData) -> t.Data:
     """``images.data``: the bytes are checked against the record before they are sent."""
     image = _image(call, params.name, manifest=False, or_list=True)
@@ -136,14 +156,17 @@ async def _entry(call: Call, name: str, details: dict[int, bytes]) -> bytes:
 
 
 async def _details(call: Call, image: Image) -> bytes:
-    """The operation says which blobs it lacks; they are read, and it is called with them.
+    """A damaged image is one flagged row with what is left of it, never a failed call."""
+    blobs = await _blobs(call, image)
+    return encode_value(inspecting.details(call.view.snapshot, image, blobs, call.engine.location))
 
-    A damaged image is one flagged row with what is left of it, never a failed call.
-    """
+
+async def _blobs(call: Call, image: Image) -> dict[str, Any]:
+    """What the operations on a configuration lack, decoded; None for what is damaged."""
     blobs: dict[str, Any] = {}
     for key in inspecting.lacking(image):
         try:
             blobs[key] = msgspec.json.decode(await _blob(call, image, key, ITEM_LIMIT))
         except (ImageDamaged, ValueError, RecursionError):
             blobs[key] = None
-    return encode_value(inspecting.details(call.view.snapshot, image, blobs, call.engine.location))
+    return blobs

@@ -46,6 +46,16 @@ SHOWINGS = (
         ci=0.05,
     ),
     Showing(
+        module="tests.rivals.filters",
+        shows="over 500 generated stores, random filters, names and sorts choose what podman 5.8 chooses",
+        ci=0.02,
+    ),
+    Showing(
+        module="tests.rivals.usage",
+        shows="df, tree and history are podman 5.8's; sizes that no record tells are those its drivers find",
+        ci=0.1,
+    ),
+    Showing(
         module="tests.rivals.founding",
         shows="the founding scenario, each step right in the next read, podman 4.3, 5.8 and buildah writing",
         ci=1,

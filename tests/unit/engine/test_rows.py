@@ -39,6 +39,20 @@ def test_members_asked_for_are_those_of_the_whole_row() -> None:
     assert whole[-1]["damage"]["name"] == "manifest_missing"
 
 
+def test_an_image_answers_with_some_of_its_names_where_only_those_were_asked_for() -> None:
+    store = family()
+    store.image("named", ("q.io/a:1", "q.io/b:1"), config=config())
+    snapshot = store.snapshot()
+    rows, named = Rows(snapshot), snapshot.by_name["q.io/a:1"]
+    whole = json.loads(b"".join(rows.parts(snapshot.images, None)))
+    some = {id(named): ("q.io/b:1",)}
+    assert json.loads(b"".join(rows.parts(snapshot.images, None, some))) == [
+        {**row, "names": ["q.io/b:1"]} if row["id"] == named.id else row for row in whole
+    ]
+    assert json.loads(b"".join(rows.parts((named,), ("names",), some))) == [{"names": ["q.io/b:1"]}]
+    assert json.loads(b"".join(rows.parts(snapshot.images, None))) == whole
+
+
 def test_a_row_is_encoded_once_a_generation() -> None:
     snapshot = damaged().snapshot()
     rows = Rows(snapshot)

@@ -5,10 +5,15 @@ from collections.abc import Callable
 
 import pytest
 
+from storaged.operations.branching import tree
 from storaged.operations.explaining import why
+from storaged.operations.listing import select
 from storaged.operations.relating import relations
 from storaged.operations.resolving import exists, resolve
+from storaged.operations.tracing import history
 from storaged.snapshot.model import Snapshot
+from storaged_client.contract.params import ImagesList
+from tests.unit.operations.asking import NOW
 from tests.unit.snapshot.stores import AMD64, HERE, config, digest_of, family, image_id
 
 
@@ -44,9 +49,14 @@ def steps(work: Callable[[], object]) -> int:
     return count
 
 
+HISTORY = {"history": [{"created_by": "a"}, {"created_by": "b"}, {"created_by": "c", "empty_layer": True}]}
+
 QUESTIONS: dict[str, Callable[[Snapshot], object]] = {
     "why": lambda snapshot: why(snapshot, snapshot.by_id[image_id("label")], HERE),
     "relations": lambda snapshot: relations(snapshot, snapshot.by_id[image_id("app")]),
+    "history": lambda snapshot: history(snapshot, snapshot.by_id[image_id("label")], HISTORY),
+    "tree": lambda snapshot: tree(snapshot, snapshot.by_id[image_id("label")], what_requires=False),
+    "what requires": lambda snapshot: tree(snapshot, snapshot.by_id[image_id("base")], what_requires=True),
     "resolve a name": lambda snapshot: resolve(snapshot, "localhost/base", False, HERE),
     "resolve a short name": lambda snapshot: resolve(snapshot, "team/app3:1", False, HERE),
     "resolve a digest": lambda snapshot: resolve(snapshot, digest_of("more5"), False, HERE),
@@ -63,3 +73,20 @@ def test_a_question_takes_as_many_steps_at_800_images_as_at_100(question: str) -
     small, large = store_of(100), store_of(800)
     ask(small)  # references are parsed once
     assert steps(lambda: ask(large)) == steps(lambda: ask(small))
+
+
+def references(snapshot: Snapshot, values: int) -> int:
+    """Steps of a listing by so many names, one negated; a quarter of them match."""
+    names = [f"quay.io/team/app{number}:{1 + number % 2}" for number in range(0, 3 * values, 3)]
+    filters = (*(f"reference={name}" for name in names), "reference!=nowhere/none")
+    params = ImagesList(filters=filters)
+    select(snapshot, params, HERE, NOW)  # references are parsed, and names spelled, once
+    return steps(lambda: select(snapshot, params, HERE, NOW))
+
+
+def test_k_references_over_n_images_cost_n_plus_k() -> None:
+    small, large = store_of(100), store_of(800)
+    more_values = references(small, 64) - references(small, 16)
+    assert references(large, 64) - references(large, 16) <= more_values * 1.2
+    more_images = references(large, 1) - references(small, 1)
+    assert references(large, 64) - references(small, 64) <= more_images * 1.2

@@ -1,10 +1,9 @@
 import pytest
 
-from storaged.errors import InvalidParams
-from storaged.operations.filters import LONGEST_PATTERN, MOST_FILTERS, NOT_YET_SERVED, compile_filters
-from storaged.operations.listing import select
-from storaged_client.contract.params import ImagesList
-from tests.unit.snapshot.stores import Store, config, family, image_id
+from storaged.operations.filters import MOST_FILTERS, MOST_REFERENCES, SERVED, laborious
+from storaged.operations.filters.language import LONGEST_PATTERN
+from tests.unit.operations.asking import choose, refused
+from tests.unit.snapshot.stores import Store, config, digest_of, family, image_id, missing
 
 
 def labelled() -> Store:
@@ -16,9 +15,7 @@ def labelled() -> Store:
 
 
 def chosen(*filters: object) -> set[str]:
-    known = {image_id(name): name for name in ("base", "app", "label", "l", "far", "list")}
-    params = ImagesList(filters=filters, all=True)
-    return {known[image.id] for image in select(labelled().snapshot(), params)}
+    return set(choose(labelled(), *filters))
 
 
 @pytest.mark.parametrize(
@@ -43,6 +40,14 @@ def chosen(*filters: object) -> set[str]:
         (f"id={image_id('app')[:6]}", {"app"}),
         (f"id=sha256:{image_id('app')}", {"app"}),
         (f"id!={image_id('app')}", {"base", "label", "l", "far", "list"}),
+        (f"digest={digest_of('app')[:20]}", {"app"}),
+        (f"digest={digest_of('empty list')}", {"list"}),
+        (f"digest={digest_of('list')}", {"list"}),
+        (f"digest!={digest_of('app')}", {"base", "label", "l", "far", "list"}),
+        ("digest=sha256:", {"base", "app", "label", "l", "far", "list"}),
+        ("label!=a!=b", {"base", "app", "label", "l", "far", "list"}),
+        ("damaged=false", {"base", "app", "label", "l", "far", "list"}),
+        ("damaged!=false", set()),
     ],
 )
 def test_a_filter_chooses_as_podman_does(given, expected) -> None:
@@ -76,37 +81,76 @@ def test_a_key_repeated_with_one_meaning_is_fine() -> None:
         (({"key": "dangling", "value": None},), "filters[0].value"),
         (({"key": "dangling", "value": []},), "filters[0].value"),
         (("label=[*",), "filters[0].value"),
+        (("reference=[",), "filters[0].value"),
+        (("id=", "reference=a\\"), "filters[1].value"),
+        (("digest=abc",), "filters[0].value"),
+        (("containers=1",), "filters[0].value"),
+        (("containers=true", "containers=false"), "filters[1]"),
+        (("containers=external", "containers!=external"), "filters[1]"),
+        (({"key": "containers", "value": 1},), "filters[0].value"),
+        (({"key": "reference", "value": 1},), "filters[0].value"),
+        (("id>5",), "filters[0]"),
     ],
 )
 def test_a_wrong_filter_is_refused_with_its_path(filters, path) -> None:
-    with pytest.raises(InvalidParams) as caught:
-        compile_filters(filters)
-    assert caught.value.evidence["path"] == path
+    assert refused(labelled(), *filters).evidence["path"] == path
 
 
-@pytest.mark.parametrize("key", NOT_YET_SERVED)
-def test_filters_of_podman_that_are_not_served_are_named(key) -> None:
-    with pytest.raises(InvalidParams, match=f'"{key}" is not served yet'):
-        compile_filters([f"{key}=x"])
+def test_an_unknown_filter_is_told_which_there_are() -> None:
+    text = refused(labelled(), "colour=red").text
+    assert '"colour"' in text
+    assert all(key in text for key in SERVED)
 
 
 @pytest.mark.parametrize(
     ("filters", "path"),
     [
         (("id!=x",) * (MOST_FILTERS + 1), "filters"),
+        (("reference=*a",) * (MOST_FILTERS + 1), "filters"),
+        (("reference=a",) * (MOST_REFERENCES + 1), "filters"),
         (("label=" + "*a" * LONGEST_PATTERN,), "filters[0].value"),
+        (("reference=" + "*a" * LONGEST_PATTERN,), "filters[0].value"),
     ],
-    ids=["too many", "too long a pattern"],
+    ids=["too many", "too many patterns", "too many names", "too long a label", "too long a pattern"],
 )
-def test_what_would_keep_the_loop_from_others_is_refused(filters, path) -> None:
-    with pytest.raises(InvalidParams) as caught:
-        compile_filters(filters)
-    assert caught.value.evidence["path"] == path
+def test_what_would_keep_the_daemon_from_others_is_refused(filters, path) -> None:
+    assert refused(labelled(), *filters).evidence["path"] == path
 
 
 def test_as_many_filters_as_are_taken_all_hold() -> None:
     assert chosen(*("id!=x",) * (MOST_FILTERS - 1), "label=a*") == {"l", "far"}
 
 
+def test_more_names_than_filters_are_taken() -> None:
+    names = (f"reference=nowhere/none:{number}" for number in range(2 * MOST_FILTERS))
+    assert chosen(*names, "reference=base") == {"base"}
+
+
 def test_a_long_label_without_a_pattern_is_compared_as_it_stands() -> None:
     assert chosen("label!=" + "a" * 5000) == {"base", "app", "label", "l", "far", "list"}
+
+
+def test_what_cannot_be_told_matches_neither_a_filter_nor_its_negation() -> None:
+    store = labelled()
+    store.image("torn", config=None, damage=(missing(),))
+    store.list("lost", unreadable=True)
+    for asked in ("label=a", "label!=a", "label=*", "label!=*"):
+        assert "torn" not in choose(store, asked)
+        assert "lost" not in choose(store, asked)
+    assert "lost" not in choose(store, "manifest=true") + choose(store, "manifest=false")
+    assert set(choose(store, "damaged=true")) == {"torn", "lost"}
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        ((), False),
+        (("dangling=true", "reference=quay.io/a:1", {"key": "label", "value": "a"}), False),
+        (("reference=*a",), True),
+        (({"key": "label", "value": "a*"},), True),
+        ((7, {"key": "id"}), False),
+        (("id=a",) * 65, True),
+    ],
+)
+def test_patterns_and_many_filters_are_work_for_a_thread(filters, expected) -> None:
+    assert laborious(filters) is expected

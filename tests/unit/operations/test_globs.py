@@ -32,6 +32,14 @@ from storaged.operations.globs import BadPattern, compile_glob
         ("", "", True),
         ("", "a", False),
         ("*x", "xxx", True),
+        ("*a*ab", "aab", True),
+        ("*a*b*", "ab/", False),
+        ("*/*", "a/b", True),
+        ("a[^b]c", "a/c", True),
+        ("a[.-9]c", "a/c", True),
+        ("a[b-a]c", "abc", False),
+        ("a[^b-a]c", "abc", True),
+        ("[[&~|]-]", "~-]", True),
     ],
 )
 def test_patterns_match_as_in_go(pattern, text, expected) -> None:

@@ -1,23 +1,19 @@
 import pytest
 
 from storaged.errors import InvalidParams
-from storaged.operations.listing import check_fields, select, sizes_pending, summary
-from storaged_client.contract.params import ImagesList
+from storaged.operations.listing import check_fields, sizes_pending, summary
+from tests.unit.operations.asking import choose
 from tests.unit.snapshot.stores import AMD64, Store, config, digest_of, family, image_id
 
 
 def test_intermediate_images_are_left_out_unless_asked_for() -> None:
-    snapshot = family().snapshot()
-
-    def ids(**params: object) -> list[str]:
-        return [image.id for image in select(snapshot, ImagesList(**params))]
-
-    assert ids() == [image_id("base"), image_id("label")]
-    assert ids(all=True) == [image_id("base"), image_id("app"), image_id("label")]
+    store = family()
+    assert choose(store, all=False) == ["base", "label"]
+    assert choose(store) == ["base", "app", "label"]
     for spelling in ("intermediate=true", "intermediate=1", "intermediate!=false"):
-        assert ids(filters=(spelling,)) == [image_id("app")]
-    assert ids(filters=("intermediate=false",)) == ids()
-    assert ids(filters=("intermediate!=true",), all=True) == ids()
+        assert choose(store, spelling, all=False) == ["app"]
+    assert choose(store, "intermediate=false", all=False) == ["base", "label"]
+    assert choose(store, "intermediate!=true") == ["base", "label"]
 
 
 def test_orders_are_podmans_and_stable() -> None:
@@ -26,11 +22,9 @@ def test_orders_are_podmans_and_stable() -> None:
     store.image("b", ("q.io/a:3", "q.io/x:1"), config=config(), data=None, created="2026-01-01T02:00:00+02:00")
     store.image("c", (), config=config(), data=5, created="2026-01-02T00:00:00Z")
     store.image("d", ("q.io/a:1",), config=config(), data=1, created="never")
-    snapshot = store.snapshot()
 
     def order(sort: str) -> str:
-        known = {image_id(name): name for name in "abcd"}
-        return "".join(known[image.id] for image in select(snapshot, ImagesList(sort=sort)))
+        return "".join(choose(store, sort=sort))
 
     assert order("store") == "abcd"
     assert order("created") == "cabd"
@@ -39,8 +33,24 @@ def test_orders_are_podmans_and_stable() -> None:
     assert order("tag") == "dabc"
     assert order("id") == "".join(sorted("abcd", key=image_id))
     with pytest.raises(InvalidParams) as caught:
-        select(snapshot, ImagesList(sort="colour"))
+        choose(store, sort="colour")
     assert caught.value.evidence["path"] == "sort"
+
+
+def test_rows_equal_to_the_order_stay_in_that_of_the_store() -> None:
+    store = Store()
+    for name, tags in {"b": ("q.io/x:1",), "a": (), "d": ("q.io/x:1",), "c": ()}.items():
+        store.image(name, tags, config=config())
+    for sort, expected in {"created": "badc", "size": "badc", "repository": "acbd", "tag": "bdac"}.items():
+        assert "".join(choose(store, sort=sort)) == expected, sort
+
+
+def test_an_order_by_name_is_by_the_name_that_is_shown() -> None:
+    store = Store()
+    store.image("b", ("q.io/own.x/foo:1",), config=config())
+    store.image("a", ("z.io/first:1", "own.x/foo:1"), config=config())
+    assert choose(store, "reference=foo:1", sort="repository") == ["b", "a"]
+    assert choose(store, "reference=own.x/foo:1", sort="repository") == ["a", "b"]
 
 
 def test_fields_are_checked_and_named_once() -> None:
@@ -65,8 +75,14 @@ def test_a_row_tells_what_the_snapshot_knows() -> None:
     assert listed.digest == digest_of("now")
 
 
-def test_unknown_sizes_are_counted() -> None:
+def test_sizes_still_to_be_measured_are_counted_and_those_that_cannot_be_are_not() -> None:
     store = Store()
+    store.layer("open", size=None)
+    store.layer("lost", "nowhere", size=None)
     store.image("a", config=config(), data=None)
     store.image("b", config=config())
-    assert sizes_pending(store.snapshot().images) == 1
+    store.image("c", layer="open", config=config())
+    store.image("d", layer="lost", config=config())
+    images = store.snapshot().images
+    assert [image.size is None for image in images] == [True, False, True, True]
+    assert sizes_pending(images) == 1

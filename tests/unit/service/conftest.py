@@ -74,6 +74,7 @@ def desk(ground: Ground) -> Desk:
         why_not_writable=lambda: None,
         short_name_flaws=lambda: (),
         asking=View(platform=normalise_platform("Linux", "x86_64")),
+        sizes=ground.sizes,
         cursors=Cursors(),
         blob_threads=anyio.CapacityLimiter(2),
     )

@@ -71,6 +71,32 @@ async def test_dangling_filter_answers_what_the_store_was_made_with(desk: Desk) 
             assert {row["id"] for row in rows} == desk.ground.sample.dangling
 
 
+async def test_an_image_asked_for_by_its_full_name_answers_with_it_on_every_page(desk: Desk) -> None:
+    names = ["quay.io/ns/foo:v1", "localhost/other:1", "quay.io/ns/foo:v2"]
+    image = await run_sync(lambda: desk.ground.writer.add_image("named", names=names))
+    await run_sync(lambda: desk.ground.writer.create_list("localhost/x/foo:v1", [image]))
+    async with desk.ground.running():
+        for fields in (None, ["id", "names"]):
+            asked = {"filters": [f"reference={names[0]}"], "fields": fields}
+            assert [row["names"] for row in (await desk.ask("images.list", asked))["images"]] == [names[:1]]
+            asked = {"filters": ["reference=localhost/x/foo:v1"], "fields": fields, "limit": 1}
+            page = await desk.ask("images.list", asked)
+            assert [row["names"] for row in page["images"]] == [names]
+            page = await desk.ask("images.list", {"cursor": page["next_cursor"]})
+            assert [row["names"] for row in page["images"]] == [["localhost/x/foo:v1"]]
+
+
+async def test_patterns_are_answered_as_names_are(desk: Desk) -> None:
+    image = await run_sync(lambda: desk.ground.writer.add_image("named", names=["quay.io/ns/foo:v1"]))
+    async with desk.ground.running():
+        for value in ("foo", "fo?", "quay.io/*/foo:v1"):
+            rows = (await desk.ask("images.list", {"filters": [f"reference={value}", "until!=1h"]}))["images"]
+            assert [row["id"] for row in rows] == [image]
+        with pytest.raises(InvalidParams) as refused:
+            await desk.ask("images.list", {"filters": ["id=", "reference=fo[", "reference=foo"]})
+        assert refused.value.data["path"] == "$.filters[1].value"
+
+
 async def test_same_generation_answers_unchanged(desk: Desk) -> None:
     async with desk.ground.running():
         generation = (await desk.ask("images.list", {"limit": 1}))["generation"]

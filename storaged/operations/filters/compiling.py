@@ -1,0 +1,146 @@
+"""All filters of a listing as tests of one image.
+
+All must hold, several of one key too, but of several references one (see ``reference``). A key that says yes or no
+may be repeated only with the same meaning (podman: only with the same spelling).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from attrs import frozen
+
+from storaged.errors import InvalidParams
+from storaged.operations.filters.labels import label
+from storaged.operations.filters.language import Asked, Asking, Test, divide
+from storaged.operations.filters.places import containers, in_list, layer, unique_size
+from storaged.operations.filters.reference import References, compile_references
+from storaged.operations.filters.times import before, since, until
+from storaged.operations.globs import is_pattern
+from storaged.operations.naming import shortened
+from storaged.snapshot.model import Image
+from storaged_client.contract.params import Filter
+
+MOST_FILTERS: Final = 256
+"""Filters of one listing but plain references: each is asked of every image."""
+
+MOST_REFERENCES: Final = 10_000
+"""References of one listing: each is looked up once."""
+
+_MANY: Final = 64
+"""Filters from which on a listing is no work for the loop that serves everybody."""
+
+_FLAGS: Final[dict[str, Test]] = {
+    "damaged": lambda image: image.damage is not None,
+    "dangling": lambda image: image.dangling,
+    "intermediate": lambda image: image.intermediate,
+    "manifest": lambda image: image.is_list if image.content.manifest is not None else None,
+    "readonly": lambda image: image.read_only,
+}
+
+
+def _id(asked: Asked, asking: Asking) -> Test:
+    prefix = asked.text().removeprefix("sha256:")
+    return lambda image: image.id.startswith(prefix)
+
+
+def _digest(asked: Asked, asking: Asking) -> Test:
+    prefix = asked.text()
+    if not prefix.startswith("sha256:"):
+        raise asked.wrong(f'invalid value "{shortened(prefix)}" for digest filter: it must begin with sha256:')
+    return lambda image: any(digest.startswith(prefix) for digest in image.digests)
+
+
+_VALUED: Final[dict[str, Callable[[Asked, Asking], Test]]] = {
+    "after": since,
+    "before": before,
+    "containers": containers,
+    "digest": _digest,
+    "id": _id,
+    "in-list": in_list,
+    "label": label,
+    "layer": layer,
+    "since": since,
+    "unique-size": unique_size,
+    "until": until,
+}
+
+SERVED: Final = tuple(sorted((*_FLAGS, *_VALUED, "reference")))
+
+
+@frozen(kw_only=True)
+class Compiled:
+    """The tests, all of which must hold, and what was asked of each key that says yes or no."""
+
+    tests: tuple[Callable[[Image], bool], ...]
+    flags: Mapping[str, bool]
+    references: References | None
+
+
+def compile_filters(filters: Sequence[Filter], asking: Asking) -> Compiled:
+    """Compile them; names in them are looked up now.
+
+    Raises:
+        InvalidParams: a filter is malformed, unknown, contradicted by another one, names what is not there, or there
+            are too many; ``path`` says which.
+    """
+    if len(filters) > MOST_REFERENCES:
+        raise InvalidParams(f"{len(filters)} filters are too many: a listing takes {MOST_REFERENCES}", path="filters")
+    every = [divide(given, f"filters[{at}]") for at, given in enumerate(filters)]
+    named = [asked for asked in every if asked.key == "reference"]
+    asked_of_all = len(every) - sum(not is_pattern(asked.text()) for asked in named)
+    if asked_of_all > MOST_FILTERS:
+        raise InvalidParams(
+            f"{asked_of_all} filters are too many: a listing takes {MOST_FILTERS}, and {MOST_REFERENCES} names",
+            path="filters",
+        )
+    flags: dict[str, bool] = {}
+    tests = [_test(asked, asking, flags) for asked in every if asked.key != "reference"]
+    references = compile_references(named, asking) if named else None
+    if references is not None:
+        tests.append(references)
+    return Compiled(tests=tuple(tests), flags=flags, references=references)
+
+
+def laborious(filters: Sequence[Filter]) -> bool:
+    """Whether to compile and ask them may take so long that it belongs into a thread: patterns, or very many."""
+    return len(filters) > _MANY or any(
+        is_pattern(value)
+        for given in filters
+        if isinstance(value := given.get("value") if isinstance(given, Mapping) else given, str)
+    )
+
+
+def _test(asked: Asked, asking: Asking, flags: dict[str, bool]) -> Callable[[Image], bool]:
+    flag = _FLAGS.get(asked.key)
+    if flag is not None:
+        wanted = asked.boolean() is not asked.negate
+        _claim(asked, flags, asked.key, wanted)
+        return lambda image: flag(image) is wanted
+    make = _VALUED.get(asked.key)
+    if make is None:
+        raise asked.wrong(f'invalid image filter "{shortened(asked.key)}": there are {", ".join(SERVED)}', ".key")
+    wanted = not asked.negate
+    if asked.key == "containers":
+        wanted = _claim_containers(asked, flags)
+    test = make(asked, asking)
+    return lambda image: test(image) is wanted
+
+
+def _claim(asked: Asked, flags: dict[str, bool], key: str, wanted: bool) -> None:
+    if flags.setdefault(key, wanted) is not wanted:
+        raise asked.wrong(f'filter "{asked.key}" is given twice with opposite meanings: nothing can match both', "")
+
+
+def _claim_containers(asked: Asked, flags: dict[str, bool]) -> bool:
+    if asked.value == "external":
+        _claim(asked, flags, "containers=external", not asked.negate)
+        return not asked.negate
+    if asked.value is not True and asked.value is not False and asked.value not in ("true", "false"):
+        raise asked.wrong(
+            f"unsupported value {shortened(repr(asked.value))} for containers filter: it takes true, false or external"
+        )
+    wanted = (asked.value is True or asked.value == "true") is not asked.negate
+    _claim(asked, flags, "containers", wanted)
+    return wanted

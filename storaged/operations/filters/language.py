@@ -1,0 +1,121 @@
+"""One filter divided into key, value and negation.
+
+::
+
+    key=value    key!=value    unique-size>value    {"key": ..., "value": ..., "negate": ...}
+
+The first ``=`` divides; a ``!`` before it negates, so a value may hold ``!=`` (podman divides there). In an object
+the sign of a comparison begins the value: ``{"key": "unique-size", "value": ">100MB"}``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from attrs import frozen
+
+from storaged.errors import InvalidParams
+from storaged.operations.naming import shortened
+from storaged.operations.view import View
+from storaged.snapshot.model import Image, Snapshot
+from storaged_client.contract.params import Filter
+
+Test = Callable[[Image], bool | None]
+"""Whether an image matches. None: it cannot be told (a time that is none, labels that cannot be read), and then it
+matches neither the filter nor its negation: what cannot be judged is never chosen for removal."""
+
+LONGEST_PATTERN = 1024
+"""Characters of a pattern; names have at most as many, and a key of a label seldom a hundred."""
+
+_COMPARED = re.compile(r"(unique-size!?)([<>].*)", re.DOTALL)
+
+_BOOLEANS = {
+    **dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True),
+    **dict.fromkeys(("0", "f", "F", "FALSE", "false", "False"), False),
+}
+"""Go's ``strconv.ParseBool``."""
+
+
+@frozen(kw_only=True)
+class Asked:
+    """A filter as it was asked; ``path`` says where it stands in the request."""
+
+    path: str
+    key: str
+    value: object
+    negate: bool
+
+    def wrong(self, text: str, member: str = ".value") -> InvalidParams:
+        return InvalidParams(text, path=self.path + member)
+
+    def text(self) -> str:
+        """The value, which must be a string.
+
+        Raises:
+            InvalidParams: it is none.
+        """
+        if not isinstance(self.value, str):
+            raise self.wrong(f'the value of filter "{self.key}" is a string')
+        return self.value
+
+    def boolean(self) -> bool:
+        """The value, which must say yes or no.
+
+        Raises:
+            InvalidParams: it does not.
+        """
+        if isinstance(self.value, bool):
+            return self.value
+        found: bool | None = _BOOLEANS.get(self.value) if isinstance(self.value, str) else None
+        if found is None:
+            raise self.wrong(f'filter "{self.key}" takes true or false, not {shortened(repr(self.value))}')
+        return found
+
+
+@frozen(kw_only=True)
+class Asking:
+    """What filters are compiled against."""
+
+    snapshot: Snapshot
+    view: View
+    now: datetime
+    """Aware: dates without a zone are in its zone, as podman takes its own."""
+
+
+def divide(given: Filter, path: str) -> Asked:
+    """Divide one filter; whether the key is known is asked elsewhere.
+
+    Raises:
+        InvalidParams: it is malformed.
+    """
+    if isinstance(given, str):
+        compared = _COMPARED.fullmatch(given)
+        if compared is not None:
+            key, value = compared.groups()
+        else:
+            key, equals, value = given.partition("=")
+            if not equals:
+                raise InvalidParams(
+                    f'invalid filter "{shortened(given)}": it must read key=value or key!=value', path=path
+                )
+        return Asked(path=path, key=key.removesuffix("!"), value=value, negate=key.endswith("!"))
+    if not isinstance(given, Mapping):
+        raise InvalidParams("a filter is a string (key=value) or an object (key, value, negate)", path=path)
+    return _from_object(given, path)
+
+
+def _from_object(given: Mapping[object, object], path: str) -> Asked:
+    for name in given:
+        if name not in ("key", "value", "negate"):
+            member = shortened(str(name))
+            raise InvalidParams(f'a filter has key, value and negate, not "{member}"', path=f"{path}.{member}")
+    key, negate = given.get("key"), given.get("negate", False)
+    if not isinstance(key, str) or not key:
+        raise InvalidParams("a filter needs a key, as a string", path=f"{path}.key")
+    if "value" not in given:
+        raise InvalidParams(f'filter "{shortened(key)}" needs a value', path=f"{path}.value")
+    if not isinstance(negate, bool):
+        raise InvalidParams("negate is true or false", path=f"{path}.negate")
+    return Asked(path=path, key=key, value=given["value"], negate=negate)

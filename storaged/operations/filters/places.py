@@ -1,0 +1,123 @@
+"""Where an image stands: ``in-list``, ``layer``, ``containers``; and what it alone takes: ``unique-size``."""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Final
+
+from storaged.errors import AmbiguousName, ImageDamaged, ImageUnknown, InvalidName, NotAManifestList
+from storaged.operations.filters.language import Asked, Asking, Test
+from storaged.operations.naming import shortened
+from storaged.operations.resolving import find
+from storaged.snapshot.model import Image, Snapshot
+from storaged.store.layout.records import LayerID
+
+_LISTED_IDS: Final = 5
+"""Ids that the error of an ambiguous beginning names."""
+
+_COMPARISONS: Final[dict[str, Callable[[int, Fraction], bool]]] = {
+    ">": operator.gt,
+    "<": operator.lt,
+    ">=": operator.ge,
+    "<=": operator.le,
+}
+_SIZE: Final = re.compile(
+    r"\s*([<>]=?)\s*(\d{1,18}(?:\.\d{1,18})?)\s*(?:([kmgtpe]?)(i?)b?)\s*", re.ASCII | re.IGNORECASE
+)
+_POWERS: Final = " kmgtpe"
+
+
+def in_list(asked: Asked, asking: Asking) -> Test:
+    """A manifest list names it, by any of its digests.
+
+    Raises:
+        InvalidParams: there is no such list.
+    """
+    name = asked.text()
+    try:
+        found = find(asking.snapshot, name, manifest=True, or_list=True, view=asking.view).image
+    except (ImageUnknown, NotAManifestList, ImageDamaged, AmbiguousName, InvalidName) as error:
+        raise asked.wrong(
+            f'could not find local manifest list for filter "in-list"="{shortened(name)}": {error.text}'
+        ) from error
+    list_id = found.id
+    return lambda image: list_id in image.in_lists
+
+
+def layer(asked: Asked, asking: Asking) -> Test:
+    """Its chain contains a layer, given by its id or the beginning of it.
+
+    Raises:
+        InvalidParams: no layer, or several, have such an id.
+    """
+    above = _standing_on(asking.snapshot, _layer(asked, asking.snapshot))
+    return lambda image: image.chain is not None and image.chain.layer in above
+
+
+def containers(asked: Asked, asking: Asking) -> Test:
+    """``true``: containers of any tool use it. ``external``: all that do, if any, are another tool's than podman's.
+
+    podman asks its own database which containers are external; here the record tells the owner
+    (``snapshot.owners``), so one that podman has lost and not removed still counts as podman's.
+
+    Raises:
+        InvalidParams: another value.
+    """
+    if asked.value == "external":
+        known = asking.snapshot.container_by_id
+        return lambda image: all(known[container].owner != "podman" for container in image.containers)
+    return lambda image: bool(image.containers)
+
+
+def unique_size(asked: Asked, asking: Asking) -> Test:
+    """What it alone takes is more, or less, than a size; unknown while a size is.
+
+    Raises:
+        InvalidParams: the value is no comparison with a size.
+    """
+    text = asked.text()
+    found = _SIZE.fullmatch(text)
+    if found is None or (found[4] and not found[3]):
+        raise asked.wrong(
+            f'"{shortened(text)}" is no comparison with a size: write unique-size>100MB, unique-size<1.5GiB or '
+            "unique-size>5000 (bytes)"
+        )
+    sign, number, unit, binary = found.groups()
+    compare = _COMPARISONS[sign]
+    base = 1024 if binary else 1000
+    limit = Fraction(number) * base ** (_POWERS.index(unit.lower()) if unit else 0)
+
+    def test(image: Image) -> bool | None:
+        return None if image.unique_size is None else compare(image.unique_size, limit)
+
+    return test
+
+
+def _layer(asked: Asked, snapshot: Snapshot) -> LayerID:
+    text = asked.text()
+    if text in snapshot.layer_by_id:
+        return LayerID(text)
+    fitting = [layer_id for layer_id in snapshot.layer_by_id if layer_id.startswith(text)] if text else []
+    if len(fitting) == 1:
+        return fitting[0]
+    if fitting:
+        raise asked.wrong(
+            f'"{shortened(text)}" is the beginning of {len(fitting)} layer ids, give more digits: '
+            f"{', '.join(sorted(fitting)[:_LISTED_IDS])}"
+        )
+    raise asked.wrong(f'could not find layer for filter "layer"="{shortened(text)}": layer not known')
+
+
+def _standing_on(snapshot: Snapshot, base: LayerID) -> set[LayerID]:
+    """The layer and all above it: a question of what stands there and not of how many images there are."""
+    found: set[LayerID] = set()
+    waiting = [base]
+    while waiting:
+        layer_id = waiting.pop()
+        if layer_id not in found:
+            found.add(layer_id)
+            waiting.extend(snapshot.layer_by_id[layer_id].children)
+    return found

@@ -1,0 +1,164 @@
+"""``reference=VALUE``: images by name, by pattern, by all a name can be (container-libs ``libimage/filters.go``).
+
+A value matches an image that it means (``resolving``: short names, digests, ids and their beginnings; of a list the
+instance here), and one of whose names it spells, exactly or as a pattern, in one of six ways::
+
+    quay.io/ns/foo:v1    ns/foo:v1    foo:v1
+    quay.io/ns/foo       ns/foo       foo
+
+Of several values one must match (all other filters must all hold); of negated ones none may. ``*`` and ``?`` stop at
+``/``, classes do not.
+
+**Names.** One value alone that is a full name (registry, path, and tag or digest) is a question for that name: the
+image answers with it and not with its others; for a digest with all names of the repository. An image that was found
+otherwise, as the instance of a list of that name, or with its copy in another store, keeps all (podman leaves it none).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+from typing import Final
+
+from attrs import frozen
+
+from storaged.errors import AmbiguousName, ImageUnknown, InvalidName
+from storaged.operations.filters.language import LONGEST_PATTERN, Asked, Asking
+from storaged.operations.globs import BadPattern, as_regular_expression, is_pattern
+from storaged.operations.naming import shortened
+from storaged.operations.resolving import find
+from storaged.snapshot.lookup import split_name
+from storaged.snapshot.model import Image
+from storaged.store.layout import references
+from storaged.store.layout.records import ImageID
+from storaged.store.layout.references import Reference
+
+_REGISTRY: Final = re.compile(
+    r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*|\[[a-fA-F0-9:]+\])"
+    r"(?::[0-9]+)?"
+)
+"""A first component that the grammar takes for a registry: ``ns`` of ``ns/foo`` is one, ``a_b`` of ``a_b/foo`` none."""
+
+_CACHED: Final = 16384
+
+
+@frozen(kw_only=True)
+class References:
+    """All values of one listing in one test."""
+
+    wanted: _Values | None
+    unwanted: _Values | None
+    query: Reference | None
+    """The full name that alone was asked for."""
+
+    def __call__(self, image: Image) -> bool:
+        if self.unwanted is not None and self.unwanted.fit(image):
+            return False
+        return self.wanted is None or self.wanted.fit(image)
+
+    def names(self, image: Image) -> tuple[str, ...]:
+        """The names with which an image that matches answers."""
+        query = self.query
+        if query is None:
+            return image.names
+        if query.digest is None:
+            found = tuple(name for name in image.names if name == query.text)
+        else:
+            found = tuple(name for name in image.names if split_name(name)[0] == query.repository)
+        return found or image.names
+
+
+@frozen(kw_only=True)
+class _Values:
+    ids: frozenset[ImageID]
+    spelled: frozenset[str]
+    pattern: Callable[[str], object] | None
+    """All patterns in one."""
+
+    def fit(self, image: Image) -> bool:
+        if image.id in self.ids:
+            return True
+        pattern = self.pattern
+        for name in image.names:
+            ways = spellings(name)
+            if not self.spelled.isdisjoint(ways) or (pattern is not None and any(map(pattern, ways))):
+                return True
+        return False
+
+
+def compile_references(asked: Sequence[Asked], asking: Asking) -> References:
+    """Look each value up once, and put all into one test: n images and k values cost n + k.
+
+    Patterns are the exception: each may have to be tried on each name.
+
+    Raises:
+        InvalidParams: a pattern is malformed or too long.
+    """
+    wanted = [each for each in asked if not each.negate]
+    unwanted = [each for each in asked if each.negate]
+    alone = len(wanted) == 1 and not unwanted
+    return References(
+        wanted=_values(wanted, asking) if wanted else None,
+        unwanted=_values(unwanted, asking) if unwanted else None,
+        query=_full_name(wanted[0].text()) if alone else None,
+    )
+
+
+@lru_cache(maxsize=_CACHED)
+def spellings(name: str) -> tuple[str, ...]:
+    """The ways in which a stored name may be asked for; not judged is whether it is a reference."""
+    repository, _, _ = split_name(name)
+    ending = name[len(repository) :]
+    first, slash, rest = repository.partition("/")
+    path = rest if slash and _REGISTRY.fullmatch(first) else repository
+    last = repository.rpartition("/")[2]
+    return tuple(dict.fromkeys((name, repository, path + ending, path, last + ending, last)))
+
+
+def _values(asked: Iterable[Asked], asking: Asking) -> _Values:
+    ids: set[ImageID] = set()
+    spelled: set[str] = set()
+    patterns: list[str] = []
+    for each in asked:
+        value = each.text()
+        if is_pattern(value):
+            patterns.append(_pattern(each, value))
+            continue
+        spelled.add(value)
+        image = _meant(value, asking)
+        if image is not None:
+            ids.add(image.id)
+    # The empty value means nothing, not the last component of a name that ends in a slash.
+    spelled.discard("")
+    return _Values(
+        ids=frozenset(ids),
+        spelled=frozenset(spelled),
+        pattern=re.compile("|".join(f"(?:{each})" for each in patterns), re.DOTALL).fullmatch if patterns else None,
+    )
+
+
+def _meant(value: str, asking: Asking) -> Image | None:
+    try:
+        return find(asking.snapshot, value, manifest=False, or_list=False, view=asking.view).image
+    except (ImageUnknown, AmbiguousName, InvalidName):
+        return None
+
+
+def _pattern(asked: Asked, value: str) -> str:
+    if len(value) > LONGEST_PATTERN:
+        raise asked.wrong(f"a pattern has at most {LONGEST_PATTERN} characters, not {len(value)}")
+    try:
+        return as_regular_expression(value)
+    except BadPattern as error:
+        raise asked.wrong(f'the pattern "{shortened(value)}" is malformed: {error}') from error
+
+
+def _full_name(value: str) -> Reference | None:
+    """The value as a reference in its full form, with a tag or a digest; None where it is none (ParseNamed)."""
+    try:
+        reference = references.parse_docker(value)
+    except InvalidName:
+        return None
+    full = reference.text == value and (reference.tag is not None or reference.digest is not None)
+    return reference if full else None

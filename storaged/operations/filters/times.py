@@ -1,0 +1,162 @@
+"""``until``, ``since`` (``after``) and ``before``: when an image was made, to the nanosecond.
+
+Source of the forms of ``until``: container-libs ``common/pkg/timetype/timestamp.go`` (GetTimestamp) and Go's ``time``
+(ParseDuration, Parse)::
+
+    90m  1h30m  -5s          back from now; whole seconds
+    1700000000[.5]           since 1970
+    2026-01-02               a day, in the daemon's zone unless one is given: 2026-01-02Z, 2026-01-02+02:00
+    2026-01-02T15[:04[:05[.6]]][Z|+02:00]
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from storaged.errors import AmbiguousName, ImageUnknown, InvalidName
+from storaged.operations.filters.language import Asked, Asking, Test
+from storaged.operations.naming import shortened
+from storaged.operations.resolving import find
+from storaged.snapshot.model import Image
+from storaged.store.layout.manifests import Undecodable, instant
+
+Instant = tuple[int, int]
+"""Seconds since 1970, nanoseconds."""
+
+_SECOND: Final = 1_000_000_000
+_UNITS: Final = {
+    "ns": 1,
+    "us": 1000,
+    "µs": 1000,
+    "μs": 1000,
+    "ms": 1_000_000,
+    "s": _SECOND,
+    "m": 60 * _SECOND,
+    "h": 3600 * _SECOND,
+}
+_PIECE: Final = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)", re.ASCII)
+_DURATION: Final = re.compile(rf"([+-]?)((?:{_PIECE.pattern})+)", re.ASCII)
+_LONGEST: Final = 1 << 63
+"""A Go duration is a signed 64-bit count of nanoseconds."""
+
+_DATE: Final = re.compile(
+    r"(\d{4}-\d\d-\d\d)(?:T(\d{1,2})(?::(\d\d)(?::(\d\d)([.,]\d+)?)?)?)?(Z|[+-]\d\d:\d\d)?", re.ASCII
+)
+_UNIX: Final = re.compile(r"(\+?\d{1,18})(?:\.(\d{1,18}))?", re.ASCII)
+
+
+def until(asked: Asked, asking: Asking) -> Test:
+    """Created before a point in time.
+
+    Raises:
+        InvalidParams: it is none.
+    """
+    text = asked.text()
+    try:
+        limit = moment(text, asking.now)
+    except ValueError:
+        raise asked.wrong(
+            f'"{shortened(text)}" is no time: filter "until" takes unix seconds, a date like 2026-01-02 or '
+            "2026-01-02T15:04:05Z, or a duration like 90m or 24h"
+        ) from None
+    return _earlier(limit)
+
+
+def before(asked: Asked, asking: Asking) -> Test:
+    """Created before an image.
+
+    Raises:
+        InvalidParams: there is no such image, or it is not known when it was created.
+    """
+    return _earlier(_of_image(asked, asking))
+
+
+def since(asked: Asked, asking: Asking) -> Test:
+    """Created after an image; ``after`` is another name of it.
+
+    Raises:
+        InvalidParams: there is no such image, or it is not known when it was created.
+    """
+    limit = _of_image(asked, asking)
+
+    def test(image: Image) -> bool | None:
+        created = _created(image)
+        return None if created is None else created > limit
+
+    return test
+
+
+def moment(text: str, now: datetime) -> Instant:
+    """The point in time that a value of ``until`` means.
+
+    Raises:
+        ValueError: none.
+    """
+    back = _duration(text)
+    if back is not None:
+        return (_nanoseconds(now) - back) // _SECOND, 0
+    found = _DATE.fullmatch(text)
+    if found is not None:
+        day, hour, minute, second, fraction, zone = found.groups()
+        clock = f"{(hour or '00'):0>2}:{minute or '00'}:{second or '00'}{fraction or ''}"
+        seconds, nanoseconds = instant(f"{day}T{clock}{zone or 'Z'}")
+        offset = now.utcoffset() or timedelta()
+        return (seconds if zone else seconds - int(offset.total_seconds())), nanoseconds
+    found = _UNIX.fullmatch(text)
+    if found is None:
+        raise ValueError(text)
+    whole, fraction = found.groups()
+    return int(whole), int((fraction or "")[:9].ljust(9, "0"))
+
+
+def _duration(text: str) -> int | None:
+    """Nanoseconds of a Go duration; None where the text is none. ``0`` is the year 1970, as for podman."""
+    found = _DURATION.fullmatch(text)
+    if found is None:
+        return None
+    total = 0
+    for number, unit in _PIECE.findall(found[2]):
+        whole, _, fraction = number.partition(".")
+        total += int(whole or 0) * _UNITS[unit] + int(fraction or 0) * _UNITS[unit] // 10 ** len(fraction)
+    if total >= _LONGEST:
+        raise ValueError(text)
+    return -total if found[1] == "-" else total
+
+
+def _nanoseconds(now: datetime) -> int:
+    since_1970 = now - datetime(1970, 1, 1, tzinfo=UTC)
+    return (since_1970 // timedelta(microseconds=1)) * 1000
+
+
+def _earlier(limit: Instant) -> Test:
+    def test(image: Image) -> bool | None:
+        created = _created(image)
+        return None if created is None else created < limit
+
+    return test
+
+
+def _created(image: Image) -> Instant | None:
+    try:
+        return instant(image.record.created)
+    except Undecodable:
+        return None
+
+
+def _of_image(asked: Asked, asking: Asking) -> Instant:
+    name = asked.text()
+    try:
+        image = find(asking.snapshot, name, manifest=False, or_list=False, view=asking.view).image
+    except (ImageUnknown, AmbiguousName, InvalidName) as error:
+        raise asked.wrong(
+            f'could not find local image for filter "{asked.key}"="{shortened(name)}": {error.text}'
+        ) from error
+    created = _created(image)
+    if created is None:
+        raise asked.wrong(
+            f'filter "{asked.key}"="{shortened(name)}": the time this image was created cannot be read: '
+            f"{image.record.created[:64]!r}"
+        )
+    return created
