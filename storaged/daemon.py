@@ -20,6 +20,7 @@ import anyio
 
 from storaged.engine.cache import Cache
 from storaged.engine.cursors import Cursors
+from storaged.engine.sizes import LayerSizes
 from storaged.errors import GuardTaken, StoreError
 from storaged.metrics import Metrics
 from storaged.operations.view import View, normalise_platform
@@ -34,6 +35,7 @@ from storaged.service.registry import Service
 from storaged.settings import Settings
 from storaged.store import config
 from storaged.store.content import ContentReader
+from storaged.store.drivers.measuring import Measurer
 from storaged.store.files import Files
 from storaged.store.locks.instance import take_guard
 from storaged.store.reader import StoreReader
@@ -106,7 +108,8 @@ async def _live(
     metrics = Metrics()
     reader = StoreReader(location, metrics=metrics)
     content = ContentReader(location, metrics)
-    cache = Cache(reader, content, metrics)
+    sizes = LayerSizes(Measurer(location), metrics)
+    cache = Cache(reader, content, metrics, known_sizes=lambda: sizes.known)
     lifecycle = Lifecycle(
         door,
         terms=Terms(limits=settings.limits, backend=settings.backend, idle_exit=settings.idle_exit),
@@ -127,6 +130,7 @@ async def _live(
         asking=View(
             platform=normalise_platform(platform.system(), platform.machine()), short_names=registries.candidates
         ),
+        sizes=sizes,
         cursors=Cursors(),
         blob_threads=anyio.CapacityLimiter(_BLOB_THREADS),
     )
@@ -148,6 +152,7 @@ async def _live(
     )
     async with anyio.create_task_group() as background:
         background.start_soon(cache.run)
+        background.start_soon(sizes.run, cache)
         try:
             await lifecycle.serve(service.handle, prepare=prepare, ready=ready)
         finally:

@@ -11,9 +11,11 @@ import anyio
 from attrs import frozen
 
 from storaged.engine.cache import Cache
+from storaged.engine.sizes import LayerSizes
 from storaged.metrics import Metrics
 from storaged.sample import Sample, SampleSpec, SampleWriter, write_store
 from storaged.store.content import ContentReader
+from storaged.store.drivers.measuring import Measurer
 from storaged.store.layout import paths
 from storaged.store.reader import StoreReader
 from storaged.store.tables import StoreLocation
@@ -38,6 +40,7 @@ class Ground:
     writer: SampleWriter
     reader: StoreReader
     metrics: Metrics
+    sizes: LayerSizes
     cache: Cache
 
     @asynccontextmanager
@@ -68,13 +71,15 @@ def lay(folder: Path, images: int = 40, seed: int = 3) -> Iterator[Ground]:
     location = StoreLocation(graphroot=str(folder / "root"), runroot=str(folder / "run"), driver=DRIVER)
     metrics = Metrics()
     reader = StoreReader(location, metrics=metrics)
+    sizes = LayerSizes(Measurer(location), metrics)
     yield Ground(
         sample=sample,
         location=location,
         writer=SampleWriter(location.graphroot, location.runroot, DRIVER),
         reader=reader,
         metrics=metrics,
-        cache=Cache(reader, ContentReader(location, metrics), metrics),
+        sizes=sizes,
+        cache=Cache(reader, ContentReader(location, metrics), metrics, known_sizes=lambda: sizes.known),
     )
     reader.close()
 

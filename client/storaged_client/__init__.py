@@ -5,11 +5,12 @@ Importing this loads no anyio, attrs or cattrs; what needs them loads them when 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from .contract.version import VERSION as __version__
 
+TYPE_CHECKING = False  # typing is a third of the start-up time of a command
 if TYPE_CHECKING:
+    from typing import Any
+
     from .aio import AsyncClient, aconnect
     from .contract import types
     from .sync import Client, connect

@@ -133,6 +133,16 @@ class AsyncClient:
         return managers.AsyncStore(self)
 
     @property
+    def check(self) -> managers.AsyncBoundVerb[..., types.CheckReport]:
+        """``store.check``."""
+        return self.store.check
+
+    @property
+    def usage(self) -> managers.AsyncBoundVerb[..., types.StoreUsage]:
+        """``store.usage``."""
+        return self.store.usage
+
+    @property
     def refresh(self) -> managers.AsyncBoundVerb[..., types.Empty]:
         """``store.refresh``."""
         return self.store.refresh

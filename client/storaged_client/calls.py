@@ -179,6 +179,26 @@ def images_relations(
     return _call("images.relations", consistency, timeout, {"name": name}, manifest=manifest)
 
 
+def images_history(
+    name: str, *, consistency: Consistency = "fresh", timeout: float | None = None
+) -> Call[t.ImageHistory]:
+    """The instructions an image was made by, newest first, with their sizes and images.
+
+    Raises: ImageDamaged, ImageUnknown, AmbiguousName, InvalidName.
+    """
+    return _call("images.history", consistency, timeout, {"name": name})
+
+
+def images_tree(
+    name: str, what_requires: bool = False, *, consistency: Consistency = "fresh", timeout: float | None = None
+) -> Call[t.ImageTree]:
+    """The layers of an image, base first, or all layers that stand on it.
+
+    Raises: ImageUnknown, AmbiguousName, InvalidName.
+    """
+    return _call("images.tree", consistency, timeout, {"name": name}, what_requires=what_requires)
+
+
 def images_data(
     name: str, key: str, *, consistency: Consistency = "fresh", timeout: float | None = None
 ) -> Call[t.Data]:
@@ -265,6 +285,28 @@ def manifests_referenced(
 def containers_list(*, consistency: Consistency = "fresh", timeout: float | None = None) -> Call[t.ContainerList]:
     """Storage containers of every tool."""
     return _call("containers.list", consistency, timeout)
+
+
+def store_check(
+    scope: Literal["records", "files", "contents"] = "files",
+    slice: float | None = None,
+    resume: str | None = None,
+    *,
+    consistency: Consistency = "fresh",
+    timeout: float | None = None,
+) -> Call[t.CheckReport]:
+    """Whether records and files agree: what is wrong, what it endangers, and what mends it.
+
+    Where the report has a ``resume``, ask again with it and the same scope.
+    """
+    return _call(
+        "store.check", consistency, timeout, scope=None if scope == "files" else scope, slice=slice, resume=resume
+    )
+
+
+def store_usage(*, consistency: Consistency = "fresh", timeout: float | None = None) -> Call[t.StoreUsage]:
+    """What takes how much room: images, containers, volumes."""
+    return _call("store.usage", consistency, timeout)
 
 
 def store_refresh(*, consistency: Consistency = "fresh", timeout: float | None = None) -> Call[t.Empty]:

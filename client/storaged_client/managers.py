@@ -147,6 +147,8 @@ class Images(Manager):
     resolve = Verb(calls.images_resolve)
     why = Verb(calls.images_why)
     relations = Verb(calls.images_relations)
+    history = Verb(calls.images_history)
+    tree = Verb(calls.images_tree)
     data = Verb(calls.images_data)
 
 
@@ -157,6 +159,8 @@ class AsyncImages(AsyncManager):
     resolve = AsyncVerb(calls.images_resolve)
     why = AsyncVerb(calls.images_why)
     relations = AsyncVerb(calls.images_relations)
+    history = AsyncVerb(calls.images_history)
+    tree = AsyncVerb(calls.images_tree)
     data = AsyncVerb(calls.images_data)
 
 
@@ -195,8 +199,12 @@ class AsyncContainers(AsyncManager):
 
 
 class Store(Manager):
+    check = Verb(calls.store_check)
+    usage = Verb(calls.store_usage)
     refresh = Verb(calls.store_refresh)
 
 
 class AsyncStore(AsyncManager):
+    check = AsyncVerb(calls.store_check)
+    usage = AsyncVerb(calls.store_usage)
     refresh = AsyncVerb(calls.store_refresh)

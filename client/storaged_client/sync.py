@@ -183,6 +183,16 @@ class Client:
         return Store(self)
 
     @property
+    def check(self) -> managers.BoundVerb[..., types.CheckReport]:
+        """``store.check``."""
+        return self.store.check
+
+    @property
+    def usage(self) -> managers.BoundVerb[..., types.StoreUsage]:
+        """``store.usage``."""
+        return self.store.usage
+
+    @property
     def refresh(self) -> managers.BoundVerb[..., types.Empty]:
         """``store.refresh``."""
         return self.store.refresh

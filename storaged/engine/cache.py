@@ -15,6 +15,7 @@ whoever holds a lock. Different: one reload (``engine.reloads``) serves everybod
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal, TypeAlias
 
 import anyio
@@ -26,7 +27,7 @@ from storaged.engine.reloads import RETRY, Reloads
 from storaged.engine.rows import Rows
 from storaged.errors import StoreBusy
 from storaged.metrics import Metrics
-from storaged.snapshot.model import Snapshot
+from storaged.snapshot.model import NOTHING_MEASURED, KnownSizes, Snapshot
 from storaged.store.locks.probe import LockHolder, busy
 from storaged.store.reader import StoreReader
 
@@ -56,11 +57,20 @@ class View:
 
 
 class Cache:
-    """Answers with the current snapshot; ``run`` must be running for it to change. Belongs to the event loop."""
+    """Answers with the current snapshot; ``run`` must be running for it to change. Belongs to the event loop.
 
-    def __init__(self, reader: StoreReader, source: ContentSource, metrics: Metrics) -> None:
+    ``known_sizes`` lends each load what was measured of layers whose records tell no size.
+    """
+
+    def __init__(
+        self,
+        reader: StoreReader,
+        source: ContentSource,
+        metrics: Metrics,
+        known_sizes: Callable[[], KnownSizes] = lambda: NOTHING_MEASURED,
+    ) -> None:
         self._reader = reader
-        self._reloads = Reloads(reader, source, metrics)
+        self._reloads = Reloads(reader, source, metrics, known_sizes)
         self._metrics = metrics
         self._patience_spent_at = -1
         """What ``succeeded`` was when somebody last waited for a writer: one wait for each writer's work."""
@@ -102,6 +112,14 @@ class Cache:
         if consistency == "strict":
             return await self._strict(timeout)
         return await self._fresh(timeout)
+
+    async def moved(self, generation: str) -> None:
+        """Wait until the current generation is another one than this."""
+        await self._reloads.moved(generation)
+
+    def rebuild(self) -> None:
+        """Have a snapshot made of what is known by now. Returns at once; until then the current one is served."""
+        self._reloads.want()
 
     async def refresh(self, timeout: float = 10.0) -> View:
         """Read the store again whatever the stamp says, and every content with it.

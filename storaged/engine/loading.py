@@ -18,7 +18,7 @@ from storaged.engine.content import Contents
 from storaged.errors import StoreBusy
 from storaged.metrics import Metrics
 from storaged.snapshot.build import build
-from storaged.snapshot.model import Snapshot
+from storaged.snapshot.model import NOTHING_MEASURED, KnownSizes, Snapshot
 from storaged.store.layout.contents import ImageContent
 from storaged.store.reader import Loaded, StoreReader, WriterActive
 from storaged.store.stamp import Stamp
@@ -39,10 +39,17 @@ class Current:
 class Loader:
     """Makes snapshots. One call of ``load`` at a time; the stamp may be taken elsewhere meanwhile."""
 
-    def __init__(self, reader: StoreReader, contents: Contents, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        reader: StoreReader,
+        contents: Contents,
+        metrics: Metrics,
+        known_sizes: Callable[[], KnownSizes] = lambda: NOTHING_MEASURED,
+    ) -> None:
         self._reader = reader
         self._contents = contents
         self._metrics = metrics
+        self._known_sizes = known_sizes
         self._instance = secrets.token_hex(6)
         self._number = 0
         self._tables: StoreTables | None = None
@@ -91,12 +98,17 @@ class Loader:
         raise StoreBusy("the store changed under every attempt to read it; try again")
 
     def _settle(self, loaded: Loaded, contents: tuple[ImageContent, ...]) -> Current:
-        tables = loaded.tables
-        same = self._snapshot is not None and tables == self._tables and self._same(contents)
+        tables, sizes = loaded.tables, self._known_sizes()
+        before = self._snapshot
+        same = before is not None and before.known_sizes is sizes and tables == self._tables and self._same(contents)
         if not same:
             self._number += 1
             self._snapshot = build(
-                tables, contents, generation=f"{self._instance}:{self._number}", previous=self._snapshot
+                tables,
+                contents,
+                generation=f"{self._instance}:{self._number}",
+                previous=before,
+                known_sizes=sizes,
             )
             self._tables, self._kept = tables, contents
             self._contents.commit(tables.images, contents)

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import anyio
@@ -29,6 +29,7 @@ from storaged.engine.rows import Rows
 from storaged.errors import StoreBusy, StoreCorrupt
 from storaged.metrics import Metrics
 from storaged.snapshot.difference import difference
+from storaged.snapshot.model import NOTHING_MEASURED, KnownSizes
 from storaged.store.locks.probe import LockHolder
 from storaged.store.reader import StoreReader, WriterActive
 from storaged.store.stamp import Stamp
@@ -65,10 +66,16 @@ class Failure:
 class Reloads:
     """The current snapshot, and what is known of the attempts to renew it."""
 
-    def __init__(self, reader: StoreReader, source: ContentSource, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        reader: StoreReader,
+        source: ContentSource,
+        metrics: Metrics,
+        known_sizes: Callable[[], KnownSizes] = lambda: NOTHING_MEASURED,
+    ) -> None:
         self._reader = reader
         self._contents = Contents(source)
-        self._loader = Loader(reader, self._contents, metrics)
+        self._loader = Loader(reader, self._contents, metrics, known_sizes)
         self.current: Current | None = None
         self.rows: Rows | None = None
         self.verified = 0.0
@@ -132,6 +139,11 @@ class Reloads:
         moved = self._moved
         self.want()
         await moved.wait()
+
+    async def moved(self, generation: str) -> None:
+        """Wait, asking for nothing, until the current generation is another one than this."""
+        while self.generation == generation:
+            await self._moved.wait()
 
     def distrust(self) -> None:
         """Let the next load trust nothing that was read before."""

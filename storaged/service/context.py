@@ -7,11 +7,13 @@ from typing import Literal, TypeVar
 
 import anyio
 from anyio.to_thread import run_sync
-from attrs import frozen
+from attrs import Factory, frozen
 
 from storaged.engine.cache import Cache, View
+from storaged.engine.checking import Checker
 from storaged.engine.content import ContentSource
 from storaged.engine.cursors import Cursors
+from storaged.engine.sizes import LayerSizes
 from storaged.errors import ConfigError
 from storaged.metrics import Metrics
 from storaged.operations.view import View as Asking
@@ -51,11 +53,13 @@ class Engine:
     """None where the store can be written. Blocking; a graphroot may be made at any time."""
     short_name_flaws: Callable[[], tuple[ConfigError, ...]]
     """Files of registries.conf that were left out because they cannot be read, as of the last look."""
+    sizes: LayerSizes
     asking: Asking
     """Platform of this machine and short-name candidates: what a name is resolved with."""
     cursors: Cursors[Pinned]
     blob_threads: anyio.CapacityLimiter
     """Bounds the worker threads that read big data for requests."""
+    checker: Checker = Factory(lambda self: Checker(self.location, self.metrics), takes_self=True)
 
 
 @frozen(kw_only=True)

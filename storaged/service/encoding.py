@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import msgspec
-from attrs import evolve, frozen
+from attrs import evolve, fields, frozen
 
 from storaged.engine.cache import Staleness, View
 from storaged_client.contract import types as t
@@ -15,7 +15,7 @@ _encoder = msgspec.json.Encoder()
 class Encoded:
     """Members of a result that are JSON already: ``"images":[…],"next_cursor":null``, in pieces to be joined.
 
-    ``view`` is that of a pinned listing, where it is not the request's own.
+    ``view`` is what it was made from, where that is not the request's own.
     """
 
     members: list[bytes]
@@ -50,6 +50,14 @@ def encode_view(result: t.Result | Encoded, view: View) -> bytes:
     if isinstance(result, Encoded) and result.view is not None:
         view = result.view
     return encode(result, view.snapshot.generation, view.stale)
+
+
+def members(result: t.Result) -> list[bytes]:
+    """A result's own members, for one that is answered from another view than the request's."""
+    own = {field.name: getattr(result, field.name) for field in fields(type(result))}
+    for name in ("generation", "stale"):
+        del own[name]
+    return [_encoder.encode(own)[1:-1]]
 
 
 def encode_value(value: object) -> bytes:

@@ -26,7 +26,7 @@ from storaged_client.contract.methods import METHODS
 from storaged_client.contract.params import Common
 
 Reader = Callable[[Call, Any], Awaitable[t.Result | Encoded]]
-Steward = Callable[[Engine, Session, Common], Awaitable[bytes]]
+Steward = Callable[[Engine, Session, Common, Any], Awaitable[bytes]]
 
 _READERS: dict[str, Reader] = {
     "images.list": images.list_images,
@@ -35,6 +35,8 @@ _READERS: dict[str, Reader] = {
     "images.resolve": images.resolve,
     "images.why": images.why,
     "images.relations": images.relations,
+    "images.history": images.history,
+    "images.tree": images.tree,
     "images.data": images.data,
     "layers.list": layers.list_layers,
     "layers.get": layers.get,
@@ -44,27 +46,32 @@ _READERS: dict[str, Reader] = {
     "manifests.exists": manifests.exists,
     "manifests.referenced": manifests.referenced,
     "containers.list": containers.list_containers,
+    "store.usage": store.usage,
 }
 
 
-async def _info(engine: Engine, session: Session, common: Common) -> bytes:
+async def _info(engine: Engine, session: Session, common: Common, params: Any) -> bytes:
     return await server.info(engine, common)
 
 
-async def _ping(engine: Engine, session: Session, common: Common) -> bytes:
+async def _ping(engine: Engine, session: Session, common: Common, params: Any) -> bytes:
     return server.ping(engine)
 
 
-async def _stats(engine: Engine, session: Session, common: Common) -> bytes:
+async def _stats(engine: Engine, session: Session, common: Common, params: Any) -> bytes:
     return await server.stats(engine)
 
 
-async def _shutdown(engine: Engine, session: Session, common: Common) -> bytes:
+async def _shutdown(engine: Engine, session: Session, common: Common, params: Any) -> bytes:
     return server.shutdown(engine, session)
 
 
-async def _refresh(engine: Engine, session: Session, common: Common) -> bytes:
+async def _refresh(engine: Engine, session: Session, common: Common, params: Any) -> bytes:
     return await store.refresh(engine, common)
+
+
+async def _check(engine: Engine, session: Session, common: Common, params: Any) -> bytes:
+    return await store.check(engine, params)
 
 
 _STEWARDS: dict[str, Steward] = {
@@ -73,6 +80,7 @@ _STEWARDS: dict[str, Steward] = {
     "server.stats": _stats,
     "server.shutdown": _shutdown,
     "store.refresh": _refresh,
+    "store.check": _check,
 }
 
 if METHODS.keys() != _READERS.keys() | _STEWARDS.keys():
@@ -122,7 +130,7 @@ class Service:
         self._access.check(session, row)
         steward = _STEWARDS.get(method)
         if steward is not None:
-            return await steward(engine, session, common)
+            return await steward(engine, session, common, structured)
         view = await engine.cache.view(common.consistency, common.timeout)
         if common.if_generation is not None and common.if_generation == view.snapshot.generation:
             return encode_view(t.Unchanged(), view)

@@ -80,6 +80,8 @@ async def stats(engine: Engine) -> bytes:
     snapshot = engine.cache.snapshot
     if snapshot is not None:
         gauges |= {"images": float(len(snapshot.images)), "layers": float(len(snapshot.layers))}
+        gauges["layer_sizes_pending"] = float(sum(layer.size_pending for layer in snapshot.layers))
+        gauges["layer_sizes_unknown"] = float(sum(layer.size_reason is not None for layer in snapshot.layers))
     result = t.ServerStats(counters=dict(engine.metrics.counters), seconds=dict(engine.metrics.seconds), gauges=gauges)
     return encode(result, engine.cache.generation, None)
 

@@ -2,12 +2,64 @@
 
 from __future__ import annotations
 
-from storaged.service.context import Engine
-from storaged.service.encoding import encode_view
+from storaged.errors import InvalidParams
+from storaged.operations.usage import usage as usage_of
+from storaged.service.context import Call, Engine
+from storaged.service.encoding import Encoded, encode, encode_view, members
+from storaged.store.checking.findings import Finding
+from storaged_client.contract import params as p
 from storaged_client.contract import types as t
 from storaged_client.contract.params import Common
+
+PATIENCE = 0.2
+"""Seconds a reply waits for containers and volumes to be measured anew."""
+
+
+async def usage(call: Call, params: p.NoParams) -> Encoded:
+    """``store.usage``: what changes without any table is measured again first, as far as there is time.
+
+    The answer is of the generation that knows these sizes.
+    """
+    cache, common = call.engine.cache, call.common
+    await call.engine.sizes.renew(cache, PATIENCE)
+    view = call.view
+    if cache.generation != view.snapshot.generation:
+        view = await cache.view(common.consistency, common.timeout)
+    snapshot = view.snapshot
+    result = await call.in_thread(lambda: usage_of(snapshot))
+    return Encoded(members=members(result), view=view)
 
 
 async def refresh(engine: Engine, common: Common) -> bytes:
     """``store.refresh``: a reload whatever the stamp says."""
     return encode_view(t.Empty(), await engine.cache.refresh(common.timeout))
+
+
+async def check(engine: Engine, params: p.StoreCheck) -> bytes:
+    """``store.check``: answers when the tables cannot be read, too; that is its first finding."""
+    if params.slice is not None and params.slice <= 0:
+        raise InvalidParams("slice must be more than 0 seconds", path="slice")
+    checked = await engine.checker.run(scope=params.scope, slice=params.slice, resume=params.resume)
+    report = t.CheckReport(
+        findings=tuple(map(_finding, checked.findings)),
+        done=checked.done,
+        total=checked.total,
+        resume=checked.resume,
+        unsettled=checked.unsettled,
+    )
+    return encode(report, engine.cache.generation, None)
+
+
+def _finding(found: Finding) -> t.Finding:
+    return t.Finding(
+        name=found.name,
+        severity=found.severity,
+        kind=found.kind,
+        id=found.id,
+        store=found.store,
+        file=found.file,
+        detail=found.detail,
+        endangers=found.endangers,
+        images=found.images,
+        mend=found.mend,
+    )

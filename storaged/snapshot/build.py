@@ -15,10 +15,19 @@ from attrs import frozen
 from storaged.snapshot.digests import Membership, image_digests, membership, shown_digest
 from storaged.snapshot.evidence import find_evidence
 from storaged.snapshot.lookup import index
-from storaged.snapshot.model import Container, Damage, Image, Layer, Snapshot, StoreFlaw
+from storaged.snapshot.model import (
+    NOTHING_MEASURED,
+    Container,
+    Damage,
+    Image,
+    KnownSizes,
+    Layer,
+    Snapshot,
+    StoreFlaw,
+)
 from storaged.snapshot.owners import guess_owner
 from storaged.snapshot.relations import Kin, relate
-from storaged.snapshot.sizes import Sizes, measure
+from storaged.snapshot.sizes import Sizes, measure, top_layers
 from storaged.snapshot.tree import LayerTree, build_tree
 from storaged.store.layout.contents import ImageContent
 from storaged.store.layout.records import ContainerID, ImageID, LayerID
@@ -41,11 +50,17 @@ class _Relations:
 
 
 def build(
-    tables: StoreTables, contents: Sequence[ImageContent], *, generation: str, previous: Snapshot | None
+    tables: StoreTables,
+    contents: Sequence[ImageContent],
+    *,
+    generation: str,
+    previous: Snapshot | None,
+    known_sizes: KnownSizes = NOTHING_MEASURED,
 ) -> Snapshot:
     """Work out the snapshot of one state of the tables; ``contents`` is parallel to ``tables.images``.
 
     ``previous`` lends what it last knew of lists that cannot be read now, and values that are the same again.
+    ``known_sizes`` are those of layers whose records tell none.
 
     Raises:
         ValueError: ``contents`` is not parallel to the images.
@@ -57,7 +72,7 @@ def build(
     evidence = tuple(find_evidence(rows, seen, tables.flaws))
     tree = build_tree(tables.layers, previous.forest if previous is not None else None)
     containers = tuple(_containers(tables.containers))
-    sizes = measure(tables.images, tree, (c.record.layer for c in containers if c.record.layer))
+    sizes = measure(tables.images, tree, (c.record.layer for c in containers if c.record.layer), known_sizes)
     lists = membership(rows, seen, tables.flaws, previous.last_lists if previous is not None else {})
     relations = _Relations(
         tree=tree,
@@ -71,7 +86,7 @@ def build(
         _image(at, row, content, relations) for at, (row, content) in enumerate(zip(rows, seen, strict=True))
     )
     old = previous.layers if previous is not None and previous.forest is tree else ()
-    layers = tuple(_layers(tree, rows, containers, old))
+    layers = tuple(_layers(tree, rows, containers, known_sizes, old))
     layer_by_id: dict[LayerID, Layer] = {}
     for layer in layers:
         layer_by_id.setdefault(layer.id, layer)
@@ -81,6 +96,12 @@ def build(
         proven=tables.proven,
         images=images,
         half_made=tuple(dict.fromkeys(half_made)),
+        half_made_layers=frozenset(
+            layer
+            for row, content in zip(tables.images, contents, strict=True)
+            if content.half_made
+            for layer in top_layers(row.record)
+        ),
         layers=layers,
         containers=containers,
         lists=tuple(image for image in images if image.is_list),
@@ -95,6 +116,7 @@ def build(
         container_by_id={container.id: container for container in containers},
         referenced=lists.referenced,
         last_lists=lists.last_lists,
+        known_sizes=known_sizes,
         forest=tree,
     )
 
@@ -120,6 +142,7 @@ def _image(at: int, row: ImageRow, content: ImageContent, relations: _Relations)
         chain=relations.tree.chains.get(top) if top is not None else None,
         size=relations.sizes[at].size,
         unique_size=relations.sizes[at].unique,
+        size_pending=relations.sizes[at].pending,
         dangling=relations.provable and readable and not (record.names or children or in_lists),
         damage=_image_damage(content, top, relations.tree),
     )
@@ -132,15 +155,26 @@ def _image_damage(content: ImageContent, top: LayerID | None, tree: LayerTree) -
 
 
 def _layers(
-    tree: LayerTree, rows: Iterable[ImageRow], containers: Iterable[Container], old: Sequence[Layer]
+    tree: LayerTree,
+    rows: Iterable[ImageRow],
+    containers: Iterable[Container],
+    sizes: KnownSizes,
+    old: Sequence[Layer],
 ) -> Iterator[Layer]:
     """One value a row; ``old`` holds those of the same forest, used again where nobody came or went."""
     images = _group((row.record.layer, row.record.id) for row in rows)
     users = _group((container.record.layer, container.id) for container in containers)
     for row, known in zip_longest(tree.rows, old):
         layer = row.record.id
-        on_it, used_by = images.get(layer, ()), users.get(layer, ())
-        if known is not None and known.images == on_it and known.containers == used_by:
+        on_it, used_by, size = images.get(layer, ()), users.get(layer, ()), sizes.size(row.record)
+        reason = sizes.reasons.get(layer) if size is None else None
+        if (
+            known is not None
+            and known.images == on_it
+            and known.containers == used_by
+            and known.size == size
+            and known.size_reason == reason
+        ):
             yield known
             continue
         yield Layer(
@@ -151,6 +185,9 @@ def _layers(
             images=on_it,
             containers=used_by,
             depth=tree.depth[layer],
+            size=size,
+            size_pending=size is None and reason is None,
+            size_reason=reason,
             damage=tree.damage.get(layer),
         )
 

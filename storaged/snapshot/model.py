@@ -34,6 +34,30 @@ def layer_size(record: LayerRecord) -> int | None:
     return size if size >= 0 else None
 
 
+@frozen(kw_only=True, eq=False)
+class KnownSizes:
+    """What was measured on disk besides the tables, each time as a whole new value: identity tells a change."""
+
+    layers: Mapping[LayerID, int] = field(factory=dict)
+    """Bytes of layers whose records tell no size."""
+    reasons: Mapping[LayerID, str] = field(factory=dict)
+    """Why the size of a layer cannot be had; such a layer is waited for no longer."""
+    volumes: Mapping[str, int | None] | None = None
+    """Bytes of each local volume, None while unknown; None as a whole where nobody looked or could."""
+
+    def size(self, record: LayerRecord) -> int | None:
+        """Bytes of a layer: as recorded, else as measured; None while neither is known."""
+        recorded = layer_size(record)
+        return recorded if recorded is not None else self.layers.get(record.id)
+
+    def pending(self, record: LayerRecord) -> bool:
+        """Whether the size of a layer is still to be measured."""
+        return layer_size(record) is None and record.id not in self.layers and record.id not in self.reasons
+
+
+NOTHING_MEASURED = KnownSizes()
+
+
 @frozen(kw_only=True)
 class Damage:
     """What is wrong with an image or a layer: a stable name and a sentence."""
@@ -73,6 +97,8 @@ class Image:
     """From the top layer down, as far as it is known; None where there is no top layer or it is lost."""
     size: int | None
     unique_size: int | None
+    size_pending: bool
+    """Whether ``size`` is null only until a layer is measured."""
     dangling: bool
     damage: Damage | None
 
@@ -120,16 +146,16 @@ class Layer:
     """Images whose top layer it is, in store order."""
     containers: tuple[ContainerID, ...]
     depth: int
+    size: int | None
+    """Bytes of the uncompressed tar, or of the files where the record does not tell; None while unknown."""
+    size_pending: bool
+    size_reason: str | None
+    """Why the size cannot be had."""
     damage: Damage | None
 
     @property
     def id(self) -> LayerID:
         return self.record.id
-
-    @property
-    def size(self) -> int | None:
-        """Bytes of the uncompressed tar; None while unknown."""
-        return layer_size(self.record)
 
 
 @frozen(kw_only=True)
@@ -180,6 +206,8 @@ class Snapshot:
     images: tuple[Image, ...]
     """Listed images: half made ones are not here."""
     half_made: tuple[ImageID, ...]
+    half_made_layers: frozenset[LayerID]
+    """Top layers of half made images and their mapped copies: somebody is about to need them."""
     layers: tuple[Layer, ...]
     containers: tuple[Container, ...]
     lists: tuple[Image, ...]
@@ -203,5 +231,7 @@ class Snapshot:
     last_lists: Mapping[ImageID, ManifestFacts]
     """The last readable content of every list still recorded; keeps protecting when it becomes unreadable."""
 
+    known_sizes: KnownSizes = field(repr=False)
+    """What the sizes were made of besides the records."""
     forest: LayerTree = field(eq=False, repr=False)
     """How the layers hang together; the next snapshot takes it over where no layer changed."""

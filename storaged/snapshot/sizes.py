@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from attrs import frozen
 
-from storaged.snapshot.model import layer_size
+from storaged.snapshot.model import KnownSizes
 from storaged.snapshot.tree import LayerTree
 from storaged.store.layout.records import ImageRecord, LayerID
 from storaged.store.tables import ImageRow
@@ -27,6 +27,8 @@ class Sizes:
 
     size: int | None
     unique: int | None
+    pending: bool = False
+    """Whether it is only a layer still to be measured that is missing."""
 
 
 def big_data_size(record: ImageRecord) -> int | None:
@@ -41,23 +43,26 @@ def big_data_size(record: ImageRecord) -> int | None:
     return total
 
 
-def measure(rows: Sequence[ImageRow], tree: LayerTree, container_layers: Iterable[LayerID]) -> list[Sizes]:
+def measure(
+    rows: Sequence[ImageRow], tree: LayerTree, container_layers: Iterable[LayerID], known: KnownSizes
+) -> list[Sizes]:
     """Sizes of every image, parallel to ``rows``; rows of half made images count as users of their layers."""
-    chain_sizes = _chain_sizes(tree)
-    tops = [_top_layers(row.record) for row in rows]
-    alone = _exclusive(tops, tree, container_layers)
+    chain_sizes, waiting = _chain_sizes(tree, known)
+    tops = [top_layers(row.record) for row in rows]
+    alone = _exclusive(tops, tree, container_layers, known)
     measured: list[Sizes] = []
     for index, row in enumerate(rows):
         data = big_data_size(row.record)
-        layers = _union(tops[index], tree, chain_sizes)
+        layers = union(tops[index], tree, chain_sizes)
         if data is None or layers is None:
-            measured.append(Sizes(None, None))
+            measured.append(Sizes(None, None, data is not None and not waiting.isdisjoint(tops[index])))
         else:
             measured.append(Sizes(layers + data, alone.get(index, 0) + data))
     return measured
 
 
-def _top_layers(record: ImageRecord) -> tuple[LayerID, ...]:
+def top_layers(record: ImageRecord) -> tuple[LayerID, ...]:
+    """The top layer and its mapped copies, each once."""
     if not record.layer:
         return tuple(record.mapped_layers or ())
     if not record.mapped_layers:
@@ -65,18 +70,26 @@ def _top_layers(record: ImageRecord) -> tuple[LayerID, ...]:
     return tuple(dict.fromkeys((record.layer, *record.mapped_layers)))
 
 
-def _chain_sizes(tree: LayerTree) -> dict[LayerID, int | None]:
-    """Bytes from each layer to its base; None where one is unknown or the chain is broken."""
+def _chain_sizes(tree: LayerTree, known: KnownSizes) -> tuple[dict[LayerID, int | None], set[LayerID]]:
+    """Bytes from each layer to its base, None where one is unknown or the chain is broken; and the layers
+    for which that will change once all is measured."""
     sums: dict[LayerID, int | None] = {}
+    hopeless: set[LayerID] = set()
     for layer in tree.top_down:
-        own = layer_size(tree.by_id[layer].record)
+        record = tree.by_id[layer].record
+        own = known.size(record)
         parent = tree.below[layer]
         under = 0 if parent is None else sums[parent]
-        sums[layer] = None if own is None or under is None or layer in tree.damage else own + under
-    return sums
+        if own is not None and under is not None and layer not in tree.damage:
+            sums[layer] = own + under
+            continue
+        sums[layer] = None
+        if layer in tree.damage or parent in hopeless or (own is None and not known.pending(record)):
+            hopeless.add(layer)
+    return sums, {layer for layer, size in sums.items() if size is None and layer not in hopeless}
 
 
-def _union(tops: tuple[LayerID, ...], tree: LayerTree, sums: Mapping[LayerID, int | None]) -> int | None:
+def union(tops: tuple[LayerID, ...], tree: LayerTree, sums: Mapping[LayerID, int | None]) -> int | None:
     """Bytes of the layers below any of the tops, each once: chains less what neighbours have in common."""
     if len(tops) == 1:
         return sums.get(tops[0])
@@ -86,7 +99,7 @@ def _union(tops: tuple[LayerID, ...], tree: LayerTree, sums: Mapping[LayerID, in
         return None
     for top in sorted(tops, key=tree.position.__getitem__):
         size = sums[top]
-        common = _common(previous, top, tree) if previous is not None else None
+        common = in_common(previous, top, tree) if previous is not None else None
         shared = 0 if common is None else sums[common]
         if size is None or shared is None:
             return None
@@ -95,7 +108,7 @@ def _union(tops: tuple[LayerID, ...], tree: LayerTree, sums: Mapping[LayerID, in
     return total
 
 
-def _common(one: LayerID, other: LayerID, tree: LayerTree) -> LayerID | None:
+def in_common(one: LayerID, other: LayerID, tree: LayerTree) -> LayerID | None:
     """The topmost layer that lies on both chains."""
     left: LayerID | None = one
     right: LayerID | None = other
@@ -108,7 +121,7 @@ def _common(one: LayerID, other: LayerID, tree: LayerTree) -> LayerID | None:
 
 
 def _exclusive(
-    tops: Sequence[tuple[LayerID, ...]], tree: LayerTree, container_layers: Iterable[LayerID]
+    tops: Sequence[tuple[LayerID, ...]], tree: LayerTree, container_layers: Iterable[LayerID], known: KnownSizes
 ) -> dict[int, int]:
     """Bytes of the layers that only one image needs, by the image's index."""
     users: dict[LayerID, int] = {}
@@ -126,7 +139,7 @@ def _exclusive(
         # A layer that nobody uses still holds those below it in place.
         user = users.get(layer, _SHARED)
         if user != _SHARED:
-            sums[user] = sums.get(user, 0) + (layer_size(tree.by_id[layer].record) or 0)
+            sums[user] = sums.get(user, 0) + (known.size(tree.by_id[layer].record) or 0)
         parent = tree.below[layer]
         if parent is not None:
             use(parent, user)

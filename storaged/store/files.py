@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import stat as mode_bits
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import TypeAlias
 
 Identity: TypeAlias = tuple[int, int, int, int, int]
@@ -65,8 +67,15 @@ class Files:
     def access(self, path: str, mode: int) -> bool:
         return os.access(path, mode)
 
+    def readlink(self, path: str, *, dir_fd: int | None = None) -> str:
+        return os.readlink(path, dir_fd=dir_fd)
+
     def listdir(self, path: str) -> list[str]:
         return os.listdir(path)
+
+    def scan(self, fd: int) -> AbstractContextManager[Iterator[os.DirEntry[str]]]:
+        """The entries of an open folder, as they come; only their names are of use once ``fd`` is closed."""
+        return os.scandir(fd)
 
 
 def identity(status: os.stat_result) -> Identity:

@@ -10,11 +10,14 @@ by more than the change under way.
 
 from __future__ import annotations
 
+import os
 import random
+import select
 import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from msgspec import json
@@ -25,6 +28,8 @@ from .peers import Store, ToolError, podman_43, podman_58, workspace
 from .report import Report, arguments, percentile
 
 _CHANGES = 1_000
+_OUTLIVED = 10.0
+"""Seconds that a process may go on after its command ended."""
 _KEPT = 12
 """Images above which removals become likely, so that a run does not grow without end."""
 
@@ -57,15 +62,18 @@ def run(report: Report, store: Store, rng: random.Random, *, changes: int, reade
     with daemon(store) as ours, ours.client() as client:
         crowd = Readers(ours, readers)
         crowd.start()
+        outlived = 0
         try:
             for number in range(changes):
                 name = tools.change(observer.settled())
-                check_fresh(report, f"{where} change {number} ({name})", client, observer.settled())
+                outlived += check_fresh(report, f"{where} change {number} ({name})", client, observer)
                 if number % 20 == 19:
                     check_dangling(report, f"{where} change {number}", client, store)
         finally:
             crowd.stop()
             observer.stop()
+        report.figure(f"{where}: commands outlived by a process of theirs that wrote", outlived)
+        report.claim(outlived <= 1 + changes // 100, f"{where}: {outlived} reads called stale after the command ended")
         stats = client.call("server.stats")
     report.claim(not observer.problems, f"{where}: the observer missed something: {observer.problems[:3]}")
     crowd.check(report, where, observer.states())
@@ -101,15 +109,35 @@ def container_rows(answer: dict[str, Any]) -> Rows:
     return tuple((row["id"], tuple(row["names"]), row["image"], row["layer"]) for row in answer["containers"])
 
 
-def check_fresh(report: Report, where: str, client: Client, truth: State) -> None:
-    """No writer is at work: the very next read is the state on disk and is not stale."""
+def check_fresh(report: Report, where: str, client: Client, observer: Observer) -> bool:
+    """No writer is at work: the very next read is the state on disk and is not stale.
+
+    Returns whether a process outlived its command and wrote: a third writer, which ``stale`` has to name. Such a
+    read is asked again when that process is gone.
+    """
+    truth = observer.settled()
     state, answer = rows_of(client)
+    holder = (answer["stale"] or {}).get("holder") or {}
+    outlived = holder.get("command") in ("podman", "buildah") and holder.get("mode") == "write"
+    if outlived:
+        await_end(int(holder["pid"]))
+        truth = observer.settled()
+        state, answer = rows_of(client)
     report.claim(answer["stale"] is None, f"{where}: stale {answer['stale']} with no writer")
     if report.claim(state is not None, f"{where}: three reads of a quiet store in several generations"):
         assert state is not None
         for kind in ("images", "layers", "containers"):
             seen, true = getattr(state, kind), getattr(truth, kind)
             report.claim(seen == true, f"{where}: {kind}: seen {set(seen) - set(true)}, missed {set(true) - set(seen)}")
+    return outlived
+
+
+def await_end(pid: int) -> None:
+    """Wait until a process of somebody else is gone."""
+    with suppress(ProcessLookupError):
+        watch = os.pidfd_open(pid)
+        select.select([watch], [], [], _OUTLIVED)
+        os.close(watch)
 
 
 def check_dangling(report: Report, where: str, client: Client, store: Store) -> None:

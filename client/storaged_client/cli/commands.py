@@ -23,6 +23,10 @@ _IMAGES = ("images", ("images.list",), "List images in local storage")
 _EXISTS = ("image_exists", ("images.exists",), "Check if an image exists in local storage")
 _INSPECT = ("image_inspect", ("images.get",), "Display the configuration of an image")
 
+_TREE = ("image_tree", ("images.tree",), "Print layer hierarchy of an image in a tree format")
+_HISTORY = ("image_history", ("images.history",), "Show history of a specified image")
+_DF = ("system_df", ("store.usage",), "Show disk usage of images, containers and volumes")
+
 COMMANDS: tuple[Command, ...] = (
     Command("images", *_IMAGES),
     Command("image ls", *_IMAGES),
@@ -31,6 +35,12 @@ COMMANDS: tuple[Command, ...] = (
     Command("image exists", *_EXISTS),
     Command("inspect", *_INSPECT),
     Command("image inspect", *_INSPECT),
+    Command("history", *_HISTORY),
+    Command("image history", *_HISTORY),
+    Command("tree", *_TREE),
+    Command("image tree", *_TREE),
+    Command("df", *_DF),
+    Command("system df", *_DF),
     Command("why", "why", ("images.why",), "Tell why an image is kept, or would go"),
     Command("manifest ls", "manifest_ls", ("manifests.list",), "List manifest lists and image indexes"),
     Command("manifest inspect", "manifest_inspect", ("manifests.get",), "Display the contents of a manifest list"),
@@ -42,8 +52,11 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command("layers", "layers", ("layers.list", "layers.get", "layers.tree"), "List layers"),
     Command("containers", "containers", ("containers.list",), "List storage containers of every tool"),
+    Command("check", "check", ("store.check",), "Tell what is wrong in the store, and what mends it"),
     Command("info", "info", ("server.info",), "Tell which store this is, and what is wrong with it"),
+    Command("system info", "info", ("server.info",), "Tell which store this is, and what is wrong with it"),
     Command("call", "call", (), "Call a method and print its raw result"),
+    Command("completion", "completion", (), "Print the completion script of a shell"),
 )
 
 BY_PATH: dict[str, Command] = {command.path: command for command in COMMANDS}
@@ -60,7 +73,7 @@ CALL_ONLY: dict[str, str] = {
 }
 """Methods without a command of their own, and where a person finds what they tell."""
 
-GROUPS = ("image", "manifest")
+GROUPS = ("image", "manifest", "system")
 """First words whose second word belongs to the command."""
 
 _PODMANS = {
@@ -71,6 +84,7 @@ _PODMANS = {
     "image": "build diff history import load mount prune pull push rm save scp search sign tag tree trust unmount "
     "untag",
     "manifest": "add annotate create push remove rm",
+    "system": "check connection events info locks migrate prune renumber reset service",
 }
 
 

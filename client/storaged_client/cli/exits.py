@@ -3,7 +3,7 @@
 ::
 
       0    done; ``exists``: it does
-      1    ``exists``: it does not
+      1    ``exists``: it does not; ``check``: something is wrong
      69    no daemon, and none could be started     (EX_UNAVAILABLE)
      75    the store or the daemon is busy, or the time was up     (EX_TEMPFAIL)
      77    not permitted     (EX_NOPERM)
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 DONE = 0
 ABSENT = 1
+FOUND = 1
 UNAVAILABLE = 69
 BUSY = 75
 FORBIDDEN = 77

@@ -43,6 +43,7 @@ class Flag:
         return f"-{self.short}, --{self.name}" if self.short else f"--{self.name}"
 
 
+LOG_LEVELS = ("trace", "debug", "info", "warn", "warning", "error", "fatal", "panic")
 GLOBAL = (
     Flag("socket", "Socket of the daemon", kind="string"),
     Flag("format", "Output format: json, table or a Go template", kind="string"),
@@ -51,6 +52,7 @@ GLOBAL = (
     Flag("noheading", "Do not print column headings", short="n"),
     Flag("timeout", "Give up after so many seconds (also 500ms, 2m)", kind="string"),
     Flag("no-spawn", "Do not start a daemon"),
+    Flag("log-level", "Accepted for podman's sake: there is no log here", kind="string", choices=LOG_LEVELS),
     Flag("version", "Print the versions of client and daemon", short="v"),
     Flag("help", "Print this help", short="h"),
 )
@@ -66,8 +68,8 @@ class Options:
         self._strings: dict[str, str] = {}
         self._lists: dict[str, list[str]] = {}
 
-    def on(self, name: str) -> bool:
-        return self._switches.get(name, False)
+    def on(self, name: str, default: bool = False) -> bool:
+        return self._switches.get(name, default)
 
     def text(self, name: str) -> str | None:
         return self._strings.get(name)

@@ -19,6 +19,11 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit status; a broken pipe or Ctrl-C ends the process quietly."""
     arguments = sys.argv[1:] if argv is None else argv
     try:
+        if arguments[:1] == ["__complete"]:
+            from .complete import lines
+
+            emit("".join(f"{line}\n" for line in lines(arguments[1:])))
+            return exits.DONE
         return _dispatch(arguments)
     except UsageError as error:
         complain(f"Error: {error}\nSee '{error.see} --help'" if error.see else f"Error: {error}")

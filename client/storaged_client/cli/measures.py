@@ -15,6 +15,15 @@ _LONGEST = (2**63 - 1) // 1_000_000_000
 
 def size(bytes_: int | None) -> str:
     """Decimal units, three significant digits, a space before the unit; ``-`` where it is unknown."""
+    return _measured(bytes_, 3, " ")
+
+
+def brief(bytes_: int | None, digits: int) -> str:
+    """Decimal units without a space: podman's ``df`` and ``tree`` have four significant digits, ``history`` three."""
+    return _measured(bytes_, digits, "")
+
+
+def _measured(bytes_: int | None, digits: int, space: str) -> str:
     if bytes_ is None:
         return "-"
     value = float(bytes_)
@@ -22,7 +31,7 @@ def size(bytes_: int | None) -> str:
     while value >= 1000 and unit < len(_UNITS) - 1:
         value /= 1000
         unit += 1
-    return f"{value:.3g} {_UNITS[unit]}"
+    return f"{value:.{digits}g}{space}{_UNITS[unit]}"
 
 
 def duration(seconds: float) -> str:
@@ -60,6 +69,17 @@ def unix(time: str) -> int:
         ValueError: the text is no such time.
     """
     return (_moment(time) - _EPOCH) // timedelta(seconds=1)
+
+
+def rfc3339(time: str, *, fraction: bool = False) -> str:
+    """A time as Go writes it again, at its own offset: whole seconds, or with a fraction that ends in no zero."""
+    whole, dot, rest = time.partition(".")
+    digits = rest[: len(rest) - len(rest.lstrip("0123456789"))]
+    zone = rest[len(digits) :] if dot else ""
+    if not dot and len(time) > 19:
+        whole, zone = time[:19], time[19:]
+    kept = digits[:9].rstrip("0") if fraction else ""
+    return f"{whole}{'.' if kept else ''}{kept}{'Z' if zone in ('+00:00', '-00:00') else zone}"
 
 
 def utc(seconds: int) -> str:

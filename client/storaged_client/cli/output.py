@@ -102,17 +102,22 @@ def pretty(value: object, indent: int = 4, escape_html: bool = False) -> str:
     import json
 
     text = _printable_json(json.dumps(value, indent=indent, ensure_ascii=False))
-    if escape_html:  # these stand only inside strings, so that replacing in the whole is safe
-        for character in "<>&":
-            text = text.replace(character, f"\\u{ord(character):04x}")
-    return text + "\n"
+    return (_escaped_html(text) if escape_html else text) + "\n"
 
 
-def compact(value: object) -> str:
-    """JSON on one line, with a line feed."""
+def compact(value: object, escape_html: bool = False) -> str:
+    """JSON on one line, with a line feed. ``escape_html`` as in ``pretty``."""
     import json
 
-    return _printable_json(json.dumps(value, ensure_ascii=False, separators=(",", ":"))) + "\n"
+    text = _printable_json(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+    return (_escaped_html(text) if escape_html else text) + "\n"
+
+
+def _escaped_html(text: str) -> str:
+    # These stand only inside strings, so that replacing in the whole is safe.
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
 
 
 def _printable_json(text: str) -> str:

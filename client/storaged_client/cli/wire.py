@@ -114,6 +114,79 @@ class Layer(TypedDict):
     damage: Damage | None
 
 
+class HistoryRow(TypedDict):
+    id: str | None
+    created: str | None
+    created_by: str | None
+    size: int | None
+    comment: str | None
+    tags: list[str]
+    empty_layer: bool
+
+
+class TreeImage(TypedDict):
+    id: str
+    names: list[str]
+
+
+class TreeLayer(TypedDict):
+    id: str
+    parent: str | None
+    siblings: int
+    size: int | None
+    size_pending: bool
+    images: list[TreeImage]
+    containers: list[str]
+
+
+class Tree(TypedDict):
+    id: str
+    names: list[str]
+    size: int | None
+    size_pending: bool
+    top_layer: str | None
+    layers: list[TreeLayer]
+
+
+class ImageUsage(TypedDict):
+    id: str
+    names: list[str]
+    created: str
+    read_only: bool
+    size: int | None
+    shared: int | None
+    unique: int | None
+    freed: int | None
+    containers: int
+
+
+class ContainerUsage(TypedDict):
+    id: str
+    names: list[str]
+    image: str | None
+    created: str
+    owner: str
+    size: int | None
+    size_pending: bool
+    size_reason: str | None
+
+
+class VolumeUsage(TypedDict):
+    name: str
+    size: int | None
+
+
+class Usage(TypedDict):
+    images_size: int | None
+    images_reclaimable: int | None
+    images: list[ImageUsage]
+    containers_size: int | None
+    containers: list[ContainerUsage]
+    volumes_size: int | None
+    volumes: list[VolumeUsage] | None
+    sizes_pending: int
+
+
 class Platform(TypedDict):
     architecture: str | None
     os: str | None
@@ -147,6 +220,19 @@ class Container(TypedDict):
     created: str
     owner: str
     volatile: bool
+
+
+class Finding(TypedDict):
+    name: str
+    severity: str
+    kind: str
+    id: str
+    store: int
+    file: str | None
+    detail: str
+    endangers: str
+    images: list[str]
+    mend: str | None
 
 
 class Flaw(TypedDict):

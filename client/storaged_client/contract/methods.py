@@ -101,6 +101,20 @@ _ROWS = (
         errors=(*_LOOKUP, *_LIST_LOOKUP),
     ),
     Method(
+        name="images.history",
+        summary="The instructions an image was made by, newest first, with their sizes and images.",
+        params=p.ImagesHistory,
+        result=t.ImageHistory,
+        errors=(*_LOOKUP, "ImageDamaged"),
+    ),
+    Method(
+        name="images.tree",
+        summary="The layers of an image, base first, or all layers that stand on it.",
+        params=p.ImagesTree,
+        result=t.ImageTree,
+        errors=_LOOKUP,
+    ),
+    Method(
         name="images.data",
         summary="One item of an image's big data, up to 1 MiB.",
         params=p.ImagesData,
@@ -156,6 +170,18 @@ _ROWS = (
     ),
     Method(
         name="containers.list", summary="Storage containers of every tool.", params=p.NoParams, result=t.ContainerList
+    ),
+    Method(
+        name="store.check",
+        summary="Whether records and files agree: what is wrong, what it endangers, and what mends it.",
+        params=p.StoreCheck,
+        result=t.CheckReport,
+    ),
+    Method(
+        name="store.usage",
+        summary="What takes how much room: images, containers, volumes.",
+        params=p.NoParams,
+        result=t.StoreUsage,
     ),
     Method(
         name="store.refresh",

@@ -57,6 +57,19 @@ class ImageName:
 
 
 @frozen(kw_only=True)
+class ImagesHistory:
+    name: str
+
+
+@frozen(kw_only=True)
+class ImagesTree:
+    """``what_requires`` asks for what stands on the image instead of what it stands on."""
+
+    name: str
+    what_requires: bool = False
+
+
+@frozen(kw_only=True)
 class ImagesData:
     name: str
     key: str
@@ -93,3 +106,12 @@ class ManifestName:
 @frozen(kw_only=True)
 class ManifestsReferenced:
     digest: str | None = None
+
+
+@frozen(kw_only=True)
+class StoreCheck:
+    """``slice``: seconds after which it returns with a token; ``resume``: that token, with the same scope."""
+
+    scope: Literal["records", "files", "contents"] = "files"
+    slice: float | None = None
+    resume: str | None = None

@@ -258,12 +258,84 @@ class Data(Result):
     data: str
 
 
+@frozen(kw_only=True)
+class HistoryRow:
+    """One instruction of a history. ``id`` is the image that the build had made by then, where the store has it.
+
+    ``size`` is that of the layer the instruction made, 0 where it made none; ``None`` while unknown.
+    """
+
+    id: str | None
+    created: str | None
+    created_by: str | None
+    size: int | None
+    comment: str | None
+    tags: tuple[str, ...]
+    """All names of that image."""
+    empty_layer: bool
+
+
+@frozen(kw_only=True)
+class ImageHistory(Result):
+    """``images.history``, newest first."""
+
+    history: tuple[HistoryRow, ...] = ()
+
+    def __iter__(self) -> Iterator[HistoryRow]:
+        return iter(self.history)
+
+    def __len__(self) -> int:
+        return len(self.history)
+
+
+@frozen(kw_only=True)
+class TreeImage:
+    id: str
+    names: tuple[str, ...]
+
+
+@frozen(kw_only=True)
+class TreeLayer:
+    """One layer of a tree; ``images`` are those whose top layer it is. ``siblings`` counts the other layers on its
+    parent, whether they are in the tree or not."""
+
+    id: str
+    parent: str | None
+    siblings: int
+    size: int | None
+    size_pending: bool
+    images: tuple[TreeImage, ...]
+    containers: tuple[str, ...]
+
+
+@frozen(kw_only=True)
+class ImageTree(Result):
+    """``images.tree``: the layers of an image, base first; or with ``what_requires`` its top layer and all that
+    stands on it, parents first and each subtree in one piece."""
+
+    id: str
+    names: tuple[str, ...]
+    size: int | None
+    size_pending: bool
+    top_layer: str | None
+    layers: tuple[TreeLayer, ...] = ()
+
+    def __iter__(self) -> Iterator[TreeLayer]:
+        return iter(self.layers)
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+
 # ---------------------------------------------------------------- layers
 
 
 @frozen(kw_only=True)
 class LayerSummary:
-    """One layer. ``size`` is that of its uncompressed tar; ``None`` while unknown."""
+    """One layer. ``size`` is that of its uncompressed tar, or of its files where the record does not tell it.
+
+    It is ``None`` while the files are measured; where they cannot be, ``size_reason`` tells why.
+    """
 
     id: str
     parent: str | None
@@ -282,6 +354,7 @@ class LayerSummary:
     """Layers below it; a base layer has 0."""
     read_only: bool
     damage: Damage | None
+    size_reason: str | None = None
 
 
 @frozen(kw_only=True)
@@ -421,6 +494,63 @@ class ContainerList(Result):
 
 
 @frozen(kw_only=True)
+class ImageUsage:
+    """The room one image takes, in bytes; ``None`` while unknown.
+
+    ``shared`` and ``unique`` divide ``size`` by whether another image has the layer, too. ``freed`` is what removing
+    this image gives back.
+    """
+
+    id: str
+    names: tuple[str, ...]
+    created: str
+    read_only: bool
+    size: int | None
+    shared: int | None
+    unique: int | None
+    freed: int | None
+    containers: int
+
+
+@frozen(kw_only=True)
+class ContainerUsage:
+    """The room that the container's own layer takes, measured lately."""
+
+    id: str
+    names: tuple[str, ...]
+    image: str | None
+    created: str
+    owner: Literal["podman", "buildah", "cri-o", "unknown"]
+    size: int | None
+    size_pending: bool
+    size_reason: str | None
+
+
+@frozen(kw_only=True)
+class VolumeUsage:
+    name: str
+    size: int | None
+
+
+@frozen(kw_only=True)
+class StoreUsage(Result):
+    """``store.usage``. A sum is ``None`` while one of its parts is unknown; ``sizes_pending`` counts the layers
+    that are still to be measured."""
+
+    images_size: int | None
+    """Every layer of the store once, and all big data."""
+    images_reclaimable: int | None
+    """All of that but what only images with containers need."""
+    images: tuple[ImageUsage, ...]
+    containers_size: int | None
+    containers: tuple[ContainerUsage, ...]
+    volumes_size: int | None
+    volumes: tuple[VolumeUsage, ...] | None
+    """Local volumes below the graphroot; ``None`` where their folder is not there or must not be read."""
+    sizes_pending: int
+
+
+@frozen(kw_only=True)
 class Flaw:
     """Something wrong in the store, where it lies and what mends it."""
 
@@ -429,6 +559,43 @@ class Flaw:
     image: str | None = None
     file: str | None = None
     command: str | None = None
+
+
+@frozen(kw_only=True)
+class Finding:
+    """One thing that ``store.check`` found. ``id`` is a record's id, or a path for tables and files."""
+
+    name: str
+    severity: Literal["fatal", "damage", "warning", "debris"]
+    kind: Literal["store", "table", "image", "layer", "container", "file"]
+    id: str
+    store: int
+    """0 is the writable store, others count the additional ones."""
+    file: str | None
+    detail: str
+    endangers: str
+    images: tuple[str, ...]
+    """Images that need the subject, at most 32."""
+    mend: str | None
+    """What mends it without losing data."""
+
+
+@frozen(kw_only=True)
+class CheckReport(Result):
+    """``store.check``: a slice of it where ``resume`` is not ``None``. ``done`` and ``total`` count units."""
+
+    findings: tuple[Finding, ...] = ()
+    done: int
+    total: int
+    resume: str | None = None
+    unsettled: tuple[str, ...] = ()
+    """What could not be judged: a writer was at work through every look, or it may not be read."""
+
+    def __iter__(self) -> Iterator[Finding]:
+        return iter(self.findings)
+
+    def __len__(self) -> int:
+        return len(self.findings)
 
 
 @frozen(kw_only=True)

@@ -80,7 +80,7 @@ def _images(look: Look, folder: str, store: int) -> Iterator[Finding]:
 
 def _layers(look: Look, folder: str, store: int) -> Iterator[Finding]:
     known = look.state.known("layers", store)
-    whole = look.state.whole("layers", store) and not _emptied(look, store, "layers")
+    whole = look.state.whole("layers", store)
     for name in look.names(folder) if whole else ():
         path = os.path.join(folder, name)
         id = name.removesuffix(_TAR_SPLIT)
@@ -121,7 +121,7 @@ def _vfs(look: Look, folder: str, store: int) -> Iterator[Finding]:
 def _links(look: Look, folder: str, store: int) -> Iterator[Finding]:
     """Short names that belong to no layer. One that leads to the wrong layer is told of the layer it belongs to."""
     state = look.state
-    if not state.whole("layers", store) or _emptied(look, store, "layers"):
+    if not state.whole("layers", store):
         return
     known = state.known("layers", store)
     suspects: list[tuple[str, str]] = []
@@ -152,22 +152,12 @@ def _links(look: Look, folder: str, store: int) -> Iterator[Finding]:
 
 def _unknown(look: Look, folder: str, store: int, kind: TableKind) -> Iterator[tuple[str, str]]:
     """The entries of a directory that no record of the store names."""
-    if not look.state.whole(kind, store) or _emptied(look, store, kind):
+    if not look.state.whole(kind, store):
         return
     known = look.state.known(kind, store)
     for name in look.names(folder):
         if name not in known:
             yield name, os.path.join(folder, name)
-
-
-def _emptied(look: Look, store: int, kind: TableKind) -> bool:
-    """Whether the stable table is missing or empty: then that is the finding, and not each of its files."""
-    for table, content in look.state.contents:
-        if (table.kind, table.store, table.volatile) == (kind, store, False) and (
-            content.seen is None or content.seen[2] == 0
-        ):
-            return True
-    return False
 
 
 def _temporaries(look: Look, folder: str, store: int) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ Commands are given only where they were tried on podman 4.3 and 5.8. Text from t
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import chain
 from shlex import quote
 from typing import Final
 
@@ -17,7 +18,8 @@ from storaged.store.layout.references import parse
 OPEN: Final = "podman images"
 """Every command that opens a store mends what it finds on loading: incomplete layers, names borne twice."""
 
-COLLECT: Final = "podman system prune --external (podman 5; it asks first)"
+COLLECT: Final = "podman system prune --external (podman 5; while nothing is pulled or built)"
+"""Garbage collection of podman up to 5.7 takes what later versions are unpacking for debris (contract §6.2, 8)."""
 
 _MOST_NAMES: Final = 16
 
@@ -57,7 +59,7 @@ def pull(record: ImageRecord) -> str:
     remote = list(_remote(record.names or ()))
     if remote:
         return f"podman pull {quote(remote[0])}"
-    return "podman load it from an archive, or build it again: the record stays and its files are written anew"
+    return "load it from an archive or build it again: what is missing is written anew, the record stays"
 
 
 def keep_names(image: str, names: Iterable[str]) -> str:
@@ -84,18 +86,17 @@ def replace(state: State, images: Iterable[str]) -> str | None:
 
     None where one of them cannot be fetched again, is used by a container, or there are too many.
     """
-    wanted = frozenset(images)
-    if not wanted or any(row.record.image in wanted for row in state.containers):
+    wanted = tuple(images)
+    if not wanted or not state.used_images.isdisjoint(wanted):
         return None
     names: list[str] = []
     remote: list[str] = []
-    for row in state.images:
-        if row.record.id in wanted:
-            fetched = list(_remote(row.record.names or ()))
-            if row.store or not fetched or len(fetched) != len(row.record.names or ()):
-                return None
-            names += row.record.names or ()
-            remote.append(fetched[0])
+    for row in chain.from_iterable(state.records_of.get(image, ()) for image in wanted):
+        fetched = list(_remote(row.record.names or ()))
+        if row.store or not fetched or len(fetched) != len(row.record.names or ()):
+            return None
+        names += row.record.names or ()
+        remote.append(fetched[0])
     if not remote or len(names) > _MOST_NAMES:
         return None
     return f"podman rmi {' '.join(map(quote, names))} && podman pull {' '.join(map(quote, remote))}"

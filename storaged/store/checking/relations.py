@@ -60,20 +60,23 @@ def check_image(look: Look, row: ImageRow) -> Iterator[Finding]:
 def check_layer(look: Look, row: LayerRow) -> Iterator[Finding]:
     """The parent of a layer, and whether it was ever finished."""
     record, state = row.record, look.state
-    images = state.images_on(record.id)
+
+    def found(name: str, detail: str, mend: str | None, images: tuple[str, ...]) -> Finding:
+        return finding(name, "layer", record.id, detail, store=row.store, images=images, mend=mend)
+
     if record.incomplete:
         detail = "being made or removed when the tool that did it died"
         mend = mending.OPEN if row.store == 0 else None
-        yield finding("layer_incomplete", "layer", record.id, detail, store=row.store, images=images, mend=mend)
+        yield found("layer_incomplete", detail, mend, state.images_on(record.id))
     if record.parent is None or not state.whole("layers"):
         return
     if record.parent not in state.known("layers"):
+        images = state.images_on(record.id)
         detail = f"its parent {record.parent[:12]} has no record"
-        mend = mending.replace(state, images)
-        yield finding("layer_parent_missing", "layer", record.id, detail, store=row.store, images=images, mend=mend)
+        yield found("layer_parent_missing", detail, mending.replace(state, images), images)
     elif _in_cycle(look, record.id):
         detail = f"it is its own ancestor by {record.parent[:12]}"
-        yield finding("layer_cycle", "layer", record.id, detail, store=row.store, images=images)
+        yield found("layer_cycle", detail, None, state.images_on(record.id))
 
 
 def check_container(look: Look, row: ContainerRow) -> Iterator[Finding]:

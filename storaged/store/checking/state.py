@@ -42,7 +42,8 @@ class State:
     stamps: dict[TableKind, Stamp]
     proven: frozenset[TableKind]
     """The kinds whose tables were read as one state."""
-    _children: dict[LayerID, list[LayerID]] = field(factory=dict, init=False)
+    _whole: dict[tuple[TableKind, int | None], bool] = field(factory=dict, init=False)
+    _known: dict[tuple[TableKind, int | None], frozenset[str]] = field(factory=dict, init=False)
 
     @functools.cached_property
     def images(self) -> tuple[ImageRow, ...]:
@@ -62,20 +63,50 @@ class State:
         return {row.record.id: row for row in reversed(self.layers)}
 
     @functools.cached_property
-    def image_ids(self) -> frozenset[ImageID]:
-        return frozenset(row.record.id for row in self.images)
+    def records_of(self) -> dict[str, list[ImageRow]]:
+        """The records of each image id: an additional store may have the same image."""
+        found: dict[str, list[ImageRow]] = {}
+        for row in self.images:
+            found.setdefault(row.record.id, []).append(row)
+        return found
+
+    @functools.cached_property
+    def used_images(self) -> frozenset[str]:
+        """Ids of images that containers were made of."""
+        return frozenset(row.record.image for row in self.containers if row.record.image is not None)
 
     def whole(self, kind: TableKind, store: int | None = None) -> bool:
         """Whether every record of these tables is known by its id, so that what they do not name is named nowhere."""
+        if (kind, store) not in self._whole:
+            self._whole[kind, store] = self._is_whole(kind, store)
+        return self._whole[kind, store]
+
+    def _is_whole(self, kind: TableKind, store: int | None) -> bool:
         if any(table.kind == kind and store in (None, table.store) for table, _ in self.broken):
+            return False
+        stores = {table.store for table, _ in self.contents} if store is None else {store}
+        if any(self.emptied(kind, each) for each in stores):
             return False
         return all(flaw.id is not None for flaw in self._flaws(kind, store))
 
+    def emptied(self, kind: TableKind, store: int) -> bool:
+        """Whether the table of a store is missing or has no bytes: it may have been lost with all it named."""
+        stable = [
+            content
+            for table, content in self.contents
+            if (table.kind, table.store, table.volatile) == (kind, store, False)
+        ]
+        return bool(stable) and all(content.seen is None or content.seen[2] == 0 for content in stable)
+
     def known(self, kind: TableKind, store: int | None = None) -> frozenset[str]:
         """The ids that these tables name, in records that cannot be decoded, too."""
-        tables = (content for table, content in self.contents if table.kind == kind and store in (None, table.store))
-        flawed = (flaw.id for flaw in self._flaws(kind, store) if flaw.id is not None)
-        return frozenset((*(row.record.id for content in tables for row in content.rows), *flawed))
+        if (kind, store) not in self._known:
+            tables = [
+                content for table, content in self.contents if table.kind == kind and store in (None, table.store)
+            ]
+            flawed = (flaw.id for flaw in self._flaws(kind, store) if flaw.id is not None)
+            self._known[kind, store] = frozenset((*(row.record.id for each in tables for row in each.rows), *flawed))
+        return self._known[kind, store]
 
     def chain(self, layer: LayerID) -> tuple[tuple[LayerRow, ...], bool]:
         """The layer and what is below it, nearest first, and whether it ends at a base layer."""
@@ -93,10 +124,6 @@ class State:
 
     def images_on(self, layer: LayerID) -> tuple[str, ...]:
         """Ids of images that stand on a layer, at most 32 of them."""
-        if not self._children:
-            for row in self.layers:
-                if row.record.parent is not None:
-                    self._children.setdefault(row.record.parent, []).append(row.record.id)
         found: dict[str, None] = {}
         seen, waiting = {layer}, [layer]
         while waiting and len(found) < _MOST_IMAGES:
@@ -106,6 +133,14 @@ class State:
             seen.update(fresh)
             waiting += fresh
         return tuple(found)[:_MOST_IMAGES]
+
+    @functools.cached_property
+    def _children(self) -> dict[LayerID, list[LayerID]]:
+        children: dict[LayerID, list[LayerID]] = {}
+        for row in self.layers:
+            if row.record.parent is not None:
+                children.setdefault(row.record.parent, []).append(row.record.id)
+        return children
 
     @functools.cached_property
     def _tops(self) -> dict[LayerID, list[ImageID]]:

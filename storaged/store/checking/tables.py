@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ from storaged.store.checking.look import ID, Look
 from storaged.store.checking.schema import wrong_digests, wrong_time, wrong_types
 from storaged.store.files import FileTooLarge, NotAFile, read_whole
 from storaged.store.inventory import TableFile, TableKind
-from storaged.store.layout.paths import images_dir, layer_contents
+from storaged.store.layout.paths import containers_dir, images_dir, layer_contents
 from storaged.store.layout.records import LayerID
 from storaged.store.layout.references import is_valid
 from storaged.store.layout.table import split
@@ -150,30 +151,38 @@ def _two_roots(look: Look, table: TableFile) -> bool:
 
 
 def _lost(look: Look, table: TableFile, why: str) -> Iterator[Finding]:
-    """A table that is missing or empty is an empty table, unless there are files that it should name."""
-    if table.volatile or table.kind == "containers":
+    """A table that is missing or empty is an empty table, unless there is something that it should name."""
+    if table.volatile or not look.state.emptied(table.kind, table.store):
         return
-    root = _root(look, table)
-    driver = look.location.driver
-    if table.kind == "layers":
-        contents = layer_contents(root, driver, LayerID("x")).removesuffix("/x")
-        candidates = [name for name in look.names(contents) if ID.fullmatch(name)]
-        candidates = [name for name in candidates if name not in look.state.known("layers")]
+    known = look.state.known(table.kind, table.store)
+    root, driver = _root(table), look.location.driver
+    folder = {
+        "images": images_dir(root, driver),
+        "layers": os.path.dirname(layer_contents(root, driver, LayerID("x"))),
+        "containers": containers_dir(root, driver),
+    }[table.kind]
+    unnamed = [name for name in look.names(folder) if ID.fullmatch(name) and name not in known]
+    if unnamed:
+        detail = f"{why}, but {len(unnamed)} directories of {table.kind} are there"
+    elif wanted := _wanted(look, table.kind) - look.state.known(table.kind):
+        detail = f"{why}, but other records name {len(wanted)} of its {table.kind}"
     else:
-        candidates = [name for name in look.names(images_dir(root, driver)) if ID.fullmatch(name)]
-    if candidates:
-        detail = f"{why}, but {len(candidates)} directories of {table.kind} are there"
-        yield finding(
-            "table_lost",
-            "table",
-            table.path,
-            detail,
-            store=table.store,
-            file=table.path,
-            mend=mending.restore(table.path) + "; `podman system prune` would remove what it named",
-        )
+        return
+    mend = mending.restore(table.path) + "; do not prune before: that would remove what it named"
+    yield finding("table_lost", "table", table.path, detail, store=table.store, file=table.path, mend=mend)
 
 
-def _root(look: Look, table: TableFile) -> str:
-    folder = table.path.rpartition("/")[0]
-    return folder.rpartition("/")[0]
+def _wanted(look: Look, kind: TableKind) -> set[str]:
+    """What records of other tables name."""
+    state = look.state
+    if kind == "layers":
+        tops = [row.record.layer for row in state.images]
+        tops += [row.record.layer for row in state.containers]
+        return {top for top in tops if top is not None}
+    if kind == "images":
+        return {row.record.image for row in state.containers if row.record.image is not None}
+    return set()
+
+
+def _root(table: TableFile) -> str:
+    return os.path.dirname(os.path.dirname(table.path))

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Final
 
 from attrs import frozen
@@ -80,7 +80,7 @@ def walk(
     metrics: Metrics | None = None,
     clock: Callable[[], float] = time.time,
     pause: Callable[[float], None] = time.sleep,
-) -> Iterator[Step]:
+) -> Generator[Step, None, None]:
     """Check a store; blocking, without any lock, and without changing anything but access times.
 
     Stop it between two steps by closing the generator. ``clock`` is seconds since 1970, ``pause`` waits.
@@ -134,7 +134,7 @@ class _Walk:
         self._layers: dict[tuple[int, str], LayerRow]
         self._units: list[Key] = []
 
-    def run(self, after: Key) -> Iterator[Step]:
+    def run(self, after: Key) -> Generator[Step, None, None]:
         try:
             self._renew()
             key = after

@@ -17,7 +17,8 @@
     │   ├── containers.json  containers.lock
     │   ├── volatile-containers.json         (from 1.45)
     │   └── <container id>/
-    └── overlay/<layer id>/  or  vfs/dir/<layer id>/
+    ├── overlay/<layer id>/  or  vfs/dir/<layer id>/
+    └── volumes/<name>/_data                 podman's local volumes
 
     runroot/                                 tmpfs
     ├── drv-layers/mountpoints.json  mountpoints.lock
@@ -140,6 +141,15 @@ def layer_contents(root: str, driver: str, layer: LayerID) -> str:
 
 def tar_split(root: str, driver: str, layer: LayerID) -> str:
     return os.path.join(layers_dir(root, driver), f"{layer}.tar-split.gz")
+
+
+def volumes_dir(graphroot: str) -> str:
+    """podman's local volumes, where containers.conf does not move them (podman ``libpod`` ``VolumePath``)."""
+    return os.path.join(graphroot, "volumes")
+
+
+def volume_data(graphroot: str, name: str) -> str:
+    return os.path.join(volumes_dir(graphroot), name, "_data")
 
 
 def own_dir(graphroot: str) -> str:

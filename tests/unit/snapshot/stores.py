@@ -9,7 +9,7 @@ from attrs import define, field
 
 from storaged.operations.view import View, normalise_platform
 from storaged.snapshot.build import build
-from storaged.snapshot.model import Snapshot
+from storaged.snapshot.model import NOTHING_MEASURED, KnownSizes, Snapshot
 from storaged.store.layout.contents import (
     ConfigFacts,
     ContentDamage,
@@ -204,7 +204,12 @@ class Store:
         self.containers.append(ContainerRow(record=record, store=0, volatile=volatile))
         return record.id
 
-    def snapshot(self, previous: Snapshot | None = None, generation: str = "1") -> Snapshot:
+    def snapshot(
+        self,
+        previous: Snapshot | None = None,
+        generation: str = "1",
+        known_sizes: KnownSizes = NOTHING_MEASURED,
+    ) -> Snapshot:
         tables = StoreTables(
             images=tuple(self.images),
             layers=tuple(self.layers),
@@ -212,7 +217,7 @@ class Store:
             flaws=tuple(self.flaws),
             proven=self.proven,
         )
-        return build(tables, tuple(self.contents), generation=generation, previous=previous)
+        return build(tables, tuple(self.contents), generation=generation, previous=previous, known_sizes=known_sizes)
 
 
 def family() -> Store:

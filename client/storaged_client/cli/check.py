@@ -1,0 +1,125 @@
+"""``storagectl check``: what is wrong in the store, grouped by what it endangers, worst first."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from . import exits, output
+from .flags import Flag
+from .invocation import Invocation
+
+if TYPE_CHECKING:
+    from .wire import Finding
+
+ARGUMENTS = ""
+FLAGS = (
+    Flag("format", "Output format: json or table", short="f", kind="string"),
+    Flag(
+        "scope",
+        "What to look at: records, files (also sizes and small files), contents (also every byte)",
+        kind="string",
+        choices=("records", "files", "contents"),
+    ),
+)
+
+_SLICE = 2.0
+"""Seconds between two signs of life on a terminal."""
+
+_SEVERITIES = ("fatal", "damage", "warning", "debris")
+_MOST_IMAGES = 4
+
+
+def run(invocation: Invocation) -> int:
+    """0 where nothing is wrong, 1 where something is."""
+    options = invocation.options
+    json = output.json_wanted(options.text("format"))
+    invocation.no_arguments()
+    report = _whole(invocation, options.text("scope") or "files")
+    findings: list[Finding] = report["findings"]
+    if json:
+        output.emit(output.pretty(report))
+    elif options.on("quiet"):
+        output.emit("".join(f"{output.printable(each['id'])}\n" for each in findings))
+    else:
+        output.emit(render(report, full=options.on("no-trunc")))
+    return exits.FOUND if findings else exits.DONE
+
+
+def _whole(invocation: Invocation, scope: str) -> dict[str, Any]:
+    """The report of all slices, one after the other."""
+    watched = sys.stderr.isatty()
+    findings: list[Any] = []
+    unsettled: list[str] = []
+    params: dict[str, Any] = {"scope": scope, "slice": _SLICE}
+    while True:
+        result = invocation.call("store.check", params)
+        findings += result["findings"]
+        unsettled += result["unsettled"]
+        if watched:
+            _show(f"checked {result['done']} of {result['total']}" if result["resume"] else "")
+        if result["resume"] is None:
+            return {
+                "scope": scope,
+                "findings": findings,
+                "unsettled": unsettled,
+                "done": result["done"],
+                "total": result["total"],
+            }
+        params["resume"] = result["resume"]
+
+
+def _show(text: str) -> None:
+    """One line that is written over by the next."""
+    try:
+        sys.stderr.write(f"\r\x1b[K{text}")
+        sys.stderr.flush()
+    except OSError:
+        return
+
+
+def render(report: dict[str, Any], *, full: bool = False) -> str:
+    """Every finding below what it endangers, with what mends it; then what could not be judged."""
+    findings: list[Finding] = report["findings"]
+    lines: list[str] = []
+    for severity in _SEVERITIES:
+        groups = dict.fromkeys(each["endangers"] for each in findings if each["severity"] == severity)
+        for endangered in groups:
+            lines += [f"{severity}: endangers {endangered}"]
+            for each in findings:
+                if (each["severity"], each["endangers"]) == (severity, endangered):
+                    lines += [f"  {line}" for line in _finding(each, full)]
+            lines.append("")
+    if report["unsettled"]:
+        lines += ["not judged; check again later", *(f"  {text}" for text in report["unsettled"]), ""]
+    units = _count(report["total"], "unit")
+    if findings:
+        lines.append(f"{_count(len(findings), 'finding')} in {units} (scope {report['scope']})")
+    else:
+        lines.append(f"Nothing is wrong in {units} (scope {report['scope']}).")
+    return "".join(f"{output.printable(line)}\n" for line in lines)
+
+
+def _finding(found: Finding, full: bool) -> list[str]:
+    lines = [f"{found['name']}: {_subject(found, full)}: {found['detail']}"]
+    if found["file"] and found["file"] != found["id"]:
+        lines.append(f"  file: {found['file']}")
+    images = [image for image in found["images"] if image != found["id"]]
+    if images:
+        shown = images if full else [image[:12] for image in images[:_MOST_IMAGES]]
+        more = len(images) - len(shown)
+        lines.append(f"  images: {' '.join(shown)}" + (f" and {more} more" if more else ""))
+    if found["mend"]:
+        lines.append(f"  to mend it: {found['mend']}")
+    return lines
+
+
+def _subject(found: Finding, full: bool) -> str:
+    id_ = found["id"]
+    if found["kind"] in ("image", "layer", "container"):
+        id_ = f"{found['kind']} {id_ if full else id_[:12]}"
+    return f"{id_} (additional store {found['store']})" if found["store"] else id_
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,258 @@
+"""Sizes that no record tells, measured once each by one walker in the background.
+
+::
+
+    a snapshot names a layer of unknown size ──▶ measured, in slices of a worker thread
+    somebody asks for the usage of the store ──▶ containers' layers and volumes are measured again
+    something was learned ─────────────────────▶ a new ``known`` and a wish for a snapshot made of it
+    a snapshot lacks a layer ──────────────────▶ forgotten
+
+No lock is taken and no reader waits: until a size is known it is null, and counted as pending. A layer whose
+files must not be read, as those of subordinate uids to a user, keeps null, with the reason.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import anyio
+from anyio.to_thread import run_sync
+from attrs import frozen
+
+from storaged.engine.cache import Cache
+from storaged.metrics import Metrics
+from storaged.snapshot.model import NOTHING_MEASURED, KnownSizes, Snapshot, layer_size
+from storaged.store.drivers.counting import Steps, Uncountable
+from storaged.store.drivers.measuring import Measurer
+from storaged.store.layout.records import LayerID
+from storaged.store.tables import LayerRow
+
+SLICE = 0.05
+"""Seconds of measuring between two looks of the loop: what a shutdown waits for at most."""
+
+_PAUSE = 0.005
+"""Seconds of rest between two slices, for everybody else's disk and processor."""
+
+_PUBLISH = (0.5, 10.0)
+"""Seconds between two snapshots made of sizes while more are measured: first, longest."""
+
+_FRESH = 0.2
+"""Seconds for which a size that may change is not measured again."""
+
+_SHARE = 20
+"""Nor for this many times as long as it took to measure."""
+
+
+@frozen
+class _Layer:
+    row: LayerRow
+
+
+@frozen
+class _Volume:
+    name: str
+
+
+_Target = _Layer | _Volume
+
+
+class LayerSizes:
+    """What was measured. ``run`` must be running. All state belongs to the event loop; only steps run in a thread."""
+
+    def __init__(self, measurer: Measurer, metrics: Metrics) -> None:
+        self._measurer = measurer
+        self._metrics = metrics
+        self._thread = anyio.CapacityLimiter(1)
+        self.known: KnownSizes = NOTHING_MEASURED
+        self._enough: KnownSizes | None = None
+        """What tells no less than ``known`` of the layers that are left."""
+        self._layers: dict[LayerID, int] = {}
+        self._reasons: dict[LayerID, str] = {}
+        self._volumes: dict[str, int | None] | None = None
+        self._learned = False
+        self._again: dict[str, _Target] = {}
+        """What may have changed, by the text of the target."""
+        self._measured: dict[str, tuple[float, float]] = {}
+        """When such a target was last measured, and how long that took."""
+        self._list_volumes = False
+        self._seen: Snapshot | None = None
+        self._unknown: Iterator[LayerRow] = iter(())
+        self._wake = anyio.Event()
+        self._moved = anyio.Event()
+
+    async def run(self, cache: Cache) -> None:
+        """Measure whatever a snapshot of the cache lacks, until cancelled."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._listen, cache)
+            published, pause = anyio.current_time(), _PUBLISH[0]
+            while True:
+                wake = self._wake = anyio.Event()
+                self._look(cache.snapshot)
+                target = await self._next()
+                now = anyio.current_time()
+                if self._learned and (target is None or now - published >= pause):
+                    self._publish(cache)
+                    published, pause = now, min(pause * 2, _PUBLISH[1])
+                self._announce()
+                if target is None:
+                    await wake.wait()
+                    pause = _PUBLISH[0]
+                    continue
+                await self._measure(target)
+
+    async def renew(self, cache: Cache, patience: float) -> None:
+        """Have containers' layers and volumes measured again, and wait until a snapshot tells; ``patience`` seconds.
+
+        What was measured a moment ago, or took long, is left as it is for a while.
+        """
+        snapshot = cache.snapshot
+        if snapshot is None:
+            return
+        for layer in snapshot.layers:
+            if layer.containers and layer_size(layer.record) is None:
+                self._ask(f"layer {layer.id}", _Layer(LayerRow(record=layer.record, store=layer.store)))
+        self._list_volumes = True
+        self._wake.set()
+        with anyio.move_on_after(patience):
+            while self._list_volumes or self._again or not self._is_told(cache):
+                await self._moved.wait()
+
+    # -------------------------------------------------------------- within
+
+    async def _listen(self, cache: Cache) -> None:
+        while True:
+            generation = cache.generation
+            self._wake.set()
+            self._announce()
+            await cache.moved(generation)
+
+    def _is_told(self, cache: Cache) -> bool:
+        """Whether the current snapshot says all that is known."""
+        told = cache.snapshot.known_sizes if cache.snapshot is not None else None
+        return not self._learned and told in (self.known, self._enough)
+
+    def _announce(self) -> None:
+        moved, self._moved = self._moved, anyio.Event()
+        moved.set()
+
+    def _ask(self, name: str, target: _Target) -> None:
+        when, took = self._measured.get(name, (-_FRESH, 0.0))
+        if name not in self._measured or anyio.current_time() - when >= max(_FRESH, took * _SHARE):
+            self._again[name] = target
+
+    def _look(self, snapshot: Snapshot | None) -> None:
+        """Take in a new snapshot: what it lacks is forgotten, what it does not know is to be measured."""
+        if snapshot is None or snapshot is self._seen:
+            return
+        self._seen = snapshot
+        present = snapshot.layer_by_id
+        gone = [
+            layer
+            for layer in (*self._layers, *self._reasons)
+            if layer not in present or layer_size(present[layer].record) is not None
+        ]
+        if gone:
+            self._forget(gone, snapshot)
+        self._unknown = (
+            LayerRow(record=layer.record, store=layer.store)
+            for layer in snapshot.layer_by_id.values()
+            if layer_size(layer.record) is None
+        )
+
+    def _forget(self, gone: list[LayerID], snapshot: Snapshot) -> None:
+        for layer in gone:
+            self._layers.pop(layer, None)
+            self._reasons.pop(layer, None)
+            self._measured.pop(f"layer {layer}", None)
+            self._again.pop(f"layer {layer}", None)
+        self._metrics.add("sizes.forgotten", len(gone))
+        # No new snapshot is asked for: nothing in this one would be otherwise.
+        self._enough = snapshot.known_sizes if snapshot.known_sizes is self.known else None
+        self.known = self._now()
+
+    async def _next(self) -> _Target | None:
+        if self._list_volumes:
+            await self._note_volumes()
+        if self._again:
+            return next(iter(self._again.values()))
+        for row in self._unknown:
+            if row.record.id not in self._layers and row.record.id not in self._reasons:
+                return _Layer(row)
+        return None
+
+    async def _note_volumes(self) -> None:
+        names = await run_sync(self._measurer.volumes, limiter=self._thread)
+        before = self._volumes
+        self._volumes = None if names is None else {name: (before or {}).get(name) for name in names}
+        self._learned = self._learned or self._volumes != before
+        for name in before or {}:
+            if name not in (self._volumes or {}):
+                self._measured.pop(f"volume {name}", None)
+                self._again.pop(f"volume {name}", None)
+        for name in names or ():
+            self._ask(f"volume {name}", _Volume(name))
+        self._list_volumes = False
+
+    async def _measure(self, target: _Target) -> None:
+        name = f"layer {target.row.record.id}" if isinstance(target, _Layer) else f"volume {target.name}"
+        steps = self._measurer.layer(target.row) if isinstance(target, _Layer) else self._measurer.volume(target.name)
+        began = anyio.current_time()
+        size, reason = None, ""
+        try:
+            while size is None:
+                size = await run_sync(_slice(steps), limiter=self._thread)
+                if size is None:
+                    await anyio.sleep(_PAUSE)
+        except Uncountable as error:
+            reason = str(error)
+        finally:
+            # Nobody runs it now: a thread is waited for, cancelled or not.
+            steps.close()
+        now = anyio.current_time()
+        self._metrics.spend("sizes", now - began)
+        self._metrics.add("sizes.unknown" if size is None else "sizes.measured")
+        self._again.pop(name, None)
+        self._measured[name] = (now, now - began)
+        if isinstance(target, _Volume):
+            self._learn_volume(target.name, size)
+        else:
+            self._learn_layer(target.row.record.id, size, reason)
+
+    def _learn_layer(self, layer: LayerID, size: int | None, reason: str) -> None:
+        before = self._layers.pop(layer, None), self._reasons.pop(layer, None)
+        if size is not None:
+            self._layers[layer] = size
+        else:
+            self._reasons[layer] = reason
+        self._learned = self._learned or before != (size, reason or None)
+
+    def _learn_volume(self, name: str, size: int | None) -> None:
+        if self._volumes is not None and name in self._volumes and self._volumes[name] != size:
+            self._volumes[name] = size
+            self._learned = True
+
+    def _publish(self, cache: Cache) -> None:
+        self._learned = False
+        self.known, self._enough = self._now(), None
+        cache.rebuild()
+
+    def _now(self) -> KnownSizes:
+        volumes = None if self._volumes is None else dict(self._volumes)
+        return KnownSizes(layers=dict(self._layers), reasons=dict(self._reasons), volumes=volumes)
+
+
+def _slice(steps: Steps) -> Callable[[], int | None]:
+    """Work that goes on with the steps for a slice of time: the bytes, or None where more is to be done."""
+
+    def work() -> int | None:
+        until = time.monotonic() + SLICE
+        try:
+            while time.monotonic() < until:
+                next(steps)
+        except StopIteration as done:
+            size: int = done.value
+            return size
+        return None
+
+    return work

@@ -1,0 +1,1 @@
+"""The contents of layers on disk, as the storage drivers keep them."""

@@ -1,0 +1,279 @@
+"""Completion: what the daemon is asked for names, and what real shells make of the scripts."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from storaged.operations.filters import SERVED
+from storaged_client.cli import complete, completion
+from storaged_client.cli.commands import COMMANDS
+from storaged_client.cli.main import main
+
+from .answerer import Answerer, Refusal
+from .facts import APP, BASE, LIST
+
+ROWS = [
+    {"id": APP, "names": ["localhost/app:latest", "quay.io/ns/app:v2"]},
+    {"id": BASE, "names": ["localhost/base:1", "evil/$(id):1", "two words", "-x"]},
+]
+LISTS = [{"id": LIST, "names": ["localhost/many:1"]}]
+
+
+def _list(params: Any) -> Any:
+    rows = LISTS if params.get("filters") == ["manifest=true"] else ROWS
+    return {"generation": "g", "stale": None, "images": rows, "next_cursor": None, "sizes_pending": 0}
+
+
+@pytest.fixture
+def daemon(short_dir: Path) -> Iterator[Answerer]:
+    with Answerer(short_dir / "s", {"images.list": _list}) as answerer:
+        yield answerer
+
+
+@pytest.fixture
+def environment(daemon: Answerer, tmp_path: Path) -> dict[str, str]:
+    """A shell in which ``storagectl`` is this one, and the daemon answers."""
+    program = tmp_path / "bin" / "storagectl"
+    program.parent.mkdir()
+    program.write_text(f"#!{sys.executable}\nimport sys\nfrom storaged_client.cli.main import main\nsys.exit(main())\n")
+    program.chmod(0o755)
+    home = tmp_path / "home"
+    home.mkdir()
+    return {
+        "PATH": f"{program.parent}:{os.environ['PATH']}",
+        "HOME": str(home),
+        "TERM": "dumb",
+        "LC_ALL": "C.UTF-8",
+        "STORAGED_SOCKET": str(daemon.path),
+    }
+
+
+# ---------------------------------------------------------------- names
+
+
+@pytest.mark.parametrize(
+    ("prefix", "expected"),
+    [
+        ("", ["localhost/app:latest", "localhost/base:1", "quay.io/ns/app:v2"]),
+        ("a", ["app", "app:latest", "app:v2"]),
+        ("localhost/b", ["localhost/base:1"]),
+        ("ns/", ["ns/app:v2"]),
+        (APP[:2], [APP[:12]]),
+        (APP[:15], [APP[:15]]),
+        ("none", []),
+    ],
+)
+def test_names_are_offered_from_any_component_on_and_ids_by_prefix(prefix: str, expected: list[str]) -> None:
+    assert [name for name in complete.candidates(ROWS, prefix) if name != APP[:1]] == expected
+
+
+def test_a_name_that_a_shell_would_run_is_never_offered() -> None:
+    odd = ["a;b", "$(x)", "`x`", "a b", "a\nb", "-rf", "", "a'b", "é", "\x1b[0m"]
+    assert complete.candidates([{"id": APP, "names": odd}], "") == []
+
+
+def test_names_are_asked_of_the_last_known_state(daemon: Answerer, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["__complete", "lists", "", str(daemon.path)]) == 0
+    assert capsys.readouterr() == ("localhost/many:1\n", "")
+    [(method, params)] = daemon.requests
+    assert (method, params["consistency"], params["fields"]) == ("images.list", "cached", ["id", "names"])
+
+
+def _refuse(_: Any) -> Any:
+    raise Refusal(3001, "StoreBusy", "busy")
+
+
+@pytest.mark.parametrize("answer", [_refuse, lambda _: {"images": None}, lambda _: {"images": [{"id": 3}]}])
+def test_a_strange_answer_offers_nothing_and_says_nothing(
+    short_dir: Path, answer: Callable[[Any], Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Answerer(short_dir / "s", {"images.list": answer}):
+        assert main(["__complete", "images", "a", str(short_dir / "s")]) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("arguments", [[], ["images"], ["what", ""], ["images", "", "@x"], ["images", "", "/no/s"]])
+def test_where_no_daemon_answers_none_is_started_and_nothing_is_said(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("STORAGED_SOCKET", str(tmp_path / "s"))
+    assert main(["__complete", *arguments]) == 0
+    assert capsys.readouterr() == ("", "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_names_load_the_standard_library_and_little_of_it(environment: dict[str, str]) -> None:
+    code = (
+        "import sys; from storaged_client.cli.main import main; main(['__complete', 'images', '']);"
+        "print(*(m for m in ('typing', 'attrs', 'cattrs', 'anyio', 'msgspec', 'asyncio', 'filelock', 'subprocess',"
+        " 'threading', 'datetime') if m in sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", code],
+        env={**environment, "PYTHONPATH": str(Path(complete.__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines() == ["localhost/app:latest", "localhost/base:1", "quay.io/ns/app:v2", ""]
+
+
+# ---------------------------------------------------------------- scripts
+
+
+def test_the_script_knows_the_filters_the_daemon_serves() -> None:
+    assert sorted(completion.FILTERS) == sorted(SERVED)
+
+
+def test_every_command_is_a_place_once() -> None:
+    paths = [path for place in completion.places() for path in place.paths]
+    assert sorted(paths) == sorted(["", "image", "manifest", "system", *(command.path for command in COMMANDS)])
+
+
+def test_no_spelling_takes_a_value_here_and_none_there() -> None:
+    kinds: dict[str, set[bool]] = {}
+    for place in completion.places():
+        for text, flag in completion.spellings(place):
+            kinds.setdefault(text, set()).add(flag.kind == "bool")
+    assert [text for text, kind in kinds.items() if len(kind) > 1] == []
+
+
+@pytest.mark.parametrize("shell", ["powershell", ""])
+def test_another_shell_is_refused(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["completion", shell]) == 125
+    assert "choose from bash, fish, zsh" in capsys.readouterr().err
+
+
+CASES = [
+    ("storagectl wh", ["why"]),
+    ("storagectl image ", ["ls", "list", "exists", "inspect", "history", "tree"]),
+    ("storagectl --format json mani", ["manifest"]),
+    ("storagectl image ls --dig", ["--digests"]),
+    ("storagectl images --sort ", ["created", "id", "repository", "size", "tag"]),
+    ("storagectl images --sort=cr", ["--sort=created"]),
+    ("storagectl images -f dang", ["dangling="]),
+    ("storagectl images -qf dangling=", ["dangling=true", "dangling=false"]),
+    ("storagectl images --filter containers=e", ["containers=external"]),
+    ("storagectl images --filter since=localhost/b", ["since=localhost/base:1"]),
+    ("storagectl images --filter=in-list=lo", ["--filter=in-list=localhost/many:1"]),
+    ("storagectl images --filter label=x", []),
+    ("storagectl why localhost/ap", ["localhost/app", "localhost/app:latest"]),
+    ("storagectl why localhost/app:la", ["localhost/app:latest"]),
+    ("storagectl image inspect localhost/app:latest quay", ["quay.io/ns/app:v2"]),
+    ("storagectl inspect -f '{{.Id}}' quay", ["quay.io/ns/app:v2"]),
+    ("storagectl manifest inspect ", ["localhost/many:1"]),
+    ("storagectl inspect --type im", ["image"]),
+    ("storagectl completion z", ["zsh"]),
+    ("storagectl call server.i", ["server.info"]),
+    ("storagectl --socket /nowhere why localhost/ap", []),
+    ("storagectl nonsense ", []),
+    ("storagectl check --scope re", ["records"]),
+]
+
+
+def _script(shell: str, environment: dict[str, str]) -> str:
+    done = subprocess.run(["storagectl", "completion", shell], env=environment, capture_output=True, check=True)
+    return done.stdout.decode()
+
+
+def _need(shell: str) -> str:
+    found = shutil.which(shell)
+    if found is None:
+        pytest.skip(f"no {shell} on this machine")
+    return found
+
+
+@pytest.mark.parametrize(("line", "expected"), CASES)
+def test_bash_completes(line: str, expected: list[str], environment: dict[str, str], tmp_path: Path) -> None:
+    _need("bash")
+    (tmp_path / "script").write_text(_script("bash", environment))
+    # As readline breaks them.
+    words = re.findall(r"'[^']*'|[^\s:=@']+|[:=@]+", line)
+    if line[-1] in " :=@":
+        words.append("")
+    driver = (
+        'source "$1"; COMP_LINE=$2; COMP_POINT=${#COMP_LINE}; shift 2; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1));'
+        '_storagectl; printf "%s\\n" "${COMPREPLY[@]}"'
+    )
+    argv = ["bash", "--norc", "-c", driver, "bash", str(tmp_path / "script"), line, *words]
+    done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    # What bash does: the words replace what follows the last break.
+    typed = line.rpartition(" ")[2]
+    kept = re.match(r".*[:=@]", typed)
+    head = kept.group() if kept else ""
+    assert [head + word for word in done.stdout.split("\n") if word] == expected
+
+
+@pytest.mark.parametrize(("line", "expected"), CASES)
+def test_fish_completes(line: str, expected: list[str], environment: dict[str, str], tmp_path: Path) -> None:
+    _need("fish")
+    (tmp_path / "script").write_text(_script("fish", environment))
+    argv = ["fish", "--no-config", "-c", "source $argv[1]; complete -C $argv[2]", str(tmp_path / "script"), line]
+    done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    offered = [each.partition("\t")[0] for each in done.stdout.splitlines()]
+    assert sorted(offered) == sorted(expected)
+
+
+def _typed(argv: list[str], setup: str, line: str, environment: dict[str, str], wanted: str) -> str:
+    """Type a line and a tab into an interactive shell; what the terminal shows until ``wanted`` appears behind it."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execvpe(argv[0], argv, environment)
+    shown = b""
+
+    def read_until(text: str) -> None:
+        nonlocal shown
+        while text.encode() not in shown:
+            shown += os.read(terminal, 65536)
+
+    try:
+        os.write(terminal, f"{setup}; echo re''ady\n".encode())
+        read_until("ready")
+        shown = b""
+        os.write(terminal, f"{line}\t".encode())
+        read_until(wanted)
+        return shown.decode(errors="replace")
+    finally:
+        os.kill(pid, 9)
+        os.waitpid(pid, 0)
+        os.close(terminal)
+
+
+TYPED = [
+    ("storagectl why localhost/base", "localhost/base:1"),
+    ("storagectl why localhost/app:la", "localhost/app:latest"),
+    ("storagectl images --filter dang", "--filter dangling="),
+    ("storagectl images --filter=dangling=t", "--filter=dangling=true"),
+    ("storagectl image ls --digest", "image ls --digests"),
+    ("storagectl compl", "storagectl completion"),
+]
+
+
+@pytest.mark.parametrize(("line", "wanted"), TYPED)
+def test_a_tab_typed_into_bash_completes(line: str, wanted: str, environment: dict[str, str], tmp_path: Path) -> None:
+    _need("bash")
+    (tmp_path / "script").write_text(_script("bash", environment))
+    shown = _typed(["bash", "--norc", "-i"], f"source {tmp_path}/script", line, environment, wanted)
+    assert wanted in shown
+
+
+@pytest.mark.parametrize(("line", "wanted"), TYPED)
+def test_a_tab_typed_into_zsh_completes(line: str, wanted: str, environment: dict[str, str], tmp_path: Path) -> None:
+    _need("zsh")
+    (tmp_path / "script").write_text(_script("zsh", environment))
+    subprocess.run(["zsh", "-n", str(tmp_path / "script")], check=True)
+    setup = f"unsetopt prompt_cr zle_bracketed_paste; autoload -U compinit; compinit -u -D; source {tmp_path}/script"
+    shown = _typed(["zsh", "-f", "-i"], setup, line, environment, wanted)
+    assert wanted in shown
