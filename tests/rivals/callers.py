@@ -174,8 +174,8 @@ def compare(report: Report, peer: Peer, *, driver: str = "vfs", seed: int = 0) -
                 where = f"{peer.name}, {driver}, seed {seed}, {caller}"
                 commands = lines(facts)
                 for command in commands:
-                    if newest or not _changed_since_43(command):
-                        _compare(report, where, store, ours, command, facts)
+                    if newest or not _changed_since_43(command, facts):
+                        _compare(report, where, store, ours, command, facts, newest=newest)
                 report.figure(where, f"{len(commands)} command lines")
             _usage(report, f"{peer.name}, {driver}", store, ours, newest=newest)
             _information(report, f"{peer.name}, {driver}", store, ours)
@@ -228,10 +228,14 @@ def _theirs(store: Store, command: Sequence[str]) -> tuple[int, str, str]:
     return _run(store.peer.argv(store.work, ["podman", *command]), store.environment())
 
 
-def _compare(report: Report, where: str, store: Store, ours: _Stand, command: list[str], facts: Facts) -> None:
+def _compare(
+    report: Report, where: str, store: Store, ours: _Stand, command: list[str], facts: Facts, *, newest: bool
+) -> None:
     (their_status, their_out, their_err), (status, out, err) = _theirs(store, command), ours.run(command)
     report.claim(status == their_status, f"{where}: {command}: podman {their_status} {their_err!r}, {status} {err!r}")
     their, our = _comparable(command, their_out, facts), _comparable(command, out, facts)
+    if not newest and isinstance(their, list):
+        their, our = ([sorted(map(str, row)) for row in rows] for rows in (their, our))
     report.claim(their == our, f"{where}: {command}: {_first(their, our)}")
 
 
@@ -242,7 +246,7 @@ def _comparable(command: Sequence[str], text: str, facts: Facts) -> Any:
     """
     if text.startswith("[") and ("images" in command or "ls" in command):
         rows = json.loads(text)
-        return [_row(row, facts) for row in rows], text.count("\n")
+        return [_row(row, facts) for row in rows]
     if command[0] == "history":
         return [[(key, row[key]) for key in row if key not in ("id", "tags")] for row in json.loads(text)]
     text = re.sub(r"\b(?:About an? |Less than a )?(?:\d+ )?(?:second|minute|hour)s? ago\b *", "AGO ", text)
@@ -269,9 +273,14 @@ def _first(theirs: Any, ours: Any) -> str:
     return f"podman {theirs!r:.600}, storagectl {ours!r:.600}"
 
 
-def _changed_since_43(command: Sequence[str]) -> bool:
-    """What podman 4.3 prints in another way than 5.8, which storagectl follows."""
-    return command[0] in ("history", "manifest") or "--sort" in command
+def _changed_since_43(command: Sequence[str], facts: Facts) -> bool:
+    """What podman 4.3 answers in another way than 5.8, which storagectl follows.
+
+    4.3 knows no ids in ``image ls NAME`` and shows all names of what it finds; its members of a row have another
+    order.
+    """
+    named = "ls" in command and not {*command}.isdisjoint(facts.asked)
+    return command[0] in ("history", "manifest") or "--sort" in command or named
 
 
 def _usage(report: Report, where: str, store: Store, ours: _Stand, *, newest: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from . import exits, output
+from . import exits, output, terminal
 from .flags import Flag
 from .invocation import Invocation
 
@@ -29,6 +29,16 @@ _SLICE = 2.0
 _SEVERITIES = ("fatal", "damage", "warning", "debris")
 _MOST_IMAGES = 4
 
+_COLOURS = {
+    "fatal: ": terminal.RED,
+    "damage: ": terminal.RED,
+    "warning: ": terminal.YELLOW,
+    "debris: ": terminal.CYAN,
+    "    to mend it: ": terminal.DIM,
+    "Nothing is wrong": terminal.GREEN,
+}
+"""How a line begins, and the colour it has on a terminal."""
+
 
 def run(invocation: Invocation) -> int:
     """0 where nothing is wrong, 1 where something is."""
@@ -42,7 +52,8 @@ def run(invocation: Invocation) -> int:
     elif options.on("quiet"):
         output.emit("".join(f"{output.printable(each['id'])}\n" for each in findings))
     else:
-        output.emit(render(report, full=options.on("no-trunc")))
+        text = render(report, full=options.on("no-trunc"))
+        output.emit(paint(text) if terminal.wanted() else text)
     return exits.FOUND if findings else exits.DONE
 
 
@@ -98,6 +109,15 @@ def render(report: dict[str, Any], *, full: bool = False) -> str:
     else:
         lines.append(f"Nothing is wrong in {units} (scope {report['scope']}).")
     return "".join(f"{output.printable(line)}\n" for line in lines)
+
+
+def paint(text: str) -> str:
+    """For a terminal: what is endangered by its severity, what mends it, and that nothing is wrong."""
+    lines = []
+    for line in text.split("\n"):
+        code = next((code for start, code in _COLOURS.items() if line.startswith(start)), "")
+        lines.append(terminal.paint(line, code) if code else line)
+    return "\n".join(lines)
 
 
 def _finding(found: Finding, full: bool) -> list[str]:

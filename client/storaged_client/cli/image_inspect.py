@@ -94,7 +94,7 @@ def describe(details: Details) -> dict[str, Any]:
         "Os": image["os"] or "",
         "Size": image["size"],
         "VirtualSize": image["size"],
-        "GraphDriver": {"Name": details["driver"], "Data": details["driver_data"] or None},
+        "GraphDriver": {"Name": details["driver"], "Data": dict(sorted(details["driver_data"].items())) or None},
         "RootFS": {"Type": "layers", "Layers": details["diff_ids"]},
         "Labels": config.get("Labels"),
         "Annotations": dict(sorted(details["annotations"].items())),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-BOLD, DIM, GREEN, YELLOW, CYAN = "1", "2", "32", "33", "36"
+BOLD, DIM, RED, GREEN, YELLOW, CYAN = "1", "2", "31", "32", "33", "36"
 
 
 def wanted() -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import exits, output
+from . import exits, output, terminal
 from .flags import Flag
 from .invocation import Invocation
 
@@ -42,7 +42,11 @@ def run(invocation: Invocation) -> int:
         output.emit_filled(template, [result], {})
         return exits.DONE
     why: Why = result  # type: ignore[assignment] # the wire's dictionary, see wire.py
-    output.emit(output.pretty(result) if json else render(name, why, full=options.on("no-trunc")))
+    if json:
+        output.emit(output.pretty(result))
+        return exits.DONE
+    text = render(name, why, full=options.on("no-trunc"))
+    output.emit(paint(text) if terminal.wanted() else text)
     return exits.DONE
 
 
@@ -64,6 +68,22 @@ def render(name: str, why: Why, *, full: bool = False) -> str:
     else:
         lines += ["Kept because", *_reasons(why["reasons"])]
     return "".join(f"{output.printable(line)}\n" for line in lines)
+
+
+def paint(text: str) -> str:
+    """For a terminal: the image and what keeps it stand out, the hints do not."""
+    head, *rest = text.split("\n")
+    lines = [terminal.paint(head, terminal.BOLD)]
+    for line in rest:
+        code = ""
+        if line.endswith("  yes"):
+            code = terminal.YELLOW
+        elif line.startswith(("Kept because", "Nothing keeps it")):
+            code = terminal.BOLD
+        elif line.lstrip().startswith(("file: ", "to change that: ")):
+            code = terminal.DIM
+        lines.append(terminal.paint(line, code) if code else line)
+    return "\n".join(lines)
 
 
 def _reasons(reasons: list[Reason]) -> list[str]:

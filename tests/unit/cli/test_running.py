@@ -255,6 +255,15 @@ def test_a_full_disk_is_an_error_with_a_message(daemon: Answerer) -> None:
     assert b"No space left" in done.stderr
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """A background job of a shell ignores the interrupt, and so would the children of a test run as one."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_ends_the_command_quietly(short_dir: Path) -> None:
     with Answerer(short_dir / "s", {"images.list": lambda _: asked_to_stop(child)}) as answerer:
         environment = {**os.environ, "STORAGED_SOCKET": str(answerer.path), "STORAGED_NO_SPAWN": "1"}
