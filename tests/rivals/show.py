@@ -56,6 +56,11 @@ SHOWINGS = (
         ci=0.1,
     ),
     Showing(
+        module="tests.rivals.callers",
+        shows="what RamaLama, Ansible, toolbox, distrobox and cleaners run, by storagectl under the name podman",
+        ci=0.2,
+    ),
+    Showing(
         module="tests.rivals.founding",
         shows="the founding scenario, each step right in the next read, podman 4.3, 5.8 and buildah writing",
         ci=1,
