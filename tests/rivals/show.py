@@ -17,7 +17,7 @@ import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from storaged_client.contract.version import VERSION
 
 FIXED_SEED = 1
 _ROOT = Path(__file__).parents[2]
+_RESULTS = _ROOT / "docs/results.md"
 
 
 @frozen(kw_only=True)
@@ -37,6 +38,10 @@ class Showing:
     shows: str
     ci: float
     judges_time: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.module.rpartition(".")[2]
 
 
 SHOWINGS = (
@@ -98,22 +103,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     fresh = secrets.randbelow(1_000_000)
     seeds = (fresh,) if flags.scale == "ci" else (FIXED_SEED, fresh)
     print(f"fresh seed: {fresh}", flush=True)
-    results: list[str] = []
     passed = failed = 0
     for showing in SHOWINGS:
-        if flags.only and showing.module.rpartition(".")[2] not in flags.only:
+        if flags.only and showing.name not in flags.only:
             continue
-        for seed in seeds:
-            status, section = _show(showing, seed, full=flags.scale == "full")
-            results.append(section)
-            passed, failed = passed + (status == 0), failed + (status != 0)
-    if flags.scale == "full" and not flags.only:
-        (_ROOT / "docs/results.md").write_text("".join(_document(results, passed, failed)))
+        runs = [_run(showing, seed, full=flags.scale == "full") for seed in seeds]
+        passed += sum(run.held for run in runs)
+        failed += sum(not run.held for run in runs)
+        if flags.scale == "full":
+            _record(showing, runs)
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0
 
 
-def _show(showing: Showing, seed: int, *, full: bool) -> tuple[int, str]:
+@frozen(kw_only=True)
+class Run:
+    """One command that was run: what it said last, and whether all it claims held."""
+
+    line: str
+    held: bool
+    seconds: float
+    figures: str
+
+
+def _run(showing: Showing, seed: int, *, full: bool) -> Run:
     command = ["-m", showing.module, "--seed", str(seed), "--scale", "1" if full else str(showing.ci)]
     if showing.judges_time and not full:
         command.append("--untimed")
@@ -129,19 +142,45 @@ def _show(showing: Showing, seed: int, *, full: bool) -> tuple[int, str]:
             print(text, end="", flush=True)
             output.append(text)
     seconds = time.monotonic() - began
-    verdict = "held" if process.returncode == 0 else f"VIOLATED (exit {process.returncode})"
-    print(f"    {verdict}, {seconds:.0f} s", flush=True)
-    figures = "".join(output[-60:])
-    return process.returncode, f"## {showing.shows}\n`{line}`: **{verdict}**, {seconds:.0f} s\n\n```\n{figures}```\n\n"
+    held = process.returncode == 0
+    print(f"    {'held' if held else 'VIOLATED'}, {seconds:.0f} s", flush=True)
+    return Run(line=line, held=held, seconds=seconds, figures="".join(output[-40:]))
 
 
-def _document(results: Sequence[str], passed: int, failed: int) -> Iterator[str]:
-    yield "# What was shown at full scale\n\n"
-    yield f"Written by `.ci/run --full` (`python -m tests.rivals.show --scale full`) on {datetime.now(UTC):%d %B %Y}: "
-    yield f"storaged {VERSION}, CPython {platform.python_version()}, Linux {platform.release()}, "
-    yield f"{os.cpu_count()} cores. {passed} passed, {failed} failed. Times are of a shared machine: compare within "
-    yield "a section only.\n\n"
-    yield from results
+# ---------------------------------------------------------------- docs/results.md
+
+_HEAD = """# What was shown at full scale
+
+Written by `.ci/run --full` (`python -m tests.rivals.show --scale full`, one section a command; `--only NAME` renews
+one). Times are of a shared machine: compare within a section only.
+
+"""
+
+
+def _record(showing: Showing, runs: Sequence[Run]) -> None:
+    """Put the runs in the place of this showing's section; the others stay as they are."""
+    sections = _sections()
+    when = f"{datetime.now(UTC):%d %B %Y}, storaged {VERSION}, CPython {platform.python_version()}"
+    parts = [f"{when}, Linux {platform.release().partition('-')[0]}, {os.cpu_count()} cores.\n\n"]
+    for run in runs:
+        parts.append(f"`{run.line}`: **{'held' if run.held else 'VIOLATED'}**, {run.seconds:.0f} s\n\n")
+        parts.append(f"```\n{run.figures}```\n\n")
+    sections[showing.shows] = "".join(parts)
+    bodies = (
+        f"## {each.shows}\n{sections.get(each.shows, 'Not run at full scale yet.' + chr(10) * 2)}" for each in SHOWINGS
+    )
+    _RESULTS.write_text(_HEAD + "".join(bodies))
+
+
+def _sections() -> dict[str, str]:
+    """The sections that are there, by their headings."""
+    if not _RESULTS.exists():
+        return {}
+    found: dict[str, str] = {}
+    for section in _RESULTS.read_text().split("\n## ")[1:]:
+        heading, _, body = section.partition("\n")
+        found[heading] = body.rstrip("\n") + "\n\n"
+    return found
 
 
 if __name__ == "__main__":
