@@ -164,15 +164,21 @@ def _repositories(reference: Reference, view: View) -> tuple[str, ...]:
 
 
 def _by_prefix(snapshot: Snapshot, prefix: str) -> tuple[tuple[ImageID, ...], int]:
-    """The first matching ids and how many there are, in the first store that has any."""
+    """The one matching id of the first store that has just one, else the first matching ids and how many there are.
+
+    Each store is asked in turn, as upstream does: one that has several does not hide the one of the next.
+    """
+    several: tuple[tuple[ImageID, ...], int] = (), 0
     if not prefix:
-        return (), 0
+        return several
     for ids in snapshot.sorted_ids:
         start = bisect_left(ids, prefix)
         end = bisect_left(ids, prefix + "\U0010ffff", start)
-        if end > start:
-            return ids[start : min(end, start + _CANDIDATES)], end - start
-    return (), 0
+        if end - start == 1:
+            return (ids[start],), 1
+        if end - start > 1 and not several[1]:
+            several = ids[start : min(end, start + _CANDIDATES)], end - start
+    return several
 
 
 def _by_suffix(snapshot: Snapshot, reference: Reference) -> Iterator[Found]:

@@ -109,6 +109,20 @@ def test_a_prefix_is_sought_in_the_writable_store_first() -> None:
     assert found(store, near[0]) == (near, "id_prefix")
 
 
+def test_a_prefix_of_several_in_one_store_means_the_only_one_of_the_next() -> None:
+    store = Store()
+    alike: dict[str, list[str]] = {}
+    number = 0
+    while len(alike.setdefault(image_id(str(number))[0], [])) < 2:
+        alike[image_id(str(number))[0]].append(str(number))
+        number += 1
+    first = image_id(str(number))[0]
+    for name in alike[first]:
+        store.image(name, config=config())
+    store.image(str(number), config=config(), store=1)
+    assert found(store, first) == (image_id(str(number)), "id_prefix")
+
+
 def test_configured_repositories_replace_localhost_and_docker_comes_last() -> None:
     store = names()
     view = evolve(HERE, short_names=lambda path: (f"quay.io/team/{path}",))
