@@ -156,6 +156,9 @@ def compare_command(report: Report, where: str, store: Store, ours: Daemon, rng:
     shown = {names[0] for names in (known.names[image] for _, _, image in mine) if names}
     if any(repository == "<none>" and known.names[image] for repository, _, image in theirs):
         return  # the instance of a list of that name, see _ROWS
+    copied = {image for _, _, image in mine if known.sample.images.count(image) > 1}
+    if set(theirs) < set(mine) and all(image in copied for _, _, image in set(mine) - set(theirs)):
+        return  # a copy in the other store, which does not bear the name asked for, keeps its own
     held = sorted(theirs) == sorted(mine)
     if held and len(mine) <= STABLE_ROWS:
         held = theirs == mine

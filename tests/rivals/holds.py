@@ -78,6 +78,8 @@ def read_during_hold(report: Report, store: Store, kind: str, *, reads: int, hol
                 time.sleep(pause)
             report.figure(f"{kind}.lock held {time.monotonic() - start:.1f} s, reads", len(latencies))
             report.figure(f"{kind}: slowest read, ms", max(latencies) * 1000)
+            report.figure(f"{kind}: the slowest was read number", latencies.index(max(latencies)) + 1)
+            report.figure(f"{kind}: second slowest, ms", sorted(latencies)[-2] * 1000)
             report.figure(f"{kind}: median read, ms", median(latencies) * 1000)
             report.in_time(max(latencies) <= _SLOWEST, f"{kind}: a read took {max(latencies) * 1000:.0f} ms")
             _strict(report, kind, client, holder.pid)
