@@ -133,7 +133,8 @@ def _asked(ask: Any, *command: str) -> list[str]:
     try:
         return list(ask(*command).split("\n"))
     except (ToolError, RuntimeError) as error:
-        return ["image not known" if "image not known" in str(error) else str(error)]
+        # Both refuse: a list whose instance is a list again is told in other words.
+        return ["exit 125" if "exit 125" in str(error) else str(error)]
 
 
 def _image_rows(text: str) -> list[str]:
