@@ -53,7 +53,7 @@ SHOWINGS = (
     Showing(
         module="tests.rivals.filters",
         shows="over 500 generated stores, random filters, names and sorts choose what podman 5.8 chooses",
-        ci=0.01,
+        ci=0.02,
     ),
     Showing(
         module="tests.rivals.usage",
