@@ -129,12 +129,19 @@ def _compare(report: Report, where: str, store: Store, ours: Daemon, *, newest: 
         report.claim(theirs == mine, f"{where}: history {image[:12]}: {_first(theirs, mine)}")
 
 
+_REFUSALS = (
+    ("image not known", "image not known"),
+    # A list whose instance here is a list again, in podman's words and in ours.
+    ("choosing image instance: no image found", "no instance with a configuration"),
+    ("has no configuration that could be read", "no instance with a configuration"),
+)
+
+
 def _asked(ask: Any, *command: str) -> list[str]:
     try:
         return list(ask(*command).split("\n"))
     except (ToolError, RuntimeError) as error:
-        # Both refuse: a list whose instance is a list again is told in other words.
-        return ["exit 125" if "exit 125" in str(error) else str(error)]
+        return [next((meaning for words, meaning in _REFUSALS if words in str(error)), str(error))]
 
 
 def _image_rows(text: str) -> list[str]:
