@@ -115,3 +115,146 @@ class StoreCheck:
     scope: Literal["records", "files", "contents"] = "files"
     slice: float | None = None
     resume: str | None = None
+
+
+@frozen(kw_only=True)
+class ImagesTag:
+    """``name`` means a list itself, not its instance. A tag without registry gets ``localhost/``, one without tag
+    ``:latest``."""
+
+    name: str
+    tags: tuple[str, ...]
+
+
+@frozen(kw_only=True)
+class ImagesUntag:
+    """Without ``tags`` all names are taken away."""
+
+    name: str
+    tags: tuple[str, ...] = ()
+
+
+@frozen(kw_only=True)
+class ImagesCreate:
+    """``config`` is an OCI image configuration without layers. ``names`` may lack registry and tag."""
+
+    config: Any
+    names: tuple[str, ...] = ()
+
+
+@frozen(kw_only=True)
+class ImagesRemove:
+    """``all`` takes no names and means every image of the writable store. ``force`` removes containers of other
+    tools than podman, and ids with several names. ``no_prune`` keeps dangling ancestors."""
+
+    names: tuple[str, ...] = ()
+    force: bool = False
+    ignore: bool = False
+    no_prune: bool = False
+    all: bool = False
+    dry_run: bool = False
+
+
+@frozen(kw_only=True)
+class ImagesPrune:
+    """``all`` means every image without containers, not only dangling ones. ``external`` takes images whose
+    containers are all of other tools than podman, with these containers. ``plan`` applies a dry run's plan and
+    takes no other parameter."""
+
+    filters: tuple[Filter, ...] = ()
+    all: bool = False
+    external: bool = False
+    dry_run: bool = False
+    plan: str | None = None
+
+
+@frozen(kw_only=True)
+class PlatformChoice:
+    """What a descriptor's platform becomes. A member that is None is left as it is."""
+
+    architecture: str | None = None
+    os: str | None = None
+    variant: str | None = None
+    os_version: str | None = None
+    os_features: tuple[str, ...] | None = None
+    features: tuple[str, ...] | None = None
+
+
+@frozen(kw_only=True)
+class ArtifactLayer:
+    data: str
+    media_type: str | None = None
+    title: str | None = None
+
+
+@frozen(kw_only=True)
+class Artifact:
+    """An artifact manifest that is made of data given here. ``data`` of a layer is base64."""
+
+    type: str | None = None
+    config: str | None = None
+    config_type: str | None = None
+    layers: tuple[ArtifactLayer, ...] = ()
+    subject: str | None = None
+    annotations: dict[str, str] | None = None
+
+
+@frozen(kw_only=True)
+class ManifestsCreate:
+    """``images`` become the first instances. ``all`` takes every entry of those that are lists, ``amend`` goes on
+    with a list that has the name already."""
+
+    name: str
+    images: tuple[str, ...] = ()
+    all: bool = False
+    amend: bool = False
+    annotations: dict[str, str] | None = None
+
+
+@frozen(kw_only=True)
+class ManifestsAdd:
+    """One of ``image`` and ``artifact``. ``annotations`` are those of the new entry."""
+
+    name: str
+    image: str | None = None
+    all: bool = False
+    platform: PlatformChoice | None = None
+    annotations: dict[str, str] | None = None
+    artifact: Artifact | None = None
+
+
+@frozen(kw_only=True)
+class ManifestsAnnotate:
+    """The entry ``digest`` (or a local image's name whose digest is meant), or with ``index`` the list itself."""
+
+    name: str
+    digest: str | None = None
+    platform: PlatformChoice | None = None
+    annotations: dict[str, str] | None = None
+    index: bool = False
+    subject: str | None = None
+
+
+@frozen(kw_only=True)
+class ManifestsRemoveInstance:
+    name: str
+    digest: str
+
+
+@frozen(kw_only=True)
+class ManifestsRemove:
+    names: tuple[str, ...]
+    ignore: bool = False
+
+
+@frozen(kw_only=True)
+class StoreLease:
+    """``ttl`` is in seconds; the lease ends with its connection at the latest."""
+
+    images: tuple[str, ...]
+    ttl: float = 600.0
+
+
+@frozen(kw_only=True)
+class StoreRelease:
+    lease: str

@@ -1,0 +1,67 @@
+"""What every result carries, and values that several results share."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from attrs import field, frozen
+
+JSON = Any
+"""A value as JSON has it, passed through untouched."""
+
+
+@frozen(kw_only=True)
+class Holder:
+    """Who holds a lock; a member the kernel does not tell is ``None``."""
+
+    pid: int | None = None
+    command: str | None = None
+    mode: Literal["read", "write"] | None = None
+
+
+@frozen(kw_only=True)
+class Stale:
+    """Why the answer is of an earlier state than the files on disk, and how old that state is."""
+
+    age_ms: int
+    reason: Literal["locked", "unreadable", "incomplete"]
+    lock: str | None = None
+    holder: Holder | None = None
+    file: str | None = None
+
+
+@frozen(kw_only=True)
+class Damage:
+    """What is wrong with one image, layer or list: a stable name and a sentence for people."""
+
+    name: str
+    detail: str
+
+
+@frozen(kw_only=True)
+class ErrorObject:
+    """An error inside a result, of one item among many; the same form as a JSON-RPC error."""
+
+    code: int
+    message: str
+    data: dict[str, JSON] = field(factory=dict)
+
+
+@frozen(kw_only=True)
+class Result:
+    """What every result carries."""
+
+    generation: str = ""
+    stale: Stale | None = None
+
+
+@frozen(kw_only=True)
+class Unchanged(Result):
+    """The answer where ``if_generation`` named the current generation."""
+
+    unchanged: Literal[True] = True
+
+
+@frozen(kw_only=True)
+class Empty(Result):
+    """A result that says nothing but its generation."""

@@ -1,0 +1,268 @@
+"""Results of ``images.*`` that change nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from attrs import frozen
+
+from .base import JSON, Damage, ErrorObject, Result
+
+
+@frozen(kw_only=True)
+class ImageSummary:
+    """One image or manifest list as a listing shows it."""
+
+    id: str
+    digest: str | None
+    digests: tuple[str, ...]
+    names: tuple[str, ...]
+    names_history: tuple[str, ...]
+    created: str
+    size: int | None
+    unique_size: int | None
+    labels: dict[str, str] | None
+    architecture: str | None
+    os: str | None
+    variant: str | None
+    parent: str | None
+    children: int
+    containers: int
+    read_only: bool
+    manifest_list: bool
+    dangling: bool
+    intermediate: bool
+    in_lists: tuple[str, ...]
+    damage: Damage | None
+
+    @property
+    def short_id(self) -> str:
+        """The first twelve digits of the id."""
+        return self.id[:12]
+
+
+@frozen(kw_only=True)
+class ImageList(Result):
+    """``images.list``. With ``fields``, the members not asked for are absent on the wire."""
+
+    images: tuple[ImageSummary, ...] = ()
+    next_cursor: str | None = None
+    sizes_pending: int = 0
+
+    def __iter__(self) -> Iterator[ImageSummary]:
+        return iter(self.images)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+@frozen(kw_only=True)
+class HistoryEntry:
+    """One entry of a configuration's own history, in the order of the configuration."""
+
+    created: str | None = None
+    created_by: str | None = None
+    author: str | None = None
+    comment: str | None = None
+    empty_layer: bool = False
+
+
+@frozen(kw_only=True)
+class BigData:
+    """One item of an image's big data: its key, size and digest as the record has them."""
+
+    key: str
+    size: int | None
+    digest: str | None
+
+
+@frozen(kw_only=True)
+class ImageDetails:
+    """Everything the store knows of one image."""
+
+    summary: ImageSummary
+    top_layer: str | None
+    layers: tuple[str, ...]
+    """Layer ids, base first."""
+    diff_ids: tuple[str, ...]
+    config: JSON
+    """The ``config`` member of the configuration blob, as it is there."""
+    healthcheck: JSON
+    history: tuple[HistoryEntry, ...]
+    author: str | None
+    comment: str | None
+    docker_version: str | None
+    config_media_type: str | None
+    manifest_type: str | None
+    annotations: dict[str, str]
+    big_data: tuple[BigData, ...]
+    driver: str
+    driver_data: dict[str, str]
+
+
+@frozen(kw_only=True)
+class ImageLookup:
+    """One name of ``images.get``: the image, or the error."""
+
+    name: str
+    image: ImageDetails | None = None
+    error: ErrorObject | None = None
+
+
+@frozen(kw_only=True)
+class ImageDetailsList(Result):
+    """``images.get``: an entry a name, in the order asked."""
+
+    images: tuple[ImageLookup, ...] = ()
+
+    def __iter__(self) -> Iterator[ImageLookup]:
+        return iter(self.images)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+@frozen(kw_only=True)
+class Exists(Result):
+    """``images.exists``, ``manifests.exists``."""
+
+    exists: bool
+
+    def __bool__(self) -> bool:
+        return self.exists
+
+
+@frozen(kw_only=True)
+class Resolved(Result):
+    """``images.resolve``: the image a name means, and by which rule."""
+
+    id: str
+    name: str
+    how: Literal["name", "digest", "id", "id_prefix", "short_name"]
+
+
+@frozen(kw_only=True)
+class Relations(Result):
+    """``images.relations``: ids of an image's kin by podman's parent rule."""
+
+    id: str
+    parent: str | None
+    children: tuple[str, ...]
+    ancestors: tuple[str, ...]
+    siblings: tuple[str, ...]
+
+
+ReasonCode = Literal[
+    "named", "child", "manifest_list", "container", "lease", "read_only", "unreadable_evidence", "filtered"
+]
+"""``filtered`` occurs in reports of a prune only: a filter of the user does not choose the image."""
+
+
+@frozen(kw_only=True)
+class Reason:
+    """One reason that keeps an image, with its evidence; members that do not apply are ``None``."""
+
+    code: ReasonCode
+    detail: str
+    name: str | None = None
+    image: str | None = None
+    list: str | None = None
+    list_names: tuple[str, ...] = ()
+    digest: str | None = None
+    container: str | None = None
+    owner: str | None = None
+    file: str | None = None
+    command: str | None = None
+
+
+@frozen(kw_only=True)
+class Why(Result):
+    """``images.why``."""
+
+    id: str
+    dangling: bool
+    intermediate: bool
+    prunable: bool
+    removable: bool
+    reasons: tuple[Reason, ...]
+
+
+@frozen(kw_only=True)
+class Data(Result):
+    """``images.data``: one item of big data, base64."""
+
+    id: str
+    key: str
+    size: int
+    digest: str | None
+    data: str
+
+
+@frozen(kw_only=True)
+class HistoryRow:
+    """One instruction of a history. ``id`` is the image that the build had made by then, where the store has it.
+
+    ``size`` is that of the layer the instruction made, 0 where it made none; ``None`` while unknown.
+    """
+
+    id: str | None
+    created: str | None
+    created_by: str | None
+    size: int | None
+    comment: str | None
+    tags: tuple[str, ...]
+    """All names of that image."""
+    empty_layer: bool
+
+
+@frozen(kw_only=True)
+class ImageHistory(Result):
+    """``images.history``, newest first."""
+
+    history: tuple[HistoryRow, ...] = ()
+
+    def __iter__(self) -> Iterator[HistoryRow]:
+        return iter(self.history)
+
+    def __len__(self) -> int:
+        return len(self.history)
+
+
+@frozen(kw_only=True)
+class TreeImage:
+    id: str
+    names: tuple[str, ...]
+
+
+@frozen(kw_only=True)
+class TreeLayer:
+    """One layer of a tree; ``images`` are those whose top layer it is. ``siblings`` counts the other layers on its
+    parent, whether they are in the tree or not."""
+
+    id: str
+    parent: str | None
+    siblings: int
+    size: int | None
+    size_pending: bool
+    images: tuple[TreeImage, ...]
+    containers: tuple[str, ...]
+
+
+@frozen(kw_only=True)
+class ImageTree(Result):
+    """``images.tree``: the layers of an image, base first; or with ``what_requires`` its top layer and all that
+    stands on it, parents first and each subtree in one piece."""
+
+    id: str
+    names: tuple[str, ...]
+    size: int | None
+    size_pending: bool
+    top_layer: str | None
+    layers: tuple[TreeLayer, ...] = ()
+
+    def __iter__(self) -> Iterator[TreeLayer]:
+        return iter(self.layers)
+
+    def __len__(self) -> int:
+        return len(self.layers)

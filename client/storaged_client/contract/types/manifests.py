@@ -1,0 +1,91 @@
+"""Results of ``manifests.*`` that change nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from attrs import frozen
+
+from .base import JSON, Damage, Result
+
+
+@frozen(kw_only=True)
+class Platform:
+    architecture: str | None = None
+    os: str | None = None
+    variant: str | None = None
+    os_version: str | None = None
+    os_features: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
+
+
+@frozen(kw_only=True)
+class Instance:
+    """One entry of a manifest list; ``image`` is the local image with that digest, if any."""
+
+    digest: str
+    size: int | None
+    media_type: str | None
+    artifact_type: str | None
+    platform: Platform | None
+    annotations: dict[str, str]
+    image: str | None
+
+
+@frozen(kw_only=True)
+class ManifestListSummary:
+    """One local manifest list. ``instances`` and ``annotations`` are ``None`` unless included."""
+
+    id: str
+    names: tuple[str, ...]
+    digest: str | None
+    media_type: str | None
+    created: str
+    read_only: bool
+    instance_count: int
+    instances: tuple[Instance, ...] | None = None
+    annotations: dict[str, str] | None = None
+    damage: Damage | None = None
+
+
+@frozen(kw_only=True)
+class ManifestLists(Result):
+    """``manifests.list``."""
+
+    manifests: tuple[ManifestListSummary, ...] = ()
+
+    def __iter__(self) -> Iterator[ManifestListSummary]:
+        return iter(self.manifests)
+
+    def __len__(self) -> int:
+        return len(self.manifests)
+
+
+@frozen(kw_only=True)
+class ManifestDetails(Result):
+    """``manifests.get``: the list, and the very JSON of its manifest."""
+
+    manifest: ManifestListSummary
+    raw: JSON
+
+
+@frozen(kw_only=True)
+class ReferencedDigest:
+    """A digest that at least one local list names."""
+
+    digest: str
+    lists: tuple[str, ...]
+    image: str | None
+
+
+@frozen(kw_only=True)
+class ReferencedDigests(Result):
+    """``manifests.referenced``, sorted by digest."""
+
+    digests: tuple[ReferencedDigest, ...] = ()
+
+    def __iter__(self) -> Iterator[ReferencedDigest]:
+        return iter(self.digests)
+
+    def __len__(self) -> int:
+        return len(self.digests)
