@@ -42,6 +42,14 @@ class NotAManifestList(StoreError):
     """The name means an ordinary image."""
 
 
+class InstanceUnknown(StoreError):
+    """The manifest list has no such entry."""
+
+
+class NameInUse(StoreError):
+    """The name belongs to another image, ``image``, and is not moved."""
+
+
 class DataUnknown(StoreError):
     """The image has no big data under this key."""
 
@@ -62,6 +70,38 @@ class GenerationGone(StoreError):
     """A cursor's generation is no longer kept."""
 
 
+class TagUnknown(StoreError):
+    """The image does not bear this name."""
+
+
+class MultipleNames(StoreError):
+    """The image bears several names, and was not addressed by one of them: ``names``."""
+
+
+class ReadOnlyImage(StoreError):
+    """The image lies in an additional image store, which is only read."""
+
+
+class PlanStale(StoreError):
+    """The plan of a dry run is not kept any more, or never was."""
+
+
+class ImageInUse(StoreError):
+    """A container or a mount needs what was to go: the text names it and says what ends that."""
+
+
+class Leased(StoreError):
+    """A lease holds an image: ``images`` and ``leases``."""
+
+
+class LeaseUnknown(StoreError):
+    """The connection has no lease of this name: ``lease``."""
+
+
+class TooManyRequests(StoreError):
+    """A user holds as much as one may: ``what`` and ``limit``."""
+
+
 class StoreBusy(StoreError):
     """A writer held a lock past the time allowed: ``lock`` and ``holder``."""
 
@@ -72,6 +112,18 @@ class StoreCorrupt(StoreError):
 
 class StoreUnsupported(StoreError):
     """The store has a shape that storaged does not serve."""
+
+
+class StoreReadOnly(StoreError):
+    """Nothing can be written to this store: ``file`` is what cannot be."""
+
+
+class NoSpace(StoreError):
+    """The file system is full, or a quota is: ``file`` is what could not be written."""
+
+
+class DiskFailure(StoreError):
+    """The file system failed while the store was written: ``file`` and ``detail``."""
 
 
 class ConfigError(StoreError):

@@ -238,6 +238,8 @@ def _value(part: ConfigFile, table: Mapping[str, Any], key: str, kind: type) -> 
     value = table.get(key.rpartition(".")[2])
     if value is not None and not isinstance(value, kind):
         raise _wrong(part, key, "a string" if kind is str else "true or false")
+    if isinstance(value, str) and "\0" in value:
+        raise _wrong(part, key, "without NUL characters, which no path can hold")
     return value
 
 
@@ -250,6 +252,8 @@ def _strings(part: ConfigFile, table: Mapping[str, Any], key: str, before: tuple
     modes = [value["append"] for value in values if isinstance(value, dict) and set(value) == {"append"}]
     if len(strings) + len(modes) != len(values) or not all(isinstance(mode, bool) for mode in modes):
         raise _wrong(part, key, "an array of strings")
+    if any("\0" in text for text in strings):
+        raise _wrong(part, key, "without NUL characters, which no path can hold")
     return (*(before if modes and modes[-1] else ()), *(text for text in strings if text))
 
 

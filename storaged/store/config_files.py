@@ -132,7 +132,8 @@ def _read(path: str, *, system: bool, files: Files) -> ConfigFile | None:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise ConfigError(f"{path}: line {line} is not UTF-8", file=path, key=None, line=line) from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
+        # ValueError: besides its own error tomllib lets that of a number of thousands of digits through.
         raise ConfigError(f"{path}: {error}", file=path, key=None, line=_line(str(error))) from None
     return ConfigFile(path=path, data=data, tables=tables, system=system)
 

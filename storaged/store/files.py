@@ -49,17 +49,30 @@ class Files:
     def truncate(self, fd: int, length: int) -> None:
         os.ftruncate(fd, length)
 
+    def allocate(self, fd: int, offset: int, length: int) -> None:
+        """Give a file its blocks, so that a later write into them needs none."""
+        os.posix_fallocate(fd, offset, length)
+
     def fsync(self, fd: int) -> None:
         os.fsync(fd)
 
     def fdatasync(self, fd: int) -> None:
         os.fdatasync(fd)
 
+    def fchmod(self, fd: int, mode: int) -> None:
+        os.fchmod(fd, mode)
+
+    def fchown(self, fd: int, uid: int, gid: int) -> None:
+        os.fchown(fd, uid, gid)
+
     def rename(self, source: str, target: str) -> None:
         os.rename(source, target)
 
-    def unlink(self, path: str) -> None:
-        os.unlink(path)
+    def unlink(self, path: str, *, dir_fd: int | None = None) -> None:
+        os.unlink(path, dir_fd=dir_fd)
+
+    def rmdir(self, path: str, *, dir_fd: int | None = None) -> None:
+        os.rmdir(path, dir_fd=dir_fd)
 
     def mkdir(self, path: str, mode: int = 0o700) -> None:
         os.mkdir(path, mode)

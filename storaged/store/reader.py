@@ -15,22 +15,20 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from itertools import chain
+from collections.abc import Callable, Collection, Mapping
 from typing import Literal
-
-from attrs import frozen
 
 from storaged.errors import StoreBusy, StoreCorrupt, StoreError
 from storaged.metrics import Metrics
 from storaged.store.files import Files
 from storaged.store.inventory import lock_files, table_files, writable_lock_files
+from storaged.store.known_tables import KnownTables, Loaded
 from storaged.store.locks.order import hold
 from storaged.store.locks.probe import LockHolder, identify
 from storaged.store.mounts import is_remote
 from storaged.store.stamp import Stamp, StampWatch
-from storaged.store.table_source import TableContent, TableSource
-from storaged.store.tables import ContainerRow, ImageRow, LayerRow, RecordFlaw, StoreLocation, StoreTables
+from storaged.store.table_source import TableContent
+from storaged.store.tables import StoreLocation
 
 TRIES = 5
 """Lock-free attempts of one load."""
@@ -47,37 +45,24 @@ class WriterActive(StoreError):
         self.holder = holder
 
 
-@frozen(kw_only=True)
-class Loaded:
-    """The tables, the stamp that proves them, and how many records were decoded since the last one."""
-
-    tables: StoreTables
-    stamp: Stamp
-    decoded: int
-
-
 class StoreReader:
     """Loads the tables of one store. Never creates or changes anything.
 
-    ``load`` and ``load_unproven`` run one at a time, in a worker thread; ``stamp`` and ``writer`` may be
-    called from the event loop meanwhile and never wait for them.
+    Loading and ``adopt`` run one at a time, in a worker thread; ``stamp`` and ``writer`` may be called from the
+    event loop meanwhile and never wait for them.
     """
 
     def __init__(self, location: StoreLocation, *, metrics: Metrics, files: Files | None = None) -> None:
         self._location = location
         self._files = files or Files()
         self._metrics = metrics
-        self._tables = table_files(location)
         self._locks = lock_files(location)
         self._writable = frozenset(writable_lock_files(location))
-        self._lock_of = [self._locks.index(table.lock) for table in self._tables]
-        paths = [table.path for table in self._tables]
+        paths = [table.path for table in table_files(location)]
         self._watch = StampWatch(self._locks, paths, self._files, metrics)
         self._own_watch = StampWatch(self._locks, paths, self._files, metrics)
         self._mutex = threading.Lock()
-        self._sources = [TableSource(table, self._files, metrics) for table in self._tables]
-        self._known: list[TableContent | None] = [None] * len(self._tables)
-        self._decoded = 0
+        self._known = KnownTables(location, self._files, metrics)
         self._remote: bool | None = None
 
     @property
@@ -135,12 +120,38 @@ class StoreReader:
             self._metrics.add("loads.unproven")
             for last in (False, False, True):
                 stamp = self._own_watch.take()
-                contents, error = self._read_all(stamp)
+                contents, error = self._known.read(stamp)
                 if last or self._own_watch.take() == stamp:
                     break
             if error is not None:
                 raise error
-            return self._settle(contents, stamp, proven=False)
+            return self._known.settle(contents, stamp, proven=False)
+
+    def load_locked(self) -> Loaded:
+        """One complete state, read while the caller holds every lock of the writable store exclusively.
+
+        Raises:
+            WriterActive: a writer is at work in an additional store.
+            StoreBusy: the files change all the same.
+            StoreCorrupt: as ``load``.
+        """
+        with self._mutex:
+            for _ in range(TRIES):
+                if (loaded := self._attempt(ours=self._writable)) is not None:
+                    return loaded
+            raise StoreBusy("the store's files change although this daemon holds their locks; a foreign program writes")
+
+    def adopt(self, stamp: Stamp, written: Mapping[str, bytes]) -> Loaded | None:
+        """The state that a commit left: these bytes by path, and for the rest what was proven last.
+
+        ``stamp`` was taken under the exclusive locks after the last rename. None where another table, or its lock,
+        is not what it was then: that has to be read.
+
+        Raises:
+            StoreCorrupt: the bytes are no table, which a writer never writes.
+        """
+        with self._mutex:
+            return self._known.adopt(stamp, written)
 
     def close(self) -> None:
         """Close the kept descriptors. Neither a load nor a stamp may follow."""
@@ -149,11 +160,11 @@ class StoreReader:
 
     # -------------------------------------------------------------- attempts
 
-    def _attempt(self) -> Loaded | None:
-        """One lock-free try; None where the files moved under it."""
+    def _attempt(self, ours: Collection[str] = ()) -> Loaded | None:
+        """One try without taking a lock; None where the files moved under it. ``ours`` are locks the caller holds."""
         before = self._own_watch.take()
-        contents, error = self._read_all(before)
-        if (holder := self._own_watch.writer()) is not None:
+        contents, error = self._known.read(before)
+        if (holder := self._own_watch.writer(besides=ours)) is not None:
             raise WriterActive(holder)
         if self._own_watch.take() != before or self._own_watch.fault() is not None:
             return None
@@ -161,7 +172,7 @@ class StoreReader:
             raise error
         if not self._as_stamped(contents, before):
             return None
-        return self._settle(contents, before, proven=True)
+        return self._known.settle(contents, before, proven=True)
 
     def _locked(self, cancelled: Callable[[], bool]) -> Loaded:
         """Under shared locks no writer that keeps the rules can interfere."""
@@ -178,7 +189,7 @@ class StoreReader:
                 paths, "shared", deadline=deadline, files=self._files, metrics=self._metrics, cancelled=cancelled
             ) as locks:
                 stamp = self._own_watch.take()
-                contents, error = self._read_all(stamp)
+                contents, error = self._known.read(stamp)
                 proven = all(lock.still_named() for lock in locks) and self._own_watch.take() == stamp
                 self._refuse_fault()
         except OSError as lost:
@@ -189,7 +200,7 @@ class StoreReader:
             raise error
         if not proven or not self._as_stamped(contents, stamp):
             raise StoreBusy("the store's files change although nobody holds their locks; a foreign program writes them")
-        return self._settle(contents, stamp, proven=True)
+        return self._known.settle(contents, stamp, proven=True)
 
     def _refuse_fault(self) -> None:
         """A lock file that cannot be looked into is as bad as a table that cannot: nothing is proven without it."""
@@ -201,45 +212,5 @@ class StoreReader:
     def _as_stamped(self, contents: list[TableContent], stamp: Stamp) -> bool:
         return all(content.seen == seen for content, seen in zip(contents, stamp.tables, strict=True))
 
-    # -------------------------------------------------------------- tables
 
-    def _read_all(self, stamp: Stamp) -> tuple[list[TableContent], StoreCorrupt | None]:
-        """Read what the stamp says is new. The first unreadable table ends it: it matters only if the race is won."""
-        contents: list[TableContent] = []
-        for index, source in enumerate(self._sources):
-            known, seen, lock = self._known[index], stamp.tables[index], stamp.locks[self._lock_of[index]]
-            if known is not None and known.is_still(seen, lock):
-                contents.append(known)
-                continue
-            try:
-                content = source.read(known, seen, lock)
-            except StoreCorrupt as error:
-                return contents, error
-            # Kept even where the race is lost: a content is right for the identity it bears.
-            self._known[index] = content
-            self._decoded += content.table.decoded
-            self._metrics.add("records.decoded", content.table.decoded)
-            contents.append(content)
-        return contents, None
-
-    def _settle(self, contents: list[TableContent], stamp: Stamp, *, proven: bool) -> Loaded:
-        tables = StoreTables(
-            images=tuple(chain.from_iterable(content.of(ImageRow) for content in contents)),
-            layers=tuple(chain.from_iterable(content.of(LayerRow) for content in contents)),
-            containers=tuple(chain.from_iterable(content.of(ContainerRow) for content in contents)),
-            flaws=(*(flaw for content in contents for flaw in content.flaws), *self._missing_stores()),
-            proven=proven,
-        )
-        decoded, self._decoded = self._decoded, 0
-        return Loaded(tables=tables, stamp=stamp, decoded=decoded)
-
-    def _missing_stores(self) -> list[RecordFlaw]:
-        """Additional stores whose folder is not there: skipped, as upstream does from 1.57."""
-        flaws: list[RecordFlaw] = []
-        for store, root in enumerate(self._location.additional, 1):
-            try:
-                self._files.stat(root)
-            except OSError as error:
-                detail = f"additional image store cannot be read: {error.strerror}"
-                flaws.append(RecordFlaw(file=root, index=-1, detail=detail, store=store, table="store"))
-        return flaws
+__all__ = ["Loaded", "StoreReader", "WriterActive"]

@@ -13,7 +13,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TypeAlias
 
 from attrs import frozen
@@ -70,11 +70,12 @@ class StampWatch:
                 tuple([self._identity(path) for path in self._tables]),
             )
 
-    def writer(self) -> LockHolder | None:
-        """The first holder of any of the locks for writing. Looks at the lock files as the last stamp saw them."""
+    def writer(self, *, besides: Collection[str] = ()) -> LockHolder | None:
+        """The first holder of any of the locks for writing, ``besides`` excepted. Looks at the lock files as the last
+        stamp saw them."""
         with self._mutex:
             for kept in self._locks:
-                if kept.fd < 0:
+                if kept.fd < 0 or kept.path in besides:
                     continue
                 try:
                     holder = self._probe.writer(kept.fd, kept.path)

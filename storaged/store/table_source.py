@@ -77,7 +77,7 @@ class TableSource:
         Raises:
             StoreCorrupt: it cannot be read or is no table.
         """
-        data, now = b"", time.time_ns()
+        data, began = b"", time.time_ns()
         if seen is not None:
             try:
                 data, seen = read_whole(self._files, self.table.path, TABLE_LIMIT)
@@ -89,12 +89,25 @@ class TableSource:
             else:
                 self._metrics.add("files.opened")
                 self._metrics.add("tables.read")
+        return self._content(known, data, seen, lock, began)
+
+    def take(self, known: TableContent | None, data: bytes, seen: Identity | None, lock: LockIdentity) -> TableContent:
+        """The content of the file as it was just written, with the identity it has since.
+
+        Raises:
+            StoreCorrupt: the bytes are no table.
+        """
+        return self._content(known, data, seen, lock, time.time_ns())
+
+    def _content(
+        self, known: TableContent | None, data: bytes, seen: Identity | None, lock: LockIdentity, began: int
+    ) -> TableContent:
         raws = split(data, file=self.table.path)
         table = self._decoder.decode(raws, dict(known.table.entries) if known is not None else {})
         return TableContent(
             seen=seen,
             lock=lock,
-            racy=seen is not None and max(seen[3], seen[4]) + RACY_NS > now,
+            racy=seen is not None and max(seen[3], seen[4]) + RACY_NS > began,
             table=table,
             rows=tuple([row for _, row in table.entries]),
             flaws=tuple(

@@ -93,3 +93,13 @@ class ImageContent:
     damage: tuple[ContentDamage, ...] = ()
     half_made: bool = False
     unreadable_evidence: bool = False
+
+    @property
+    def kin_in_doubt(self) -> bool:
+        """Whether the configuration that would tell of what this image was built cannot be had, or is another one.
+
+        Podman takes no configuration whose bytes do not have the digest the manifest names. A list has none.
+        """
+        if self.half_made or (self.manifest is not None and self.manifest.is_list):
+            return False
+        return self.config is None or any(damage.name.startswith("config_") for damage in self.damage)

@@ -39,7 +39,7 @@ from __future__ import annotations
 import base64
 import os.path
 
-from storaged.store.layout.records import ImageID, LayerID
+from storaged.store.layout.records import ContainerID, ImageID, LayerID
 
 _RAW = frozenset(".0123456789abcdefghijklmnopqrstuvwxyz")
 
@@ -141,6 +141,16 @@ def layer_contents(root: str, driver: str, layer: LayerID) -> str:
 
 def tar_split(root: str, driver: str, layer: LayerID) -> str:
     return os.path.join(layers_dir(root, driver), f"{layer}.tar-split.gz")
+
+
+def layer_data(root: str, driver: str, layer: LayerID) -> str:
+    """The folder of a layer's big data, which few layers have."""
+    return os.path.join(layers_dir(root, driver), layer)
+
+
+def container_dir(root: str, driver: str, container: ContainerID) -> str:
+    """The folder of a container's data; ``root`` is the graphroot or the runroot, it has one in each."""
+    return os.path.join(containers_dir(root, driver), container)
 
 
 def volumes_dir(graphroot: str) -> str:

@@ -37,6 +37,7 @@ class ImageRecord(Struct, frozen=True, gc=False, kw_only=True, rename="kebab"):
     big_data_sizes: dict[str, int] | None = None
     big_data_digests: dict[str, Digest] | None = None
     created: str = UNKNOWN_TIME
+    flags: dict[str, object] | None = None
 
 
 class LayerRecord(Struct, frozen=True, gc=False, kw_only=True, rename="kebab"):

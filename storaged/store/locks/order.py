@@ -21,7 +21,7 @@ from __future__ import annotations
 import os.path
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 
 from filelock import Timeout
@@ -70,6 +70,11 @@ def rank(path: str) -> int:
     return HIERARCHY.index(name)
 
 
+def holding() -> bool:
+    """Whether this thread holds any lock of a store: then it must wait for nothing."""
+    return bool(_held.ranks)
+
+
 @contextmanager
 def hold(
     paths: Sequence[str],
@@ -79,8 +84,9 @@ def hold(
     files: Files,
     metrics: Metrics,
     cancelled: Callable[[], bool] = lambda: False,
+    shared: Collection[str] = (),
 ) -> Iterator[tuple[RecordLock, ...]]:
-    """Hold these locks, given in the documented order, until the block ends.
+    """Hold these locks, given in the documented order, until the block ends; those in ``shared`` so, whatever ``mode``.
 
     ``deadline`` is on the clock of ``time.monotonic``; it bounds the wait, not the hold. Inside another hold
     nothing is waited for, digest locks excepted. Blocking: never on the event loop.
@@ -93,8 +99,9 @@ def hold(
     ranks = [rank(path) for path in paths]
     _check_order(paths, ranks)
     patient = all(held == _DIGEST for held in _held.ranks)
+    wanted: dict[str, Mode] = {path: "shared" if path in shared else mode for path in paths}
     with ExitStack() as stack:
-        locks = _take_all(paths, mode, deadline if patient else 0.0, files, metrics, cancelled)
+        locks = _take_all(wanted, deadline if patient else 0.0, files, metrics, cancelled)
         for lock in locks:
             stack.callback(lock.release)
         began = time.monotonic()
@@ -126,13 +133,13 @@ def _forget(count: int) -> None:
 
 
 def _take_all(
-    paths: Sequence[str],
-    mode: Mode,
+    wanted: Mapping[str, Mode],
     deadline: float,
     files: Files,
     metrics: Metrics,
     cancelled: Callable[[], bool],
 ) -> list[RecordLock]:
+    paths = tuple(wanted)
     first: RecordLock | None = None
     while True:
         taken: list[RecordLock] = []
@@ -141,7 +148,7 @@ def _take_all(
                 if first is not None and path == first.lock_file:
                     lock, first = first, None
                 else:
-                    lock = RecordLock(path, mode_held=mode, files=files)
+                    lock = RecordLock(path, mode_held=wanted[path], files=files)
                     lock.acquire(blocking=False)
                 taken.append(lock)
         except Timeout:
@@ -153,7 +160,7 @@ def _take_all(
         else:
             metrics.add("locks.acquired", len(taken))
             return taken
-        waited = _wait_for(contended, mode, deadline, files, metrics, cancelled)
+        waited = _wait_for(contended, wanted[contended], deadline, files, metrics, cancelled)
         if contended == paths[0]:
             first = waited  # the outermost may be kept: nothing is held while the others are only tried
         else:

@@ -193,6 +193,11 @@ def test_transient_and_split_stores_are_told(machine: Machine) -> None:
         ("[storage]\ngraphroot = '/g'\nimagestore = '/g'\n", "storage.imagestore", None),
         ("[storage]\ndriver = \n", None, 2),
         ("[storage\n", None, 1),
+        ("x = " + "9" * 5000, None, None),
+        ("x = 2026-13-45\n", None, 1),
+        ("x = " + "[" * 100_000, None, None),
+        ('[storage]\ngraphroot = "/a\\u0000b"\n', "storage.graphroot", 2),
+        ('[storage.options]\nadditionalimagestores = ["/a\\u0000b"]\n', "storage.options.additionalimagestores", 2),
     ],
 )
 def test_a_wrong_file_is_named_with_key_and_line(

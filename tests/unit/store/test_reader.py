@@ -313,3 +313,67 @@ def test_a_closed_reader_leaves_no_descriptor(disk: Disk, metrics: Metrics) -> N
     reader.stamp()
     reader.close()
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+# ------------------------------------------------------------------ after a change of our own
+
+
+def written(disk: Disk, records: list[dict[str, object]]) -> dict[str, bytes]:
+    """The table of images replaced, as by a commit of ours: its new bytes by path."""
+    path = disk.write("images", records)
+    return {path: Path(path).read_bytes()}
+
+
+def test_what_was_just_written_is_adopted_without_opening_a_table(
+    disk: Disk, reader: StoreReader, metrics: Metrics
+) -> None:
+    before = reader.load().tables
+    new = written(disk, [{"id": hexes(0), "names": ["localhost/0:1"], "layer": hexes(11)}, {"id": hexes(5)}])
+    stamp, read = reader.stamp(), metrics.counters["tables.read"]
+    loaded = reader.adopt(stamp, new)
+    assert loaded is not None
+    assert metrics.counters["tables.read"] == read
+    assert ([row.record.id for row in loaded.tables.images], loaded.decoded) == ([hexes(0), hexes(5)], 1)
+    assert loaded.tables.images[0].record is before.images[0].record
+    assert (loaded.tables.layers, loaded.stamp, loaded.tables.proven) == (before.layers, stamp, True)
+    assert reader.load().tables == loaded.tables
+
+
+@pytest.mark.parametrize("what", ["table", "token"])
+def test_nothing_is_adopted_beside_a_change_of_another_table(disk: Disk, reader: StoreReader, what: str) -> None:
+    reader.load()
+    new = written(disk, [])
+    if what == "table":
+        disk.write("layers", [], token=False)
+    else:
+        with open(paths.layers_lock(disk.location.graphroot, "vfs"), "r+b") as lock:
+            lock.write(b"x" * 64)
+    assert reader.adopt(reader.stamp(), new) is None
+    assert reader.load().tables.images == ()
+
+
+def test_nothing_is_adopted_before_the_first_load_or_over_an_unproven_one(disk: Disk, reader: StoreReader) -> None:
+    new = written(disk, [])
+    assert reader.adopt(reader.stamp(), new) is None
+    reader.load()
+    disk.write("layers", [])
+    reader.load_unproven()
+    assert reader.adopt(reader.stamp(), new) is None
+
+
+def test_under_our_own_locks_our_locks_are_no_writer_and_those_of_an_additional_store_are(tmp_path: Path) -> None:
+    disk = Disk(tmp_path, additional=(str(tmp_path / "more"),))
+    locks = disk.locks()
+    disk.write("images", [{"id": hexes(1)}])
+    reader = StoreReader(disk.location, metrics=Metrics())
+    own = inventory.writable_lock_files(disk.location)
+    with ExitStack() as stack:
+        for path in own:
+            stack.enter_context(held_elsewhere(path, language="ofd"))
+        with pytest.raises(WriterActive):
+            reader.load()
+        assert [row.record.id for row in reader.load_locked().tables.images] == [hexes(1)]
+        other = next(path for path in locks if path not in own)
+        with held_elsewhere(other), pytest.raises(WriterActive, match="more"):
+            reader.load_locked()
+    reader.close()

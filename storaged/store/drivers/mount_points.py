@@ -1,0 +1,102 @@
+"""What of a store is mounted: by the kernel's table, and by the store's own count.
+
+::
+
+    /proc/self/mountinfo                         mounts of our mount namespace, see proc(5)
+    runroot/drv-layers/mountpoints.json          [{"id": layer, "path": …, "count": n}, …], of all namespaces
+
+The count is written under layers.lock and mountpoints.lock, so it stands still while we hold layers.lock for writing.
+A user's podman mounts in a namespace of its own, which only the count tells of. Source: containers/storage
+``layers.go`` (saveMounts).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from storaged.errors import StoreCorrupt
+from storaged.store.files import Files, Identity, NotAFile, identity, read_whole
+from storaged.store.layout.paths import layers_dir
+from storaged.store.layout.records import LayerID
+from storaged.store.tables import StoreLocation
+
+_LIMIT = 64 << 20
+_ESCAPE = re.compile(r"\\([0-7]{3})")
+
+
+class _Count(msgspec.Struct, frozen=True):
+    id: LayerID
+    path: str = ""
+    count: int = 0
+
+
+_counts = msgspec.json.Decoder(list[_Count] | None)
+
+
+def counted_file(location: StoreLocation) -> str:
+    return os.path.join(layers_dir(location.runroot, location.driver), "mountpoints.json")
+
+
+def counted(location: StoreLocation, files: Files) -> tuple[dict[LayerID, str], Identity | None]:
+    """Layers that the store counts as mounted, with where; and the identity of the file that says so.
+
+    Raises:
+        StoreCorrupt: the file cannot be understood.
+        OSError: it cannot be read.
+    """
+    path = counted_file(location)
+    try:
+        data, seen = read_whole(files, path, _LIMIT)
+        mounts = _counts.decode(data) if data else None
+    except FileNotFoundError:
+        return {}, None
+    except (msgspec.MsgspecError, NotAFile) as error:
+        detail = f"it does not tell which layers are mounted: {error}"
+        raise StoreCorrupt(f"{path}: {detail}", file=path, detail=detail) from None
+    return {mount.id: mount.path for mount in mounts or () if mount.count > 0}, seen
+
+
+def count_identity(location: StoreLocation, files: Files) -> Identity | None:
+    """The identity that :func:`counted` would return now.
+
+    Raises:
+        OSError: the file cannot be looked at.
+    """
+    try:
+        return identity(files.stat(counted_file(location)))
+    except FileNotFoundError:
+        return None
+
+
+def mount_points(files: Files) -> tuple[str, ...]:
+    """Every mount point of our mount namespace, as the kernel writes it: absolute, without links.
+
+    Raises:
+        OSError: the table cannot be read.
+    """
+    fd = files.open("/proc/self/mountinfo", os.O_RDONLY)
+    try:
+        parts = []
+        while part := files.read(fd, 1 << 16):
+            parts.append(part)
+    finally:
+        files.close(fd)
+    points = []
+    for line in b"".join(parts).splitlines():
+        # "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw"
+        words = os.fsdecode(line).split(" ", 5)
+        if len(words) == 6:
+            points.append(_ESCAPE.sub(lambda match: chr(int(match[1], 8)), words[4]))
+    return tuple(points)
+
+
+def below(points: Iterable[str], folder: str) -> Iterator[tuple[str, str]]:
+    """The mount points below a folder: the name of the entry each lies at or below, and the point itself."""
+    prefix = f"{folder.rstrip('/')}/"
+    for point in points:
+        if point.startswith(prefix):
+            yield point[len(prefix) :].split("/", 1)[0], point

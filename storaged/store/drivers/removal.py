@@ -1,0 +1,225 @@
+"""Removing a tree: what lies at one path and everything below it, and nothing else.
+
+No link is followed: each folder is opened from the one above it, and the way back is proven by the inode. Nothing is
+entered that lies on another file system. One folder is open at a time, however deep they are nested. What is missing
+is removed already, so a removal that broke off is simply done again.
+
+A bind mount of the same file system looks like any folder from here: whoever calls asks ``mount_points`` first.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable
+from typing import Protocol
+
+from attrs import define, field, frozen
+
+from storaged.store.files import Files
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK
+_SHOWN = 400
+"""Characters of a path that are told."""
+
+
+@frozen(kw_only=True)
+class Leftover:
+    """What a removal had to leave: the first path of the tree that stood in its way, and why."""
+
+    path: str
+    detail: str
+
+
+class RemovalCancelled(Exception):
+    """The removal was told to stop: a part of the tree is still there."""
+
+
+class Remover(Protocol):
+    """Whoever moves and removes the files of layers: this process, or one in the store's user namespace."""
+
+    def rename(self, source: str, target: str) -> None:
+        """Raises: OSError: as rename(2)."""
+
+    def remove(self, path: str, cancelled: Callable[[], bool]) -> Leftover | None:
+        """Remove a tree; None when nothing of it is left.
+
+        Raises:
+            RemovalCancelled: ``cancelled`` said so before the end.
+        """
+
+    def close(self) -> None:
+        """Nothing may be asked of it any more."""
+
+
+class OwnRemover:
+    """Moves and removes in this process. Stateless; safe from any thread."""
+
+    def __init__(self, files: Files) -> None:
+        self._files = files
+
+    def rename(self, source: str, target: str) -> None:
+        self._files.rename(source, target)
+
+    def remove(self, path: str, cancelled: Callable[[], bool]) -> Leftover | None:
+        return remove_tree(self._files, path, cancelled)
+
+    def close(self) -> None:
+        return
+
+
+@define
+class _Frame:
+    """A folder that was left for the one called ``name`` below it."""
+
+    identity: tuple[int, int]
+    waiting: list[str]
+    name: str
+
+
+@define
+class _Walk:
+    files: Files
+    path: str
+    cancelled: Callable[[], bool]
+    fd: int
+    device: int
+    frames: list[_Frame] = field(factory=list)
+    left: Leftover | None = None
+
+    def remove(self, name: str) -> None:
+        """Remove what has this name in the folder the walk began in."""
+        waiting = [name] if self._unlink_or_keep(name) else []
+        while True:
+            if waiting:
+                entered = self._enter(waiting)
+                waiting = waiting if entered is None else entered
+            elif self.frames:
+                waiting = self._leave()
+            else:
+                return
+
+    def _unlink_or_keep(self, name: str) -> bool:
+        """Whether the name is that of a folder; anything else is removed."""
+        try:
+            if stat.S_ISDIR(self.files.stat(name, dir_fd=self.fd, follow_symlinks=False).st_mode):
+                return True
+        except OSError as error:
+            self._keep(name, error)
+            return False
+        self._unlink(name)
+        return False
+
+    def _empty(self) -> list[str]:
+        """Remove the files of the open folder; the names of the folders in it."""
+        folders: list[str] = []
+        others: list[str] = []
+        with self.files.scan(self.fd) as entries:
+            for entry in entries:
+                (folders if entry.is_dir(follow_symlinks=False) else others).append(entry.name)
+        for name in others:
+            self._check()
+            self._unlink(name)
+        return folders
+
+    def _unlink(self, name: str) -> None:
+        try:
+            self.files.unlink(name, dir_fd=self.fd)
+        except OSError as error:
+            self._keep(name, error)
+
+    def _enter(self, waiting: list[str]) -> list[str] | None:
+        """Go into the last of the folders that wait; what waits there, or None where that cannot be."""
+        self._check()
+        name = waiting.pop()
+        try:
+            fd = self.files.open(name, _FOLDER, dir_fd=self.fd)
+        except OSError as error:
+            self._keep(name, error)
+            return None
+        try:
+            above, status = self.files.fstat(self.fd), self.files.fstat(fd)
+            if status.st_dev != self.device:
+                raise OSError(errno.EBUSY, "another file system is mounted there")
+        except OSError as error:
+            self.files.close(fd)
+            self._keep(name, error)
+            return None
+        self.frames.append(_Frame((above.st_dev, above.st_ino), waiting, name))
+        self.files.close(self.fd)
+        self.fd = fd
+        try:
+            return self._empty()
+        except OSError as error:
+            self._keep(".", error)
+            return []
+
+    def _leave(self) -> list[str]:
+        """Go back to the folder above and remove the one left; what waits there still."""
+        above = self.files.open("..", _FOLDER, dir_fd=self.fd)
+        frame = self.frames[-1]
+        try:
+            status = self.files.fstat(above)
+            if (status.st_dev, status.st_ino) != frame.identity:
+                raise OSError(errno.ESTALE, "a folder was moved while it was removed")
+        except OSError:
+            self.files.close(above)
+            raise
+        self.frames.pop()
+        self.files.close(self.fd)
+        self.fd = above
+        try:
+            self.files.rmdir(frame.name, dir_fd=above)
+        except OSError as error:
+            self._keep(frame.name, error)
+        return frame.waiting
+
+    def _check(self) -> None:
+        if self.cancelled():
+            raise RemovalCancelled(self.path)
+
+    def _keep(self, name: str, error: OSError) -> None:
+        """Remember the first thing that stays; what is gone does not."""
+        if error.errno == errno.ENOENT or self.left is not None:
+            return
+        parts = [frame.name for frame in self.frames]
+        where = os.path.join(os.path.dirname(self.path), *parts, name)
+        self.left = Leftover(path=os.path.normpath(where)[:_SHOWN], detail=_why(error))
+
+
+def remove_tree(files: Files, path: str, cancelled: Callable[[], bool] = lambda: False) -> Leftover | None:
+    """Remove what lies at an absolute path, whatever it is; None when nothing of it is left.
+
+    Goes on where something cannot be removed. Blocking: never on the event loop.
+
+    Raises:
+        RemovalCancelled: ``cancelled`` said so between two entries.
+    """
+    folder, name = os.path.split(path)
+    try:
+        fd = files.open(folder, _FOLDER)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return Leftover(path=folder[:_SHOWN], detail=_why(error))
+    walk = _Walk(files, path, cancelled, fd, -1)
+    try:
+        walk.device = files.fstat(fd).st_dev
+        walk.remove(name)
+    except OSError as error:
+        walk.left = walk.left or Leftover(path=path[:_SHOWN], detail=_why(error))
+    finally:
+        files.close(walk.fd)
+    return walk.left
+
+
+def _why(error: OSError) -> str:
+    reason = error.strerror or str(error)
+    match error.errno:
+        case errno.EPERM:
+            return f"{reason}: it may be immutable (see lsattr)"
+        case errno.EBUSY:
+            return f"{reason}: something is mounted there (see findmnt); unmount it"
+        case _:
+            return reason

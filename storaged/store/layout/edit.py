@@ -1,0 +1,175 @@
+"""A raw record, member by member: what a change does not name keeps its bytes.
+
+::
+
+    {"id":"…","names":["a"],"flags":{"x":1},"new-in-2030":[1]}
+     ╰──────╯ ╰───────────╯ ╰─────────────╯ ╰───────────────╯
+     each member: its name and the bytes of its value, in the order they have
+
+A member that comes in is put where Go's struct has it, before the first known one that follows there. Values are
+written as Go's ``encoding/json`` does: compact, maps sorted by key, ``<``, ``>``, ``&``, U+2028 and U+2029 escaped,
+empty values left out.
+
+Go takes a member for a known one whatever the case of its letters, and of two with one name the last. A record
+where that matters cannot be edited here without changing what Go reads of it: it is refused.
+
+Source: containers/storage ``images.go`` (type Image), ``layers.go`` (type Layer), 1.43 to 1.63.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+IMAGE: Final = (
+    "id",
+    "digest",
+    "names",
+    "names-history",
+    "layer",
+    "mapped-layers",
+    "metadata",
+    "big-data-names",
+    "big-data-sizes",
+    "big-data-digests",
+    "created",
+    "flags",
+)
+"""The members of an image record in Go's order."""
+
+LAYER: Final = (
+    "id",
+    "names",
+    "parent",
+    "metadata",
+    "mountlabel",
+    "created",
+    "compressed-diff-digest",
+    "compressed-size",
+    "diff-digest",
+    "diff-size",
+    "toc-digest",
+    "compression",
+    "uidset",
+    "gidset",
+    "flags",
+    "uidmap",
+    "gidmap",
+    "big-data-names",
+)
+"""The members of a layer record in Go's order."""
+
+_ALWAYS: Final = frozenset({"id", "created"})
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+class Uneditable(ValueError):
+    """The record, or what it shall become, cannot be written so that Go reads what was meant."""
+
+
+def edit(raw: bytes, changes: Mapping[str, Any], order: Sequence[str]) -> bytes:
+    """The record with these members changed; one that becomes None or empty is left out. ``order`` is Go's.
+
+    Raises:
+        Uneditable: the record repeats a member, or has one that differs from a known one by the case of its
+            letters alone; a member is none of ``order``; a value is no JSON.
+    """
+    before = members(raw, order)
+    after = dict(before)
+    for name, value in changes.items():
+        if name not in order:
+            raise Uneditable(f"{name!r} is no member of such a record")
+        after = _put(after, name, encode(value) if name in _ALWAYS or not _is_empty(value) else None, order)
+    return raw if after == before else emit(after)
+
+
+def create(values: Mapping[str, Any], order: Sequence[str]) -> bytes:
+    """A new record of these members, in Go's order, empty ones left out.
+
+    Raises:
+        Uneditable: as :func:`edit`.
+    """
+    return edit(b"{}", {name: values[name] for name in (*order, *values) if name in values}, order)
+
+
+def set_flag(raw: bytes, flag: str, order: Sequence[str]) -> bytes:
+    """The record with ``flags.<flag>`` true; other flags keep their bytes.
+
+    Raises:
+        Uneditable: as :func:`edit`, or ``flags`` is no object.
+    """
+    found = members(raw, order)
+    try:
+        flags = _members.decode(found["flags"]) if found.get("flags", b"null") != b"null" else {}
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise Uneditable(f"its flags are no object: {error}") from None
+    texts = {name: bytes(value) for name, value in flags.items()}
+    texts[flag] = b"true"
+    return emit(_put(found, "flags", emit(dict(sorted(texts.items()))), order))
+
+
+def members(raw: bytes, order: Sequence[str]) -> dict[str, bytes]:
+    """The members of a record that may be edited, each value's bytes verbatim.
+
+    Raises:
+        Uneditable: as :func:`edit`.
+    """
+    try:
+        found = {name: bytes(value) for name, value in _members.decode(raw).items()}
+        # The last call of the hook is that for the record itself.
+        pairs = json.loads(raw, object_pairs_hook=lambda pairs: [name for name, _ in pairs])
+    except RecursionError:
+        raise Uneditable("it is nested too deeply") from None
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise Uneditable(f"it is no JSON object: {error}") from None
+    if len(pairs) != len(found):
+        twice = next(name for name in found if pairs.count(name) > 1)
+        raise Uneditable(f"it has the member {twice!r} twice")
+    for name in found:
+        if name not in order and name.casefold() in order:
+            raise Uneditable(f"it has a member {name!r}, which other tools take for {name.casefold()!r}")
+    return found
+
+
+def emit(texts: Mapping[str, bytes]) -> bytes:
+    """The object of these members, in this order, compact."""
+    return b"{" + b",".join([encode(name) + b":" + value for name, value in texts.items()]) + b"}"
+
+
+def encode(value: Any) -> bytes:
+    """A value as Go writes it.
+
+    Raises:
+        Uneditable: it is no JSON value, or a text that is no Unicode.
+    """
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True)
+        # These letters stand in strings only, where the escape means the same.
+        for letter in "<>&\u2028\u2029":
+            if letter in text:
+                text = text.replace(letter, f"\\u{ord(letter):04x}")
+        return text.encode("utf-8")
+    except (TypeError, ValueError, RecursionError) as error:
+        raise Uneditable(f"a value cannot be written: {error}") from None
+
+
+def _put(texts: dict[str, bytes], name: str, value: bytes | None, order: Sequence[str]) -> dict[str, bytes]:
+    if value is None:
+        return {other: text for other, text in texts.items() if other != name}
+    if name in texts:
+        return {**texts, name: value}
+    later = frozenset(order[order.index(name) + 1 :])
+    placed: dict[str, bytes] = {}
+    for other, text in texts.items():
+        if other in later:
+            placed.setdefault(name, value)
+        placed[other] = text
+    placed.setdefault(name, value)
+    return placed
+
+
+def _is_empty(value: Any) -> bool:
+    return value is None or value is False or value == 0 or (isinstance(value, str | list | tuple | dict) and not value)

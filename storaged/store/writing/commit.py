@@ -1,0 +1,221 @@
+"""One change of the store, complete or not at all.
+
+::
+
+    prepare   no locks           read again, new tables, temporary files flushed, journal
+    commit    exclusive locks    stamp = the plan's? → big data → token, images.json → token, containers.json
+                                 → token, layers.json with the victims flagged → files moved aside
+                                 → token, layers.json without them → stamp
+    finish    no locks           delete what was moved aside
+
+Until the first rename whatever goes wrong leaves the store as it was. From then on the commit goes on to its end,
+cancelled or not. Where the disk refuses in the middle, what is there is a state that every tool takes: images.json
+has the change, layers are orphans or flagged incomplete; the journal tells the next start what is left to do.
+
+A removal flushes each folder before the next step, so that a power loss never leaves a record whose files went
+before it. Elsewhere the folder is flushed after the locks are given back, and before the answer.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+
+from storaged.errors import ImageDamaged, ImageUnknown, NoSpace, StoreBusy, StoreCorrupt, StoreError, StoreUnsupported
+from storaged.metrics import Metrics
+from storaged.store.changes import Change
+from storaged.store.drivers.removal import Leftover
+from storaged.store.files import Files
+from storaged.store.stamp import Stamp
+from storaged.store.tables import StoreLocation
+from storaged.store.writing.data import forget
+from storaged.store.writing.journal import OpenEntry
+from storaged.store.writing.locking import WriterLocks, locks_of, make_missing
+from storaged.store.writing.prepared import Committed, Holdings, PlanOutdated, Prepared
+from storaged.store.writing.preparing import Preparation
+from storaged.store.writing.publishing import Publisher
+from storaged.store.writing.reserve import Reserve
+from storaged.store.writing.shape import refusal
+
+_log = logging.getLogger(__name__)
+
+
+class StoreWriter:
+    """Carries out changes of one store, one at a time, in worker threads."""
+
+    def __init__(
+        self,
+        location: StoreLocation,
+        *,
+        metrics: Metrics,
+        files: Files | None = None,
+        reserve: Reserve | None = None,
+    ) -> None:
+        self._location = location
+        self._files = files or Files()
+        self._metrics = metrics
+        self._reserve = reserve or Reserve(location, files=self._files)
+        self._publisher = Publisher(location, self._files, metrics, self._reserve)
+        self._preparation = Preparation(location, self._files, metrics)
+        self._locks = WriterLocks(location, self._files, metrics)
+
+    def refusal(self) -> StoreError | None:
+        """Why nothing can be written to this store; None where it can. A few system calls."""
+        return refusal(self._location, self._files)
+
+    def prepare(
+        self,
+        change: Change,
+        stamp: Stamp,
+        *,
+        deadline: float = 0.0,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> Prepared:
+        """Do everything that needs no locks. Where it fails, nothing is left of it.
+
+        ``stamp`` is that of the snapshot on which the change was planned. A removal that finds the disk full
+        is given the reserve. ``deadline``, on the clock of ``time.monotonic``, bounds the wait for pulls that copy
+        out of layers.
+
+        Raises:
+            PlanOutdated: the store has moved on since.
+            StoreCorrupt, StoreUnsupported, ImageUnknown, ImageDamaged: the change cannot be written.
+            ImageInUse, StoreBusy: a layer that would go is mounted, or a pull was at work until the deadline.
+            NoSpace, StoreReadOnly, OSError: the disk refuses.
+            ChangeRefused: the planner contradicts the tables.
+        """
+        if (refused := self.refusal()) is not None:
+            raise refused
+        locks = locks_of(self._location, change)
+        make_missing(self._files, locks)
+        self._publisher.compare(stamp, locks)
+        run = partial(self._preparation.run, change, stamp, deadline=deadline, cancelled=cancelled)
+        try:
+            try:
+                return run(Holdings())
+            except NoSpace:
+                if not (change.removed or change.layers or change.containers):
+                    raise
+                with ExitStack() as room:
+                    room.enter_context(self._reserve.released())
+                    prepared = run(Holdings(), tight=True)
+                    prepared.holdings.room.push(room.pop_all())
+                    return prepared
+        except (StoreCorrupt, ImageDamaged, ImageUnknown, StoreUnsupported):
+            self._publisher.compare(stamp, locks)  # it may be half of what another writer does
+            raise
+
+    def commit(
+        self, prepared: Prepared, *, deadline: float, cancelled: Callable[[], bool] = lambda: False
+    ) -> Committed:
+        """Make the change visible. Blocking; ``deadline``, on the clock of ``time.monotonic``, bounds the wait for
+        the locks alone. Whatever is raised, nothing of ``prepared`` is left to be discarded.
+
+        Raises:
+            PlanOutdated: the stamp under the locks is not the plan's, or evidence was replaced: nothing was written.
+            StoreBusy: the locks were not had in time, or ``cancelled`` said so: nothing was written.
+            NoSpace, StoreReadOnly, OSError: the disk refused. Where ``partial`` is among a StoreError's evidence the
+                change is there in part, or all of it without being durable; of an OSError that is not known.
+        """
+        try:
+            with self._locks.hold(prepared.locks, prepared.shared, deadline, cancelled) as locks:
+                self._publisher.check(prepared, locks)
+                if cancelled():
+                    raise StoreBusy("the change was cancelled; nothing was written")
+                stamp = self._publisher.publish(prepared, locks)
+            self._publisher.flush(prepared)
+        except BaseException as error:
+            if isinstance(error, PlanOutdated):
+                self._metrics.add("commits.outdated")
+            if prepared.holdings.begun:
+                self._break_off(prepared, error)
+            else:
+                self.discard(prepared)
+            raise
+        return self._done(prepared, stamp)
+
+    def finish(
+        self,
+        committed: Committed,
+        *,
+        progress: Callable[[int, int], None] = lambda done, total: None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> tuple[Leftover, ...]:
+        """Delete what the commit moved aside; no lock need be held, and the next change may be under way.
+
+        Returns what could not be deleted: it is of no use to anybody, and the next start tries again.
+        """
+        holdings = committed.holdings
+        if holdings.ended:
+            return ()
+        holdings.ended = True
+        with holdings.room:
+            return committed.deletion.finish(progress, cancelled) if committed.deletion is not None else ()
+
+    def discard(self, prepared: Prepared) -> None:
+        """Take back what was prepared. Nothing where it was committed or discarded already."""
+        holdings = prepared.holdings
+        if holdings.ended:
+            return
+        holdings.ended = True
+        with holdings.room:
+            for table in (*prepared.tables, *prepared.last):
+                table.temporary.remove(self._files)
+            for folder in prepared.data:
+                forget(self._files, folder)
+            if prepared.deletion is not None:
+                prepared.deletion.abandon()
+            _remove(holdings.entries)
+
+    @contextmanager
+    def exclusively(self, deadline: float, cancelled: Callable[[], bool] = lambda: False) -> Iterator[None]:
+        """Hold every lock of the writable store: what is read, planned, prepared and committed meanwhile, by this
+        thread, cannot lose a race.
+
+        Raises:
+            StoreBusy: the locks were not had in time, or ``cancelled`` said so.
+        """
+        with self._locks.exclusively(deadline, cancelled):
+            yield
+
+    def close(self) -> None:
+        """Close the kept descriptors."""
+        self._publisher.close()
+
+    # -------------------------------------------------------------- after
+
+    def _done(self, prepared: Prepared, stamp: Stamp) -> Committed:
+        self._metrics.add("commits")
+        _remove(prepared.holdings.entries)
+        return Committed(
+            stamp=stamp,
+            written={table.path: table.data for table in (*prepared.tables, *prepared.last)},
+            deletion=prepared.deletion,
+            holdings=prepared.holdings,
+        )
+
+    def _break_off(self, prepared: Prepared, error: BaseException) -> None:
+        """The change is there in part. What it would take to finish it stays: the entries and their files."""
+        self._metrics.add("commits.broken_off")
+        if isinstance(error, StoreError):
+            error.evidence["partial"] = True
+        _log.error("a change broke off, the next start finishes it error=%s", error)
+        holdings = prepared.holdings
+        holdings.ended = True
+        with holdings.room:
+            for table in (*prepared.tables, *prepared.last):
+                table.temporary.remove(self._files)
+            if prepared.deletion is not None:
+                prepared.deletion.abandon(recorded=True)
+            for entry in holdings.entries:
+                entry.leave()
+
+
+def _remove(entries: Sequence[OpenEntry]) -> None:
+    for entry in entries:
+        try:
+            entry.remove()
+        except OSError as error:
+            _log.warning("an entry of the journal stays path=%s error=%s", entry.path, error)

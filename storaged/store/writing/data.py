@@ -1,0 +1,166 @@
+"""Big data of images on its way into the store: written and flushed beside its place before the locks are taken.
+
+::
+
+    new image     journal: creation → mkdir <id> → temporaries │ renames, flush, record │ journal removed
+    list edit     journal: editing              → temporaries │ renames, flush, record │ journal removed
+                                                                ╰─ under images.lock ─╯
+
+The record and the files it describes cannot change in one step. A crash between them leaves files that the record
+does not describe: a folder without a record, or a list that counts as unreadable evidence, so that nothing it may
+name is removed. The entry in the journal lets the next start finish or undo it.
+
+The manifest is renamed last: podman reads a list by it alone, and the other files are of use through it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack, suppress
+from stat import S_ISDIR
+
+from storaged.errors import ImageDamaged, StoreUnsupported
+from storaged.store.changes import Change, Item
+from storaged.store.files import Files
+from storaged.store.layout.paths import big_data_file, image_dir, images_dir
+from storaged.store.layout.records import ImageID, ImageRecord
+from storaged.store.tables import StoreLocation
+from storaged.store.writing.drafting import digest_of, members_after
+from storaged.store.writing.journal import Creation, EditedItem, Editing, Journal
+from storaged.store.writing.prepared import DataFolder, Holdings
+from storaged.store.writing.shape import CurrentTable
+from storaged.store.writing.temporary import Temporary, sync_folder, temporary_for, told, write_temporary
+
+_LAST = "manifest"
+
+
+def write_data(
+    location: StoreLocation, files: Files, change: Change, images: CurrentTable, holdings: Holdings, undo: ExitStack
+) -> tuple[DataFolder, ...]:
+    """Write every item of a change beside its place; no lock need be held. ``undo`` gets what takes it back.
+
+    Raises:
+        NoSpace, StoreReadOnly, OSError: nothing was written that ``undo`` does not take back.
+        StoreUnsupported: a key cannot be the name of a file.
+        ImageDamaged: an image's folder is missing or is none.
+    """
+    journal = Journal(location, files=files)
+    folders: list[DataFolder] = []
+    new = [(ImageID(added.members["id"]), added.items) for added in change.added if added.items]
+    if new:
+        holdings.entries.append(journal.begin(Creation(images=tuple([image for image, _ in new]))))
+        undo.callback(holdings.entries[-1].remove)
+    for image, items in new:
+        path = image_dir(location.graphroot, location.driver, image)
+        made = _make_folder(files, path)
+        undo.callback(forget, files, DataFolder(path=path, made=made))
+        _refuse_strange(files, path, image)
+        planned = _planned(files, path, items)
+        folder = DataFolder(path=path, made=made, temporaries=tuple([temporary for temporary, _ in planned]))
+        undo.callback(forget, files, folder)
+        _write(files, planned)
+        folders.append(folder)
+    if new:
+        sync_folder(files, images_dir(location.graphroot, location.driver))
+    records = {record.id: record for record in images.records if isinstance(record, ImageRecord)}
+    for edit in change.edits:
+        if not edit.items:
+            continue
+        path, record = image_dir(location.graphroot, location.driver, edit.image), records[edit.image]
+        _refuse_strange(files, path, edit.image)
+        planned = _planned(files, path, edit.items)
+        entry = Editing(
+            image=edit.image,
+            members=members_after(record, edit),
+            items=tuple(
+                [
+                    EditedItem(
+                        key=item.key,
+                        temporary=os.path.relpath(temporary.path, location.graphroot),
+                        digest=digest_of(item.data),
+                        before=(record.big_data_digests or {}).get(item.key),
+                    )
+                    for temporary, item in planned
+                ]
+            ),
+        )
+        holdings.entries.append(journal.begin(entry))
+        undo.callback(holdings.entries[-1].remove)
+        folder = DataFolder(path=path, made=False, temporaries=tuple([temporary for temporary, _ in planned]))
+        undo.callback(forget, files, folder)
+        _write(files, planned)
+        # Once one file is in its place the others must be there to follow, whatever the power does.
+        sync_folder(files, path)
+        folders.append(folder)
+    return tuple(folders)
+
+
+def forget(files: Files, folder: DataFolder) -> None:
+    """Remove what :func:`write_data` wrote and was not published."""
+    for temporary in folder.temporaries:
+        temporary.remove(files)
+    if folder.made:
+        with suppress(OSError):  # somebody else's data may be in it by now
+            files.rmdir(folder.path)
+
+
+def _planned(files: Files, folder: str, items: Sequence[Item]) -> list[tuple[Temporary, Item]]:
+    return [(temporary_for(files, _place(folder, item), item.data), item) for item in _ordered(items)]
+
+
+def _ordered(items: Iterable[Item]) -> list[Item]:
+    return sorted(items, key=lambda item: item.key == _LAST)
+
+
+def _place(folder: str, item: Item) -> str:
+    try:
+        return os.path.join(folder, big_data_file(item.key))
+    except ValueError as error:
+        raise StoreUnsupported(f"{folder}: {error}") from None
+
+
+def _write(files: Files, planned: Iterable[tuple[Temporary, Item]]) -> None:
+    for temporary, item in planned:
+        write_temporary(files, temporary, item.data)
+
+
+def _refuse_strange(files: Files, folder: str, image: ImageID) -> None:
+    """Nothing outside an image's own folder is ever written.
+
+    Raises:
+        ImageDamaged: the folder is missing, or is a symbolic link or a file.
+    """
+    try:
+        wrong = None if S_ISDIR(files.stat(folder, follow_symlinks=False).st_mode) else "it is no folder"
+    except FileNotFoundError:
+        wrong = "it is missing"
+    if wrong is not None:
+        raise ImageDamaged(f"{folder}: {wrong}; nothing was written", id=image, file=folder)
+
+
+def _make_folder(files: Files, path: str) -> bool:
+    """Make an image's folder as upstream does; whether it was not there. Its owner is that of the folder above."""
+    with told(path):
+        try:
+            files.mkdir(path, 0o700)
+        except FileExistsError:
+            return False
+        try:
+            _give_away(files, path)
+        except BaseException:
+            with suppress(OSError):
+                files.rmdir(path)
+            raise
+    return True
+
+
+def _give_away(files: Files, folder: str) -> None:
+    """As root: give a new folder the owner of the one above."""
+    owner = files.stat(os.path.dirname(folder))
+    if os.geteuid() == 0 and owner.st_uid != 0:
+        fd = files.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            files.fchown(fd, owner.st_uid, owner.st_gid)
+        finally:
+            files.close(fd)

@@ -1,0 +1,222 @@
+"""The files of layers, images and containers on their way out.
+
+::
+
+    prepare    no lock      refuse what is mounted; wait for pulls; journal entry, flushed
+    confirm    exclusive    nothing was mounted and no pull began since: before the first table is replaced
+    stage      exclusive    moved aside, by renames (``aside``)
+    finish     no lock      trees, lock files, empty parents of ours; all of it flushed; the journal entry
+
+Parents of staging folders that tools before 1.59 do not know (``tempdirs``, ``tmp``) are removed only where this
+deletion made them: a tool that knows them may be about to make its own lock file there.
+Source: containers/storage ``layers.go`` (deferredDelete).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+
+from storaged.errors import NoSpace, StoreError
+from storaged.metrics import Metrics
+from storaged.store.drivers.contents import contents_of
+from storaged.store.drivers.removal import Leftover, OwnRemover, RemovalCancelled, Remover
+from storaged.store.drivers.userns import UserNamespace, is_needed
+from storaged.store.files import Files
+from storaged.store.layout.records import ContainerID, ImageID, LayerID
+from storaged.store.tables import StoreLocation
+from storaged.store.writing.aside import Aside
+from storaged.store.writing.idle import MountsAndPulls
+from storaged.store.writing.journal import Deletion, Journal, OpenEntry
+from storaged.store.writing.reserve import FULL
+from storaged.store.writing.staging import remove_empty
+from storaged.store.writing.temporary import sync_folder
+
+_log = logging.getLogger(__name__)
+
+
+class LayerDeletion:
+    """One deletion: ``prepare``, then ``confirm``, ``stage`` and ``finish``, or ``abandon`` at any point before
+    ``finish``. By one thread at a time. What is missing counts as removed.
+
+    ``links`` are short names of layers whose folders may not tell them any more.
+    """
+
+    def __init__(
+        self,
+        location: StoreLocation,
+        layers: Sequence[LayerID],
+        *,
+        images: Sequence[ImageID] = (),
+        containers: Sequence[ContainerID] = (),
+        links: Mapping[LayerID, str] = MappingProxyType({}),
+        files: Files,
+        metrics: Metrics,
+    ) -> None:
+        self._location = location
+        self._layers = tuple(layers)
+        self._images = tuple(images)
+        self._containers = tuple(containers)
+        self._links = dict(links)
+        self._files = files
+        self._metrics = metrics
+        self._remover: Remover = OwnRemover(files)
+        self._idle: MountsAndPulls | None = None
+        self._aside: Aside | None = None
+        self._entry: OpenEntry | None = None
+        self._begun = False
+
+    def prepare(self, *, deadline: float = 0.0, cancelled: Callable[[], bool] = lambda: False) -> None:
+        """Make sure that all this can go. No lock of the store need be held.
+
+        ``deadline`` is on the clock of ``time.monotonic`` and bounds the wait for pulls that copy out of layers.
+
+        Raises:
+            ImageInUse: a layer, or something of a container, is mounted.
+            StoreBusy: a pull was at work until the deadline, or ``cancelled`` said so.
+            StoreUnsupported: the driver, or this user without subordinate ids, is not served.
+            StoreCorrupt: what is mounted cannot be told.
+            NoSpace, StoreReadOnly, OSError: the journal cannot be written.
+        """
+        contents = contents_of(self._location, self._files) if self._layers else None
+        self._idle = MountsAndPulls(self._location, self._layers, self._containers, contents, self._files)
+        self._idle.wait(deadline, cancelled)
+        if contents is not None and is_needed():
+            self._remover = UserNamespace.start(self._files)
+        try:
+            if contents is not None:
+                self._links |= {layer: short for layer in self._layers if (short := contents.short_name(layer))}
+            number = str(secrets.randbits(63))
+            self._aside = Aside(
+                self._location,
+                self._layers,
+                self._images,
+                self._containers,
+                contents,
+                self._links,
+                number,
+                files=self._files,
+                remover=self._remover,
+            )
+            self._entry = Journal(self._location, files=self._files).begin(
+                Deletion(
+                    images=self._images,
+                    layers=self._layers,
+                    containers=self._containers,
+                    links=self._links,
+                    staging=number,
+                    made=tuple([os.path.relpath(path, self._location.graphroot) for path in self._aside.made]),
+                )
+            )
+        except BaseException:
+            self._remover.close()
+            raise
+
+    def confirm(self) -> None:
+        """Whether it may still go. The exclusive locks must be held and no table replaced yet.
+
+        Raises:
+            ImageInUse: something was mounted since.
+            StoreBusy: a pull began since.
+            StoreCorrupt, OSError: it cannot be told.
+        """
+        if self._idle is not None:
+            self._idle.confirm()
+
+    def stage(self) -> None:
+        """Move everything aside. The exclusive locks of layers, images and containers must be held.
+
+        May be called again where it failed: it goes on with what is still in its place.
+
+        Raises:
+            NoSpace: there is no room for the staging folders.
+            OSError: not everything was moved. What is recorded as incomplete is finished by whoever opens the store
+                next, the rest by recovery.
+        """
+        if self._aside is None:
+            return
+        self._begun = True
+        try:
+            self._aside.move()
+        except OSError as error:
+            if error.errno in FULL:
+                raise NoSpace(f"{error.filename}: no room to move files aside", file=error.filename) from error
+            raise
+
+    def finish(self, progress: Callable[[int, int], None], cancelled: Callable[[], bool]) -> tuple[Leftover, ...]:
+        """Remove what was moved aside. No lock of the store may be held. ``progress`` gets (done, total) in trees.
+
+        Returns what could not be removed and why; nobody can use it any more, and recovery tries again.
+        """
+        if self._aside is None:
+            return ()
+        began = time.monotonic()
+        done, total = 0, self._aside.trees
+
+        def step() -> None:
+            nonlocal done
+            done += 1
+            progress(done, total)
+
+        try:
+            left = self._aside.remove(cancelled, step)
+        except RemovalCancelled as error:
+            left = [Leftover(path=str(error), detail=_cancelled(total - done))]
+        finally:
+            self._remover.close()
+            self._aside.leave()
+        for found in left:
+            _log.warning("not removed path=%s detail=%s", found.path, found.detail)
+        self._end(self._aside, left)
+        self._metrics.add("layers.removed", len(self._layers))
+        self._metrics.spend("deletion.finish", time.monotonic() - began)
+        return tuple(left)
+
+    def abandon(self, *, recorded: bool = False) -> None:
+        """It does not happen. Whatever was moved aside before a failure is left to recovery.
+
+        So is everything where ``recorded``: a table was replaced before the failure.
+        """
+        self._remover.close()
+        if self._aside is not None:
+            self._aside.leave()
+        if self._entry is None:
+            return
+        if self._begun or recorded:
+            self._entry.leave()
+            return
+        try:
+            self._entry.remove()
+        except OSError as error:
+            # It speaks of records that are all there, and recovery sees that.
+            _log.warning("journal entry not removed path=%s error=%s", self._entry.path, error)
+
+    def _end(self, aside: Aside, left: Sequence[Leftover]) -> None:
+        """Flush what was done and end the journal entry; where something is left, that is for recovery."""
+        entry = self._entry
+        if entry is None:
+            return
+        if left:
+            entry.leave()
+            return
+        for parent in aside.made:
+            remove_empty(self._files, parent)
+        try:
+            for folder in aside.touched():
+                sync_folder(self._files, folder)
+            entry.remove()
+        except (OSError, StoreError) as error:
+            _log.warning("removal not flushed, journal entry stays path=%s error=%s", entry.path, error)
+        finally:
+            entry.leave()
+
+
+def _cancelled(trees: int) -> str:
+    return (
+        f"cancelled with {trees} still to be removed: the next start of storaged does it, "
+        "or the next command of podman 5.6 or later"
+    )

@@ -1,0 +1,80 @@
+"""An edit of big data that died half way: carried on where one file is in its place already, else forgotten.
+
+The bytes of each item lie in its place or in its temporary file, and its digest tells them. They are written again by
+an ordinary change, on the record as it is now: another tool may have given the image other names meanwhile.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from contextlib import suppress
+
+from storaged.errors import ImageDamaged
+from storaged.store.changes import Change, ImageEdit, Item
+from storaged.store.files import Files, read_whole
+from storaged.store.layout.paths import big_data_file, image_dir
+from storaged.store.layout.records import Digest
+from storaged.store.reader import Loaded
+from storaged.store.tables import StoreLocation
+from storaged.store.writing.journal import EditedItem, Editing
+from storaged.store.writing.unfinished import standing
+
+_LIMIT = 64 << 20
+"""Bytes of one item."""
+
+_DESCRIBED = frozenset({"big-data-names", "big-data-sizes", "big-data-digests"})
+"""Members that follow from the items."""
+
+
+def carry_on(entry: Editing, loaded: Loaded, location: StoreLocation, files: Files) -> Change:
+    """The change that completes an edit; an empty one where nothing is to be done.
+
+    Raises:
+        ImageDamaged: bytes are lost: the image cannot be completed.
+        OSError: a file cannot be read.
+    """
+    rows = [row.record for row in loaded.tables.images if row.store == 0 and row.record.id == entry.image]
+    record = rows[0] if rows else None
+    found = {item.key: _read(files, _place(entry, item, location)) for item in entry.items}
+    digests = {key: None if data is None else _digest(data) for key, data in found.items()}
+    if standing(entry, record, digests) == "over":
+        return Change()
+    items: list[Item] = []
+    for item in entry.items:
+        data = found[item.key]
+        if data is None or _digest(data) != item.digest:
+            data = _read(files, _temporary(entry, item, location))
+        if data is None or _digest(data) != item.digest:
+            place = _place(entry, item, location)
+            raise ImageDamaged(f"{place}: the new bytes are lost", id=entry.image, key=item.key, file=place)
+        items.append(Item(key=item.key, data=data))
+    members = {name: value for name, value in entry.members.items() if name not in _DESCRIBED}
+    return Change(edits=(ImageEdit(image=entry.image, members=members, items=tuple(items)),), editing=(entry.image,))
+
+
+def forget(entry: Editing, location: StoreLocation, files: Files) -> None:
+    """Remove the temporary files of an edit that is over."""
+    for item in entry.items:
+        with suppress(FileNotFoundError):
+            files.unlink(_temporary(entry, item, location))
+
+
+def _place(entry: Editing, item: EditedItem, location: StoreLocation) -> str:
+    return os.path.join(image_dir(location.graphroot, location.driver, entry.image), big_data_file(item.key))
+
+
+def _temporary(entry: Editing, item: EditedItem, location: StoreLocation) -> str:
+    """Only its name is taken from the entry: it lies beside its place."""
+    return os.path.join(os.path.dirname(_place(entry, item, location)), os.path.basename(item.temporary))
+
+
+def _read(files: Files, path: str) -> bytes | None:
+    try:
+        return read_whole(files, path, _LIMIT, follow=False)[0]
+    except FileNotFoundError:
+        return None
+
+
+def _digest(data: bytes) -> Digest:
+    return Digest(f"sha256:{hashlib.sha256(data).hexdigest()}")

@@ -1,0 +1,161 @@
+"""Which locks a change holds for its commit.
+
+::
+
+    names, records without layers        images W
+    items of a manifest list             digest lock of the list W, images W
+    records that rest on layers          layers R, images W
+    removals                             layers W, images W, containers W
+
+In the order of ``locks/order.py``. Those of additional stores are not taken: their records are proven by the stamp.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+
+from storaged.metrics import Metrics
+from storaged.store.changes import Change
+from storaged.store.files import Files
+from storaged.store.inventory import writable_lock_files
+from storaged.store.layout.paths import containers_lock, digest_lock, images_lock, layers_lock
+from storaged.store.layout.records import ImageID
+from storaged.store.locks.order import hold, holder_of
+from storaged.store.locks.probe import LockHolder, busy
+from storaged.store.locks.record_lock import RecordLock, Timeout
+from storaged.store.tables import StoreLocation
+from storaged.store.writing.prepared import PlanOutdated
+from storaged.store.writing.temporary import told
+
+
+def locks_of(location: StoreLocation, change: Change) -> tuple[str, ...]:
+    """The locks of a change, in the order of acquisition."""
+    graphroot, driver = location.graphroot, location.driver
+    layers, images = layers_lock(graphroot, driver), images_lock(graphroot, driver)
+    digests = digest_locks(location, change.editing)
+    if change.removed or change.layers or change.containers:
+        return (*digests, layers, images, containers_lock(graphroot, driver))
+    return (*digests, layers, images) if change.needs_layers else (*digests, images)
+
+
+def shared_of(location: StoreLocation, change: Change) -> tuple[str, ...]:
+    """Those of :func:`locks_of` that are held against writers only."""
+    lock = layers_lock(location.graphroot, location.driver)
+    going = change.removed or change.layers or change.containers
+    return (lock,) if change.needs_layers and not going else ()
+
+
+def digest_locks(location: StoreLocation, editing: Sequence[ImageID]) -> tuple[str, ...]:
+    return tuple([digest_lock(location.runroot, location.driver, image) for image in sorted(set(editing))])
+
+
+class WriterLocks:
+    """Holds the locks of one change after the other. One thread at a time."""
+
+    def __init__(self, location: StoreLocation, files: Files, metrics: Metrics) -> None:
+        self._location = location
+        self._files = files
+        self._metrics = metrics
+        self._held: tuple[RecordLock, ...] | None = None
+
+    @contextmanager
+    def hold(
+        self, paths: Sequence[str], shared: Sequence[str], deadline: float, cancelled: Callable[[], bool]
+    ) -> Iterator[tuple[RecordLock, ...]]:
+        """Hold these until the block ends; within :meth:`exclusively` nothing more is waited for.
+
+        Raises:
+            StoreBusy: not had before ``deadline``, or ``cancelled`` said so.
+            PlanOutdated: a lock file is gone.
+        """
+        if self._held is None:
+            with self._take(paths, shared, deadline, cancelled) as locks:
+                yield locks
+            return
+        held = {lock.lock_file for lock in self._held}
+        with ExitStack() as stack:
+            more: list[RecordLock] = []
+            for path in paths:
+                if path not in held:
+                    # Digest locks, out of their order: podman waits for images.lock with one in hand, so this must not.
+                    more.append(RecordLock(path, mode_held="exclusive", files=self._files))
+                    try:
+                        more[-1].acquire(blocking=False)
+                    except Timeout:
+                        raise busy(holder_of(path, self._files) or LockHolder(lock=path)) from None
+                    stack.callback(more[-1].release)
+            yield (*more, *self._held)
+
+    @contextmanager
+    def exclusively(self, deadline: float, cancelled: Callable[[], bool]) -> Iterator[None]:
+        """Hold every lock of the writable store until the block ends.
+
+        Raises:
+            StoreBusy, PlanOutdated: as :meth:`hold`.
+        """
+        paths = writable_lock_files(self._location)
+        make_missing(self._files, paths)
+        with self._take(paths, (), deadline, cancelled) as locks:
+            self._held = locks
+            try:
+                yield
+            finally:
+                self._held = None
+
+    @contextmanager
+    def _take(
+        self, paths: Sequence[str], shared: Sequence[str], deadline: float, cancelled: Callable[[], bool]
+    ) -> Iterator[tuple[RecordLock, ...]]:
+        with ExitStack() as stack:
+            try:
+                locks = stack.enter_context(
+                    hold(
+                        paths,
+                        "exclusive",
+                        shared=shared,
+                        deadline=deadline,
+                        files=self._files,
+                        metrics=self._metrics,
+                        cancelled=cancelled,
+                    )
+                )
+            except FileNotFoundError as error:
+                raise PlanOutdated(f"{error.filename} is gone", file=error.filename) from None
+            yield locks
+
+
+def make_missing(files: Files, locks: Sequence[str]) -> None:
+    """Make the lock files that are not there, as every other tool does: 0644, empty. Never replaces one.
+
+    Raises:
+        NoSpace, StoreReadOnly, OSError: one cannot be made.
+    """
+    for path in locks:
+        with told(path):
+            try:
+                files.stat(path)
+            except FileNotFoundError:
+                folder = os.path.dirname(path)
+                if folder.endswith("-locks"):
+                    _make_folders(files, folder)
+                fd = files.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+                try:
+                    files.fchmod(fd, 0o644)  # whatever our umask: others read the locks of an additional store
+                    owner = files.stat(folder)
+                    if os.geteuid() == 0 and owner.st_uid != 0:
+                        files.fchown(fd, owner.st_uid, owner.st_gid)
+                finally:
+                    files.close(fd)
+
+
+def _make_folders(files: Files, folder: str) -> None:
+    """The folder of the digest locks, which comes with the first of them, and the runroot after a boot."""
+    try:
+        files.mkdir(folder, 0o700)
+    except FileExistsError:
+        return
+    except FileNotFoundError:
+        _make_folders(files, os.path.dirname(folder))
+        files.mkdir(folder, 0o700)

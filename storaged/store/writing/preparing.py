@@ -1,0 +1,182 @@
+"""Everything of a change that can be done before the locks are taken.
+
+The tables are read again, not taken from memory: what is written is made of the very bytes that the stamp names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+
+from storaged.errors import ImageDamaged, StoreUnsupported
+from storaged.metrics import Metrics
+from storaged.store.changes import Change
+from storaged.store.content import ITEM_LIMIT, ContentReader
+from storaged.store.files import Files, Identity, identity
+from storaged.store.inventory import TableFile, TableKind, table_files
+from storaged.store.layout.paths import big_data_path
+from storaged.store.layout.records import LayerRecord
+from storaged.store.stamp import Stamp
+from storaged.store.tables import StoreLocation
+from storaged.store.writing.backup import Backups
+from storaged.store.writing.data import write_data
+from storaged.store.writing.deletion import LayerDeletion
+from storaged.store.writing.drafting import (
+    ChangeRefused,
+    Draft,
+    draft_containers,
+    draft_images,
+    draft_layers,
+    refuse_needed,
+)
+from storaged.store.writing.locking import locks_of, shared_of
+from storaged.store.writing.prepared import Holdings, PlanOutdated, Prepared, TableWrite
+from storaged.store.writing.shape import CurrentTable, read_table, refuse_lost_table
+from storaged.store.writing.temporary import temporary_for, write_temporary
+
+LAYERS_AT_ONCE = 4_000
+"""Layers of one commit: the locks are held while each is moved aside, and no longer than 250 ms."""
+
+
+class Preparation:
+    """Prepares changes of one store; one at a time."""
+
+    def __init__(self, location: StoreLocation, files: Files, metrics: Metrics) -> None:
+        self._location = location
+        self._files = files
+        self._metrics = metrics
+        self._tables = table_files(location)
+        self._content = ContentReader(location, metrics, files)
+        self._backups = Backups(location.graphroot, files)
+
+    def run(
+        self,
+        change: Change,
+        stamp: Stamp,
+        holdings: Holdings,
+        *,
+        deadline: float,
+        cancelled: Callable[[], bool],
+        tight: bool = False,
+    ) -> Prepared:
+        """All but the renames. Where it fails, nothing is left of it. ``tight``: there is room for nothing else.
+
+        Raises:
+            PlanOutdated: the store is not what it was when the stamp was taken.
+            StoreCorrupt, StoreUnsupported, ImageUnknown: the change cannot be written.
+            ImageDamaged: a manifest that the change depends on is not the recorded one.
+            ImageInUse, StoreBusy: a layer that would go is mounted, or a pull was at work until ``deadline``.
+            NoSpace, StoreReadOnly, OSError: the disk refuses.
+            ChangeRefused: the planner contradicts the tables.
+        """
+        if len(change.layers) > LAYERS_AT_ONCE:
+            raise ChangeRefused(f"{len(change.layers)} layers in one change, more than {LAYERS_AT_ONCE}")
+        going = bool(change.removed or change.layers or change.containers)
+        with ExitStack() as undo:
+            evidence = self._evidence(change)
+            (images,) = self._read("images", stamp)
+            refuse_lost_table(self._files, self._location, images)
+            layers = self._read("layers", stamp) if going or change.needs_layers else []
+            containers = self._read("containers", stamp) if going else []
+            if going:
+                refuse_needed(change, images, [*layers, *containers])
+            self._check_layers(change, layers, stamp)
+            first: list[Draft] = []
+            last: list[Draft] = []
+            changing: list[CurrentTable] = []
+            if (draft := draft_images(images, change)) is not None:
+                first.append(draft)
+                changing.append(images)
+            for table in containers:
+                if (draft := draft_containers(table, change.containers)) is not None:
+                    first.append(draft)
+                    changing.append(table)
+            for table in layers:
+                if change.layers and (pair := draft_layers(table, change.layers)) is not None:
+                    first.append(pair[0])
+                    last.append(pair[1])
+                    changing.append(table)
+            for table in changing if not tight else ():
+                self._backups.keep(table, needed=not going)
+            deletion = self._deletion(change, undo, deadline, cancelled) if going else None
+            data = write_data(self._location, self._files, change, images, holdings, undo)
+            prepared = Prepared(
+                change=change,
+                stamp=stamp,
+                locks=locks_of(self._location, change),
+                shared=shared_of(self._location, change),
+                data=data,
+                tables=self._write(first, undo),
+                last=self._write(last, undo),
+                evidence=evidence,
+                deletion=deletion,
+                holdings=holdings,
+            )
+            undo.pop_all()
+            return prepared
+
+    def _read(self, kind: TableKind, stamp: Stamp) -> list[CurrentTable]:
+        """The tables of the writable store."""
+        return [
+            read_table(self._files, table, seen)
+            for table, seen in zip(self._tables, stamp.tables, strict=True)
+            if table.kind == kind and table.store == 0
+        ]
+
+    def _write(self, drafts: Sequence[Draft], undo: ExitStack) -> tuple[TableWrite, ...]:
+        written: list[TableWrite] = []
+        for draft in drafts:
+            temporary = temporary_for(self._files, draft.file.path, draft.data)
+            write_temporary(self._files, temporary, draft.data)
+            undo.callback(temporary.remove, self._files)
+            written.append(TableWrite(path=draft.file.path, lock=draft.file.lock, temporary=temporary, data=draft.data))
+        return tuple(written)
+
+    def _deletion(
+        self, change: Change, undo: ExitStack, deadline: float, cancelled: Callable[[], bool]
+    ) -> LayerDeletion:
+        deletion = LayerDeletion(
+            self._location,
+            change.layers,
+            images=change.removed,
+            containers=change.containers,
+            files=self._files,
+            metrics=self._metrics,
+        )
+        deletion.prepare(deadline=deadline, cancelled=cancelled)
+        undo.callback(deletion.abandon)
+        return deletion
+
+    def _check_layers(self, change: Change, layers: Sequence[CurrentTable], stamp: Stamp) -> None:
+        """The layers that a record will rest on, in whatever store they are."""
+        if not change.needs_layers:
+            return
+        others: list[TableFile] = [table for table in self._tables if table.kind == "layers" and table.store != 0]
+        seen = dict(zip([table.path for table in self._tables], stamp.tables, strict=True))
+        tables = [*layers, *[read_table(self._files, table, seen[table.path]) for table in others]]
+        whole = {
+            record.id
+            for table in tables
+            for record in table.records
+            if isinstance(record, LayerRecord) and not record.incomplete
+        }
+        for layer in change.needs_layers:
+            if layer not in whole:
+                raise StoreUnsupported(f"layer {layer} is not there, or not complete: an image cannot rest on it")
+
+    def _evidence(self, change: Change) -> tuple[tuple[str, Identity], ...]:
+        """Read every manifest that the change depends on once more, and remember which file it was."""
+        found: list[tuple[str, Identity]] = []
+        for record, store in change.evidence:
+            root = self._location.graphroot if store == 0 else self._location.additional[store - 1]
+            path = big_data_path(root, self._location.driver, record.id, "manifest")
+            try:
+                before = identity(self._files.stat(path, follow_symlinks=False))
+                self._content.blob(record, store, "manifest", ITEM_LIMIT)
+                after = identity(self._files.stat(path, follow_symlinks=False))
+            except OSError as error:
+                raise ImageDamaged(f"{path}: {error.strerror}", id=record.id, key="manifest", file=path) from None
+            if before != after:
+                raise PlanOutdated(f"{path} was replaced", file=path)
+            found.append((path, before))
+        return tuple(found)

@@ -1,0 +1,212 @@
+"""Finishing what died in the middle: of storaged's own doings alone.
+
+::
+
+    journal entry     deletion    staging folders whose lock is free; records and files that are left of it
+                      editing     temporaries → places → record, or the temporaries go
+                      creation    folders of images that got no record
+    beside tables     .tmp-<name>-storaged-<boot>-<8 hex>
+
+Each step is a change like any other, with an entry of its own; the old entry goes last. So recovery may die as well,
+and may be run again. What other tools left is theirs, and ``store.check``'s to tell of.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from attrs import frozen
+
+from storaged.errors import ImageDamaged, StoreError
+from storaged.metrics import Metrics
+from storaged.store.changes import Change
+from storaged.store.drivers.removal import Leftover, RemovalCancelled
+from storaged.store.files import Files
+from storaged.store.inventory import table_files
+from storaged.store.layout.paths import own_dir
+from storaged.store.reader import Loaded, StoreReader
+from storaged.store.tables import StoreLocation
+from storaged.store.writing.commit import StoreWriter
+from storaged.store.writing.interrupted_edit import carry_on, forget
+from storaged.store.writing.journal import Creation, Deletion, Editing, Entry, Journal
+from storaged.store.writing.prepared import PlanOutdated
+from storaged.store.writing.temporary import OURS
+from storaged.store.writing.unfinished import Orphans, rest_of
+from storaged.store.writing.unrecorded import PATIENCE, ROUNDS, Unrecorded, load, refuse_doubt
+
+_log = logging.getLogger(__name__)
+
+
+@frozen(kw_only=True)
+class Recovered:
+    """How many entries are through, and what stays for the next time, with the reasons."""
+
+    finished: int
+    left: tuple[str, ...] = ()
+
+
+class Recovery:
+    """Recovery of one store. ``run`` needs the writer slot: no other change may be at work through ``writer``."""
+
+    def __init__(
+        self, location: StoreLocation, writer: StoreWriter, *, metrics: Metrics, files: Files | None = None
+    ) -> None:
+        self._location = location
+        self._writer = writer
+        self._files = files or Files()
+        self._metrics = metrics
+        self._journal = Journal(location, files=self._files)
+        folders = [os.path.dirname(table.path) for table in table_files(location) if table.store == 0]
+        self._folders = tuple(dict.fromkeys([*folders, own_dir(location.graphroot)]))
+
+    def pending(self) -> bool:
+        """Whether a run might find anything: a listing of a few folders."""
+        try:
+            return self._journal.pending() or any(True for _ in self._temporaries())
+        except OSError:
+            return True  # the run says what is wrong
+
+    def run(self, *, cancelled: Callable[[], bool] = lambda: False) -> Recovered:
+        """Finish or undo what died. Blocking, for as long as trees take; never on the event loop.
+
+        One entry that cannot be finished stops no other: it stays, and the report says why.
+
+        Raises:
+            OSError: storaged's own folder cannot be read.
+        """
+        finished = 0
+        left: list[str] = []
+        with self._journal.left() as entries:
+            for held, entry in entries:
+                try:
+                    why = self._finish(entry, cancelled)
+                    if why is None:
+                        held.remove()
+                        finished += 1
+                        continue
+                except (StoreError, OSError, RemovalCancelled) as error:
+                    why = "cancelled" if isinstance(error, RemovalCancelled) else str(error)
+                left.append(f"{held.path}: {why}")
+        left += self._remove_temporaries()
+        for why in left:
+            _log.warning("not recovered: %s", why)
+        self._metrics.add("recovered", finished)
+        return Recovered(finished=finished, left=tuple(left))
+
+    def _finish(self, entry: Entry | None, cancelled: Callable[[], bool]) -> str | None:
+        """Finish one entry; the reason why it stays, where it does.
+
+        Raises:
+            StoreError, OSError, RemovalCancelled: it stays.
+        """
+        if entry is None:
+            return "it is not understood; a later version of storaged may have written it"
+        reader = StoreReader(self._location, metrics=self._metrics, files=self._files)
+        try:
+            unfinished = _Unfinished(self._location, reader, self._writer, self._files, self._metrics, cancelled)
+            return unfinished.finish(entry)
+        finally:
+            reader.close()
+
+    def _remove_temporaries(self) -> list[str]:
+        left: list[str] = []
+        for path in list(self._temporaries()):
+            try:
+                self._files.unlink(path)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                left.append(f"{path}: {error.strerror}")
+        return left
+
+    def _temporaries(self) -> Iterator[str]:
+        """Tables, and copies of them, never put in their places. While the writer slot is held nobody writes one."""
+        for folder in self._folders:
+            try:
+                names = self._files.listdir(folder)
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            for name in names:
+                if OURS.fullmatch(name):
+                    yield os.path.join(folder, name)
+
+
+class _Unfinished:
+    """Finishes entries, by changes of the store as it is now."""
+
+    def __init__(
+        self,
+        location: StoreLocation,
+        reader: StoreReader,
+        writer: StoreWriter,
+        files: Files,
+        metrics: Metrics,
+        cancelled: Callable[[], bool],
+    ) -> None:
+        self._location = location
+        self._reader = reader
+        self._writer = writer
+        self._files = files
+        self._cancelled = cancelled
+        self._unrecorded = Unrecorded(location, reader, files=files, metrics=metrics)
+
+    def finish(self, entry: Entry) -> str | None:
+        """Why it stays; None where it is through. Raises: as :meth:`Recovery._finish`."""
+        if self._cancelled():
+            return "cancelled"
+        match entry:
+            case Deletion():
+                left = self._deletion(entry)
+            case Editing():
+                left = self._editing(entry)
+            case Creation():
+                # Where the first image of a store was being made there is no table yet.
+                left = self._unrecorded.remove(Orphans(images=entry.images), self._cancelled, lost=False)
+        return "; ".join(f"{found.path}: {found.detail}" for found in left) or None
+
+    def _deletion(self, entry: Deletion) -> Sequence[Leftover]:
+        left = [*self._unrecorded.clear_staged(entry, self._cancelled)]
+
+        def plan(loaded: Loaded) -> Change:
+            refuse_doubt(loaded, self._location, self._files, lost=bool(entry.images))
+            return rest_of(entry, loaded.tables)[0]
+
+        left += self._carry_out(plan)
+        _, orphans = rest_of(entry, load(self._reader, self._cancelled).tables)
+        left += self._unrecorded.remove(orphans, self._cancelled, lost=bool(entry.images))
+        if not left:
+            self._unrecorded.remove_made(entry)
+        return left
+
+    def _editing(self, entry: Editing) -> Sequence[Leftover]:
+        try:
+            left = self._carry_out(lambda loaded: carry_on(entry, loaded, self._location, self._files))
+        except ImageDamaged as error:
+            # It can never be completed; as a list it protects all that it may name, until it is written anew.
+            _log.error("an edit cannot be completed image=%s detail=%s", entry.image, error)
+            left = ()
+        forget(entry, self._location, self._files)
+        return left
+
+    def _carry_out(self, plan: Callable[[Loaded], Change]) -> Sequence[Leftover]:
+        """Plan on the tables as they are and commit, again where another tool was faster.
+
+        Raises:
+            StoreError, OSError: it cannot be done now.
+        """
+        for _ in range(ROUNDS):
+            loaded = load(self._reader, self._cancelled)
+            change = plan(loaded)
+            if change.empty:
+                return ()
+            try:
+                prepared = self._writer.prepare(change, loaded.stamp)
+                deadline = time.monotonic() + PATIENCE
+                committed = self._writer.commit(prepared, deadline=deadline, cancelled=self._cancelled)
+            except PlanOutdated:
+                continue
+            return self._writer.finish(committed, cancelled=self._cancelled)
+        raise PlanOutdated("other tools change the store again and again")

@@ -1,0 +1,201 @@
+"""Moving files aside while the store's locks are held, and removing them after they are given back.
+
+::
+
+    parent/
+    ├── lock-<n>                  0600; an exclusive record lock held by the process that works on the folder
+    └── temp-dir-<n>/             0700
+        ├── 0-<name>              in the order in which they were moved in
+        └── 1-<name>
+
+Where the lock is free its process died: tools from 1.59 on remove both whenever they open the store, and our own
+recovery does so too. The order that makes this safe: lock file, lock, folder, files; then files, folder, lock file,
+lock. A cleaner may have removed a lock file in the moment before it was locked, so the lock counts only while its
+path names the file that is held. Source: containers/storage ``internal/tempdir``, ``internal/staging_lockfile``.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from collections.abc import Callable
+
+from filelock import Timeout
+
+from storaged.store.drivers.removal import Leftover, Remover
+from storaged.store.files import Files
+from storaged.store.locks.record_lock import RecordLock
+
+_TRIES = 200
+_PAUSE = 0.001
+"""Seconds until a cleaner that held our fresh lock file has removed it."""
+
+
+class StagingFolder:
+    """One ``temp-dir-<n>`` of ours. Made, filled and emptied by one thread at a time."""
+
+    def __init__(self, parent: str, number: str, *, files: Files, remover: Remover) -> None:
+        self.parent = parent
+        self.path = os.path.join(parent, f"temp-dir-{number}")
+        self._lock_path = os.path.join(parent, f"lock-{number}")
+        self._files = files
+        self._remover = remover
+        self._lock: RecordLock | None = None
+        self._taken: list[str] = []
+
+    @property
+    def taken(self) -> int:
+        """How many were moved in."""
+        return len(self._taken)
+
+    def open(self) -> None:
+        """Make the folder, hold its lock; nothing where that is done.
+
+        Raises:
+            OSError: it cannot be made.
+        """
+        if self._lock is not None:
+            return
+        for _ in range(_TRIES):
+            self._make(self.parent)
+            try:
+                self._files.close(self._files.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
+                lock = RecordLock(self._lock_path, mode_held="exclusive", files=self._files)
+                lock.acquire(blocking=False)
+            except FileNotFoundError:
+                continue  # its maker removed the parent, or a cleaner our file
+            except Timeout:
+                time.sleep(_PAUSE)
+                continue
+            try:
+                self._make(self.path)
+            except BaseException:
+                self._files.unlink(self._lock_path)
+                lock.release()
+                raise
+            self._lock = lock
+            return
+        raise OSError(errno.EBUSY, "the lock file of a staging folder is taken away again and again", self._lock_path)
+
+    def take(self, path: str) -> None:
+        """Move a file or folder in; nothing where it is not there. The exclusive lock of its table must be held.
+
+        What lies on another file system is removed where it lies: that takes long, and happens where a part of
+        the store is a mount of its own or lies on an overlay itself.
+
+        Raises:
+            OSError: it is still where it was, or the part of it that could not be removed.
+        """
+        name = f"{len(self._taken)}-{os.path.basename(path)}"
+        try:
+            self._remover.rename(path, os.path.join(self.path, name))
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            left = self._remover.remove(path, lambda: False)
+            if left is not None:
+                raise OSError(errno.EXDEV, left.detail, left.path) from None
+            return
+        self._taken.append(name)
+
+    def clear(self, cancelled: Callable[[], bool], done: Callable[[], None]) -> Leftover | None:
+        """Remove what was moved in, then the folder and its lock file; the lock is given back in any case.
+
+        ``done`` is called after each of them. Returns the first thing that had to stay.
+
+        Raises:
+            RemovalCancelled: ``cancelled`` said so; the rest is left to recovery, or to the next tool.
+        """
+        if self._lock is None:
+            return None
+        first: Leftover | None = None
+        try:
+            for name in self._taken:
+                first = _removed(self._remover, os.path.join(self.path, name), cancelled) or first
+                done()
+            first = first or self._remove_folder()
+        finally:
+            self.leave()
+        return first
+
+    def leave(self) -> None:
+        """Give the lock back; what is in the folder is for recovery, or for the next tool."""
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    def _remove_folder(self) -> Leftover | None:
+        try:
+            self._files.rmdir(self.path)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            return Leftover(path=self.path, detail=error.strerror or str(error))
+        try:
+            # While it is held: who opened it before finds no folder, who comes later no file.
+            self._files.unlink(self._lock_path)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            return Leftover(path=self._lock_path, detail=error.strerror or str(error))
+        return None
+
+    def _make(self, path: str) -> None:
+        try:
+            self._files.mkdir(path, 0o700)
+        except FileExistsError:
+            return
+
+
+def clear_dead(
+    parent: str, number: str, *, files: Files, remover: Remover, cancelled: Callable[[], bool]
+) -> Leftover | None:
+    """Remove what a process that died has staged under this number; nothing where one is at work on it.
+
+    Raises:
+        RemovalCancelled: ``cancelled`` said so.
+        OSError: its lock file cannot be had.
+    """
+    lock_path, folder = os.path.join(parent, f"lock-{number}"), os.path.join(parent, f"temp-dir-{number}")
+    lock = RecordLock(lock_path, mode_held="exclusive", files=files)
+    if not exists(files, folder) and not exists(files, lock_path):
+        return None
+    try:
+        files.close(files.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
+        lock.acquire(blocking=False)
+    except (FileNotFoundError, Timeout):
+        return None  # somebody else is removing it at this moment
+    try:
+        left = _removed(remover, folder, cancelled)
+        if left is None:
+            files.unlink(lock_path)
+        return left
+    finally:
+        lock.release()
+
+
+def remove_empty(files: Files, folder: str) -> None:
+    """Remove a folder where nothing is in it; one in use stays."""
+    try:
+        files.rmdir(folder)
+    except OSError:
+        return
+
+
+def _removed(remover: Remover, path: str, cancelled: Callable[[], bool]) -> Leftover | None:
+    try:
+        return remover.remove(path, cancelled)
+    except OSError as error:
+        return Leftover(path=path, detail=error.strerror or str(error))
+
+
+def exists(files: Files, path: str) -> bool:
+    """Whether anything lies at the path. Raises: OSError: it cannot be told."""
+    try:
+        files.stat(path, follow_symlinks=False)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True

@@ -1,0 +1,178 @@
+"""Every system call on a store, one by one: the seam at which a test fails it, ends the process or writes it down.
+
+The methods of :class:`Files` are wrapped as they are, whichever there are; one that is not sorted below is a
+mistake that ``test_harness`` finds.
+"""
+
+from __future__ import annotations
+
+import errno
+import inspect
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from attrs import frozen
+
+from storaged.store.files import Files
+
+LOOKING = frozenset(
+    {"stat", "fstat", "read", "pread", "access", "readlink", "listdir", "scan", "close", "fsync", "fdatasync"}
+)
+"""Calls that change nothing a name leads to. Flushes are among them: they change what a power loss takes."""
+
+WRITING = frozenset({"write", "pwrite"})
+"""Calls that may end before all is done."""
+
+CREATING = os.O_CREAT | os.O_TRUNC
+
+
+@frozen(kw_only=True)
+class Call:
+    """One system call before it is made."""
+
+    name: str
+    arguments: Mapping[str, Any]
+
+    @property
+    def changes(self) -> bool:
+        """Whether it may change the tree or the bytes in it."""
+        if self.name == "open":
+            return bool(self.arguments["flags"] & CREATING)
+        return self.name not in LOOKING
+
+    def __str__(self) -> str:
+        told = [os.path.basename(str(value)) for value in self.arguments.values() if isinstance(value, str)]
+        return f"{self.name}({', '.join(told)})"
+
+
+class Intercepted(Files):
+    """Hands each call to :meth:`make`, which makes it or does something else."""
+
+    def make(self, call: Call, perform: Callable[[], Any]) -> Any:
+        return perform()
+
+
+def _wrap(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+    signature = inspect.signature(method)
+
+    def wrapped(self: Intercepted, *positional: Any, **named: Any) -> Any:
+        bound = signature.bind(self, *positional, **named)
+        bound.apply_defaults()
+        arguments = {key: value for key, value in bound.arguments.items() if key != "self"}
+        return self.make(Call(name=name, arguments=arguments), lambda: method(self, *positional, **named))
+
+    return wrapped
+
+
+METHODS = tuple(name for name, _ in inspect.getmembers(Files, inspect.isfunction) if not name.startswith("_"))
+
+for _name in METHODS:
+    setattr(Intercepted, _name, _wrap(_name, getattr(Files, _name)))
+
+
+class Counting(Intercepted):
+    """Numbers the calls from 1; closing a descriptor is none of them, for nobody can do anything about its failure."""
+
+    def __init__(self) -> None:
+        self.made: list[Call] = []
+
+    def make(self, call: Call, perform: Callable[[], Any]) -> Any:
+        if call.name == "close":
+            return perform()
+        self.made.append(call)
+        return self.numbered(len(self.made), call, perform)
+
+    def numbered(self, number: int, call: Call, perform: Callable[[], Any]) -> Any:
+        return perform()
+
+
+class Failing(Counting):
+    """The call of this number fails with ``code``, and those after it too for as many as ``times`` says."""
+
+    def __init__(self, number: int, code: int, *, times: int = 1) -> None:
+        super().__init__()
+        self._numbers = range(number, number + times)
+        self._code = code
+        self.failed: Call | None = None
+
+    def numbered(self, number: int, call: Call, perform: Callable[[], Any]) -> Any:
+        if number not in self._numbers:
+            return perform()
+        self.failed = call
+        path = call.arguments.get("path") or call.arguments.get("source") or call.name
+        raise OSError(self._code, os.strerror(self._code), path)
+
+
+class Short(Counting):
+    """The write of this number, counted among writes, takes half of its bytes; the next one fails: the disk is full."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self._left = number
+        self.failed: Call | None = None
+
+    def numbered(self, number: int, call: Call, perform: Callable[[], Any]) -> Any:
+        if call.name not in WRITING:
+            return perform()
+        self._left -= 1
+        if self._left == 0:
+            self.failed = call
+            data = call.arguments["data"]
+            half = {**call.arguments, "data": data[: len(data) // 2]}
+            return getattr(Files, call.name)(self, **half)
+        if self._left == -1:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), call.name)
+        return perform()
+
+
+class Killed(BaseException):
+    """The process is gone. Nothing catches it, and nothing it says on the way reaches the disk."""
+
+
+class Dying(Counting):
+    """The process ends at the call of this number, before it or just ``after`` it.
+
+    From then on no call is made: what ``finally`` clauses would do, a dead process does not. What it had open is
+    closed by :meth:`bury`, as the kernel does, and with it every lock ends.
+    """
+
+    def __init__(self, number: int, *, after: bool = False) -> None:
+        super().__init__()
+        self._number = number
+        self._after = after
+        self._open: set[int] = set()
+        self._buried = False
+        self.died: Call | None = None
+
+    def make(self, call: Call, perform: Callable[[], Any]) -> Any:
+        if call.name == "close":
+            # Its number may be another file's by now.
+            if not self._buried:
+                self._open.discard(call.arguments["fd"])
+                perform()
+            return None
+        done = super().make(call, perform)
+        if call.name == "open":
+            self._open.add(done)
+        return done
+
+    def bury(self) -> None:
+        """Close what the dead process had open."""
+        self._buried = True
+        while self._open:
+            os.close(self._open.pop())
+
+    def numbered(self, number: int, call: Call, perform: Callable[[], Any]) -> Any:
+        if number > self._number:
+            raise Killed
+        if number == self._number:
+            self.died = call
+            if self._after:
+                done = perform()
+                if call.name == "open":
+                    os.close(done)
+                elif call.name == "scan":
+                    done.close()
+            raise Killed
+        return perform()

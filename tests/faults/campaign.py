@@ -1,0 +1,232 @@
+"""Every fault in its turn: a call that fails, a process that ends, a power that goes; then the next start.
+
+Each function returns a :class:`Tally`: how much was tried, and what was found wrong, in words.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeAlias
+
+from attrs import define, field
+
+from storaged.errors import StoreError
+from storaged.store.files import Files
+
+from .calls import Dying, Failing, Killed, Short
+from .checker import Checker
+from .power_loss import Disk, states
+from .recording import Recording
+from .running import Bench, mutate, recover
+from .scenes import RUNROOT
+from .tree import Tree
+
+CODES = (errno.EIO, errno.ENOSPC, errno.EINTR, errno.EMFILE)
+
+_ENDLESS = 5000
+"""Calls of one change beyond which it would never end."""
+
+Recorder: TypeAlias = Callable[[Bench], Recording]
+
+
+@define
+class Tally:
+    """``tried`` runs or states; ``wrong`` is empty where all of them held."""
+
+    tried: int = 0
+    wrong: list[str] = field(factory=list)
+    seen: list[Tree] = field(factory=list, repr=False)
+    """The states that were judged, before recovery, where asked to keep them."""
+
+    def add(self, where: str, wrong: Iterable[str]) -> None:
+        self.tried += 1
+        self.wrong.extend(f"{where}: {each}" for each in wrong)
+
+
+def every(step: int) -> Iterator[int]:
+    """The numbers of the calls to be tried: each, or each ``step``-th from one that varies with the step."""
+    return iter(range(1 + (step - 1) // 2, _ENDLESS, step))
+
+
+# ---------------------------------------------------------------- a call fails
+
+
+def fail_each_call(bench: Bench, mutation: str, code: int, *, step: int = 1, times: int = 1) -> Tally:
+    """Each call fails with the code; the daemon goes on, and starts anew later."""
+    return _fail(bench, mutation, os.strerror(code), lambda number: Failing(number, code, times=times), step)
+
+
+def shorten_each_write(bench: Bench, mutation: str) -> Tally:
+    """Each write takes half of what it is given, and the next one finds the disk full."""
+    return _fail(bench, mutation, "short write", Short, 1)
+
+
+def _fail(bench: Bench, mutation: str, what: str, fault: Callable[[int], Failing | Short], step: int) -> Tally:
+    tally, checker = Tally(), bench.checker(mutation)
+    for number in every(step):
+        bench.reset()
+        files = fault(number)
+        before = _descriptors()
+        where = f"{mutation}, {what} at call {number}"
+        try:
+            mutate(bench.store, mutation, files)
+            succeeded, wrong = True, []
+        except (StoreError, OSError):
+            succeeded, wrong = False, []
+        except Exception as error:
+            succeeded, wrong = False, [f"no error of the store or the system: {error!r}"]
+        if files.failed is None:
+            if not succeeded or wrong:
+                tally.add(where, ["it failed without a fault", *wrong])
+            return tally
+        where += f" ({files.failed})"
+        if _descriptors() != before:
+            wrong.append("a descriptor stays open")
+        tally.add(where, [*wrong, *judge(bench, checker, bench.look(), alive=True, ended=succeeded)])
+    raise AssertionError(f"{mutation} does not come to an end")
+
+
+def _descriptors() -> list[str]:
+    return sorted(os.listdir("/proc/self/fd"))
+
+
+# ---------------------------------------------------------------- the process ends
+
+
+def kill_at_each_call(
+    bench: Bench, mutation: str, *, step: int = 1, keep: bool = False, victim: type[Dying] = Dying
+) -> Tally:
+    """The process ends before and after each call, then the daemon starts anew."""
+    tally, checker = Tally(), bench.checker(mutation)
+    for number, files in killed(bench, mutation, step=step, victim=victim):
+        tree = bench.look()
+        if keep:
+            tally.seen.append(tree)
+        tally.add(
+            f"{mutation}, killed at call {number} ({files.died})",
+            judge(bench, checker, tree, alive=True, ended=False),
+        )
+    return tally
+
+
+def killed(bench: Bench, mutation: str, *, step: int = 1, victim: type[Dying] = Dying) -> Iterator[tuple[int, Dying]]:
+    """The store as each kill leaves it lies on the disk."""
+    for number in every(step):
+        for after in (False, True):
+            bench.reset()
+            files = victim(number, after=after)
+            try:
+                mutate(bench.store, mutation, files)
+            except Killed:
+                files.bury()
+                yield number, files
+            if files.died is None:
+                return
+
+
+def kill_recovery(bench: Bench, mutation: str, *, step: int = 1, within: int = 1) -> Tally:
+    """The recovery from every ``step``-th kill is itself killed at every ``within``-th call, and done again."""
+    tally, checker = Tally(), bench.checker(mutation)
+    for number, first in killed(bench, mutation, step=step):
+        tree = bench.look()
+        done = _expected(checker, tree, ended=False)
+        for again in every(within):
+            bench.lay(tree)
+            files = Dying(again, after=again % 2 == 0)
+            with contextlib.suppress(Killed):
+                recover(bench.store, files)
+            files.bury()
+            if files.died is None:
+                break
+            where = f"{mutation}, killed at call {number} ({first.died}), its recovery at call {again} ({files.died})"
+            here = bench.look()
+            wrong = [*checker.consistent(here, alive=True), *checker.read_back()]
+            recover(bench.store, Files())
+            tally.add(where, [*wrong, *checker.settled(bench.look(), done=done)])
+    return tally
+
+
+def fail_recovery(bench: Bench, mutation: str, code: int, *, step: int = 1, within: int = 1) -> Tally:
+    """The recovery from every ``step``-th kill meets a failing call, and is done again at the next start."""
+    tally, checker = Tally(), bench.checker(mutation)
+    for number, first in killed(bench, mutation, step=step):
+        tree = bench.look()
+        done = _expected(checker, tree, ended=False)
+        for again in every(within):
+            bench.lay(tree)
+            files = Failing(again, code)
+            wrong: list[str] = []
+            try:
+                recover(bench.store, files)
+            except (StoreError, OSError):
+                pass
+            except Exception as error:
+                wrong.append(f"no error of the store or the system: {error!r}")
+            if files.failed is None:
+                break
+            where = f"{mutation}, killed at call {number} ({first.died}), recovery: call {again} ({files.failed}) fails"
+            wrong += checker.consistent(bench.look(), alive=True)
+            recover(bench.store, Files())
+            tally.add(where, [*wrong, *checker.settled(bench.look(), done=done)])
+    return tally
+
+
+# ---------------------------------------------------------------- the power goes
+
+
+def lose_power(
+    bench: Bench,
+    mutation: str,
+    *,
+    seed: int,
+    most: int,
+    recorder: Recorder = lambda bench: Recording(bench.store.top),
+    keep: bool = False,
+    until_wrong: bool = False,
+) -> Tally:
+    """The power goes at any moment of the change; what was not flushed is lost, torn or there."""
+    tally, checker = Tally(), bench.checker(mutation)
+    bench.reset()
+    files = recorder(bench)
+    mutate(bench.store, mutation, files)
+    for state in states(Disk(files.recorded, volatile=(RUNROOT,)), seed=seed, most=most):
+        bench.lay(state.tree)
+        if keep:
+            tally.seen.append(state.tree)
+        tally.add(
+            f"{mutation}, power lost after {state.after} effects, {state.lost}",
+            judge(bench, checker, state.tree, alive=False, ended=state.ended),
+        )
+        if until_wrong and tally.wrong:
+            break
+    return tally
+
+
+# ---------------------------------------------------------------- judging
+
+
+def judge(bench: Bench, checker: Checker, tree: Tree, *, alive: bool, ended: bool) -> list[str]:
+    """What is wrong with the state that lies on the disk, now and after the next start."""
+    wrong = checker.consistent(tree, alive=alive)
+    try:
+        wrong += checker.read_back()
+        wrong += [f"the next start leaves {left}" for left in recover(bench.store, Files())]
+    except (StoreError, OSError) as error:
+        return [*wrong, f"the next start fails: {error!r}"]
+    settled = bench.look()
+    wrong += checker.settled(settled, done=_expected(checker, tree, ended=ended))
+    return wrong
+
+
+def _expected(checker: Checker, tree: Tree, *, ended: bool) -> bool | None:
+    """Which of the two states the next start must come to.
+
+    A change that answered is there; one that shows never goes back. One that does not show yet may still be
+    carried to its end: a list whose files are all written.
+    """
+    if ended or checker.done(tree):
+        return True
+    return None

@@ -1,0 +1,164 @@
+"""The crash matrix: every change under every fault, written to ``docs/crash-matrix.md``.
+
+    python -m tests.faults.matrix --scale full      every call, 1,000 power losses a change; about an hour
+    python -m tests.faults.matrix --scale ci        every ninth call, 60 power losses; nothing is written
+
+Exit status 1 where any state is wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import logging
+import platform
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from attrs import frozen
+
+from storaged_client.contract.version import VERSION
+
+from .campaign import (
+    Tally,
+    fail_each_call,
+    fail_recovery,
+    kill_at_each_call,
+    kill_recovery,
+    lose_power,
+    shorten_each_write,
+)
+from .running import Bench, bench
+from .scenes import DRIVERS, LAYERS_GO, MUTATIONS
+
+DOCUMENT = Path(__file__).parents[2] / "docs/crash-matrix.md"
+
+
+@frozen(kw_only=True)
+class Scale:
+    """``step``: every so many calls. ``first``: every so many kills have their recovery broken, at every so many
+    calls ``within`` it."""
+
+    step: int
+    power: int
+    first: int
+    within: int
+
+
+SCALES = {
+    "ci": Scale(step=9, power=60, first=61, within=31),
+    "full": Scale(step=1, power=1000, first=11, within=5),
+}
+
+FAULTS: Mapping[str, Callable[[Bench, str, Scale, int], Tally]] = {
+    "EIO": lambda bench, name, scale, seed: fail_each_call(bench, name, errno.EIO, step=scale.step),
+    "ENOSPC": lambda bench, name, scale, seed: fail_each_call(bench, name, errno.ENOSPC, step=scale.step),
+    "EINTR": lambda bench, name, scale, seed: fail_each_call(bench, name, errno.EINTR, step=scale.step),
+    "EMFILE": lambda bench, name, scale, seed: fail_each_call(bench, name, errno.EMFILE, step=scale.step),
+    "short write": lambda bench, name, scale, seed: shorten_each_write(bench, name),
+    "killed": lambda bench, name, scale, seed: kill_at_each_call(bench, name, step=scale.step),
+    "power lost": lambda bench, name, scale, seed: lose_power(bench, name, seed=seed, most=scale.power),
+    "recovery killed": lambda bench, name, scale, seed: kill_recovery(
+        bench, name, step=scale.first, within=scale.within
+    ),
+    "recovery fails": lambda bench, name, scale, seed: fail_recovery(
+        bench, name, errno.EIO, step=scale.first, within=scale.within
+    ),
+}
+"""The columns, in their order."""
+
+ROWS = tuple(
+    (mutation, driver) for mutation in MUTATIONS for driver in DRIVERS if driver == DRIVERS[0] or mutation in LAYERS_GO
+)
+"""A change that touches no layer writes the same files under each driver."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--scale", choices=tuple(SCALES), default="ci")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", choices=tuple(MUTATIONS), action="append")
+    flags = parser.parse_args(argv)
+    logging.disable(logging.CRITICAL)  # each failure is logged by what fails
+    found: dict[tuple[str, str], dict[str, Tally]] = {}
+    for driver in DRIVERS:
+        with bench(driver) as where:
+            for mutation, wanted in ROWS:
+                if wanted == driver and (not flags.only or mutation in flags.only):
+                    found[mutation, driver] = _row(where, mutation, driver, SCALES[flags.scale], flags.seed)
+    if flags.scale == "full" and not flags.only:
+        DOCUMENT.write_text(document(found, flags.seed))
+    tried = sum(tally.tried for row in found.values() for tally in row.values())
+    wrong = sum(bool(tally.wrong) for row in found.values() for tally in row.values())
+    print(f"{tried} tried, {wrong} of {len(found) * len(FAULTS)} kinds wrong")
+    return 1 if wrong else 0
+
+
+def _row(where: Bench, mutation: str, driver: str, scale: Scale, seed: int) -> dict[str, Tally]:
+    row: dict[str, Tally] = {}
+    for name, fault in FAULTS.items():
+        began = time.monotonic()
+        tally = row[name] = fault(where, mutation, scale, seed)
+        seconds = time.monotonic() - began
+        print(
+            f"{mutation}, {driver}, {name}: {tally.tried} tried, {len(tally.wrong)} wrong, {seconds:.0f} s", flush=True
+        )
+        for wrong in tally.wrong[:3]:
+            print(f"    {wrong[:600]}", flush=True)
+    return row
+
+
+# ---------------------------------------------------------------- the document
+
+_HEAD = """# The crash matrix
+
+Written by `python -m tests.faults.matrix --scale full`; a part of each cell runs in every CI run
+(`tests/faults/test_store_writing.py`), and `tests/rivals/crash.py` has distinct states opened by podman 4.3 and 5.8.
+
+Each row is a kind of change on a store with a container, children, untagged images and a manifest list; each column
+a fault. A cell says how many times the fault was tried at different places, and how many of the states it left were
+wrong. **A state is right** if
+
+* at once, before anything is repaired: every table is the one before the change or one the change goes through; no
+  image and no container stands on a layer without a record, without its files or flagged incomplete; every record
+  that is not flagged has all its files, byte for byte; no list names half of an edit unless the journal tells of it,
+  and then our reader takes it for unreadable evidence, so that nothing counts as dangling; the token was renewed
+  before a table was replaced; after a power loss a copy of every replaced table is there;
+* after the next start (`recovery`): all files below the graphroot are those of before the change or those of after
+  it, byte for byte, and nothing of ours is left over. What was answered is there; what showed does not go back.
+
+| column | what happens |
+|---|---|
+| EIO, ENOSPC, EINTR, EMFILE | one system call of the change fails with it; the process goes on |
+| short write | a write takes half of its bytes, and the next one finds the disk full |
+| killed | the process ends before or after a system call; nothing it had in mind is done any more |
+| power lost | of what was not flushed (`fsync`, `fdatasync`) any part is lost, in any order: writes whole, by half \
+or as zeros; names made, moved or removed |
+| recovery killed, recovery fails | the same of the recovery from a kill, at each of its calls; then it runs again |
+
+"""
+
+
+def document(found: Mapping[tuple[str, str], Mapping[str, Tally]], seed: int) -> str:
+    """The whole page."""
+    lines = [
+        f"{datetime.now(UTC):%d %B %Y}, storaged {VERSION}, CPython {platform.python_version()}, seed {seed}.",
+        "",
+        "| change | driver | " + " | ".join(FAULTS) + " |",
+        "|---|---|" + "---|" * len(FAULTS),
+    ]
+    for (mutation, driver), row in sorted(found.items(), key=lambda item: ROWS.index(item[0])):
+        cells = [cell(row[name]) for name in FAULTS]
+        lines.append(f"| {mutation} | {driver} | " + " | ".join(cells) + " |")
+    return _HEAD + "\n".join(lines) + "\n"
+
+
+def cell(tally: Tally) -> str:
+    return f"{tally.tried:,}" if not tally.wrong else f"{tally.tried:,}, **{len(tally.wrong)} wrong**"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

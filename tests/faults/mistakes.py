@@ -1,0 +1,52 @@
+"""Mistakes a writer could make, put into the calls of the real one: what the harness must be able to find."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from storaged.store.locks.token import TOKEN_SIZE
+
+from .calls import Call, Dying
+from .recording import Recording
+
+FLUSHES = frozenset({"fsync", "fdatasync"})
+
+
+class Unflushed(Recording):
+    """One flush, by its number, is forgotten; ``flushed`` says in words what each of them is of."""
+
+    def __init__(self, top: Path, forgotten: int) -> None:
+        super().__init__(top)
+        self._forgotten = forgotten
+        self._names: dict[int, str] = {}
+        self.flushed: list[str] = []
+
+    def make(self, call: Call, perform: Callable[[], Any]) -> Any:
+        if call.name in FLUSHES:
+            self.flushed.append(self._names.get(call.arguments["fd"], "?"))
+            if len(self.flushed) == self._forgotten:
+                return None
+        done = super().make(call, perform)
+        if call.name == "open":
+            self._names[done] = call.arguments["path"]
+        return done
+
+
+class LateToken(Dying):
+    """The token is written after the rename it announces, as tools up to 1.46 do."""
+
+    def __init__(self, number: int, *, after: bool = False) -> None:
+        super().__init__(number, after=after)
+        self._waiting: list[tuple[Call, Callable[[], Any]]] = []
+
+    def make(self, call: Call, perform: Callable[[], Any]) -> Any:
+        if call.name == "pwrite" and len(call.arguments["data"]) == TOKEN_SIZE:
+            self._waiting.append((call, perform))
+            return TOKEN_SIZE
+        done = super().make(call, perform)
+        if call.name == "rename":
+            while self._waiting:
+                super().make(*self._waiting.pop())
+        return done

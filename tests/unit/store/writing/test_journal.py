@@ -1,0 +1,148 @@
+"""The journal: an entry is on disk before it counts, and belongs to the process that holds it."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from storaged.errors import NoSpace
+from storaged.store.files import Files
+from storaged.store.layout.records import Digest, ImageID, LayerID
+from storaged.store.tables import StoreLocation
+from storaged.store.writing.journal import Creation, Deletion, EditedItem, Editing, Entry, Journal
+from tests.unit.store.holding import held_elsewhere
+
+IMAGE, LAYER = ImageID("a" * 64), LayerID("b" * 64)
+ENTRIES: tuple[Entry, ...] = (
+    Deletion(images=(IMAGE,), layers=(LAYER,), links={LAYER: "A" * 26}, staging="7", made=("overlay/tempdirs",)),
+    Editing(
+        image=IMAGE,
+        members={"digest": "sha256:x", "names": ["a", "b"]},
+        items=(EditedItem(key="manifest", temporary=".tmp-manifest", digest=Digest("sha256:n"), before=None),),
+    ),
+    Creation(images=(IMAGE,)),
+)
+
+
+@pytest.fixture
+def location(tmp_path: Path) -> StoreLocation:
+    (tmp_path / "graph").mkdir()
+    return StoreLocation(graphroot=str(tmp_path / "graph"), runroot=str(tmp_path / "run"), driver="overlay")
+
+
+def names(location: StoreLocation) -> list[str]:
+    return sorted(os.listdir(f"{location.graphroot}/storaged"))
+
+
+def left(location: StoreLocation) -> list[Entry | None]:
+    with Journal(location, files=Files()).left() as entries:
+        return [entry for _, entry in entries]
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=["deletion", "editing", "creation"])
+def test_an_entry_that_is_left_is_read_back_as_it_was_written(location: StoreLocation, entry: Entry) -> None:
+    held = Journal(location, files=Files()).begin(entry)
+    held.leave()
+    assert left(location) == [entry]
+    assert oct(os.stat(held.path).st_mode & 0o777) == "0o600"
+
+
+def test_an_entry_whose_transaction_lives_is_left_to_it(location: StoreLocation) -> None:
+    journal = Journal(location, files=Files())
+    held = journal.begin(ENTRIES[0])
+    assert journal.pending()
+    assert left(location) == []
+    held.remove()
+    assert not journal.pending()
+    assert names(location) == []
+
+
+def test_an_entry_of_another_process_is_left_to_it_while_that_lives(location: StoreLocation) -> None:
+    held = Journal(location, files=Files()).begin(ENTRIES[0])
+    held.leave()
+    with held_elsewhere(held.path):
+        assert left(location) == []
+    assert left(location) == [ENTRIES[0]]
+
+
+def test_a_transaction_may_end_its_entry_in_any_order_and_twice(location: StoreLocation) -> None:
+    journal = Journal(location, files=Files())
+    held = journal.begin(ENTRIES[0])
+    held.leave()
+    held.remove()
+    held.remove()
+    held.leave()
+    assert names(location) == []
+
+
+def test_an_entry_is_flushed_before_it_has_its_name_and_its_folder_after_it(location: StoreLocation) -> None:
+    calls: list[str] = []
+
+    class Noting(Files):
+        def fsync(self, fd: int) -> None:
+            calls.append("flush " + os.path.basename(os.readlink(f"/proc/self/fd/{fd}")).split("-")[0])
+            super().fsync(fd)
+
+        def rename(self, source: str, target: str) -> None:
+            calls.append("rename")
+            super().rename(source, target)
+
+        def unlink(self, path: str, *, dir_fd: int | None = None) -> None:
+            calls.append("unlink")
+            super().unlink(path, dir_fd=dir_fd)
+
+    held = Journal(location, files=Noting()).begin(ENTRIES[0])
+    assert calls == ["flush graph", "flush .tmp", "rename", "flush storaged"]
+    calls.clear()
+    held.remove()
+    assert calls == ["unlink", "flush storaged"]
+
+
+@pytest.mark.parametrize("call", ["mkdir", "open", "write", "fsync", "rename"])
+def test_an_entry_that_cannot_be_written_leaves_nothing(location: StoreLocation, call: str) -> None:
+    def refuse(self: Files, *positional: Any, **named: Any) -> Any:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    full = type("Full", (Files,), {call: refuse})
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(NoSpace):
+        Journal(location, files=full()).begin(ENTRIES[0])
+    assert len(os.listdir("/proc/self/fd")) == before
+    assert call == "mkdir" or names(location) == []
+
+
+def test_what_cannot_be_understood_is_handed_out_as_such_and_kept(location: StoreLocation) -> None:
+    held = Journal(location, files=Files()).begin(ENTRIES[0])
+    held.leave()
+    Path(held.path).write_bytes(b'{"kind":"of a later version"}')
+    assert left(location) == [None]
+    assert len(names(location)) == 1
+
+
+def test_an_entry_that_never_got_its_name_is_forgotten(location: StoreLocation) -> None:
+    held = Journal(location, files=Files()).begin(ENTRIES[0])
+    held.leave()
+    os.rename(held.path, held.path.replace("/journal-", "/.tmp-journal-"))
+    assert left(location) == []
+    assert names(location) == []
+
+
+def test_files_of_other_names_are_not_looked_at(location: StoreLocation) -> None:
+    folder = Path(location.graphroot, "storaged")
+    folder.mkdir()
+    for name in ("journal-1.json", "daemon.lock", "journal-" + "a" * 32 + ".json.old"):
+        (folder / name).write_bytes(b"")
+    assert not Journal(location, files=Files()).pending()
+    assert left(location) == []
+    assert len(names(location)) == 3
+
+
+def test_a_store_that_was_never_written_has_no_journal(location: StoreLocation) -> None:
+    journal = Journal(location, files=Files())
+    assert not journal.pending()
+    assert left(location) == []
+    assert os.listdir(location.graphroot) == []
