@@ -10,23 +10,24 @@ from __future__ import annotations
 import gc
 import logging
 import os
-import platform
-import resource
 import sys
 from collections.abc import MutableMapping
 from contextlib import ExitStack, suppress
 
 import anyio
 
+from storaged import process
 from storaged.engine.cache import Cache
+from storaged.engine.circumstances import CircumstancesWatch
 from storaged.engine.cursors import Cursors
+from storaged.engine.leases import Leases
 from storaged.engine.sizes import LayerSizes
+from storaged.engine.transactions import Transactions
+from storaged.engine.upkeep import Upkeep
 from storaged.errors import GuardTaken, StoreError
 from storaged.metrics import Metrics
-from storaged.operations.view import View, normalise_platform
 from storaged.server import listener, systemd
 from storaged.server.errors import ServerError, SocketTaken
-from storaged.server.guard import Limits
 from storaged.server.lifecycle import Lifecycle, Terms
 from storaged.server.listener import Door
 from storaged.service.access import Access
@@ -41,7 +42,10 @@ from storaged.store.locks.instance import take_guard
 from storaged.store.reader import StoreReader
 from storaged.store.registries import RegistriesWatch
 from storaged.store.tables import StoreLocation
-from storaged_client import address
+from storaged.store.writing.commit import StoreWriter
+from storaged.store.writing.recovery import Recovery
+from storaged.store.writing.reserve import Reserve
+from storaged_client import address, spawn
 from storaged_client.contract.version import VERSION
 from storaged_client.errors import ClientError
 
@@ -51,7 +55,6 @@ MISCONFIGURED = 78
 FAILED = 1
 
 _BLOB_THREADS = 4
-_SPARE_DESCRIPTORS = 512
 
 _log = logging.getLogger(__name__)
 
@@ -61,8 +64,8 @@ def run(settings: Settings, environ: MutableMapping[str, str]) -> int:
 
     0 ended as asked, 1 a mistake of ours, 75 another daemon is there, 77 not permitted, 78 misconfigured.
     """
-    _open_standard_streams()
-    _start_logging(settings, environ)
+    process.open_standard_streams()
+    process.start_logging(settings.log_level, environ)
     os.umask(0o077)
     try:
         _serve(settings, environ)
@@ -92,7 +95,7 @@ def _serve(settings: Settings, environ: MutableMapping[str, str]) -> None:
         door = listener.inherit(inherited) if inherited else listener.bind(address.find(settings.socket))
         stack.callback(door.close)
         stack.callback(door.withdraw)
-        _allow_descriptors(settings.limits)
+        process.allow_descriptors(settings.limits)
         registries = RegistriesWatch(environ, os.geteuid())
         registries.current()
         anyio.run(_live, settings, location, registries, door, notifier, backend=settings.backend)
@@ -109,13 +112,39 @@ async def _live(
     reader = StoreReader(location, metrics=metrics)
     content = ContentReader(location, metrics)
     sizes = LayerSizes(Measurer(location), metrics)
-    cache = Cache(reader, content, metrics, known_sizes=lambda: sizes.known)
+    leases = Leases(metrics)
+    cache = Cache(
+        reader,
+        content,
+        metrics,
+        known_sizes=lambda: sizes.known,
+        circumstances=CircumstancesWatch(leases, registries.current),
+    )
+    files = Files()
+    reserve = Reserve(location, files=files)
+    writer = StoreWriter(location, files=files, metrics=metrics, reserve=reserve)
+    transactions = Transactions(
+        cache,
+        writer,
+        metrics,
+        why_not_writable=lambda: _why_not_writable(settings, location),
+        provide=reserve.build,
+    )
+    upkeep = Upkeep(
+        transactions,
+        cache,
+        Recovery(location, writer, files=files, metrics=metrics),
+        reserve,
+        why_not_writable=lambda: _why_not_writable(settings, location),
+        at_once=lambda: not spawn.is_spawned(door.path, os.getpid()),
+    )
     lifecycle = Lifecycle(
         door,
         terms=Terms(limits=settings.limits, backend=settings.backend, idle_exit=settings.idle_exit),
         metrics=metrics,
         notifier=notifier,
         describe=lambda: _describe(cache),
+        hurry=transactions.hurry,
     )
     engine = Engine(
         cache=cache,
@@ -127,14 +156,12 @@ async def _live(
         began=anyio.current_time(),
         why_not_writable=lambda: _why_not_writable(settings, location),
         short_name_flaws=lambda: registries.current().broken,
-        asking=View(
-            platform=normalise_platform(platform.system(), platform.machine()), short_names=registries.candidates
-        ),
+        transactions=transactions,
         sizes=sizes,
         cursors=Cursors(),
         blob_threads=anyio.CapacityLimiter(_BLOB_THREADS),
     )
-    service = Service(engine, Access(own_uid=os.geteuid()))
+    service = Service(engine, _access(settings))
 
     async def prepare() -> None:
         await cache.start()
@@ -146,6 +173,7 @@ async def _live(
         with suppress(OSError):
             sys.stderr.write(f"ready: listening on {door.path}\n")
             sys.stderr.flush()
+        background.start_soon(upkeep.run)
 
     _log.info(
         "serving version=%s graphroot=%s driver=%s socket=%s", VERSION, location.graphroot, location.driver, door.path
@@ -153,10 +181,16 @@ async def _live(
     async with anyio.create_task_group() as background:
         background.start_soon(cache.run)
         background.start_soon(sizes.run, cache)
+        background.start_soon(leases.run)
         try:
             await lifecycle.serve(service.handle, prepare=prepare, ready=ready)
         finally:
             background.cancel_scope.cancel()
+
+
+def _access(settings: Settings) -> Access:
+    granted = settings.access
+    return Access(own_uid=os.geteuid(), uids=frozenset(granted.uids), gids=frozenset(granted.gids))
 
 
 def _describe(cache: Cache) -> str:
@@ -180,70 +214,6 @@ def _why_not_writable(settings: Settings, location: StoreLocation) -> str | None
     return None
 
 
-def _open_standard_streams() -> None:
-    """Give 0, 1 and 2 something to be, where whoever started the daemon closed them.
-
-    Otherwise the socket or a lock file becomes descriptor 2, and all that is said on stderr goes there.
-    """
-    for descriptor in range(3):
-        try:
-            os.fstat(descriptor)
-        except OSError:
-            # The lowest free number: those below are open by now.
-            os.open(os.devnull, os.O_RDWR)
-    if sys.stderr is None:
-        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115 - for the life of the process
-
-
-def _allow_descriptors(limits: Limits) -> None:
-    """What all clients together can make this process hold must leave enough to read the store with.
-
-    A connection is its socket, its hang-up watch, and the descriptors of a message that is not complete
-    and of one that waits for its turn.
-    """
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = limits.connections * (2 + 2 * limits.descriptors) + _SPARE_DESCRIPTORS
-    if hard != resource.RLIM_INFINITY and hard < wanted:
-        _log.warning("clients can use up all descriptors: raise LimitNOFILE= limit=%d wanted=%d", hard, wanted)
-    if hard != resource.RLIM_INFINITY:
-        wanted = min(wanted, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
 def _fail(error: Exception, status: int) -> int:
     _log.error("cannot serve error=%s", error)
     return status
-
-
-# ---------------------------------------------------------------- log
-
-_PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
-
-
-class _JournalFormatter(logging.Formatter):
-    """Each line with its ``<n>`` of sd-daemon(3): the journal knows a line's priority by nothing else."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        prefix = f"<{_PRIORITIES.get(record.levelno, 6)}>"
-        return "\n".join(prefix + line for line in super().format(record).split("\n"))
-
-
-def _goes_to_journal(environ: MutableMapping[str, str]) -> bool:
-    """Whether stderr is the stream that JOURNAL_STREAM names: the variable is inherited by what writes elsewhere.
-
-    Source: systemd.exec(5).
-    """
-    seen = os.fstat(2)
-    return environ.get("JOURNAL_STREAM") == f"{seen.st_dev}:{seen.st_ino}"
-
-
-def _start_logging(settings: Settings, environ: MutableMapping[str, str]) -> None:
-    handler = logging.StreamHandler()
-    if _goes_to_journal(environ):
-        handler.setFormatter(_JournalFormatter("%(name)s: %(message)s"))
-    else:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=settings.log_level.upper(), handlers=[handler])
-    # It tells each attempt at a lock.
-    logging.getLogger("filelock").setLevel(logging.WARNING)

@@ -22,7 +22,9 @@ import anyio
 from anyio.to_thread import run_sync
 from attrs import frozen
 
+from storaged.engine.circumstances import Circumstances, CircumstancesWatch, without_leases
 from storaged.engine.content import ContentSource
+from storaged.engine.loading import Current, Loader
 from storaged.engine.reloads import RETRY, Reloads
 from storaged.engine.rows import Rows
 from storaged.errors import StoreBusy
@@ -53,7 +55,13 @@ class View:
 
     snapshot: Snapshot
     rows: Rows
+    circumstances: Circumstances
     stale: Staleness | None = None
+
+    @property
+    def generation(self) -> str:
+        """Names all that the answer depends on (see ``circumstances``)."""
+        return _generation(self.snapshot.generation, self.circumstances)
 
 
 class Cache:
@@ -68,18 +76,31 @@ class Cache:
         source: ContentSource,
         metrics: Metrics,
         known_sizes: Callable[[], KnownSizes] = lambda: NOTHING_MEASURED,
+        circumstances: CircumstancesWatch | None = None,
     ) -> None:
         self._reader = reader
         self._reloads = Reloads(reader, source, metrics, known_sizes)
         self._metrics = metrics
+        self.circumstances = circumstances or without_leases(metrics)
+        self.circumstances.leases.listen(self._reloads.stir)
         self._patience_spent_at = -1
         """What ``succeeded`` was when somebody last waited for a writer: one wait for each writer's work."""
         self._identifying = anyio.CapacityLimiter(1)
 
     @property
     def generation(self) -> str:
-        """The generation of the current snapshot, without a look at the store."""
-        return self._reloads.generation
+        """The generation of the current snapshot and of now, without a look at the store."""
+        return _generation(self._reloads.generation, self.circumstances.now())
+
+    @property
+    def current(self) -> Current | None:
+        """The current snapshot and its stamp, without a look at the store; None before the first load succeeded."""
+        return self._reloads.current
+
+    @property
+    def loader(self) -> Loader:
+        """What makes the snapshots: for who changes the store."""
+        return self._reloads.loader
 
     @property
     def snapshot(self) -> Snapshot | None:
@@ -104,18 +125,28 @@ class Cache:
                 no generation yet, and it was not made in time or a writer is at work.
             StoreCorrupt: a table cannot be read and no earlier generation is known, or ``strict``.
         """
-        current = self._reloads.current
-        if consistency == "cached" and current is not None:
-            return self._serve(None if current.snapshot.proven else self._stale())
+        if consistency == "cached" and self._reloads.current is not None:
+            return self.known()
         if self._reloads.is_current():
             return self._serve(None)
         if consistency == "strict":
             return await self._strict(timeout)
         return await self._fresh(timeout)
 
+    def known(self) -> View:
+        """The current view, without a look at the store. A view must have been had before."""
+        current = self._reloads.current
+        return self._serve(None if current is not None and current.snapshot.proven else self._stale())
+
     async def moved(self, generation: str) -> None:
         """Wait until the current generation is another one than this."""
-        await self._reloads.moved(generation)
+        while self.generation == generation:
+            await self._reloads.stirred()
+
+    def adopt(self, current: Current) -> View:
+        """Serve what a change of our own made, at once; the view of it, or of something later."""
+        self._reloads.adopt(current)
+        return self._serve(None)
 
     def rebuild(self) -> None:
         """Have a snapshot made of what is known by now. Returns at once; until then the current one is served."""
@@ -196,7 +227,7 @@ class Cache:
         assert rows is not None
         if stale is not None:
             self._metrics.add(f"reads.stale.{stale.reason}")
-        return View(snapshot=current.snapshot, rows=rows, stale=stale)
+        return View(snapshot=current.snapshot, rows=rows, circumstances=self.circumstances.now(), stale=stale)
 
     def _stale(self) -> Staleness:
         current = self._reloads.current
@@ -216,3 +247,7 @@ class Cache:
             # Through all of /proc, and one at a time: many who give up together must not fill every thread.
             known = await run_sync(lambda: self._reader.identify(holder), limiter=self._identifying)
         return busy(known)
+
+
+def _generation(snapshot: str, circumstances: Circumstances) -> str:
+    return f"{snapshot}.{circumstances.number}" if circumstances.number else snapshot

@@ -3,26 +3,36 @@
 The tables are one proven state (architecture, fact 4). Big data is read afterwards and checked against
 the records (fact 5): a damage never seen before may be a race with a writer, so the locks are asked and
 the stamp is taken again, and where it moved the round is lost and the tables are read anew.
+
+A change of our own needs no reload: its new tables are taken over as they were written (``adopt``), under the stamp
+that was taken before its locks were released.
 """
 
 from __future__ import annotations
 
 import gc
+import logging
 import secrets
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 from attrs import frozen
 
 from storaged.engine.content import Contents
-from storaged.errors import StoreBusy
+from storaged.errors import StoreBusy, StoreError
 from storaged.metrics import Metrics
 from storaged.snapshot.build import build
 from storaged.snapshot.model import NOTHING_MEASURED, KnownSizes, Snapshot
+from storaged.store.inventory import table_files
 from storaged.store.layout.contents import ImageContent
+from storaged.store.locks.probe import busy
 from storaged.store.reader import Loaded, StoreReader, WriterActive
 from storaged.store.stamp import Stamp
 from storaged.store.tables import StoreTables
+
+logger = logging.getLogger(__name__)
 
 _ROUNDS = 8
 """Lost rounds before the store counts as busy: a writer that wins this often leaves no gap to read in."""
@@ -34,10 +44,15 @@ class Current:
 
     snapshot: Snapshot
     stamp: Stamp
+    number: int = 0
+    """Grows with each: the greater one is of the later state of the files."""
 
 
 class Loader:
-    """Makes snapshots. One call of ``load`` at a time; the stamp may be taken elsewhere meanwhile."""
+    """Makes snapshots, in any thread, one at a time; the stamp may be taken elsewhere meanwhile.
+
+    What is made later is of a later state: each call holds the loader's own lock from its first look at the files.
+    """
 
     def __init__(
         self,
@@ -50,8 +65,12 @@ class Loader:
         self._contents = contents
         self._metrics = metrics
         self._known_sizes = known_sizes
+        self._alone = threading.RLock()
         self._instance = secrets.token_hex(6)
         self._number = 0
+        self._paths = [table.path for table in table_files(reader.location)]
+        self._settled = 0
+        self._last: Current | None = None
         self._tables: StoreTables | None = None
         self._kept: tuple[ImageContent, ...] = ()
         self._snapshot: Snapshot | None = None
@@ -71,15 +90,69 @@ class Loader:
             StoreBusy: too many rounds were lost, or the shared locks could not be had in time.
             StoreCorrupt: a table cannot be read.
         """
-        began = time.perf_counter()
-        # A load allocates hundreds of thousands of values and no cycles: collections in its course find
-        # nothing, and each stops the event loop too.
-        gc.disable()
-        try:
+        with self._working("reload"):
             return self._rounds(unproven, afresh, cancelled)
-        finally:
-            gc.enable()
-            self._metrics.spend("reload", time.perf_counter() - began)
+
+    def adopt(self, before: Stamp, stamp: Stamp, written: Mapping[str, bytes]) -> Current | None:
+        """Take over the tables of our own commit, by path, which led from the one stamp to the other.
+
+        None where that cannot be done: then the store is read as after anybody else's change. Never raises for the
+        store's sake: what was committed is committed.
+        """
+        with self._working("adopt"):
+            if (last := self._last) is None:
+                return None
+            if any(
+                path in written and seen != found
+                for path, seen, found in zip(self._paths, before.tables, last.stamp.tables, strict=True)
+            ):
+                # Until the commit these tables were those of ``before``: another one was read after it.
+                return last if last.snapshot.proven else None
+            try:
+                loaded = self._reader.adopt(stamp, written)
+                if loaded is None:
+                    self._metrics.add("adopt.overtaken")  # under another lock somebody else wrote meanwhile
+                    return None
+                contents, _ = self._contents.collect(loaded.tables.images, afresh=False, cancelled=lambda: False)
+                return self._settle(loaded, contents)
+            except (StoreError, OSError) as error:
+                self._metrics.add("adopt.failed")
+                logger.warning("own change is read back error=%s", error)
+                return None
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep reloads of other threads out: for who is going to take the store's exclusive locks and read."""
+        with self._alone:
+            yield
+
+    def load_locked(self) -> Current:
+        """Read the store. All its exclusive locks must be held, by this thread, and ``alone`` too.
+
+        Raises:
+            StoreCorrupt: a table cannot be read.
+            StoreBusy: the files change although their locks are held, or an additional store is being written.
+        """
+        with self._working("reload"):
+            try:
+                loaded = self._reader.load_locked()
+            except WriterActive as active:
+                raise busy(active.holder) from None
+            contents, _ = self._contents.collect(loaded.tables.images, afresh=False, cancelled=lambda: False)
+            return self._settle(loaded, contents)
+
+    @contextmanager
+    def _working(self, what: str) -> Iterator[None]:
+        with self._alone:
+            began = time.perf_counter()
+            # A load allocates hundreds of thousands of values and no cycles: collections in its course find
+            # nothing, and each stops the event loop too.
+            gc.disable()
+            try:
+                yield
+            finally:
+                gc.enable()
+                self._metrics.spend(what, time.perf_counter() - began)
 
     def _rounds(self, unproven: bool, afresh: bool, cancelled: Callable[[], bool]) -> Current:
         for _ in range(_ROUNDS):
@@ -114,7 +187,9 @@ class Loader:
             self._contents.commit(tables.images, contents)
             self._metrics.add("generations")
         assert self._snapshot is not None
-        return Current(snapshot=self._snapshot, stamp=loaded.stamp)
+        self._settled += 1
+        self._last = Current(snapshot=self._snapshot, stamp=loaded.stamp, number=self._settled)
+        return self._last
 
     def _same(self, contents: tuple[ImageContent, ...]) -> bool:
         return len(contents) == len(self._kept) and all(a is b for a, b in zip(contents, self._kept, strict=True))

@@ -8,8 +8,8 @@
                       └────▶ unreadable ....... failure is kept, idle
 
 Whoever waits (``round``) is woken at the end of each load and at each look that found a writer: a request
-must learn of one that came after it began to wait. All state belongs to the event loop; only
-``Loader.load`` runs in a thread.
+must learn of one that came after it began to wait. All state belongs to the event loop; only the ``Loader``
+works in threads.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Reloads:
     ) -> None:
         self._reader = reader
         self._contents = Contents(source)
-        self._loader = Loader(reader, self._contents, metrics, known_sizes)
+        self.loader = Loader(reader, self._contents, metrics, known_sizes)
         self.current: Current | None = None
         self.rows: Rows | None = None
         self.verified = 0.0
@@ -97,7 +97,7 @@ class Reloads:
     @property
     def generation(self) -> str:
         """The generation of the current snapshot, without a look at the store."""
-        return self.current.snapshot.generation if self.current else self._loader.no_generation
+        return self.current.snapshot.generation if self.current else self.loader.no_generation
 
     def is_current(self) -> bool:
         """Whether the files are those of the current snapshot: a few system calls, no lock, no open file."""
@@ -140,10 +140,18 @@ class Reloads:
         self.want()
         await moved.wait()
 
-    async def moved(self, generation: str) -> None:
-        """Wait, asking for nothing, until the current generation is another one than this."""
-        while self.generation == generation:
-            await self._moved.wait()
+    async def stirred(self) -> None:
+        """Wait, asking for nothing, until something is known or ``stir`` was called."""
+        await self._moved.wait()
+
+    def stir(self) -> None:
+        """Wake everybody who waits: something else than the store has changed."""
+        self._announce()
+
+    def adopt(self, current: Current) -> None:
+        """Serve what a change of our own made, or something later if there is."""
+        self._swap(current)
+        self._announce()
 
     def distrust(self) -> None:
         """Let the next load trust nothing that was read before."""
@@ -203,7 +211,7 @@ class Reloads:
         before = self._reader.stamp()
         try:
             current = await run_sync(
-                lambda: self._loader.load(unproven=unproven, afresh=afresh, cancelled=self._stop.is_set)
+                lambda: self.loader.load(unproven=unproven, afresh=afresh, cancelled=self._stop.is_set)
             )
         except WriterActive as active:
             self.failure, self.holder = None, active.holder
@@ -239,6 +247,9 @@ class Reloads:
 
     def _swap(self, current: Current) -> None:
         previous = self.current
+        if previous is not None and current.number < previous.number:
+            # A reload that began before our own commit may end after it: whoever changed something reads it.
+            return
         if previous is None or previous.snapshot is not current.snapshot:
             self.rows = Rows(current.snapshot)
             if previous is not None and logger.isEnabledFor(logging.DEBUG):

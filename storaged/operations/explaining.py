@@ -8,7 +8,8 @@ children and lists do not stand against a removal, they only keep the image from
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, islice
 
 from storaged.operations.containing import removal_command
 from storaged.operations.view import View
@@ -27,16 +28,34 @@ def why(snapshot: Snapshot, image: Image, view: View) -> Why:
         intermediate=image.intermediate,
         prunable=image.dangling and not held and not image.read_only,
         removable=not held and not image.read_only,
-        reasons=(
-            *_names(image),
-            *_children(snapshot, image),
-            *_lists(snapshot, image),
-            *_containers(snapshot, image),
-            *_leases(image, view),
-            *_read_only(image),
-            *_evidence(snapshot, image),
-        ),
+        reasons=reasons(snapshot, image, view),
     )
+
+
+def reasons(
+    snapshot: Snapshot,
+    image: Image,
+    view: View,
+    *,
+    is_left: Callable[[ImageID], bool] = lambda _: True,
+    most: int | None = None,
+) -> tuple[Reason, ...]:
+    """Every reason that keeps an image, in the order of the codes; empty where nothing does.
+
+    Children and lists that are not left any more are no reason. ``most`` bounds the reasons of one code.
+    """
+    decided = bool(image.names) or any(map(is_left, chain(image.children, image.in_lists)))
+    found = (
+        _names(image),
+        _children(snapshot, filter(is_left, image.children)),
+        _lists(snapshot, image, filter(is_left, image.in_lists)),
+        _containers(snapshot, image),
+        _leases(image, view),
+        _read_only(image),
+        # Only where it decides: nothing else keeps the image from being dangling.
+        () if decided else evidence_reasons(snapshot, image),
+    )
+    return tuple(reason for some in found for reason in islice(some, most))
 
 
 def _names(image: Image) -> Iterator[Reason]:
@@ -53,8 +72,8 @@ def _names(image: Image) -> Iterator[Reason]:
         )
 
 
-def _children(snapshot: Snapshot, image: Image) -> Iterator[Reason]:
-    for child in image.children:
+def _children(snapshot: Snapshot, children: Iterable[ImageID]) -> Iterator[Reason]:
+    for child in children:
         called = _called(snapshot, child)
         yield Reason(
             code="child",
@@ -64,12 +83,12 @@ def _children(snapshot: Snapshot, image: Image) -> Iterator[Reason]:
         )
 
 
-def _lists(snapshot: Snapshot, image: Image) -> Iterator[Reason]:
+def _lists(snapshot: Snapshot, image: Image, lists: Iterable[ImageID]) -> Iterator[Reason]:
     named_by: dict[ImageID, Digest] = {}
     for digest in image.digests:
         for list_id in snapshot.referenced.get(digest, ()):
             named_by.setdefault(list_id, digest)
-    for list_id in image.in_lists:
+    for list_id in lists:
         digest = named_by[list_id]
         listing = snapshot.by_id.get(list_id)
         names = listing.names if listing is not None else ()
@@ -134,10 +153,8 @@ def _read_only(image: Image) -> Iterator[Reason]:
         )
 
 
-def _evidence(snapshot: Snapshot, image: Image) -> Iterator[Reason]:
-    """Only where it decides: an image that nothing else keeps from being dangling."""
-    if image.names or image.children or image.in_lists:
-        return
+def evidence_reasons(snapshot: Snapshot, image: Image) -> Iterator[Reason]:
+    """What would have to be known to call the image dangling, and cannot be read."""
     for found in snapshot.evidence:
         if found.image is None:
             what = "a record may be a manifest list that names it, but"
@@ -159,17 +176,28 @@ def _evidence(snapshot: Snapshot, image: Image) -> Iterator[Reason]:
             code="unreadable_evidence",
             detail="the tables were read while another process was writing them; ask again when it is done",
         )
-    if image.content.config is None and not image.is_list and not image.content.unreadable_evidence:
-        damage = image.content.damage[0] if image.content.damage else None
-        command = f"podman image rm --force {shlex.quote(image.id)}"
-        yield Reason(
-            code="unreadable_evidence",
-            detail="its own configuration cannot be read, so that its children are not known"
-            f"{': ' + damage.detail if damage is not None else ''}; `{command}` removes it",
-            image=image.id,
-            file=damage.file if damage is not None else None,
-            command=command,
-        )
+    if image.content.kin_in_doubt and not image.content.unreadable_evidence:
+        yield _doubt(image, "its own configuration cannot be trusted, so that its children are not known")
+    for child in image.possible_children:
+        doubtful = snapshot.by_id.get(child)
+        if doubtful is not None and not doubtful.content.unreadable_evidence:
+            called = _called(snapshot, child)
+            yield _doubt(doubtful, f"image {called} may have been built on it, but its configuration cannot be trusted")
+
+
+def _doubt(image: Image, what: str) -> Reason:
+    """An image whose configuration is missing or another one, and the command that removes it."""
+    damage = next((found for found in image.content.damage if found.name.startswith("config_")), None)
+    damage = damage or (image.content.damage[0] if image.content.damage else None)
+    command = f"podman image rm --force {shlex.quote(image.id)}"
+    return Reason(
+        code="unreadable_evidence",
+        detail=f"{what}{': ' + damage.detail if damage is not None else ''}; `{command}` removes that image",
+        name=image.names[0] if image.names else None,
+        image=image.id,
+        file=damage.file if damage is not None else None,
+        command=command,
+    )
 
 
 def _called(snapshot: Snapshot, image: ImageID) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 
 from storaged.errors import LayerUnknown
 from storaged.snapshot.model import Layer, Snapshot
+from storaged.snapshot.tree import LayerTree
 from storaged.store.layout.records import LayerID
-from storaged_client.contract.types import Damage, LayerDetails, LayerList, LayerSummary
+from storaged_client.contract.types import Damage, LayerDetails, LayerSummary
 
 
 def summary(layer: Layer) -> LayerSummary:
@@ -48,7 +49,7 @@ def get(snapshot: Snapshot, layer_id: str) -> LayerDetails:
     return LayerDetails(layer=summary(layer), chain=tuple(chain), child_layers=layer.children)
 
 
-def tree(snapshot: Snapshot, layer_id: str | None) -> LayerList:
+def tree(snapshot: Snapshot, layer_id: str | None) -> Sequence[LayerID]:
     """The forest, or what stands on one layer: parents before children, each subtree in one piece.
 
     Every layer comes once; rings of parents, which no root leads to, come last.
@@ -56,14 +57,19 @@ def tree(snapshot: Snapshot, layer_id: str | None) -> LayerList:
     Raises:
         LayerUnknown: no layer has this id.
     """
-    done: dict[LayerID, Layer] = {}
-    if layer_id is not None:
-        _climb(snapshot, (_find(snapshot, layer_id),), done)
-    else:
-        layers = snapshot.layer_by_id
-        _climb(snapshot, (layer for layer in layers.values() if layer.record.parent not in layers), done)
-        _climb(snapshot, layers.values(), done)
-    return LayerList(layers=tuple(summary(layer) for layer in done.values()))
+    forest = snapshot.forest
+    if layer_id is None:
+        return forest.top_down
+    root = _find(snapshot, layer_id).id
+    damage = forest.damage.get(root)
+    if damage is not None and damage.name == "LayerCycle":
+        # The order of the forest cuts a ring somewhere; each of its members stands on each other.
+        return tuple(_climb(forest, root))
+    start, depth = forest.position[root], forest.depth[root]
+    end = start + 1
+    while end < len(forest.top_down) and forest.depth[forest.top_down[end]] > depth:
+        end += 1
+    return forest.top_down[start:end]
 
 
 def _find(snapshot: Snapshot, layer_id: str) -> Layer:
@@ -73,12 +79,12 @@ def _find(snapshot: Snapshot, layer_id: str) -> Layer:
     return layer
 
 
-def _climb(snapshot: Snapshot, roots: Iterable[Layer], done: dict[LayerID, Layer]) -> None:
-    for root in roots:
-        waiting = [root]
-        while waiting:
-            layer = waiting.pop()
-            if layer.id in done:
-                continue
-            done[layer.id] = layer
-            waiting.extend(snapshot.layer_by_id[child] for child in reversed(layer.children))
+def _climb(forest: LayerTree, root: LayerID) -> Iterator[LayerID]:
+    waiting = [root]
+    done: set[LayerID] = set()
+    while waiting:
+        layer = waiting.pop()
+        if layer not in done:
+            done.add(layer)
+            yield layer
+            waiting.extend(reversed(forest.children.get(layer, ())))

@@ -59,14 +59,15 @@ def hits(snapshot: Snapshot, text: str, view: View) -> Iterator[Found]:
     if len(bare) == 64 and _HEX.issuperset(bare):
         yield from _by_full_id(snapshot, name, bare, view)
         return
-    if name.startswith("sha256:"):
-        raise InvalidName(f"{shortened(name)}: sha256: must be followed by 64 hexadecimal digits", asked=name[:200])
     reference: Reference | None = None
     wrong: InvalidName | None = None
     try:
         reference = references.parse(name)
     except InvalidName as error:
         wrong = error
+    # A repository may be called sha256: with a digest behind it the tag, and its colon, are ignored.
+    if name.startswith("sha256:") and (reference is None or reference.digest is None):
+        raise InvalidName(f"{shortened(name)}: sha256: must be followed by 64 hexadecimal digits", asked=name[:200])
     anything = False
     if reference is not None:
         for found in _by_candidates(snapshot, reference, view):

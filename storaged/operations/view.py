@@ -84,5 +84,7 @@ class View:
     platform: HostPlatform
     short_names: Callable[[str], tuple[str, ...]] = localhost_only
     """Repositories that a short name may mean, in the order they are tried; docker.io's follows by itself."""
+    short_name_doubts: tuple[str, ...] = ()
+    """What is wrong with files of registries.conf that were left out: a short name may mean another image with them."""
     leases: Mapping[ImageID, tuple[str, ...]] = field(factory=dict)
     """Leases that hold an image, by image."""

@@ -18,10 +18,11 @@ before it reads why. *Hang-up* (the client is gone, or takes nothing for 30 s): 
 from __future__ import annotations
 
 import logging
-import os
 import select
 import socket
 from collections import deque
+from collections.abc import Callable
+from typing import Any
 
 import anyio
 from anyio.abc import SocketAttribute, TaskGroup, UNIXSocketStream
@@ -30,6 +31,7 @@ from storaged.metrics import Metrics
 from storaged.server.answering import Answers, Handler, close_all
 from storaged.server.guard import Guard, Limits
 from storaged.server.outbox import PIECE, Outbox
+from storaged.server.receiving import receive
 from storaged.service.session import Session
 from storaged_client.jsonrpc.peer import (
     Cancel,
@@ -91,6 +93,7 @@ class Connection:
             outbox=self._outbox,
             moved=self._notice,
         )
+        session.notify = self._notify
         self._scope = anyio.CancelScope()
         self._pending: deque[Event] = deque()
         self._moved = anyio.Event()
@@ -120,6 +123,7 @@ class Connection:
             _log.exception("connection failed connection=%d", self.session.number)
         finally:
             self._release()
+            self.session.end()
             with anyio.CancelScope(shield=True):
                 await self._stream.aclose()
 
@@ -141,13 +145,11 @@ class Connection:
         while True:
             await self._room()
             try:
-                data, descriptors = await self._stream.receive_fds(_READ, self._limits.descriptors)
+                data, descriptors = await receive(self._socket, _READ, self._limits.descriptors)
             except anyio.EndOfStream:
                 self._pending.extend(self._peer.receive_eof())
                 await self._dispatch(requests)
                 return
-            for descriptor in descriptors:
-                os.set_inheritable(descriptor, False)
             self._pending.extend(self._peer.receive_data(data, descriptors))
             if not await self._dispatch(requests):
                 self._protocol_error = True
@@ -211,6 +213,9 @@ class Connection:
 
     # ---------------------------------------------------------------- out
 
+    def _notify(self, method: str, params: dict[str, Any], written: Callable[[], None], /) -> None:
+        self._outbox.put(self._peer.send_notification(method, params), written)
+
     async def _write(self) -> None:
         while (entry := await self._outbox.take()) is not None:
             data, written = entry
@@ -235,7 +240,7 @@ class Connection:
             await self._stream.send_eof()
             while left > 0:
                 try:
-                    data, descriptors = await self._stream.receive_fds(PIECE, self._limits.descriptors)
+                    data, descriptors = await receive(self._socket, PIECE, self._limits.descriptors)
                 except anyio.EndOfStream:
                     return
                 close_all(descriptors)

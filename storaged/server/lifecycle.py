@@ -54,7 +54,10 @@ class Terms:
 
 
 class Lifecycle:
-    """Owns the door and every connection; ``serve`` is the whole life."""
+    """Owns the door and every connection; ``serve`` is the whole life.
+
+    ``hurry`` is called when the end is near: what cannot be cancelled is to come to its own end.
+    """
 
     def __init__(
         self,
@@ -64,12 +67,14 @@ class Lifecycle:
         metrics: Metrics,
         notifier: Notifier,
         describe: Callable[[], str] = str,
+        hurry: Callable[[], None] = lambda: None,
     ) -> None:
         self._door = door
         self._terms = terms
         self._metrics = metrics
         self._notifier = notifier
         self._describe = describe
+        self._hurry = hurry
         self._guard = Guard(terms.limits, metrics)
         self._reception = Reception(terms.limits, self._guard, metrics)
         self._serving = anyio.CancelScope()
@@ -158,6 +163,7 @@ class Lifecycle:
                 if late is not None:
                     late.cut()
             await self._reception.all_gone()
+        self._hurry()
         for connection in self._reception:
             connection.refuse_rest()
         await self._reception.all_gone()
@@ -169,6 +175,7 @@ class Lifecycle:
                     _log.info("signal ignored signal=SIGHUP reason=%s", "restart to read the configuration again")
                 elif self._serving.cancel_called:
                     _log.warning("stopping at once signal=%s", signal.Signals(number).name)
+                    self._hurry()
                     all_of_it.cancel()
                 else:
                     self.shutdown(signal.Signals(number).name)

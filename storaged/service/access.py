@@ -1,19 +1,30 @@
 """Who may change anything: uid 0, the daemon's own uid, and those of the configuration (interface §2).
 
-The socket's mode is the door, the credentials taken at accept are the room: whoever is let in may read.
+The socket's mode is the door, the credentials taken at accept are the room: whoever is let in may read. Each
+mutation leaves one line in the log, refused and failed ones too::
+
+    audit method=images.tag uid=0 pid=4711 target=localhost/app:1,localhost/app:2 result=ok
 """
 
 from __future__ import annotations
 
 import logging
+from typing import Any
 
-from attrs import frozen
+from attrs import fields, frozen
 
 from storaged.service.session import Session
+from storaged_client.contract import types as t
 from storaged_client.contract.errors import NotPermitted
 from storaged_client.contract.methods import Method
 
 audit_log = logging.getLogger("storaged.audit")
+
+_TARGETS = frozenset({"name", "names", "tags", "image", "images", "digest", "plan"})
+"""Parameters that say what a mutation is about."""
+
+_LONGEST = 300
+"""Characters of a target: a line of the journal is for people."""
 
 
 @frozen(kw_only=True)
@@ -35,7 +46,6 @@ class Access:
             NotPermitted: the peer may read only.
         """
         if method.mutates and not self.may_mutate(session):
-            audit(session, method.name, target="-", result="NotPermitted")
             raise NotPermitted(
                 f"uid {session.credentials.uid} may not call {method.name}: only root, uid {self.own_uid} and the "
                 "uids and gids of the configuration may change anything",
@@ -44,6 +54,34 @@ class Access:
 
 
 def audit(session: Session, method: str, *, target: str, result: str) -> None:
-    """The one line that each mutation leaves, refused ones too."""
+    """The one line that each mutation leaves. ``target`` is as ``target_of`` makes it."""
     who = session.credentials
     audit_log.info("audit method=%s uid=%d pid=%d target=%s result=%s", method, who.uid, who.pid, target, result)
+
+
+def target_of(params: Any) -> str:
+    """What the parameters of a mutation are about, in one word without spaces or control characters."""
+    named: list[str] = []
+    size = 0
+    for attribute in fields(type(params)):
+        if attribute.name not in _TARGETS:
+            continue
+        value = getattr(params, attribute.name)
+        for one in (value,) if isinstance(value, str) else value or ():
+            named.append(one[:_LONGEST])
+            size += len(named[-1])
+            if size > _LONGEST:
+                break
+    if not named:
+        return "-"
+    text = ",".join(named).encode("unicode_escape").decode("ascii").replace(" ", "\\x20")
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + "..."
+
+
+def result_of(result: t.Result) -> str:
+    """The word for a mutation that was answered: ``ok``, or what hindered all of it (``partial``: some of it)."""
+    if not isinstance(result, t.PruneReport) or not result.failed:
+        return "ok"
+    if result.removed or result.untagged:
+        return "partial"
+    return str(result.failed[0].error.data.get("name", "partial"))

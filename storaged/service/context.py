@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Literal, TypeVar
 
 import anyio
 from anyio.to_thread import run_sync
 from attrs import Factory, frozen
 
+from storaged.engine.attempts import Plan
 from storaged.engine.cache import Cache, View
 from storaged.engine.checking import Checker
 from storaged.engine.content import ContentSource
 from storaged.engine.cursors import Cursors
+from storaged.engine.leases import Leases
+from storaged.engine.plans import Plans
 from storaged.engine.sizes import LayerSizes
+from storaged.engine.transactions import Outcome, Transactions
 from storaged.errors import ConfigError
 from storaged.metrics import Metrics
+from storaged.operations.pruning import PrunePlan
 from storaged.operations.view import View as Asking
 from storaged.service.host import Host
+from storaged.service.progress import Progress
 from storaged.service.session import Session
 from storaged.store.tables import StoreLocation
 from storaged_client.contract.params import Common
@@ -32,7 +38,7 @@ class Pinned:
     method: str
     view: View
     length: int
-    page: Callable[[int, int], list[bytes]]
+    page: Callable[[int, int], Awaitable[list[bytes]]]
     """The members of a reply that holds the rows from one index up to another, but ``next_cursor``; in pieces."""
 
 
@@ -54,12 +60,23 @@ class Engine:
     short_name_flaws: Callable[[], tuple[ConfigError, ...]]
     """Files of registries.conf that were left out because they cannot be read, as of the last look."""
     sizes: LayerSizes
-    asking: Asking
-    """Platform of this machine and short-name candidates: what a name is resolved with."""
+    transactions: Transactions
+    """The one way to change the store."""
     cursors: Cursors[Pinned]
     blob_threads: anyio.CapacityLimiter
     """Bounds the worker threads that read big data for requests."""
+    plans: Plans[PrunePlan] = Factory(Plans)
+    """What dry runs of ``images.prune`` decided, for their application."""
     checker: Checker = Factory(lambda self: Checker(self.location, self.metrics), takes_self=True)
+
+    @property
+    def leases(self) -> Leases:
+        return self.cache.circumstances.leases
+
+    @property
+    def asking(self) -> Asking:
+        """What a plan is asked with: platform, short names, and the leases of this very moment. From any thread."""
+        return self.cache.circumstances.asking()
 
 
 @frozen(kw_only=True)
@@ -70,6 +87,24 @@ class Call:
     common: Common
     view: View
     engine: Engine
+    progress: Progress
+
+    @property
+    def asking(self) -> Asking:
+        """Platform, short names and leases as they were when the view was taken: those of its generation."""
+        return self.view.circumstances.asking
+
+    async def change(self, plan: Plan[T], *, message: str = "deleting") -> Outcome[T]:
+        """Change the store within the time of the request, telling its progress; see ``Transactions.run``.
+
+        Raises:
+            StoreError: as ``Transactions.run``.
+        """
+
+        def tell(done: int, total: int) -> None:
+            self.progress.tell(done, total, "folders", message)
+
+        return await self.engine.transactions.run(plan, timeout=self.common.timeout, progress=tell)
 
     async def in_thread(self, work: Callable[[], T]) -> T:
         """Run blocking work; waited for even when the request is cancelled."""

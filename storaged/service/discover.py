@@ -20,7 +20,9 @@ _REF = "#/components/schemas/{name}"
 def document() -> dict[str, Any]:
     """The whole protocol: methods, parameters, results, errors."""
     results = {method.result for method in METHODS.values()}
-    _, schemas = msgspec.json.schema_components(sorted(results, key=lambda cls: cls.__name__), ref_template=_REF)
+    kinds = {get_type_hints(cls)[field.name] for cls in _parameter_classes() for field in attrs.fields(cls)}
+    shown = sorted(results, key=lambda cls: cls.__name__) + sorted(kinds, key=str)
+    _, schemas = msgspec.json.schema_components(shown, ref_template=_REF)
     names = {name for method in METHODS.values() for name in method.errors} | set(COMMON_ERRORS)
     errors = {name: {"code": BY_NAME[name].code, "message": name, "data": {"name": name}} for name in sorted(names)}
     return {
@@ -29,6 +31,10 @@ def document() -> dict[str, Any]:
         "methods": [_method(method) for method in METHODS.values()] + [_discover()],
         "components": {"schemas": schemas, "errors": errors},
     }
+
+
+def _parameter_classes() -> set[type[Any]]:
+    return {method.params for method in METHODS.values()} | {p.Common}
 
 
 def _method(method: Method) -> dict[str, Any]:
@@ -48,7 +54,7 @@ def _method(method: Method) -> dict[str, Any]:
 def _parameter(cls: type, field: attrs.Attribute[Any], *, common: bool) -> dict[str, Any]:
     required = field.default is attrs.NOTHING
     kind = get_type_hints(cls)[field.name]
-    schema = msgspec.json.schema(kind)
+    (schema,), _ = msgspec.json.schema_components([kind], ref_template=_REF)
     if not required:
         schema = {**schema, "default": msgspec.to_builtins(field.default)}
     parameter: dict[str, Any] = {"name": field.name, "required": required, "schema": schema}

@@ -41,7 +41,7 @@ def encode(result: t.Result | Encoded, generation: str, staleness: Staleness | N
     stale = stale_of(staleness)
     if isinstance(result, Encoded):
         head = b'{"generation":' + _encoder.encode(generation) + b',"stale":' + _encoder.encode(stale)
-        return b"".join([head, b",", *result.members, b"}"])
+        return b"".join([head, b"," if result.members else b"", *result.members, b"}"])
     return _encoder.encode(evolve(result, generation=generation, stale=stale))
 
 
@@ -49,7 +49,7 @@ def encode_view(result: t.Result | Encoded, view: View) -> bytes:
     """The same, of the view that the result was made from."""
     if isinstance(result, Encoded) and result.view is not None:
         view = result.view
-    return encode(result, view.snapshot.generation, view.stale)
+    return encode(result, view.generation, view.stale)
 
 
 def members(result: t.Result) -> list[bytes]:
@@ -57,7 +57,7 @@ def members(result: t.Result) -> list[bytes]:
     own = {field.name: getattr(result, field.name) for field in fields(type(result))}
     for name in ("generation", "stale"):
         del own[name]
-    return [_encoder.encode(own)[1:-1]]
+    return [_encoder.encode(own)[1:-1]] if own else []
 
 
 def encode_value(value: object) -> bytes:

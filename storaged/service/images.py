@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +16,7 @@ from storaged.operations.filters import laborious
 from storaged.service.context import Call, Pinned
 from storaged.service.encoding import Encoded, encode_value
 from storaged.service.errors import to_contract
-from storaged.service.paging import first_page, next_page
+from storaged.service.paging import first_page, in_pieces, next_page
 from storaged.snapshot.model import Image
 from storaged.store.content import ITEM_LIMIT
 from storaged_client.contract import params as p
@@ -31,10 +32,10 @@ _BREATH = 64
 async def list_images(call: Call, params: p.ImagesList) -> Encoded:
     """``images.list``."""
     if params.cursor is not None:
-        return next_page(call, "images.list", params.cursor, params.limit)
+        return await next_page(call, "images.list", params)
     snapshot, rows = call.view.snapshot, call.view.rows
     fields = listing.check_fields(params.fields)
-    view, now = call.engine.asking, datetime.now().astimezone()
+    view, now = call.asking, datetime.now().astimezone()
     if laborious(params.filters):
         selection = await call.in_thread(lambda: listing.select(snapshot, params, view, now))
     else:
@@ -42,10 +43,14 @@ async def list_images(call: Call, params: p.ImagesList) -> Encoded:
     images, names = selection.images, selection.names
     tail = b',"sizes_pending":%d' % listing.sizes_pending(images)
 
-    def page(start: int, end: int) -> list[bytes]:
-        return [b'"images":', *rows.parts(images[start:end], fields, names), tail]
+    def encoded(some: Sequence[Image]) -> list[bytes]:
+        return rows.parts(some, fields, names)
 
-    return first_page(call, Pinned(method="images.list", view=call.view, length=len(images), page=page), params.limit)
+    async def page(start: int, end: int) -> list[bytes]:
+        return [b'"images":', *await in_pieces(encoded, images[start:end]), tail]
+
+    pinned = Pinned(method="images.list", view=call.view, length=len(images), page=page)
+    return await first_page(call, pinned, params.limit)
 
 
 async def get(call: Call, params: p.ImagesGet) -> Encoded:
@@ -77,18 +82,18 @@ async def get(call: Call, params: p.ImagesGet) -> Encoded:
 
 async def exists(call: Call, params: p.ImageName) -> t.Exists:
     """``images.exists``: a name that is no reference is an error, as podman has it."""
-    return t.Exists(exists=resolving.exists(call.view.snapshot, params.name, params.manifest, call.engine.asking))
+    return t.Exists(exists=resolving.exists(call.view.snapshot, params.name, params.manifest, call.asking))
 
 
 async def resolve(call: Call, params: p.ImageName) -> t.Resolved:
     """``images.resolve``."""
-    return resolving.resolve(call.view.snapshot, params.name, params.manifest, call.engine.asking)
+    return resolving.resolve(call.view.snapshot, params.name, params.manifest, call.asking)
 
 
 async def why(call: Call, params: p.ImageName) -> t.Why:
     """``images.why``: of what the name names. A list's name means the list, not its instance here."""
     image = _named(call, params.name, manifest=params.manifest)
-    return explaining.why(call.view.snapshot, image, call.engine.asking)
+    return explaining.why(call.view.snapshot, image, call.asking)
 
 
 async def relations(call: Call, params: p.ImageName) -> t.Relations:
@@ -124,7 +129,7 @@ async def data(call: Call, params: p.ImagesData) -> t.Data:
 
 
 def _image(call: Call, name: str, *, manifest: bool, or_list: bool) -> Image:
-    return resolving.find(call.view.snapshot, name, manifest=manifest, or_list=or_list, view=call.engine.asking).image
+    return resolving.find(call.view.snapshot, name, manifest=manifest, or_list=or_list, view=call.asking).image
 
 
 def _named(call: Call, name: str, *, manifest: bool) -> Image:

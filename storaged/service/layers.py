@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from storaged.operations import layering
 from storaged.service.context import Call, Pinned
 from storaged.service.encoding import Encoded, encode_value
-from storaged.service.paging import first_page, next_page
+from storaged.service.paging import first_page, in_pieces, next_page
+from storaged.snapshot.model import Layer
 from storaged_client.contract import params as p
 from storaged_client.contract import types as t
 
@@ -13,13 +16,14 @@ from storaged_client.contract import types as t
 async def list_layers(call: Call, params: p.LayersList) -> Encoded:
     """``layers.list``."""
     if params.cursor is not None:
-        return next_page(call, "layers.list", params.cursor, params.limit)
+        return await next_page(call, "layers.list", params)
     layers = call.view.snapshot.layers
 
-    def page(start: int, end: int) -> list[bytes]:
-        return [b'"layers":', encode_value([layering.summary(layer) for layer in layers[start:end]])]
+    async def page(start: int, end: int) -> list[bytes]:
+        return [b'"layers":', *await in_pieces(_rows, layers[start:end])]
 
-    return first_page(call, Pinned(method="layers.list", view=call.view, length=len(layers), page=page), params.limit)
+    pinned = Pinned(method="layers.list", view=call.view, length=len(layers), page=page)
+    return await first_page(call, pinned, params.limit)
 
 
 async def get(call: Call, params: p.LayersGet) -> t.LayerDetails:
@@ -27,6 +31,19 @@ async def get(call: Call, params: p.LayersGet) -> t.LayerDetails:
     return layering.get(call.view.snapshot, params.id)
 
 
-async def tree(call: Call, params: p.LayersTree) -> t.LayerList:
+async def tree(call: Call, params: p.LayersTree) -> Encoded:
     """``layers.tree``."""
-    return layering.tree(call.view.snapshot, params.id)
+    if params.cursor is not None:
+        return await next_page(call, "layers.tree", params)
+    snapshot = call.view.snapshot
+    order = layering.tree(snapshot, params.id)
+
+    async def page(start: int, end: int) -> list[bytes]:
+        return [b'"layers":', *await in_pieces(_rows, [snapshot.layer_by_id[layer] for layer in order[start:end]])]
+
+    pinned = Pinned(method="layers.tree", view=call.view, length=len(order), page=page)
+    return await first_page(call, pinned, params.limit)
+
+
+def _rows(layers: Sequence[Layer]) -> list[bytes]:
+    return [b"[", encode_value([layering.summary(layer) for layer in layers])[1:-1], b"]"]

@@ -15,12 +15,12 @@ async def list_manifests(call: Call, params: p.ManifestsList) -> t.ManifestLists
 
 async def get(call: Call, params: p.ManifestName) -> t.ManifestDetails:
     """``manifests.get``."""
-    return lists.get(call.view.snapshot, params.name, call.engine.asking)
+    return lists.get(call.view.snapshot, params.name, call.asking)
 
 
 async def exists(call: Call, params: p.ManifestName) -> t.Exists:
     """``manifests.exists``: an ordinary image is an error, as podman has it."""
-    return lists.exists(call.view.snapshot, params.name, call.engine.asking)
+    return lists.exists(call.view.snapshot, params.name, call.asking)
 
 
 async def referenced(call: Call, params: p.ManifestsReferenced) -> t.ReferencedDigests:

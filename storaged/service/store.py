@@ -6,6 +6,7 @@ from storaged.errors import InvalidParams
 from storaged.operations.usage import usage as usage_of
 from storaged.service.context import Call, Engine
 from storaged.service.encoding import Encoded, encode, encode_view, members
+from storaged.service.progress import Progress
 from storaged.store.checking.findings import Finding
 from storaged_client.contract import params as p
 from storaged_client.contract import types as t
@@ -23,7 +24,7 @@ async def usage(call: Call, params: p.NoParams) -> Encoded:
     cache, common = call.engine.cache, call.common
     await call.engine.sizes.renew(cache, PATIENCE)
     view = call.view
-    if cache.generation != view.snapshot.generation:
+    if cache.generation != view.generation:
         view = await cache.view(common.consistency, common.timeout)
     snapshot = view.snapshot
     result = await call.in_thread(lambda: usage_of(snapshot))
@@ -32,14 +33,20 @@ async def usage(call: Call, params: p.NoParams) -> Encoded:
 
 async def refresh(engine: Engine, common: Common) -> bytes:
     """``store.refresh``: a reload whatever the stamp says."""
-    return encode_view(t.Empty(), await engine.cache.refresh(common.timeout))
+    view = await engine.cache.refresh(common.timeout)
+    return encode_view(t.Unchanged() if common.if_generation == view.generation else t.Empty(), view)
 
 
-async def check(engine: Engine, params: p.StoreCheck) -> bytes:
+async def check(engine: Engine, params: p.StoreCheck, progress: Progress) -> bytes:
     """``store.check``: answers when the tables cannot be read, too; that is its first finding."""
     if params.slice is not None and params.slice <= 0:
         raise InvalidParams("slice must be more than 0 seconds", path="slice")
-    checked = await engine.checker.run(scope=params.scope, slice=params.slice, resume=params.resume)
+    checked = await engine.checker.run(
+        scope=params.scope,
+        slice=params.slice,
+        resume=params.resume,
+        progress=lambda done, total: progress.tell(done, total, "units", "checking"),
+    )
     report = t.CheckReport(
         findings=tuple(map(_finding, checked.findings)),
         done=checked.done,

@@ -175,6 +175,20 @@ class Model:
             places |= {name for name, (below, _) in self.layers().items() if below == node}
         return {other.name for other in self.shown if self.node(other) in places and self.is_parent(parent, other)}
 
+    def possible_children(self, parent: Row) -> set[str]:
+        """Images without a readable configuration wherever a child of this one could be."""
+        if parent.kind != "image":
+            return set()
+        found = set()
+        for other in self.shown:
+            in_doubt = other.kind in ("broken", "unreadable")
+            places = {other.layer}
+            if other.layer in self.layers():
+                places.add(self.layers()[other.layer][0] or other.layer)
+            if in_doubt and other.name != parent.name and parent.layer in places:
+                found.add(other.name)
+        return found
+
     def lists(self) -> dict[str, set[str]]:
         """Every list and what it names, or last named."""
         found: dict[str, set[str]] = {}
@@ -197,6 +211,7 @@ class Model:
             and row.kind in ("image", "list")
             and not row.names
             and not self.children(row)
+            and not self.possible_children(row)
             and not self.in_lists(row)
         )
 

@@ -32,6 +32,7 @@ def agree(model: Model, snapshot: Snapshot) -> None:
         assert image.parent == (image_id(parent) if parent is not None else None), row
         assert set(image.children) == {image_id(name) for name in model.children(row)}, row
         assert len(image.children) == len(set(image.children))
+        assert set(image.possible_children) == {image_id(name) for name in model.possible_children(row)}, row
         assert set(image.in_lists) == {image_id(name) for name in model.in_lists(row)}, row
         assert image.dangling == model.dangling(row), row
         assert (image.size, image.unique_size) == model.sizes(at), row

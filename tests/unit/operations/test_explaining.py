@@ -1,6 +1,7 @@
 from attrs import evolve
 
 from storaged.operations.explaining import why
+from storaged.store.layout.contents import ContentDamage
 from storaged_client.contract.types import Why
 from tests.unit.snapshot.stores import AMD64, HERE, Store, config, digest_of, family, image_id
 
@@ -99,6 +100,27 @@ def test_an_unproven_state_and_an_unreadable_configuration_are_reasons() -> None
     broken.image("broken")
     (reason,) = explained(broken, "broken").reasons
     assert reason.command == f"podman image rm --force {image_id('broken')}"
+
+
+def test_an_image_that_may_be_a_child_and_cannot_be_read_is_told_with_the_command_that_removes_it() -> None:
+    store = family()
+    damage = ContentDamage(name="config_missing", detail="the file is missing", file="/g/vfs-images/i/=c", seen=None)
+    broken = store.image("broken", ("localhost/b:1",), layer="two", damage=(damage,))
+    found = explained(store, "label")
+    assert (found.dangling, found.prunable) == (False, False)
+    (reason,) = found.reasons
+    assert (reason.code, reason.image, reason.name) == ("unreadable_evidence", broken, "localhost/b:1")
+    assert (reason.file, reason.command) == (damage.file, f"podman image rm --force {broken}")
+    assert reason.detail.startswith("image localhost/b:1 may have been built on it")
+    assert [reason.code for reason in explained(store, "app").reasons] == ["child"]
+
+
+def test_a_configuration_of_other_bytes_keeps_the_image_itself() -> None:
+    store = Store()
+    damage = ContentDamage(name="config_mismatch", detail="other bytes", file="/g/vfs-images/i/=c", seen=(1,))
+    store.image("torn", config=config(), damage=(damage,))
+    (reason,) = explained(store, "torn").reasons
+    assert (reason.code, reason.image, reason.file) == ("unreadable_evidence", image_id("torn"), damage.file)
 
 
 def test_names_are_quoted_in_commands() -> None:

@@ -26,13 +26,13 @@ def forest() -> Store:
 
 
 def test_the_forest_comes_parents_first_and_every_layer_once() -> None:
-    layers = [layer.id for layer in layering.tree(forest().snapshot(), None)]
+    layers = list(layering.tree(forest().snapshot(), None))
     assert layers == [layer_id(name) for name in ("r", "a", "aa", "b", "lost", "x", "y")]
 
 
 def test_a_subtree_starts_at_its_layer() -> None:
     snapshot = forest().snapshot()
-    assert [layer.id for layer in layering.tree(snapshot, layer_id("a"))] == [layer_id("a"), layer_id("aa")]
+    assert list(layering.tree(snapshot, layer_id("a"))) == [layer_id("a"), layer_id("aa")]
     with pytest.raises(LayerUnknown):
         layering.tree(snapshot, "nope")
 

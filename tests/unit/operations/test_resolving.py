@@ -82,6 +82,21 @@ def test_what_is_no_reference_is_told_apart(name) -> None:
         exists(names().snapshot(), name, False, HERE)
 
 
+def test_an_image_called_sha256_is_found_by_its_digest_whatever_tag_stands_before_it() -> None:
+    store = Store()
+    store.image("odd", ("localhost/sha256:v1",), config=config())
+    for name in (
+        f"sha256:v1@{digest_of('odd')}",
+        f"sha256:{'0' * 64}@{digest_of('odd')}",
+        f"sha256@{digest_of('odd')}",
+    ):
+        assert found(store, name) == (image_id("odd"), "digest")
+    with pytest.raises(ImageUnknown):
+        found(store, f"sha256:v1@{digest_of('another')}")
+    with pytest.raises(InvalidName, match="64 hexadecimal digits"):
+        found(store, "sha256:v1")
+
+
 def test_an_ambiguous_prefix_lists_its_candidates_and_a_name_beats_it() -> None:
     store = Store()
     for number in range(60):

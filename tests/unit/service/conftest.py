@@ -10,7 +10,7 @@ import pytest
 from attrs import define, field, frozen
 
 from storaged.engine.cursors import Cursors
-from storaged.operations.view import View, normalise_platform
+from storaged.engine.transactions import Transactions
 from storaged.service.access import Access
 from storaged.service.context import Engine
 from storaged.service.host import HostFacts
@@ -19,7 +19,7 @@ from storaged.service.session import Credentials, Session
 from storaged.store.content import ContentReader
 from storaged_client.contract.errors import StoragedError
 from storaged_client.contract.methods import COMMON_ERRORS, METHODS
-from tests.ground import Ground
+from tests.ground import Ground, transactions_of
 
 OWN_UID = 4711
 
@@ -41,6 +41,11 @@ class QuietHost:
         self.reasons.append(reason)
 
 
+def connected(uid: int = 0) -> Session:
+    """A connection without a socket."""
+    return Session(credentials=Credentials(pid=1, uid=uid, gid=uid), number=1)
+
+
 @frozen(kw_only=True)
 class Desk:
     """Where requests are handed in."""
@@ -48,9 +53,11 @@ class Desk:
     ground: Ground
     host: QuietHost
     service: Service
+    transactions: Transactions
 
-    async def ask(self, method: str, params: Any = None, *, uid: int = 0) -> Any:
-        session = Session(credentials=Credentials(pid=1, uid=uid, gid=uid), number=1)
+    async def ask(self, method: str, params: Any = None, *, uid: int = 0, session: Session | None = None) -> Any:
+        """One request, of a connection of its own where none is given."""
+        session = session or connected(uid)
         try:
             return json.loads(await self.service.handle(session, method, params))
         except StoragedError as error:
@@ -73,9 +80,10 @@ def desk(ground: Ground) -> Desk:
         began=0.0,
         why_not_writable=lambda: None,
         short_name_flaws=lambda: (),
-        asking=View(platform=normalise_platform("Linux", "x86_64")),
+        transactions=transactions_of(ground),
         sizes=ground.sizes,
         cursors=Cursors(),
         blob_threads=anyio.CapacityLimiter(2),
     )
-    return Desk(ground=ground, host=host, service=Service(engine, Access(own_uid=OWN_UID)))
+    service = Service(engine, Access(own_uid=OWN_UID))
+    return Desk(ground=ground, host=host, service=service, transactions=engine.transactions)

@@ -241,7 +241,7 @@ async def test_own_uid_may_shut_down(desk: Desk) -> None:
         assert len(desk.host.reasons) == 1
 
 
-@pytest.mark.parametrize("method", sorted(name for name in METHODS if name not in ("server.shutdown",)))
+@pytest.mark.parametrize("method", sorted(name for name, row in METHODS.items() if not row.mutates))
 async def test_results_have_the_shape_of_the_table(desk: Desk, method: str) -> None:
     sample = desk.ground.sample
     given = {
@@ -250,8 +250,11 @@ async def test_results_have_the_shape_of_the_table(desk: Desk, method: str) -> N
         "layers.get": None,
         "manifests.get": {"name": sample.lists[0]},
         "manifests.exists": {"name": sample.lists[0]},
+        "store.lease": {"images": [sample.images[0]]},
     }
     async with desk.ground.running():
+        if method == "store.release":  # of a lease of the same connection: tested where leases are
+            return
         params = given.get(method)
         if method == "layers.get":
             params = {"id": (await desk.ask("layers.list"))["layers"][0]["id"]}

@@ -1,0 +1,92 @@
+"""One attempt at a change, start to end, in the worker thread: plan, prepare, claim, commit, take over."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Generic, TypeVar
+
+from attrs import frozen
+
+from storaged.engine.leases import Leases
+from storaged.engine.loading import Current, Loader
+from storaged.errors import StoreError
+from storaged.operations.planned import Planned
+from storaged.snapshot.model import Snapshot
+from storaged.store.writing.commit import StoreWriter
+from storaged.store.writing.prepared import Committed
+
+_PAUSES = (0.0, 0.005, 0.01, 0.02)
+"""Seconds before each look at a store that others write, too."""
+
+T = TypeVar("T")
+
+Plan = Callable[[Snapshot], Planned[T]]
+"""Decides on one snapshot. Called in a worker thread, perhaps again on a later snapshot; may raise StoreErrors."""
+
+
+@frozen(kw_only=True)
+class Done(Generic[T]):
+    """``committed`` is None where nothing had to be written, ``current`` where the store is to be read back."""
+
+    result: T
+    committed: Committed | None = None
+    current: Current | None = None
+
+
+class Attempts:
+    """Makes one change at a time; the caller has the writer slot. Blocking."""
+
+    def __init__(self, loader: Loader, writer: StoreWriter, leases: Leases) -> None:
+        self._loader = loader
+        self._writer = writer
+        self._leases = leases
+
+    def one(self, plan: Plan[T], current: Current, deadline: float, cancelled: Callable[[], bool]) -> Done[T]:
+        """Try it on what is known. No lock is held while it plans and prepares.
+
+        Once it committed, the removed images stay claimed (``Leases.yield_claim``) until the new snapshot is served.
+
+        Raises:
+            PlanOutdated, Leased: the store or the leases are others by now; nothing was changed.
+            StoreBusy: a lock was not had before ``deadline`` (``time.monotonic``), or ``cancelled`` said so.
+            StoreError, OSError: the plan's, or what hindered the writer; nothing was changed.
+        """
+        planned = plan(current.snapshot)
+        if planned.change.empty:
+            return Done(result=planned.result)
+        committed = self._commit(planned, current, deadline, cancelled)
+        adopted = self._loader.adopt(current.stamp, committed.stamp, committed.written)
+        return Done(result=planned.result, committed=committed, current=adopted or self._read_back())
+
+    def under_locks(self, plan: Plan[T], deadline: float, cancelled: Callable[[], bool]) -> Done[T]:
+        """The same with all exclusive locks held from the reading on: nobody can come in between.
+
+        Raises:
+            PlanOutdated: a foreign program writes without the locks.
+            StoreCorrupt: a table cannot be read.
+            Leased, StoreBusy, StoreError, OSError: as ``one``.
+        """
+        # The loader first: a reload waits for shared locks while it holds the loader's own.
+        with self._loader.alone(), self._writer.exclusively(deadline, cancelled):
+            return self.one(plan, self._loader.load_locked(), deadline, cancelled)
+
+    def _read_back(self) -> Current | None:
+        """The store with our change and somebody else's under another lock; None where writers are at work."""
+        for pause in _PAUSES:
+            time.sleep(pause)
+            with suppress(StoreError, OSError):
+                return self._loader.load(unproven=False, afresh=False, cancelled=lambda: False)
+        return None
+
+    def _commit(
+        self, planned: Planned[T], current: Current, deadline: float, cancelled: Callable[[], bool]
+    ) -> Committed:
+        prepared = self._writer.prepare(planned.change, current.stamp, deadline=deadline, cancelled=cancelled)
+        try:
+            self._leases.claim(planned.change.removed)
+            return self._writer.commit(prepared, deadline=deadline, cancelled=cancelled)
+        except BaseException:
+            self._writer.discard(prepared)
+            raise

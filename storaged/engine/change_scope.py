@@ -1,0 +1,53 @@
+"""Until when a request that changes the store can be cancelled.
+
+::
+
+    change_scope ─ slot ─ plan ─ locks ─┬─ commit ── finish ── further portions ── result
+    cancelled: ends, nothing changed ───┘ shielded: goes on whatever cancels, and its result is answered
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+import anyio
+from anyio import from_thread
+
+_current: ContextVar[anyio.CancelScope | None] = ContextVar("change_scope", default=None)
+
+
+@contextmanager
+def change_scope() -> Iterator[None]:
+    """The part of a task that cannot be cancelled any more once a change made within it was committed.
+
+    What it found out is only then sure to reach the answer if nothing is awaited between its end and there.
+    """
+    with anyio.CancelScope() as scope:
+        token = _current.set(scope)
+        try:
+            yield
+        finally:
+            _current.reset(token)
+
+
+def shield_change() -> None:
+    """From here on the surrounding ``change_scope`` is not cancelled. Must follow the commit without a pause."""
+    scope = _current.get()
+    if scope is not None:
+        scope.shield = True
+
+
+def cancellation() -> Callable[[], bool]:
+    """Asks, from a worker thread that the calling task waits for, whether that task was cancelled."""
+    raised = anyio.get_cancelled_exc_class()
+
+    def cancelled() -> bool:
+        try:
+            from_thread.check_cancelled()
+        except raised:
+            return True
+        return False
+
+    return cancelled

@@ -1,0 +1,69 @@
+"""What answers depend on besides the tables and the known sizes: the leases and the short names of this moment.
+
+::
+
+    generation  =  INSTANCE ":" snapshots made of tables and sizes [ "." changes of leases and registries.conf ]
+
+A snapshot is not made anew for them, but what a request is answered from (``cache.View``) takes both at once, so
+that all reads of one request see one generation.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable
+
+from attrs import evolve, frozen
+
+from storaged.engine.leases import Leases
+from storaged.metrics import Metrics
+from storaged.operations.view import HostPlatform, View, normalise_platform
+from storaged.store.registries import Registries
+
+
+@frozen(kw_only=True)
+class Circumstances:
+    """Those of one moment. ``number`` counts the changes since the daemon started."""
+
+    number: int
+    asking: View
+
+
+class CircumstancesWatch:
+    """The circumstances now. ``registries`` is asked each time: it bounds by itself how often it looks at the disk."""
+
+    def __init__(
+        self,
+        leases: Leases,
+        registries: Callable[[], Registries] = Registries,
+        host: HostPlatform | None = None,
+    ) -> None:
+        self.leases = leases
+        self._registries = registries
+        found = registries()
+        host = host or normalise_platform(platform.system(), platform.machine())
+        self._fingerprint = found.fingerprint
+        self._current = Circumstances(number=0, asking=_with(found, View(platform=host, leases=leases.by_image)))
+
+    def now(self) -> Circumstances:
+        """The circumstances of this moment. For the event loop."""
+        found, held, current = self._registries(), self.leases.by_image, self._current
+        if found.fingerprint != self._fingerprint or held is not current.asking.leases:
+            self._fingerprint = found.fingerprint
+            asking = _with(found, evolve(current.asking, leases=held))
+            current = self._current = Circumstances(number=current.number + 1, asking=asking)
+        return current
+
+    def asking(self) -> View:
+        """What an operation is asked with now; the leases are those of this very moment. From any thread."""
+        return evolve(self._current.asking, leases=self.leases.by_image)
+
+
+def without_leases(metrics: Metrics) -> CircumstancesWatch:
+    """The circumstances of a store that nobody leases from, without a registries.conf."""
+    return CircumstancesWatch(Leases(metrics))
+
+
+def _with(found: Registries, asking: View) -> View:
+    doubts = tuple(error.text for error in found.broken)
+    return evolve(asking, short_names=found.candidates, short_name_doubts=doubts)

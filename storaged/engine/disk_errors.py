@@ -1,0 +1,25 @@
+"""What a failed system call on the store means to who asked for the change."""
+
+from __future__ import annotations
+
+import errno
+
+from storaged.errors import DiskFailure, NoSpace, StoreError, StoreReadOnly
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_FORBIDDEN = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
+
+
+def disk_error(error: OSError) -> StoreError:
+    """The error to answer: what was refused, and what to do next."""
+    file = str(error.filename or error.filename2 or "the store")
+    detail = error.strerror or str(error) or type(error).__name__
+    if error.errno in _FULL:
+        return NoSpace(f"{file}: {detail}: make room on its file system, then ask again", file=file, detail=detail)
+    if error.errno in _FORBIDDEN:
+        return StoreReadOnly(f"{file}: {detail}: the daemon may not write there", file=file, detail=detail)
+    return DiskFailure(
+        f"{file}: {detail}: the change was given up; look at the kernel's log, then at `storagectl check`",
+        file=file,
+        detail=detail,
+    )

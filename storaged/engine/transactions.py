@@ -1,0 +1,236 @@
+"""Every change of the store, one at a time: plan, prepare, commit, publish.
+
+::
+
+    slot ── current proven snapshot ── thread: plan ─ prepare ─ claim ─ commit ─ adopt ── swap ── slot back ── finish
+               ▲                                  │                       │
+               └────── the plan is out of date ◀──┴───────────────────────┘   three times; then in one hold of all
+                                                                              exclusive locks: read, plan, commit
+
+Until its commit point a change can be cancelled and leaves nothing. After it nothing stops it: its task is shielded
+(``change_scope``), its thread is waited for, and what it answers is what it did. A store lock is never held across
+an await: taking and releasing are one call in a worker thread.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from typing import Generic, TypeVar
+
+import anyio
+from anyio.lowlevel import checkpoint_if_cancelled
+from anyio.to_thread import run_sync
+from attrs import frozen
+
+from storaged.engine.attempts import Attempts, Done, Plan
+from storaged.engine.cache import Cache, View
+from storaged.engine.change_scope import cancellation, shield_change
+from storaged.engine.disk_errors import disk_error
+from storaged.engine.loading import Current
+from storaged.engine.slot import WriterSlot
+from storaged.engine.telling import Teller
+from storaged.errors import ImageDamaged, Leased, StoreBusy, StoreError, StoreReadOnly
+from storaged.metrics import Metrics
+from storaged.store.writing.commit import StoreWriter
+from storaged.store.writing.prepared import Committed, PlanOutdated
+
+ROUNDS = 3
+"""Lost to other writers before a change is decided with all locks held."""
+
+_PATIENCE = 1.0
+"""Seconds one round waits for a state that nobody is changing."""
+
+_FINISHERS = 2
+"""Deletions of trees at a time."""
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+
+@frozen(kw_only=True)
+class Outcome(Generic[T]):
+    """What a change answered. ``view`` is of the generation that it made, or of a later one."""
+
+    result: T
+    view: View
+    unfinished: str | None = None
+    """Why files of what was removed still lie in the store; the next start of the daemon goes on with them."""
+
+
+class Transactions:
+    """The writer slot of one store. Belongs to the event loop.
+
+    ``why_not_writable`` is blocking: a graphroot may be made at any time. ``provide`` is called once, in a worker
+    thread, before the first change is answered.
+    """
+
+    def __init__(
+        self,
+        cache: Cache,
+        writer: StoreWriter,
+        metrics: Metrics,
+        *,
+        why_not_writable: Callable[[], str | None] = lambda: None,
+        provide: Callable[[], object] = lambda: None,
+    ) -> None:
+        self._cache = cache
+        self._writer = writer
+        self._leases = cache.circumstances.leases
+        self._attempts = Attempts(cache.loader, writer, self._leases)
+        self._metrics = metrics
+        self._why_not_writable = why_not_writable
+        self._provide: Callable[[], object] | None = provide
+        self._slot = WriterSlot(metrics)
+        self._thread = anyio.CapacityLimiter(1)
+        self._finishers = anyio.CapacityLimiter(_FINISHERS)
+        self._ending = threading.Event()
+
+    async def run(
+        self, plan: Plan[T], *, timeout: float, progress: Callable[[int, int], None] | None = None
+    ) -> Outcome[T]:
+        """Make the change that ``plan`` decides on, and wait until its files are gone, too.
+
+        ``timeout`` (seconds) bounds the wait for the slot, for the store and for its locks. ``progress`` is told the
+        entries deleted and all of them, now and then.
+
+        Raises:
+            StoreReadOnly, StoreUnsupported: this store is not written.
+            StoreBusy: the slot, a current state of the store or a lock was not had in time.
+            StoreCorrupt: a table cannot be read, or must not be written as it is.
+            Leased: a lease came in the way each time.
+            NoSpace, DiskFailure: the file system refused; nothing was changed.
+            StoreError: whatever ``plan`` raises.
+        """
+        deadline = time.monotonic() + timeout
+        self._metrics.add("changes")
+        with anyio.CancelScope() as scope:
+            async with self._slot.held(timeout):
+                await run_sync(self._refuse, limiter=self._thread)
+                try:
+                    done = await self._decide(plan, deadline)
+                    scope.shield = done.committed is not None
+                    view = await self._publish(done, deadline)
+                finally:
+                    self._leases.yield_claim()
+            unfinished = await self._finish(done.committed, progress) if done.committed is not None else None
+        return Outcome(result=done.result, view=view, unfinished=unfinished)
+
+    def exclusively(self, patience: float = math.inf) -> AbstractAsyncContextManager[None]:
+        """Keep every other change of this daemon out; waits at most ``patience`` seconds for those under way.
+
+        Raises:
+            StoreBusy: on entering, they did not end in time.
+        """
+        return self._slot.held(patience)
+
+    def hurry(self) -> None:
+        """The daemon is about to end: deletions that are under way stop, and the next start goes on with them."""
+        self._ending.set()
+
+    # -------------------------------------------------------------- within
+
+    def _refuse(self) -> None:
+        """Blocking.
+
+        Raises:
+            StoreReadOnly, StoreUnsupported: as ``run``.
+        """
+        refusal = self._writer.refusal()
+        if refusal is not None:
+            raise refusal
+        reason = self._why_not_writable()
+        if reason is not None:
+            raise StoreReadOnly(f"nothing can be changed: {reason}", detail=reason)
+
+    async def _decide(self, plan: Plan[T], deadline: float) -> Done[T]:
+        cancelled = cancellation()
+        for _ in range(ROUNDS):
+            try:
+                current = await self._current(min(deadline, time.monotonic() + _PATIENCE))
+            except StoreBusy:
+                break  # others write without a pause: our turn comes with the locks alone
+            try:
+                return await self._work(partial(self._attempts.one, plan, current, deadline, cancelled))
+            except (PlanOutdated, Leased, ImageDamaged) as lost:
+                # What looks damaged may be half of what another writer does: its file is there, its record follows.
+                self._leases.yield_claim()
+                self._metrics.add(f"changes.lost.{'leases' if isinstance(lost, Leased) else 'races'}")
+        self._metrics.add("changes.decided_under_locks")
+        try:
+            return await self._work(partial(self._attempts.under_locks, plan, deadline, cancelled))
+        except PlanOutdated as lost:
+            raise StoreBusy(f"the store kept changing under every attempt ({lost.text}); try again") from lost
+
+    async def _work(self, attempt: Callable[[], Done[T]]) -> Done[T]:
+        """One call in the worker thread, waited for whatever happens."""
+        try:
+            done = await run_sync(attempt, limiter=self._thread)
+        except OSError as error:
+            self._cache.rebuild()
+            raise disk_error(error) from error
+        except StoreError:
+            # Who was cancelled while waiting for a lock is told so, and not that the store is busy.
+            await checkpoint_if_cancelled()
+            raise
+        if done.committed is not None:
+            shield_change()
+        return done
+
+    async def _current(self, deadline: float) -> Current:
+        """The current state, which nobody is changing.
+
+        Raises:
+            StoreBusy, StoreCorrupt: as strict reads do.
+        """
+        await checkpoint_if_cancelled()
+        while True:
+            await self._cache.view("strict", max(0.0, deadline - time.monotonic()))
+            current = self._cache.current
+            if current is not None and current.snapshot.proven:
+                return current
+            if time.monotonic() >= deadline:
+                raise StoreBusy("the store could not be read as one complete state in time; try again")
+            self._cache.rebuild()
+            await anyio.sleep(0.02)
+
+    async def _publish(self, done: Done[T], deadline: float) -> View:
+        if done.current is not None:
+            return self._cache.adopt(done.current)
+        if done.committed is None:
+            return await self._cache.view("fresh", max(0.0, deadline - time.monotonic()))
+        # Written, but somebody else wrote another table meanwhile: read as everybody's changes are.
+        self._cache.rebuild()
+        try:
+            return await self._cache.view("strict", max(1.0, deadline - time.monotonic()))
+        except StoreError as error:
+            _log.warning("own change is not read back yet reason=%s", error.text)
+            return self._cache.known()
+
+    async def _finish(self, committed: Committed, progress: Callable[[int, int], None] | None) -> str | None:
+        tell = Teller(progress).tell
+        began = time.monotonic()
+        try:
+            left = await run_sync(
+                lambda: self._writer.finish(committed, progress=tell, cancelled=self._ending.is_set),
+                limiter=self._finishers,
+            )
+            provide, self._provide = self._provide, None
+            if provide is not None:
+                await run_sync(provide, limiter=self._finishers)
+        except OSError as error:
+            reason = disk_error(error).text
+        else:
+            if not left:
+                self._metrics.spend("changes.finished", time.monotonic() - began)
+                return None
+            reason = f"{left[0].path}: {left[0].detail}" + (f", and {len(left) - 1} more" if len(left) > 1 else "")
+        self._metrics.add("changes.unfinished")
+        _log.warning("files of a removal are left, the next start tries again reason=%s", reason)
+        return reason

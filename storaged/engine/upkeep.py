@@ -1,0 +1,63 @@
+"""What a daemon that may write does besides what it is asked: finish what died before it, keep room for removals.
+
+In the background, once clients are let in: no start waits for it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from anyio.to_thread import run_sync
+
+from storaged.engine.cache import Cache
+from storaged.engine.change_scope import cancellation
+from storaged.engine.transactions import Transactions
+from storaged.store.writing.recovery import Recovery
+from storaged.store.writing.reserve import Reserve
+
+_log = logging.getLogger(__name__)
+
+
+class Upkeep:
+    """The upkeep of one store. ``why_not_writable`` and ``at_once`` are blocking.
+
+    ``at_once``: whether the reserve for a full disk is made now, and not with the first change.
+    """
+
+    def __init__(
+        self,
+        transactions: Transactions,
+        cache: Cache,
+        recovery: Recovery,
+        reserve: Reserve,
+        *,
+        why_not_writable: Callable[[], str | None],
+        at_once: Callable[[], bool],
+    ) -> None:
+        self._transactions = transactions
+        self._cache = cache
+        self._recovery = recovery
+        self._reserve = reserve
+        self._why_not_writable = why_not_writable
+        self._at_once = at_once
+
+    async def run(self) -> None:
+        """Do it once. Never raises for the store's sake; what was begun ends at its next step when cancelled."""
+        if await run_sync(self._why_not_writable) is not None:
+            return
+        if await run_sync(self._recovery.pending):
+            await self._recover()
+        if await run_sync(self._at_once):
+            await run_sync(self._reserve.build)
+
+    async def _recover(self) -> None:
+        cancelled = cancellation()
+        async with self._transactions.exclusively():
+            try:
+                report = await run_sync(lambda: self._recovery.run(cancelled=cancelled))
+            except OSError as error:
+                _log.warning("what an earlier daemon left cannot be looked at error=%s", error)
+                return
+        self._cache.rebuild()
+        _log.info("finished what an earlier daemon left entries=%d left=%d", report.finished, len(report.left))

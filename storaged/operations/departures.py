@@ -1,0 +1,103 @@
+"""Images that go, and the change that lets them go: what prune and remove have in common.
+
+A removal is made in rounds, each one commit of at most ``MOST_LAYERS`` layers, so that no lock is held for long. A
+round is the first part of the sequence of departures, which is a whole removal by itself; the rest is decided anew
+on the state after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Final, Generic, TypeVar
+
+from attrs import field, frozen
+
+from storaged.errors import StoreError
+from storaged.operations.freeing import Freed
+from storaged.operations.planned import Planned
+from storaged.snapshot.model import Container, Image, Snapshot
+from storaged.store.changes import Change, ImageEdit
+from storaged.store.layout.records import ImageID, ImageRecord
+from storaged_client.contract.types import Going, Kept, Removed, Untagged
+
+MOST_LAYERS: Final = 4000
+"""Layers that one commit takes away; a single image may have more."""
+
+Item = TypeVar("Item")
+
+
+@frozen(kw_only=True)
+class Departure:
+    """An image that goes, and what goes with it and not with an earlier one."""
+
+    image: Image
+    reason: Going
+    freed: Freed
+    containers: tuple[Container, ...] = ()
+
+
+@frozen(kw_only=True)
+class Refusal:
+    """An image, or a name that was asked for, that cannot go."""
+
+    id: ImageID | None
+    name: str | None
+    error: StoreError
+
+
+@frozen(kw_only=True)
+class Round(Generic[Item]):
+    """What one commit does, and what is left to do: ``items`` and ``rest`` are what was asked for."""
+
+    departures: tuple[Departure, ...] = ()
+    untagged: tuple[Untagged, ...] = ()
+    refused: tuple[Refusal, ...] = ()
+    kept: tuple[Kept, ...] = ()
+    changed: tuple[Kept, ...] = ()
+    """Kept, though an earlier decision let it go."""
+    items: tuple[Item, ...] = ()
+    rest: tuple[Item, ...] = field(default=(), repr=False)
+
+
+def within(sizes: Iterable[int], most: int | None) -> int:
+    """How many of the first parts, of so many layers each, one commit takes: one at least."""
+    total = 0
+    count = 0
+    for count, size in enumerate(sizes, 1):
+        total += size
+        if most is not None and total > most and count > 1:
+            return count - 1
+    return count
+
+
+def plan_round(
+    snapshot: Snapshot, done: Round[Item], *, judged: bool, edits: Sequence[ImageEdit] = ()
+) -> Planned[Round[Item]]:
+    """The change that carries a round out.
+
+    ``judged``: something goes because no list names it, so that every list that stays must still be what was read.
+    """
+    going = {departure.image.id for departure in done.departures}
+    change = Change(
+        edits=tuple(edits),
+        removed=tuple(departure.image.id for departure in done.departures),
+        layers=tuple(layer for departure in done.departures for layer in departure.freed.layers),
+        containers=tuple(container.id for departure in done.departures for container in departure.containers),
+        evidence=_evidence(snapshot, going) if judged and going else (),
+    )
+    return Planned(change=change, result=done)
+
+
+def _evidence(snapshot: Snapshot, going: Collection[ImageID]) -> tuple[tuple[ImageRecord, int], ...]:
+    return tuple((found.record, found.store) for found in snapshot.lists if found.store or found.id not in going)
+
+
+def removed(departure: Departure) -> Removed:
+    """A departure as the report has it."""
+    return Removed(
+        id=departure.image.id,
+        names=departure.image.names,
+        freed=departure.freed.size,
+        reasons=(departure.reason,),
+        containers=tuple(container.id for container in departure.containers),
+    )

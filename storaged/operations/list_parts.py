@@ -1,0 +1,140 @@
+"""A local manifest list as a whole: its manifest, and where its entries can be read."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+import msgspec
+from attrs import evolve, field, frozen
+
+from storaged.errors import DataUnknown, ImageDamaged, TooLarge
+from storaged.operations.list_forms import NEW, Entry, ListForm, parse, serialise
+from storaged.operations.list_sources import (
+    Artifact,
+    Artifacts,
+    parse_artifacts,
+    parse_instances,
+    serialise_artifacts,
+    serialise_instances,
+)
+from storaged.operations.tagging import Read
+from storaged.operations.view import View
+from storaged.snapshot.model import Image
+from storaged.store.changes import Item
+from storaged.store.layout.manifests import Undecodable
+from storaged.store.layout.records import Digest, ImageID
+from storaged.store.tables import StoreLocation
+
+MANIFEST, INSTANCES, ARTIFACTS = "manifest", "instances.json", "artifacts.json"
+
+_LIMIT = 32 << 20
+"""Bytes an item may grow to: what is longer would not be read again."""
+
+
+@frozen(kw_only=True)
+class Means:
+    """What the engine lends to an edit of a list, besides the snapshot."""
+
+    view: View
+    location: StoreLocation
+    read: Read
+
+
+@frozen(kw_only=True)
+class Added:
+    """An entry that comes into a list, and where it can be read: a reference, or in the list itself."""
+
+    entry: Entry
+    reference: str | None = None
+    artifact: Artifact | None = None
+
+
+@frozen(kw_only=True)
+class ListParts:
+    """The three items. ``instances`` has the list's own id under the empty key, as soon as it has one."""
+
+    form: ListForm = NEW
+    instances: Mapping[str, str] = field(factory=dict)
+    artifacts: Artifacts = field(factory=Artifacts)
+
+    def put(self, *added: Added) -> ListParts:
+        """With these entries. One whose digest is there already stays where it is and as it was described: what has
+        been said of it by hand outlives that it is added again; where it can be read is told anew."""
+        instances, artifacts = dict(self.instances), dict[Digest, Artifact]()
+        for new in added:
+            if new.reference is not None:
+                instances[new.entry.digest] = new.reference
+            if new.artifact is not None:
+                artifacts[new.entry.digest] = new.artifact
+        return ListParts(
+            form=self.form.put([new.entry for new in added], _described),
+            instances=instances,
+            artifacts=self.artifacts.put(artifacts),
+        )
+
+    def without(self, digest: Digest) -> ListParts:
+        """Without the entries of this digest, and without what was held for them alone."""
+        return ListParts(
+            form=self.form.without(digest),
+            instances={key: value for key, value in self.instances.items() if key != digest},
+            artifacts=self.artifacts.without(digest),
+        )
+
+    def owned_by(self, image: ImageID) -> ListParts:
+        """With the list's own id."""
+        return evolve(self, instances={**self.instances, "": image})
+
+    def items(self) -> tuple[Item, ...]:
+        """The three items, in the order podman writes them.
+
+        Raises:
+            TooLarge: one is longer than what is read back.
+        """
+        items = (
+            Item(key=MANIFEST, data=serialise(self.form)),
+            Item(key=INSTANCES, data=serialise_instances(self.instances)),
+            Item(key=ARTIFACTS, data=serialise_artifacts(self.artifacts)),
+        )
+        for item in items:
+            if len(item.data) > _LIMIT:
+                raise TooLarge(
+                    f"{item.key} of the list would have {len(item.data)} bytes, more than {_LIMIT}: "
+                    "make a second list, or artifacts of less data",
+                    size=len(item.data),
+                    limit=_LIMIT,
+                    key=item.key,
+                )
+        return items
+
+
+def load(image: Image, means: Means) -> ListParts:
+    """The items of a list, decoded. Those of podman before 5.0 have no ``artifacts.json``.
+
+    Raises:
+        ImageDamaged: an item is missing, is not what the record says, or cannot be decoded.
+        TooLarge: see ``tagging.Read``.
+    """
+    try:
+        form = parse(means.read(image, MANIFEST))
+        instances = parse_instances(means.read(image, INSTANCES))
+        kept = ARTIFACTS in (image.record.big_data_names or ())
+        artifacts = parse_artifacts(means.read(image, ARTIFACTS)) if kept else Artifacts()
+    except DataUnknown as error:
+        raise ImageDamaged(
+            f"manifest list {image.id[:12]}: {error.text}: no tool can edit it. Make a new list of its images",
+            **{**error.evidence, "id": image.id},
+        ) from None
+    except (Undecodable, msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise ImageDamaged(f"manifest list {image.id[:12]} cannot be edited: {error}", id=image.id) from None
+    return ListParts(form=form, instances=instances, artifacts=artifacts)
+
+
+def _described(known: Entry, new: Entry) -> Entry:
+    platform = known.platform if known.platform is not None else new.platform
+    return evolve(known, members={**new.members, **known.members}, platform=platform)
+
+
+def digest_of(data: bytes) -> Digest:
+    """The digest of a manifest's bytes."""
+    return Digest(f"sha256:{hashlib.sha256(data).hexdigest()}")

@@ -1,0 +1,219 @@
+"""``images.prune``: which images go, which stay, and why; the plan and its application are this one decision.
+
+::
+
+    default          what is dangling; then ancestors whose last child goes, and what only lists name that go
+    all              every image without containers, but not what a list names that stays
+    dangling=false   as all, of the images that are not dangling
+    external         containers of other tools than podman are no reason to stay: they go, too
+
+Always kept: images of additional stores, images with (podman's) containers, leased ones, and what the user's filters do
+not choose, ancestors too. While anything that may be a list cannot be read, nothing goes.
+
+Kept apart from podman: filters bind ancestors; a list's instances go in the same pass; with ``all``, too, an image
+stays as long as its list does; unreadable evidence keeps everything.
+
+Source: podman ``pkg/domain/infra/abi/images.go`` (Prune), libimage ``image.go`` (removeRecursive).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Collection, Iterator
+from datetime import datetime
+from itertools import islice
+from typing import Final
+
+from attrs import frozen
+
+from storaged.operations.departures import Departure, Round, plan_round, within
+from storaged.operations.explaining import evidence_reasons, reasons
+from storaged.operations.filters import compile_filters
+from storaged.operations.filters.language import Asking, divide
+from storaged.operations.freeing import Freeing
+from storaged.operations.planned import Planned
+from storaged.operations.remaining import Remaining
+from storaged.operations.view import View
+from storaged.snapshot.model import Container, Image, Snapshot
+from storaged.store.layout.records import ImageID
+from storaged_client.contract.params import Filter
+from storaged_client.contract.types import Going, Kept, Reason, Untagged
+
+_MOST_REASONS: Final = 10
+"""Reasons of one code that a report tells of one image."""
+
+_MANY_REASONS: Final = 50_000
+"""Reasons after which it tells one of each code only: it tells of every image, and must not be too long to be sent."""
+
+_KEEPING_ALL: Final = frozenset({"container", "lease", "read_only", "manifest_list", "unreadable_evidence"})
+"""What keeps an image from ``all``: names and children do not."""
+
+
+@frozen(kw_only=True)
+class Pruning:
+    """What was asked for, and when: durations of filters go back from ``now``, which is aware."""
+
+    filters: tuple[Filter, ...] = ()
+    all: bool = False
+    external: bool = False
+    now: datetime
+
+
+@frozen(kw_only=True)
+class PrunePlan:
+    """What a dry run was asked, and the images it listed, in their order."""
+
+    asked: Pruning
+    images: tuple[ImageID, ...]
+
+
+def prune(
+    snapshot: Snapshot,
+    asked: Pruning,
+    view: View,
+    *,
+    among: Collection[ImageID] | None = None,
+    most: int | None = None,
+) -> Planned[Round[ImageID]]:
+    """Decide one round.
+
+    ``among`` are the images that an earlier decision let go: no others go now. ``most`` bounds the layers.
+
+    Raises:
+        InvalidParams: a filter is wrong.
+    """
+    decision = _Decision(snapshot, asked, view, among)
+    departures = tuple(decision.departures())
+    count = within((len(departure.freed.layers) for departure in departures), most)
+    now, later = departures[:count], departures[count:]
+    done = Round(
+        departures=now,
+        untagged=tuple(Untagged(id=gone.image.id, name=name) for gone in now for name in gone.image.names),
+        kept=tuple(decision.kept()),
+        changed=tuple(decision.changed()),
+        items=tuple(departure.image.id for departure in now),
+        rest=tuple(departure.image.id for departure in later),
+    )
+    return plan_round(snapshot, done, judged=True)
+
+
+class _Decision:
+    def __init__(self, snapshot: Snapshot, asked: Pruning, view: View, among: Collection[ImageID] | None) -> None:
+        self._snapshot = snapshot
+        self._view = view
+        self._external = asked.external
+        self._among = frozenset(among) if among is not None else None
+        self._remaining = Remaining(snapshot)
+        self._freeing = Freeing(snapshot)
+        self._readable = snapshot.proven and not snapshot.evidence
+        asking = Asking(snapshot=snapshot, view=view, now=asked.now)
+        wanted = compile_filters(asked.filters, asking).flags.get("dangling")
+        self._dangling_only = wanted is True or (wanted is None and not asked.all)
+        # What is dangling is asked again as images go; the other filters look at the image itself.
+        others = [given for given in asked.filters if divide(given, "").key != "dangling"]
+        self._tests: tuple[Callable[[Image], bool], ...] = compile_filters(others, asking).tests
+        self._not_dangling = wanted is False
+        self._chosen: dict[int, bool] = {}
+        self._told = 0
+
+    # -------------------------------------------------------------- what goes
+
+    def departures(self) -> Iterator[Departure]:
+        """What goes, in its order: the store's, an ancestor after its last child, an instance after its last list."""
+        waiting = deque((image, self._first_reason(image)) for image in self._snapshot.images)
+        while waiting:
+            image, reason = waiting.popleft()
+            if reason is None or not self._may_go(image):
+                continue
+            containers = self._containers(image)
+            childless, unlisted = self._remaining.leave(image)
+            yield Departure(
+                image=image, reason=reason, freed=self._freeing.leave(image, containers), containers=containers
+            )
+            if self._dangling_only:
+                waiting.extendleft((parent, _ancestor(image)) for parent in reversed(childless))
+                waiting.extend((instance, _delisted(image)) for instance in unlisted)
+            else:
+                waiting.extend((instance, _UNUSED) for instance in unlisted)
+
+    def _first_reason(self, image: Image) -> Going | None:
+        if self._dangling_only:
+            return _DANGLING if image.dangling else None
+        return _UNUSED
+
+    def _may_go(self, image: Image) -> bool:
+        if image.id in self._remaining.gone or (self._among is not None and image.id not in self._among):
+            return False
+        if image.read_only or not self._readable or self._view.leases.get(image.id) or self._holding(image):
+            return False
+        held = not self._remaining.dangling(image) if self._dangling_only else self._remaining.listed(image)
+        return not held and self._is_chosen(image)
+
+    def _is_chosen(self, image: Image) -> bool:
+        found = self._chosen.get(id(image))
+        if found is None:
+            found = all(test(image) for test in self._tests) and not (self._not_dangling and image.dangling)
+            self._chosen[id(image)] = found
+        return found
+
+    def _holding(self, image: Image) -> bool:
+        known = self._snapshot.container_by_id
+        return any(not self._external or known[used_by].owner == "podman" for used_by in image.containers)
+
+    def _containers(self, image: Image) -> tuple[Container, ...]:
+        return tuple(self._snapshot.container_by_id[used_by] for used_by in image.containers)
+
+    # -------------------------------------------------------------- what stays
+
+    def kept(self) -> Iterator[Kept]:
+        """What stays, with its reasons; but not what an earlier decision did not let go and nothing else keeps."""
+        for image in self._snapshot.images:
+            if self._stays(image):
+                found = self._why(image)
+                if found and not (self._among is not None and image.id in self._among):
+                    yield Kept(id=image.id, names=image.names, reasons=found)
+
+    def changed(self) -> Iterator[Kept]:
+        """What an earlier decision let go, and now stays."""
+        if self._among is None:
+            return
+        for image in self._snapshot.images:
+            if image.store == 0 and image.id in self._among and self._stays(image):
+                yield Kept(id=image.id, names=image.names, reasons=self._why(image))
+
+    def _stays(self, image: Image) -> bool:
+        return bool(image.store) or image.id not in self._remaining.gone
+
+    def _why(self, image: Image) -> tuple[Reason, ...]:
+        most = _MOST_REASONS if self._told < _MANY_REASONS else 1
+        found = reasons(self._snapshot, image, self._view, is_left=self._remaining.is_left, most=most)
+        if self._external:
+            found = tuple(reason for reason in found if reason.code != "container" or reason.owner == "podman")
+        if not self._dangling_only:
+            found = tuple(reason for reason in found if reason.code in _KEEPING_ALL and reason.list != image.id)
+            if not self._readable and not any(reason.code == "unreadable_evidence" for reason in found):
+                found += tuple(islice(evidence_reasons(self._snapshot, image), most))
+        self._told += len(found)
+        if not found and not self._is_chosen(image):
+            return (_FILTERED,)
+        return found
+
+
+_DANGLING: Final = Going(code="dangling", detail="it has no name and no child, and no manifest list names it")
+_UNUSED: Final = Going(code="unused", detail="no container uses it")
+_FILTERED: Final = Reason(code="filtered", detail="a filter of this prune does not choose it")
+
+
+def _ancestor(child: Image) -> Going:
+    return Going(
+        code="ancestor",
+        detail=f"it has no name, and image {child.id[:12]}, the last that was built on it, goes",
+        image=child.id,
+    )
+
+
+def _delisted(gone: Image) -> Going:
+    return Going(
+        code="dangling",
+        detail=f"it has no name, and manifest list {gone.id[:12]}, the last that names it, goes",
+    )

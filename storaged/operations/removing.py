@@ -1,0 +1,198 @@
+"""``images.remove``: podman's decision table for names that are to go (libimage ``image.go``: remove, removeRecursive).
+
+::
+
+    names that lead to one image are taken together, in the order they first lead there
+    name, other names left          untagged only, force or not
+    name, the last one              the image goes, with that name; if it cannot, it keeps the name
+    id, several names               MultipleNames; with force it goes with all of them
+    REPOSITORY@DIGEST               as if all its names in that repository were given
+    in use                          ImageInUse; with force containers of other tools than podman go, too
+    leased, in an additional store  Leased, ReadOnlyImage
+    its parent is dangling then     goes as well, and so on, unless ``no_prune``; what holds it is no failure
+
+A list is addressed as itself. Children and lists do not stand against a removal by name. No failure of one name
+hinders another.
+
+Kept apart from podman: one name given twice is one name; podman's own containers are left to podman, whose database
+knows them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Final
+
+from attrs import frozen
+
+from storaged.errors import ImageUnknown, StoreError
+from storaged.operations.departures import Departure, Refusal, Round, plan_round, within
+from storaged.operations.explaining import reasons
+from storaged.operations.freeing import Freeing
+from storaged.operations.naming import shortened
+from storaged.operations.planned import Planned
+from storaged.operations.refusing import several_names, why_not_removable
+from storaged.operations.remaining import Remaining
+from storaged.operations.requesting import Group, Reference, Wanted, group
+from storaged.operations.tagging import history_without, naming_members, without
+from storaged.operations.view import View
+from storaged.snapshot.model import Container, Image, Snapshot
+from storaged.store.changes import ImageEdit
+from storaged.store.layout.records import ImageID
+from storaged_client.contract.types import Going, Kept, Reason, Untagged
+
+_MOST_REASONS: Final = 10
+
+
+@frozen(kw_only=True)
+class Removing:
+    """``manifest``: only lists are meant."""
+
+    force: bool = False
+    ignore: bool = False
+    no_prune: bool = False
+    manifest: bool = False
+
+
+def remove(
+    snapshot: Snapshot,
+    wanted: Sequence[Wanted],
+    asked: Removing,
+    view: View,
+    *,
+    most: int | None = None,
+    gone: Collection[ImageID] = (),
+) -> Planned[Round[Wanted]]:
+    """Decide one round. ``most`` bounds the layers that go; ``gone`` are images that earlier rounds removed."""
+    groups, nowhere = group(snapshot, wanted, view, manifest=asked.manifest, gone=gone)
+    unknown = [found for _, found in nowhere if not (asked.ignore and isinstance(found.error, ImageUnknown))]
+    decision = _Decision(snapshot, asked, view)
+    parts = [decision.take(each) for each in groups]
+    count = within((part.layers for part in parts), most)
+    taken = parts[:count]
+    done = Round(
+        departures=tuple(gone for part in taken for gone in part.departures),
+        untagged=tuple(name for part in taken for name in part.untagged),
+        refused=(*unknown, *(refusal for part in taken for refusal in part.refused)),
+        kept=tuple(kept for part in taken for kept in part.kept),
+        items=(*(item for item, _ in nowhere), *(item for each in groups[:count] for item in each.items)),
+        rest=tuple(item for each in groups[count:] for item in each.items),
+    )
+    edits = [part.edit for part in taken if part.edit is not None]
+    judged = any(gone.reason.code == "ancestor" for gone in done.departures)
+    return plan_round(snapshot, done, judged=judged, edits=edits)
+
+
+@frozen(kw_only=True)
+class _Part:
+    """What becomes of one image that was addressed, and of its ancestors."""
+
+    departures: tuple[Departure, ...] = ()
+    untagged: tuple[Untagged, ...] = ()
+    edit: ImageEdit | None = None
+    refused: tuple[Refusal, ...] = ()
+    kept: tuple[Kept, ...] = ()
+
+    @property
+    def layers(self) -> int:
+        return sum(len(gone.freed.layers) for gone in self.departures)
+
+
+class _Decision:
+    def __init__(self, snapshot: Snapshot, asked: Removing, view: View) -> None:
+        self._snapshot = snapshot
+        self._asked = asked
+        self._view = view
+        self._remaining = Remaining(snapshot)
+        self._freeing = Freeing(snapshot)
+
+    def take(self, asked: Group) -> _Part:
+        """Decide on one image; what it decides holds for the groups after it."""
+        image = asked.image
+        if image.id in self._remaining.gone and not image.store:
+            # It went as an ancestor of one before it.
+            return _Part()
+        left = dict.fromkeys(image.names)
+        dropped: list[str] = []
+        refused: list[Refusal] = []
+        whole: Reference | None = None
+        for reference in asked.references:
+            own = tuple(name for name in reference.names if name in left)
+            error: StoreError | None = None
+            if image.read_only:
+                error = why_not_removable(self._snapshot, image, self._view, force=self._asked.force)
+            elif reference.names and len(own) < len(left):
+                dropped += own
+                for name in own:
+                    del left[name]
+            elif not reference.names and len(left) > 1 and reference.by and not self._asked.force:
+                error = several_names(image, tuple(left), reference.by)
+            else:
+                error = why_not_removable(self._snapshot, image, self._view, force=self._asked.force)
+                whole = whole or (reference if error is None else None)
+            if error is not None:
+                refused.append(Refusal(id=image.id, name=reference.item.name, error=error))
+        if whole is not None:
+            return self._go(image, whole, dropped, refused)
+        return self._untag(image, dropped, refused)
+
+    def _untag(self, image: Image, dropped: list[str], refused: list[Refusal]) -> _Part:
+        if not dropped:
+            return _Part(refused=tuple(refused))
+        names = without(image.names, dropped)
+        history = history_without(image.record.names_history or (), names, dropped)
+        left = [
+            reason
+            for reason in self._reasons(image, _MOST_REASONS + len(dropped))
+            if reason.name not in dropped or reason.code != "named"
+        ]
+        return _Part(
+            untagged=tuple(Untagged(id=image.id, name=name) for name in dropped),
+            edit=ImageEdit(image=image.id, members=naming_members(names, history)),
+            refused=tuple(refused),
+            kept=(Kept(id=image.id, names=names, reasons=tuple(left[:_MOST_REASONS])),),
+        )
+
+    def _go(self, image: Image, reference: Reference, dropped: list[str], refused: list[Refusal]) -> _Part:
+        name = reference.item.name
+        what = f"by {shortened(name)}" if name is not None else "with all others"
+        departures = [self._leave(image, Going(code="requested", detail=f"it was asked for {what}"))]
+        kept: list[Kept] = []
+        child = image
+        while not (self._asked.no_prune or reference.item.alone):
+            parent = self._snapshot.by_id.get(child.parent) if child.parent is not None else None
+            if parent is None or parent.id in self._remaining.gone or not self._remaining.dangling(parent):
+                break
+            if why_not_removable(self._snapshot, parent, self._view, force=self._asked.force) is not None:
+                kept.append(Kept(id=parent.id, names=(), reasons=self._reasons(parent, _MOST_REASONS)))
+                break
+            departures.append(
+                self._leave(
+                    parent,
+                    Going(
+                        code="ancestor",
+                        detail=f"it has no name, and image {child.id[:12]}, the last that was built on it, goes",
+                        image=child.id,
+                    ),
+                )
+            )
+            child = parent
+        # As they were asked for, then the others: so podman tells them, which takes one after the other.
+        names = dict.fromkeys((*dropped, *image.names))
+        return _Part(
+            departures=tuple(departures),
+            untagged=tuple(Untagged(id=image.id, name=name) for name in names),
+            refused=tuple(refused),
+            kept=tuple(kept),
+        )
+
+    def _reasons(self, image: Image, most: int) -> tuple[Reason, ...]:
+        return reasons(self._snapshot, image, self._view, is_left=self._remaining.is_left, most=most)
+
+    def _leave(self, image: Image, reason: Going) -> Departure:
+        containers: tuple[Container, ...] = tuple(
+            self._snapshot.container_by_id[used_by] for used_by in image.containers
+        )
+        self._remaining.leave(image)
+        freed = self._freeing.leave(image, containers)
+        return Departure(image=image, reason=reason, freed=freed, containers=containers)

@@ -1,0 +1,192 @@
+"""``images.tag``, ``images.untag``: the names of one image, as podman orders and remembers them.
+
+::
+
+    names           newest first; a name given again moves to the front
+    names-history   present names, oldest first, then former ones, the last dropped first
+
+A name belongs to one image of the writable store: given to another, it is taken from the first, whose history keeps
+it. All names of one request are given, or taken, in one change. An image of an additional store is copied into the
+writable store with all its names and big data, and the copy is changed.
+
+Source: libimage ``image.go`` (Tag, Untag), containers/storage ``images.go`` (updateNames, addNameToHistory),
+``store.go`` (updateNames: "pull up the image").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from storaged.errors import InvalidName, TagUnknown
+from storaged.operations.addressing import certainly, itself
+from storaged.operations.naming import shortened
+from storaged.operations.planned import Planned
+from storaged.operations.view import View
+from storaged.snapshot.model import Image, Snapshot
+from storaged.store.changes import Change, ImageEdit, Item, NewImage
+from storaged.store.layout import references
+from storaged.store.layout.records import ImageID, ImageRecord
+from storaged_client.contract.types import Moved, Tagged
+
+Read = Callable[[Image, str], bytes]
+"""The checked bytes of one item of an image's big data; raises ImageDamaged, DataUnknown, TooLarge."""
+
+
+def tag(snapshot: Snapshot, name: str, tags: Sequence[str], view: View, read: Read) -> Planned[Tagged]:
+    """Give an image further names. Blocking where an image is copied out of an additional store.
+
+    Raises:
+        ImageUnknown, AmbiguousName, InvalidName: of ``name``, or a tag is no reference or has a digest.
+        ImageDamaged: an image to be copied cannot be read whole.
+    """
+    image = itself(snapshot, name, view).image
+    given = [new_name(text) for text in tags]
+    names = tuple(dict.fromkeys((*reversed(given), *image.names)))
+    edits, moved = taken_from_others(snapshot, given, image.id)
+    history = history_after(image.record.names_history or (), names)
+    if not given or (names == image.names and history == image.record.names_history):
+        return _unchanged(image)
+    return _named(snapshot, image, names, history, edits, moved, read)
+
+
+def untag(snapshot: Snapshot, name: str, tags: Sequence[str], view: View, read: Read) -> Planned[Tagged]:
+    """Take names from an image, all of them without ``tags``; the image stays.
+
+    Raises:
+        ImageUnknown, AmbiguousName, InvalidName: of ``name``, or a tag is no reference.
+        TagUnknown: the image does not bear one of them; it then keeps the others, too.
+        ImageDamaged: an image to be copied cannot be read whole.
+    """
+    image = certainly(snapshot, name, view).image
+    dropped = list(dict.fromkeys(_borne(image, text) for text in tags)) if tags else list(image.names)
+    if not dropped:
+        return _unchanged(image)
+    names = without(image.names, dropped)
+    history = history_without(image.record.names_history or (), names, dropped)
+    return _named(snapshot, image, names, history, (), (), read)
+
+
+def new_name(text: str) -> str:
+    """The full name that podman makes of a name to be given.
+
+    Raises:
+        InvalidName: it is no reference, or one with a digest.
+    """
+    if text.startswith("sha256:"):
+        raise InvalidName(f"{shortened(text)}: tag by digest not supported", asked=text[:200])
+    reference = references.normalise(text)
+    if reference.digest is not None:
+        raise InvalidName(f"{shortened(text)}: tag by digest not supported", asked=text[:200])
+    return reference.text
+
+
+def taken_from_others(
+    snapshot: Snapshot, names: Iterable[str], owner: ImageID | None
+) -> tuple[tuple[ImageEdit, ...], tuple[Moved, ...]]:
+    """The edits that take names from whatever else of the writable store bears them, and what they take."""
+    losers: dict[ImageID, tuple[ImageRecord, list[str]]] = {}
+    moved: list[Moved] = []
+    for name in dict.fromkeys(names):
+        record = bearer(snapshot, name)
+        if record is not None and record.id != owner:
+            losers.setdefault(record.id, (record, []))[1].append(name)
+            moved.append(Moved(name=name, image=record.id))
+    edits = tuple(
+        ImageEdit(image=loser, members={"names": without(record.names or (), lost) or None})
+        for loser, (record, lost) in losers.items()
+    )
+    return edits, tuple(moved)
+
+
+def bearer(snapshot: Snapshot, name: str) -> ImageRecord | None:
+    """The record of the writable store that bears a name, a half made one too."""
+    image = snapshot.by_name.get(name)
+    if image is not None and image.store == 0:
+        return image.record
+    return snapshot.half_made_names.get(name)
+
+
+def history_after(history: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
+    """The history once an image has these names, newest first."""
+    return tuple(dict.fromkeys((*reversed(names), *history)))
+
+
+def history_without(history: Sequence[str], names: Sequence[str], dropped: Sequence[str]) -> tuple[str, ...]:
+    """The history once the dropped names are taken one after the other, and these are left.
+
+    Each step moves the names that are left then to the front; the first name dropped was moved by no step.
+    """
+    return tuple(dict.fromkeys((*reversed(names), *reversed(dropped[1:]), *history)))
+
+
+def without(names: Sequence[str], dropped: Iterable[str]) -> tuple[str, ...]:
+    """The names that are left, in their order."""
+    lost = frozenset(dropped)
+    return tuple(name for name in names if name not in lost)
+
+
+def naming_members(names: Sequence[str], history: Sequence[str]) -> dict[str, Any]:
+    """The members of a record that say these names; an empty list is left out, as Go does."""
+    return {"names": tuple(names) or None, "names-history": tuple(history) or None}
+
+
+def _borne(image: Image, text: str) -> str:
+    if text.startswith("sha256:"):
+        raise InvalidName(f"{shortened(text)}: untag by digest not supported", asked=text[:200])
+    if text in image.names:
+        return text
+    full = references.normalise_name(text)
+    if full not in image.names:
+        raise TagUnknown(
+            f"{full}: tag not known: image {image.id[:12]} "
+            f"{'is named ' + ', '.join(image.names[:10]) if image.names else 'has no name'}",
+            tag=full,
+            id=image.id,
+            names=list(image.names[:10]),
+        )
+    return full
+
+
+def _unchanged(image: Image) -> Planned[Tagged]:
+    return Planned(change=Change(), result=Tagged(id=image.id, names=image.names, changed=False))
+
+
+def _named(
+    snapshot: Snapshot,
+    image: Image,
+    names: tuple[str, ...],
+    history: tuple[str, ...],
+    edits: tuple[ImageEdit, ...],
+    moved: tuple[Moved, ...],
+    read: Read,
+) -> Planned[Tagged]:
+    if image.read_only:
+        # Another image of the writable store may bear one of the names meanwhile: it keeps that.
+        names = tuple(name for name in names if (bearer(snapshot, name) is None or name in _stolen(moved)))
+        change = Change(edits=edits, added=(_copy(image, naming_members(names, history), read),))
+    else:
+        edit = ImageEdit(image=image.id, members=naming_members(names, history))
+        change = Change(edits=(*edits, edit))
+    return Planned(change=change, result=Tagged(id=image.id, names=names, changed=True, moved_from=moved))
+
+
+def _stolen(moved: Iterable[Moved]) -> frozenset[str]:
+    return frozenset(move.name for move in moved)
+
+
+def _copy(image: Image, naming: Mapping[str, Any], read: Read) -> NewImage:
+    """The record of an additional store as one of the writable store; its layers stay where they are."""
+    record = image.record
+    members = {
+        "id": record.id,
+        "digest": record.digest,
+        "names": naming["names"],
+        "names-history": naming["names-history"],
+        "layer": record.layer,
+        "metadata": record.metadata,
+        "created": record.created,
+        "flags": record.flags,
+    }
+    items = tuple(Item(key=key, data=read(image, key)) for key in record.big_data_names or ())
+    return NewImage(members={name: value for name, value in members.items() if value is not None}, items=items)

@@ -1,0 +1,117 @@
+"""``images.tag``, ``untag``, ``remove``, ``prune``: structure, decide, have it carried out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from attrs import evolve
+
+from storaged.engine.transactions import Outcome
+from storaged.errors import InvalidParams, StoreError
+from storaged.operations import tagging
+from storaged.operations.departures import MOST_LAYERS, Refusal, Round
+from storaged.operations.planned import Planned
+from storaged.operations.pruning import PrunePlan, Pruning, prune
+from storaged.operations.removing import Removing, remove
+from storaged.operations.requesting import Wanted, everything
+from storaged.service.context import Call
+from storaged.service.rounds import Report, carry_out
+from storaged.snapshot.model import Image, Snapshot
+from storaged.store.content import ITEM_LIMIT
+from storaged.store.layout.records import ImageID
+from storaged_client.contract import params as p
+from storaged_client.contract import types as t
+
+
+async def tag(call: Call, params: p.ImagesTag) -> Outcome[t.Tagged]:
+    """``images.tag``: of what the name names; a list's name means the list."""
+    if not params.tags:
+        raise InvalidParams("give at least one name", path="tags")
+    return await call.change(
+        lambda snapshot: tagging.tag(snapshot, params.name, params.tags, call.engine.asking, reading(call))
+    )
+
+
+async def untag(call: Call, params: p.ImagesUntag) -> Outcome[t.Tagged]:
+    """``images.untag``."""
+    return await call.change(
+        lambda snapshot: tagging.untag(snapshot, params.name, params.tags, call.engine.asking, reading(call))
+    )
+
+
+async def remove_images(call: Call, params: p.ImagesRemove) -> Outcome[t.PruneReport]:
+    """``images.remove``: what cannot be removed is in ``failed`` and hinders nothing else."""
+    if params.all and params.names:
+        raise InvalidParams("with all, no image may be named", path="names")
+    if not params.all and not params.names:
+        raise InvalidParams("image name or ID must be specified", path="names")
+    asked = Removing(force=params.force, ignore=params.ignore, no_prune=params.no_prune)
+    return await remove_names(call, None if params.all else params.names, asked, dry_run=params.dry_run)
+
+
+async def remove_names(
+    call: Call, names: Sequence[str] | None, asked: Removing, *, dry_run: bool = False
+) -> Outcome[t.PruneReport]:
+    """Remove these, or every image of the writable store."""
+    named = tuple(Wanted(name=name) for name in names) if names is not None else None
+
+    def decide(
+        snapshot: Snapshot, items: Sequence[Wanted] | None, gone: Collection[ImageID], most: int | None = MOST_LAYERS
+    ) -> Planned[Round[Wanted]]:
+        wanted = items if items is not None else everything(snapshot)
+        return remove(snapshot, wanted, asked, call.engine.asking, most=most, gone=gone)
+
+    if dry_run:
+        report: Report[Wanted] = Report()
+        report.add((await call.in_thread(lambda: decide(call.view.snapshot, named, (), None))).result)
+        return Outcome(result=report.made(), view=call.view)
+    return await carry_out(
+        call,
+        decide,
+        first=named,
+        refusal=lambda item, error: Refusal(id=item.image, name=item.name, error=error),
+        narrower=lambda item: None if item.alone else evolve(item, alone=True),
+    )
+
+
+async def prune_images(call: Call, params: p.ImagesPrune) -> Outcome[t.PruneReport]:
+    """``images.prune``: decide, and with ``dry_run`` keep the decision as a plan; ``plan`` applies one."""
+    plans, uid = call.engine.plans, call.session.credentials.uid
+    if params.plan is not None:
+        if params != p.ImagesPrune(plan=params.plan):
+            raise InvalidParams("a plan is applied as it was made: it takes no other parameter", path="plan")
+        kept = plans.take(uid, params.plan)
+        return await _carry_out_prune(call, kept.asked, kept.images)
+    asked = Pruning(filters=params.filters, all=params.all, external=params.external, now=datetime.now().astimezone())
+    if not params.dry_run:
+        return await _carry_out_prune(call, asked, None)
+    snapshot = call.view.snapshot
+    done = (await call.in_thread(lambda: prune(snapshot, asked, call.asking))).result
+    report: Report[ImageID] = Report()
+    report.add(done)
+    plan = plans.keep(uid, PrunePlan(asked=asked, images=done.items)) if snapshot.proven else None
+    return Outcome(result=report.made(plan), view=call.view)
+
+
+async def _carry_out_prune(call: Call, asked: Pruning, listed: tuple[ImageID, ...] | None) -> Outcome[t.PruneReport]:
+    def refusal(item: ImageID, error: StoreError) -> Refusal:
+        return Refusal(id=item, name=None, error=error)
+
+    return await carry_out(
+        call,
+        lambda snapshot, items, gone: prune(snapshot, asked, call.engine.asking, among=items, most=MOST_LAYERS),
+        first=listed,
+        refusal=refusal,
+        narrower=lambda item: None,
+    )
+
+
+def reading(call: Call) -> tagging.Read:
+    """The checked big data of an image, for plans: they run in a thread."""
+    source = call.engine.content
+
+    def read(image: Image, key: str) -> bytes:
+        return source.blob(image.record, image.store, key, ITEM_LIMIT)
+
+    return read

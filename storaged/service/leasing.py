@@ -1,0 +1,81 @@
+"""``store.lease`` and ``store.release``: what a client is about to use, no prune or removal of ours takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import anyio
+
+from storaged.engine.cache import View
+from storaged.engine.leases import LONGEST, Held
+from storaged.errors import InvalidParams, StoreBusy
+from storaged.operations.addressing import itself
+from storaged.service.context import Call
+from storaged.service.encoding import Encoded, members
+from storaged.snapshot.model import Image
+from storaged.store.layout.records import ImageID
+from storaged_client.contract import params as p
+from storaged_client.contract import types as t
+
+
+async def lease(call: Call, params: p.StoreLease) -> Encoded:
+    """``store.lease``: a name of a manifest list means the list and every image of it that is here.
+
+    Raises:
+        InvalidParams: nothing is named, or the time is none.
+        ImageUnknown, AmbiguousName, InvalidName: of any name; then nothing is leased.
+        TooManyRequests: this uid holds as much as it may.
+        StoreBusy: a removal of one of the images did not end in time.
+    """
+    if not params.images:
+        raise InvalidParams("name the images to be kept", path="images")
+    if not 0 < params.ttl <= LONGEST:
+        raise InvalidParams(f"ttl must be more than 0 and at most {LONGEST:.0f} seconds", path="ttl")
+    held = _take(call, params)
+    with anyio.move_on_after(call.common.timeout):
+        while held is None:
+            await call.engine.leases.settled()
+            held = _take(call, params)
+    if held is None:
+        raise StoreBusy("one of the images is just being removed, and that did not end in time; try again")
+    expires = datetime.now(UTC) + timedelta(seconds=params.ttl)
+    result = t.Lease(lease=held.lease, images=held.images, expires=_rfc3339(expires))
+    return Encoded(members=members(result), view=call.engine.cache.known())
+
+
+async def release(call: Call, params: p.StoreRelease) -> Encoded:
+    """``store.release``.
+
+    Raises:
+        LeaseUnknown: this connection has no such lease.
+    """
+    call.engine.leases.release(params.lease, owner=call.session)
+    return Encoded(members=members(t.Empty()), view=call.engine.cache.known())
+
+
+def _take(call: Call, params: p.StoreLease) -> Held | None:
+    """Resolve and take without a pause: on the current snapshot, which shows every removal of ours that is over."""
+    leases, view = call.engine.leases, call.engine.cache.known()
+    images = dict.fromkeys(image for name in params.images for image in _meant(view, name))
+    taken = leases.take(tuple(images), owner=call.session, uid=call.session.credentials.uid, ttl=params.ttl)
+    if taken is not None:
+        call.session.at_end(lambda: leases.end(call.session))
+    return taken
+
+
+def _meant(view: View, name: str) -> Iterator[ImageID]:
+    image = itself(view.snapshot, name, view.circumstances.asking).image
+    yield image.id
+    yield from (instance.id for instance in _instances(view, image))
+
+
+def _instances(view: View, image: Image) -> Iterator[Image]:
+    manifest = image.content.manifest
+    if manifest is not None and manifest.is_list:
+        for entry in manifest.instances:
+            yield from view.snapshot.by_digest.get(entry.digest, ())
+
+
+def _rfc3339(moment: datetime) -> str:
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")

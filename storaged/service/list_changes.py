@@ -1,0 +1,66 @@
+"""``manifests.create``, ``add``, ``annotate``, ``remove_instance``, ``remove``, and ``images.create``: structure,
+decide, have it carried out."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from datetime import UTC, datetime
+
+from storaged.engine.transactions import Outcome
+from storaged.errors import InvalidParams
+from storaged.operations import creating, list_editing
+from storaged.operations.list_editing import Birth
+from storaged.operations.list_parts import Means
+from storaged.operations.removing import Removing
+from storaged.service.context import Call
+from storaged.service.image_changes import reading, remove_names
+from storaged.store.layout.records import ImageID
+from storaged_client.contract import params as p
+from storaged_client.contract import types as t
+
+
+async def create(call: Call, params: p.ManifestsCreate) -> Outcome[t.ListEdited]:
+    """``manifests.create``: the list and all its first entries, or nothing."""
+    birth = Birth(id=ImageID(secrets.token_hex(32)), created=_now())
+    return await call.change(lambda snapshot: list_editing.create(snapshot, params, _means(call), birth))
+
+
+async def add(call: Call, params: p.ManifestsAdd) -> Outcome[t.ListEdited]:
+    """``manifests.add``: entries and what is said of them, in one write."""
+    return await call.change(lambda snapshot: list_editing.add(snapshot, params, _means(call)))
+
+
+async def annotate(call: Call, params: p.ManifestsAnnotate) -> Outcome[t.ListEdited]:
+    """``manifests.annotate``."""
+    return await call.change(lambda snapshot: list_editing.annotate(snapshot, params, _means(call)))
+
+
+async def remove_instance(call: Call, params: p.ManifestsRemoveInstance) -> Outcome[t.ListEdited]:
+    """``manifests.remove_instance``."""
+    return await call.change(lambda snapshot: list_editing.remove_instance(snapshot, params, _means(call)))
+
+
+async def remove(call: Call, params: p.ManifestsRemove) -> Outcome[t.PruneReport]:
+    """``manifests.remove``: lists alone; their instances stay."""
+    if not params.names:
+        raise InvalidParams("name at least one manifest list", path="names")
+    return await remove_names(call, params.names, Removing(ignore=params.ignore, manifest=True))
+
+
+async def create_image(call: Call, params: p.ImagesCreate) -> Outcome[t.Created]:
+    """``images.create``."""
+    now = _now()
+    return await call.change(lambda snapshot: creating.create(snapshot, params, now))
+
+
+def _means(call: Call) -> Means:
+    """Asked for at each plan: the short names and leases of that moment."""
+    return Means(view=call.engine.asking, location=call.engine.location, read=reading(call))
+
+
+def _now() -> str:
+    """This moment as Go writes it: nanoseconds, without the zeros at the end."""
+    seconds, nanoseconds = divmod(time.time_ns(), 10**9)
+    moment = datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)
+    return f"{moment.isoformat(timespec='seconds')}{f'.{nanoseconds:09d}'.rstrip('0').rstrip('.')}Z"

@@ -1,0 +1,41 @@
+"""``$/progress``: how far a long request has come, for who asked with a ``progress_token`` (interface §2).
+
+At most ten a second, and none while the one before still waits to be written: a reader that is slow is told less
+often, and then the newest. Nothing is sent once the request is answered.
+"""
+
+from __future__ import annotations
+
+import anyio
+
+from storaged.service.session import Session
+
+INTERVAL = 0.1
+"""Seconds between two notifications of one request at least."""
+
+
+class Progress:
+    """The notifications of one request. Belongs to the event loop."""
+
+    def __init__(self, session: Session, token: str | int | None) -> None:
+        self._session = session
+        self._token = token
+        self._waiting = False
+        self._over = token is None
+        self._last = -INTERVAL
+
+    def tell(self, done: int, total: int, unit: str, message: str = "") -> None:
+        """``done`` of ``total`` things, which ``unit`` names in the plural, are done."""
+        now = anyio.current_time()
+        if self._over or self._waiting or now - self._last < INTERVAL:
+            return
+        self._last, self._waiting = now, True
+        params = {"token": self._token, "done": done, "total": total, "unit": unit, "message": message}
+        self._session.notify("$/progress", params, self._written)
+
+    def end(self) -> None:
+        """The request is about to be answered."""
+        self._over = True
+
+    def _written(self) -> None:
+        self._waiting = False

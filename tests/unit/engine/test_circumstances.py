@@ -1,0 +1,57 @@
+"""The generation names leases and short names, too; what was asked of one moment is answered of that moment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anyio
+import pytest
+
+from storaged.engine.circumstances import CircumstancesWatch
+from storaged.engine.leases import Leases
+from storaged.metrics import Metrics
+from storaged.store.layout.records import ImageID
+from storaged.store.registries import RegistriesWatch
+from tests.ground import Ground
+
+
+def test_a_change_of_registries_conf_makes_other_circumstances_and_other_short_names(tmp_path: Path) -> None:
+    main = tmp_path / "registries.conf"
+    main.write_text('unqualified-search-registries = ["one.example"]\n')
+    registries = RegistriesWatch({"CONTAINERS_REGISTRIES_CONF": str(main)}, 0, system_root=str(tmp_path), interval=0)
+    watch = CircumstancesWatch(Leases(Metrics()), registries.current)
+    first = watch.now()
+    assert watch.now() is first
+    main.write_text('unqualified-search-registries = ["two.example", "three.example"]\n')
+    second = watch.now()
+    assert second.number == first.number + 1
+    assert "one.example/a" in first.asking.short_names("a")
+    assert "two.example/a" in second.asking.short_names("a")
+    main.write_text("unqualified-search-registries = [\n")
+    third = watch.now()
+    assert third.number == second.number + 1
+    assert third.asking.short_name_doubts
+
+
+@pytest.mark.anyio
+async def test_a_lease_moves_the_generation_and_wakes_who_waits_for_that(ground: Ground) -> None:
+    leases = ground.cache.circumstances.leases
+    moved = anyio.Event()
+    async with ground.running(), anyio.create_task_group() as tasks:
+        view = await ground.cache.view()
+
+        async def wait() -> None:
+            await ground.cache.moved(view.generation)
+            moved.set()
+
+        tasks.start_soon(wait)
+        await anyio.wait_all_tasks_blocked()
+        assert not moved.is_set()
+        image = ImageID(sorted(ground.sample.dangling)[0])
+        assert leases.take([image], owner="me", uid=0, ttl=60) is not None
+        await moved.wait()
+        later = await ground.cache.view()
+        assert later.snapshot is view.snapshot
+        assert image not in view.circumstances.asking.leases
+        assert image in later.circumstances.asking.leases
+        assert ground.cache.circumstances.asking().leases is leases.by_image
