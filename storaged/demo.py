@@ -1,7 +1,8 @@
-"""``storaged demo``: the founding question, asked of a real daemon over its socket, on a throwaway store.
+"""``storaged demo``: the founding scenario, played by a real daemon over its socket, on a throwaway store.
 
-Needs no podman: the store is written by :mod:`storaged.sample`, by the rules that podman itself keeps, while
-the daemon serves it. Each step says what it proves; any other answer ends the demo with exit status 1.
+Needs no podman: the store is begun by :mod:`storaged.sample`, by the rules that podman itself keeps; all that the
+scenario changes in it, storaged changes. Each step says what it proves; any other answer ends the demo with exit
+status 1.
 """
 
 from __future__ import annotations
@@ -16,11 +17,21 @@ from pathlib import Path
 from typing import Literal
 
 import storaged_client
-from storaged.sample import SampleSpec, SampleWriter, write_store
+from storaged.sample import Sample, SampleSpec, write_store
+from storaged_client.contract.errors import StoragedError
+from storaged_client.errors import ClientError
 from storaged_client.sync import Client
 
 _DRIVER: Literal["overlay"] = "overlay"
 _LIST = "localhost/demo:latest"
+_CONFIG = {
+    "created": "2026-11-24T12:00:00Z",
+    "architecture": "amd64",
+    "os": "linux",
+    "config": {"Labels": {"question": "is it needed?"}},
+    "rootfs": {"type": "layers", "diff_ids": []},
+    "history": [{"created": "2026-11-24T12:00:00Z", "created_by": "storaged demo", "empty_layer": True}],
+}
 
 
 class _WrongAnswer(Exception):
@@ -41,62 +52,109 @@ def main(argv: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="storaged-demo-") as folder:
         try:
             _play(Path(folder), options.images, options.seed, options.backend)
-        except _WrongAnswer as wrong:
+        except (_WrongAnswer, ClientError, StoragedError) as wrong:
             print(f"  ✗ {wrong}", file=sys.stderr)
             return 1
-    print("\nEvery answer was as it must be. Try it on your own store:  storagectl images --filter dangling=true")
+    print("\nEvery answer was as it must be. Ask your own store, nothing is removed:  storagectl image prune --dry-run")
     return 0
 
 
 def _play(folder: Path, images: int, seed: int, backend: str) -> None:
     graphroot, runroot, socket = folder / "root", folder / "run", folder / "sock"
-    sample = write_store(graphroot, runroot, SampleSpec(images=images, seed=seed, driver=_DRIVER))
+    sample = write_store(graphroot, runroot, SampleSpec(images=images, seed=seed, driver=_DRIVER, contents="files"))
     print(f"A throwaway store: {images} images, {len(sample.lists)} of them manifest lists, {sample.layers} layers.")
     with _daemon(graphroot, runroot, socket, backend), storaged_client.connect(str(socket)) as store:
         info = store.server.info()
         print(f"storaged {info.version} (pid {info.pid}, {info.backend}) serves it on {socket}\n")
-        writer = SampleWriter(graphroot, runroot, _DRIVER)
+        _the_store_is_known(store, sample)
+        image = _an_image_is_made(store)
+        list_id = _a_list_keeps_it(store, image)
+        _an_unreadable_list_keeps_everything(store, image, graphroot / f"{_DRIVER}-images" / list_id / "manifest")
+        _without_the_list_it_goes(store, image, list_id)
+        _nothing_is_wrong(store, graphroot, image, list_id)
 
-        _step("The whole store is listed, and what dangles in it is a look-up")
-        listed = store.images.list(all=True)
-        _expect({image.id for image in listed} == set(sample.images), f"{len(listed)} images, the same as were written")
-        dangling = {image.id for image in store.images.list(filters={"dangling": True})}
-        _expect(dangling == sample.dangling, f"{len(dangling)} of them dangle, exactly those that must")
 
-        _step("Another tool adds an image without a name")
-        image = writer.add_image("the founding question")
-        _expect(
-            _dangles(store, image), f"{image[:12]} is dangling: no name, no child, in no list; a prune would take it"
-        )
+def _the_store_is_known(store: Client, sample: Sample) -> None:
+    _step("The whole store is listed, and what dangles in it is a look-up")
+    listed = store.images.list(all=True)
+    _expect({image.id for image in listed} == set(sample.images), f"{len(listed)} images, the same as were written")
+    dangling = {image.id for image in store.images.list(filters={"dangling": True})}
+    _expect(dangling == sample.dangling, f"{len(dangling)} of them dangle, exactly those that must")
 
-        _step("Another tool creates a manifest list that names it")
-        list_id = writer.create_list(_LIST, [image])
-        _expect(not _dangles(store, image), f"{image[:12]} is not dangling any more, in the very next read")
-        why = store.images.why(image)
-        reasons = [reason for reason in why.reasons if reason.code == "manifest_list" and reason.list == list_id]
-        _expect(bool(reasons) and not why.prunable, f"why is it kept? {reasons[0].detail if reasons else ''}")
 
-        _step("The list loses its name; it is a local list all the same")
-        writer.set_names(list_id, [])
-        _expect(not _dangles(store, image), f"{image[:12]} is still kept by the list {list_id[:12]}")
+def _an_image_is_made(store: Client) -> str:
+    _step("An image is made, without a name")
+    (image,) = store.images.create(_CONFIG).ids
+    _expect(_dangles(store, image), f"{image[:12]} is dangling: no name, no child, in no list")
+    plan = store.images.prune(dry_run=True)
+    _expect(image in {going.id for going in plan.removed}, "a prune would take it; this one only says so")
+    return image
 
-        _step("The list's manifest is lost, as after a power cut")
-        manifest = graphroot / f"{_DRIVER}-images" / list_id / "manifest"
-        content = manifest.read_bytes()
-        manifest.unlink()
-        store.refresh()
-        _expect(not _dangles(store, image), "nothing counts as dangling while a list cannot be read")
-        evidence = store.server.info().unreadable_evidence
-        _expect(
-            [flaw.image for flaw in evidence] == [list_id],
-            f"info names the file, and what removes it: {evidence[0].command if evidence else ''}",
-        )
-        manifest.write_bytes(content)
-        store.refresh()
 
-        _step("Another tool removes the list")
-        writer.remove_record(list_id)
-        _expect(_dangles(store, image), f"{image[:12]} is dangling again, in the very next read")
+def _a_list_keeps_it(store: Client, image: str) -> str:
+    _step("A manifest list is made that names it, in one change")
+    made = store.manifests.create(_LIST, [image])
+    _expect(not _dangles(store, image), f"{image[:12]} is not dangling any more, in the very next read")
+
+    _step("The list loses its name; it is a local list all the same")
+    store.images.untag(made.id)
+    why = store.images.why(image)
+    reasons = [reason for reason in why.reasons if reason.code == "manifest_list" and reason.list == made.id]
+    _expect(bool(reasons) and not why.prunable, f"why is it kept? {reasons[0].detail if reasons else ''}")
+    store.images.tag(made.id, [_LIST])
+
+    _step("Everything that dangles is pruned")
+    report = store.images.prune()
+    _expect(report.failed == (), f"{len(report.removed)} images went and freed {report.freed} bytes; no failure")
+    _expect(not len(store.images.list(filters={"dangling": True})), "nothing dangles any more")
+    _expect(store.images.exists(image).exists, f"{image[:12]} was kept: the list names it")
+    return made.id
+
+
+def _an_unreadable_list_keeps_everything(store: Client, image: str, manifest: Path) -> None:
+    _step("The list's manifest is lost, as after a power cut")
+    content = manifest.read_bytes()
+    manifest.unlink()
+    store.refresh()
+    report = store.images.prune()
+    _expect(report.removed == (), "a prune takes nothing while a list cannot be read")
+    evidence = store.server.info().unreadable_evidence
+    _expect(
+        [flaw.image for flaw in evidence] == [manifest.parent.name],
+        f"info names the file, and what removes it: {evidence[0].command if evidence else ''}",
+    )
+    manifest.write_bytes(content)
+    store.refresh()
+    _expect(not _dangles(store, image), "the file is back, and all is as before")
+
+
+def _without_the_list_it_goes(store: Client, image: str, list_id: str) -> None:
+    _step("The list is removed")
+    report = store.manifests.remove([_LIST])
+    _expect({gone.id for gone in report.removed} == {list_id}, "the list is gone, and nothing else")
+    _expect(_dangles(store, image), f"{image[:12]} is dangling again, in the very next read")
+
+    _step("A plan is made, and the image gets a name before it is carried out")
+    plan = store.images.prune(dry_run=True)
+    _expect({going.id for going in plan.removed} == {image}, "the plan lists that image alone")
+    store.images.tag(image, ["demo:kept"])
+    report = store.images.prune(plan=plan.plan)
+    _expect(report.removed == () and {kept.id for kept in report.changed} == {image}, "the plan takes nothing now")
+
+    _step("It loses the name, and prune takes it")
+    store.images.untag(image)
+    report = store.images.prune()
+    _expect({gone.id for gone in report.removed} == {image}, f"{image[:12]} went, and nothing else")
+    _expect(not store.images.exists(image).exists, "the very next read does not know it")
+
+
+def _nothing_is_wrong(store: Client, graphroot: Path, *gone: str) -> None:
+    _step("The store is whole")
+    left = [path for id_ in gone if (path := graphroot / f"{_DRIVER}-images" / id_).exists()]
+    _expect(left == [], "no file of what went is left")
+    findings = store.check().findings
+    wrong = "".join(f"; {found.detail}" for found in findings)
+    _expect(findings == (), f"records and files agree: the check finds nothing{wrong}")
 
 
 def _dangles(store: Client, image: str) -> bool:

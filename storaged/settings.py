@@ -6,6 +6,9 @@
     log_level = "info"
     [limits]
     in_flight = 64             # the names of storaged.server.guard.Limits
+    [access]                   # who may change the store besides root and the daemon's own user
+    uids = [1000]
+    gids = [10]                # a client's own group, not those it is a member of besides
 """
 
 from __future__ import annotations
@@ -40,6 +43,14 @@ _LONGEST = 10 * 365 * 86400.0
 
 
 @frozen(kw_only=True)
+class Grants:
+    """Who else may change the store, by number."""
+
+    uids: tuple[int, ...] = ()
+    gids: tuple[int, ...] = ()
+
+
+@frozen(kw_only=True)
 class Settings:
     """Everything ``storaged serve`` was told. ``idle_exit`` is in seconds, None for never."""
 
@@ -52,6 +63,7 @@ class Settings:
     read_only: bool = False
     log_level: LogLevel = "info"
     limits: Limits = Factory(Limits)
+    access: Grants = Factory(Grants)
 
 
 @frozen(kw_only=True)
@@ -59,6 +71,7 @@ class _File:
     idle_exit: float | None = None
     log_level: LogLevel = "info"
     limits: Limits = Factory(Limits)
+    access: Grants = Factory(Grants)
 
 
 def duration(text: str) -> float:
@@ -97,6 +110,7 @@ def read_flags(arguments: argparse.Namespace) -> Settings:
         read_only=arguments.read_only,
         log_level=file.log_level,
         limits=file.limits,
+        access=file.access,
     )
     if arguments.idle_exit is not None:
         settings = evolve(settings, idle_exit=arguments.idle_exit)
@@ -186,7 +200,7 @@ def _converter() -> Converter:
     converter.register_structure_hook(int, _limit)
     converter.register_structure_hook_func(lambda kind: kind == float | None, _seconds)
     converter.register_structure_hook_func(lambda kind: kind == LogLevel, _level)
-    for cls in (Limits, _File):
+    for cls in (Limits, Grants, _File):
         converter.register_structure_hook(cls, make_dict_structure_fn(cls, converter, _cattrs_forbid_extra_keys=True))
     return converter
 

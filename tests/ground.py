@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 import anyio
 from attrs import frozen
 
 from storaged.engine.cache import Cache
+from storaged.engine.circumstances import CircumstancesWatch
+from storaged.engine.leases import Leases
 from storaged.engine.sizes import LayerSizes
+from storaged.engine.transactions import Transactions
 from storaged.metrics import Metrics
+from storaged.operations.view import HostPlatform
 from storaged.sample import Sample, SampleSpec, SampleWriter, write_store
 from storaged.store.content import ContentReader
 from storaged.store.drivers.measuring import Measurer
+from storaged.store.files import Files
 from storaged.store.layout import paths
 from storaged.store.reader import StoreReader
 from storaged.store.tables import StoreLocation
+from storaged.store.writing.commit import StoreWriter
 
 DRIVER = "overlay"
 
@@ -42,6 +48,14 @@ class Ground:
     metrics: Metrics
     sizes: LayerSizes
     cache: Cache
+    endings: ExitStack
+    """What ends with the ground."""
+
+    def store_writer(self, files: Files | None = None) -> StoreWriter:
+        """The real writer."""
+        writer = StoreWriter(self.location, files=files or Files(), metrics=self.metrics)
+        self.endings.callback(writer.close)
+        return writer
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -72,16 +86,24 @@ def lay(folder: Path, images: int = 40, seed: int = 3) -> Iterator[Ground]:
     metrics = Metrics()
     reader = StoreReader(location, metrics=metrics)
     sizes = LayerSizes(Measurer(location), metrics)
-    yield Ground(
-        sample=sample,
-        location=location,
-        writer=SampleWriter(location.graphroot, location.runroot, DRIVER),
-        reader=reader,
-        metrics=metrics,
-        sizes=sizes,
-        cache=Cache(reader, ContentReader(location, metrics), metrics, known_sizes=lambda: sizes.known),
-    )
-    reader.close()
+    with ExitStack() as endings:
+        endings.callback(reader.close)
+        yield Ground(
+            sample=sample,
+            location=location,
+            writer=SampleWriter(location.graphroot, location.runroot, DRIVER),
+            reader=reader,
+            metrics=metrics,
+            sizes=sizes,
+            cache=Cache(
+                reader,
+                ContentReader(location, metrics),
+                metrics,
+                known_sizes=lambda: sizes.known,
+                circumstances=CircumstancesWatch(Leases(metrics), host=HostPlatform(os="linux", architecture="amd64")),
+            ),
+            endings=endings,
+        )
 
 
 @asynccontextmanager
@@ -95,3 +117,8 @@ async def held(path: str) -> AsyncIterator[int]:
         yield process.pid
         await process.stdin.aclose()
         await process.wait()
+
+
+def transactions_of(ground: Ground, files: Files | None = None) -> Transactions:
+    """The writer slot of the ground's store, with the real writer."""
+    return Transactions(ground.cache, ground.store_writer(files), ground.metrics)

@@ -24,6 +24,7 @@ from .contract import types, wire
 from .contract.errors import ShuttingDown, from_wire
 from .contract.methods import METHODS
 from .errors import ClientClosed, DaemonUnavailable, OutcomeUnknown, RequestTimeout
+from .progress import Listener, with_token
 
 R = TypeVar("R")
 
@@ -75,17 +76,22 @@ class AsyncClient:
         params: dict[str, Any] | list[Any] | None = None,
         *,
         timeout: float | None = None,  # noqa: ASYNC109  # the signature of the blocking client
+        progress: Listener | None = None,
     ) -> Any:
         """The raw result of one request. ``timeout`` in seconds, else the client's. Cancelling it tells the daemon.
+
+        ``progress`` is called with each ``Progress`` that the daemon tells meanwhile, by this task.
 
         Raises: the error the daemon answered (``contract.errors``), DaemonUnavailable, OutcomeUnknown,
         RequestTimeout, SocketForbidden, ClientClosed, TypeError where the params are no JSON.
         """
         limit = self._timeout if timeout is None else timeout
+        if progress is not None:
+            params = with_token(params)
         if limit is None:
-            return await self._persist(method, params)
+            return await self._persist(method, params, progress)
         with anyio.move_on_after(limit):
-            return await self._persist(method, params)
+            return await self._persist(method, params, progress)
         raise RequestTimeout("no answer in time")
 
     async def run(self, call: Call[R]) -> Any:
@@ -96,7 +102,8 @@ class AsyncClient:
         row = METHODS[call.method]
         timeout = call.params.get("timeout")
         timeout = timeout + retry.GRACE if timeout is not None and not row.mutates else None
-        return wire.structure_result(row.result, await self.call(call.method, call.params, timeout=timeout))
+        answer = await self.call(call.method, call.params, timeout=timeout, progress=call.progress)
+        return wire.structure_result(row.result, answer)
 
     async def discover(self) -> dict[str, Any]:
         """The OpenRPC document of the daemon.
@@ -149,11 +156,11 @@ class AsyncClient:
 
     # ------------------------------------------------------------ within
 
-    async def _persist(self, method: str, params: dict[str, Any] | list[Any] | None) -> Any:
+    async def _persist(self, method: str, params: dict[str, Any] | list[Any] | None, progress: Listener | None) -> Any:
         give_up: float | None = None
         for pause in retry.delays():
             try:
-                return await self._once(method, params)
+                return await self._once(method, params, progress)
             except (retry.Again, addresses.NobodyListens, addresses.QueueFull) as error:
                 now = time.monotonic()
                 give_up = give_up or now + retry.WINDOW
@@ -164,11 +171,11 @@ class AsyncClient:
             await anyio.sleep(pause)
         raise AssertionError("delays() has no end")
 
-    async def _once(self, method: str, params: dict[str, Any] | list[Any] | None) -> Any:
+    async def _once(self, method: str, params: dict[str, Any] | list[Any] | None, progress: Listener | None) -> Any:
         link = await self._connected()
-        id, pending = link.begin(method, params)
+        id, pending = link.begin(method, params, progress)
         try:
-            await pending.done.wait()
+            await pending.wait()
         except BaseException:
             link.abandon(id)
             raise

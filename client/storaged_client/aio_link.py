@@ -9,7 +9,8 @@ import anyio
 from anyio.abc import SocketAttribute, UNIXSocketStream
 
 from .jsonrpc.messages import ID, LocalProtocolError
-from .jsonrpc.peer import Close, ErrorResponse, Peer, Request, Response
+from .jsonrpc.peer import Close, ErrorResponse, Notification, Peer, Request, Response
+from .progress import METHOD, Listener, News
 from .retry import MAX_REPLY, SLACK
 
 _CHUNK = 256 * 1024
@@ -18,16 +19,32 @@ _CHUNK = 256 * 1024
 class Pending:
     """One call that waits for its answer."""
 
-    __slots__ = ("done", "error", "lost", "result", "sent", "size")
+    __slots__ = ("done", "error", "lost", "news", "result", "sent", "size", "stir")
 
-    def __init__(self, size: int) -> None:
-        self.done = anyio.Event()
+    def __init__(self, size: int, news: News) -> None:
+        self.done = False
+        self.stir = anyio.Event()
+        self.news = news
         self.lost = False
         self.sent = False
         """Some of it may have reached the daemon."""
         self.size = size
         self.result: Any = None
         self.error: dict[str, Any] | None = None
+
+    def finish(self) -> None:
+        """The answer is there, or will never be."""
+        self.done = True
+        self.stir.set()
+
+    async def wait(self) -> None:
+        """Wait for the end, telling the progress meanwhile. Raises what the listener raises."""
+        while True:
+            self.news.tell()
+            if self.done:
+                return
+            await self.stir.wait()
+            self.stir = anyio.Event()
 
 
 class Link:
@@ -44,8 +61,10 @@ class Link:
         self._scope = anyio.CancelScope()
         self.dead = False
 
-    def begin(self, method: str, params: dict[str, Any] | list[Any] | None) -> tuple[ID, Pending]:
-        """Queue a request.
+    def begin(
+        self, method: str, params: dict[str, Any] | list[Any] | None, listener: Listener | None = None
+    ) -> tuple[ID, Pending]:
+        """Queue a request. ``listener`` is told its progress by ``Pending.wait``.
 
         Raises: TypeError, where the params are no JSON.
         """
@@ -53,7 +72,7 @@ class Link:
             id, data = self._peer.send_request(method, params)
         except LocalProtocolError as error:
             raise TypeError(str(error)) from error
-        pending = self._pending[id] = Pending(len(data))
+        pending = self._pending[id] = Pending(len(data), News(params, listener))
         self._outbox[id] = data, pending
         self._wake.set()
         return id, pending
@@ -132,9 +151,14 @@ class Link:
                         pending = self._pending.pop(id, None)
                         if pending is not None:
                             pending.result = result
-                            pending.done.set()
+                            pending.finish()
                     case ErrorResponse(id, error):
                         self._settle_error(id, error)
+                    case Notification(method, params) if method == METHOD:
+                        for waiting in self._pending.values():
+                            if waiting.news.put(params):
+                                waiting.stir.set()
+                                break
                     case Close() | Request():
                         return
 
@@ -150,9 +174,9 @@ class Link:
         pending = self._pending.pop(id, None)
         if pending is not None:
             pending.error = error
-            pending.done.set()
+            pending.finish()
 
     @staticmethod
     def _lose(pending: Pending) -> None:
         pending.lost = True
-        pending.done.set()
+        pending.finish()

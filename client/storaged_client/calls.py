@@ -1,4 +1,4 @@
-"""Every method as a function of its parameters: what to send, said once for both clients.
+"""Every method that reads as a function of its parameters: what to send, said once for both clients.
 
 Positional order is that of ``contract.params``; what all methods share is by keyword only. A value
 that is the default is not sent.
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 if TYPE_CHECKING:
     from .contract import types as t
+    from .progress import Listener
 
 R = TypeVar("R")
 
@@ -21,25 +22,27 @@ Filters = Mapping[str, FilterValue | Sequence[FilterValue]] | Sequence[str | Map
 
 
 class Call(Generic[R]):
-    """A method and its parameters. ``R`` is the type of its result."""
+    """A method and its parameters. ``R`` is the type of its result, ``progress`` is told how far it has come."""
 
-    __slots__ = ("method", "params")
+    __slots__ = ("method", "params", "progress")
 
     def __init__(self, method: str, params: dict[str, Any]) -> None:
         self.method = method
         self.params = params
+        self.progress: Listener | None = None
 
     def __repr__(self) -> str:
         return f"Call({self.method!r}, {self.params!r})"
 
 
-def _call(
+def request(
     method: str,
     consistency: Consistency,
     timeout: float | None,
     required: dict[str, Any] | None = None,
     **optional: Any,
 ) -> Call[Any]:
+    """A call; of the optional parameters those that are None or false are not sent."""
     params = dict(required or {})
     params.update((name, value) for name, value in optional.items() if value is not None and value is not False)
     if consistency != "fresh":
@@ -49,7 +52,11 @@ def _call(
     return Call(method, params)
 
 
-def _texts(name: str, values: Iterable[str]) -> tuple[str, ...]:
+def texts(name: str, values: Iterable[str]) -> tuple[str, ...]:
+    """Several strings.
+
+    Raises: TypeError, a single one was given.
+    """
     if isinstance(values, str):
         raise TypeError(f"{name} takes several strings, not one: [{values!r}]")
     return tuple(values)
@@ -83,22 +90,22 @@ def wire_filters(filters: Filters) -> tuple[Any, ...] | None:
 
 def server_info(*, consistency: Consistency = "fresh", timeout: float | None = None) -> Call[t.ServerInfo]:
     """Which daemon this is, which store it serves, and what is wrong with it."""
-    return _call("server.info", consistency, timeout)
+    return request("server.info", consistency, timeout)
 
 
 def server_ping(*, consistency: Consistency = "fresh", timeout: float | None = None) -> Call[t.Empty]:
     """Answer, and nothing else."""
-    return _call("server.ping", consistency, timeout)
+    return request("server.ping", consistency, timeout)
 
 
 def server_stats(*, consistency: Consistency = "fresh", timeout: float | None = None) -> Call[t.ServerStats]:
     """Counters, times and gauges of this daemon."""
-    return _call("server.stats", consistency, timeout)
+    return request("server.stats", consistency, timeout)
 
 
 def server_shutdown(*, consistency: Consistency = "fresh", timeout: float | None = None) -> Call[t.Empty]:
     """Drain and end the daemon."""
-    return _call("server.shutdown", consistency, timeout)
+    return request("server.shutdown", consistency, timeout)
 
 
 # ---------------------------------------------------------------- images
@@ -119,7 +126,7 @@ def images_list(
 
     With ``fields`` the members not asked for are None.
     """
-    return _call(
+    return request(
         "images.list",
         consistency,
         timeout,
@@ -128,7 +135,7 @@ def images_list(
         sort=None if sort == "store" else sort,
         limit=limit,
         cursor=cursor,
-        fields=None if fields is None else _texts("fields", fields),
+        fields=None if fields is None else texts("fields", fields),
     )
 
 
@@ -136,7 +143,7 @@ def images_get(
     names: Sequence[str], *, consistency: Consistency = "fresh", timeout: float | None = None
 ) -> Call[t.ImageDetailsList]:
     """Everything known of several images; one bad name fails no other."""
-    return _call("images.get", consistency, timeout, {"names": _texts("names", names)})
+    return request("images.get", consistency, timeout, {"names": texts("names", names)})
 
 
 def images_exists(
@@ -146,7 +153,7 @@ def images_exists(
 
     Raises: AmbiguousName, InvalidName.
     """
-    return _call("images.exists", consistency, timeout, {"name": name}, manifest=manifest)
+    return request("images.exists", consistency, timeout, {"name": name}, manifest=manifest)
 
 
 def images_resolve(
@@ -156,7 +163,7 @@ def images_resolve(
 
     Raises: ImageUnknown, AmbiguousName, InvalidName.
     """
-    return _call("images.resolve", consistency, timeout, {"name": name}, manifest=manifest)
+    return request("images.resolve", consistency, timeout, {"name": name}, manifest=manifest)
 
 
 def images_why(
@@ -166,7 +173,7 @@ def images_why(
 
     Raises: ImageUnknown, AmbiguousName, InvalidName.
     """
-    return _call("images.why", consistency, timeout, {"name": name}, manifest=manifest)
+    return request("images.why", consistency, timeout, {"name": name}, manifest=manifest)
 
 
 def images_relations(
@@ -176,7 +183,7 @@ def images_relations(
 
     Raises: ImageUnknown, AmbiguousName, InvalidName.
     """
-    return _call("images.relations", consistency, timeout, {"name": name}, manifest=manifest)
+    return request("images.relations", consistency, timeout, {"name": name}, manifest=manifest)
 
 
 def images_history(
@@ -186,7 +193,7 @@ def images_history(
 
     Raises: ImageDamaged, ImageUnknown, AmbiguousName, InvalidName.
     """
-    return _call("images.history", consistency, timeout, {"name": name})
+    return request("images.history", consistency, timeout, {"name": name})
 
 
 def images_tree(
@@ -196,7 +203,7 @@ def images_tree(
 
     Raises: ImageUnknown, AmbiguousName, InvalidName.
     """
-    return _call("images.tree", consistency, timeout, {"name": name}, what_requires=what_requires)
+    return request("images.tree", consistency, timeout, {"name": name}, what_requires=what_requires)
 
 
 def images_data(
@@ -206,7 +213,7 @@ def images_data(
 
     Raises: DataUnknown, TooLarge, ImageDamaged, and as ``resolve``.
     """
-    return _call("images.data", consistency, timeout, {"name": name, "key": key})
+    return request("images.data", consistency, timeout, {"name": name, "key": key})
 
 
 # ---------------------------------------------------------------- layers
@@ -220,7 +227,7 @@ def layers_list(
     timeout: float | None = None,
 ) -> Call[t.LayerList]:
     """All layers, in the order of the store."""
-    return _call("layers.list", consistency, timeout, limit=limit, cursor=cursor)
+    return request("layers.list", consistency, timeout, limit=limit, cursor=cursor)
 
 
 def layers_get(id: str, *, consistency: Consistency = "fresh", timeout: float | None = None) -> Call[t.LayerDetails]:
@@ -228,17 +235,22 @@ def layers_get(id: str, *, consistency: Consistency = "fresh", timeout: float | 
 
     Raises: LayerUnknown.
     """
-    return _call("layers.get", consistency, timeout, {"id": id})
+    return request("layers.get", consistency, timeout, {"id": id})
 
 
 def layers_tree(
-    id: str | None = None, *, consistency: Consistency = "fresh", timeout: float | None = None
+    id: str | None = None,
+    limit: int | None = None,
+    cursor: str | None = None,
+    *,
+    consistency: Consistency = "fresh",
+    timeout: float | None = None,
 ) -> Call[t.LayerList]:
     """The layer forest, or the tree above one layer, parents first.
 
     Raises: LayerUnknown.
     """
-    return _call("layers.tree", consistency, timeout, id=id)
+    return request("layers.tree", consistency, timeout, id=id, limit=limit, cursor=cursor)
 
 
 # ---------------------------------------------------------------- manifest lists
@@ -251,7 +263,7 @@ def manifests_list(
     timeout: float | None = None,
 ) -> Call[t.ManifestLists]:
     """All local manifest lists, with instances and annotations on request."""
-    return _call("manifests.list", consistency, timeout, include=_texts("include", include) or None)
+    return request("manifests.list", consistency, timeout, include=texts("include", include) or None)
 
 
 def manifests_get(
@@ -261,7 +273,7 @@ def manifests_get(
 
     Raises: ManifestListUnknown, NotAManifestList, AmbiguousName, InvalidName.
     """
-    return _call("manifests.get", consistency, timeout, {"name": name})
+    return request("manifests.get", consistency, timeout, {"name": name})
 
 
 def manifests_exists(name: str, *, consistency: Consistency = "fresh", timeout: float | None = None) -> Call[t.Exists]:
@@ -269,14 +281,14 @@ def manifests_exists(name: str, *, consistency: Consistency = "fresh", timeout: 
 
     Raises: NotAManifestList, AmbiguousName, InvalidName.
     """
-    return _call("manifests.exists", consistency, timeout, {"name": name})
+    return request("manifests.exists", consistency, timeout, {"name": name})
 
 
 def manifests_referenced(
     digest: str | None = None, *, consistency: Consistency = "fresh", timeout: float | None = None
 ) -> Call[t.ReferencedDigests]:
     """The digests that local lists name, and which lists name them."""
-    return _call("manifests.referenced", consistency, timeout, digest=digest)
+    return request("manifests.referenced", consistency, timeout, digest=digest)
 
 
 # ---------------------------------------------------------------- containers, store
@@ -284,7 +296,7 @@ def manifests_referenced(
 
 def containers_list(*, consistency: Consistency = "fresh", timeout: float | None = None) -> Call[t.ContainerList]:
     """Storage containers of every tool."""
-    return _call("containers.list", consistency, timeout)
+    return request("containers.list", consistency, timeout)
 
 
 def store_check(
@@ -299,14 +311,14 @@ def store_check(
 
     Where the report has a ``resume``, ask again with it and the same scope.
     """
-    return _call(
+    return request(
         "store.check", consistency, timeout, scope=None if scope == "files" else scope, slice=slice, resume=resume
     )
 
 
 def store_usage(*, consistency: Consistency = "fresh", timeout: float | None = None) -> Call[t.StoreUsage]:
     """What takes how much room: images, containers, volumes."""
-    return _call("store.usage", consistency, timeout)
+    return request("store.usage", consistency, timeout)
 
 
 def store_refresh(*, consistency: Consistency = "fresh", timeout: float | None = None) -> Call[t.Empty]:
@@ -314,4 +326,4 @@ def store_refresh(*, consistency: Consistency = "fresh", timeout: float | None =
 
     Raises: StoreBusy, StoreCorrupt.
     """
-    return _call("store.refresh", consistency, timeout)
+    return request("store.refresh", consistency, timeout)

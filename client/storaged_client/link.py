@@ -22,7 +22,8 @@ from typing import Any
 from .channel import Channel, NotSent, left
 from .errors import RequestTimeout
 from .jsonrpc.messages import ID, LocalProtocolError
-from .jsonrpc.peer import Close, ErrorResponse, Peer, Request, Response
+from .jsonrpc.peer import Close, ErrorResponse, Notification, Peer, Request, Response
+from .progress import METHOD, Listener, News
 from .retry import MAX_REPLY, SLACK
 
 _CHUNK = 256 * 1024
@@ -31,9 +32,10 @@ _CHUNK = 256 * 1024
 class Pending:
     """One call that waits for its answer."""
 
-    __slots__ = ("done", "error", "id", "lost", "result", "sent", "size", "wake", "woken")
+    __slots__ = ("done", "error", "id", "lost", "news", "result", "sent", "size", "wake", "woken")
 
-    def __init__(self) -> None:
+    def __init__(self, news: News) -> None:
+        self.news = news
         self.id: ID = None
         self.size = 0
         self.sent = False
@@ -64,13 +66,22 @@ class Link:
         """No call may begin on it any more."""
         return self._channel.dead
 
-    def ask(self, method: str, params: dict[str, Any] | list[Any] | None, deadline: float | None) -> Pending:
+    def ask(
+        self,
+        method: str,
+        params: dict[str, Any] | list[Any] | None,
+        deadline: float | None,
+        listener: Listener | None = None,
+    ) -> Pending:
         """Send a request and return when it is done: answered, or lost with the connection.
+
+        ``listener`` is called, by the calling thread, with the progress that bears the ``progress_token`` of the
+        params. What it raises ends the call.
 
         Raises: NotSent; RequestTimeout, the daemon is told where it has the request; TypeError where the
         params are no JSON.
         """
-        pending = Pending()
+        pending = Pending(News(params, listener))
         try:
             data = self._begin(pending, method, params)
             self._channel.send(pending, data, deadline)
@@ -103,6 +114,7 @@ class Link:
 
     def _wait(self, pending: Pending, deadline: float | None) -> None:
         while True:
+            pending.news.tell()
             with self._state:
                 if pending.done:
                     return
@@ -122,7 +134,7 @@ class Link:
 
     def _read_until(self, pending: Pending, deadline: float | None) -> None:
         try:
-            while not pending.done:
+            while not (pending.done or pending.news.waiting):
                 if deadline is not None and not self._channel.ready(select.POLLIN, deadline):
                     raise RequestTimeout("no answer in time")
                 count = self._channel.receive_into(self._buffer)
@@ -180,6 +192,11 @@ class Link:
                         self._finish(pending)
                 case ErrorResponse(id, error):
                     self._settle_error(id, error)
+                case Notification(method, params) if method == METHOD:
+                    for pending in self._pending.values():
+                        if pending.news.put(params):
+                            self._wake(pending)
+                            break
                 case Close() | Request():
                     self._channel.break_off()
                     self._lose_all()
@@ -204,10 +221,13 @@ class Link:
     def _finish(self, pending: Pending) -> None:
         # Forgotten last: what was interrupted here is found again by _lose_all.
         pending.done = True
+        self._wake(pending)
+        self._pending.pop(pending.id, None)
+
+    def _wake(self, pending: Pending) -> None:
         if pending.wake is not None and not pending.woken:
             pending.woken = True
             pending.wake.release()
-        self._pending.pop(pending.id, None)
 
     def _pass_on(self) -> None:
         """Where nobody reads, wake one that waits; close a dead connection behind the last one."""
@@ -215,9 +235,7 @@ class Link:
             return
         for pending in self._pending.values():
             if pending.wake is not None:
-                if not pending.woken:
-                    pending.woken = True
-                    pending.wake.release()
+                self._wake(pending)
                 return
         if self.dead and not self._pending and self._channel.writer is None:
             self._channel.close()

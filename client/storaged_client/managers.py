@@ -1,6 +1,7 @@
 """The nouns of both clients. Each verb is one function of ``calls``, bound here once for each client.
 
-A verb called with ``if_generation`` may return ``Unchanged``; without it, it returns its own result.
+A verb called with ``if_generation`` may return ``Unchanged``; without it, it returns its own result. One that may take
+long also takes ``progress``, a function that is called with each ``Progress`` the daemon tells.
 """
 
 from __future__ import annotations
@@ -8,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
-from . import calls
+from . import calls, change_calls
 from .calls import Call
 
 if TYPE_CHECKING:
     import inspect
 
     from .contract.types import Unchanged
+    from .progress import Listener
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -32,30 +34,25 @@ class Awaited(Protocol):
         ...
 
 
-def _build(build: Callable[..., Call[R]], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call[R]:
-    generation = kwargs.pop("if_generation", None)
-    call = build(*args, **kwargs)
-    if generation is not None:
-        call.params["if_generation"] = generation
-    return call
-
-
-def _signature(build: Callable[..., Any]) -> inspect.Signature:
-    import inspect
-
-    own = inspect.signature(build)
-    generation = inspect.Parameter(
-        "if_generation", inspect.Parameter.KEYWORD_ONLY, default=None, annotation="str | None"
-    )
-    return own.replace(parameters=[*own.parameters.values(), generation])
-
-
 class _Described:
-    """What ``help`` and ``inspect.signature`` see: the function of ``calls``, and ``if_generation``."""
+    """What ``help`` and ``inspect.signature`` see: the function of ``calls``, ``if_generation`` and ``progress``.
 
-    def __init__(self, build: Callable[..., Call[Any]]) -> None:
+    ``tells``: the daemon tells the progress of the method.
+    """
+
+    def __init__(self, build: Callable[..., Call[Any]], *, tells: bool) -> None:
         self._build = build
+        self._tells = tells
         self.__doc__ = build.__doc__
+
+    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call[Any]:
+        generation = kwargs.pop("if_generation", None)
+        progress = kwargs.pop("progress", None) if self._tells else None
+        call = self._build(*args, **kwargs)
+        call.progress = progress
+        if generation is not None:
+            call.params["if_generation"] = generation
+        return call
 
     @property
     def __name__(self) -> str:
@@ -63,57 +60,69 @@ class _Described:
 
     @property
     def __signature__(self) -> inspect.Signature:
-        return _signature(self._build)
+        import inspect
+
+        own = inspect.signature(self._build)
+        more = {"if_generation": "str | None"} | ({"progress": "Listener | None"} if self._tells else {})
+        parameters = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
+            for name, kind in more.items()
+        ]
+        return own.replace(parameters=[*own.parameters.values(), *parameters])
 
 
 class Verb(_Described, Generic[P, R]):
     """A method of a blocking manager."""
 
-    def __init__(self, build: Callable[P, Call[R]]) -> None:
-        super().__init__(build)
+    def __init__(self, build: Callable[P, Call[R]], *, tells: bool = False) -> None:
+        super().__init__(build, tells=tells)
 
     def __get__(self, manager: Manager | None, owner: type) -> BoundVerb[P, R]:
-        return BoundVerb(self._build, manager.client if manager else None)
+        return BoundVerb(self._build, manager.client if manager else None, tells=self._tells)
 
 
 class BoundVerb(_Described, Generic[P, R]):
-    def __init__(self, build: Callable[P, Call[R]], client: Blocking | None) -> None:
-        super().__init__(build)
+    def __init__(self, build: Callable[P, Call[R]], client: Blocking | None, *, tells: bool) -> None:
+        super().__init__(build, tells=tells)
         self._client = client
 
     @overload
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
     @overload
     def __call__(self, *args: Any, if_generation: str, **kwargs: Any) -> R | Unchanged: ...
+    @overload
+    def __call__(self, *args: Any, progress: Listener | None, **kwargs: Any) -> R: ...
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self._client is None:
             raise TypeError("a verb is called on the manager of a client")
-        return self._client.run(_build(self._build, args, kwargs))
+        return self._client.run(self._call(args, kwargs))
 
 
 class AsyncVerb(_Described, Generic[P, R]):
     """A method of an async manager: the same parameters, awaited."""
 
-    def __init__(self, build: Callable[P, Call[R]]) -> None:
-        super().__init__(build)
+    def __init__(self, build: Callable[P, Call[R]], *, tells: bool = False) -> None:
+        super().__init__(build, tells=tells)
 
     def __get__(self, manager: AsyncManager | None, owner: type) -> AsyncBoundVerb[P, R]:
-        return AsyncBoundVerb(self._build, manager.client if manager else None)
+        return AsyncBoundVerb(self._build, manager.client if manager else None, tells=self._tells)
 
 
 class AsyncBoundVerb(_Described, Generic[P, R]):
-    def __init__(self, build: Callable[P, Call[R]], client: Awaited | None) -> None:
-        super().__init__(build)
+    def __init__(self, build: Callable[P, Call[R]], client: Awaited | None, *, tells: bool) -> None:
+        super().__init__(build, tells=tells)
         self._client = client
 
     @overload
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Awaitable[R]: ...
     @overload
     def __call__(self, *args: Any, if_generation: str, **kwargs: Any) -> Awaitable[R | Unchanged]: ...
+    @overload
+    def __call__(self, *args: Any, progress: Listener | None, **kwargs: Any) -> Awaitable[R]: ...
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self._client is None:
             raise TypeError("a verb is called on the manager of a client")
-        return self._client.run(_build(self._build, args, kwargs))
+        return self._client.run(self._call(args, kwargs))
 
 
 class Manager:
@@ -150,6 +159,11 @@ class Images(Manager):
     history = Verb(calls.images_history)
     tree = Verb(calls.images_tree)
     data = Verb(calls.images_data)
+    create = Verb(change_calls.images_create)
+    tag = Verb(change_calls.images_tag)
+    untag = Verb(change_calls.images_untag)
+    remove = Verb(change_calls.images_remove, tells=True)
+    prune = Verb(change_calls.images_prune, tells=True)
 
 
 class AsyncImages(AsyncManager):
@@ -162,6 +176,11 @@ class AsyncImages(AsyncManager):
     history = AsyncVerb(calls.images_history)
     tree = AsyncVerb(calls.images_tree)
     data = AsyncVerb(calls.images_data)
+    create = AsyncVerb(change_calls.images_create)
+    tag = AsyncVerb(change_calls.images_tag)
+    untag = AsyncVerb(change_calls.images_untag)
+    remove = AsyncVerb(change_calls.images_remove, tells=True)
+    prune = AsyncVerb(change_calls.images_prune, tells=True)
 
 
 class Layers(Manager):
@@ -181,6 +200,11 @@ class Manifests(Manager):
     get = Verb(calls.manifests_get)
     exists = Verb(calls.manifests_exists)
     referenced = Verb(calls.manifests_referenced)
+    create = Verb(change_calls.manifests_create)
+    add = Verb(change_calls.manifests_add)
+    annotate = Verb(change_calls.manifests_annotate)
+    remove_instance = Verb(change_calls.manifests_remove_instance)
+    remove = Verb(change_calls.manifests_remove, tells=True)
 
 
 class AsyncManifests(AsyncManager):
@@ -188,6 +212,11 @@ class AsyncManifests(AsyncManager):
     get = AsyncVerb(calls.manifests_get)
     exists = AsyncVerb(calls.manifests_exists)
     referenced = AsyncVerb(calls.manifests_referenced)
+    create = AsyncVerb(change_calls.manifests_create)
+    add = AsyncVerb(change_calls.manifests_add)
+    annotate = AsyncVerb(change_calls.manifests_annotate)
+    remove_instance = AsyncVerb(change_calls.manifests_remove_instance)
+    remove = AsyncVerb(change_calls.manifests_remove, tells=True)
 
 
 class Containers(Manager):
@@ -199,12 +228,16 @@ class AsyncContainers(AsyncManager):
 
 
 class Store(Manager):
-    check = Verb(calls.store_check)
+    check = Verb(calls.store_check, tells=True)
     usage = Verb(calls.store_usage)
     refresh = Verb(calls.store_refresh)
+    lease = Verb(change_calls.store_lease)
+    release = Verb(change_calls.store_release)
 
 
 class AsyncStore(AsyncManager):
-    check = AsyncVerb(calls.store_check)
+    check = AsyncVerb(calls.store_check, tells=True)
     usage = AsyncVerb(calls.store_usage)
     refresh = AsyncVerb(calls.store_refresh)
+    lease = AsyncVerb(change_calls.store_lease)
+    release = AsyncVerb(change_calls.store_release)

@@ -122,6 +122,11 @@ def _read_mark(path: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def is_spawned(path: str, pid: int) -> bool:
+    """Whether the daemon of this pid was started here by a client, which nobody looks after. Blocking."""
+    return _read_mark(path).get("pid") == pid
+
+
 def _write_mark(path: str, pid: int) -> None:
     temporary = f"{_mark(path)}.{os.getpid()}"
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)

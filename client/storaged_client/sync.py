@@ -19,6 +19,7 @@ from .channel import NotSent
 from .contract.errors import ShuttingDown, from_wire
 from .errors import ClientClosed, DaemonUnavailable, OutcomeUnknown
 from .link import Link
+from .progress import Listener, with_token
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -92,19 +93,29 @@ class Client:
             link.close()
 
     def call(
-        self, method: str, params: dict[str, Any] | list[Any] | None = None, *, timeout: float | None = None
+        self,
+        method: str,
+        params: dict[str, Any] | list[Any] | None = None,
+        *,
+        timeout: float | None = None,
+        progress: Listener | None = None,
     ) -> Any:
         """The raw result of one request. ``timeout`` in seconds, else the client's.
+
+        ``progress`` is called with each ``Progress`` that the daemon tells meanwhile, by this thread; where it is
+        slower than the daemon, with the newest.
 
         Raises: the error the daemon answered (``contract.errors``), DaemonUnavailable, OutcomeUnknown,
         RequestTimeout, SocketForbidden, ClientClosed, TypeError where the params are no JSON.
         """
         deadline = self._deadline(timeout)
+        if progress is not None:
+            params = with_token(params)
         give_up: float | None = None
         pauses = None
         while True:
             try:
-                return self._once(method, params, deadline)
+                return self._once(method, params, deadline, progress)
             except (retry.Again, addresses.NobodyListens, addresses.QueueFull) as error:
                 if pauses is None:
                     pauses = retry.delays()
@@ -134,7 +145,8 @@ class Client:
             timeout += retry.GRACE
         else:
             timeout = None
-        return wire.structure_result(row.result, self.call(call.method, call.params, timeout=timeout))
+        answer = self.call(call.method, call.params, timeout=timeout, progress=call.progress)
+        return wire.structure_result(row.result, answer)
 
     def discover(self) -> dict[str, Any]:
         """The OpenRPC document of the daemon.
@@ -203,10 +215,16 @@ class Client:
         timeout = self._timeout if timeout is None else timeout
         return None if timeout is None else time.monotonic() + timeout
 
-    def _once(self, method: str, params: dict[str, Any] | list[Any] | None, deadline: float | None) -> Any:
+    def _once(
+        self,
+        method: str,
+        params: dict[str, Any] | list[Any] | None,
+        deadline: float | None,
+        progress: Listener | None,
+    ) -> Any:
         link = self._connected(deadline)
         try:
-            pending = link.ask(method, params, deadline)
+            pending = link.ask(method, params, deadline, progress)
         except NotSent as error:
             self._drop(link)
             raise retry.Again("it closed the connection") from error

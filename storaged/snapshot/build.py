@@ -96,6 +96,12 @@ def build(
         proven=tables.proven,
         images=images,
         half_made=tuple(dict.fromkeys(half_made)),
+        half_made_names={
+            name: row.record
+            for row, content in zip(tables.images, contents, strict=True)
+            if content.half_made and row.store == 0
+            for name in row.record.names or ()
+        },
         half_made_layers=frozenset(
             layer
             for row, content in zip(tables.images, contents, strict=True)
@@ -125,9 +131,10 @@ def _image(at: int, row: ImageRow, content: ImageContent, relations: _Relations)
     record = row.record
     digests = image_digests(record)
     children = relations.kin.children[at]
+    possible_children = relations.kin.possible_children[at]
     in_lists = relations.lists.lists_of(digests)
-    # Whether an image has children cannot be told without its configuration; podman refuses to judge it, too.
-    readable = content.config is not None or (content.manifest is not None and content.manifest.is_list)
+    # Whether an image has children cannot be told without its own configuration, nor without theirs.
+    judged = not (content.kin_in_doubt or possible_children)
     top = record.layer or None
     return Image(
         record=record,
@@ -137,13 +144,14 @@ def _image(at: int, row: ImageRow, content: ImageContent, relations: _Relations)
         digest=shown_digest(record, content),
         parent=relations.kin.parents[at],
         children=children,
+        possible_children=possible_children,
         containers=relations.containers.get(record.id, ()),
         in_lists=in_lists,
         chain=relations.tree.chains.get(top) if top is not None else None,
         size=relations.sizes[at].size,
         unique_size=relations.sizes[at].unique,
         size_pending=relations.sizes[at].pending,
-        dangling=relations.provable and readable and not (record.names or children or in_lists),
+        dangling=relations.provable and judged and not (record.names or children or in_lists),
         damage=_image_damage(content, top, relations.tree),
     )
 

@@ -91,6 +91,9 @@ class Image:
     """The record's; of a manifest list that of its current bytes."""
     parent: ImageID | None
     children: tuple[ImageID, ...]
+    possible_children: tuple[ImageID, ...]
+    """Images that may have been built on it: their configurations, which would tell, cannot be trusted.
+    While there is one, the image is not dangling. Empty where its own configuration cannot be trusted either."""
     containers: tuple[ContainerID, ...]
     in_lists: tuple[ImageID, ...]
     chain: Chain | None = field(eq=False, repr=False)
@@ -206,6 +209,8 @@ class Snapshot:
     images: tuple[Image, ...]
     """Listed images: half made ones are not here."""
     half_made: tuple[ImageID, ...]
+    half_made_names: Mapping[str, ImageRecord]
+    """Names that half made images of the writable store bear already: no look-up finds them."""
     half_made_layers: frozenset[LayerID]
     """Top layers of half made images and their mapped copies: somebody is about to need them."""
     layers: tuple[Layer, ...]

@@ -13,6 +13,11 @@ are children. (libimage ``layer_tree.go``: ``parent``, ``children``, ``areParent
 
 A place nearly always holds one length of diff ids; each further length costs one more look-up.
 Unlike upstream, an image that cannot be read is skipped, and is no reason to give up the search.
+
+An image whose configuration cannot be trusted may be the child of every image where its parent would be
+looked for: on its own layer and on that layer's parent. Upstream then answers nothing of the whole store, and
+prunes nothing; here those images alone are kept. Half made images are not among them: their writer holds the
+image they are made of by a container, and their layers are kept.
 """
 
 from __future__ import annotations
@@ -36,6 +41,9 @@ class Kin:
 
     parents: tuple[ImageID | None, ...]
     children: tuple[tuple[ImageID, ...], ...]
+    possible_children: tuple[tuple[ImageID, ...], ...]
+    """Images that may be children, since their configurations cannot be trusted; in the order of the table.
+    Not worked out for lists, which have no children, and for images whose own configuration cannot be trusted."""
 
 
 @frozen
@@ -82,7 +90,32 @@ def relate(rows: Sequence[ImageRow], contents: Sequence[ImageContent], tree: Lay
         if key in found:
             ids = shared[key]
             children[seat.index] = tuple(i for i in ids if i != seat.id) if seat.id in found[key] else ids
-    return Kin(parents=tuple(parents), children=tuple(children))
+    return Kin(
+        parents=tuple(parents), children=tuple(children), possible_children=_possible_children(rows, contents, tree)
+    )
+
+
+def _possible_children(
+    rows: Sequence[ImageRow], contents: Sequence[ImageContent], tree: LayerTree
+) -> tuple[tuple[ImageID, ...], ...]:
+    """All images of a layer share one tuple, so that it takes no more room than there are layers and doubts."""
+    doubts: dict[LayerID | None, dict[ImageID, None]] = {}
+    for row, content in zip(rows, contents, strict=True):
+        if not content.kin_in_doubt:
+            continue
+        for node in _candidate_nodes(row.record.layer or None, tree):
+            doubts.setdefault(node, {})[row.record.id] = None
+    shared = {node: tuple(ids) for node, ids in doubts.items()}
+    found: list[tuple[ImageID, ...]] = []
+    for row, content in zip(rows, contents, strict=True):
+        is_list = content.manifest is not None and content.manifest.is_list
+        node = row.record.layer or None
+        ids = () if is_list or content.kin_in_doubt else shared.get(node, ())
+        if ids and row.record.id in doubts[node]:
+            # Its namesake in another store is in doubt, not it.
+            ids = tuple(other for other in ids if other != row.record.id)
+        found.append(ids)
+    return tuple(found)
 
 
 def _seats(rows: Sequence[ImageRow], contents: Sequence[ImageContent], tree: LayerTree) -> Iterable[_Seat]:

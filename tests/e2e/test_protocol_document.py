@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import re
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from storaged.engine import leases, plans
+from storaged.sample import SampleSpec, write_store
 from storaged.server.guard import Limits
-from tests.e2e.daemons import serving
+from storaged_client.contract.methods import METHODS
+from tests.e2e.daemons import Client, serving
 
 _TEXT = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text()
 
@@ -105,3 +109,61 @@ def test_the_limits_printed_are_the_defaults() -> None:
             "a peer that does not read its replies": str(limits.stall_seconds),
         }.items()
     )
+
+
+def _section(title: str) -> str:
+    return _TEXT[_TEXT.index(f"## {title}\n") :].split("\n## ")[0]
+
+
+def test_the_methods_said_to_change_the_store_are_those_of_the_table() -> None:
+    (sentence,) = re.findall(r"^(`images\.tag`.*?)change the\nstore", _section("Changes"), re.MULTILINE | re.DOTALL)
+    named, noun = set(), ""
+    for word in re.findall(r"`([a-z_.]+)`", sentence):
+        noun = word.partition(".")[0] if "." in word else noun
+        named.add(f"{noun}.{word.rpartition('.')[2]}")
+    assert named == {name for name, row in METHODS.items() if row.mutates} - {"server.shutdown"}
+
+
+def test_the_limits_of_plans_and_leases_are_as_printed() -> None:
+    text = _section("Changes")
+    assert f"The last {plans.PER_UID} plans a uid" in text
+    assert f"at most {leases.PER_UID} leases and {leases.IMAGES_PER_UID:,} images a uid" in text
+    assert (plans.SECONDS, leases.LONGEST) == (3600, 24 * 3600)
+
+
+def test_a_plan_is_made_and_carried_out_as_printed(short_dir: Path) -> None:
+    asked, applied = map(json.loads, re.findall(r"^(\{.*images\.prune.*\})$", _section("Changes"), re.MULTILINE))
+    write_store(short_dir / "root", short_dir / "run", SampleSpec(images=10, contents="files"))
+    with serving(short_dir) as daemon, daemon.client() as client:
+        planned = client.call("images.prune", asked["params"])["result"]
+        client.ask("images.prune", {**applied["params"], "plan": planned["plan"]}, id=2)
+        *told, answer = _until_answered(client, 2)
+        refused = client.call("images.prune", {"plan": planned["plan"], "all": True})["error"]
+        unknown = client.call("images.prune", {"plan": "of before"})["error"]
+    going = {image["id"] for image in planned["removed"]}
+    assert going
+    assert {image["id"] for image in answer["result"]["removed"]} == going
+    assert told
+    assert all(
+        (one["method"], one["params"].keys()) == ("$/progress", {"token", "done", "total", "unit", "message"})
+        for one in told
+    )
+    assert refused["data"]["path"] == "$.plan"
+    assert unknown["data"]["name"] == "PlanStale"
+
+
+def _until_answered(client: Client, id: int) -> Iterator[Any]:
+    while True:
+        message = client.line()
+        yield message
+        if message.get("id") == id:
+            return
+
+
+def test_each_change_leaves_the_line_printed_in_the_log(short_dir: Path) -> None:
+    (form,) = re.findall(r"`(audit method=images\.tag [^`]*)`", _section("Changes"))
+    with serving(short_dir) as daemon, daemon.client() as client:
+        assert client.call("images.tag", {"name": "no such", "tags": ["x"]})["error"]
+        line = daemon.await_line("audit ", anywhere=True)
+    keys = re.findall(r"(\w+)=", form)
+    assert re.findall(r"(\w+)=", line[line.index("audit ") :]) == keys

@@ -147,7 +147,6 @@ PODMANS = (
     "artifact ls --format json",
     "artifact inspect x",
     "container exists x",
-    "version --format json",
     "logs x",
     "system migrate",
 )
@@ -178,6 +177,7 @@ def compare(report: Report, peer: Peer, *, driver: str = "vfs", seed: int = 0) -
                         _compare(report, where, store, ours, command, facts, newest=newest)
                 report.figure(where, f"{len(commands)} command lines")
             _usage(report, f"{peer.name}, {driver}", store, ours, newest=newest)
+            _version(report, f"{peer.name}, {driver}", store, ours)
             _information(report, f"{peer.name}, {driver}", store, ours)
             for text in PODMANS:
                 status, out, err = ours.run(text.split())
@@ -252,6 +252,8 @@ def _comparable(command: Sequence[str], text: str, facts: Facts) -> Any:
     if command[0] == "history":
         return [[(key, row[key]) for key in row if key not in ("id", "tags")] for row in json.loads(text)]
     text = re.sub(r"\b(?:About an? |Less than a )?(?:\d+ )?(?:second|minute|hour)s? ago\b *", "AGO ", text)
+    # The heading is padded to the widest age, which may have ticked on between the two.
+    text = re.sub(r"\bCREATED +", "CREATED ", text)
     if "--digests" in command:
         text = "\n".join(_without_digest(line) if "list" in line else line for line in text.split("\n"))
     return text
@@ -294,6 +296,29 @@ def _usage(report: Report, where: str, store: Store, ours: _Stand, *, newest: bo
     if newest:
         their_row, our_row = (json.loads(text)[0] for text in (theirs, our))
         report.claim(list(their_row.items()) == list(our_row.items()), f"{where}: df: {their_row}, {our_row}")
+
+
+def _version(report: Report, where: str, store: Store, ours: _Stand) -> None:
+    """What RamaLama, toolbox and Ansible ask first: in podman's form, and podman 5.8's whatever podman is there."""
+    for command in (
+        ["version", "--format", "{{ .Client.Version }}"],
+        ["--log-level", "error", "version", "--format", "json"],
+        ["--version"],
+    ):
+        (their_status, theirs, _), (status, our, err) = _theirs(store, command), ours.run(command)
+        report.claim(their_status == status == 0, f"{where}: {command}: podman {their_status}, {status} {err!r}")
+        if command[-1] == "json":
+            their_client, our_client = (json.loads(text)["Client"] for text in (theirs, our))
+            known = set(our_client) - {"BuildOrigin"}
+            report.claim(known == set(their_client) - {"BuildOrigin"}, f"{where}: {command}: {our!r}")
+            for member in ("Os", "OsArch"):
+                report.claim(their_client[member] == our_client[member], f"{where}: {command}: {our!r}")
+            theirs, our = their_client["Version"], our_client["Version"]
+        our_kind, their_kind = (re.sub(r"[\d.]+", "VERSION", text) for text in (our, theirs))
+        report.claim(our_kind == their_kind, f"{where}: {command}: podman {theirs!r}, storagectl {our!r}")
+        if not store.peer.version.startswith("4."):
+            our_number, their_number = (re.findall(r"\d+\.\d+", text)[:1] for text in (our, theirs))
+            report.claim(our_number == their_number, f"{where}: {command}: podman {theirs!r}, storagectl {our!r}")
 
 
 def _information(report: Report, where: str, store: Store, ours: _Stand) -> None:

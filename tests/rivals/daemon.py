@@ -101,9 +101,10 @@ class Client:
 class Daemon:
     """A daemon for one store on one socket; it can be stopped and started again."""
 
-    def __init__(self, store: Store, path: Path) -> None:
+    def __init__(self, store: Store, path: Path, *, backend: str = "trio") -> None:
         self.path = path
         self._store = store
+        self._backend = backend
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
         self._lines: queue.Queue[str | None] = queue.Queue()
@@ -144,7 +145,7 @@ class Daemon:
             RuntimeError: it did not become ready.
         """
         store = self._store
-        flags = ["--socket", str(self.path)]
+        flags = ["--socket", str(self.path), "--backend", self._backend]
         environment = dict(os.environ)
         if store.additional:
             environment["CONTAINERS_STORAGE_CONF"] = str(store.storage_conf)
@@ -198,14 +199,14 @@ _STORAGECTL = "import sys; from storaged_client.cli.main import main; sys.exit(m
 
 
 @contextmanager
-def daemon(store: Store) -> Iterator[Daemon]:
-    """A running daemon while the block lasts.
+def daemon(store: Store, *, backend: str = "trio") -> Iterator[Daemon]:
+    """A running daemon while the block lasts, on trio or asyncio.
 
     Raises:
         RuntimeError: it did not become ready, or did not end well.
     """
     with tempfile.TemporaryDirectory(prefix="rival-") as folder:
-        running = Daemon(store, Path(folder) / "s")
+        running = Daemon(store, Path(folder) / "s", backend=backend)
         try:
             running.start()
             yield running

@@ -266,10 +266,6 @@ def _like_a_transport(name: str, podman: Answer, ours: Ours, known: Known) -> bo
     return name.partition(":")[0] in ("oci", "dir", "docker-archive", "oci-archive") and not podman.exists
 
 
-def _repository_sha256(name: str, podman: Answer, ours: Ours, known: Known) -> bool:
-    return re.match("sha256:.*@sha256:", name) is not None and ours.error == "InvalidName"
-
-
 def _digest_of_a_list(name: str, podman: Answer, ours: Ours, known: Known) -> bool:
     return name.partition("@")[2] in known.list_digests and not podman.exists
 
@@ -293,7 +289,6 @@ _ROWS: Mapping[str, Callable[[str, Answer, Ours, Known], bool]] = {
     "an ambiguous id prefix": _ambiguous,
     "containers-storage: before a name": _transport,
     "a name like oci:x": _like_a_transport,
-    "sha256:TAG@DIGEST": _repository_sha256,
     "SHORT@DIGEST of a list": _digest_of_a_list,
     "a list without an instance here, and another image that fits": _list_passed_over,
     "names not in their full form": _legacy,

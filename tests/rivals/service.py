@@ -41,17 +41,31 @@ class Service:
         Raises:
             ToolError: a status other than 200.
         """
-        target = f"/v5.0.0/libpod{path}?{urlencode(query)}"
+        return self._request("GET", path, query, None)
+
+    def change(self, method: str, path: str, *, body: Any = None, **query: Any) -> Any:
+        """The JSON that a request for a change is answered with, None if nothing.
+
+        Raises:
+            ToolError: a status that means an error.
+        """
+        return self._request(method, path, query, body)
+
+    def _request(self, method: str, path: str, query: dict[str, Any], body: Any) -> Any:
+        target = f"/v5.0.0/libpod{path}?{urlencode(query, doseq=True)}"
         if self._connection.sock is None:
             self._connection.connect()
         start = time.perf_counter()
-        self._connection.request("GET", target)
+        if body is None:
+            self._connection.request(method, target)
+        else:
+            self._connection.request(method, target, json.dumps(body), {"Content-Type": "application/json"})
         answer = self._connection.getresponse()
-        body = answer.read()
+        data = answer.read()
         self.elapsed = time.perf_counter() - start
-        if answer.status != 200:
-            raise ToolError(f"GET {target}: {answer.status} {body[:500]!r}")
-        return json.loads(body)
+        if answer.status != 200 if method == "GET" else answer.status >= 300:
+            raise ToolError(f"{method} {target}: {answer.status} {data[:500]!r}")
+        return json.loads(data) if data.strip() else None
 
     def images(self, *, everything: bool = False, dangling: bool = False) -> list[dict[str, Any]]:
         """``images/json``, with intermediate images or dangling ones only."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 
 from storaged.store.layout import paths
@@ -76,3 +78,38 @@ def spoil(store: Store, made: str, content: bytes | None) -> None:
         return
     with open(path, "wb") as file:
         file.write(content)
+
+
+def test_what_an_unreadable_image_may_have_been_built_on_is_kept_where_podman_gives_no_answer(podman_58: Peer) -> None:
+    with workspace(podman_58) as store:
+        base = store.build("base", tag="localhost/base:1")
+        child = store.build("child", tag="localhost/child:1", base="localhost/base:1")
+        far = store.build("far")
+        store.podman("untag", "localhost/base:1")
+        item = store.graphroot / "vfs-images" / child / paths.big_data_file(f"sha256:{child}")
+        content = item.read_bytes()
+        with daemon(store) as running, running.client() as client:
+            assert client.dangling() == store.dangling() == {far}
+            for damaged in (None, content[:50], content.replace(b"created_by", b"created_bx")):
+                item.unlink(missing_ok=True)
+                if damaged is not None:
+                    item.write_bytes(damaged)
+                store.podman("images", "--filter", "dangling=true", accept=(125,))
+                store.podman("image", "prune", "--force", accept=(125,))
+                client.call("store.refresh")
+                assert client.dangling() == {far}
+                why = client.call("images.why", name=base)
+                assert (why["dangling"], why["prunable"]) == (False, False)
+                (reason,) = why["reasons"]
+                assert reason["code"] == "unreadable_evidence"
+                assert reason["image"] == child
+            item.write_bytes(content)
+            client.call("store.refresh")
+            assert client.dangling() == store.dangling() == {far}
+            item.unlink()
+            client.call("store.refresh")
+            (reason,) = client.call("images.why", name=base)["reasons"]
+            subprocess.run(
+                store.peer.argv(store.work, ["sh", "-c", reason["command"]]), env=store.environment(), check=True
+            )
+            assert client.dangling() == store.dangling() == {base, far}

@@ -133,6 +133,7 @@ _REFUSALS = (
     ("image not known", "image not known"),
     # A list whose instance here is a list again, in podman's words and in ours.
     ("choosing image instance: no image found", "no instance with a configuration"),
+    ("fetching target platform image selected from", "no instance with a configuration"),
     ("has no configuration that could be read", "no instance with a configuration"),
 )
 

@@ -79,3 +79,12 @@ def test_a_broken_file_is_one_clear_error(tmp_path: Path, content: bytes) -> Non
 def test_a_file_that_is_not_there_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="No such file"):
         parsed("--config", str(tmp_path / "none"))
+
+
+def test_the_file_says_who_else_may_change_the_store(tmp_path: Path) -> None:
+    file = tmp_path / "storaged.toml"
+    file.write_text("[access]\nuids = [1000, 1001]\ngids = [10]\n")
+    assert parsed("--config", str(file)).access == settings.Grants(uids=(1000, 1001), gids=(10,))
+    file.write_text('[access]\nuids = ["root"]\n')
+    with pytest.raises(ConfigError, match="uids"):
+        parsed("--config", str(file))

@@ -68,7 +68,7 @@ def _whole(invocation: Invocation, scope: str) -> dict[str, Any]:
         findings += result["findings"]
         unsettled += result["unsettled"]
         if watched:
-            _show(f"checked {result['done']} of {result['total']}" if result["resume"] else "")
+            output.overwrite(f"checked {result['done']} of {result['total']}" if result["resume"] else "")
         if result["resume"] is None:
             return {
                 "scope": scope,
@@ -78,15 +78,6 @@ def _whole(invocation: Invocation, scope: str) -> dict[str, Any]:
                 "total": result["total"],
             }
         params["resume"] = result["resume"]
-
-
-def _show(text: str) -> None:
-    """One line that is written over by the next."""
-    try:
-        sys.stderr.write(f"\r\x1b[K{text}")
-        sys.stderr.flush()
-    except OSError:
-        return
 
 
 def render(report: dict[str, Any], *, full: bool = False) -> str:

@@ -1,7 +1,8 @@
 """Which command is which module, and which methods it calls: the one table of ``storagectl``.
 
 A command's module has ``FLAGS`` (its own, besides the global ones), ``ARGUMENTS`` (for its help) and
-``run(invocation) -> int``. A test holds this table and the method table together.
+``run(invocation) -> int``; and ``PODMANS``, the flags that podman has and storagectl refuses, where there are some.
+A test holds this table and the method table together.
 """
 
 from __future__ import annotations
@@ -27,6 +28,11 @@ _TREE = ("image_tree", ("images.tree",), "Print layer hierarchy of an image in a
 _HISTORY = ("image_history", ("images.history",), "Show history of a specified image")
 _DF = ("system_df", ("store.usage",), "Show disk usage of images, containers and volumes")
 
+_TAG = ("image_tag", ("images.tag",), "Add an additional name to a local image or list")
+_UNTAG = ("image_untag", ("images.untag",), "Remove a name from a local image or list")
+_RM = ("image_rm", ("images.remove",), "Remove images from local storage")
+_PRUNE = ("image_prune", ("images.prune",), "Remove images that nothing needs")
+
 COMMANDS: tuple[Command, ...] = (
     Command("images", *_IMAGES),
     Command("image ls", *_IMAGES),
@@ -41,6 +47,14 @@ COMMANDS: tuple[Command, ...] = (
     Command("image tree", *_TREE),
     Command("df", *_DF),
     Command("system df", *_DF),
+    Command("tag", *_TAG),
+    Command("image tag", *_TAG),
+    Command("untag", *_UNTAG),
+    Command("image untag", *_UNTAG),
+    Command("rmi", *_RM),
+    Command("image rm", *_RM),
+    Command("prune", *_PRUNE),
+    Command("image prune", *_PRUNE),
     Command("why", "why", ("images.why",), "Tell why an image is kept, or would go"),
     Command("manifest ls", "manifest_ls", ("manifests.list",), "List manifest lists and image indexes"),
     Command("manifest inspect", "manifest_inspect", ("manifests.get",), "Display the contents of a manifest list"),
@@ -50,11 +64,19 @@ COMMANDS: tuple[Command, ...] = (
         ("manifests.exists",),
         "Check if a manifest list exists in local storage",
     ),
+    Command("manifest create", "manifest_create", ("manifests.create",), "Create a manifest list or image index"),
+    Command("manifest add", "manifest_add", ("manifests.add",), "Add images or artifacts to a manifest list"),
+    Command(
+        "manifest annotate", "manifest_annotate", ("manifests.annotate",), "Change an entry of a manifest list, or it"
+    ),
+    Command("manifest remove", "manifest_remove", ("manifests.remove_instance",), "Remove an entry of a manifest list"),
+    Command("manifest rm", "manifest_rm", ("manifests.remove",), "Remove manifest lists from local storage"),
     Command("layers", "layers", ("layers.list", "layers.get", "layers.tree"), "List layers"),
     Command("containers", "containers", ("containers.list",), "List storage containers of every tool"),
     Command("check", "check", ("store.check",), "Tell what is wrong in the store, and what mends it"),
     Command("info", "info", ("server.info",), "Tell which store this is, and what is wrong with it"),
     Command("system info", "info", ("server.info",), "Tell which store this is, and what is wrong with it"),
+    Command("version", "podman_version", (), "Print the version of podman whose answers these are"),
     Command("call", "call", (), "Call a method and print its raw result"),
     Command("completion", "completion", (), "Print the completion script of a shell"),
 )
@@ -69,6 +91,9 @@ CALL_ONLY: dict[str, str] = {
     "images.relations": "of use to programs; `why` names the children that keep an image",
     "images.data": "raw bytes for programs",
     "manifests.referenced": "of use to programs; `why` names the lists that keep an image",
+    "store.lease": "ends with its connection, and so with the command",
+    "store.release": "as `store.lease`",
+    "images.create": "of use to programs; `podman build` makes images of a Containerfile",
     "store.refresh": "every read looks at the store anyway",
 }
 """Methods without a command of their own, and where a person finds what they tell."""
@@ -80,7 +105,7 @@ _PODMANS = {
     "": "artifact attach auto-update build commit compose container cp create diff events exec export farm generate "
     "healthcheck history image import init kill kube load login logout logs machine manifest mount network pause pod "
     "port ps pull push quadlet rename restart rm rmi run save search secret start stats stop system tag top unmount "
-    "unpause unshare untag update version volume wait",
+    "unpause unshare untag update volume wait",
     "image": "build diff history import load mount prune pull push rm save scp search sign tag tree trust unmount "
     "untag",
     "manifest": "add annotate create push remove rm",

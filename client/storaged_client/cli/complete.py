@@ -1,7 +1,8 @@
 """Names for a shell's completion: asked for at every press of a key, so at once or not at all.
 
 ``storagectl __complete images|lists PREFIX [SOCKET]`` prints a name a line. No daemon is started, nothing is
-ever complained about, and the last state known is good enough. Only what is cheap to import is imported.
+ever complained about, and the last state known is good enough. In a store of more than 10,000 images those after
+the first 10,000 are not offered: a press of a key must not wait for them. Only what is cheap to import is imported.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ _PATIENCE = 0.5
 """Seconds; whoever waits longer than that types on."""
 
 _MOST = 10_000
-"""Images asked for: one page."""
+"""Images asked for: one page, in the order of the store; the next one is never fetched."""
 
 _MOST_REPLY = 64 * 1024 * 1024
 

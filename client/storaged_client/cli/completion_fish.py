@@ -41,10 +41,16 @@ def script(places: list[Place]) -> str:
                 lines.append(_flag(flag, here))
             elif flag.short and flag.short != everywhere[flag.name].short:
                 lines.append(_flag(flag, here, long=False))
-    takes = sorted({text for place in places for text, flag in spellings(place) if flag.kind != "bool"})
+    takes = [
+        f"{path} {text}"
+        for place in places
+        for path in place.paths
+        for text, flag in spellings(place)
+        if flag.kind != "bool"
+    ]
     known = [path for place in places for path in place.paths if path]
     return (
-        _SCRIPT.replace("@TAKES@", " ".join(takes))
+        _SCRIPT.replace("@TAKES@", " ".join(map(quoted, takes)))
         .replace("@KNOWN@", " ".join(map(quoted, known)))
         .replace("@YES_OR_NO@", " ".join(quoted(f"{key}=*") for key in YES_OR_NO))
         .replace("@OWNERS@", " ".join(f"containers={owner}" for owner in OWNERS))
@@ -96,10 +102,10 @@ function __storagectl_line
         else if string match -q -- '--socket=*' $word
             set socket (string replace -- '--socket=' '' $word)
         else if string match -q -- '--*' $word
-            contains -- $word $takes; and set waiting $word
+            contains -- "$place $word" $takes; and set waiting $word
         else if string match -q -- '-?*' $word
             set -l last -(string sub -s -1 -- $word)
-            contains -- $last $takes; and set waiting $last
+            contains -- "$place $last" $takes; and set waiting $last
         else if test -z "$done"
             set -l longer (string trim -- "$place $word")
             if contains -- $longer $known

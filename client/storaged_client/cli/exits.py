@@ -3,7 +3,8 @@
 ::
 
       0    done; ``exists``: it does
-      1    ``exists``: it does not; ``check``: something is wrong
+      1    ``exists``: it does not; ``check``: something is wrong; ``rmi``, ``manifest rm``: nothing bears that name
+      2    ``rmi``: an image is in use
      69    no daemon, and none could be started     (EX_UNAVAILABLE)
      75    the store or the daemon is busy, or the time was up     (EX_TEMPFAIL)
      77    not permitted     (EX_NOPERM)
@@ -17,6 +18,7 @@ from __future__ import annotations
 DONE = 0
 ABSENT = 1
 FOUND = 1
+IN_USE = 2
 UNAVAILABLE = 69
 BUSY = 75
 FORBIDDEN = 77

@@ -68,6 +68,10 @@ class Options:
         self._strings: dict[str, str] = {}
         self._lists: dict[str, list[str]] = {}
 
+    def given(self, name: str) -> bool:
+        """Whether it stands on the command line, whatever its value."""
+        return name in self._switches or name in self._strings or name in self._lists
+
     def on(self, name: str, default: bool = False) -> bool:
         return self._switches.get(name, default)
 
@@ -153,7 +157,7 @@ def _take_short(word: str, rest: list[str], known: dict[str, Flag], options: Opt
         letter, letters = letters[0], letters[1:]
         flag = known.get(letter)
         if flag is None:
-            raise UsageError(f"unknown shorthand flag: '{letter}' in {word}", see)
+            raise UsageError(f"unknown shorthand flag: '{letter}' in -{letter}{letters}", see)
         if letters[:1] == "=":
             options.put(flag, letters[1:], see)
             return
@@ -161,7 +165,7 @@ def _take_short(word: str, rest: list[str], known: dict[str, Flag], options: Opt
             options.put(flag, "true", see)
             continue
         if not letters and not rest:
-            raise UsageError(f"flag needs an argument: '{letter}' in {word}", see)
+            raise UsageError(f"flag needs an argument: '{letter}' in -{letter}", see)
         options.put(flag, letters or rest.pop(0), see)
         return
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from .flags import Options, UsageError, seconds
-from .output import complain
+from .output import complain, overwrite
 
 if TYPE_CHECKING:
+    from storaged_client.progress import Progress
     from storaged_client.sync import Client
 
 _PAGE = 10_000
@@ -21,14 +23,15 @@ class Invocation:
     terminal or not: standard output and the exit status stay what they would be.
     """
 
-    def __init__(self, options: Options, arguments: list[str]) -> None:
+    def __init__(self, options: Options, arguments: list[str], words: tuple[str, ...] = ()) -> None:
         self.options = options
         self.arguments = arguments
+        self._words = words
         self._client: Client | None = None
         self._told_stale = False
 
-    def call(self, method: str, params: Any = None) -> dict[str, Any]:
-        """The result of one request.
+    def call(self, method: str, params: Any = None, *, watched: bool = False) -> dict[str, Any]:
+        """The result of one request. ``watched``: how far it has come is shown where somebody can see it.
 
         Raises:
             StoragedError: the daemon answered with an error.
@@ -42,7 +45,12 @@ class Invocation:
 
             spawn = not self.options.on("no-spawn")
             self._client = storaged_client.connect(self.options.text("socket"), spawn=spawn, timeout=timeout)
-        result: dict[str, Any] = self._client.call(method, params, timeout=timeout)
+        listener = _show if watched and sys.stderr.isatty() else None
+        try:
+            result: dict[str, Any] = self._client.call(method, params, timeout=timeout, progress=listener)
+        finally:
+            if listener is not None:
+                overwrite("")
         stale = result.get("stale")
         if stale is not None and not self._told_stale:
             self._told_stale = True
@@ -62,7 +70,8 @@ class Invocation:
             cursor = result.get("next_cursor")
             if cursor is None:
                 return items
-            params = {**params, "cursor": cursor}
+            # The cursor stands for all that was asked for; the daemon takes nothing else with it.
+            params = {"limit": _PAGE, "cursor": cursor}
 
     def one_argument(self) -> str:
         """The only argument.
@@ -73,6 +82,32 @@ class Invocation:
         if len(self.arguments) != 1:
             raise UsageError(f"accepts 1 arg(s), received {len(self.arguments)}")
         return self.arguments[0]
+
+    def at_least(self, number: int) -> list[str]:
+        """The arguments.
+
+        Raises:
+            UsageError: there are fewer.
+        """
+        if len(self.arguments) < number:
+            raise UsageError(f"requires at least {number} arg(s), only received {len(self.arguments)}")
+        return self.arguments
+
+    def podmans_command(self) -> str:
+        """The command that asks podman for the same."""
+        import shlex
+
+        return f"podman {shlex.join(self._words)}"
+
+    def local_image(self, name: str) -> str:
+        """The name of an image that is to be found in the store.
+
+        Raises:
+            UsageError: it names a registry or a file by a transport.
+        """
+        if "://" in name:
+            raise UsageError(f"{name}: only images of the local store; use: {self.podmans_command()}")
+        return name
 
     def no_arguments(self) -> None:
         """Refuse arguments.
@@ -87,6 +122,10 @@ class Invocation:
         if self._client is not None:
             self._client.close()
             self._client = None
+
+
+def _show(progress: Progress) -> None:
+    overwrite(f"{progress.message} {progress.done} of {progress.total} {progress.unit}".lstrip())
 
 
 def stale_text(stale: dict[str, Any]) -> str:

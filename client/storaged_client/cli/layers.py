@@ -27,7 +27,7 @@ def run(invocation: Invocation) -> int:
     tree = options.on("tree")
     layers: list[Layer]
     if tree:
-        layers = invocation.call("layers.tree", {"id": wanted})["layers"]
+        layers = invocation.pages("layers.tree", {"id": wanted}, "layers")
     elif wanted:
         details = invocation.call("layers.get", {"id": wanted})
         if json:

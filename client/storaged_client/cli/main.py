@@ -88,9 +88,10 @@ def _run(command: Command, options: Options, words: list[str]) -> int:
     from importlib import import_module
 
     module = import_module(f".{command.module}", __package__)
+    podmans = getattr(module, "PODMANS", ())
     flags = (*module.FLAGS, *GLOBAL)
     try:
-        arguments = parse(flags, words, options, f"storagectl {command.path}")
+        arguments = parse((*flags, *podmans), words, options, f"storagectl {command.path}")
     except HelpWanted:
         emit(help_text(command.path, module.ARGUMENTS, command.summary, flags))
         return exits.DONE
@@ -98,7 +99,10 @@ def _run(command: Command, options: Options, words: list[str]) -> int:
         return _run(_VERSION, options, [])
     from .invocation import Invocation
 
-    invocation = Invocation(options, arguments)
+    invocation = Invocation(options, arguments, (*command.path.split(), *words))
+    for flag in podmans:
+        if options.given(flag.name):
+            raise UsageError(f"--{flag.name} is not a flag of storagectl; use: {invocation.podmans_command()}")
     try:
         status: int = module.run(invocation)
     finally:

@@ -167,9 +167,23 @@ def _wait_until_writable(descriptor: int) -> None:
     select.select([], [descriptor], [])
 
 
+def overwrite(text: str) -> None:
+    """One line on the terminal behind standard error, written over by the next; empty to take it away."""
+    try:
+        sys.stderr.write(f"\r\x1b[K{printable(text)}")
+        sys.stderr.flush()
+    except OSError:
+        return
+
+
+def _indented(line: str) -> str:
+    # Several errors are a list, indented by a tab as Go's multierror has it.
+    return f"\t{printable(line[1:])}" if line.startswith("\t") else printable(line)
+
+
 def complain(text: str) -> None:
     """One or more lines on standard error; a closed standard error is nobody's concern."""
-    safe = "\n".join(printable(line) for line in text.split("\n"))
+    safe = "\n".join(_indented(line) for line in text.split("\n"))
     try:
         sys.stderr.write(safe + "\n")
         sys.stderr.flush()

@@ -1,6 +1,12 @@
-"""``storagectl --version``: the client's version, and the daemon's where one listens. Starts no daemon."""
+"""``storagectl --version``: the client's version, and the daemon's where one listens. Starts no daemon.
+
+Under the name ``podman`` it is podman's line, which tools parse (see ``podman_version``).
+"""
 
 from __future__ import annotations
+
+import os
+import sys
 
 import storaged_client
 from storaged_client.contract.version import PROTOCOL, VERSION
@@ -14,6 +20,11 @@ FLAGS: tuple[Flag, ...] = ()
 
 
 def run(invocation: Invocation) -> int:
+    if os.path.basename(sys.argv[0]) == "podman":
+        from .podman_version import line
+
+        output.emit(line())
+        return exits.DONE
     output.emit(f"storagectl version {VERSION} (protocol {PROTOCOL})\n{_daemon(invocation)}\n")
     return exits.DONE
 

@@ -64,7 +64,7 @@ def render(name: str, why: Why, *, full: bool = False) -> str:
         "",
     ]
     if not why["reasons"]:
-        lines.append("Nothing keeps it: `podman image prune` would remove it.")
+        lines.append("Nothing keeps it: `storagectl image prune` would remove it.")
     else:
         lines += ["Kept because", *_reasons(why["reasons"])]
     return "".join(f"{output.printable(line)}\n" for line in lines)

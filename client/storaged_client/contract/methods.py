@@ -35,6 +35,9 @@ class Method:
 _LOOKUP = ("ImageUnknown", "AmbiguousName", "InvalidName")
 _LIST_LOOKUP = ("NotAManifestList", "ImageDamaged")
 """What ``manifest`` and a list's own methods can meet besides."""
+_CHANGE = ("StoreUnsupported", "StoreReadOnly", "NoSpace", "NotPermitted")
+"""What every change of the store can meet."""
+_EDIT = ("ManifestListUnknown", "AmbiguousName", "InvalidName", *_LIST_LOOKUP, *_CHANGE)
 
 _ROWS = (
     Method(
@@ -122,6 +125,46 @@ _ROWS = (
         errors=(*_LOOKUP, "DataUnknown", "ImageDamaged"),
     ),
     Method(
+        name="images.create",
+        summary="Make an image of a configuration alone, without layers.",
+        params=p.ImagesCreate,
+        result=t.Created,
+        errors=("InvalidName", "ImageDamaged", "StoreBusy", *_CHANGE),
+        mutates=True,
+    ),
+    Method(
+        name="images.tag",
+        summary="Give names to an image or list; a name that another bears is taken from it.",
+        params=p.ImagesTag,
+        result=t.Tagged,
+        mutates=True,
+        errors=(*_LOOKUP, *_CHANGE, "ImageDamaged", "ReadOnlyImage"),
+    ),
+    Method(
+        name="images.untag",
+        summary="Take names from an image or list, or all of them; it stays.",
+        params=p.ImagesUntag,
+        result=t.Tagged,
+        mutates=True,
+        errors=(*_LOOKUP, *_CHANGE, "ImageDamaged", "ReadOnlyImage", "TagUnknown"),
+    ),
+    Method(
+        name="images.remove",
+        summary="Remove names, and images with their last one; one failure hinders no other.",
+        params=p.ImagesRemove,
+        result=t.PruneReport,
+        mutates=True,
+        errors=(*_CHANGE, "ImageDamaged"),
+    ),
+    Method(
+        name="images.prune",
+        summary="Remove images that nothing needs, or tell which and why; one failure hinders no other.",
+        params=p.ImagesPrune,
+        result=t.PruneReport,
+        mutates=True,
+        errors=(*_CHANGE, "ImageDamaged", "PlanStale"),
+    ),
+    Method(
         name="layers.list",
         summary="All layers, in the order of the store.",
         params=p.LayersList,
@@ -140,7 +183,7 @@ _ROWS = (
         summary="The layer forest, or the tree above one layer, parents first.",
         params=p.LayersTree,
         result=t.LayerList,
-        errors=("LayerUnknown",),
+        errors=("LayerUnknown", "GenerationGone"),
     ),
     Method(
         name="manifests.list",
@@ -169,6 +212,46 @@ _ROWS = (
         result=t.ReferencedDigests,
     ),
     Method(
+        name="manifests.create",
+        summary="Make a manifest list of local images, all of them or nothing.",
+        params=p.ManifestsCreate,
+        result=t.ListEdited,
+        errors=("NameInUse", *_LOOKUP, "ImageDamaged", "TooLarge", *_CHANGE),
+        mutates=True,
+    ),
+    Method(
+        name="manifests.add",
+        summary="Add a local image, a list's entries, or an artifact made of data given here, to a manifest list.",
+        params=p.ManifestsAdd,
+        result=t.ListEdited,
+        errors=("ImageUnknown", "ReadOnlyImage", "TooLarge", *_EDIT),
+        mutates=True,
+    ),
+    Method(
+        name="manifests.annotate",
+        summary="Change platform and annotations of an entry, or annotations and subject of the list itself.",
+        params=p.ManifestsAnnotate,
+        result=t.ListEdited,
+        errors=("InstanceUnknown", "ImageUnknown", "ReadOnlyImage", "TooLarge", *_EDIT),
+        mutates=True,
+    ),
+    Method(
+        name="manifests.remove_instance",
+        summary="Take an entry out of a manifest list; the image it names stays.",
+        params=p.ManifestsRemoveInstance,
+        result=t.ListEdited,
+        errors=("InstanceUnknown", "ImageUnknown", "ReadOnlyImage", *_EDIT),
+        mutates=True,
+    ),
+    Method(
+        name="manifests.remove",
+        summary="Remove manifest lists, or one of their names; what fails is told and hinders no other.",
+        params=p.ManifestsRemove,
+        result=t.PruneReport,
+        errors=(*_CHANGE, "ImageDamaged"),
+        mutates=True,
+    ),
+    Method(
         name="containers.list", summary="Storage containers of every tool.", params=p.NoParams, result=t.ContainerList
     ),
     Method(
@@ -189,6 +272,20 @@ _ROWS = (
         params=p.NoParams,
         result=t.Empty,
         errors=("StoreBusy", "StoreCorrupt"),
+    ),
+    Method(
+        name="store.lease",
+        summary="Keep images from every prune and removal of this daemon, while the connection lasts.",
+        params=p.StoreLease,
+        result=t.Lease,
+        errors=_LOOKUP,
+    ),
+    Method(
+        name="store.release",
+        summary="End a lease of this connection.",
+        params=p.StoreRelease,
+        result=t.Empty,
+        errors=("LeaseUnknown",),
     ),
 )
 

@@ -91,6 +91,8 @@ class LayersTree:
     """Without ``id`` the whole forest."""
 
     id: str | None = None
+    limit: int | None = None
+    cursor: str | None = None
 
 
 @frozen(kw_only=True)
@@ -136,7 +138,8 @@ class ImagesUntag:
 
 @frozen(kw_only=True)
 class ImagesCreate:
-    """``config`` is an OCI image configuration without layers. ``names`` may lack registry and tag."""
+    """``config`` is an OCI image configuration without layers: an object, or a text whose very bytes are kept.
+    ``names`` may lack registry and tag."""
 
     config: Any
     names: tuple[str, ...] = ()
@@ -170,7 +173,8 @@ class ImagesPrune:
 
 @frozen(kw_only=True)
 class PlatformChoice:
-    """What a descriptor's platform becomes. A member that is None is left as it is."""
+    """What a descriptor's platform becomes. A member that is None is left as it is, an empty one is taken away; an
+    architecture without a variant takes the variant away."""
 
     architecture: str | None = None
     os: str | None = None
@@ -225,7 +229,8 @@ class ManifestsAdd:
 
 @frozen(kw_only=True)
 class ManifestsAnnotate:
-    """The entry ``digest`` (or a local image's name whose digest is meant), or with ``index`` the list itself."""
+    """The entry ``digest`` (or a local image's name whose digest is meant), or with ``index`` the list itself.
+    Only the list itself has a ``subject``; an empty one takes it away."""
 
     name: str
     digest: str | None = None

@@ -8,32 +8,23 @@ because a minor version only adds.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from types import UnionType
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
 import attrs
-from cattrs import Converter, IterableValidationNote, transform_error
-from cattrs.errors import BaseValidationError, ForbiddenExtraKeysError, IterableValidationError
+from cattrs import transform_error
+from cattrs.errors import ForbiddenExtraKeysError
 from cattrs.gen import make_dict_structure_fn
 from cattrs.v import format_exception
 
+from .converters import FAULTS, MOST_ERRORS, WrongType, is_tuple, make_converter
 from .errors import InvalidParams
 from .params import Common
 from .types import ImageSummary, Unchanged
 
 T = TypeVar("T")
 
-_FAULTS = (ValueError, TypeError, KeyError, AttributeError, BaseValidationError)
-"""What cattrs and the hooks below raise for a wrong value."""
-_MOST_ERRORS = 10
-
-_WORDS = {str: "a string", int: "an integer", bool: "true or false", float: "a number", type(None): "null"}
-
-
-class WrongType(ValueError):
-    """A value is not of the type asked for; the text says of which it must be."""
+_UNKNOWN = "unknown: "
 
 
 class MalformedResult(ValueError):
@@ -44,114 +35,8 @@ class MalformedResult(ValueError):
         self.errors = errors
 
 
-def _exactly(wanted: type) -> Callable[[Any, Any], Any]:
-    def structure(value: Any, _: Any) -> Any:
-        if type(value) is not wanted:
-            raise WrongType(f"must be {_WORDS[wanted]}")
-        return value
-
-    return structure
-
-
-def _number(value: Any, _: Any) -> float:
-    if type(value) not in (int, float):
-        raise WrongType("must be a number")
-    try:
-        number = float(value)
-    except OverflowError:
-        number = math.inf
-    if not math.isfinite(number):
-        raise WrongType("must be a finite number")
-    return number
-
-
-def _is_literal(cls: Any) -> bool:
-    return get_origin(cls) is Literal
-
-
-def _one_of(value: Any, cls: Any) -> Any:
-    known = get_args(cls)
-    if not any(type(value) is type(one) and value == one for one in known):
-        raise WrongType("must be one of " + ", ".join(map(str, known)))
-    return value
-
-
-def _a_word(value: Any, cls: Any) -> Any:
-    if type(value) not in {type(one) for one in get_args(cls)}:
-        raise WrongType(f"must be {_WORDS[type(get_args(cls)[0])]}")
-    return value
-
-
-def _is_choice(cls: Any) -> bool:
-    """``str | int | None``: a union of plain types that JSON tells apart."""
-    return get_origin(cls) in (Union, UnionType) and all(one in (str, int, bool, type(None)) for one in get_args(cls))
-
-
-def _choose(value: Any, cls: Any) -> Any:
-    if type(value) not in get_args(cls):
-        raise WrongType("must be " + " or ".join(_WORDS[one] for one in get_args(cls)))
-    return value
-
-
-def _is_tuple(cls: Any) -> bool:
-    return get_origin(cls) is tuple and get_args(cls)[1:] == (Ellipsis,)
-
-
-def _is_dict(cls: Any) -> bool:
-    return get_origin(cls) is dict
-
-
-def _tuple_hook(cls: Any, converter: Converter) -> Callable[[Any, Any], Any]:
-    item = get_args(cls)[0]
-    structure = converter.get_structure_hook(item)
-
-    def structure_tuple(value: Any, wanted: Any) -> Any:
-        # cattrs would take any iterable, so that "abc" became ("a", "b", "c").
-        if type(value) is not list and type(value) is not tuple:
-            raise WrongType("must be an array")
-        done: list[Any] = []
-        errors: list[Exception] = []
-        for index, one in enumerate(value):
-            try:
-                done.append(structure(one, item))
-            except _FAULTS as error:
-                # Also the hook of a class: this note is how cattrs knows the path.
-                error.add_note(IterableValidationNote(f"index {index}", index, item))
-                errors.append(error)
-                if len(errors) == _MOST_ERRORS:  # half a million wrong names are as wrong as ten
-                    break
-        if errors:
-            raise IterableValidationError("wrong items", errors, wanted)
-        return tuple(done)
-
-    return structure_tuple
-
-
-def _dict_hook(cls: Any, converter: Converter) -> Callable[[Any, Any], Any]:
-    structure = converter.gen_structure_mapping(cls)
-
-    def structure_dict(value: Any, wanted: Any) -> Any:
-        if type(value) is not dict:
-            raise WrongType("must be an object")
-        return structure(value, wanted)
-
-    return structure_dict
-
-
-def _make_converter(*, strict: bool) -> Converter:
-    converter = Converter(detailed_validation=True, forbid_extra_keys=strict)
-    for plain in (str, int, bool):
-        converter.register_structure_hook(plain, _exactly(plain))
-    converter.register_structure_hook(float, _number)
-    converter.register_structure_hook_func(_is_literal, _one_of if strict else _a_word)
-    converter.register_structure_hook_func(_is_choice, _choose)
-    converter.register_structure_hook_factory(_is_dict, _dict_hook)
-    converter.register_structure_hook_factory(_is_tuple, _tuple_hook)
-    return converter
-
-
-_params = _make_converter(strict=True)
-_results = _make_converter(strict=False)
+_params = make_converter(strict=True)
+_results = make_converter(strict=False)
 
 _SUMMARY = tuple(attribute.name for attribute in attrs.fields(ImageSummary))
 _structure_summary: Callable[[Any, Any], ImageSummary] = make_dict_structure_fn(ImageSummary, _results)
@@ -173,7 +58,7 @@ def _some_of_summary(value: dict[str, Any]) -> ImageSummary:
 
 
 _EMPTY_SUMMARY: dict[str, Any] = {
-    name: [] if _is_tuple(kind) else "" if kind is str else False if kind is bool else 0 if kind is int else None
+    name: [] if is_tuple(kind) else "" if kind is str else False if kind is bool else 0 if kind is int else None
     for name, kind in get_type_hints(ImageSummary).items()
 }
 _results.register_structure_hook(ImageSummary, _image_summary)
@@ -185,15 +70,21 @@ def _describe(error: BaseException, kind: type | None) -> str:
     if isinstance(error, KeyError):
         return "is required"
     if isinstance(error, ForbiddenExtraKeysError):
-        return "unknown: " + ", ".join(sorted(error.extra_fields)[:_MOST_ERRORS])
+        return _UNKNOWN + ", ".join(sorted(error.extra_fields)[:MOST_ERRORS])
     return format_exception(error, kind)
+
+
+def _unknown(message: str) -> list[str]:
+    return message.removeprefix(_UNKNOWN).split(", ") if message.startswith(_UNKNOWN) else []
 
 
 def _errors(error: BaseException) -> list[dict[str, str]]:
     found = []
-    for text in transform_error(error, format_exception=_describe)[:_MOST_ERRORS]:
+    for text in transform_error(error, format_exception=_describe)[:MOST_ERRORS]:
         message, _, path = text.rpartition(" @ ")
-        found.append({"path": path, "message": message})
+        found += [{"path": f"{path}.{name}", "message": "is unknown"} for name in _unknown(message)] or [
+            {"path": path, "message": message}
+        ]
     return found
 
 
@@ -241,14 +132,14 @@ def structure_params(cls: type[T], params: dict[str, Any] | list[Any] | None) ->
     given = params or {}
     unknown = [name for name in given if name not in names]
     if unknown:
-        raise _refuse([{"path": f"$.{name}", "message": "is unknown"} for name in unknown[:_MOST_ERRORS]])
+        raise _refuse([{"path": f"$.{name}", "message": "is unknown"} for name in unknown[:MOST_ERRORS]])
     return _structure(cls, given)
 
 
 def _structure(cls: type[T], given: dict[str, Any]) -> T:
     try:
         return _params.structure(given, cls)
-    except _FAULTS as error:
+    except FAULTS as error:
         raise _refuse(_errors(error)) from None
 
 
@@ -262,7 +153,7 @@ def structure_result(cls: type[T], value: Any) -> T | Unchanged:
     wanted: type[Any] = Unchanged if value.get("unchanged") is True else cls
     try:
         made: T | Unchanged = _results.structure(value, wanted)
-    except _FAULTS as error:
+    except FAULTS as error:
         raise MalformedResult(cls, _errors(error)) from None
     return made
 

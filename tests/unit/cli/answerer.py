@@ -28,6 +28,8 @@ class Answerer:
     def __init__(self, path: Path, answers: dict[str, Answer]) -> None:
         self.path = path
         self.requests: list[tuple[str, Any]] = []
+        self.progress: list[dict[str, Any]] = []
+        """Told before each answer to who asked with a token."""
         self._answers = answers
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._channels: list[socket.socket] = []
@@ -76,13 +78,24 @@ class Answerer:
             waiting += received
             *lines, waiting = waiting.split(b"\n")
             for line in filter(bytes.strip, lines):
-                reply = self._reply(json.loads(line))
+                request = json.loads(line)
+                reply = self._reply(request)
                 if reply is None:
                     continue
                 try:
+                    for told in self._progress(request):
+                        channel.sendall(json.dumps(told).encode() + b"\n")
                     channel.sendall(json.dumps(reply).encode() + b"\n")
                 except OSError:
                     return
+
+    def _progress(self, request: Any) -> list[Any]:
+        token = (request.get("params") or {}).get("progress_token")
+        if token is None:
+            return []
+        return [
+            {"jsonrpc": "2.0", "method": "$/progress", "params": {"token": token, **told}} for told in self.progress
+        ]
 
     def _reply(self, request: Any) -> Any:
         if "id" not in request:

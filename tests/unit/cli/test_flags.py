@@ -44,7 +44,7 @@ def test_a_single_dash_is_an_argument() -> None:
         (["--bogus"], "unknown flag: --bogus"),
         (["--foo=3"], "unknown flag: --foo"),
         (["-z"], "unknown shorthand flag: 'z' in -z"),
-        (["-qz"], "unknown shorthand flag: 'z' in -qz"),
+        (["-qz"], "unknown shorthand flag: 'z' in -z"),
         (["--sort"], "flag needs an argument: --sort"),
         (["-f"], "flag needs an argument: 'f' in -f"),
         (

@@ -191,7 +191,7 @@ def test_why_stays_one_screen_and_says_a_command_once() -> None:
 def test_why_says_that_nothing_keeps_an_image() -> None:
     text = why.render("app", verdict(dangling=True, prunable=True))
     assert text.startswith("app (f9d7ceee89b7)\n")
-    assert text.endswith("Nothing keeps it: `podman image prune` would remove it.\n")
+    assert text.endswith("Nothing keeps it: `storagectl image prune` would remove it.\n")
 
 
 def test_info_says_that_nothing_is_wrong() -> None:

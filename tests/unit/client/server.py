@@ -65,6 +65,16 @@ class Server:
         for connection, request in held:
             connection.answer(request, result)
 
+    def tell(self, done: int, **other: Any) -> None:
+        """Tell the progress of everything that is held and asked to be told."""
+        with self.changed:
+            held = [
+                (connection, request) for connection, request in self.held if "progress_token" in (request.params or {})
+            ]
+        for connection, request in held:
+            told = {"token": request.params["progress_token"], "done": done, "total": 9, "unit": "files", **other}
+            connection.notify("$/progress", told)
+
     def stop(self) -> None:
         """End as a killed daemon does: the listener and all connections at once."""
         with suppress(OSError):
@@ -134,6 +144,10 @@ class Connection:
                     return False
                 self.answer(event, known(event.params) if callable(known) else known)
         return True
+
+    def notify(self, method: str, params: Any) -> None:
+        with self.lock, suppress(OSError):
+            self.channel.sendall(self.peer.send_notification(method, params))
 
     def answer(self, request: Request, result: Any) -> None:
         with self.lock:

@@ -13,7 +13,7 @@ import pytest
 import storaged_client
 from storaged_client import managers
 from storaged_client.calls import wire_filters
-from storaged_client.contract import types
+from storaged_client.contract import methods, types
 from storaged_client.contract.methods import METHODS
 from storaged_client.contract.params import Common
 from tests.unit.client.server import Server
@@ -23,6 +23,9 @@ from tests.unit.client.server import Server
 def server(short_dir: Path) -> Iterator[Server]:
     with Server(str(short_dir / "s")) as server:
         yield server
+
+
+TELLING = {"store.check", "images.remove", "images.prune", "manifests.remove"}
 
 
 def verb(prefix: str, method: str) -> Any:
@@ -41,7 +44,8 @@ def test_every_method_is_a_verb_of_both_clients_with_its_parameters_in_order(met
         assert (parameter.default is parameter.empty) == (member.default is attrs.NOTHING)
         assert parameter.default in (member.default, parameter.empty)
     shared = {name for name, one in blocking.parameters.items() if one.kind is one.KEYWORD_ONLY}
-    assert shared == {one.name for one in attrs.fields(Common)} - {"progress_token"}
+    telling = {"progress"} if method in TELLING else set()
+    assert shared == {one.name for one in attrs.fields(Common)} - {"progress_token"} | telling
     assert verb("", method).__doc__
     assert verb("", method).__doc__ == verb("Async", method).__doc__
     assert f"-> 'Call[t.{METHODS[method].result.__name__}]'" in str(blocking)
@@ -81,6 +85,39 @@ def test_a_verb_sends_what_differs_from_the_default_and_nothing_else(server: Ser
     ]
 
 
+def test_a_change_sends_what_differs_from_the_default_and_nothing_else(server: Server) -> None:
+    report = {"generation": "g", "removed": [], "untagged": [], "kept": [], "failed": [], "freed": None}
+    edited = {"generation": "g", "id": "i", "names": [], "digest": "d"}
+    server.answers.update({"images.remove": report, "images.prune": report, "manifests.add": edited})
+    server.answers["store.lease"] = {"generation": "g", "lease": "l", "images": ["i"], "expires": "t"}
+    with storaged_client.connect(server.path) as client:
+        assert client.images.remove(["a"], ignore=True) == types.PruneReport(generation="g", freed=None)
+        client.images.prune({"until": "1h"}, True, dry_run=True)
+        client.images.prune(plan="p")
+        made = client.manifests.add("l", "a", platform={"architecture": "arm64"}, annotations={"a": "b"})
+        assert made == types.ListEdited(generation="g", id="i", names=(), digest="d")
+        client.store.lease(["a"])
+        assert client.store.lease(["a"], 5).images == ("i",)
+    assert server.seen == [
+        ("images.remove", {"names": ["a"], "ignore": True}),
+        (
+            "images.prune",
+            {"filters": [{"key": "until", "value": "1h", "negate": False}], "all": True, "dry_run": True},
+        ),
+        ("images.prune", {"plan": "p"}),
+        (
+            "manifests.add",
+            {"name": "l", "image": "a", "platform": {"architecture": "arm64"}, "annotations": {"a": "b"}},
+        ),
+        ("store.lease", {"images": ["a"]}),
+        ("store.lease", {"images": ["a"], "ttl": 5}),
+    ]
+
+
+def test_no_method_is_listed_twice() -> None:
+    assert len(methods._ROWS) == len(METHODS)
+
+
 def test_the_stores_verbs_and_the_description_are_on_the_client(server: Server) -> None:
     server.answers["store.refresh"] = {"generation": "g"}
     server.answers["rpc.discover"] = {"openrpc": "1.3.2"}
@@ -109,6 +146,9 @@ def test_one_string_where_several_are_wanted_is_the_callers_mistake(server: Serv
             lambda: client.images.get("abc"),
             lambda: client.images.list("dangling=true"),
             lambda: client.images.list(fields="id"),
+            lambda: client.images.tag("a", "b"),
+            lambda: client.images.remove("a"),
+            lambda: client.store.lease("a"),
         ):
             with pytest.raises(TypeError):
                 wrong()

@@ -17,8 +17,11 @@ from storaged_client.contract.params import (
     ImagesGet,
     ImagesList,
     LayersList,
+    ManifestsAdd,
     ManifestsList,
     NoParams,
+    PlatformChoice,
+    StoreLease,
 )
 from storaged_client.contract.types import (
     Exists,
@@ -86,6 +89,15 @@ def test_params_come_by_name_and_by_position() -> None:
         (ImagesList, {"filters": "dangling=true"}, "$.filters"),
         (ImagesList, {"fields": [None]}, "$.fields[0]"),
         (ManifestsList, {"include": ["layers"]}, "$.include[0]"),
+        (ManifestsAdd, {"name": "l", "platform": "arm64"}, "$.platform"),
+        (ManifestsAdd, {"name": "l", "platform": ["arm64"]}, "$.platform"),
+        (ManifestsAdd, {"name": "l", "platform": {"arch": "arm64"}}, "$.platform.arch"),
+        (ManifestsAdd, {"name": "l", "platform": {"os_features": "a"}}, "$.platform.os_features"),
+        (ManifestsAdd, {"name": "l", "annotations": ["a=b"]}, "$.annotations"),
+        (ManifestsAdd, {"name": "l", "annotations": {"a": 1}}, "$.annotations['a']"),
+        (ManifestsAdd, {"name": "l", "artifact": {"layers": [{}]}}, "$.artifact.layers[0].data"),
+        (ManifestsAdd, {"name": "l", "artifact": {"layers": ["x"]}}, "$.artifact.layers[0]"),
+        (StoreLease, {"images": ["a"], "ttl": "5"}, "$.ttl"),
     ],
 )
 def test_a_wrong_parameter_is_refused_with_its_path(cls: type, params: Any, path: str) -> None:
@@ -95,6 +107,21 @@ def test_a_wrong_parameter_is_refused_with_its_path(cls: type, params: Any, path
     assert caught.value.data["errors"][0]["path"] == path
     assert caught.value.data["errors"][0]["message"]
     json.dumps(caught.value.data)
+
+
+def test_no_message_tells_of_our_own_classes() -> None:
+    for platform in (5, "x", [], {"arch": 1}):
+        with pytest.raises(InvalidParams) as caught:
+            wire.structure_params(ManifestsAdd, {"name": "l", "platform": platform})
+        assert "storaged_client" not in str(caught.value)
+        assert "PlatformChoice" not in str(caught.value)
+
+
+def test_an_object_within_the_parameters_may_be_null_or_lack_members() -> None:
+    made = wire.structure_params(ManifestsAdd, {"name": "l", "platform": None, "artifact": None})
+    assert made == ManifestsAdd(name="l")
+    made = wire.structure_params(ManifestsAdd, {"name": "l", "platform": {"os_features": ["a"]}})
+    assert made.platform == PlatformChoice(os_features=("a",))
 
 
 def test_all_wrong_parameters_are_told_at_once() -> None:

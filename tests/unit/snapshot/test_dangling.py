@@ -5,7 +5,7 @@ from storaged.snapshot.evidence import removal_command
 from storaged.store.layout.contents import ContentDamage, ImageContent, ManifestFacts
 from storaged.store.tables import RecordFlaw
 
-from .stores import AMD64, Store, config, digest_of, family, image_id
+from .stores import AMD64, Store, config, digest_of, family, image_id, missing
 
 
 def dangling(store: Store, previous=None) -> set[str]:
@@ -121,6 +121,63 @@ def test_an_image_without_a_readable_configuration_never_dangles() -> None:
     store = Store()
     store.image("broken", config=None)
     assert dangling(store) == set()
+
+
+TORN = ContentDamage(name="config_mismatch", detail="other bytes", file="/g/vfs-images/i/=c", seen=(1,))
+
+
+@pytest.mark.parametrize("layer", ["two", "three"], ids=["its own layer", "the layer above"])
+@pytest.mark.parametrize("names", [(), ("localhost/broken:1",)])
+def test_an_image_that_cannot_be_read_keeps_what_it_may_have_been_built_on(layer, names) -> None:
+    store = family()
+    store.layer("three", "two")
+    broken = store.image("broken", names, layer=layer, config=None)
+    snapshot = store.snapshot()
+    assert not any(image.dangling for image in snapshot.images)
+    assert snapshot.by_id[image_id("label")].possible_children == (broken,)
+    assert snapshot.by_id[broken].possible_children == ()
+
+
+def test_a_configuration_of_other_bytes_is_not_trusted_for_kin_of_either_side() -> None:
+    store = family()
+    store.image("torn", layer="two", config=config(("x",), ("d1", "d2")), damage=(TORN,))
+    snapshot = store.snapshot()
+    assert not any(image.dangling for image in snapshot.images)
+    assert snapshot.by_id[image_id("label")].possible_children == (image_id("torn"),)
+
+
+def test_damage_that_leaves_the_configuration_whole_puts_no_kin_in_doubt() -> None:
+    store = family()
+    store.image("other", ("localhost/o:1",), layer="two", config=config(("x",)), damage=(missing(),))
+    assert dangling(store) == {image_id("label")}
+
+
+def test_images_without_a_layer_may_be_parents_of_one_that_has_none_and_cannot_be_read() -> None:
+    store = family()
+    store.image("bare", config=config(("a",)))
+    store.list("list")
+    assert dangling(store) == {image_id("label"), image_id("bare"), image_id("list")}
+    store.image("broken", config=None)
+    assert dangling(store) == {image_id("label"), image_id("list")}
+
+
+def test_an_image_that_cannot_be_read_puts_nothing_in_doubt_on_layers_further_off() -> None:
+    store = family()
+    store.layer("three", "two")
+    store.layer("four", "three")
+    store.image("broken", layer="four", config=None)
+    store.image("beneath", layer="one", config=None)
+    assert dangling(store) == {image_id("label")}
+
+
+def test_many_images_that_cannot_be_read_are_told_to_their_layer_once() -> None:
+    store = family()
+    for number in range(300):
+        store.image(f"broken{number}", layer="two", config=None)
+        store.image(f"loose{number}", layer="two", config=config((f"{number}",), ("d1", "d2")))
+    loose = [image.possible_children for image in store.snapshot().images if image.content.config and image.names == ()]
+    assert {len(found) for found in loose} == {300}
+    assert len({id(found) for found in loose}) == 1
 
 
 def test_the_command_fits_what_podman_will_make_of_the_record() -> None:

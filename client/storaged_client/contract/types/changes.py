@@ -37,6 +37,7 @@ class Created(Result):
 
     ids: tuple[str, ...]
     names: tuple[str, ...]
+    moved_from: tuple[Moved, ...] = ()
 
 
 GoingCode = Literal["dangling", "unused", "ancestor", "requested"]
@@ -74,7 +75,8 @@ class Untagged:
 
 @frozen(kw_only=True)
 class Kept:
-    """An image that was considered and stays. Its reasons are those of ``images.why``, or ``filtered``."""
+    """An image that was considered and stays. Its reasons are those of ``images.why``, at most ten of one code, or
+    ``filtered``."""
 
     id: str
     names: tuple[str, ...]

@@ -1,0 +1,63 @@
+"""``storagectl rmi``: remove names, and images with their last one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from . import output, removals
+from .flags import Flag, Options, UsageError
+from .invocation import Invocation
+
+if TYPE_CHECKING:
+    from .wire_changes import Report
+
+ARGUMENTS = "IMAGE [IMAGE...]"
+FLAGS = (
+    Flag("all", "Remove all images", short="a"),
+    Flag("dry-run", "Tell what would go, and what stays and why; remove nothing"),
+    Flag("force", "Remove images with several names, and containers of other tools than podman", short="f"),
+    Flag("ignore", "Ignore names that mean no image", short="i"),
+    Flag("no-prune", "Do not remove dangling ancestors"),
+)
+
+
+def run(invocation: Invocation) -> int:
+    """podman's status: 0, 1 where nothing bears a name, 2 where an image is in use, 125 otherwise."""
+    options = invocation.options
+    json = output.json_wanted(options.text("format"))
+    result = invocation.call("images.remove", params(options, invocation.arguments), watched=True)
+    report: Report = result  # type: ignore[assignment] # the wire's dictionary, see wire.py
+    if json:
+        output.emit(output.pretty(result))
+    elif options.on("quiet"):
+        output.emit(removals.ids(report))
+    elif options.on("dry-run"):
+        from . import removal_plan
+
+        removal_plan.show(report, full=options.on("no-trunc"), heading=not options.on("noheading"))
+    else:
+        output.emit(removals.removed(report))
+    removals.complain(report)
+    return removals.status(report["failed"])
+
+
+def params(options: Options, names: list[str]) -> dict[str, Any]:
+    """The request.
+
+    Raises:
+        UsageError: no name and no ``--all``, or both.
+    """
+    if options.on("all") and names:
+        raise UsageError("when using the --all switch, you may not pass any images names or IDs")
+    if not options.on("all") and not names:
+        raise UsageError("image name or ID must be specified")
+    # podman's --force does not mind names of nothing.
+    switches = {
+        "all": options.on("all"),
+        "dry_run": options.on("dry-run"),
+        "force": options.on("force"),
+        "ignore": options.on("ignore") or options.on("force"),
+        "no_prune": options.on("no-prune"),
+    }
+    asked: dict[str, Any] = {name: True for name, on in switches.items() if on}
+    return {**asked, "names": names} if names else asked

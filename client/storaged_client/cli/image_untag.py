@@ -1,0 +1,19 @@
+"""``storagectl untag``: take names from an image or a list, or all of them; it stays."""
+
+from __future__ import annotations
+
+from . import exits, output
+from .flags import Flag
+from .invocation import Invocation
+
+ARGUMENTS = "IMAGE [NAME...]"
+FLAGS: tuple[Flag, ...] = ()
+
+
+def run(invocation: Invocation) -> int:
+    json = output.json_wanted(invocation.options.text("format"))
+    name, *tags = invocation.at_least(1)
+    result = invocation.call("images.untag", {"name": name, "tags": tags} if tags else {"name": name})
+    if json:
+        output.emit(output.pretty(result))
+    return exits.DONE

@@ -1,0 +1,56 @@
+"""What the commands that edit a manifest list have in common: annotations, and the platform of an entry."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .flags import Flag, Options, UsageError
+
+PLATFORM = (
+    Flag("arch", "Override the architecture of the entry", kind="string"),
+    Flag("features", "Override the features of the entry", kind="list"),
+    Flag("os", "Override the OS of the entry", kind="string"),
+    Flag("os-version", "Override the OS version of the entry", kind="string"),
+    Flag("variant", "Override the variant of the entry", kind="string"),
+)
+OS_FEATURES = Flag("os-features", "Override the OS features of the entry", kind="list")
+
+REGISTRY = (
+    Flag("authfile", "Path of the authentication file", kind="string"),
+    Flag("cert-dir", "Certificates for accessing a registry", kind="string"),
+    Flag("creds", "Credentials for accessing a registry", kind="string"),
+    Flag("tls-verify", "Require HTTPS and verify certificates when accessing a registry"),
+)
+"""podman's flags for a registry, which storaged never asks."""
+
+_TEXTS = {"arch": "architecture", "os": "os", "os-version": "os_version", "variant": "variant"}
+_LISTS = {"features": "features", "os-features": "os_features"}
+
+
+def platform(options: Options) -> dict[str, Any]:
+    """The members of the platform that were given; a list may be several flags, or one with commas."""
+    given: dict[str, Any] = {}
+    for flag, member in _TEXTS.items():
+        text = options.text(flag)
+        if text is not None:
+            given[member] = text
+    for flag, member in _LISTS.items():
+        values = [word for text in options.many(flag) for word in text.split(",") if word]
+        if values:
+            given[member] = values
+    return given
+
+
+def annotated(options: Options) -> dict[str, str]:
+    """The annotations given.
+
+    Raises:
+        UsageError: one has no ``=``.
+    """
+    given = {}
+    for text in options.many("annotation"):
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise UsageError(f'expected --annotation "{text}" to be in key=value format')
+        given[key] = value
+    return given

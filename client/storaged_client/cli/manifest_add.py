@@ -1,0 +1,39 @@
+"""``storagectl manifest add``: add local images, or files as an artifact, to a list; the list's id is printed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import artifacts, exits, list_flags, output
+from .flags import Flag
+from .invocation import Invocation
+
+ARGUMENTS = "LIST IMAGEORARTIFACT [IMAGEORARTIFACT...]"
+FLAGS = (
+    Flag("all", "Add all of the list's images if the image is a list"),
+    Flag("annotation", "Set an annotation for the entry", kind="list"),
+    *list_flags.PLATFORM,
+    *artifacts.FLAGS,
+)
+PODMANS = list_flags.REGISTRY
+
+
+def run(invocation: Invocation) -> int:
+    """Each image is one change of the list, as podman has it; the files of an artifact are one together."""
+    options = invocation.options
+    json = output.json_wanted(options.text("format"))
+    name, *given = invocation.at_least(2)
+    params: dict[str, Any] = {"name": name}
+    members = {"platform": list_flags.platform(options), "annotations": list_flags.annotated(options)}
+    params.update({member: value for member, value in members.items() if value})
+    entries: list[dict[str, Any]]
+    if options.on("artifact"):
+        entries = [{"artifact": artifacts.read(invocation, given)}]
+    else:
+        artifacts.refuse_without_artifact(options)
+        entries = [{"image": invocation.local_image(image)} for image in given]
+        if options.on("all"):
+            params["all"] = True
+    results = [invocation.call("manifests.add", {**params, **entry}) for entry in entries]
+    output.emit(output.pretty(results[-1]) if json else f"{output.printable(results[-1]['id'])}\n")
+    return exits.DONE

@@ -1,0 +1,69 @@
+"""``storagectl manifest annotate``: change one entry of a list, or the list itself; the list's id is printed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import exits, list_flags, output
+from .flags import Flag, Options, UsageError
+from .invocation import Invocation
+
+ARGUMENTS = "LIST IMAGEORARTIFACT"
+FLAGS = (
+    Flag("annotation", "Set an annotation for the entry", kind="list"),
+    *list_flags.PLATFORM,
+    list_flags.OS_FEATURES,
+    Flag("index", "Apply --annotation values to the image index itself"),
+    Flag("subject", "Set the subject to which the image index refers", kind="string"),
+)
+
+_OF_ENTRIES = {
+    "arch": "architecture",
+    "features": "features",
+    "os": "OS",
+    "os-features": "OS features",
+    "os-version": "OS version",
+    "variant": "variant",
+}
+
+
+def run(invocation: Invocation) -> int:
+    json = output.json_wanted(invocation.options.text("format"))
+    result = invocation.call("manifests.annotate", params(invocation.options, invocation.arguments))
+    output.emit(output.pretty(result) if json else f"{output.printable(result['id'])}\n")
+    return exits.DONE
+
+
+def params(options: Options, arguments: list[str]) -> dict[str, Any]:
+    """The request.
+
+    Raises:
+        UsageError: neither an entry nor ``--index``, or both, or a flag of the other one.
+    """
+    if not 1 <= len(arguments) <= 2:
+        raise UsageError(f"accepts between 1 and 2 arg(s), received {len(arguments)}")
+    name, *entry = arguments
+    if not name:
+        raise UsageError('invalid image name ""')
+    given: dict[str, Any] = {"name": name}
+    platform, annotations = list_flags.platform(options), list_flags.annotated(options)
+    if options.on("index"):
+        if entry:
+            raise UsageError(
+                f'did not expect image or artifact name "{entry[0]}" when modifying the entire index',
+            )
+        for flag, word in _OF_ENTRIES.items():
+            if options.given(flag):
+                raise UsageError(f"setting {word} on an item in a manifest list requires an instance digest")
+        given["index"] = True
+    else:
+        if not entry:
+            raise UsageError("expected an instance digest, image name, or artifact name")
+        if not entry[0]:
+            raise UsageError('invalid instance digest, image name, or artifact name ""')
+        if options.given("subject"):
+            raise UsageError("setting subject for a manifest list requires no instance digest")
+        given["digest"] = entry[0]
+    members = {"platform": platform or None, "annotations": annotations or None, "subject": options.text("subject")}
+    given.update({member: value for member, value in members.items() if value is not None})
+    return given

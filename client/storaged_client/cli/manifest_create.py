@@ -1,0 +1,31 @@
+"""``storagectl manifest create``: make a list of local images; its id is printed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import exits, list_flags, output
+from .flags import Flag
+from .invocation import Invocation
+
+ARGUMENTS = "LIST [IMAGE...]"
+FLAGS = (
+    Flag("all", "Add all of the lists' images if the images to add are lists"),
+    Flag("amend", "Modify an existing list if one with the desired name already exists", short="a"),
+    Flag("annotation", "Set annotations on the new list", kind="list"),
+)
+PODMANS = tuple(flag for flag in list_flags.REGISTRY if flag.name == "tls-verify")
+
+
+def run(invocation: Invocation) -> int:
+    options = invocation.options
+    json = output.json_wanted(options.text("format"))
+    name, *images = invocation.at_least(1)
+    params: dict[str, Any] = {"name": name, "images": list(map(invocation.local_image, images))}
+    params.update({flag: True for flag in ("all", "amend") if options.on(flag)})
+    annotations = list_flags.annotated(options)
+    if annotations:
+        params["annotations"] = annotations
+    result = invocation.call("manifests.create", params)
+    output.emit(output.pretty(result) if json else f"{output.printable(result['id'])}\n")
+    return exits.DONE

@@ -1,0 +1,20 @@
+"""``storagectl manifest remove``: take an entry out of a list; the list's id is printed."""
+
+from __future__ import annotations
+
+from . import exits, output
+from .flags import Flag, UsageError
+from .invocation import Invocation
+
+ARGUMENTS = "LIST DIGEST"
+FLAGS: tuple[Flag, ...] = ()
+
+
+def run(invocation: Invocation) -> int:
+    json = output.json_wanted(invocation.options.text("format"))
+    if len(invocation.arguments) != 2:
+        raise UsageError(f"accepts 2 arg(s), received {len(invocation.arguments)}")
+    name, digest = invocation.arguments
+    result = invocation.call("manifests.remove_instance", {"name": name, "digest": digest})
+    output.emit(output.pretty(result) if json else f"{output.printable(result['id'])}\n")
+    return exits.DONE

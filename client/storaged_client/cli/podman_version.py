@@ -1,0 +1,100 @@
+"""``storagectl version``: the version of podman whose answers these are, in podman's forms.
+
+Tools that run podman ask for it before they do anything else, and decide by it what they may ask: RamaLama
+(``{{ .Client.Version }}``), toolbox (``json``, ``Client.Version``), Ansible (``--version``). Under the name ``podman``
+the flag prints podman's line, too. ``BuildOrigin`` says who answers.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from storaged_client.contract.version import VERSION
+
+from . import exits, output
+from .flags import Flag, UsageError
+from .invocation import Invocation
+
+if TYPE_CHECKING:
+    from .templates import Struct
+
+PODMAN = "5.8.6"
+"""Which podman's answers these are: that which the daemon and these commands are compared with."""
+
+ARGUMENTS = ""
+FLAGS = (Flag("format", "Output format: json or a Go template", short="f", kind="string"),)
+
+_ARCHITECTURES = {
+    "x86_64": "amd64",
+    "i386": "386",
+    "i686": "386",
+    "aarch64": "arm64",
+    "armv6l": "arm",
+    "armv7l": "arm",
+    "loongarch64": "loong64",
+}
+"""Go's names; of others it has the kernel's."""
+
+_LABELS = (
+    ("Client", None),
+    ("Version", "Version"),
+    ("API Version", "APIVersion"),
+    ("Build Origin", "BuildOrigin"),
+    ("OS/Arch", "OsArch"),
+)
+
+
+def run(invocation: Invocation) -> int:
+    """Print it; no daemon is asked.
+
+    Raises:
+        UsageError: there are arguments.
+        FormatError: ``--format`` is no format, or asks for what is not there.
+    """
+    if invocation.arguments:
+        raise UsageError("`podman version` takes no arguments")
+    form = invocation.options.text("format")
+    # podman rewrites it so, where no service answers.
+    template = output.template(form.replace(".Server.", ".Client.") if form is not None else None, "version")
+    if template is not None:
+        output.emit_filled(template, [struct()], {})
+        return exits.DONE
+    client = facts()
+    if output.json_wanted(form):
+        output.emit(output.compact({"Client": client}))
+        return exits.DONE
+    rows = [(f"{label}:", "Podman Engine" if field is None else client[field]) for label, field in _LABELS]
+    output.emit("".join(f"{label.ljust(15)}{value}\n" for label, value in rows))
+    return exits.DONE
+
+
+def facts() -> dict[str, Any]:
+    """podman's ``define.Version``. Nothing of it was made by Go, or built at a time worth telling."""
+    machine = os.uname().machine
+    system = os.uname().sysname.lower()
+    return {
+        "APIVersion": PODMAN,
+        "Version": PODMAN,
+        "GoVersion": "",
+        "GitCommit": "",
+        "BuiltTime": "Thu Jan  1 00:00:00 1970",
+        "Built": 0,
+        "BuildOrigin": f"storagectl {VERSION}",
+        "OsArch": f"{system}/{_ARCHITECTURES.get(machine, machine)}",
+        "Os": system,
+    }
+
+
+def struct() -> Struct:
+    """What ``--format`` sees: ``.Client``, and, as podman has it, its fields without that too."""
+    from .templates import Struct
+
+    client = Struct("*define.Version", facts())
+    report = {"Client": client, "Server": None}
+    return Struct("*define.Version", {**report, **client}, printed=("Client", "Server"), encoded={"Client": client})
+
+
+def line() -> str:
+    """What ``podman --version`` prints."""
+    return f"podman version {PODMAN}\n"

@@ -1,0 +1,80 @@
+"""What a removal did, in podman's lines: shared by ``rmi``, ``image prune`` and ``manifest rm``.
+
+On standard output what went; on standard error what could not go, as Go's multierror prints it, and what a plan meant
+to remove but kept. One failure never hides what was done.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from . import exits, output
+
+if TYPE_CHECKING:
+    from .wire_changes import Failed, Kept, Report
+
+_LOOKUP = ("ImageUnknown", "ManifestListUnknown", "NotAManifestList", "AmbiguousName", "InvalidName")
+"""What podman finds out of all names before it removes the first image, and so tells first."""
+
+_UNKNOWN = frozenset(("ImageUnknown", "ManifestListUnknown", "LayerUnknown"))
+_MOST = 3
+"""Reasons a line."""
+
+
+def removed(report: Report) -> str:
+    """``rmi``: every name that was taken, then every image that is gone."""
+    lines = [f"Untagged: {each['name']}" for each in report["untagged"]]
+    lines += [f"Deleted: {each['id']}" for each in report["removed"]]
+    return "".join(f"{output.printable(line)}\n" for line in lines)
+
+
+def ids(report: Report) -> str:
+    """``image prune``: an id a line."""
+    return "".join(f"{output.printable(each['id'])}\n" for each in report["removed"])
+
+
+def complain(report: Report) -> None:
+    """What could not be removed, and what was kept against the plan, on standard error."""
+    for each in report["changed"]:
+        output.complain(f"storagectl: {each['id'][:12]} was kept: {because(each)}")
+    if report["failed"]:
+        output.complain(f"Error: {errors(report['failed'])}")
+
+
+def errors(failed: list[Failed]) -> str:
+    """One error as it is, several in podman's list, those of the look-up first."""
+    ordered = sorted(failed, key=lambda each: _name(each) not in _LOOKUP)
+    messages = [each["error"]["message"] for each in ordered]
+    if len(messages) == 1:
+        return messages[0]
+    return "\n".join((f"{len(messages)} errors occurred:", *(f"\t* {message}" for message in messages)))
+
+
+def because(kept: Kept) -> str:
+    """The reasons in one line."""
+    details = [reason["detail"] for reason in kept["reasons"]]
+    more = len(details) - _MOST
+    return "; ".join(details[:_MOST]) + (f"; and {more} more" if more > 0 else "") if details else "it may not go now"
+
+
+def status(failed: list[Failed]) -> int:
+    """podman's exit status of named removals: 2 where one is in use, 1 where all that failed is not there."""
+    if not failed:
+        return exits.DONE
+    names = {_name(each) for each in failed}
+    if "ImageInUse" in names:
+        return exits.IN_USE
+    if names <= _UNKNOWN:
+        return exits.ABSENT
+    from storaged_client.contract.errors import from_wire
+
+    statuses = {exits.status_of(from_wire(_plain(each["error"]))) for each in failed}
+    return statuses.pop() if len(statuses) == 1 else exits.FAILED
+
+
+def _name(failed: Failed) -> str:
+    return str(failed["error"]["data"].get("name"))
+
+
+def _plain(error: Any) -> dict[str, Any]:
+    return dict(error)

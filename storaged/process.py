@@ -1,0 +1,77 @@
+"""The process as it was started: its standard streams, its log, how many descriptors it may have."""
+
+from __future__ import annotations
+
+import logging
+import os
+import resource
+import sys
+from collections.abc import Mapping
+
+from storaged.server.guard import Limits
+
+_SPARE_DESCRIPTORS = 512
+
+_PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
+
+_log = logging.getLogger(__name__)
+
+
+def open_standard_streams() -> None:
+    """Give 0, 1 and 2 something to be, where whoever started the daemon closed them.
+
+    Otherwise the socket or a lock file becomes descriptor 2, and all that is said on stderr goes there.
+    """
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            # The lowest free number: those below are open by now.
+            os.open(os.devnull, os.O_RDWR)
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115 - for the life of the process
+
+
+def allow_descriptors(limits: Limits) -> None:
+    """What all clients together can make this process hold must leave enough to read the store with.
+
+    A connection is its socket, its hang-up watch, and the descriptors of a message that is not complete
+    and of one that waits for its turn.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = limits.connections * (2 + 2 * limits.descriptors) + _SPARE_DESCRIPTORS
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        _log.warning("clients can use up all descriptors: raise LimitNOFILE= limit=%d wanted=%d", hard, wanted)
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+class _JournalFormatter(logging.Formatter):
+    """Each line with its ``<n>`` of sd-daemon(3): the journal knows a line's priority by nothing else."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        prefix = f"<{_PRIORITIES.get(record.levelno, 6)}>"
+        return "\n".join(prefix + line for line in super().format(record).split("\n"))
+
+
+def _goes_to_journal(environ: Mapping[str, str]) -> bool:
+    """Whether stderr is the stream that JOURNAL_STREAM names: the variable is inherited by what writes elsewhere.
+
+    Source: systemd.exec(5).
+    """
+    seen = os.fstat(2)
+    return environ.get("JOURNAL_STREAM") == f"{seen.st_dev}:{seen.st_ino}"
+
+
+def start_logging(level: str, environ: Mapping[str, str]) -> None:
+    """Log to stderr, with priorities where that is the journal."""
+    handler = logging.StreamHandler()
+    if _goes_to_journal(environ):
+        handler.setFormatter(_JournalFormatter("%(name)s: %(message)s"))
+    else:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=level.upper(), handlers=[handler])
+    # It tells each attempt at a lock.
+    logging.getLogger("filelock").setLevel(logging.WARNING)

@@ -1,0 +1,207 @@
+"""``tag``, ``untag`` and ``manifest create|add|annotate|remove``: what is sent, what is printed."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from storaged_client.cli import artifacts, exits
+from storaged_client.cli.main import main
+
+from .answerer import Answerer, Refusal
+from .facts import APP, LIST
+
+DIGEST = "sha256:" + "d" * 64
+
+
+def _tagged(params: Any) -> Any:
+    if params["name"] == "nope":
+        raise Refusal(1001, "ImageUnknown", "nope: image not known")
+    return {"generation": "g", "stale": None, "id": APP, "names": [], "changed": True, "moved_from": []}
+
+
+def _edited(params: Any) -> Any:
+    edited = {"id": LIST, "names": [], "digest": DIGEST, "instances": [], "changed": True}
+    return {"generation": "g", "stale": None, **edited}
+
+
+@pytest.fixture
+def daemon(short_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Answerer]:
+    edits = ("create", "add", "annotate", "remove_instance")
+    answers: dict[str, Any] = {"images.tag": _tagged, "images.untag": _tagged}
+    answers.update({f"manifests.{verb}": _edited for verb in edits})
+    with Answerer(short_dir / "s", answers) as answerer:
+        monkeypatch.setenv("STORAGED_SOCKET", str(answerer.path))
+        yield answerer
+
+
+@pytest.mark.parametrize("group", [[], ["image"]])
+def test_tagging_prints_nothing(group: list[str], daemon: Answerer, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*group, "tag", "a", "b", "c:1"]) == exits.DONE
+    assert main([*group, "untag", "a"]) == exits.DONE
+    assert main([*group, "untag", "a", "b"]) == exits.DONE
+    assert daemon.requests == [
+        ("images.tag", {"name": "a", "tags": ["b", "c:1"]}),
+        ("images.untag", {"name": "a"}),
+        ("images.untag", {"name": "a", "tags": ["b"]}),
+    ]
+    assert capsys.readouterr() == ("", "")
+
+
+def test_an_unknown_image_is_told_as_podman_tells_it(daemon: Answerer, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["tag", "nope", "b"]) == exits.FAILED
+    assert capsys.readouterr() == ("", "Error: nope: image not known\n")
+
+
+@pytest.mark.parametrize(
+    ("argv", "method", "params"),
+    [
+        (["create", "l"], "create", {"name": "l", "images": []}),
+        (
+            ["create", "-a", "--all", "--annotation", "x=y,z=w", "--annotation", "e=", "l", "a", "b"],
+            "create",
+            {"name": "l", "images": ["a", "b"], "all": True, "amend": True, "annotations": {"x": "y,z=w", "e": ""}},
+        ),
+        (["add", "l", "a"], "add", {"name": "l", "image": "a"}),
+        (
+            ["add", "--all", "--arch", "arm64", "--variant=v8", "--os", "linux", "--os-version", "1",
+             "--features", "f,g", "--features", "h", "--annotation", "a=b=c", "l", "a"],
+            "add",
+            {
+                "name": "l",
+                "image": "a",
+                "all": True,
+                "platform": {
+                    "architecture": "arm64",
+                    "os": "linux",
+                    "os_version": "1",
+                    "variant": "v8",
+                    "features": ["f", "g", "h"],
+                },
+                "annotations": {"a": "b=c"},
+            },
+        ),
+        (["annotate", "l", DIGEST, "--os-features", "x,y"], "annotate",
+         {"name": "l", "digest": DIGEST, "platform": {"os_features": ["x", "y"]}}),
+        (["annotate", "--index", "--annotation", "a=b", "--subject", "s", "l"], "annotate",
+         {"name": "l", "index": True, "annotations": {"a": "b"}, "subject": "s"}),
+        (["remove", "l", DIGEST], "remove_instance", {"name": "l", "digest": DIGEST}),
+    ],
+)  # fmt: skip
+def test_an_edit_prints_the_id_of_the_list(
+    argv: list[str], method: str, params: Any, daemon: Answerer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["manifest", *argv]) == exits.DONE
+    assert daemon.requests == [(f"manifests.{method}", params)]
+    assert capsys.readouterr() == (f"{LIST}\n", "")
+
+
+def test_several_images_are_added_one_after_the_other(daemon: Answerer, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["manifest", "add", "l", "a", "b"]) == exits.DONE
+    assert [params["image"] for _, params in daemon.requests] == ["a", "b"]
+    assert capsys.readouterr().out == f"{LIST}\n"
+
+
+def test_the_files_of_an_artifact_are_sent_and_not_their_paths(daemon: Answerer, tmp_path: Path) -> None:
+    (tmp_path / "f.txt").write_text("hello")
+    (tmp_path / "g").write_bytes(b"\0\1")
+    (tmp_path / "c").write_text("{}")
+    files = [str(tmp_path / "f.txt"), str(tmp_path / "g")]
+    flags = ["--artifact-type", "t/x", "--artifact-config", str(tmp_path / "c"), "--artifact-config-type", "c/y"]
+    assert main(["manifest", "add", "--artifact", *flags, "--artifact-subject", "s", "l", *files]) == exits.DONE
+    assert main(
+        ["manifest", "add", "--artifact", "--artifact-exclude-titles", "--artifact-layer-type", "l/z", "l", files[1]]
+    ) == exits.DONE  # fmt: skip
+    assert main(["manifest", "add", "--artifact", "--artifact-exclude-titles", "l", files[0]]) == exits.DONE
+    text, octets = (base64.b64encode(content).decode() for content in (b"hello", b"\0\1"))
+    assert [params["artifact"] for _, params in daemon.requests] == [
+        {
+            "layers": [
+                {"data": text, "title": "f.txt"},
+                {"data": octets, "title": "g"},
+            ],
+            "config": "{}",
+            "config_type": "c/y",
+            "subject": "s",
+            "type": "t/x",
+        },
+        {"layers": [{"data": octets, "media_type": "l/z"}]},
+        {"layers": [{"data": text, "media_type": "text/plain"}]},
+    ]
+    assert str(tmp_path) not in str(daemon.requests)
+
+
+def test_a_configuration_that_is_no_text_is_refused(
+    daemon: Answerer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "c").write_bytes(b"\xff")
+    argv = ["manifest", "add", "--artifact", "--artifact-config", str(tmp_path / "c"), "l", str(tmp_path / "c")]
+    assert main(argv) == exits.FAILED
+    assert "is text in UTF-8" in capsys.readouterr().err
+    assert daemon.requests == []
+
+
+def test_files_beyond_a_request_are_podmans_task(
+    daemon: Answerer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    large = tmp_path / "large"
+    large.write_bytes(b"x" * (artifacts._MOST + 1))
+    assert main(["manifest", "add", "--artifact", "l", str(large)]) == exits.FAILED
+    assert f"use: podman manifest add --artifact l {large}\n" in capsys.readouterr().err
+    assert daemon.requests == []
+
+
+@pytest.mark.parametrize(
+    ("argv", "text"),
+    [
+        (["tag"], "requires at least 2 arg(s), only received 0"),
+        (["tag", "a"], "requires at least 2 arg(s), only received 1"),
+        (["untag"], "requires at least 1 arg(s), only received 0"),
+        (["manifest", "create"], "requires at least 1 arg(s), only received 0"),
+        (["manifest", "create", "--annotation", "q", "l"], 'expected --annotation "q" to be in key=value format'),
+        (
+            ["manifest", "create", "--tls-verify=false", "l"],
+            "--tls-verify is not a flag of storagectl; use: podman manifest create --tls-verify=false l",
+        ),
+        (["manifest", "add", "l"], "requires at least 2 arg(s), only received 1"),
+        (["manifest", "add", "--artifact-type", "x", "l", "a"], "--artifact-type requires --artifact"),
+        (
+            ["manifest", "add", "l", "docker://r/x"],
+            "docker://r/x: only images of the local store; use: podman manifest add l docker://r/x",
+        ),
+        (
+            ["manifest", "add", "--creds", "a:b", "l", "x"],
+            "--creds is not a flag of storagectl; use: podman manifest add --creds a:b l x",
+        ),
+        (["manifest", "add", "--artifact", "l", "/nonexistent"], "/nonexistent: No such file or directory"),
+        (["manifest", "annotate"], "accepts between 1 and 2 arg(s), received 0"),
+        (["manifest", "annotate", "a", "b", "c"], "accepts between 1 and 2 arg(s), received 3"),
+        (["manifest", "annotate", "l"], "expected an instance digest, image name, or artifact name"),
+        (["manifest", "annotate", "", "x"], 'invalid image name ""'),
+        (["manifest", "annotate", "l", ""], 'invalid instance digest, image name, or artifact name ""'),
+        (
+            ["manifest", "annotate", "--index", "--arch", "x", "l"],
+            "setting architecture on an item in a manifest list requires an instance digest",
+        ),
+        (
+            ["manifest", "annotate", "--subject", "s", "l", "x"],
+            "setting subject for a manifest list requires no instance digest",
+        ),
+        (
+            ["manifest", "annotate", "--index", "l", "x"],
+            'did not expect image or artifact name "x" when modifying the entire index',
+        ),
+        (["manifest", "remove", "l"], "accepts 2 arg(s), received 1"),
+        (["manifest", "remove", "l", "b", "c"], "accepts 2 arg(s), received 3"),
+    ],
+)
+def test_a_wrong_command_line_changes_nothing(
+    argv: list[str], text: str, daemon: Answerer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(argv) == exits.FAILED
+    assert capsys.readouterr() == ("", f"Error: {text}\n")
+    assert daemon.requests == []
