@@ -135,6 +135,7 @@ async def _live(
         cache,
         Recovery(location, writer, files=files, metrics=metrics),
         reserve,
+        metrics,
         why_not_writable=lambda: _why_not_writable(settings, location),
         at_once=lambda: not spawn.is_spawned(door.path, os.getpid()),
     )

@@ -13,6 +13,7 @@ from anyio.to_thread import run_sync
 from storaged.engine.cache import Cache
 from storaged.engine.change_scope import cancellation
 from storaged.engine.transactions import Transactions
+from storaged.metrics import Metrics
 from storaged.store.writing.recovery import Recovery
 from storaged.store.writing.reserve import Reserve
 
@@ -31,6 +32,7 @@ class Upkeep:
         cache: Cache,
         recovery: Recovery,
         reserve: Reserve,
+        metrics: Metrics,
         *,
         why_not_writable: Callable[[], str | None],
         at_once: Callable[[], bool],
@@ -39,11 +41,17 @@ class Upkeep:
         self._cache = cache
         self._recovery = recovery
         self._reserve = reserve
+        self._metrics = metrics
         self._why_not_writable = why_not_writable
         self._at_once = at_once
 
     async def run(self) -> None:
-        """Do it once. Never raises for the store's sake; what was begun ends at its next step when cancelled."""
+        """Do it once, and count that it is over. Never raises for the store's sake; what was begun ends at its next
+        step when cancelled."""
+        await self._run()
+        self._metrics.add("upkeep.ended")
+
+    async def _run(self) -> None:
         if await run_sync(self._why_not_writable) is not None:
             return
         if await run_sync(self._recovery.pending):

@@ -62,6 +62,13 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self.socket.close()
 
+    def settle(self) -> None:
+        """Wait until the daemon is through with what it does in the background after its start."""
+        deadline = time.monotonic() + PATIENCE
+        while not self.call("server.stats")["result"]["counters"].get("upkeep.ended"):
+            assert time.monotonic() < deadline, "the upkeep of the start did not end"
+            time.sleep(0.01)
+
     def write(self, data: bytes) -> None:
         self.socket.sendall(data)
 

@@ -120,6 +120,7 @@ def test_bad_input_has_its_answer_and_the_daemon_goes_on_for_everyone_else(short
 
 def test_half_a_request_and_a_hang_up_leave_nothing_behind(short_dir: Path) -> None:
     with serving(short_dir) as daemon, daemon.client() as watcher:
+        watcher.settle()
         before = watcher.call("server.stats")["result"]["gauges"]
         for data in (b'{"jsonrpc":"2.0","id":1,"meth', b'{"a":1', b"", BAD["never_closes"][:500_000]):
             client = daemon.client()
@@ -136,6 +137,7 @@ def test_half_a_request_and_a_hang_up_leave_nothing_behind(short_dir: Path) -> N
 
 def test_descriptors_sent_without_being_asked_for_are_closed(short_dir: Path) -> None:
     with serving(short_dir) as daemon, daemon.client() as client:
+        client.settle()
         before = client.call("server.stats")["result"]["gauges"]["descriptors"]
         near, far = socket.socketpair()
         with near, far:

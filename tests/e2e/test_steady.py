@@ -33,6 +33,7 @@ def test_steady_reads_take_no_lock_and_open_no_file(short_dir: Path, backend: st
             ("manifests.referenced", {}),
             ("layers.list", {}),
         ]
+        client.settle()
         for method, params in reads:
             client.call(method, params)
         calls = traced(daemon.process.pid, short_dir / "trace", client, reads * 5)
