@@ -4,7 +4,7 @@
 
     graphroot/                               0700, persistent
     ├── storage.lock                         the graph lock: driver, mounts, shutdown
-    ├── storaged/                            ours, 0700: guard, reserve, earlier JSON
+    ├── storaged/                            ours, 0700: guard, reserve, earlier JSON, journal, removed/
     ├── drv-images/
     │   ├── images.json  images.lock
     │   └── <image id>/<big data file>       manifest, instances.json, =<base64 of other keys>

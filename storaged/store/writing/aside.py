@@ -64,7 +64,9 @@ class Aside:
         moves: dict[str, list[str]] = {"contents": [], "layers": [], "own": []}
         for layer in layers:
             moves["contents"] += contents.pieces(layer, links.get(layer)) if contents is not None else ()
-            moves["layers"] += (tar_split(root, driver, layer), layer_data(root, driver, layer))
+            moves["layers"].append(tar_split(root, driver, layer))
+            # Few have any, and none gets some while its record stays what it is: no time is lost on it under the locks.
+            moves["layers"] += [path for path in (layer_data(root, driver, layer),) if exists(files, path)]
         moves["own"] += [image_dir(root, driver, image) for image in images]
         moves["own"] += [container_dir(root, driver, container) for container in containers]
         self._in_place = [container_dir(run, driver, container) for container in containers]

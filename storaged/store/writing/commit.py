@@ -10,7 +10,7 @@
 
 Until the first rename whatever goes wrong leaves the store as it was. From then on the commit goes on to its end,
 cancelled or not. Where the disk refuses in the middle, what is there is a state that every tool takes: images.json
-has the change, layers are orphans or flagged incomplete; the journal tells the next start what is left to do.
+has the change, layers are orphans or flagged incomplete; the journal tells recovery what is left to do.
 
 A removal flushes each folder before the next step, so that a power loss never leaves a record whose files went
 before it. Elsewhere the folder is flushed after the locks are given back, and before the answer.
@@ -125,6 +125,7 @@ class StoreWriter:
                 if cancelled():
                     raise StoreBusy("the change was cancelled; nothing was written")
                 stamp = self._publisher.publish(prepared, locks)
+                prepared.holdings.published = True
             self._publisher.flush(prepared)
         except BaseException as error:
             if isinstance(error, PlanOutdated):
@@ -177,8 +178,12 @@ class StoreWriter:
         Raises:
             StoreBusy: the locks were not had in time, or ``cancelled`` said so.
         """
-        with self._locks.exclusively(deadline, cancelled):
-            yield
+        try:
+            self._preparation.read_ahead()
+            with self._locks.exclusively(deadline, cancelled):
+                yield
+        finally:
+            self._preparation.forget()
 
     def close(self) -> None:
         """Close the kept descriptors."""
@@ -201,7 +206,7 @@ class StoreWriter:
         self._metrics.add("commits.broken_off")
         if isinstance(error, StoreError):
             error.evidence["partial"] = True
-        _log.error("a change broke off, the next start finishes it error=%s", error)
+        _log.error("a change broke off, recovery goes on with it error=%s", error)
         holdings = prepared.holdings
         holdings.ended = True
         with holdings.room:

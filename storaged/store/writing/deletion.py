@@ -203,14 +203,14 @@ class LayerDeletion:
         if left:
             entry.leave()
             return
-        for parent in aside.made:
-            remove_empty(self._files, parent)
         try:
+            for parent in aside.made:
+                remove_empty(self._files, parent)
             for folder in aside.touched():
                 sync_folder(self._files, folder)
             entry.remove()
         except (OSError, StoreError) as error:
-            _log.warning("removal not flushed, journal entry stays path=%s error=%s", entry.path, error)
+            _log.warning("removal not ended, journal entry stays path=%s error=%s", entry.path, error)
         finally:
             entry.leave()
 

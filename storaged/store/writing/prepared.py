@@ -49,6 +49,8 @@ class Holdings:
     """Ends the use of the reserve."""
     begun: bool = False
     """Whether anything is in its place: from then on nothing can be taken back."""
+    published: bool = False
+    """Whether everything is in its place; it may not be durable yet."""
     ended: bool = False
 
 

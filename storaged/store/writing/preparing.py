@@ -6,9 +6,9 @@ The tables are read again, not taken from memory: what is written is made of the
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
-from storaged.errors import ImageDamaged, StoreUnsupported
+from storaged.errors import ImageDamaged, StoreError, StoreUnsupported
 from storaged.metrics import Metrics
 from storaged.store.changes import Change
 from storaged.store.content import ITEM_LIMIT, ContentReader
@@ -34,8 +34,8 @@ from storaged.store.writing.prepared import Holdings, PlanOutdated, Prepared, Ta
 from storaged.store.writing.shape import CurrentTable, read_table, refuse_lost_table
 from storaged.store.writing.temporary import temporary_for, write_temporary
 
-LAYERS_AT_ONCE = 4_000
-"""Layers of one commit: the locks are held while each is moved aside, and no longer than 250 ms."""
+LAYERS_AT_ONCE = 2_000
+"""Layers of one commit: the locks are held while each is moved aside, some 60 µs, and no longer than 250 ms."""
 
 
 class Preparation:
@@ -48,6 +48,21 @@ class Preparation:
         self._tables = table_files(location)
         self._content = ContentReader(location, metrics, files)
         self._backups = Backups(location.graphroot, files)
+        self._ahead: dict[str, CurrentTable] = {}
+
+    def read_ahead(self) -> None:
+        """Decode the tables of the writable store before their locks are taken: under them, only the records that are
+        others by then are decoded. What cannot be read now is read then. ``forget`` frees the memory.
+        """
+        for table in self._tables:
+            if table.store == 0:
+                with suppress(StoreError, OSError):
+                    seen = identity(self._files.stat(table.path))
+                    self._ahead[table.path] = read_table(self._files, table, seen)
+
+    def forget(self) -> None:
+        """Drop what was read ahead."""
+        self._ahead.clear()
 
     def run(
         self,
@@ -118,7 +133,7 @@ class Preparation:
     def _read(self, kind: TableKind, stamp: Stamp) -> list[CurrentTable]:
         """The tables of the writable store."""
         return [
-            read_table(self._files, table, seen)
+            read_table(self._files, table, seen, self._ahead.get(table.path))
             for table, seen in zip(self._tables, stamp.tables, strict=True)
             if table.kind == kind and table.store == 0
         ]

@@ -31,11 +31,11 @@ from storaged.store.reader import Loaded, StoreReader
 from storaged.store.tables import StoreLocation
 from storaged.store.writing.commit import StoreWriter
 from storaged.store.writing.interrupted_edit import carry_on, forget
-from storaged.store.writing.journal import Creation, Deletion, Editing, Entry, Journal
+from storaged.store.writing.journal import Creation, Deletion, Editing, Entry, Journal, OpenEntry
 from storaged.store.writing.prepared import PlanOutdated
 from storaged.store.writing.temporary import OURS
 from storaged.store.writing.unfinished import Orphans, rest_of
-from storaged.store.writing.unrecorded import PATIENCE, ROUNDS, Unrecorded, load, refuse_doubt
+from storaged.store.writing.unrecorded import PATIENCE, ROUNDS, Unrecorded, load, refuse_doubt, remove_made
 
 _log = logging.getLogger(__name__)
 
@@ -77,24 +77,41 @@ class Recovery:
         Raises:
             OSError: storaged's own folder cannot be read.
         """
-        finished = 0
+        through: list[tuple[OpenEntry, Entry]] = []
         left: list[str] = []
         with self._journal.left() as entries:
             for held, entry in entries:
                 try:
                     why = self._finish(entry, cancelled)
-                    if why is None:
-                        held.remove()
-                        finished += 1
-                        continue
                 except (StoreError, OSError, RemovalCancelled) as error:
                     why = "cancelled" if isinstance(error, RemovalCancelled) else str(error)
-                left.append(f"{held.path}: {why}")
-        left += self._remove_temporaries()
+                if why is None and entry is not None:
+                    through.append((held, entry))
+                else:
+                    left.append(f"{held.path}: {why}")
+            finished, others = self._end(through)
+        left += [*others, *self._remove_temporaries()]
         for why in left:
             _log.warning("not recovered: %s", why)
         self._metrics.add("recovered", finished)
         return Recovered(finished=finished, left=tuple(left))
+
+    def _end(self, through: Sequence[tuple[OpenEntry, Entry]]) -> tuple[int, list[str]]:
+        """End the entries that are through, and remove the folders they made: one may have used another's."""
+        made = [path for _, entry in through if isinstance(entry, Deletion) for path in entry.made]
+        finished = 0
+        left: list[str] = []
+        try:
+            remove_made(self._location, self._files, made)
+        except OSError as error:
+            return 0, [f"{held.path}: {error}" for held, _ in through]
+        for held, _ in through:
+            try:
+                held.remove()
+                finished += 1
+            except OSError as error:
+                left.append(f"{held.path}: {error}")
+        return finished, left
 
     def _finish(self, entry: Entry | None, cancelled: Callable[[], bool]) -> str | None:
         """Finish one entry; the reason why it stays, where it does.
@@ -177,8 +194,6 @@ class _Unfinished:
         left += self._carry_out(plan)
         _, orphans = rest_of(entry, load(self._reader, self._cancelled).tables)
         left += self._unrecorded.remove(orphans, self._cancelled, lost=bool(entry.images))
-        if not left:
-            self._unrecorded.remove_made(entry)
         return left
 
     def _editing(self, entry: Editing) -> Sequence[Leftover]:

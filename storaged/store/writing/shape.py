@@ -74,8 +74,12 @@ def refusal(location: StoreLocation, files: Files) -> StoreError | None:
     return None
 
 
-def read_table(files: Files, table: TableFile, seen: Identity | None) -> CurrentTable:
+def read_table(
+    files: Files, table: TableFile, seen: Identity | None, ahead: CurrentTable | None = None
+) -> CurrentTable:
     """A table that is to be replaced, read and decoded whole. ``seen`` is the identity it has in the plan's stamp.
+
+    ``ahead`` is what was read of it before: records of the same bytes are taken from there.
 
     Raises:
         PlanOutdated: it is another file by now.
@@ -91,8 +95,11 @@ def read_table(files: Files, table: TableFile, seen: Identity | None) -> Current
             raise corrupt(table.path, error.strerror or str(error)) from None
         if now != seen:
             raise PlanOutdated(f"{table.path} was replaced", file=table.path)
+    if ahead is not None and ahead.data == data:
+        return ahead
     raws = split(data, file=table.path)
-    decoded = Decoder(_KINDS[table.kind], lambda _, record: record).decode(raws, {})
+    known = dict(zip(ahead.raws, ahead.records, strict=True)) if ahead is not None else {}
+    decoded = Decoder(_KINDS[table.kind], lambda _, record: record).decode(raws, known)
     for flaw in decoded.flaws:
         raise corrupt(table.path, f"record {flaw.index + 1} ({flaw.id or 'without id'}): {flaw.detail}")
     return CurrentTable(

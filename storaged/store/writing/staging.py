@@ -28,6 +28,7 @@ from storaged.store.files import Files
 from storaged.store.locks.record_lock import RecordLock
 
 _TRIES = 200
+_STAYS = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT, errno.EBUSY)
 _PAUSE = 0.001
 """Seconds until a cleaner that held our fresh lock file has removed it."""
 
@@ -178,11 +179,16 @@ def clear_dead(
 
 
 def remove_empty(files: Files, folder: str) -> None:
-    """Remove a folder where nothing is in it; one in use stays."""
+    """Remove a folder where nothing is in it; one in use stays.
+
+    Raises:
+        OSError: it is empty and cannot be removed.
+    """
     try:
         files.rmdir(folder)
-    except OSError:
-        return
+    except OSError as error:
+        if error.errno not in _STAYS:
+            raise
 
 
 def _removed(remover: Remover, path: str, cancelled: Callable[[], bool]) -> Leftover | None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
-from storaged.errors import StoreCorrupt
+from storaged.errors import StoreCorrupt, StoreError
 from storaged.metrics import Metrics
 from storaged.store.drivers.contents import contents_of
 from storaged.store.drivers.removal import Leftover, OwnRemover, Remover
@@ -71,6 +71,22 @@ def load(reader: StoreReader, cancelled: Callable[[], bool]) -> Loaded:
             time.sleep(_PAUSE)
 
 
+def remove_made(location: StoreLocation, files: Files, made: Collection[str]) -> None:
+    """Remove the folders that deletions made for their staging folders (paths below the graphroot), and our own one,
+    where nobody uses them.
+
+    Raises:
+        OSError: one is empty and cannot be removed.
+    """
+    try:
+        parents = staging_parents(location, contents_of(location, files))
+    except StoreError:
+        parents = staging_parents(location, None)
+    for kind, parent in parents.items():
+        if kind == "own" or os.path.relpath(parent, location.graphroot) in made:
+            remove_empty(files, parent)
+
+
 class Unrecorded:
     """Removes such files of one store. The writer slot must be held."""
 
@@ -99,12 +115,6 @@ class Unrecorded:
                 remover.close()
             left += [] if found is None else [found]
         return tuple(left)
-
-    def remove_made(self, entry: Deletion) -> None:
-        """Remove the folders that the deletion made for its staging folders, where nobody else uses them."""
-        for parent in self._parents().values():
-            if os.path.relpath(parent, self._location.graphroot) in entry.made:
-                remove_empty(self._files, parent)
 
     def remove(self, orphans: Orphans, cancelled: Callable[[], bool], *, lost: bool = True) -> tuple[Leftover, ...]:
         """Remove the files of those among ``orphans`` that have no record. ``lost`` as in :func:`refuse_doubt`.

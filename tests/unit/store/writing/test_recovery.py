@@ -159,6 +159,21 @@ def test_a_cancelled_deletion_is_finished_by_recovery(shop: Shop) -> None:
     assert shop.everything() == before - victims
 
 
+@pytest.mark.parametrize("later", [False, True])
+def test_a_folder_that_one_deletion_made_and_another_used_goes_with_both(shop: Shop, later: bool) -> None:
+    entries = (
+        deletion_of(shop, images=(), layers=(), made=(f"{shop.location.driver}/tempdirs",)),
+        deletion_of(shop, images=(), layers=(), staging="4712"),
+    )
+    for entry, digit in zip(entries, "10" if later else "01", strict=True):
+        held = Journal(shop.location, files=shop.files).begin(entry)
+        held.leave()
+        os.rename(held.path, os.path.join(os.path.dirname(held.path), f"journal-{digit * 32}.json"))
+    (shop.staging / "temp-dir-4712" / "0-x").mkdir(parents=True)
+    assert recovered(shop) == Recovered(finished=2)
+    assert not shop.staging.exists()
+
+
 def test_a_layer_that_an_image_uses_since_stays(shop: Shop) -> None:
     shop.writer.add_image("on it", base=shop.image)
     before = layers(shop)
