@@ -118,22 +118,24 @@ async def _live(
         content,
         metrics,
         known_sizes=lambda: sizes.known,
-        circumstances=CircumstancesWatch(leases, registries.current),
+        circumstances=CircumstancesWatch(leases, registries.current, podman_lists=settings.compat == "podman"),
     )
     files = Files()
     reserve = Reserve(location, files=files)
     writer = StoreWriter(location, files=files, metrics=metrics, reserve=reserve)
+    recovery = Recovery(location, writer, files=files, metrics=metrics)
     transactions = Transactions(
         cache,
         writer,
         metrics,
         why_not_writable=lambda: _why_not_writable(settings, location),
         provide=reserve.build,
+        recover=lambda cancelled: recovery.run(cancelled=cancelled),
     )
     upkeep = Upkeep(
         transactions,
         cache,
-        Recovery(location, writer, files=files, metrics=metrics),
+        recovery,
         reserve,
         metrics,
         why_not_writable=lambda: _why_not_writable(settings, location),

@@ -4,6 +4,7 @@
 
     idle_exit = "10min"        # seconds as a number, or 30s, 10min, 1h30m
     log_level = "info"
+    compat = "podman"          # rmi and untag of a manifest list mean its local instance; "none" is the default
     [limits]
     in_flight = 64             # the names of storaged.server.guard.Limits
     [access]                   # who may change the store besides root and the daemon's own user
@@ -29,6 +30,8 @@ from storaged.server.guard import Limits
 
 Backend = Literal["trio", "asyncio"]
 LogLevel = Literal["debug", "info", "warning", "error"]
+Compat = Literal["none", "podman"]
+COMPATS: tuple[Compat, ...] = ("none", "podman")
 LOG_LEVELS: tuple[LogLevel, ...] = ("debug", "info", "warning", "error")
 
 _UNITS = {
@@ -62,6 +65,7 @@ class Settings:
     idle_exit: float | None = None
     read_only: bool = False
     log_level: LogLevel = "info"
+    compat: Compat = "none"
     limits: Limits = Factory(Limits)
     access: Grants = Factory(Grants)
 
@@ -70,6 +74,7 @@ class Settings:
 class _File:
     idle_exit: float | None = None
     log_level: LogLevel = "info"
+    compat: Compat = "none"
     limits: Limits = Factory(Limits)
     access: Grants = Factory(Grants)
 
@@ -109,6 +114,7 @@ def read_flags(arguments: argparse.Namespace) -> Settings:
         idle_exit=file.idle_exit,
         read_only=arguments.read_only,
         log_level=file.log_level,
+        compat=file.compat,
         limits=file.limits,
         access=file.access,
     )
@@ -173,6 +179,13 @@ def _level(value: Any, _: Any) -> LogLevel:
     raise ValueError(f"{value!r} is none of {', '.join(LOG_LEVELS)}")
 
 
+def _compat(value: Any, _: Any) -> Compat:
+    for compat in COMPATS:
+        if value == compat:
+            return compat
+    raise ValueError(f"{value!r} is none of {', '.join(COMPATS)}")
+
+
 def _duration_flag(text: str) -> float:
     try:
         return duration(text)
@@ -200,6 +213,7 @@ def _converter() -> Converter:
     converter.register_structure_hook(int, _limit)
     converter.register_structure_hook_func(lambda kind: kind == float | None, _seconds)
     converter.register_structure_hook_func(lambda kind: kind == LogLevel, _level)
+    converter.register_structure_hook_func(lambda kind: kind == Compat, _compat)
     for cls in (Limits, Grants, _File):
         converter.register_structure_hook(cls, make_dict_structure_fn(cls, converter, _cattrs_forbid_extra_keys=True))
     return converter

@@ -25,6 +25,7 @@ from storaged.store.layout import paths
 from storaged.store.reader import StoreReader
 from storaged.store.tables import StoreLocation
 from storaged.store.writing.commit import StoreWriter
+from storaged.store.writing.recovery import Recovery
 
 DRIVER = "overlay"
 
@@ -121,4 +122,8 @@ async def held(path: str) -> AsyncIterator[int]:
 
 def transactions_of(ground: Ground, files: Files | None = None) -> Transactions:
     """The writer slot of the ground's store, with the real writer."""
-    return Transactions(ground.cache, ground.store_writer(files), ground.metrics)
+    writer = ground.store_writer(files)
+    recovery = Recovery(ground.location, writer, metrics=ground.metrics, files=files)
+    return Transactions(
+        ground.cache, writer, ground.metrics, recover=lambda cancelled: recovery.run(cancelled=cancelled)
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from attrs import frozen
 
@@ -14,6 +14,7 @@ from storaged.engine.loading import Current, Loader
 from storaged.errors import StoreError
 from storaged.operations.planned import Planned
 from storaged.snapshot.model import Snapshot
+from storaged.store.changes import Change
 from storaged.store.writing.commit import StoreWriter
 from storaged.store.writing.prepared import Committed
 
@@ -24,6 +25,18 @@ T = TypeVar("T")
 
 Plan = Callable[[Snapshot], Planned[T]]
 """Decides on one snapshot. Called in a worker thread, perhaps again on a later snapshot; may raise StoreErrors."""
+
+
+class BrokenOff(Exception):
+    """The disk refused in the middle of a commit: the change is there in part, or whole and perhaps not durable."""
+
+    def __init__(self, planned: Planned[Any], cause: StoreError | OSError, *, published: bool) -> None:
+        super().__init__(str(cause))
+        self.change: Change = planned.change
+        self.result = planned.result
+        self.cause = cause
+        self.published = published
+        """Whether all was in its place, and only the flush failed."""
 
 
 @frozen(kw_only=True)
@@ -52,25 +65,41 @@ class Attempts:
             PlanOutdated, Leased: the store or the leases are others by now; nothing was changed.
             StoreBusy: a lock was not had before ``deadline`` (``time.monotonic``), or ``cancelled`` said so.
             StoreError, OSError: the plan's, or what hindered the writer; nothing was changed.
+            BrokenOff: something was; the images stay claimed then, too.
         """
-        planned = plan(current.snapshot)
-        if planned.change.empty:
-            return Done(result=planned.result)
-        committed = self._commit(planned, current, deadline, cancelled)
-        adopted = self._loader.adopt(current.stamp, committed.stamp, committed.written)
-        return Done(result=planned.result, committed=committed, current=adopted or self._read_back())
+        return self._taken_over(current, *self._written(plan, current, deadline, cancelled))
 
     def under_locks(self, plan: Plan[T], deadline: float, cancelled: Callable[[], bool]) -> Done[T]:
-        """The same with all exclusive locks held from the reading on: nobody can come in between.
+        """The same with all exclusive locks held from the reading to the commit: nobody can come in between.
 
         Raises:
             PlanOutdated: a foreign program writes without the locks.
             StoreCorrupt: a table cannot be read.
-            Leased, StoreBusy, StoreError, OSError: as ``one``.
+            Leased, StoreBusy, StoreError, OSError, BrokenOff: as ``one``.
         """
         # The loader first: a reload waits for shared locks while it holds the loader's own.
-        with self._loader.alone(), self._writer.exclusively(deadline, cancelled):
-            return self.one(plan, self._loader.load_locked(), deadline, cancelled)
+        with self._loader.alone():
+            with self._writer.exclusively(deadline, cancelled):
+                current = self._loader.load_locked()
+                result, committed = self._written(plan, current, deadline, cancelled)
+            # The new snapshot takes longer than the commit, and no store lock: others need not wait for it.
+            return self._taken_over(current, result, committed)
+
+    def _written(
+        self, plan: Plan[T], current: Current, deadline: float, cancelled: Callable[[], bool]
+    ) -> tuple[T, Committed | None]:
+        """Plan, prepare, claim, commit; None where nothing had to be written."""
+        planned = plan(current.snapshot)
+        if planned.change.empty:
+            return planned.result, None
+        return planned.result, self._commit(planned, current, deadline, cancelled)
+
+    def _taken_over(self, before: Current, result: T, committed: Committed | None) -> Done[T]:
+        """Take the new tables over; no store lock is held."""
+        if committed is None:
+            return Done(result=result)
+        adopted = self._loader.adopt(before.stamp, committed.stamp, committed.written)
+        return Done(result=result, committed=committed, current=adopted or self._read_back())
 
     def _read_back(self) -> Current | None:
         """The store with our change and somebody else's under another lock; None where writers are at work."""
@@ -87,6 +116,8 @@ class Attempts:
         try:
             self._leases.claim(planned.change.removed)
             return self._writer.commit(prepared, deadline=deadline, cancelled=cancelled)
-        except BaseException:
+        except BaseException as error:
             self._writer.discard(prepared)
+            if prepared.holdings.begun and isinstance(error, StoreError | OSError):
+                raise BrokenOff(planned, error, published=prepared.holdings.published) from error
             raise

@@ -15,53 +15,31 @@ whoever holds a lock. Different: one reload (``engine.reloads``) serves everybod
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
 import anyio
 from anyio.to_thread import run_sync
-from attrs import frozen
 
-from storaged.engine.circumstances import Circumstances, CircumstancesWatch, without_leases
+from storaged.engine.circumstances import CircumstancesWatch, without_leases
 from storaged.engine.content import ContentSource
+from storaged.engine.lag import Lag
 from storaged.engine.loading import Current, Loader
 from storaged.engine.reloads import RETRY, Reloads
-from storaged.engine.rows import Rows
-from storaged.errors import StoreBusy
+from storaged.engine.views import Staleness, View, generation_of
+from storaged.errors import StoreBusy, StoreError
 from storaged.metrics import Metrics
 from storaged.snapshot.model import NOTHING_MEASURED, KnownSizes, Snapshot
-from storaged.store.locks.probe import LockHolder, busy
+from storaged.store.locks.probe import busy
 from storaged.store.reader import StoreReader
+
+_log = logging.getLogger(__name__)
 
 Consistency: TypeAlias = Literal["fresh", "strict", "cached"]
 
 PATIENCE = 0.05
 """Seconds the first reader of a changed but locked store waits for the writer to finish."""
-
-
-@frozen(kw_only=True)
-class Staleness:
-    """Why the snapshot served is not that of the files, and for how many milliseconds that may be so."""
-
-    age_ms: int
-    reason: Literal["locked", "unreadable", "incomplete"]
-    holder: LockHolder | None = None
-    file: str | None = None
-
-
-@frozen(kw_only=True)
-class View:
-    """What one request is answered from."""
-
-    snapshot: Snapshot
-    rows: Rows
-    circumstances: Circumstances
-    stale: Staleness | None = None
-
-    @property
-    def generation(self) -> str:
-        """Names all that the answer depends on (see ``circumstances``)."""
-        return _generation(self.snapshot.generation, self.circumstances)
 
 
 class Cache:
@@ -80,6 +58,7 @@ class Cache:
     ) -> None:
         self._reader = reader
         self._reloads = Reloads(reader, source, metrics, known_sizes)
+        self.lag = Lag(self._reloads)
         self._metrics = metrics
         self.circumstances = circumstances or without_leases(metrics)
         self.circumstances.leases.listen(self._reloads.stir)
@@ -90,7 +69,7 @@ class Cache:
     @property
     def generation(self) -> str:
         """The generation of the current snapshot and of now, without a look at the store."""
-        return _generation(self._reloads.generation, self.circumstances.now())
+        return generation_of(self._reloads.generation, self.circumstances.now())
 
     @property
     def current(self) -> Current | None:
@@ -147,6 +126,15 @@ class Cache:
         """Serve what a change of our own made, at once; the view of it, or of something later."""
         self._reloads.adopt(current)
         return self._serve(None)
+
+    async def read_back(self, timeout: float) -> View | None:
+        """The view that has a change of our own, once it was written; None where it cannot be read in time."""
+        self.lag.begin()
+        try:
+            return await self.view("strict", timeout)
+        except StoreError as error:
+            _log.warning("own change is not read back yet reason=%s", error.text)
+            return None
 
     def rebuild(self) -> None:
         """Have a snapshot made of what is known by now. Returns at once; until then the current one is served."""
@@ -249,5 +237,4 @@ class Cache:
         return busy(known)
 
 
-def _generation(snapshot: str, circumstances: Circumstances) -> str:
-    return f"{snapshot}.{circumstances.number}" if circumstances.number else snapshot
+__all__ = ["Cache", "Consistency", "Staleness", "View"]

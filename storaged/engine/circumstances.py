@@ -30,20 +30,26 @@ class Circumstances:
 
 
 class CircumstancesWatch:
-    """The circumstances now. ``registries`` is asked each time: it bounds by itself how often it looks at the disk."""
+    """The circumstances now. ``registries`` is asked each time: it bounds by itself how often it looks at the disk.
+
+    ``podman_lists`` as in ``View``.
+    """
 
     def __init__(
         self,
         leases: Leases,
         registries: Callable[[], Registries] = Registries,
         host: HostPlatform | None = None,
+        *,
+        podman_lists: bool = False,
     ) -> None:
         self.leases = leases
         self._registries = registries
         found = registries()
         host = host or normalise_platform(platform.system(), platform.machine())
         self._fingerprint = found.fingerprint
-        self._current = Circumstances(number=0, asking=_with(found, View(platform=host, leases=leases.by_image)))
+        asking = View(platform=host, leases=leases.by_image, podman_lists=podman_lists)
+        self._current = Circumstances(number=0, asking=_with(found, asking))
 
     def now(self) -> Circumstances:
         """The circumstances of this moment. For the event loop."""

@@ -80,10 +80,11 @@ class Loader:
         """The generation of a daemon that has not read anything yet."""
         return f"{self._instance}:0"
 
-    def load(self, *, unproven: bool, afresh: bool, cancelled: Callable[[], bool]) -> Current:
+    def load(self, *, unproven: bool, afresh: bool, cancelled: Callable[[], bool], insisting: bool = False) -> Current:
         """Read the store and make its snapshot; the same snapshot again where nothing changed.
 
-        ``unproven`` takes what can be read beside a writer at work; ``afresh`` trusts no content read before.
+        ``unproven`` takes what can be read beside a writer at work; ``afresh`` trusts no content read before;
+        ``insisting`` takes shared locks at once.
 
         Raises:
             WriterActive: a writer is at work (not with ``unproven``).
@@ -91,7 +92,7 @@ class Loader:
             StoreCorrupt: a table cannot be read.
         """
         with self._working("reload"):
-            return self._rounds(unproven, afresh, cancelled)
+            return self._rounds(unproven, afresh, cancelled, insisting=insisting)
 
     def adopt(self, before: Stamp, stamp: Stamp, written: Mapping[str, bytes]) -> Current | None:
         """Take over the tables of our own commit, by path, which led from the one stamp to the other.
@@ -154,9 +155,11 @@ class Loader:
                 gc.enable()
                 self._metrics.spend(what, time.perf_counter() - began)
 
-    def _rounds(self, unproven: bool, afresh: bool, cancelled: Callable[[], bool]) -> Current:
-        for _ in range(_ROUNDS):
-            loaded = self._reader.load_unproven() if unproven else self._reader.load(cancelled=cancelled)
+    def _rounds(
+        self, unproven: bool, afresh: bool, cancelled: Callable[[], bool], *, insisting: bool = False
+    ) -> Current:
+        for _ in range(1 if insisting else _ROUNDS):
+            loaded = self._read(unproven=unproven, insisting=insisting, cancelled=cancelled)
             contents, surprise = self._contents.collect(loaded.tables.images, afresh=afresh, cancelled=cancelled)
             if cancelled():
                 raise StoreBusy("the daemon is shutting down")
@@ -169,6 +172,11 @@ class Loader:
                 return self._settle(loaded, contents)
             self._metrics.add("loads.lost_to_content")
         raise StoreBusy("the store changed under every attempt to read it; try again")
+
+    def _read(self, *, unproven: bool, insisting: bool, cancelled: Callable[[], bool]) -> Loaded:
+        if unproven:
+            return self._reader.load_unproven()
+        return self._reader.load_shared(cancelled=cancelled) if insisting else self._reader.load(cancelled=cancelled)
 
     def _settle(self, loaded: Loaded, contents: tuple[ImageContent, ...]) -> Current:
         tables, sizes = loaded.tables, self._known_sizes()

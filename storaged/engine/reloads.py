@@ -3,7 +3,8 @@
 ::
 
     want() ──▶ run: load ──▶ whole ............ current is swapped, wanted again or idle
-                      ├────▶ a writer at work . look every 20 ms until it ends, load again
+                      ├────▶ a writer at work . look every 20 ms until it ends, load again;
+                      │                         after 2 s with shared locks (``insistence``)
                       ├────▶ lost every race .. load again
                       └────▶ unreadable ....... failure is kept, idle
 
@@ -16,16 +17,17 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 
 import anyio
 from anyio.to_thread import run_sync
-from attrs import frozen
 
 from storaged.engine.content import Contents, ContentSource
+from storaged.engine.failure import Failure
+from storaged.engine.insistence import Insistence
 from storaged.engine.loading import Current, Loader
 from storaged.engine.rows import Rows
+from storaged.engine.stopping import stopped_by_cancelling
 from storaged.errors import StoreBusy, StoreCorrupt
 from storaged.metrics import Metrics
 from storaged.snapshot.difference import difference
@@ -47,20 +49,6 @@ _RECHECK = 1.0
 
 _DAMAGE_LOOK = 0.25
 """Seconds between two looks at the files of known damages."""
-
-
-@frozen(kw_only=True)
-class Failure:
-    """Why the last load, the one of this ``number``, could not read the store."""
-
-    number: int
-    stamp: Stamp
-    when: float
-    cause: StoreCorrupt
-
-    def error(self) -> StoreCorrupt:
-        """A new one for each to raise: one instance would gather the tracebacks of all of them."""
-        return StoreCorrupt(self.cause.text, **self.cause.evidence)
 
 
 class Reloads:
@@ -91,6 +79,7 @@ class Reloads:
         self._wanted = anyio.Event()
         self._moved = anyio.Event()
         self._stop = threading.Event()
+        self._insistence = Insistence()
 
     # -------------------------------------------------------------- what requests ask
 
@@ -164,7 +153,7 @@ class Reloads:
 
         Must be called before ``run``. Cancelled, it ends at the next step of the load.
         """
-        async with self._ending_with_its_scope():
+        async with stopped_by_cancelling(self._stop):
             for _ in range(_FIRST_TRIES):
                 if await self._load(unproven=False) or self.failure is not None:
                     return
@@ -173,37 +162,30 @@ class Reloads:
 
     async def run(self) -> None:
         """Serve wishes for a reload until cancelled; a load under way ends at its next step then."""
-        async with self._ending_with_its_scope():
+        async with stopped_by_cancelling(self._stop):
             while True:
                 await self._wanted.wait()
                 self._wanted = anyio.Event()
-                pause = RETRY[0]
-                while not await self._load(unproven=False) and self.failure is None:
-                    await anyio.sleep(pause)
-                    pause = min(pause * 2, RETRY[1])
-                    while self.look_for_writer() is not None:
-                        self._announce()
-                        await anyio.sleep(pause)
-
-    @asynccontextmanager
-    async def _ending_with_its_scope(self) -> AsyncIterator[None]:
-        """A worker thread is waited for, so somebody else must tell it that the wait was cancelled."""
-
-        async def tell() -> None:
-            try:
-                await anyio.sleep_forever()
-            finally:
-                self._stop.set()
-
-        async with anyio.create_task_group() as telling:
-            telling.start_soon(tell)
-            yield
-            telling.cancel_scope.cancel()
-        self._stop.clear()
+                self._insistence.wished(anyio.current_time())
+                await self._persist()
+                self._insistence.fulfilled()
 
     # -------------------------------------------------------------- within
 
-    async def _load(self, *, unproven: bool) -> bool:
+    async def _persist(self) -> None:
+        """Load until it is done, or cannot be."""
+        pause = RETRY[0]
+        insisting = False
+        while not await self._load(unproven=False, insisting=insisting) and self.failure is None:
+            if insisting:
+                self._insistence.insisted(anyio.current_time())
+            await anyio.sleep(pause)
+            pause = min(pause * 2, RETRY[1])
+            while not (insisting := self._insistence.due(anyio.current_time())) and self.look_for_writer() is not None:
+                self._announce()
+                await anyio.sleep(pause)
+
+    async def _load(self, *, unproven: bool, insisting: bool = False) -> bool:
         """One attempt. True where a snapshot stands that was read after this call began."""
         self.started += 1
         number = self.started
@@ -211,7 +193,9 @@ class Reloads:
         before = self._reader.stamp()
         try:
             current = await run_sync(
-                lambda: self.loader.load(unproven=unproven, afresh=afresh, cancelled=self._stop.is_set)
+                lambda: self.loader.load(
+                    unproven=unproven, afresh=afresh, insisting=insisting, cancelled=self._stop.is_set
+                )
             )
         except WriterActive as active:
             self.failure, self.holder = None, active.holder

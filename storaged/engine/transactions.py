@@ -6,6 +6,7 @@
                ▲                                  │                       │
                └────── the plan is out of date ◀──┴───────────────────────┘   three times; then in one hold of all
                                                                               exclusive locks: read, plan, commit
+    a commit that breaks off: ``mending``, before the slot is given back
 
 Until its commit point a change can be cancelled and leaves nothing. After it nothing stops it: its task is shielded
 (``change_scope``), its thread is waited for, and what it answers is what it did. A store lock is never held across
@@ -28,11 +29,12 @@ from anyio.lowlevel import checkpoint_if_cancelled
 from anyio.to_thread import run_sync
 from attrs import frozen
 
-from storaged.engine.attempts import Attempts, Done, Plan
+from storaged.engine.attempts import Attempts, BrokenOff, Done, Plan
 from storaged.engine.cache import Cache, View
 from storaged.engine.change_scope import cancellation, shield_change
 from storaged.engine.disk_errors import disk_error
 from storaged.engine.loading import Current
+from storaged.engine.mending import Mending, Recover
 from storaged.engine.slot import WriterSlot
 from storaged.engine.telling import Teller
 from storaged.errors import ImageDamaged, Leased, StoreBusy, StoreError, StoreReadOnly
@@ -68,7 +70,8 @@ class Transactions:
     """The writer slot of one store. Belongs to the event loop.
 
     ``why_not_writable`` is blocking: a graphroot may be made at any time. ``provide`` is called once, in a worker
-    thread, before the first change is answered.
+    thread, before the first change is answered. ``recover`` goes on with a change that broke off; without it the next
+    start of the daemon does.
     """
 
     def __init__(
@@ -79,6 +82,7 @@ class Transactions:
         *,
         why_not_writable: Callable[[], str | None] = lambda: None,
         provide: Callable[[], object] = lambda: None,
+        recover: Recover | None = None,
     ) -> None:
         self._cache = cache
         self._writer = writer
@@ -91,6 +95,7 @@ class Transactions:
         self._thread = anyio.CapacityLimiter(1)
         self._finishers = anyio.CapacityLimiter(_FINISHERS)
         self._ending = threading.Event()
+        self._mending = Mending(cache, recover, metrics, limiter=self._thread, ending=self._ending.is_set)
 
     async def run(
         self, plan: Plan[T], *, timeout: float, progress: Callable[[int, int], None] | None = None
@@ -105,7 +110,8 @@ class Transactions:
             StoreBusy: the slot, a current state of the store or a lock was not had in time.
             StoreCorrupt: a table cannot be read, or must not be written as it is.
             Leased: a lease came in the way each time.
-            NoSpace, DiskFailure: the file system refused; nothing was changed.
+            NoSpace, DiskFailure, StoreReadOnly: the file system refused. Nothing was changed, but where ``partial`` is
+                among the evidence.
             StoreError: whatever ``plan`` raises.
         """
         deadline = time.monotonic() + timeout
@@ -117,6 +123,10 @@ class Transactions:
                     done = await self._decide(plan, deadline)
                     scope.shield = done.committed is not None
                     view = await self._publish(done, deadline)
+                except BrokenOff as broken:
+                    scope.shield = True
+                    view, unfinished = await self._mending.go_on(broken, max(1.0, deadline - time.monotonic()))
+                    return Outcome(result=broken.result, view=view, unfinished=unfinished)
                 finally:
                     self._leases.yield_claim()
             unfinished = await self._finish(done.committed, progress) if done.committed is not None else None
@@ -143,7 +153,8 @@ class Transactions:
             StoreReadOnly, StoreUnsupported: as ``run``.
         """
         refusal = self._writer.refusal()
-        if refusal is not None:
+        # A store that is not made yet is an empty one: there is nothing to prune in it, and ``prepare`` refuses the rest.
+        if refusal is not None and not refusal.evidence.get("missing"):
             raise refusal
         reason = self._why_not_writable()
         if reason is not None:
@@ -172,6 +183,9 @@ class Transactions:
         """One call in the worker thread, waited for whatever happens."""
         try:
             done = await run_sync(attempt, limiter=self._thread)
+        except BrokenOff:
+            shield_change()
+            raise
         except OSError as error:
             self._cache.rebuild()
             raise disk_error(error) from error
@@ -206,12 +220,7 @@ class Transactions:
         if done.committed is None:
             return await self._cache.view("fresh", max(0.0, deadline - time.monotonic()))
         # Written, but somebody else wrote another table meanwhile: read as everybody's changes are.
-        self._cache.rebuild()
-        try:
-            return await self._cache.view("strict", max(1.0, deadline - time.monotonic()))
-        except StoreError as error:
-            _log.warning("own change is not read back yet reason=%s", error.text)
-            return self._cache.known()
+        return await self._cache.read_back(max(1.0, deadline - time.monotonic())) or self._cache.known()
 
     async def _finish(self, committed: Committed, progress: Callable[[int, int], None] | None) -> str | None:
         tell = Teller(progress).tell

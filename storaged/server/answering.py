@@ -16,7 +16,7 @@ from anyio.abc import TaskGroup
 
 from storaged.metrics import Metrics
 from storaged.server.guard import Guard, Limits
-from storaged.server.outbox import Outbox
+from storaged.server.outbox import PIECE, Outbox
 from storaged.service.session import Session
 from storaged_client.contract.errors import InternalError, RequestCancelled, ShuttingDown, StoragedError, TooLarge
 from storaged_client.jsonrpc.messages import ID, LocalProtocolError
@@ -158,8 +158,12 @@ class Answers:
         self._held += held
         if error is not None or result is None:
             data = self._error(request, error or InternalError("no result"))
-        else:
+        elif len(result) < PIECE:
             data = self._peer.send_result(request, result)
+        else:
+            *before, data = self._peer.send_long_result(request, result) or (b"",)
+            for part in before:
+                self._outbox.put(part, lambda: None)
         if request.batch is not None:
             # The whole batch leaves with its last answer; until then the peer keeps the bytes.
             held += self._batches.pop(request.batch, 0)

@@ -18,7 +18,6 @@ before it reads why. *Hang-up* (the client is gone, or takes nothing for 30 s): 
 from __future__ import annotations
 
 import logging
-import select
 import socket
 from collections import deque
 from collections.abc import Callable
@@ -30,6 +29,7 @@ from anyio.abc import SocketAttribute, TaskGroup, UNIXSocketStream
 from storaged.metrics import Metrics
 from storaged.server.answering import Answers, Handler, close_all
 from storaged.server.guard import Guard, Limits
+from storaged.server.hangup import hung_up
 from storaged.server.outbox import PIECE, Outbox
 from storaged.server.receiving import receive
 from storaged.service.session import Session
@@ -199,17 +199,9 @@ class Connection:
         self._moved.set()
 
     async def _await_hangup(self) -> None:
-        """End the connection when the peer closed it. A socket at its end of input is always readable,
-        so reading cannot tell; an epoll that asks for nothing reports nothing but the hang-up."""
-        try:
-            hangup = select.epoll()
-        except OSError as error:
-            _log.warning("hang-up not watched connection=%d error=%s", self.session.number, error)
-            return
-        with hangup:
-            hangup.register(self._socket.fileno(), 0)
-            await anyio.wait_readable(hangup.fileno())
-        self._scope.cancel()
+        """End the connection when the peer closed it."""
+        if await hung_up(self._socket, self.session.number):
+            self._scope.cancel()
 
     # ---------------------------------------------------------------- out
 

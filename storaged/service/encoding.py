@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import accumulate
+
 import msgspec
+from anyio.to_thread import run_sync
 from attrs import evolve, fields, frozen
 
 from storaged.engine.cache import Staleness, View
 from storaged_client.contract import types as t
 
 _encoder = msgspec.json.Encoder()
+
+_LONG = 1 << 20
+"""Bytes from which on a reply is put together in a thread: a millisecond or two."""
 
 
 @frozen(kw_only=True)
@@ -38,10 +45,9 @@ def stale_of(staleness: Staleness | None) -> t.Stale | None:
 
 def encode(result: t.Result | Encoded, generation: str, staleness: Staleness | None) -> bytes:
     """The ``result`` member of a response."""
-    stale = stale_of(staleness)
     if isinstance(result, Encoded):
-        head = b'{"generation":' + _encoder.encode(generation) + b',"stale":' + _encoder.encode(stale)
-        return b"".join([head, b"," if result.members else b"", *result.members, b"}"])
+        return b"".join(_pieces(result, generation, staleness))
+    stale = stale_of(staleness)
     return _encoder.encode(evolve(result, generation=generation, stale=stale))
 
 
@@ -50,6 +56,23 @@ def encode_view(result: t.Result | Encoded, view: View) -> bytes:
     if isinstance(result, Encoded) and result.view is not None:
         view = result.view
     return encode(result, view.generation, view.stale)
+
+
+async def encode_read(result: t.Result | Encoded, view: View) -> bytes:
+    """The same; what is long is put together in a thread, and others are served meanwhile."""
+    if not isinstance(result, Encoded) or not _is_long(result.members):
+        return encode_view(result, view)
+    view = result.view or view
+    return await run_sync(b"".join, _pieces(result, view.generation, view.stale))
+
+
+def _is_long(pieces: Iterable[bytes]) -> bool:
+    return any(size > _LONG for size in accumulate(map(len, pieces)))
+
+
+def _pieces(result: Encoded, generation: str, staleness: Staleness | None) -> list[bytes]:
+    head = b'{"generation":' + _encoder.encode(generation) + b',"stale":' + _encoder.encode(stale_of(staleness))
+    return [head, b"," if result.members else b"", *result.members, b"}"]
 
 
 def members(result: t.Result) -> list[bytes]:

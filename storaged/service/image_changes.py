@@ -10,7 +10,7 @@ from attrs import evolve
 from storaged.engine.transactions import Outcome
 from storaged.errors import InvalidParams, StoreError
 from storaged.operations import tagging
-from storaged.operations.departures import MOST_LAYERS, Refusal, Round
+from storaged.operations.departures import MOST_MOVES, Refusal, Round
 from storaged.operations.planned import Planned
 from storaged.operations.pruning import PrunePlan, Pruning, prune
 from storaged.operations.removing import Removing, remove
@@ -57,7 +57,7 @@ async def remove_names(
     named = tuple(Wanted(name=name) for name in names) if names is not None else None
 
     def decide(
-        snapshot: Snapshot, items: Sequence[Wanted] | None, gone: Collection[ImageID], most: int | None = MOST_LAYERS
+        snapshot: Snapshot, items: Sequence[Wanted] | None, gone: Collection[ImageID], most: int | None = MOST_MOVES
     ) -> Planned[Round[Wanted]]:
         wanted = items if items is not None else everything(snapshot)
         return remove(snapshot, wanted, asked, call.engine.asking, most=most, gone=gone)
@@ -100,7 +100,7 @@ async def _carry_out_prune(call: Call, asked: Pruning, listed: tuple[ImageID, ..
 
     return await carry_out(
         call,
-        lambda snapshot, items, gone: prune(snapshot, asked, call.engine.asking, among=items, most=MOST_LAYERS),
+        lambda snapshot, items, gone: prune(snapshot, asked, call.engine.asking, among=items, most=MOST_MOVES),
         first=listed,
         refusal=refusal,
         narrower=lambda item: None,

@@ -36,6 +36,7 @@ async def lease(call: Call, params: p.StoreLease) -> Encoded:
     with anyio.move_on_after(call.common.timeout):
         while held is None:
             await call.engine.leases.settled()
+            await call.engine.cache.lag.over()
             held = _take(call, params)
     if held is None:
         raise StoreBusy("one of the images is just being removed, and that did not end in time; try again")
@@ -55,7 +56,12 @@ async def release(call: Call, params: p.StoreRelease) -> Encoded:
 
 
 def _take(call: Call, params: p.StoreLease) -> Held | None:
-    """Resolve and take without a pause: on the current snapshot, which shows every removal of ours that is over."""
+    """Resolve and take without a pause: on the current snapshot, which shows every removal of ours that is over.
+
+    None where it does not, or one is under way.
+    """
+    if call.engine.cache.lag.lasts:
+        return None
     leases, view = call.engine.leases, call.engine.cache.known()
     images = dict.fromkeys(image for name in params.images for image in _meant(view, name))
     taken = leases.take(tuple(images), owner=call.session, uid=call.session.credentials.uid, ttl=params.ttl)

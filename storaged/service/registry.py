@@ -22,7 +22,7 @@ from storaged.service import containers, image_changes, images, layers, leasing,
 from storaged.service.access import Access, audit, result_of, target_of
 from storaged.service.context import Call, Engine
 from storaged.service.discover import document
-from storaged.service.encoding import Encoded, encode_value, encode_view
+from storaged.service.encoding import Encoded, encode_read, encode_value, encode_view
 from storaged.service.errors import to_contract
 from storaged.service.progress import Progress
 from storaged.service.session import Session
@@ -157,7 +157,7 @@ class Service:
             call = await self._call(session, common, progress)
             if common.if_generation is not None and common.if_generation == call.view.generation:
                 return encode_view(t.Unchanged(), call.view)
-            return encode_view(await _READERS[method](call, structured), call.view)
+            return await encode_read(await _READERS[method](call, structured), call.view)
 
     async def _call(self, session: Session, common: Common, progress: Progress) -> Call:
         engine = self._engine

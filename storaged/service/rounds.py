@@ -73,6 +73,7 @@ async def carry_out(
             report.refuse(refusal(item, error) for items in left for item in items)
             break
         report.add(outcome.result)
+        report.leave(outcome.unfinished)
         view = outcome.view
         waiting.extendleft(_some(outcome.result.rest))
     return Outcome(result=report.made(), view=view)
@@ -103,6 +104,7 @@ class Report(Generic[Item]):
         self._refused: list[Refusal] = []
         self._kept: dict[str, t.Kept] = {}
         self._changed: dict[str, t.Kept] = {}
+        self._unfinished: dict[str, None] = {}
 
     @property
     def did_something(self) -> bool:
@@ -125,6 +127,11 @@ class Report(Generic[Item]):
         """Add what could not be done."""
         self._refused += refused
 
+    def leave(self, unfinished: str | None) -> None:
+        """Why files of a round that was carried out are still on the disk, if any are."""
+        if unfinished is not None:
+            self._unfinished[unfinished] = None
+
     def made(self, plan: str | None = None) -> t.PruneReport:
         """The report. What went, failed or is told as changed is not told as kept, too."""
         told = set(self.gone)
@@ -138,6 +145,7 @@ class Report(Generic[Item]):
             freed=None if None in sizes else sum(size for size in sizes if size is not None),
             changed=tuple(kept for kept in self._changed.values() if kept.id not in told),
             plan=plan,
+            unfinished="; ".join(self._unfinished) or None,
         )
 
 

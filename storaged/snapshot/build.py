@@ -27,7 +27,7 @@ from storaged.snapshot.model import (
 )
 from storaged.snapshot.owners import guess_owner
 from storaged.snapshot.relations import Kin, relate
-from storaged.snapshot.sizes import Sizes, measure, top_layers
+from storaged.snapshot.sizes import Sizes, big_data_size, measure, top_layers
 from storaged.snapshot.tree import LayerTree, build_tree
 from storaged.store.layout.contents import ImageContent
 from storaged.store.layout.records import ContainerID, ImageID, LayerID
@@ -72,12 +72,18 @@ def build(
     evidence = tuple(find_evidence(rows, seen, tables.flaws))
     tree = build_tree(tables.layers, previous.forest if previous is not None else None)
     containers = tuple(_containers(tables.containers))
-    sizes = measure(tables.images, tree, (c.record.layer for c in containers if c.record.layer), known_sizes)
+    uses = _uses(tables.images, contents, containers)
+    same = previous if previous is not None and _same(previous, tree, known_sizes, uses) else None
+    if same is None:
+        measured = measure(tables.images, tree, (c.record.layer for c in containers if c.record.layer), known_sizes)
+        sizes = [measured[at] for at in shown]
+    else:
+        sizes = [Sizes(image.size, image.unique_size, image.size_pending) for image in same.images]
     lists = membership(rows, seen, tables.flaws, previous.last_lists if previous is not None else {})
     relations = _Relations(
         tree=tree,
         kin=relate(rows, seen, tree),
-        sizes=[sizes[at] for at in shown],
+        sizes=sizes,
         lists=lists,
         containers=_group((c.record.image, c.id) for c in containers),
         provable=tables.proven and not evidence,
@@ -85,11 +91,15 @@ def build(
     images = tuple(
         _image(at, row, content, relations) for at, (row, content) in enumerate(zip(rows, seen, strict=True))
     )
-    old = previous.layers if previous is not None and previous.forest is tree else ()
-    layers = tuple(_layers(tree, rows, containers, known_sizes, old))
-    layer_by_id: dict[LayerID, Layer] = {}
-    for layer in layers:
-        layer_by_id.setdefault(layer.id, layer)
+    if same is None:
+        old = previous.layers if previous is not None and previous.forest is tree else ()
+        layers = tuple(_layers(tree, rows, containers, known_sizes, old))
+        first: dict[LayerID, Layer] = {}
+        for layer in layers:
+            first.setdefault(layer.id, layer)
+        layer_by_id: Mapping[LayerID, Layer] = first
+    else:
+        layers, layer_by_id = same.layers, same.layer_by_id
     indexes = index(images)
     return Snapshot(
         generation=generation,
@@ -124,7 +134,23 @@ def build(
         last_lists=lists.last_lists,
         known_sizes=known_sizes,
         forest=tree,
+        uses=uses,
     )
+
+
+def _uses(
+    rows: Sequence[ImageRow], contents: Sequence[ImageContent], containers: Sequence[Container]
+) -> tuple[object, ...]:
+    """All that layers and sizes depend on besides the forest and the measured sizes."""
+    images = [
+        (content.half_made, row.record.id, row.record.layer, row.record.mapped_layers, big_data_size(row.record))
+        for row, content in zip(rows, contents, strict=True)
+    ]
+    return (*images, *[(container.id, container.record.layer) for container in containers])
+
+
+def _same(previous: Snapshot, tree: LayerTree, sizes: KnownSizes, uses: tuple[object, ...]) -> bool:
+    return previous.forest is tree and previous.known_sizes is sizes and previous.uses == uses
 
 
 def _image(at: int, row: ImageRow, content: ImageContent, relations: _Relations) -> Image:

@@ -240,3 +240,6 @@ class Snapshot:
     """What the sizes were made of besides the records."""
     forest: LayerTree = field(eq=False, repr=False)
     """How the layers hang together; the next snapshot takes it over where no layer changed."""
+    uses: tuple[object, ...] = field(default=(), eq=False, repr=False)
+    """Who has which layer, and the sizes of big data; with the same ones the next snapshot takes layers and sizes over.
+    """

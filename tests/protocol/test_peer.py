@@ -341,3 +341,24 @@ def test_no_input_raises_or_leaks_a_descriptor_or_grows(parts: list[bytes], cuts
     assert sorted(taken + server.discarded) == list(range(given_out))
     assert server.peer.work <= 4 * len(data) + 16
     server.replies()
+
+
+def test_a_long_result_is_written_in_parts_and_not_copied() -> None:
+    peer = Peer(1000)
+    result = b'{"a":[1,2]}'
+    [event] = peer.receive_data(b'{"jsonrpc":"2.0","id":"x","method":"m"}')
+    assert isinstance(event, Request)
+    parts = peer.send_long_result(event, result)
+    assert any(part is result for part in parts)
+    assert b"".join(parts) == b'{"jsonrpc":"2.0","id":"x","result":{"a":[1,2]}}\n'
+    with pytest.raises(LocalProtocolError):
+        peer.send_long_result(event, result)
+
+
+def test_a_long_result_of_a_batch_waits_for_the_others_and_one_too_long_is_an_error() -> None:
+    peer = Peer(1000, max_reply=100)
+    text = b'[{"jsonrpc":"2.0","id":1,"method":"m"},{"jsonrpc":"2.0","id":2,"method":"m"}]'
+    first, second = (event for event in peer.receive_data(text) if isinstance(event, Request))
+    assert peer.send_long_result(first, b"1") == ()
+    [answer] = peer.send_long_result(second, b'"' + b"x" * 200 + b'"')
+    assert [("result" in reply, "error" in reply) for reply in json.loads(answer)] == [(True, False), (False, True)]

@@ -88,3 +88,13 @@ def test_the_file_says_who_else_may_change_the_store(tmp_path: Path) -> None:
     file.write_text('[access]\nuids = ["root"]\n')
     with pytest.raises(ConfigError, match="uids"):
         parsed("--config", str(file))
+
+
+def test_podmans_addressing_of_lists_is_asked_for_by_its_word(tmp_path: Path) -> None:
+    file = tmp_path / "storaged.toml"
+    file.write_text('compat = "podman"\n')
+    assert parsed("--config", str(file)).compat == "podman"
+    assert parsed().compat == "none"
+    file.write_text('compat = "docker"\n')
+    with pytest.raises(ConfigError, match="'docker' is none of none, podman at compat"):
+        parsed("--config", str(file))

@@ -34,9 +34,12 @@ def ids(report: Report) -> str:
 
 
 def complain(report: Report) -> None:
-    """What could not be removed, and what was kept against the plan, on standard error."""
+    """What could not be removed, what was kept against the plan, and what still lies on the disk; on standard error."""
     for each in report["changed"]:
         output.complain(f"storagectl: {each['id'][:12]} was kept: {because(each)}")
+    unfinished = report.get("unfinished")  # a daemon of an earlier version does not tell
+    if unfinished:
+        output.complain(f"storagectl: files are left, the next start of the daemon removes them: {unfinished}")
     if report["failed"]:
         output.complain(f"Error: {errors(report['failed'])}")
 

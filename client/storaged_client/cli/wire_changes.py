@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from .wire import Error, Reason
 
@@ -46,3 +46,4 @@ class Report(TypedDict):
     freed: int | None
     changed: list[Kept]
     plan: str | None
+    unfinished: NotRequired[str | None]

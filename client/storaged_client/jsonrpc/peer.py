@@ -317,6 +317,19 @@ class Peer:
             return self._answer(request, messages.encode_error(request.id, messages.TOO_LARGE, text, data))
         return self._answer(request, messages.encode_result(request.id, result))
 
+    def send_long_result(self, request: Request, result: bytes) -> tuple[bytes, ...]:
+        """As ``send_result``, in parts to be written one after the other, ``result`` itself among them: no copy of it
+        is made, but in a batch.
+
+        Raises: LocalProtocolError, as ``send_result``.
+        """
+        if request.batch is not None or len(result) > self._max_reply:
+            data = self.send_result(request, result)
+            return (data,) if data else ()
+        self._release(request)
+        head, tail = messages.around_result(request.id)
+        return head, result, tail + b"\n"
+
     def send_error(self, request: Request, code: int, message: str, data: dict[str, Any] | None = None) -> bytes:
         """Answer a request with an error; ``data.name`` is filled in by the code where it is missing.
 

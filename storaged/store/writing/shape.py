@@ -20,7 +20,7 @@ from storaged.store.inventory import TableFile, TableKind
 from storaged.store.layout.manifests import Undecodable, instant
 from storaged.store.layout.paths import containers_dir, images_dir, images_json, layers_dir
 from storaged.store.layout.records import ContainerRecord, ImageRecord, LayerRecord
-from storaged.store.layout.references import is_valid
+from storaged.store.layout.references import is_listable
 from storaged.store.layout.table import Decoder, Record, split
 from storaged.store.mounts import is_remote
 from storaged.store.table_source import TABLE_LIMIT
@@ -37,6 +37,16 @@ _KINDS: Final[Mapping[TableKind, type[Record]]] = {
     "layers": LayerRecord,
     "containers": ContainerRecord,
 }
+_RELATIONS: Final[Mapping[TableKind, str]] = {
+    "images": "id|names|layer|mapped-layers",
+    "layers": "id|parent|flags",
+    "containers": "id|image|layer",
+}
+"""Members that say what needs what. Go takes them in any case of letters, the decoder here in lower case alone."""
+
+_STRANGE: Final[Mapping[TableKind, re.Pattern[bytes]]] = {
+    kind: re.compile(rf'"(?!(?:{names})")(?i:{names})"\s*:'.encode()) for kind, names in _RELATIONS.items()
+}
 
 
 @frozen(kw_only=True)
@@ -50,7 +60,10 @@ class CurrentTable:
 
 
 def refusal(location: StoreLocation, files: Files) -> StoreError | None:
-    """Why nothing can be written to this store, whatever the change; None where it can. A few system calls."""
+    """Why nothing can be written to this store, whatever the change; None where it can. A few system calls.
+
+    ``missing`` is among the evidence where the store has not been made yet: what is not there needs no change.
+    """
     root, driver = location.graphroot, location.driver
     if driver not in DRIVERS:
         return StoreUnsupported(f"{root}: stores of the driver {driver} are not written to; use podman", driver=driver)
@@ -66,7 +79,9 @@ def refusal(location: StoreLocation, files: Files) -> StoreError | None:
         try:
             files.stat(folder)
         except FileNotFoundError:
-            return StoreUnsupported(f"{folder} is not there: run `podman info`, which makes the store", file=folder)
+            return StoreUnsupported(
+                f"{folder} is not there: run `podman info`, which makes the store", file=folder, missing=True
+            )
         except OSError as error:
             return StoreReadOnly(f"{folder}: {error.strerror}", file=folder)
         if not files.access(folder, os.W_OK | os.X_OK):
@@ -83,7 +98,8 @@ def read_table(
 
     Raises:
         PlanOutdated: it is another file by now.
-        StoreCorrupt: it, or one of its records, cannot be decoded: what is not understood is not written over.
+        StoreCorrupt: it, or one of its records, cannot be decoded, or other tools read it in another way, or it was
+            emptied: what is not understood is not written over, nor is anything removed by it.
     """
     data = b""
     if seen is not None:
@@ -95,10 +111,15 @@ def read_table(
             raise corrupt(table.path, error.strerror or str(error)) from None
         if now != seen:
             raise PlanOutdated(f"{table.path} was replaced", file=table.path)
+        if not data and table.kind != "images" and not table.volatile:
+            raise corrupt(table.path, "it has 0 bytes, and no tool writes such a table: its records were lost")
     if ahead is not None and ahead.data == data:
         return ahead
     raws = split(data, file=table.path)
     known = dict(zip(ahead.raws, ahead.records, strict=True)) if ahead is not None else {}
+    for index, raw in enumerate(raws):
+        if raw not in known and (strange := _STRANGE[table.kind].search(raw)) is not None:
+            raise corrupt(table.path, f"record {index + 1} has a member {strange[0].decode()} in strange letters")
     decoded = Decoder(_KINDS[table.kind], lambda _, record: record).decode(raws, known)
     for flaw in decoded.flaws:
         raise corrupt(table.path, f"record {flaw.index + 1} ({flaw.id or 'without id'}): {flaw.detail}")
@@ -167,8 +188,8 @@ def _wrong(record: ImageRecord, before: ImageRecord | None) -> str | None:
     if len(set(names)) != len(names):
         return "a name twice"
     for name in names:
-        if name not in (old.names or ()) and not is_valid(name):
-            return f"{name!r} is no image reference"
+        if name not in (old.names or ()) and not is_listable(name):
+            return f"{name[:80]!r} is no image reference that every podman can list"
     if record.digest and record.digest != old.digest and not _DIGESTS.fullmatch(record.digest):
         return f"{record.digest!r} is no digest"
     described = before is None or record.big_data_digests != before.big_data_digests

@@ -54,6 +54,19 @@ def test_all_names_come_before_all_images(short_dir: Path, capsys: pytest.Captur
     )
 
 
+@pytest.mark.parametrize(("path", "method"), [("rmi", "images.remove"), ("manifest rm", "manifests.remove")])
+def test_files_that_are_left_are_told_on_standard_error_and_are_no_failure(
+    short_dir: Path, capsys: pytest.CaptureFixture[str], path: str, method: str
+) -> None:
+    answer = report(removed=[gone(APP)], unfinished="/g/overlay/x: Device or resource busy")
+    assert run(short_dir, answer, *path.split(), "a", method=method)[0] == exits.DONE
+    assert capsys.readouterr() == (
+        f"Deleted: {APP}\n",
+        "storagectl: files are left, the next start of the daemon removes them: "
+        "/g/overlay/x: Device or resource busy\n",
+    )
+
+
 def gone(id_: str, **members: Any) -> Any:
     return {"id": id_, "names": [], "freed": 5, "reasons": [], "containers": [], **members}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
@@ -428,3 +429,42 @@ async def test_cached_view_does_not_look_at_the_store(ground: Ground) -> None:
         before = (await ground.cache.view()).snapshot
         await run_sync(lambda: ground.writer.add_image("unseen"))
         assert (await ground.cache.view("cached")).snapshot is before
+
+
+_NEVER_PAUSING = """
+import fcntl, os, sys, time
+lock, table, old = open(sys.argv[1], "r+b"), sys.argv[2], sys.argv[3]
+text = open(table).read()
+for number in range(10**9):
+    fcntl.lockf(lock, fcntl.LOCK_EX)
+    lock.seek(0)
+    lock.write(os.urandom(64))
+    lock.flush()
+    with open(table + ".new", "w") as fresh:
+        fresh.write(text.replace(old, f"localhost/round:{number}"))
+    os.rename(table + ".new", table)
+    if number == 0:
+        print("begun", end="", flush=True)
+    time.sleep(0.005)
+    fcntl.lockf(lock, fcntl.LOCK_UN)
+"""
+
+
+async def test_a_writer_that_never_pauses_keeps_nobody_from_a_current_state_for_ever(ground: Ground) -> None:
+    async with ground.running():
+        first = await ground.cache.view()
+        name = next(iter(ground.sample.names))
+        command = [sys.executable, "-c", _NEVER_PAUSING, ground.images_lock, str(ground.images_json), name]
+        async with await anyio.open_process(command, stderr=None) as rival:
+            assert rival.stdout is not None
+            assert await rival.stdout.receive() == b"begun"
+            seen = {first.generation}
+            while len(seen) < 2:
+                view = await ground.cache.view()
+                assert view.snapshot.proven
+                seen.add(view.generation)
+                await anyio.sleep(0.01)
+            rival.kill()
+        # The locks were ours for as long as a read of the tables takes, each time they were had.
+        assert ground.metrics.counters["loads.shared"] >= 1
+        assert ground.metrics.counters["locks.held.images.lock.count"] <= ground.metrics.counters["loads.shared"]

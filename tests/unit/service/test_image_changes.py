@@ -167,8 +167,8 @@ async def test_a_mounted_ancestor_stays_and_what_was_named_goes(desk: Desk) -> N
         assert report["failed"] == []
 
 
-async def test_everything_goes_in_rounds_of_few_layers(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(image_changes, "MOST_LAYERS", 3)
+async def test_everything_goes_in_rounds_of_few_moves(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(image_changes, "MOST_MOVES", 9)
     async with desk.ground.running():
         before = await run_sync(tables, desk)
         report = await desk.ask("images.remove", {"all": True, "force": True})
@@ -183,7 +183,7 @@ async def test_everything_goes_in_rounds_of_few_layers(desk: Desk, monkeypatch: 
 async def test_what_went_before_the_disk_was_full_is_reported_and_the_rest_failed(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(image_changes, "MOST_LAYERS", 1)
+    monkeypatch.setattr(image_changes, "MOST_MOVES", 1)
     async with desk.ground.running():
         dry = await desk.ask("images.prune", {"dry_run": True})
         write = Files.write
@@ -246,3 +246,20 @@ async def test_a_lease_keeps_an_image_from_prune_and_from_remove(desk: Desk) -> 
         leases.release(held.lease, owner=desk)
         report = await desk.ask("images.prune")
         assert image["id"] in [row["id"] for row in report["removed"]]
+
+
+async def test_files_that_could_not_be_deleted_are_told_and_fail_nothing(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stuck(files: Files, path: str, *, dir_fd: int | None = None) -> None:
+        raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), path)
+
+    async with desk.ground.running():
+        image = await one(desk)
+        with monkeypatch.context() as patch:
+            patch.setattr(Files, "rmdir", stuck)
+            report = await desk.ask("images.remove", {"names": [image["id"]]})
+        assert [row["id"] for row in report["removed"]] == [image["id"]]
+        assert (report["failed"], "busy" in report["unfinished"]) == ([], True)
+        report = await desk.ask("images.remove", {"names": [(await one(desk))["id"]]})
+        assert report["unfinished"] is None

@@ -1,4 +1,7 @@
-from .stores import Store, config, image_id
+from attrs import evolve
+from msgspec.structs import replace
+
+from .stores import Store, config, image_id, layer_id
 
 
 def sizes(store: Store, name: str) -> tuple[int | None, int | None]:
@@ -70,3 +73,18 @@ def test_a_list_is_as_large_as_its_data() -> None:
     store = Store()
     store.list("list")
     assert sizes(store, "list") == (15, 15)
+
+
+def test_sizes_and_layers_are_taken_over_while_nobody_uses_another_layer() -> None:
+    store = shared()
+    first = store.snapshot()
+    row = store.images[0]
+    store.images[0] = evolve(row, record=replace(row.record, names=("localhost/left:1",)))
+    second = store.snapshot(previous=first)
+    assert second.layers is first.layers
+    assert second.layer_by_id is first.layer_by_id
+    assert second.by_name["localhost/left:1"].unique_size == 1010
+    store.container("c", "right", layer="left")
+    third = store.snapshot(previous=second)
+    assert third.by_id[image_id("left")].unique_size == 1000
+    assert third.layer_by_id[layer_id("left")].containers

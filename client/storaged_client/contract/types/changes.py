@@ -97,7 +97,8 @@ class PruneReport(Result):
     """``images.prune``, ``images.remove`` and ``manifests.remove``.
 
     ``changed`` lists what the plan meant to remove and what is kept now because its reasons no longer hold;
-    ``plan`` names a dry run's plan for one ``images.prune`` to apply.
+    ``plan`` names a dry run's plan for one ``images.prune`` to apply. ``unfinished`` says why files of what went are
+    still on the disk, None where none are: nobody uses them, and the next start of the daemon removes them.
     """
 
     removed: tuple[Removed, ...] = ()
@@ -107,6 +108,7 @@ class PruneReport(Result):
     freed: int | None = 0
     changed: tuple[Kept, ...] = ()
     plan: str | None = None
+    unfinished: str | None = None
 
 
 @frozen(kw_only=True)

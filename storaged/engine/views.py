@@ -1,0 +1,42 @@
+"""What one request is answered from."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from attrs import frozen
+
+from storaged.engine.circumstances import Circumstances
+from storaged.engine.rows import Rows
+from storaged.snapshot.model import Snapshot
+from storaged.store.locks.probe import LockHolder
+
+
+@frozen(kw_only=True)
+class Staleness:
+    """Why the snapshot served is not that of the files, and for how many milliseconds that may be so."""
+
+    age_ms: int
+    reason: Literal["locked", "unreadable", "incomplete"]
+    holder: LockHolder | None = None
+    file: str | None = None
+
+
+@frozen(kw_only=True)
+class View:
+    """One snapshot, and the circumstances at the moment it was taken."""
+
+    snapshot: Snapshot
+    rows: Rows
+    circumstances: Circumstances
+    stale: Staleness | None = None
+
+    @property
+    def generation(self) -> str:
+        """Names all that the answer depends on (see ``circumstances``)."""
+        return generation_of(self.snapshot.generation, self.circumstances)
+
+
+def generation_of(snapshot: str, circumstances: Circumstances) -> str:
+    """The generation of a snapshot, by its own, in these circumstances."""
+    return f"{snapshot}.{circumstances.number}" if circumstances.number else snapshot
