@@ -1,7 +1,8 @@
 """Which record a change is for: what a name leads to first, a manifest list itself and never its instance.
 
 podman's ``rmi`` and ``untag`` take the list's local instance instead, and so delete or rename an image that nobody
-named. What takes names or images away is stricter still about what it was told:
+named. ``compat = "podman"`` of storaged.toml brings that back (``addressed``). What takes names or images away is
+stricter still about what it was told:
 
 ::
 
@@ -18,6 +19,7 @@ from typing import Final
 
 from storaged.errors import ImageUnknown, InvalidName
 from storaged.operations.naming import Found, hits, shortened
+from storaged.operations.resolving import find
 from storaged.operations.view import View
 from storaged.snapshot.model import Snapshot
 from storaged.store.layout import references
@@ -58,6 +60,20 @@ def certainly(snapshot: Snapshot, name: str, view: View) -> Found:
             asked=name[:200],
         )
     return found
+
+
+def addressed(snapshot: Snapshot, name: str, view: View, *, or_list: bool) -> Found:
+    """What ``rmi`` and ``untag`` mean by a name: as ``certainly``, or as podman does where the daemon is set so.
+
+    Of a list podman takes the instance for this platform; where none is local, the list itself with ``or_list``.
+
+    Raises:
+        ImageUnknown, AmbiguousName, InvalidName: as ``certainly``; or it is a list without an instance here.
+    """
+    found = certainly(snapshot, name, view)
+    if not view.podman_lists or not found.image.is_list:
+        return found
+    return find(snapshot, name, manifest=False, or_list=or_list, view=view)
 
 
 def _certain(name: str) -> bool:

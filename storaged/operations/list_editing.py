@@ -30,11 +30,10 @@ from storaged.operations.list_parts import MANIFEST, Added, ListParts, Means, di
 from storaged.operations.naming import shortened
 from storaged.operations.planned import Planned
 from storaged.operations.resolving import find
-from storaged.operations.tagging import bearer
+from storaged.operations.tagging import bearer, new_reference
 from storaged.snapshot.model import Image, Snapshot
 from storaged.store.changes import Change, ImageEdit, NewImage
 from storaged.store.layout.records import Digest, ImageID
-from storaged.store.layout.references import normalise
 from storaged_client.contract import params as p
 from storaged_client.contract.types import ListEdited
 
@@ -57,7 +56,7 @@ def create(snapshot: Snapshot, params: p.ManifestsCreate, means: Means, birth: B
         ImageUnknown, ImageDamaged, AmbiguousName, InvalidName: of one of the images, see ``list_adding``.
         InvalidName: the name of the list is none, or has a digest.
     """
-    reference = normalise(params.name)
+    reference = new_reference(params.name)
     if reference.digest is not None:
         raise InvalidName(
             f"{shortened(params.name)}: a list cannot be named by a digest: its own changes", asked=params.name[:200]
@@ -187,7 +186,7 @@ def _filled(
     """With all images in it and annotated; the digests that came; the lists whose entries they are."""
     added: list[Added] = []
     evidence: list[Image] = []
-    for name in params.images:
+    for name in dict.fromkeys(params.images):
         brought = contribution(snapshot, name, params.all, means)
         added += brought.added
         if brought.evidence is not None:

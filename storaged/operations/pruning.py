@@ -77,14 +77,14 @@ def prune(
 ) -> Planned[Round[ImageID]]:
     """Decide one round.
 
-    ``among`` are the images that an earlier decision let go: no others go now. ``most`` bounds the layers.
+    ``among`` are the images that an earlier decision let go: no others go now. ``most`` bounds the moves.
 
     Raises:
         InvalidParams: a filter is wrong.
     """
     decision = _Decision(snapshot, asked, view, among)
     departures = tuple(decision.departures())
-    count = within((len(departure.freed.layers) for departure in departures), most)
+    count = within((departure.moves for departure in departures), most)
     now, later = departures[:count], departures[count:]
     done = Round(
         departures=now,

@@ -63,12 +63,12 @@ def remove(
     most: int | None = None,
     gone: Collection[ImageID] = (),
 ) -> Planned[Round[Wanted]]:
-    """Decide one round. ``most`` bounds the layers that go; ``gone`` are images that earlier rounds removed."""
+    """Decide one round. ``most`` bounds the moves; ``gone`` are images that earlier rounds removed."""
     groups, nowhere = group(snapshot, wanted, view, manifest=asked.manifest, gone=gone)
     unknown = [found for _, found in nowhere if not (asked.ignore and isinstance(found.error, ImageUnknown))]
     decision = _Decision(snapshot, asked, view)
     parts = [decision.take(each) for each in groups]
-    count = within((part.layers for part in parts), most)
+    count = within((part.moves for part in parts), most)
     taken = parts[:count]
     done = Round(
         departures=tuple(gone for part in taken for gone in part.departures),
@@ -94,8 +94,8 @@ class _Part:
     kept: tuple[Kept, ...] = ()
 
     @property
-    def layers(self) -> int:
-        return sum(len(gone.freed.layers) for gone in self.departures)
+    def moves(self) -> int:
+        return sum(gone.moves for gone in self.departures)
 
 
 class _Decision:

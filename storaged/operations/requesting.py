@@ -6,8 +6,8 @@ from collections.abc import Collection, Sequence
 
 from attrs import evolve, frozen
 
-from storaged.errors import ImageDamaged, ImageUnknown, NotAManifestList, StoreError
-from storaged.operations.addressing import certainly
+from storaged.errors import ImageDamaged, ImageUnknown, NotAManifestList, StoreError, TagUnknown
+from storaged.operations.addressing import addressed, certainly
 from storaged.operations.departures import Refusal
 from storaged.operations.naming import shortened
 from storaged.operations.view import View
@@ -88,17 +88,19 @@ def _look_up(snapshot: Snapshot, item: Wanted, view: View, manifest: bool) -> tu
             raise ImageUnknown(f"{item.image}: image not known", asked=item.image)
         return known, Reference(item=item)
     name = item.name or ""
-    found = certainly(snapshot, name, view)
+    found = certainly(snapshot, name, view) if manifest else addressed(snapshot, name, view, or_list=True)
     image = found.image
     if item.meant is not None and image.id != item.meant:
         raise ImageUnknown(
             f"{shortened(name)}: it means another image than when this removal began; ask again", asked=name[:200]
         )
+    if view.podman_lists and not manifest and not image.is_list and certainly(snapshot, name, view).image.is_list:
+        return image, _of_instance(image, item)
     if manifest and not image.is_list:
         if image.content.unreadable_evidence:
             raise ImageDamaged(f"{found.name} may be a manifest list, but its manifest cannot be read", id=image.id)
         raise NotAManifestList(f"{found.name}: image is not a manifest list", id=image.id)
-    if found.name in image.names:
+    if snapshot.by_name.get(found.name) is image or found.name in image.names:
         return image, Reference(item=item, names=(found.name,))
     if found.how == "digest" and "@" in found.name:
         repository = split_name(found.name)[0]
@@ -106,3 +108,16 @@ def _look_up(snapshot: Snapshot, item: Wanted, view: View, manifest: bool) -> tu
             item=item, names=tuple(borne for borne in image.names if split_name(borne)[0] == repository)
         )
     return image, Reference(item=item, by="digest" if name.startswith("sha256:") else "ID")
+
+
+def _of_instance(image: Image, item: Wanted) -> Reference:
+    """A list's name that means its instance: for podman a name that the instance does not bear, unless it bears one."""
+    if len(image.names) != 1:
+        raise TagUnknown(
+            f"{shortened(item.name or '')}: tag not known: it means the list's instance {image.id[:12]} here "
+            '(compat = "podman"); name the image itself, or remove the list by manifest rm',
+            tag=(item.name or "")[:200],
+            id=image.id,
+            names=list(image.names[:10]),
+        )
+    return Reference(item=item, names=image.names)

@@ -15,11 +15,11 @@ Source: libimage ``image.go`` (Tag, Untag), containers/storage ``images.go`` (up
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from storaged.errors import InvalidName, TagUnknown
-from storaged.operations.addressing import certainly, itself
+from storaged.errors import InvalidName, StoreBusy, TagUnknown
+from storaged.operations.addressing import addressed, itself
 from storaged.operations.naming import shortened
 from storaged.operations.planned import Planned
 from storaged.operations.view import View
@@ -27,7 +27,11 @@ from storaged.snapshot.model import Image, Snapshot
 from storaged.store.changes import Change, ImageEdit, Item, NewImage
 from storaged.store.layout import references
 from storaged.store.layout.records import ImageID, ImageRecord
+from storaged.store.layout.references import Reference
 from storaged_client.contract.types import Moved, Tagged
+
+_LONGEST = 255
+"""Characters of a repository, as image ``docker/reference`` counts them (NameTotalLengthMax)."""
 
 Read = Callable[[Image, str], bytes]
 """The checked bytes of one item of an image's big data; raises ImageDamaged, DataUnknown, TooLarge."""
@@ -39,13 +43,14 @@ def tag(snapshot: Snapshot, name: str, tags: Sequence[str], view: View, read: Re
     Raises:
         ImageUnknown, AmbiguousName, InvalidName: of ``name``, or a tag is no reference or has a digest.
         ImageDamaged: an image to be copied cannot be read whole.
+        StoreBusy: another tool is copying it.
     """
     image = itself(snapshot, name, view).image
     given = [new_name(text) for text in tags]
     names = tuple(dict.fromkeys((*reversed(given), *image.names)))
     edits, moved = taken_from_others(snapshot, given, image.id)
     history = history_after(image.record.names_history or (), names)
-    if not given or (names == image.names and history == image.record.names_history):
+    if not given or (names == image.names and history == image.record.names_history and not edits):
         return _unchanged(image)
     return _named(snapshot, image, names, history, edits, moved, read)
 
@@ -57,9 +62,11 @@ def untag(snapshot: Snapshot, name: str, tags: Sequence[str], view: View, read: 
         ImageUnknown, AmbiguousName, InvalidName: of ``name``, or a tag is no reference.
         TagUnknown: the image does not bear one of them; it then keeps the others, too.
         ImageDamaged: an image to be copied cannot be read whole.
+        StoreBusy: another tool is copying it.
     """
-    image = certainly(snapshot, name, view).image
-    dropped = list(dict.fromkeys(_borne(image, text) for text in tags)) if tags else list(image.names)
+    image = addressed(snapshot, name, view, or_list=False).image
+    borne = frozenset(image.names)
+    dropped = list(dict.fromkeys(_borne(image, borne, text) for text in tags)) if tags else list(image.names)
     if not dropped:
         return _unchanged(image)
     names = without(image.names, dropped)
@@ -75,23 +82,51 @@ def new_name(text: str) -> str:
     """
     if text.startswith("sha256:"):
         raise InvalidName(f"{shortened(text)}: tag by digest not supported", asked=text[:200])
-    reference = references.normalise(text)
+    reference = new_reference(text)
     if reference.digest is not None:
         raise InvalidName(f"{shortened(text)}: tag by digest not supported", asked=text[:200])
     return reference.text
 
 
+def new_reference(text: str) -> Reference:
+    """The full form of a name to be given. One name that podman cannot parse stops its listing of the whole store.
+
+    Raises:
+        InvalidName: it is no reference, or none for podman.
+    """
+    reference = references.normalise(text)
+    if len(reference.repository) > _LONGEST:
+        raise InvalidName(
+            f"{shortened(text)}: podman takes at most {_LONGEST} characters of registry and path together: shorten it",
+            asked=text[:200],
+        )
+    if "[" in reference.repository:
+        raise InvalidName(
+            f"{shortened(text)}: podman takes no IPv6 address for a registry: give its host name", asked=text[:200]
+        )
+    return reference
+
+
 def taken_from_others(
     snapshot: Snapshot, names: Iterable[str], owner: ImageID | None
 ) -> tuple[tuple[ImageEdit, ...], tuple[Moved, ...]]:
-    """The edits that take names from whatever else of the writable store bears them, and what they take."""
+    """The edits that take names from whatever else of the writable store bears them, and what they take.
+
+    A store that lacks podman's mending of names may have one name on several records: all lose it.
+    """
+    bearers: dict[str, list[ImageRecord]] = {name: [] for name in names}
+    for image in snapshot.images:
+        if image.store == 0:
+            for name in bearers.keys() & image.names:
+                bearers[name].append(image.record)
     losers: dict[ImageID, tuple[ImageRecord, list[str]]] = {}
     moved: list[Moved] = []
-    for name in dict.fromkeys(names):
-        record = bearer(snapshot, name)
-        if record is not None and record.id != owner:
-            losers.setdefault(record.id, (record, []))[1].append(name)
-            moved.append(Moved(name=name, image=record.id))
+    for name, records in bearers.items():
+        half_made = snapshot.half_made_names.get(name)
+        for record in (*records, half_made) if half_made is not None else records:
+            if record.id != owner:
+                losers.setdefault(record.id, (record, []))[1].append(name)
+                moved.append(Moved(name=name, image=record.id))
     edits = tuple(
         ImageEdit(image=loser, members={"names": without(record.names or (), lost) or None})
         for loser, (record, lost) in losers.items()
@@ -131,13 +166,13 @@ def naming_members(names: Sequence[str], history: Sequence[str]) -> dict[str, An
     return {"names": tuple(names) or None, "names-history": tuple(history) or None}
 
 
-def _borne(image: Image, text: str) -> str:
+def _borne(image: Image, borne: Collection[str], text: str) -> str:
     if text.startswith("sha256:"):
         raise InvalidName(f"{shortened(text)}: untag by digest not supported", asked=text[:200])
-    if text in image.names:
+    if text in borne:
         return text
     full = references.normalise_name(text)
-    if full not in image.names:
+    if full not in borne:
         raise TagUnknown(
             f"{full}: tag not known: image {image.id[:12]} "
             f"{'is named ' + ', '.join(image.names[:10]) if image.names else 'has no name'}",
@@ -162,6 +197,8 @@ def _named(
     read: Read,
 ) -> Planned[Tagged]:
     if image.read_only:
+        if image.id in snapshot.half_made:
+            raise StoreBusy(f"image {image.id[:12]} is being copied by another tool; try again", id=image.id)
         # Another image of the writable store may bear one of the names meanwhile: it keeps that.
         names = tuple(name for name in names if (bearer(snapshot, name) is None or name in _stolen(moved)))
         change = Change(edits=edits, added=(_copy(image, naming_members(names, history), read),))

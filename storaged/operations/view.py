@@ -86,5 +86,7 @@ class View:
     """Repositories that a short name may mean, in the order they are tried; docker.io's follows by itself."""
     short_name_doubts: tuple[str, ...] = ()
     """What is wrong with files of registries.conf that were left out: a short name may mean another image with them."""
+    podman_lists: bool = False
+    """Whether ``rmi`` and ``untag`` of a manifest list mean its local instance, as podman's do."""
     leases: Mapping[ImageID, tuple[str, ...]] = field(factory=dict)
     """Leases that hold an image, by image."""

@@ -187,3 +187,77 @@ def test_null_means_that_a_member_is_not_there() -> None:
 def test_a_name_must_be_one(name: str) -> None:
     with pytest.raises(InvalidName):
         plan(Shelf(), BARE, name)
+
+
+@pytest.mark.parametrize(
+    ("more", "path"),
+    [
+        ({"Architecture": 5}, "config"),
+        ({"O\u017f": ["linux"]}, "config"),
+        ({"config": {"labels": {"a": "b"}}}, "config.config"),
+        ({"rootfs": {"type": "layers", "Diff_IDs": ["sha256:" + "a" * 64]}}, "config.rootfs"),
+        ({"history": [{"empty_layer": True, "Created": "soon"}]}, "config.history[0]"),
+    ],
+)
+def test_a_member_that_go_takes_for_a_known_one_is_refused(more: dict[str, Any], path: str) -> None:
+    with pytest.raises(InvalidParams, match="other tools take for") as caught:
+        plan(Shelf(), {**BARE, **more})
+    assert caught.value.evidence["path"] == path
+
+
+def test_labels_and_unknown_members_may_differ_in_case_alone() -> None:
+    assert plan(Shelf(), {**BARE, "x": 1, "X": 2, "config": {"Labels": {"a": "1", "A": "2"}}}).change.added
+
+
+def test_a_member_that_stands_twice_is_refused_since_go_puts_the_two_together() -> None:
+    twice = json.dumps({**BARE, "rootfs": {"type": "layers", "diff_ids": ["sha256:" + "a" * 64]}})[:-1]
+    with pytest.raises(InvalidParams, match="twice"):
+        plan(Shelf(), twice + ',"rootfs":{"type":"layers","diff_ids":[]}}')
+
+
+def test_an_object_that_is_nested_too_deeply_or_no_text_is_an_error_of_the_parameters() -> None:
+    deep: dict[str, Any] = {}
+    for _ in range(5000):
+        deep = {"a": deep}
+    with pytest.raises(InvalidParams, match="nested too deeply"):
+        plan(Shelf(), {**BARE, "x": deep})
+    with pytest.raises(InvalidParams, match="no image configuration"):
+        plan(Shelf(), {**BARE, "x": "\ud800"})
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"docker_version": 5},
+        {"comment": 5},
+        {"id": 5},
+        {"parent": []},
+        {"container_config": 3},
+        {"container_config": {"Cmd": [1]}},
+        {"Size": "1"},
+        {"Size": 1.0},
+        {"config": {"Shell": 5}},
+        {"config": {"OnBuild": "x"}},
+        {"config": {"Hostname": 4}},
+        {"config": {"StopTimeout": "10s"}},
+        {"config": {"StopTimeout": 10.0}},
+        {"config": {"StopTimeout": 1 << 63}},
+        {"config": {"Healthcheck": {"Interval": "10s"}}},
+        {"config": {"Healthcheck": {"interval": 1}}},
+    ],
+)
+def test_dockers_members_have_dockers_types_since_podman_reads_them_of_every_image(more: dict[str, Any]) -> None:
+    with pytest.raises(InvalidParams) as caught:
+        plan(Shelf(), {**BARE, **more})
+    assert caught.value.evidence["path"].startswith("config")
+
+
+def test_dockers_members_are_kept_where_podman_can_read_them() -> None:
+    check = {"Test": ["CMD", "true"], "Interval": 30_000_000_000, "Retries": 3}
+    more = {
+        "docker_version": "20.10",
+        "Size": 0,
+        "config": {"Shell": ["/bin/sh"], "StopTimeout": 9, "Healthcheck": check},
+    }
+    (new,) = plan(Shelf(), {**BARE, **more}).change.added
+    assert json.loads(new.items[0].data) == {**BARE, **more}

@@ -535,3 +535,25 @@ def platform(arch: str) -> dict[str, Any]:
 
 def size(shelf: Shelf, image: Image) -> int:
     return len(shelf.data[image.id, "manifest"])
+
+
+@pytest.mark.parametrize("name", ["[::1]:5000/l", "quay.io/" + "x" * 248])
+def test_a_list_gets_no_name_that_would_stop_podmans_listings(name: str) -> None:
+    with pytest.raises(InvalidName, match="podman"):
+        create(Shelf(), name)
+
+
+def test_an_image_named_a_hundred_times_is_read_once() -> None:
+    shelf = Shelf()
+    shelf.image("one", "localhost/one:1")
+    read: list[str] = []
+
+    def counting(image: Image, key: str) -> bytes:
+        read.append(key)
+        return shelf.read(image, key)
+
+    for times in (1, 100):
+        means = evolve(shelf.means(), read=counting)
+        params = p.ManifestsCreate(name="l", images=("one:1",) * times)
+        list_editing.create(shelf.snapshot(), params, means, BIRTH)
+    assert read[: len(read) // 2] == read[len(read) // 2 :]

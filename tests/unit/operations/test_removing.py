@@ -246,6 +246,41 @@ def test_a_list_is_removed_itself_and_its_instance_stays() -> None:
     assert (gone(done), untagged(done)) == ([image_id("l")], ["localhost/l:1"])
 
 
+AS_PODMAN = evolve(HERE, podman_lists=True)
+
+
+def test_as_podman_the_instance_goes_with_its_only_name_and_the_list_stays() -> None:
+    for name in ("l:1", image_id("l")):
+        store = named("localhost/a:1")
+        store.list("l", ("localhost/l:1",), instances=(("a", AMD64),))
+        done, change = decided(store, name, view=AS_PODMAN)
+        assert (gone(done), untagged(done), errors(done)) == ([image_id("a")], ["localhost/a:1"], [])
+        assert change.removed == (image_id("a"),)
+
+
+@pytest.mark.parametrize("names", [(), TWO])
+def test_as_podman_a_list_whose_instance_has_no_or_several_names_is_a_tag_not_known(names: tuple[str, ...]) -> None:
+    store = named(*names)
+    store.list("l", ("localhost/l:1",), instances=(("a", AMD64),))
+    for force in (False, True):
+        done, change = decided(store, "l:1", view=AS_PODMAN, force=force)
+        assert (errors(done), change) == ([("l:1", "TagUnknown")], Change())
+
+
+def test_as_podman_a_list_without_a_local_instance_goes_itself() -> None:
+    store = named("localhost/a:1")
+    store.list("l", ("localhost/l:1",), instances=(("elsewhere", AMD64),))
+    done, _ = decided(store, "l:1", view=AS_PODMAN)
+    assert gone(done) == [image_id("l")]
+
+
+def test_as_podman_manifest_rm_still_means_the_list() -> None:
+    store = named("localhost/a:1")
+    store.list("l", ("localhost/l:1",), instances=(("a", AMD64),))
+    done, _ = decided(store, "l:1", view=AS_PODMAN, manifest=True)
+    assert gone(done) == [image_id("l")]
+
+
 def test_only_lists_are_meant_by_manifest_rm() -> None:
     store = named("localhost/a:1")
     store.list("torn", ("localhost/torn:1",), unreadable=True)

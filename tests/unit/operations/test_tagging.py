@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from attrs import evolve
 
-from storaged.errors import DataUnknown, ImageDamaged, ImageUnknown, InvalidName, TagUnknown
+from storaged.errors import DataUnknown, ImageDamaged, ImageUnknown, InvalidName, StoreBusy, TagUnknown
 from storaged.operations.tagging import tag, untag
 from storaged.snapshot.model import Image
 from storaged_client.contract.types import Moved, Tagged
@@ -189,3 +189,54 @@ def test_ten_thousand_names_take_time_that_grows_with_them_alone() -> None:
     assert len(result.names) == 20_000
     _, result = after_untag(store, image_id("a"))
     assert result.names == ()
+
+
+def test_a_name_that_two_other_images_bear_is_taken_from_both() -> None:
+    store = named("localhost/a:1")
+    store.image("b", ("localhost/n:1",), config=config(("b",)))
+    store.image("c", ("localhost/c:1", "localhost/n:1"), config=config(("c",)))
+    store, result = after_tag(store, "a:1", "n:1")
+    assert [moved.image for moved in result.moved_from] == [image_id("b"), image_id("c")]
+    assert (record(store, "b").names, record(store, "c").names) == (None, ("localhost/c:1",))
+
+
+def test_a_name_given_again_is_taken_from_another_that_bears_it_too() -> None:
+    store, _ = after_tag(named("localhost/a:1"), "a:1", "n:1")
+    store.image("b", ("localhost/n:1",), config=config(("b",)))
+    store, result = after_tag(store, "a:1", "n:1")
+    assert (result.changed, result.moved_from) == (True, (Moved(name="localhost/n:1", image=image_id("b")),))
+    assert record(store, "b").names is None
+
+
+def test_an_image_of_an_additional_store_that_another_tool_is_copying_is_left_to_it() -> None:
+    store = Store()
+    store.image("a", config=config(), half_made=True)
+    store.image("a", ("localhost/a:1",), config=config(), store=1)
+    with pytest.raises(StoreBusy, match="try again"):
+        tag(store.snapshot(), "a:1", ("n:1",), HERE, nothing)
+
+
+@pytest.mark.parametrize("name", ["[::1]:5000/x", "[fe80::1]/x:1", "quay.io/" + "x" * 248])
+def test_a_name_that_would_stop_podmans_listings_is_refused(name: str) -> None:
+    with pytest.raises(InvalidName, match="podman"):
+        tag(named("localhost/a:1").snapshot(), "a:1", (name,), HERE, nothing)
+
+
+def test_the_longest_repository_that_podman_takes_is_taken() -> None:
+    _, result = after_tag(named("localhost/a:1"), "a:1", "quay.io/" + "x" * 247)
+    assert result.names[0] == "quay.io/" + "x" * 247 + ":latest"
+
+
+def test_untag_of_a_list_takes_the_lists_names_or_as_podman_those_of_its_instance() -> None:
+    for view, loser in ((HERE, "l"), (evolve(HERE, podman_lists=True), "a")):
+        store = named("localhost/a:1")
+        store.list("l", ("localhost/l:1",), instances=(("a", AMD64),))
+        _, result = after_untag(store, "l:1", view=view)
+        assert (result.id, result.names) == (image_id(loser), ())
+
+
+def test_as_podman_a_list_without_a_local_instance_cannot_be_untagged() -> None:
+    store = named("localhost/a:1")
+    store.list("l", ("localhost/l:1",), instances=(("elsewhere", AMD64),))
+    with pytest.raises(ImageUnknown, match="no instance of it"):
+        after_untag(store, "l:1", view=evolve(HERE, podman_lists=True))
