@@ -201,10 +201,10 @@ def twins(peer: Peer, driver: str = "vfs") -> Iterator[Twins]:
 
 
 def _fill(store: Store) -> dict[str, str]:
-    ids = {name: store.build(name, tag=f"localhost/{name}:1") for name in ("a", "b", "c", "d")}
+    ids = {name: store.build(name, tag=f"localhost/{name}:1") for name in ("a", "b", "c", "d", "f")}
     ids.update({f"loose{number}": store.build(f"loose {number}") for number in range(3)})
     for name in ("x", "y", "z"):
-        ids[f"{name}1"] = store.build(f"{name} below", base="localhost/c:1")
+        ids[f"{name}1"] = store.build(f"{name} below", base="localhost/f:1")
         ids[f"{name}2"] = store.build(f"{name} above", base=ids[f"{name}1"], tag=f"localhost/{name}:2")
     ids["e"] = store.buildah_image("e", tag="localhost/e:1")
     store.podman("create", "--name", "podmans", "localhost/d:1", "true")

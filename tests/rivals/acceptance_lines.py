@@ -164,7 +164,7 @@ FAMILIES = [
     line("untag y:2"),
     line("rmi {y1}", ours=(0, "Deleted: {y1}\n"), why="what had children is deleted, and told"),
     line("image prune -f", ordered=False),
-    line("rmi c:1"),
+    line("rmi f:1"),
     line("image prune -af", ordered=False),
     line("images -a -q --no-trunc", ordered=False),
 ]

@@ -9,15 +9,12 @@ python -m tests.rivals.costs --scale 1
 from __future__ import annotations
 
 import os
-import re
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +25,8 @@ from .daemon import Client, Daemon, daemon
 from .instructions import MORE
 from .peers import Peer, workspace
 from .report import Report, arguments, percentile
+from .strace import calls as calls_of
+from .strace import strace
 
 _ROOT = Path(__file__).parents[2]
 _NAME = "localhost/asked:1"
@@ -36,10 +35,6 @@ _ASKED = 20
 _MORE_INSTRUCTIONS = 1.1
 """How many more instructions a question may take at the largest size: the depth of a bisection differs."""
 _FLAT = 1.5
-_ITS_OWN = frozenset({"brk", "epoll_ctl", "epoll_wait", "futex", "madvise", "mmap", "mprotect", "mremap", "munmap"})
-"""What the interpreter, its threads and its loop do for themselves, as it happens."""
-_LOCK = re.compile(r"fcntl\(\d+, F_(?:OFD_)?SETLKW?\b")
-_CALL = re.compile(r"^(?:\d+ +)?(?:\[pid +\d+\] )?([a-z_0-9]+)\(")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -144,33 +139,12 @@ def _watched(ours: Daemon, client: Client, method: str, params: Mapping[str, Any
 
 def _look(ours: Daemon, client: Client, method: str, params: Mapping[str, Any]) -> Counter[str]:
     client.call(method, **params)
-    with _strace(ours.pid) as log:
+    with strace(ours.pid) as log:
         for _ in range(_ASKED):
             client.call(method, **params)
-    found: Counter[str] = Counter()
-    for line in log.read_text().splitlines():
-        call = _CALL.match(line)
-        if call is not None and call[1] not in _ITS_OWN:
-            found[call[1]] += 1
-            found["locks"] += bool(_LOCK.search(line))
+    found = calls_of(log)
     log.unlink()
     return Counter({name: count // _ASKED for name, count in found.items() if count >= _ASKED})
-
-
-@contextmanager
-def _strace(pid: int) -> Iterator[Path]:
-    """Follow all threads of a process while the block lasts; the log is whole afterwards."""
-    descriptor, name = tempfile.mkstemp(prefix="rival-strace-")
-    os.close(descriptor)
-    command = ["strace", "-f", "-o", name, "-p", str(pid)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        line = process.stderr.readline()
-        if "attached" not in line:
-            raise RuntimeError(f"strace: {line}{process.stderr.read()}")
-        yield Path(name)
-        process.send_signal(signal.SIGINT)
-        process.stderr.read()
 
 
 def _time(client: Client, rounds: int, method: str, params: Mapping[str, Any]) -> float:

@@ -1,6 +1,7 @@
 """A rival writer in a process of its own: holds a lock of containers/storage as the Go tools do.
 
     python -m tests.rivals.locks hold LOCK TABLE    replace TABLE under the lock, print "held", keep it until stdin ends
+    python -m tests.rivals.locks write LOCK TABLE   change a record of TABLE under LOCK again and again, print the waits
     python -m tests.rivals.locks wait LOCK…         take and free the locks in turn until stdin ends, print the waits
     python -m tests.rivals.locks read SOCKET N      N connections read until stdin ends, print the count
 
@@ -68,6 +69,26 @@ def wait(locks: list[str]) -> None:
     print(json.dumps(waits))
 
 
+def write(lock: str, table: str) -> None:
+    """Change the time of the first record as fast as it goes, a token each time; measure the waits."""
+    waits: list[float] = []
+    temporary = f"{os.path.dirname(table)}/.tmp-{os.path.basename(table)}{os.getpid()}"
+    print("writing", flush=True)
+    while not _stdin_ended(0.002):
+        start = time.perf_counter()
+        descriptor = os.open(lock, os.O_RDWR | os.O_CLOEXEC)
+        fcntl.lockf(descriptor, fcntl.LOCK_EX)
+        waits.append(time.perf_counter() - start)
+        data = bytearray(Path(table).read_bytes())
+        second = data.index(b'"created":"') + len(b'"created":"YYYY-MM-DDThh:mm:s')
+        data[second] = ord("0") + (data[second] - ord("0") + 1) % 10
+        Path(temporary).write_bytes(data)
+        os.pwrite(descriptor, os.urandom(64), 0)
+        os.rename(temporary, table)
+        os.close(descriptor)
+    print(json.dumps(waits))
+
+
 def read(path: str, clients: int) -> None:
     """Read as fast as the daemon answers, by as many connections."""
     from .daemon import Client
@@ -130,6 +151,8 @@ if __name__ == "__main__":
     command, *rest = sys.argv[1:]
     if command == "hold":
         hold(*rest)
+    elif command == "write":
+        write(*rest)
     elif command == "wait":
         wait(rest)
     elif command == "read":

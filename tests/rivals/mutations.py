@@ -2,10 +2,10 @@
 
     python -m tests.rivals.mutations --scale 1        each kind of mutation, then 1,000 changes, on overlay and on vfs
 
-After every change the files, the daemon's next answer and the next one of a running ``podman system service`` are
-what an independent model says (see ``should_be``). After each kind of mutation, and at intervals, podman 4.3 and 5.8
-open copies of the store and find no damage; at the end buildah and skopeo do, too, and its images run and have the
-digests they had.
+After a change the files, the daemon's next answer and the next one of a running ``podman system service`` are what an
+independent model says (see ``should_be``); sometimes the next writer comes before any reader. After each kind of
+mutation, and at intervals, podman 4.3 and 5.8 open copies of the store and find no damage; at the end buildah and
+skopeo do, too, its images run and have the digests they had, and podman removes them all.
 """
 
 from __future__ import annotations
@@ -29,8 +29,10 @@ _BETWEEN = 50
 """Changes between two looks at copies of the store."""
 _OTHERS = 0.25
 """How often somebody else writes."""
-_RUN = 5
-"""Images of each sort that are copied, and run, at the end."""
+_UNSEEN = 0.3
+"""How often a change is followed by the next without a look at the store."""
+_SEEN_WHOLE = 5
+"""Images of each sort that are copied, and run, from a copy of the store."""
 _FEW, _MANY = 4, 16
 """Images below which more are made, and above which removals become likely."""
 
@@ -41,8 +43,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     peers = podman_43(), podman_58()
     for number, driver in enumerate(flags.driver.split(",")):
         with stage(report, peers, driver, seed=flags.seed + number) as scene:
-            kinds(scene, peers, thorough=flags.scale >= 1)
-            sequence(scene, peers, max(10, round(_CHANGES * flags.scale)))
+            thorough = flags.scale >= 1
+            kinds(scene, peers, thorough=thorough)
+            sequence(scene, peers, max(10, round(_CHANGES * flags.scale)), thorough=thorough)
     return report.finish()
 
 
@@ -67,32 +70,32 @@ def stage(report: Report, peers: tuple[Peer, Peer], driver: str, *, seed: int) -
 
 
 def kinds(scene: Stage, peers: Sequence[Peer], *, thorough: bool) -> None:
-    """Each kind of mutation once; then podman's service writes, and copies are opened.
+    """Each kind of mutation: podman's service reads next; once more: the service writes next. Then copies are opened.
 
     ``thorough``: by all tools of both generations. Otherwise by one podman, in turn.
     """
     report, store, model = scene.report, scene.store, scene.model
     for number, (kind, (step, _)) in enumerate(OURS.items()):
         where = f"{store.driver}, after {kind}"
-        if kind.startswith(("remove", "prune")):
-            scene.build(tag=scene.name("kept"))
-            scene.build(scene.build())
-        step(scene, where)
-        scene.check(where)
-        if model.images:
-            THEIRS["service: tag"][0](scene, where)
-            scene.check(f"{where}, and the service's tag")
+        for again in (False, True):
+            if kind.startswith(("remove", "prune")):
+                scene.build(scene.build() if not again else None)
+            step(scene, where)
+            if again and model.images:
+                THEIRS["service: tag"][0](scene, where)
+                where = f"{where}, and the service's tag"
+            scene.check(where)
         if thorough:
             for peer in peers:
-                check_all(report, where, store, peer, model, most=_RUN)
+                check_all(report, where, store, peer, model, most=_SEEN_WHOLE)
         else:
             check_listed(report, where, store, peers[number % 2], model)
 
 
-def sequence(scene: Stage, peers: Sequence[Peer], changes: int) -> None:
-    """So many changes of the daemon by chance, and a third as many by others."""
+def sequence(scene: Stage, peers: Sequence[Peer], changes: int, *, thorough: bool) -> None:
+    """So many changes of the daemon by chance, and a third as many by others; at the end all tools open copies."""
     store, report = scene.store, scene.report
-    done = 0
+    done = looked = 0
     while done < changes:
         choices = {
             kind: (step, weight * _likely(kind, len(scene.model.images))) for kind, (step, weight) in OURS.items()
@@ -103,21 +106,25 @@ def sequence(scene: Stage, peers: Sequence[Peer], changes: int) -> None:
         where = f"{store.driver} change {done} ({kind})"
         choices[kind][0](scene, where)
         scene.counts[kind] += 1
+        done += kind in OURS
+        if scene.rng.random() < _UNSEEN:
+            # Whoever is next writes before he reads.
+            continue
         scene.check(where)
-        if kind in OURS:
-            done += 1
-            if done % _BETWEEN == 0:
-                for peer in peers:
-                    check_listed(report, where, store, peer, scene.model)
+        if done >= looked + _BETWEEN:
+            looked = done
+            for peer in peers:
+                check_listed(report, where, store, peer, scene.model)
+    scene.check(f"{store.driver} after {changes} changes")
     for peer in peers:
-        check_all(report, f"{store.driver} after {changes} changes", store, peer, scene.model, most=_RUN)
+        most = _SEEN_WHOLE if thorough else 2
+        check_all(report, f"{store.driver} after {changes} changes", store, peer, scene.model, most=most)
     report.figure(f"{store.driver}: changes", dict(scene.counts))
     images = (len(scene.model.plain), len(scene.model.lists))
     report.figure(f"{store.driver}: images and lists at the end", images)
     counters = scene.client.call("server.stats")["counters"]
-    report.figure(
-        f"{store.driver}: daemon's counters", {key: value for key, value in counters.items() if "commit" in key}
-    )
+    commits = {key: value for key, value in counters.items() if "commit" in key}
+    report.figure(f"{store.driver}: daemon's counters", commits)
 
 
 def _likely(kind: str, images: int) -> int:

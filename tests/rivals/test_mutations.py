@@ -18,6 +18,6 @@ def test_every_tool_takes_the_store_for_its_own_after_each_of_our_changes(
     peers = podman_43, podman_58
     with mutations.stage(report, peers, driver, seed=seed) as scene:
         mutations.kinds(scene, peers, thorough=False)
-        mutations.sequence(scene, peers, 10)
+        mutations.sequence(scene, peers, 10, thorough=False)
     assert report.held
     assert report.violations == []

@@ -45,11 +45,17 @@ class Tables:
     def diff_ids(self, image: str) -> tuple[str, ...]:
         return tuple(record["diff-digest"] for record in self.chain(image))[::-1]
 
-    def size_of_what_went(self, after: Tables) -> int:
-        """Bytes: layers by the size of their changes, and big data."""
-        layers = sum(record["diff-size"] for key, record in self.layers.items() if key not in after.layers)
-        images = (record for key, record in self.images.items() if key not in after.images)
-        return layers + sum(sum(record["big-data-sizes"].values()) for record in images)
+    def size_of_what_went(self, after: Tables) -> tuple[int, bool]:
+        """Bytes: layers by the size of their changes, and big data; and whether that is all.
+
+        The record of a container's own layer tells no size.
+        """
+        gone = [record for key, record in self.layers.items() if key not in after.layers]
+        sizes = [record.get("diff-size", 0) for record in gone]
+        for key, record in self.images.items():
+            if key not in after.images:
+                sizes += record["big-data-sizes"].values()
+        return sum(int(size) for size in sizes), all("diff-size" in record for record in gone)
 
 
 def tables(store: Store) -> Tables:
@@ -63,12 +69,15 @@ def tables(store: Store) -> Tables:
 
 
 def check_names(report: Report, where: str, found: Tables, model: Model) -> None:
-    """The images, their order, their names and the order of these."""
+    """The images, their order, their names and the order of these; the containers by their names."""
     seen = [(key, record.get("names") or []) for key, record in found.images.items()]
     wanted = [(image.id, image.names) for image in model.images.values()]
     extra = [row for row in seen if row not in wanted]
     missed = [row for row in wanted if row not in seen]
     report.claim(seen == wanted, f"{where}: images.json: unexpected {extra}, missing {missed}")
+    containers = {name for record in found.containers.values() for name in record["names"]}
+    used = {name for image in model.images.values() for name in image.containers}
+    report.claim(containers == used, f"{where}: containers: {containers}, should be {used}")
 
 
 def check_lists(report: Report, where: str, store: Store, found: Tables, model: Model) -> None:
