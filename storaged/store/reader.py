@@ -23,7 +23,7 @@ from storaged.metrics import Metrics
 from storaged.store.files import Files
 from storaged.store.inventory import lock_files, table_files, writable_lock_files
 from storaged.store.known_tables import KnownTables, Loaded
-from storaged.store.locks.order import hold
+from storaged.store.locks.order import POLL, hold
 from storaged.store.locks.probe import LockHolder, identify
 from storaged.store.mounts import is_remote
 from storaged.store.stamp import Stamp, StampWatch
@@ -35,6 +35,12 @@ TRIES = 5
 
 PATIENCE = 2.0
 """Seconds a load waits for the shared locks after the last of them."""
+
+SHORT_PATIENCE = 0.5
+"""The same of ``load_shared``, which comes again."""
+
+SHORT_POLL = 0.0001
+"""Seconds between its tries: the gaps between the writers that it is for last microseconds."""
 
 
 class WriterActive(StoreError):
@@ -110,6 +116,16 @@ class StoreReader:
                 self._metrics.add("loads.lost_races")
             return self._locked(cancelled)
 
+    def load_shared(self, *, cancelled: Callable[[], bool] = lambda: False) -> Loaded:
+        """One complete state, read under shared locks at once: where writers leave no gap to read in without.
+
+        Raises:
+            StoreBusy, StoreCorrupt: as ``load``; the locks were not had in 0.5 s.
+        """
+        with self._mutex:
+            self._metrics.add("loads.shared")
+            return self._locked(cancelled, SHORT_PATIENCE, SHORT_POLL)
+
     def load_unproven(self) -> Loaded:
         """What can be read beside a writer at work: perhaps half of a change (``tables.proven`` is False).
 
@@ -174,7 +190,7 @@ class StoreReader:
             return None
         return self._known.settle(contents, before, proven=True)
 
-    def _locked(self, cancelled: Callable[[], bool]) -> Loaded:
+    def _locked(self, cancelled: Callable[[], bool], patience: float = PATIENCE, poll: float = POLL) -> Loaded:
         """Under shared locks no writer that keeps the rules can interfere."""
         stamp = self._own_watch.take()
         self._refuse_fault()
@@ -183,10 +199,16 @@ class StoreReader:
             for path, found in zip(self._locks, stamp.locks, strict=True)
             if found is not None and found[2] is not None
         ]
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + patience
         try:
             with hold(
-                paths, "shared", deadline=deadline, files=self._files, metrics=self._metrics, cancelled=cancelled
+                paths,
+                "shared",
+                deadline=deadline,
+                files=self._files,
+                metrics=self._metrics,
+                cancelled=cancelled,
+                poll=poll,
             ) as locks:
                 stamp = self._own_watch.take()
                 contents, error = self._known.read(stamp)

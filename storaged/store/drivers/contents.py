@@ -31,7 +31,11 @@ class LayerContents(Protocol):
         """
 
     def pieces(self, layer: LayerID, short: str | None) -> tuple[str, ...]:
-        """The paths that make up a layer, in the order they go; some may be missing."""
+        """The paths that make up a layer, in the order they go; some may be missing.
+
+        Raises:
+            OSError: they cannot be looked at.
+        """
 
     def pulls(self) -> Iterable[str]:
         """Lock files of pulls that copy files out of layers; some may be missing.

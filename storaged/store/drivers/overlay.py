@@ -26,6 +26,9 @@ from storaged.store.layout.records import LayerID
 
 _SHORT = re.compile(rb"[A-Z0-9]{26}")
 
+_NO_LINK = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EINVAL})
+"""Why there is no link to be read: it is lost, or something else lies there."""
+
 
 class OverlayContents:
     """Where one graphroot's overlay driver keeps its layers. Looks, and changes nothing."""
@@ -55,15 +58,21 @@ class OverlayContents:
         return text.decode() if _SHORT.fullmatch(text) else None
 
     def pieces(self, layer: LayerID, short: str | None) -> tuple[str, ...]:
-        """The paths that make up a layer of this short name, in the order they go; some may be missing."""
+        """The paths that make up a layer of this short name, in the order they go; some may be missing.
+
+        Raises:
+            OSError: its link cannot be read.
+        """
         folder = layer_contents(self._graphroot, "overlay", layer)
         if short is None or not _SHORT.fullmatch(short.encode()):
             return (folder,)
         link = os.path.join(self.home, "l", short)
         try:
             target = self._files.readlink(link)
-        except OSError:
-            return (folder,)  # lost, or no link: nothing of this layer's
+        except OSError as error:
+            if error.errno not in _NO_LINK:
+                raise
+            return (folder,)  # nothing of this layer's
         return (link, folder) if target == f"../{layer}/diff" else (folder,)
 
     def pulls(self) -> Iterator[str]:

@@ -20,6 +20,9 @@ from attrs import define, field, frozen
 from storaged.store.files import Files
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK
+_ENTERED = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.EPERM, errno.EACCES, errno.EBUSY, errno.ENOTDIR})
+"""Why a folder is not removed at once: there is something in it, or what hinders it is found out on the way in."""
+
 _SHOWN = 400
 """Characters of a path that are told."""
 
@@ -133,6 +136,8 @@ class _Walk:
         """Go into the last of the folders that wait; what waits there, or None where that cannot be."""
         self._check()
         name = waiting.pop()
+        if self._was_empty(name):
+            return None
         try:
             fd = self.files.open(name, _FOLDER, dir_fd=self.fd)
         except OSError as error:
@@ -154,6 +159,16 @@ class _Walk:
         except OSError as error:
             self._keep(".", error)
             return []
+
+    def _was_empty(self, name: str) -> bool:
+        """Remove a folder with nothing in it, without a look into it: most of an overlay layer's are so."""
+        try:
+            self.files.rmdir(name, dir_fd=self.fd)
+        except OSError as error:
+            if error.errno in _ENTERED:
+                return False
+            self._keep(name, error)
+        return True
 
     def _leave(self) -> list[str]:
         """Go back to the folder above and remove the one left; what waits there still."""

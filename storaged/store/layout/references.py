@@ -25,6 +25,9 @@ from storaged.errors import InvalidName
 MAX_LENGTH = 1024
 """Characters of a reference: registry and path have at most 511, a tag 128, a digest about 140."""
 
+LONGEST_REPOSITORY = 255
+"""Characters of registry and path that every podman reads; the grammar here allows more."""
+
 _CACHED = 16384
 
 
@@ -116,6 +119,18 @@ def is_valid(text: str) -> bool:
     except InvalidName:
         return False
     return True
+
+
+def is_listable(text: str) -> bool:
+    """Whether every podman can list an image of this name: one that cannot fails its listing of the whole store."""
+    try:
+        reference = parse_docker(text)
+    except InvalidName:
+        return False
+    registry = reference.registry or ""
+    fits = len(reference.repository) <= LONGEST_REPOSITORY
+    # Newer grammars allow an IPv6 address, and take any first component in upper case for a registry.
+    return fits and "[" not in registry and (registry == registry.lower() or _is_registry(registry))
 
 
 def familiar_repository(reference: Reference) -> str:

@@ -42,6 +42,9 @@ HIERARCHY: tuple[str, ...] = (
 )
 """Names of the lock files, outermost first. Those of several stores rank as one, in the stores' order."""
 
+POLL = 0.001
+"""Seconds between two tries to have a busy lock."""
+
 _DIGEST = 0
 _STORAGE = HIERARCHY.index("storage.lock")
 
@@ -85,11 +88,13 @@ def hold(
     metrics: Metrics,
     cancelled: Callable[[], bool] = lambda: False,
     shared: Collection[str] = (),
+    poll: float = POLL,
 ) -> Iterator[tuple[RecordLock, ...]]:
     """Hold these locks, given in the documented order, until the block ends; those in ``shared`` so, whatever ``mode``.
 
     ``deadline`` is on the clock of ``time.monotonic``; it bounds the wait, not the hold. Inside another hold
-    nothing is waited for, digest locks excepted. Blocking: never on the event loop.
+    nothing is waited for, digest locks excepted. ``poll`` is the pause between two tries, in seconds. Blocking: never
+    on the event loop.
 
     Raises:
         StoreBusy: one was held by others until the deadline, or ``cancelled`` said so; names lock and holder.
@@ -101,7 +106,7 @@ def hold(
     patient = all(held == _DIGEST for held in _held.ranks)
     wanted: dict[str, Mode] = {path: "shared" if path in shared else mode for path in paths}
     with ExitStack() as stack:
-        locks = _take_all(wanted, deadline if patient else 0.0, files, metrics, cancelled)
+        locks = _take_all(wanted, deadline if patient else 0.0, files, metrics, cancelled, poll)
         for lock in locks:
             stack.callback(lock.release)
         began = time.monotonic()
@@ -138,15 +143,16 @@ def _take_all(
     files: Files,
     metrics: Metrics,
     cancelled: Callable[[], bool],
+    poll: float,
 ) -> list[RecordLock]:
     paths = tuple(wanted)
-    first: RecordLock | None = None
+    kept: RecordLock | None = None
     while True:
         taken: list[RecordLock] = []
         try:
             for path in paths:
-                if first is not None and path == first.lock_file:
-                    lock, first = first, None
+                if kept is not None and path == kept.lock_file:
+                    lock, kept = kept, None
                 else:
                     lock = RecordLock(path, mode_held=wanted[path], files=files)
                     lock.acquire(blocking=False)
@@ -160,20 +166,27 @@ def _take_all(
         else:
             metrics.add("locks.acquired", len(taken))
             return taken
-        waited = _wait_for(contended, wanted[contended], deadline, files, metrics, cancelled)
-        if contended == paths[0]:
-            first = waited  # the outermost may be kept: nothing is held while the others are only tried
-        else:
-            waited.release()
+        finally:
+            if kept is not None:
+                kept.release()
+                kept = None
+        # Kept while the others are tried, not waited for: given back first, a writer that waits for it would have it.
+        kept = _wait_for(contended, wanted[contended], deadline, files, metrics, cancelled, poll)
 
 
 def _wait_for(
-    path: str, mode: Mode, deadline: float, files: Files, metrics: Metrics, cancelled: Callable[[], bool]
+    path: str,
+    mode: Mode,
+    deadline: float,
+    files: Files,
+    metrics: Metrics,
+    cancelled: Callable[[], bool],
+    poll: float,
 ) -> RecordLock:
     began = time.monotonic()
     lock = RecordLock(path, mode_held=mode, files=files)
     try:
-        lock.acquire(timeout=max(0.0, deadline - began), cancel_check=cancelled)
+        lock.acquire(timeout=max(0.0, deadline - began), poll_interval=poll, cancel_check=cancelled)
     except Timeout:
         raise busy(holder_of(path, files) or LockHolder(lock=path)) from None
     finally:

@@ -18,13 +18,12 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 
 from storaged.store.drivers.contents import LayerContents
-from storaged.store.drivers.mount_points import below, mount_points
 from storaged.store.drivers.removal import Leftover, OwnRemover, Remover
 from storaged.store.files import Files
 from storaged.store.layout.paths import container_dir, image_dir, layer_data, layers_dir, own_dir, tar_split
 from storaged.store.layout.records import ContainerID, ImageID, LayerID
 from storaged.store.tables import StoreLocation
-from storaged.store.writing.staging import StagingFolder, exists
+from storaged.store.writing.staging import StagingFolder, exists, mounted_below
 
 
 def staging_parents(location: StoreLocation, contents: LayerContents | None) -> dict[str, str]:
@@ -106,7 +105,7 @@ class Aside:
         """
         left: list[Leftover] = []
         for folder, _ in self._moves:
-            found = self._mounted(folder)
+            found = mounted_below(self._files, folder.path)
             if found is None:
                 found = folder.clear(cancelled, done)
             left += [] if found is None else [found]
@@ -127,13 +126,3 @@ class Aside:
         moved = {path for _, paths in self._moves for path in paths}
         folders = {*parents, *[os.path.dirname(path) for path in (*moved, *parents)]}
         return sorted(folder for folder in folders if exists(self._files, folder))
-
-    def _mounted(self, folder: StagingFolder) -> Leftover | None:
-        """What is mounted below: a bind mount looks like any folder to who removes it."""
-        try:
-            found = next(below(mount_points(self._files), os.path.realpath(folder.path)), None)
-        except OSError as error:
-            return Leftover(path=folder.path, detail=f"whether something is mounted below cannot be told: {error}")
-        if found is None:
-            return None
-        return Leftover(path=found[1], detail="mounted below what is to be removed (see findmnt); unmount it")

@@ -30,7 +30,7 @@ from storaged.store.writing.drafting import digest_of, members_after
 from storaged.store.writing.journal import Creation, EditedItem, Editing, Journal
 from storaged.store.writing.prepared import DataFolder, Holdings
 from storaged.store.writing.shape import CurrentTable
-from storaged.store.writing.temporary import Temporary, sync_folder, temporary_for, told, write_temporary
+from storaged.store.writing.temporary import Temporary, make_folder, sync_folder, temporary_for, told, write_temporary
 
 _LAST = "manifest"
 
@@ -53,7 +53,8 @@ def write_data(
         undo.callback(holdings.entries[-1].remove)
     for image, items in new:
         path = image_dir(location.graphroot, location.driver, image)
-        made = _make_folder(files, path)
+        with told(path):
+            made = make_folder(files, path)
         undo.callback(forget, files, DataFolder(path=path, made=made))
         _refuse_strange(files, path, image)
         planned = _planned(files, path, items)
@@ -137,30 +138,3 @@ def _refuse_strange(files: Files, folder: str, image: ImageID) -> None:
         wrong = "it is missing"
     if wrong is not None:
         raise ImageDamaged(f"{folder}: {wrong}; nothing was written", id=image, file=folder)
-
-
-def _make_folder(files: Files, path: str) -> bool:
-    """Make an image's folder as upstream does; whether it was not there. Its owner is that of the folder above."""
-    with told(path):
-        try:
-            files.mkdir(path, 0o700)
-        except FileExistsError:
-            return False
-        try:
-            _give_away(files, path)
-        except BaseException:
-            with suppress(OSError):
-                files.rmdir(path)
-            raise
-    return True
-
-
-def _give_away(files: Files, folder: str) -> None:
-    """As root: give a new folder the owner of the one above."""
-    owner = files.stat(os.path.dirname(folder))
-    if os.geteuid() == 0 and owner.st_uid != 0:
-        fd = files.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-        try:
-            files.fchown(fd, owner.st_uid, owner.st_gid)
-        finally:
-            files.close(fd)

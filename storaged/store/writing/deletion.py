@@ -43,7 +43,8 @@ class LayerDeletion:
     """One deletion: ``prepare``, then ``confirm``, ``stage`` and ``finish``, or ``abandon`` at any point before
     ``finish``. By one thread at a time. What is missing counts as removed.
 
-    ``links`` are short names of layers whose folders may not tell them any more.
+    ``links`` are short names of layers whose folders may not tell them any more, ``times`` what their records have as
+    ``created``.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class LayerDeletion:
         images: Sequence[ImageID] = (),
         containers: Sequence[ContainerID] = (),
         links: Mapping[LayerID, str] = MappingProxyType({}),
+        times: Mapping[LayerID, str] = MappingProxyType({}),
         files: Files,
         metrics: Metrics,
     ) -> None:
@@ -62,6 +64,7 @@ class LayerDeletion:
         self._images = tuple(images)
         self._containers = tuple(containers)
         self._links = dict(links)
+        self._times = dict(times)
         self._files = files
         self._metrics = metrics
         self._remover: Remover = OwnRemover(files)
@@ -108,6 +111,7 @@ class LayerDeletion:
                     layers=self._layers,
                     containers=self._containers,
                     links=self._links,
+                    times=self._times,
                     staging=number,
                     made=tuple([os.path.relpath(path, self._location.graphroot) for path in self._aside.made]),
                 )
@@ -166,6 +170,10 @@ class LayerDeletion:
             left = self._aside.remove(cancelled, step)
         except RemovalCancelled as error:
             left = [Leftover(path=str(error), detail=_cancelled(total - done))]
+        except BaseException:
+            if self._entry is not None:
+                self._entry.leave()
+            raise
         finally:
             self._remover.close()
             self._aside.leave()

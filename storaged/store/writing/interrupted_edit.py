@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 
 from storaged.errors import ImageDamaged
 from storaged.store.changes import Change, ImageEdit, Item
 from storaged.store.files import Files, read_whole
 from storaged.store.layout.paths import big_data_file, image_dir
-from storaged.store.layout.records import Digest
+from storaged.store.layout.records import Digest, ImageRecord
 from storaged.store.reader import Loaded
 from storaged.store.tables import StoreLocation
 from storaged.store.writing.journal import EditedItem, Editing
@@ -50,7 +51,16 @@ def carry_on(entry: Editing, loaded: Loaded, location: StoreLocation, files: Fil
             raise ImageDamaged(f"{place}: the new bytes are lost", id=entry.image, key=item.key, file=place)
         items.append(Item(key=item.key, data=data))
     members = {name: value for name, value in entry.members.items() if name not in _DESCRIBED}
+    if record is not None and members.get("names"):
+        members["names"] = _names(members["names"], record, loaded)
     return Change(edits=(ImageEdit(image=entry.image, members=members, items=tuple(items)),), editing=(entry.image,))
+
+
+def _names(given: Sequence[str], record: ImageRecord, loaded: Loaded) -> list[str]:
+    """The names to be given that no other image has by now, and those that the image has got since."""
+    others = [row.record for row in loaded.tables.images if row.store == 0 and row.record.id != record.id]
+    taken = {name for other in others for name in other.names or ()}
+    return list(dict.fromkeys([*[name for name in given if name not in taken], *(record.names or ())]))
 
 
 def forget(entry: Editing, location: StoreLocation, files: Files) -> None:

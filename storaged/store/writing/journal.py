@@ -5,7 +5,7 @@
     graphroot/storaged/journal-<32 hex>.json      one transaction, 0600; removed when it is through
 
     {"kind":"deletion","images":[…],"layers":[…],"containers":[…],
-     "links":{"<layer>":"<short name>"},"staging":"<n>","made":["overlay/tempdirs",…]}
+     "links":{"<layer>":"<short name>"},"times":{"<layer>":"<created>"},"staging":"<n>","made":["overlay/tempdirs",…]}
     {"kind":"editing","image":"<id>","members":{…},"items":[{"key","temporary","digest","before"},…]}
     {"kind":"creation","images":[…]}
 
@@ -27,17 +27,18 @@ import msgspec
 from filelock import Timeout
 
 from storaged.store.files import Files, read_whole
-from storaged.store.layout.paths import own_dir
+from storaged.store.layout.paths import big_data_file, own_dir
 from storaged.store.layout.records import ContainerID, Digest, ImageID, LayerID
 from storaged.store.locks.record_lock import RecordLock
 from storaged.store.tables import StoreLocation
-from storaged.store.writing.temporary import sync_folder, told
+from storaged.store.writing.temporary import OURS, sync_folder, told
 
+_ID = re.compile(r"[0-9a-f]{64}")
+_STAGING = re.compile(r"[0-9]{1,20}")
 _NAME = re.compile(r"journal-[0-9a-f]{32}\.json")
 _TEMPORARY = re.compile(r"\.tmp-journal-[0-9a-f]{32}\.json")
 _LIMIT = 16 << 20
 """Bytes of one entry: 4,000 layers need 300 kB."""
-
 
 _log = logging.getLogger(__name__)
 
@@ -45,12 +46,13 @@ _log = logging.getLogger(__name__)
 class Deletion(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="deletion"):
     """Records and files that go. ``staging`` is the number of the staging folders, ``made`` those of their parents
     that were not there before. ``links`` has the short names of layers, for a power loss may keep the link of a layer
-    and lose the folder that tells of it."""
+    and lose the folder that tells of it; ``times`` their ``created``: one of another time was made again since."""
 
     images: tuple[ImageID, ...] = ()
     layers: tuple[LayerID, ...] = ()
     containers: tuple[ContainerID, ...] = ()
     links: dict[LayerID, str] = {}
+    times: dict[LayerID, str] = {}
     staging: str
     made: tuple[str, ...] = ()
 
@@ -205,8 +207,10 @@ class Journal:
 
     def _read(self, path: str) -> Entry | None:
         try:
-            return _decoder.decode(read_whole(self._files, path, _LIMIT, follow=False)[0])
-        except (OSError, msgspec.MsgspecError) as error:
+            entry = _decoder.decode(read_whole(self._files, path, _LIMIT, follow=False)[0])
+            _check(entry)
+            return entry
+        except (OSError, ValueError, RecursionError) as error:
             _log.warning("journal entry cannot be read path=%s error=%s", path, error)
             return None
 
@@ -225,3 +229,22 @@ class Journal:
                 self._files.unlink(path)
             except OSError:
                 continue  # not there, or recovery's: it speaks of nothing that was done
+
+
+def _check(entry: Entry) -> None:
+    """Raises: ValueError: a name may lead out of its folder: it is joined to paths, and what lies there is removed."""
+    ids: tuple[str, ...]
+    wrong: list[str] = []
+    match entry:
+        case Deletion():
+            ids = (*entry.images, *entry.layers, *entry.containers, *entry.links)
+            wrong += [] if _STAGING.fullmatch(entry.staging) else [entry.staging]
+        case Editing():
+            ids = (entry.image,)
+            files = [item.temporary for item in entry.items if big_data_file(item.key)]
+            wrong += [path for path in files if not OURS.fullmatch(os.path.basename(path))]
+        case Creation():
+            ids = entry.images
+    wrong += [each for each in ids if not _ID.fullmatch(each)]
+    if wrong:
+        raise ValueError(f"{wrong[0][:80]!r} is not a name that is ever written there")

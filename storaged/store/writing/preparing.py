@@ -113,7 +113,7 @@ class Preparation:
                     changing.append(table)
             for table in changing if not tight else ():
                 self._backups.keep(table, needed=not going)
-            deletion = self._deletion(change, undo, deadline, cancelled) if going else None
+            deletion = self._deletion(change, layers, undo, deadline, cancelled) if going else None
             data = write_data(self._location, self._files, change, images, holdings, undo)
             prepared = Prepared(
                 change=change,
@@ -148,13 +148,20 @@ class Preparation:
         return tuple(written)
 
     def _deletion(
-        self, change: Change, undo: ExitStack, deadline: float, cancelled: Callable[[], bool]
+        self,
+        change: Change,
+        layers: Sequence[CurrentTable],
+        undo: ExitStack,
+        deadline: float,
+        cancelled: Callable[[], bool],
     ) -> LayerDeletion:
+        records = {record.id: record for table in layers for record in table.records}
         deletion = LayerDeletion(
             self._location,
             change.layers,
             images=change.removed,
             containers=change.containers,
+            times={layer: records[layer].created for layer in change.layers},
             files=self._files,
             metrics=self._metrics,
         )

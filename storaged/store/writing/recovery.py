@@ -18,7 +18,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from storaged.errors import ImageDamaged, StoreError
 from storaged.metrics import Metrics
@@ -33,6 +33,7 @@ from storaged.store.writing.commit import StoreWriter
 from storaged.store.writing.interrupted_edit import carry_on, forget
 from storaged.store.writing.journal import Creation, Deletion, Editing, Entry, Journal, OpenEntry
 from storaged.store.writing.prepared import PlanOutdated
+from storaged.store.writing.preparing import LAYERS_AT_ONCE
 from storaged.store.writing.temporary import OURS
 from storaged.store.writing.unfinished import Orphans, rest_of
 from storaged.store.writing.unrecorded import PATIENCE, ROUNDS, Unrecorded, load, refuse_doubt, remove_made
@@ -182,16 +183,20 @@ class _Unfinished:
             case Creation():
                 # Where the first image of a store was being made there is no table yet.
                 left = self._unrecorded.remove(Orphans(images=entry.images), self._cancelled, lost=False)
+                self._unrecorded.forget_items(entry.images)
         return "; ".join(f"{found.path}: {found.detail}" for found in left) or None
 
     def _deletion(self, entry: Deletion) -> Sequence[Leftover]:
         left = [*self._unrecorded.clear_staged(entry, self._cancelled)]
 
         def plan(loaded: Loaded) -> Change:
-            refuse_doubt(loaded, self._location, self._files, lost=bool(entry.images))
-            return rest_of(entry, loaded.tables)[0]
+            refuse_doubt(loaded, self._location, self._files, lost=bool(entry.images), layers=bool(entry.layers))
+            change = rest_of(entry, loaded.tables)[0]
+            return evolve(change, layers=change.layers[:LAYERS_AT_ONCE])
 
-        left += self._carry_out(plan)
+        # Of an entry by a version that did more at once.
+        for _ in range(0, max(1, len(entry.layers)), LAYERS_AT_ONCE):
+            left += self._carry_out(plan)
         _, orphans = rest_of(entry, load(self._reader, self._cancelled).tables)
         left += self._unrecorded.remove(orphans, self._cancelled, lost=bool(entry.images))
         return left

@@ -23,9 +23,11 @@ from collections.abc import Callable
 
 from filelock import Timeout
 
+from storaged.store.drivers.mount_points import below, mount_points
 from storaged.store.drivers.removal import Leftover, Remover
 from storaged.store.files import Files
 from storaged.store.locks.record_lock import RecordLock
+from storaged.store.writing.temporary import give_away, make_folder
 
 _TRIES = 200
 _STAYS = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT, errno.EBUSY)
@@ -59,9 +61,9 @@ class StagingFolder:
         if self._lock is not None:
             return
         for _ in range(_TRIES):
-            self._make(self.parent)
+            make_folder(self._files, self.parent)
             try:
-                self._files.close(self._files.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
+                self._make_lock_file()
                 lock = RecordLock(self._lock_path, mode_held="exclusive", files=self._files)
                 lock.acquire(blocking=False)
             except FileNotFoundError:
@@ -70,7 +72,7 @@ class StagingFolder:
                 time.sleep(_PAUSE)
                 continue
             try:
-                self._make(self.path)
+                make_folder(self._files, self.path)
             except BaseException:
                 self._files.unlink(self._lock_path)
                 lock.release()
@@ -144,11 +146,12 @@ class StagingFolder:
             return Leftover(path=self._lock_path, detail=error.strerror or str(error))
         return None
 
-    def _make(self, path: str) -> None:
+    def _make_lock_file(self) -> None:
+        fd = self._files.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
-            self._files.mkdir(path, 0o700)
-        except FileExistsError:
-            return
+            give_away(self._files, fd, self._lock_path)
+        finally:
+            self._files.close(fd)
 
 
 def clear_dead(
@@ -170,12 +173,25 @@ def clear_dead(
     except (FileNotFoundError, Timeout):
         return None  # somebody else is removing it at this moment
     try:
-        left = _removed(remover, folder, cancelled)
+        left = mounted_below(files, folder)
+        if left is None:
+            left = _removed(remover, folder, cancelled)
         if left is None:
             files.unlink(lock_path)
         return left
     finally:
         lock.release()
+
+
+def mounted_below(files: Files, folder: str) -> Leftover | None:
+    """What is mounted below a folder that is to be removed: a bind mount looks like any folder to who removes it."""
+    try:
+        found = next(below(mount_points(files), os.path.realpath(folder)), None)
+    except OSError as error:
+        return Leftover(path=folder, detail=f"whether something is mounted below cannot be told: {error}")
+    if found is None:
+        return None
+    return Leftover(path=found[1], detail="mounted below what is to be removed (see findmnt); unmount it")
 
 
 def remove_empty(files: Files, folder: str) -> None:

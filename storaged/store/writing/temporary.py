@@ -113,6 +113,38 @@ def sync_folder(files: Files, folder: str) -> None:
             files.close(fd)
 
 
+def make_folder(files: Files, path: str) -> bool:
+    """Make a folder as upstream does; whether it was not there. As root its owner is that of the folder above: one of
+    root's would lock the owner of the store out.
+
+    Raises:
+        OSError: there is none, or there was one.
+    """
+    try:
+        files.mkdir(path, 0o700)
+    except FileExistsError:
+        return False
+    try:
+        fd = files.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            give_away(files, fd, path)
+        finally:
+            files.close(fd)
+    except BaseException:
+        with suppress(OSError):
+            files.rmdir(path)
+        raise
+    return True
+
+
+def give_away(files: Files, fd: int, path: str) -> None:
+    """As root: give what was just made at the path the owner of the folder that it lies in."""
+    if os.geteuid() == 0:
+        above = files.stat(os.path.dirname(path))
+        if above.st_uid != 0:
+            files.fchown(fd, above.st_uid, above.st_gid)
+
+
 @contextmanager
 def told(path: str) -> Iterator[None]:
     """Errors of the disk as what the caller can do about them, with the file they are about.

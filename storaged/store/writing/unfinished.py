@@ -50,6 +50,8 @@ def rest_of(entry: Deletion, tables: StoreTables) -> tuple[Change, Orphans]:
     left = tuple([each for each in entry.containers if each in containers]) if whole else ()
     begun = bool(gone or away)
     going = [layer for layer in entry.layers if layer in layers and (begun or layers[layer].incomplete)]
+    # A pull that is under way has layers for a while before it has an image.
+    going = [layer for layer in going if layers[layer].created == entry.times.get(layer, layers[layer].created)]
     needed = _needed(tables, going, frozenset(left))
     change = Change(layers=tuple([layer for layer in going if layer not in needed]), containers=left)
     lost = [layer for layer in entry.layers if layer not in layers]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Collection
+from contextlib import suppress
 
 from storaged.errors import StoreCorrupt, StoreError
 from storaged.metrics import Metrics
@@ -16,9 +17,9 @@ from storaged.store.drivers.contents import contents_of
 from storaged.store.drivers.removal import Leftover, OwnRemover, Remover
 from storaged.store.drivers.userns import UserNamespace, is_needed
 from storaged.store.files import Files
-from storaged.store.inventory import writable_lock_files
-from storaged.store.layout.paths import container_dir, image_dir, images_json, layer_data, tar_split
-from storaged.store.layout.records import LayerID
+from storaged.store.inventory import table_files, writable_lock_files
+from storaged.store.layout.paths import container_dir, image_dir, layer_data, tar_split
+from storaged.store.layout.records import ImageID, LayerID
 from storaged.store.locks.order import hold
 from storaged.store.locks.probe import busy
 from storaged.store.reader import Loaded, StoreReader, WriterActive
@@ -28,6 +29,7 @@ from storaged.store.writing.deletion import LayerDeletion
 from storaged.store.writing.journal import Deletion
 from storaged.store.writing.prepared import PlanOutdated
 from storaged.store.writing.staging import clear_dead, exists, remove_empty
+from storaged.store.writing.temporary import OURS
 from storaged.store.writing.unfinished import Orphans
 
 ROUNDS = 5
@@ -40,8 +42,11 @@ _PAUSE = 0.02
 _PAIR = ("temp-dir", "lock")
 
 
-def refuse_doubt(loaded: Loaded, location: StoreLocation, files: Files, *, lost: bool = True) -> None:
-    """Whether the tables tell which records there are; with ``lost``, whether there is a table of images at all.
+def refuse_doubt(
+    loaded: Loaded, location: StoreLocation, files: Files, *, lost: bool = True, layers: bool = False
+) -> None:
+    """Whether the tables tell which records there are; with ``lost`` and ``layers``, whether there is a table of
+    images, and one of layers, at all.
 
     Raises:
         StoreCorrupt: they do not. Nothing may be removed for want of a record.
@@ -49,10 +54,14 @@ def refuse_doubt(loaded: Loaded, location: StoreLocation, files: Files, *, lost:
     for flaw in loaded.tables.flaws:
         if flaw.store == 0:
             raise StoreCorrupt(f"{flaw.file}: {flaw.detail}", file=flaw.file, detail=flaw.detail)
-    path = images_json(location.graphroot, location.driver)
-    if lost and (not exists(files, path) or files.stat(path).st_size == 0):
-        detail = "it is missing or empty, so it does not tell which images are gone"
-        raise StoreCorrupt(f"{path}: {detail}", file=path, detail=detail)
+    needed = {"images": lost, "layers": layers, "containers": False}
+    for table in table_files(location):
+        if table.store != 0 or table.volatile:
+            continue
+        path, here = table.path, exists(files, table.path)
+        if (needed[table.kind] and not here) or (here and files.stat(path).st_size == 0):
+            detail = "it is missing or empty, so it does not tell what is gone"
+            raise StoreCorrupt(f"{path}: {detail}", file=path, detail=detail)
 
 
 def load(reader: StoreReader, cancelled: Callable[[], bool]) -> Loaded:
@@ -128,7 +137,7 @@ class Unrecorded:
             deletion = self._deletion(loaded, orphans)
             if deletion is None:
                 return ()
-            refuse_doubt(loaded, self._location, self._files, lost=lost)
+            refuse_doubt(loaded, self._location, self._files, lost=lost, layers=bool(orphans.layers))
             deadline = time.monotonic() + PATIENCE
             deletion.prepare(deadline=deadline, cancelled=cancelled)
             try:
@@ -140,6 +149,22 @@ class Unrecorded:
                 return deletion.finish(lambda done, total: None, cancelled)
             deletion.abandon()
         raise PlanOutdated("other tools change the store again and again")
+
+    def forget_items(self, images: Collection[ImageID]) -> None:
+        """Remove big data that never got to its place, where another image is in the folder by now.
+
+        Raises:
+            OSError: it cannot be removed.
+        """
+        for image in images:
+            folder = image_dir(self._location.graphroot, self._location.driver, image)
+            try:
+                names = self._files.listdir(folder)
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            for name in filter(OURS.fullmatch, names):
+                with suppress(FileNotFoundError):
+                    self._files.unlink(os.path.join(folder, name))
 
     def _stage(self, deletion: LayerDeletion, loaded: Loaded, deadline: float, cancelled: Callable[[], bool]) -> bool:
         """Move the files aside; False where there may be a record of them by now."""

@@ -239,6 +239,52 @@ def test_all_are_held_and_counted_and_all_given_back(tree: tuple[str, str, str])
     assert metrics.counters["locks.held.images.lock.count"] == 1
 
 
+def test_a_lock_that_was_waited_for_is_kept_while_the_others_are_tried(tree: tuple[str, str, str]) -> None:
+    outer, inner, _ = tree
+    rival = RecordLock(inner, mode_held="exclusive", files=FILES)
+    rival.acquire(blocking=False)
+    tries: list[str] = []
+    free: list[bool] = []
+
+    class Watching(Files):
+        def open(self, path: str, flags: int, mode: int = 0o600, *, dir_fd: int | None = None) -> int:
+            if path == outer:
+                free.append(try_posix(inner, "read") == 0)
+            tries.append(path)
+            if tries.count(inner) == 2:
+                rival.release()
+            return super().open(path, flags, mode, dir_fd=dir_fd)
+
+    with hold(tree, "exclusive", deadline=time.monotonic() + 20, files=Watching(), metrics=Metrics()):
+        assert free == [False, False]  # the rival's at first, then ours
+        assert [try_posix(path, "read") != 0 for path in tree] == [True, True, True]
+    assert [try_posix(path, "write") for path in tree] == [0, 0, 0]
+
+
+def test_a_kept_lock_is_given_back_where_another_one_is_busy(tree: tuple[str, str, str]) -> None:
+    outer, inner, _ = tree
+    rivals = {path: RecordLock(path, mode_held="exclusive", files=FILES) for path in (outer, inner)}
+    rivals[inner].acquire(blocking=False)
+    waited: list[str] = []
+
+    class Watching(Files):
+        def open(self, path: str, flags: int, mode: int = 0o600, *, dir_fd: int | None = None) -> int:
+            waited.append(path)
+            if waited.count(inner) == 2 and rivals[inner].is_locked:
+                rivals[outer].acquire(blocking=False)
+                rivals[inner].release()
+            return super().open(path, flags, mode, dir_fd=dir_fd)
+
+    with (
+        pytest.raises(StoreBusy) as busy,
+        hold(tree, "exclusive", deadline=time.monotonic() + 0.5, files=Watching(), metrics=Metrics()),
+    ):
+        pass
+    assert busy.value.evidence["lock"] == outer
+    assert try_posix(inner, "write") == 0
+    rivals[outer].release()
+
+
 @pytest.mark.parametrize("order", [(1, 0), (2, 1), (0, 2, 1)])
 def test_a_wrong_order_is_refused_before_anything_is_taken(tree: tuple[str, str, str], order: tuple[int, ...]) -> None:
     metrics = Metrics()

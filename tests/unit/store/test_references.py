@@ -86,6 +86,16 @@ def test_the_same_text_is_parsed_once() -> None:
     assert references.parse("quay.io/once/only:1") is references.parse("quay.io/once/only:1")
 
 
+@pytest.mark.parametrize("text", [f"localhost/{'a' * 246}", "[::1]:5000/a:1", "UPPER/a:1", "a" * 64, "a b"])
+def test_what_podman_4_cannot_list_is_told(text: str) -> None:
+    assert not references.is_listable(text)
+
+
+@pytest.mark.parametrize("text", [f"localhost/{'a' * 245}:1", "a:1", "quay.IO/a:1", f"quay.io/a:1@sha256:{'a' * 64}"])
+def test_what_every_podman_lists_is_told(text: str) -> None:
+    assert references.is_listable(text)
+
+
 @given(st.text(max_size=40) | st.from_regex(r"\A[a-z0-9./:@_-]{1,40}\Z"))
 def test_every_text_is_a_reference_or_an_invalid_name(text: str) -> None:
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -49,6 +50,15 @@ def test_a_name_of_another_form_is_no_short_name(home: Path, text: str) -> None:
     (home / LAYER / "link").write_text(text)
     assert contents(home).short_name(LAYER) is None
     assert contents(home).pieces(LAYER, text) == (str(home / LAYER),)
+
+
+def test_a_link_that_cannot_be_read_is_not_taken_for_another_layers(home: Path) -> None:
+    class Refusing(Files):
+        def readlink(self, path: str, *, dir_fd: int | None = None) -> str:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+
+    with pytest.raises(OSError, match="l/"):
+        OverlayContents(str(home.parent), Refusing()).pieces(LAYER, SHORT)
 
 
 @pytest.mark.parametrize("kind", ["missing", "a file", "another layer's", "absolute"])

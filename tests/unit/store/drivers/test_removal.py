@@ -101,6 +101,7 @@ def test_a_folder_that_is_moved_away_while_it_is_removed_ends_the_removal(tmp_pa
             return super().open(path, flags, mode, dir_fd=dir_fd)
 
     (tmp_path / "f" / "dir").mkdir(parents=True)
+    (tmp_path / "f" / "dir" / "file").write_bytes(b"")
     (tmp_path / "kept").write_bytes(b"")
     left = removed(tmp_path / "f", files=Moving())
     assert left is not None
@@ -238,3 +239,18 @@ def test_each_failing_call_leaves_no_descriptor_and_names_what_stays(tmp_path: P
 def test_the_filled_folder_has_every_kind_of_entry(tmp_path: Path) -> None:
     kinds = {stat.S_IFMT(each.lstat().st_mode) for each in filled(tmp_path / "f").rglob("*")}
     assert kinds == {stat.S_IFDIR, stat.S_IFREG, stat.S_IFLNK, stat.S_IFIFO}
+
+
+def test_an_empty_folder_is_removed_without_being_opened(tmp_path: Path) -> None:
+    class Opening(Files):
+        def __init__(self) -> None:
+            self.opened: list[str] = []
+
+        def open(self, path: str, flags: int, mode: int = 0o600, *, dir_fd: int | None = None) -> int:
+            self.opened.append(path)
+            return super().open(path, flags, mode, dir_fd=dir_fd)
+
+    (tmp_path / "f" / "work").mkdir(parents=True)
+    files = Opening()
+    assert removed(tmp_path / "f", files=files) is None
+    assert "work" not in files.opened

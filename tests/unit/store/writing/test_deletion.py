@@ -276,6 +276,19 @@ def test_what_is_mounted_after_the_preparation_stops_the_deletion_before_its_fir
 
 
 @as_root
+def test_what_root_moves_aside_does_not_lock_the_owner_of_the_store_out(shop: Shop) -> None:
+    subprocess.run(["chown", "-R", "12345:12346", str(shop.graphroot)], check=True)
+    deletion = shop.deletion()
+    deletion.prepare()
+    deletion.stage()
+    made = [shop.staging, *shop.staging.glob("*-*")]
+    made += [*shop.graphroot.glob("*-layers/tmp"), *shop.graphroot.glob("*-layers/tmp/*-*")]
+    assert len(made) == 6
+    assert {(path.stat().st_uid, path.stat().st_gid) for path in made} == {(12345, 12346)}
+    assert deletion.finish(nothing, never) == ()
+
+
+@as_root
 def test_a_bind_mount_below_staged_files_is_left_alone_and_named(shop: Shop, tmp_path: Path) -> None:
     (tmp_path / "precious").mkdir()
     (tmp_path / "precious" / "kept").write_bytes(b"")
@@ -341,6 +354,20 @@ def test_progress_counts_the_trees_that_are_gone(shop: Shop) -> None:
     deletion.finish(lambda done, total: told.append((done, total)), never)
     total = 4 if shop.location.driver == "overlay" else 3
     assert told == [(number, total) for number in range(1, total + 1)]
+
+
+def test_a_deletion_that_fails_in_a_strange_way_gives_its_entry_to_recovery(shop: Shop) -> None:
+    def strange(done: int, total: int) -> None:
+        raise RuntimeError
+
+    before = descriptors()
+    deletion = shop.deletion()
+    deletion.prepare()
+    deletion.stage()
+    with pytest.raises(RuntimeError):
+        deletion.finish(strange, never)
+    assert descriptors() == before
+    assert len(shop.journal()) == 1
 
 
 def test_a_cancelled_deletion_says_what_is_left_to_whom(shop: Shop) -> None:

@@ -22,7 +22,14 @@ ENTRIES: tuple[Entry, ...] = (
     Editing(
         image=IMAGE,
         members={"digest": "sha256:x", "names": ["a", "b"]},
-        items=(EditedItem(key="manifest", temporary=".tmp-manifest", digest=Digest("sha256:n"), before=None),),
+        items=(
+            EditedItem(
+                key="manifest",
+                temporary=f".tmp-manifest-storaged-{'0' * 32}-{'1' * 8}",
+                digest=Digest("sha256:n"),
+                before=None,
+            ),
+        ),
     ),
     Creation(images=(IMAGE,)),
 )

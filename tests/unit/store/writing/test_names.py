@@ -174,7 +174,19 @@ def test_a_change_that_does_not_fit_the_table_is_refused(tmp_path, change, error
         assert shop.everything() == before
 
 
-@pytest.mark.parametrize("name", ["localhost/UPPER:1", "a b", "localhost/a@sha256:12", "localhost/\ud800:1"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "localhost/UPPER:1",
+        "UPPER/a:1",
+        "a b",
+        "localhost/a@sha256:12",
+        "localhost/\ud800:1",
+        f"localhost/{'a' * 246}:1",
+        "[::1]:5000/a:1",
+        "a" * 64,
+    ],
+)
 def test_a_name_that_podman_cannot_list_is_never_written(tmp_path, name) -> None:
     with opened(tmp_path) as shop:
         before = shop.everything()

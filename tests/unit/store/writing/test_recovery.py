@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,14 @@ from typing import Any
 import pytest
 
 from storaged.metrics import Metrics
+from storaged.store.changes import Change
 from storaged.store.files import Files
 from storaged.store.layout import paths
 from storaged.store.layout.records import Digest, ImageID
+from storaged.store.reader import StoreReader
 from storaged.store.writing.commit import StoreWriter
 from storaged.store.writing.journal import Creation, Deletion, EditedItem, Editing, Entry, Journal
+from storaged.store.writing.preparing import LAYERS_AT_ONCE
 from storaged.store.writing.recovery import Recovered, Recovery
 from tests.unit.store.holding import held_elsewhere
 
@@ -159,6 +163,27 @@ def test_a_cancelled_deletion_is_finished_by_recovery(shop: Shop) -> None:
     assert shop.everything() == before - victims
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts need root")
+def test_a_bind_mount_below_staged_files_of_a_dead_process_is_left_alone_and_named(shop: Shop, tmp_path: Path) -> None:
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "kept").write_bytes(b"")
+    deletion = shop.deletion()
+    deletion.prepare()
+    deletion.stage()
+    deletion.abandon()
+    _drop_records(shop)
+    (point,) = shop.staging.glob(f"temp-dir-*/*-{shop.layer}")
+    if subprocess.run(["mount", "--bind", tmp_path / "precious", point], capture_output=True, check=False).returncode:
+        pytest.skip("nothing can be mounted here")
+    try:
+        done = recovered(shop)
+        assert (tmp_path / "precious" / "kept").exists()
+    finally:
+        subprocess.run(["umount", point], check=True)
+    assert "unmount it" in done.left[0]
+    assert recovered(shop) == Recovered(finished=1)
+
+
 @pytest.mark.parametrize("later", [False, True])
 def test_a_folder_that_one_deletion_made_and_another_used_goes_with_both(shop: Shop, later: bool) -> None:
     entries = (
@@ -181,6 +206,38 @@ def test_a_layer_that_an_image_uses_since_stays(shop: Shop) -> None:
     died(shop, deletion_of(shop))
     assert recovered(shop) == Recovered(finished=1)
     assert layers(shop) == before
+    assert shop.contents.exists()
+
+
+def test_more_layers_than_one_commit_takes_go_in_several(shop: Shop) -> None:
+    shop.writer.remove_record(shop.image)
+    table = Path(paths.layers_json(shop.location.graphroot, shop.location.driver))
+    more = [f"{number:064x}" for number in range(LAYERS_AT_ONCE)]
+    records = [{"id": layer, "created": "2026-01-01T00:00:00Z"} for layer in more]
+    table.write_text(json.dumps([*json.loads(table.read_text()), *records]))
+    died(shop, deletion_of(shop, layers=(shop.layer, *more)))
+    assert recovered(shop) == Recovered(finished=1)
+    assert layers(shop).isdisjoint([shop.layer, *more])
+
+
+def test_layers_of_a_pull_under_way_stay(shop: Shop) -> None:
+    table = Path(paths.layers_json(shop.location.graphroot, shop.location.driver))
+    earlier = table.read_text()
+    writer = StoreWriter(shop.location, metrics=Metrics())
+    reader = StoreReader(shop.location, metrics=Metrics())
+    change = Change(removed=(shop.image,), layers=(shop.layer,))
+    prepared = writer.prepare(change, reader.load().stamp)
+    writer.commit(prepared, deadline=time.monotonic() + 5)
+    writer.close()
+    reader.close()
+    # It died before it had removed the files; podman makes the layer once more, and the image comes later.
+    prepared.deletion.abandon()
+    records = json.loads(earlier)
+    next(record for record in records if record["id"] == shop.layer)["created"] = "2026-02-03T04:05:06.123456789Z"
+    table.write_text(json.dumps(records))
+    shop.contents.mkdir()
+    assert recovered(shop) == Recovered(finished=1)
+    assert shop.layer in layers(shop)
     assert shop.contents.exists()
 
 
@@ -218,6 +275,27 @@ def test_nothing_is_removed_for_want_of_a_record_where_the_table_is_lost(shop: S
     assert pending(shop)
 
 
+@pytest.mark.parametrize(
+    ("kind", "content"), [("layers", None), ("layers", b""), ("containers", b"")], ids=["no layers", "", "containers"]
+)
+def test_nothing_is_removed_where_the_table_that_says_what_needs_it_is_lost(
+    shop: Shop, kind: str, content: bytes | None
+) -> None:
+    shop.writer.remove_record(shop.image)
+    before = shop.everything()
+    path = {"layers": paths.layers_json, "containers": paths.containers_json}[kind]
+    table = Path(path(shop.location.graphroot, shop.location.driver))
+    earlier = table.read_bytes()
+    table.unlink() if content is None else table.write_bytes(content)
+    died(shop, deletion_of(shop))
+    (why,) = recovered(shop).left
+    assert table.name in why
+    table.write_bytes(earlier)
+    assert shop.everything() == before
+    assert recovered(shop) == Recovered(finished=1)
+    assert shop.layer not in layers(shop)
+
+
 def test_nothing_is_removed_for_want_of_a_record_where_one_cannot_be_read(shop: Shop) -> None:
     before = shop.everything()
     table = Path(paths.images_json(shop.location.graphroot, shop.location.driver))
@@ -252,6 +330,45 @@ def test_one_entry_that_cannot_be_finished_stops_no_other(shop: Shop) -> None:
     (why,) = report.left
     assert str(unknown) in why
     assert unknown.exists()
+
+
+def _escapes(outside: Path, shop: Shop) -> list[dict[str, Any]]:
+    """Entries that this program never wrote, whose names lead out of the folders they are names in."""
+    out = os.path.relpath(outside, image_folder(shop, "x").parent)
+    return [
+        {"kind": "creation", "images": [out]},
+        {"kind": "deletion", "layers": [os.path.relpath(outside, shop.contents.parent)], "staging": "1"},
+        {"kind": "deletion", "images": [out], "staging": "1"},
+        {"kind": "deletion", "containers": [out], "staging": "1"},
+        {"kind": "deletion", "staging": os.path.join("1", os.path.relpath(outside, shop.staging / "temp-dir-1"))},
+        {"kind": "editing", "image": out, "members": {}, "items": [_item("manifest", "precious")]},
+        {"kind": "editing", "image": shop.image, "members": {}, "items": [_item("manifest", "images.json")]},
+        {"kind": "editing", "image": shop.image, "members": {}, "items": [_item("", f".tmp-m-storaged-{'0' * 41}")]},
+    ]
+
+
+def _item(key: str, temporary: str) -> dict[str, str]:
+    return {"key": key, "temporary": temporary, "digest": f"sha256:{'0' * 64}"}
+
+
+@pytest.mark.parametrize("number", range(8))
+def test_an_entry_whose_names_lead_elsewhere_is_not_obeyed(shop: Shop, tmp_path: Path, number: int) -> None:
+    outside = tmp_path / "outside"
+    (outside / "diff").mkdir(parents=True)
+    (outside / "precious").write_text("")
+    (shop.staging / "temp-dir-1").mkdir(parents=True)
+    folder = shop.graphroot / "storaged"
+    folder.mkdir(exist_ok=True)
+    shop.writer.remove_record(shop.image)
+    (folder / f"journal-{'0' * 32}.json").write_text(json.dumps(_escapes(outside, shop)[number]))
+    image_folder(shop, shop.image).mkdir(exist_ok=True)
+    (image_folder(shop, shop.image) / "images.json").write_text("")
+    before = shop.everything()
+    done = recovered(shop)
+    assert done.finished == 0
+    assert "not understood" in done.left[0]
+    assert shop.everything() == before
+    assert (outside / "precious").exists()
 
 
 def test_a_cancelled_recovery_leaves_the_rest_for_the_next(shop: Shop) -> None:
@@ -305,6 +422,16 @@ def test_an_image_that_was_being_made_leaves_no_folder(shop: Shop) -> None:
     assert recovered(shop) == Recovered(finished=1)
     assert not image_folder(shop, made).exists()
     assert image_folder(shop, shop.image).exists()
+
+
+def test_an_image_that_was_made_after_all_keeps_its_data_without_what_died_beside_it(shop: Shop) -> None:
+    folder = image_folder(shop, shop.image)
+    before = shop.everything()
+    (folder / f".tmp-manifest-storaged-{'0' * 32}-{'1' * 8}").write_bytes(b"")
+    (folder / ".tmp-manifest123").write_bytes(b"")
+    died(shop, Creation(images=(shop.image,)))
+    assert recovered(shop) == Recovered(finished=1)
+    assert shop.everything() == before | {os.path.relpath(folder / ".tmp-manifest123", shop.graphroot)}
 
 
 def test_the_first_image_of_a_store_may_have_died_before_there_was_a_table(shop: Shop) -> None:
@@ -399,6 +526,20 @@ def test_an_edit_is_carried_on_beside_names_that_were_given_since(edit: Edit) ->
     record = next(row.record for row in edit.shop.tables().images if row.record.id == edit.list)
     assert record.names == ("localhost/other:1",)
     assert edit.recorded()["manifest"] == digest(edit.new["manifest"])
+
+
+def test_an_edit_that_gives_names_takes_none_that_were_given_since(edit: Edit) -> None:
+    edit.publish("instances.json")
+    (path,) = edit.shop.journal()
+    entry = json.loads(path.read_text())
+    entry["members"]["names"] = ["localhost/taken:1", "localhost/free:1", "localhost/list:1"]
+    path.write_text(json.dumps(entry))
+    edit.shop.writer.set_names(edit.list, ["localhost/list:1", "localhost/other:1"])
+    edit.shop.writer.set_names(edit.shop.image, ["localhost/taken:1"])
+    assert recovered(edit.shop) == Recovered(finished=1)
+    names = {row.record.id: row.record.names for row in edit.shop.tables().images}
+    assert names[edit.list] == ("localhost/free:1", "localhost/list:1", "localhost/other:1")
+    assert names[edit.shop.image] == ("localhost/taken:1",)
 
 
 def test_a_list_that_was_removed_since_is_not_made_again(edit: Edit) -> None:

@@ -1,11 +1,13 @@
 """Records, layers and their files go in one change, in an order that survives a crash anywhere."""
 
+import json
 import os
 import time
+from pathlib import Path
 
 import pytest
 
-from storaged.errors import StoreBusy
+from storaged.errors import StoreBusy, StoreCorrupt
 from storaged.store.changes import Change
 from storaged.store.files import Files
 from storaged.store.layout import paths
@@ -121,6 +123,37 @@ def test_a_container_that_came_in_between_is_a_lost_race(tmp_path) -> None:
             shop.writer.commit(prepared, deadline=time.monotonic() + 5)
         assert all(os.path.exists(path) for path in files_of(shop, change))
         assert shop.leftovers() == []
+
+
+@pytest.mark.parametrize("kind", ["layers", "containers"])
+def test_nothing_is_removed_beside_a_table_that_was_emptied(tmp_path, kind) -> None:
+    with opened(tmp_path, containers=3) as shop:
+        change = free(shop)
+        path = {"layers": paths.layers_json, "containers": paths.containers_json}[kind]
+        Path(path(shop.location.graphroot, shop.location.driver)).write_bytes(b"")
+        with pytest.raises(StoreCorrupt, match="were lost"):
+            shop.writer.prepare(change, shop.load().stamp)
+        assert shop.leftovers() == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "member"),
+    [("layers", "parent"), ("images", "layer"), ("images", "mapped-layers"), ("containers", "layer")],
+)
+def test_nothing_is_removed_where_other_tools_read_a_relation_that_is_not_read_here(tmp_path, kind, member) -> None:
+    with opened(tmp_path, containers=3) as shop:
+        change = free(shop)
+        path = {"layers": paths.layers_json, "images": paths.images_json, "containers": paths.containers_json}[kind]
+        table = Path(path(shop.location.graphroot, shop.location.driver))
+        records = json.loads(table.read_text())
+        wanted = [change.layers[0]] if member == "mapped-layers" else change.layers[0]
+        other = {**records[-1], "id": "e" * 64, "names": []} | {member.title(): wanted}
+        other.pop(member, None)
+        table.write_text(json.dumps([*records, other]))
+        before = shop.everything()
+        with pytest.raises(StoreCorrupt, match="strange letters"):
+            shop.writer.prepare(change, shop.load().stamp)
+        assert shop.everything() == before
 
 
 def test_what_anything_that_stays_needs_is_never_removed(tmp_path) -> None:

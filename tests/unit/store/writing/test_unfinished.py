@@ -74,6 +74,15 @@ def test_what_needs_a_layer_since_keeps_it_and_all_below_it(user: StoreTables) -
     assert change.layers == (TOP,)
 
 
+def test_a_layer_that_was_made_again_stays_with_all_below_it() -> None:
+    times = dict.fromkeys(ENTRY.layers, "2026-01-01T00:00:00Z")
+    again = [LayerRecord(id=layer.id, parent=layer.parent, created=times[layer.id]) for layer in LAYERS]
+    again[1] = LayerRecord(id=MIDDLE, parent=BASE, created="2026-01-02T00:00:00Z")
+    entry = Deletion(images=(GONE,), layers=(TOP, MIDDLE, BASE), times=times, staging="1")
+    change, _ = rest_of(entry, tables(layers=tuple(again)))
+    assert change.layers == (TOP,)
+
+
 def test_an_image_that_lost_the_record_of_its_layer_keeps_the_files() -> None:
     _, orphans = rest_of(ENTRY, tables(images=(ImageRecord(id=STAYS, layer=TOP),), layers=()))
     assert TOP not in orphans.layers
