@@ -136,14 +136,7 @@ PODMANS = (
     "run --rm localhost/x",
     "build -q --no-cache -t x .",
     "create localhost/x",
-    "rmi --force x",
-    "image rm x",
-    "tag x y",
-    "image prune --force --filter until=24h",
     "system prune -af",
-    "manifest create l x",
-    "manifest annotate --annotation k=v l x",
-    "manifest rm l",
     "artifact ls --format json",
     "artifact inspect x",
     "container exists x",
@@ -151,6 +144,15 @@ PODMANS = (
     "system migrate",
 )
 """What these tools run besides, and storagectl leaves to podman."""
+
+CHANGES = (
+    "rmi --force x",
+    "image rm x",
+    "tag x y",
+    "manifest annotate --annotation k=v l x",
+    "manifest rm l",
+)
+"""What they change, on names that nothing bears; ``acceptance`` has what changes something."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -179,6 +181,8 @@ def compare(report: Report, peer: Peer, *, driver: str = "vfs", seed: int = 0) -
             _usage(report, f"{peer.name}, {driver}", store, ours, newest=newest)
             _version(report, f"{peer.name}, {driver}", store, ours)
             _information(report, f"{peer.name}, {driver}", store, ours)
+            for text in CHANGES:
+                _compare(report, f"{peer.name}, {driver}", store, ours, text.split(), facts, newest=newest)
             for text in PODMANS:
                 status, out, err = ours.run(text.split())
                 held = status == 125 and not out and f"use: podman {text}" in err
