@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -21,6 +22,8 @@ from storaged.store.writing.prepared import Committed
 _PAUSES = (0.0, 0.005, 0.01, 0.02)
 """Seconds before each look at a store that others write, too."""
 
+_log = logging.getLogger(__name__)
+
 T = TypeVar("T")
 
 Plan = Callable[[Snapshot], Planned[T]]
@@ -28,9 +31,9 @@ Plan = Callable[[Snapshot], Planned[T]]
 
 
 class BrokenOff(Exception):
-    """The disk refused in the middle of a commit: the change is there in part, or whole and perhaps not durable."""
+    """A commit failed in its middle: the change is there in part, or whole and perhaps not durable."""
 
-    def __init__(self, planned: Planned[Any], cause: StoreError | OSError, *, published: bool) -> None:
+    def __init__(self, planned: Planned[Any], cause: Exception, *, published: bool) -> None:
         super().__init__(str(cause))
         self.change: Change = planned.change
         self.result = planned.result
@@ -95,11 +98,15 @@ class Attempts:
         return planned.result, self._commit(planned, current, deadline, cancelled)
 
     def _taken_over(self, before: Current, result: T, committed: Committed | None) -> Done[T]:
-        """Take the new tables over; no store lock is held."""
+        """Take the new tables over; no store lock is held. What is committed is never lost by an error."""
         if committed is None:
             return Done(result=result)
-        adopted = self._loader.adopt(before.stamp, committed.stamp, committed.written)
-        return Done(result=result, committed=committed, current=adopted or self._read_back())
+        current: Current | None = None
+        try:
+            current = self._loader.adopt(before.stamp, committed.stamp, committed.written) or self._read_back()
+        except Exception:
+            _log.exception("own change could not be taken over")
+        return Done(result=result, committed=committed, current=current)
 
     def _read_back(self) -> Current | None:
         """The store with our change and somebody else's under another lock; None where writers are at work."""
@@ -118,6 +125,6 @@ class Attempts:
             return self._writer.commit(prepared, deadline=deadline, cancelled=cancelled)
         except BaseException as error:
             self._writer.discard(prepared)
-            if prepared.holdings.begun and isinstance(error, StoreError | OSError):
+            if prepared.holdings.begun and isinstance(error, Exception):
                 raise BrokenOff(planned, error, published=prepared.holdings.published) from error
             raise

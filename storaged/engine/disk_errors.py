@@ -1,4 +1,4 @@
-"""What a failed system call on the store means to who asked for the change."""
+"""What a failed system call on the store, or any other failure there, means to who asked for the change."""
 
 from __future__ import annotations
 
@@ -23,3 +23,13 @@ def disk_error(error: OSError) -> StoreError:
         file=file,
         detail=detail,
     )
+
+
+def store_error(error: Exception) -> StoreError:
+    """The error to answer where anything at all ended the writing of a change."""
+    if isinstance(error, StoreError):
+        return error
+    if isinstance(error, OSError):
+        return disk_error(error)
+    detail = f"{type(error).__name__}: {error}".rstrip(": ")
+    return DiskFailure(f"{detail}: the daemon's log says more", detail=detail)

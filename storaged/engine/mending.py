@@ -22,7 +22,7 @@ from anyio.to_thread import run_sync
 
 from storaged.engine.attempts import BrokenOff
 from storaged.engine.cache import Cache, View
-from storaged.engine.disk_errors import disk_error
+from storaged.engine.disk_errors import store_error
 from storaged.errors import StoreError
 from storaged.metrics import Metrics
 from storaged.snapshot.model import Snapshot
@@ -65,7 +65,7 @@ class Mending:
         self._metrics.add("changes.broken_off")
         left = await self._finish_files()
         view = await self._cache.read_back(patience)
-        error = disk_error(broken.cause) if isinstance(broken.cause, OSError) else broken.cause
+        error = store_error(broken.cause)
         removal = bool(broken.change.removed or broken.change.layers or broken.change.containers)
         whole = view is not None and stands(broken.change, view.snapshot)
         if whole and view is not None and (removal or not broken.published):
@@ -80,8 +80,9 @@ class Mending:
             return ("the next start of the daemon goes on with it",)
         try:
             return (await run_sync(lambda: recover(self._ending), limiter=self._limiter)).left
-        except OSError as error:
-            return (disk_error(error).text,)
+        except Exception as error:
+            _log.exception("recovery after a change that broke off has failed")
+            return (store_error(error).text,)
 
 
 def stands(change: Change, snapshot: Snapshot) -> bool:

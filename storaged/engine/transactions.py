@@ -32,12 +32,12 @@ from attrs import frozen
 from storaged.engine.attempts import Attempts, BrokenOff, Done, Plan
 from storaged.engine.cache import Cache, View
 from storaged.engine.change_scope import cancellation, shield_change
-from storaged.engine.disk_errors import disk_error
+from storaged.engine.disk_errors import disk_error, store_error
 from storaged.engine.loading import Current
 from storaged.engine.mending import Mending, Recover
 from storaged.engine.slot import WriterSlot
 from storaged.engine.telling import Teller
-from storaged.errors import ImageDamaged, Leased, StoreBusy, StoreError, StoreReadOnly
+from storaged.errors import DiskFailure, ImageDamaged, Leased, StoreBusy, StoreError, StoreReadOnly
 from storaged.metrics import Metrics
 from storaged.store.writing.commit import StoreWriter
 from storaged.store.writing.prepared import Committed, PlanOutdated
@@ -116,13 +116,19 @@ class Transactions:
         """
         deadline = time.monotonic() + timeout
         self._metrics.add("changes")
+        unseen: Exception | None = None
         with anyio.CancelScope() as scope:
             async with self._slot.held(timeout):
                 await run_sync(self._refuse, limiter=self._thread)
                 try:
                     done = await self._decide(plan, deadline)
                     scope.shield = done.committed is not None
-                    view = await self._publish(done, deadline)
+                    try:
+                        view = await self._publish(done, deadline)
+                    except Exception as error:
+                        if done.committed is None:
+                            raise
+                        unseen = error  # the staged files go all the same
                 except BrokenOff as broken:
                     scope.shield = True
                     view, unfinished = await self._mending.go_on(broken, max(1.0, deadline - time.monotonic()))
@@ -130,6 +136,9 @@ class Transactions:
                 finally:
                     self._leases.yield_claim()
             unfinished = await self._finish(done.committed, progress) if done.committed is not None else None
+        if unseen is not None:
+            self._cache.rebuild()
+            raise _made(unseen) from unseen
         return Outcome(result=done.result, view=view, unfinished=unfinished)
 
     def exclusively(self, patience: float = math.inf) -> AbstractAsyncContextManager[None]:
@@ -233,8 +242,9 @@ class Transactions:
             provide, self._provide = self._provide, None
             if provide is not None:
                 await run_sync(provide, limiter=self._finishers)
-        except OSError as error:
-            reason = disk_error(error).text
+        except Exception as error:
+            _log.exception("the end of a change has failed")
+            reason = store_error(error).text
         else:
             if not left:
                 self._metrics.spend("changes.finished", time.monotonic() - began)
@@ -243,3 +253,9 @@ class Transactions:
         self._metrics.add("changes.unfinished")
         _log.warning("files of a removal are left, the next start tries again reason=%s", reason)
         return reason
+
+
+def _made(unseen: Exception) -> DiskFailure:
+    """What to answer of a change that is made and cannot be shown."""
+    said = "the change is made, but the store cannot be shown now: look before asking again"
+    return DiskFailure(f"{store_error(unseen).text}; {said}", partial=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeAlias
@@ -46,9 +47,9 @@ class Tally:
         self.wrong.extend(f"{where}: {each}" for each in wrong)
 
 
-def every(step: int) -> Iterator[int]:
+def every(step: int, *, first: int = 1) -> Iterator[int]:
     """The numbers of the calls to be tried: each, or each ``step``-th from one that varies with the step."""
-    return iter(range(1 + (step - 1) // 2, _ENDLESS, step))
+    return iter(range(first + (step - 1) // 2, _ENDLESS, step))
 
 
 # ---------------------------------------------------------------- a call fails
@@ -89,6 +90,29 @@ def _fail(bench: Bench, mutation: str, what: str, fault: Callable[[int], Failing
     raise AssertionError(f"{mutation} does not come to an end")
 
 
+def fail_and_try_again(bench: Bench, mutation: str, code: int, *, step: int = 1) -> Tally:
+    """Each call fails with the code; where the change does not show, the same daemon makes it once more."""
+    tally, checker = Tally(), bench.checker(mutation)
+    for number in every(step):
+        bench.reset()
+        files = Failing(number, code)
+        with contextlib.suppress(StoreError, OSError):
+            mutate(bench.store, mutation, files)
+        if files.failed is None:
+            return tally
+        if checker.done(bench.look()) is not False:
+            continue
+        where = f"{mutation}, {os.strerror(code)} at call {number} ({files.failed}), then once more"
+        try:
+            mutate(bench.store, mutation, Files())
+        except (StoreError, OSError) as error:
+            tally.add(where, [f"refused: {error!r}"])
+            continue
+        recover(bench.store, Files())
+        tally.add(where, checker.settled(bench.look(), done=True))
+    raise AssertionError(f"{mutation} does not come to an end")
+
+
 def _descriptors() -> list[str]:
     return sorted(os.listdir("/proc/self/fd"))
 
@@ -97,11 +121,18 @@ def _descriptors() -> list[str]:
 
 
 def kill_at_each_call(
-    bench: Bench, mutation: str, *, step: int = 1, keep: bool = False, victim: type[Dying] = Dying
+    bench: Bench,
+    mutation: str,
+    *,
+    step: int = 1,
+    first: int = 1,
+    most: int | None = None,
+    victim: type[Dying] = Dying,
+    keep: bool = False,
 ) -> Tally:
-    """The process ends before and after each call, then the daemon starts anew."""
+    """The process ends before and after each call from the ``first`` on, then the daemon starts anew."""
     tally, checker = Tally(), bench.checker(mutation)
-    for number, files in killed(bench, mutation, step=step, victim=victim):
+    for number, files in itertools.islice(killed(bench, mutation, step=step, victim=victim, first=first), most):
         tree = bench.look()
         if keep:
             tally.seen.append(tree)
@@ -112,9 +143,11 @@ def kill_at_each_call(
     return tally
 
 
-def killed(bench: Bench, mutation: str, *, step: int = 1, victim: type[Dying] = Dying) -> Iterator[tuple[int, Dying]]:
+def killed(
+    bench: Bench, mutation: str, *, step: int = 1, first: int = 1, victim: type[Dying] = Dying
+) -> Iterator[tuple[int, Dying]]:
     """The store as each kill leaves it lies on the disk."""
-    for number in every(step):
+    for number in every(step, first=first):
         for after in (False, True):
             bench.reset()
             files = victim(number, after=after)
@@ -125,53 +158,6 @@ def killed(bench: Bench, mutation: str, *, step: int = 1, victim: type[Dying] = 
                 yield number, files
             if files.died is None:
                 return
-
-
-def kill_recovery(bench: Bench, mutation: str, *, step: int = 1, within: int = 1) -> Tally:
-    """The recovery from every ``step``-th kill is itself killed at every ``within``-th call, and done again."""
-    tally, checker = Tally(), bench.checker(mutation)
-    for number, first in killed(bench, mutation, step=step):
-        tree = bench.look()
-        done = _expected(checker, tree, ended=False)
-        for again in every(within):
-            bench.lay(tree)
-            files = Dying(again, after=again % 2 == 0)
-            with contextlib.suppress(Killed):
-                recover(bench.store, files)
-            files.bury()
-            if files.died is None:
-                break
-            where = f"{mutation}, killed at call {number} ({first.died}), its recovery at call {again} ({files.died})"
-            here = bench.look()
-            wrong = [*checker.consistent(here, alive=True), *checker.read_back()]
-            recover(bench.store, Files())
-            tally.add(where, [*wrong, *checker.settled(bench.look(), done=done)])
-    return tally
-
-
-def fail_recovery(bench: Bench, mutation: str, code: int, *, step: int = 1, within: int = 1) -> Tally:
-    """The recovery from every ``step``-th kill meets a failing call, and is done again at the next start."""
-    tally, checker = Tally(), bench.checker(mutation)
-    for number, first in killed(bench, mutation, step=step):
-        tree = bench.look()
-        done = _expected(checker, tree, ended=False)
-        for again in every(within):
-            bench.lay(tree)
-            files = Failing(again, code)
-            wrong: list[str] = []
-            try:
-                recover(bench.store, files)
-            except (StoreError, OSError):
-                pass
-            except Exception as error:
-                wrong.append(f"no error of the store or the system: {error!r}")
-            if files.failed is None:
-                break
-            where = f"{mutation}, killed at call {number} ({first.died}), recovery: call {again} ({files.failed}) fails"
-            wrong += checker.consistent(bench.look(), alive=True)
-            recover(bench.store, Files())
-            tally.add(where, [*wrong, *checker.settled(bench.look(), done=done)])
-    return tally
 
 
 # ---------------------------------------------------------------- the power goes
@@ -217,11 +203,11 @@ def judge(bench: Bench, checker: Checker, tree: Tree, *, alive: bool, ended: boo
     except (StoreError, OSError) as error:
         return [*wrong, f"the next start fails: {error!r}"]
     settled = bench.look()
-    wrong += checker.settled(settled, done=_expected(checker, tree, ended=ended))
+    wrong += checker.settled(settled, done=expected(checker, tree, ended=ended))
     return wrong
 
 
-def _expected(checker: Checker, tree: Tree, *, ended: bool) -> bool | None:
+def expected(checker: Checker, tree: Tree, *, ended: bool) -> bool | None:
     """Which of the two states the next start must come to.
 
     A change that answered is there; one that shows never goes back. One that does not show yet may still be

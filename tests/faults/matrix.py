@@ -1,6 +1,7 @@
 """The crash matrix: every change under every fault, written to ``docs/crash-matrix.md``.
 
-    python -m tests.faults.matrix --scale full      every call, 1,000 power losses a change; about an hour
+    python -m tests.faults.matrix --scale full      every call, 1,000 power losses a change; half an hour;
+                                                    --only renews the rows of one change
     python -m tests.faults.matrix --scale ci        every ninth call, 60 power losses; nothing is written
 
 Exit status 1 where any state is wrong.
@@ -25,12 +26,11 @@ from storaged_client.contract.version import VERSION
 from .campaign import (
     Tally,
     fail_each_call,
-    fail_recovery,
     kill_at_each_call,
-    kill_recovery,
     lose_power,
     shorten_each_write,
 )
+from .recovery import fail_recovery, kill_recovery
 from .running import Bench, bench
 from .scenes import DRIVERS, LAYERS_GO, MUTATIONS
 
@@ -50,7 +50,7 @@ class Scale:
 
 SCALES = {
     "ci": Scale(step=9, power=60, first=61, within=31),
-    "full": Scale(step=1, power=1000, first=11, within=5),
+    "full": Scale(step=1, power=1000, first=11, within=7),
 }
 
 FAULTS: Mapping[str, Callable[[Bench, str, Scale, int], Tally]] = {
@@ -89,8 +89,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             for mutation, wanted in ROWS:
                 if wanted == driver and (not flags.only or mutation in flags.only):
                     found[mutation, driver] = _row(where, mutation, driver, SCALES[flags.scale], flags.seed)
-    if flags.scale == "full" and not flags.only:
-        DOCUMENT.write_text(document(found, flags.seed))
+                    if flags.scale == "full":
+                        cells = [cell(found[mutation, driver][name]) for name in FAULTS]
+                        DOCUMENT.write_text(document({**written(), (mutation, driver): cells}, flags.seed))
     tried = sum(tally.tried for row in found.values() for tally in row.values())
     wrong = sum(bool(tally.wrong) for row in found.values() for tally in row.values())
     print(f"{tried} tried, {wrong} of {len(found) * len(FAULTS)} kinds wrong")
@@ -142,18 +143,29 @@ or as zeros; names made, moved or removed |
 """
 
 
-def document(found: Mapping[tuple[str, str], Mapping[str, Tally]], seed: int) -> str:
-    """The whole page."""
+def document(rows: Mapping[tuple[str, str], Sequence[str]], seed: int) -> str:
+    """The whole page; ``rows`` has the cells of each."""
     lines = [
         f"{datetime.now(UTC):%d %B %Y}, storaged {VERSION}, CPython {platform.python_version()}, seed {seed}.",
         "",
         "| change | driver | " + " | ".join(FAULTS) + " |",
         "|---|---|" + "---|" * len(FAULTS),
     ]
-    for (mutation, driver), row in sorted(found.items(), key=lambda item: ROWS.index(item[0])):
-        cells = [cell(row[name]) for name in FAULTS]
-        lines.append(f"| {mutation} | {driver} | " + " | ".join(cells) + " |")
+    lines += [f"| {' | '.join((*key, *cells))} |" for key, cells in sorted(rows.items(), key=_place)]
     return _HEAD + "\n".join(lines) + "\n"
+
+
+def _place(row: tuple[tuple[str, str], Sequence[str]]) -> int:
+    return ROWS.index(row[0])
+
+
+def written() -> dict[tuple[str, str], list[str]]:
+    """The rows that the page has now, so that one change can be run again alone."""
+    if not DOCUMENT.exists():
+        return {}
+    lines = [line.strip("| ").split(" | ") for line in DOCUMENT.read_text().splitlines() if line.startswith("| ")]
+    found = {(line[0], line[1]): line[2:] for line in lines if len(line) == 2 + len(FAULTS)}
+    return {key: cells for key, cells in found.items() if key in ROWS}
 
 
 def cell(tally: Tally) -> str:

@@ -22,7 +22,7 @@ from typing import Literal, TypeAlias
 
 from attrs import define, field, frozen
 
-from .recording import ROOT, Bytes, Effect, Flush, Length, Mode, Names, NodeID, Recorded
+from .effects import ROOT, Bytes, Effect, Flush, Length, Mode, Names, NodeID, Recorded
 from .tree import Entry, Tree, fingerprint
 
 Outcome: TypeAlias = Literal["there", "lost", "torn", "zeros"]

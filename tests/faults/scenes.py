@@ -28,6 +28,7 @@ GRAPHROOT, RUNROOT = "root", "run"
 DRIVERS = ("overlay", "vfs")
 CREATED = "2026-01-02T03:04:05.123456789Z"
 
+OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 
@@ -118,41 +119,24 @@ def _digest(data: bytes) -> str:
 
 
 def _create(store: Store) -> Change:
-    config = json.dumps(
-        {"architecture": "amd64", "os": "linux", "config": {}, "rootfs": {"type": "layers", "diff_ids": []}}
-    ).encode()
-    manifest = json.dumps(
-        {
-            "schemaVersion": 2,
-            "mediaType": OCI_MANIFEST,
-            "config": {
-                "mediaType": "application/vnd.oci.image.config.v1+json",
-                "digest": _digest(config),
-                "size": len(config),
-            },
-            "layers": [],
-        }
-    ).encode()
+    config = json.dumps({"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": []}}).encode()
+    described = {"mediaType": OCI_CONFIG, "digest": _digest(config), "size": len(config)}
+    manifest = json.dumps({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": described, "layers": []}).encode()
     image = _digest(config).removeprefix("sha256:")
-    return Change(
-        added=(
-            NewImage(
-                members={
-                    "id": image,
-                    "digest": _digest(manifest),
-                    "names": ["localhost/new:1"],
-                    "names-history": ["localhost/new:1"],
-                    "metadata": "{}",
-                    "created": CREATED,
-                },
-                items=(
-                    Item(key=f"sha256:{image}", data=config),
-                    Item(key=f"manifest-{_digest(manifest)}", data=manifest),
-                    Item(key="manifest", data=manifest),
-                ),
-            ),
-        )
+    members = {
+        "id": image,
+        "digest": _digest(manifest),
+        "names": ["localhost/new:1"],
+        "names-history": ["localhost/new:1"],
+        "metadata": "{}",
+        "created": CREATED,
+    }
+    items = (
+        Item(key=f"sha256:{image}", data=config),
+        Item(key=f"manifest-{_digest(manifest)}", data=manifest),
+        Item(key="manifest", data=manifest),
     )
+    return Change(added=(NewImage(members=members, items=items),))
 
 
 def _remove(store: Store) -> Change:
@@ -170,8 +154,10 @@ def _prune(store: Store) -> Change:
     )
 
 
-def _list_items(store: Store, manifests: list[dict[str, Any]], sources: Mapping[str, str]) -> tuple[Item, ...]:
+def _list_items(store: Store, manifests: list[dict[str, Any]], images: Mapping[str, str]) -> tuple[Item, ...]:
     index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests}
+    location = f"{store.driver}@{store.location.graphroot}+{store.location.runroot}"
+    sources = {digest: f"containers-storage:[{location}]@{image}" for digest, image in images.items()}
     return (
         Item(key="manifest", data=json.dumps(index).encode()),
         Item(key="instances.json", data=json.dumps(sources).encode()),
@@ -191,7 +177,7 @@ def _descriptor(store: Store, image: str) -> dict[str, Any]:
 
 def _list_create(store: Store) -> Change:
     one = _descriptor(store, store.base)
-    items = _list_items(store, [one], {one["digest"]: f"containers-storage:{store.base}"})
+    items = _list_items(store, [one], {one["digest"]: store.base})
     return Change(
         added=(
             NewImage(
@@ -212,8 +198,8 @@ def _edit_list(store: Store, images: tuple[str, ...], annotation: str | None = N
     manifests = [_descriptor(store, image) for image in images]
     if annotation is not None:
         manifests[0]["annotations"] = {"key": annotation}
-    sources = {each["digest"]: f"containers-storage:{image}" for each, image in zip(manifests, images, strict=True)}
-    items = _list_items(store, manifests, sources)
+    digests = [each["digest"] for each in manifests]
+    items = _list_items(store, manifests, dict(zip(digests, images, strict=True)))
     return Change(edits=(ImageEdit(image=ImageID(store.list), items=items),), editing=(ImageID(store.list),))
 
 

@@ -15,8 +15,9 @@ import pytest
 from storaged.store.files import Files
 
 from .calls import LOOKING, METHODS, Counting, Dying, Failing, Killed, Short
+from .effects import Recorded
 from .power_loss import Disk, State, states
-from .recording import Recorded, Recording
+from .recording import Recording
 from .tree import difference, fingerprint, read_tree, write_tree
 
 OLD, NEW = b'["old"]', b'["old","new and longer"]'

@@ -17,7 +17,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -101,8 +101,11 @@ class Client:
 class Daemon:
     """A daemon for one store on one socket; it can be stopped and started again."""
 
-    def __init__(self, store: Store, path: Path, *, backend: str = "trio") -> None:
+    def __init__(
+        self, store: Store, path: Path, *, backend: str = "trio", program: Sequence[str] = ("storaged",)
+    ) -> None:
         self.path = path
+        self._program = program
         self._store = store
         self._backend = backend
         self._process: subprocess.Popen[str] | None = None
@@ -153,7 +156,7 @@ class Daemon:
             flags += ["--root", str(store.graphroot), "--runroot", str(store.runroot), "--driver", store.driver]
         self._lines = queue.Queue()
         process = subprocess.Popen(
-            [sys.executable, "-m", "storaged", "serve", *flags], stderr=subprocess.PIPE, text=True, env=environment
+            [sys.executable, "-m", *self._program, "serve", *flags], stderr=subprocess.PIPE, text=True, env=environment
         )
         self._process = process
         self._reader = threading.Thread(target=_collect, args=(process, self._lines, self._kept), daemon=True)
@@ -199,14 +202,14 @@ _STORAGECTL = "import sys; from storaged_client.cli.main import main; sys.exit(m
 
 
 @contextmanager
-def daemon(store: Store, *, backend: str = "trio") -> Iterator[Daemon]:
-    """A running daemon while the block lasts, on trio or asyncio.
+def daemon(store: Store, *, backend: str = "trio", program: Sequence[str] = ("storaged",)) -> Iterator[Daemon]:
+    """A running daemon while the block lasts, on trio or asyncio. ``program``: a module, and its first arguments.
 
     Raises:
         RuntimeError: it did not become ready, or did not end well.
     """
     with tempfile.TemporaryDirectory(prefix="rival-") as folder:
-        running = Daemon(store, Path(folder) / "s", backend=backend)
+        running = Daemon(store, Path(folder) / "s", backend=backend, program=program)
         try:
             running.start()
             yield running

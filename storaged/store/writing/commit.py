@@ -222,5 +222,5 @@ def _remove(entries: Sequence[OpenEntry]) -> None:
     for entry in entries:
         try:
             entry.remove()
-        except OSError as error:
+        except (OSError, StoreError) as error:
             _log.warning("an entry of the journal stays path=%s error=%s", entry.path, error)

@@ -110,7 +110,7 @@ class Recovery:
             try:
                 held.remove()
                 finished += 1
-            except OSError as error:
+            except (OSError, StoreError) as error:
                 left.append(f"{held.path}: {error}")
         return finished, left
 

@@ -380,6 +380,72 @@ async def test_files_that_cannot_be_deleted_are_told_and_fail_nothing(ground: Gr
         assert ground.metrics.counters["changes.unfinished"] == 1
 
 
+async def test_a_removal_whose_new_state_cannot_be_taken_over_is_finished_and_answered(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def exhausted(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(ground.reader, "adopt", exhausted)
+    async with ground.running():
+        outcome = await transactions_of(ground).run(removal(some(ground)), timeout=5)
+        assert outcome.result not in outcome.view.snapshot.by_id
+        assert outcome.unfinished is None
+        assert await rests(ground) == []
+
+
+async def test_a_removal_whose_new_state_cannot_be_served_is_finished_before_its_error_says_that_it_is_made(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with ground.running():
+        await ground.cache.view()
+
+        def exhausted(*_: object) -> None:
+            raise MemoryError
+
+        monkeypatch.setattr(ground.cache, "adopt", exhausted)
+        with pytest.raises(DiskFailure, match="the change is made") as failure:
+            await transactions_of(ground).run(removal(some(ground)), timeout=5)
+        assert failure.value.evidence["partial"] is True
+        assert await rests(ground) == []
+        assert some(ground) not in (await ground.cache.view("strict")).snapshot.by_id
+
+
+async def test_a_commit_that_anything_breaks_off_is_gone_on_with_at_once(ground: Ground) -> None:
+    class Exhausted(Files):
+        times = 0
+
+        def rename(self, source: str, target: str) -> None:
+            if "/temp-dir-" in target and not self.times:
+                self.times += 1
+                raise MemoryError
+            super().rename(source, target)
+
+    async with ground.running():
+        outcome = await transactions_of(ground, Exhausted()).run(removal(some(ground)), timeout=5)
+        assert outcome.result not in outcome.view.snapshot.by_id
+        assert ground.metrics.counters["changes.mended"] == 1
+        assert await rests(ground) == []
+
+
+async def test_a_removal_whose_files_anything_keeps_is_answered(ground: Ground) -> None:
+    class Exhausted(Files):
+        def rmdir(self, path: str, *, dir_fd: int | None = None) -> None:
+            raise MemoryError
+
+    async with ground.running():
+        outcome = await transactions_of(ground, Exhausted()).run(removal(some(ground)), timeout=5)
+        assert outcome.result not in outcome.view.snapshot.by_id
+        assert outcome.unfinished is not None
+        assert "MemoryError" in outcome.unfinished
+
+
+async def rests(ground: Ground) -> list[str]:
+    """Entries of the journal and staging folders."""
+    found = await run_sync(lambda: list(Path(ground.location.graphroot, "storaged").rglob("*")))
+    return [path.name for path in found if path.name.startswith(("journal-", "temp-dir-", "lock-"))]
+
+
 async def test_a_deletion_stops_when_the_daemon_is_about_to_end(ground: Ground) -> None:
     async with ground.running():
         transactions = transactions_of(ground)
