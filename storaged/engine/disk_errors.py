@@ -33,3 +33,9 @@ def store_error(error: Exception) -> StoreError:
         return disk_error(error)
     detail = f"{type(error).__name__}: {error}".rstrip(": ")
     return DiskFailure(f"{detail}: the daemon's log says more", detail=detail)
+
+
+def made_unseen(error: Exception) -> DiskFailure:
+    """The error to answer where a change is made and its new state cannot be shown."""
+    told = f"{store_error(error).text}; the change is made, but the store cannot be shown now"
+    return DiskFailure(f"{told}: look before asking again", partial=True)

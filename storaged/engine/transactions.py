@@ -32,12 +32,12 @@ from attrs import frozen
 from storaged.engine.attempts import Attempts, BrokenOff, Done, Plan
 from storaged.engine.cache import Cache, View
 from storaged.engine.change_scope import cancellation, shield_change
-from storaged.engine.disk_errors import disk_error, store_error
+from storaged.engine.disk_errors import disk_error, made_unseen, store_error
 from storaged.engine.loading import Current
 from storaged.engine.mending import Mending, Recover
 from storaged.engine.slot import WriterSlot
 from storaged.engine.telling import Teller
-from storaged.errors import DiskFailure, ImageDamaged, Leased, StoreBusy, StoreError, StoreReadOnly
+from storaged.errors import ImageDamaged, Leased, StoreBusy, StoreError, StoreReadOnly
 from storaged.metrics import Metrics
 from storaged.store.writing.commit import StoreWriter
 from storaged.store.writing.prepared import Committed, PlanOutdated
@@ -138,7 +138,7 @@ class Transactions:
             unfinished = await self._finish(done.committed, progress) if done.committed is not None else None
         if unseen is not None:
             self._cache.rebuild()
-            raise _made(unseen) from unseen
+            raise made_unseen(unseen) from unseen
         return Outcome(result=done.result, view=view, unfinished=unfinished)
 
     def exclusively(self, patience: float = math.inf) -> AbstractAsyncContextManager[None]:
@@ -253,9 +253,3 @@ class Transactions:
         self._metrics.add("changes.unfinished")
         _log.warning("files of a removal are left, the next start tries again reason=%s", reason)
         return reason
-
-
-def _made(unseen: Exception) -> DiskFailure:
-    """What to answer of a change that is made and cannot be shown."""
-    said = "the change is made, but the store cannot be shown now: look before asking again"
-    return DiskFailure(f"{store_error(unseen).text}; {said}", partial=True)

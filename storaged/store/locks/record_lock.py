@@ -16,7 +16,7 @@ from typing import Final, Literal, TypeAlias
 
 from filelock import AcquireReturnProxy, BaseFileLock, Timeout
 
-from storaged.store.files import Files
+from storaged.store.files import Files, NotAFile, is_regular
 
 Mode: TypeAlias = Literal["shared", "exclusive"]
 
@@ -53,6 +53,7 @@ class RecordLock(BaseFileLock):
         Raises:
             filelock.Timeout: it is held elsewhere, or ``cancel_check`` said so.
             FileNotFoundError: there is no such lock file.
+            NotAFile: it is a FIFO, a folder, a device.
             OSError: it cannot be opened as the mode needs.
         """
         # The base class makes a missing directory before it tries; nothing may appear in a store by a look at it.
@@ -63,8 +64,12 @@ class RecordLock(BaseFileLock):
 
     def _acquire(self) -> None:
         for _ in range(_REOPENS):
-            fd = self._files.open(self.lock_file, os.O_RDONLY if self._held_mode == "shared" else os.O_RDWR)
+            access = os.O_RDONLY if self._held_mode == "shared" else os.O_RDWR
+            # O_NONBLOCK: a FIFO under this name must not stop the thread.
+            fd = self._files.open(self.lock_file, access | os.O_NONBLOCK | os.O_NOCTTY)
             try:
+                if not is_regular(self._files.fstat(fd)):
+                    raise NotAFile(errno.EINVAL, "not a regular file", self.lock_file)
                 if not _try(fd, fcntl.F_RDLCK if self._held_mode == "shared" else fcntl.F_WRLCK):
                     break
                 ours, now = self._files.fstat(fd), self._files.stat(self.lock_file)

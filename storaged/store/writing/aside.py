@@ -110,7 +110,7 @@ class Aside:
                 found = folder.clear(cancelled, done)
             left += [] if found is None else [found]
         for path in self._in_place:
-            found = self._own.remove(path, cancelled)
+            found = mounted_below(self._files, path) or self._own.remove(path, cancelled)
             left += [] if found is None else [found]
             done()
         return left

@@ -9,6 +9,8 @@
     {"kind":"editing","image":"<id>","members":{…},"items":[{"key","temporary","digest","before"},…]}
     {"kind":"creation","images":[…]}
 
+Each has ``"driver"`` too, for a store may be given another one between two runs: its ids and folders are others then.
+
 Each file is held by an OFD lock for as long as its transaction lives, so an entry that can be locked belongs to a
 process that died. Paths in an entry are relative to the graphroot. An entry is written whole and flushed, its folder
 too, before anything it speaks of is done; and what was done is flushed before the entry goes.
@@ -16,7 +18,6 @@ too, before anything it speaks of is done; and what was done is flushed before t
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 import msgspec
+from attrs import frozen
 from filelock import Timeout
 
 from storaged.store.files import Files, read_whole
@@ -39,8 +41,6 @@ _NAME = re.compile(r"journal-[0-9a-f]{32}\.json")
 _TEMPORARY = re.compile(r"\.tmp-journal-[0-9a-f]{32}\.json")
 _LIMIT = 16 << 20
 """Bytes of one entry: 4,000 layers need 300 kB."""
-
-_log = logging.getLogger(__name__)
 
 
 class Deletion(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="deletion"):
@@ -92,10 +92,24 @@ Entry: TypeAlias = Deletion | Editing | Creation
 _decoder: msgspec.json.Decoder[Entry] = msgspec.json.Decoder(Deletion | Editing | Creation)
 
 
+class _Bearer(msgspec.Struct, frozen=True):
+    driver: str | None = None
+
+
+_bearer = msgspec.json.Decoder(_Bearer)
+
+
+@frozen(kw_only=True)
+class Unread:
+    """Why an entry is left alone: it cannot be read, or is not of this store as it is driven now."""
+
+    why: str
+
+
 class OpenEntry:
     """An entry whose transaction lives. Ends by ``remove`` or, where something is left to do, by ``leave``."""
 
-    def __init__(self, path: str, lock: RecordLock, files: Files) -> None:
+    def __init__(self, path: str, lock: RecordLock | None, files: Files) -> None:
         self.path = path
         self._lock = lock
         self._files = files
@@ -116,7 +130,8 @@ class OpenEntry:
 
     def leave(self) -> None:
         """The entry stays for recovery."""
-        self._lock.release()
+        if self._lock is not None:
+            self._lock.release()
 
 
 class Journal:
@@ -124,6 +139,7 @@ class Journal:
 
     def __init__(self, location: StoreLocation, *, files: Files) -> None:
         self._folder = own_dir(location.graphroot)
+        self._driver = location.driver
         self._files = files
 
     def begin(self, entry: Entry) -> OpenEntry:
@@ -151,7 +167,7 @@ class Journal:
             try:
                 # Locked before it has its name: nobody ever finds it free while we live.
                 lock.acquire(blocking=False)
-                data = msgspec.json.encode(entry)
+                data = msgspec.json.encode(msgspec.to_builtins(entry) | {"driver": self._driver})
                 while data:
                     data = data[self._files.write(fd, data) :]
                 self._files.fsync(fd)
@@ -170,22 +186,25 @@ class Journal:
         return any(_NAME.fullmatch(name) or _TEMPORARY.fullmatch(name) for name in self._names())
 
     @contextmanager
-    def left(self) -> Iterator[list[tuple[OpenEntry, Entry | None]]]:
-        """The entries of transactions that died, held until the block ends; None is one that cannot be understood.
+    def left(self) -> Iterator[list[tuple[OpenEntry, Entry | Unread]]]:
+        """The entries of transactions that died, held until the block ends. One that cannot be had stops no other.
 
         Raises:
-            OSError: the folder cannot be read, or an entry cannot be locked.
+            OSError: the folder cannot be read.
         """
-        found: list[tuple[OpenEntry, Entry | None]] = []
+        found: list[tuple[OpenEntry, Entry | Unread]] = []
         try:
             for name in self._names():
                 path = os.path.join(self._folder, name)
-                if _TEMPORARY.fullmatch(name):
-                    self._remove_dead(path)
-                elif _NAME.fullmatch(name) and (lock := self._lock(path)) is not None:
-                    held = OpenEntry(path, lock, self._files)
-                    found.append((held, None))
-                    found[-1] = (held, self._read(path))
+                try:
+                    if _TEMPORARY.fullmatch(name):
+                        self._remove_dead(path)
+                    elif _NAME.fullmatch(name) and (lock := self._lock(path)) is not None:
+                        held = OpenEntry(path, lock, self._files)
+                        found.append((held, Unread(why="it was not read")))
+                        found[-1] = (held, self._read(path))
+                except OSError as error:
+                    found.append((OpenEntry(path, None, self._files), Unread(why=error.strerror or str(error))))
             yield found
         finally:
             for held, _ in found:
@@ -205,14 +224,17 @@ class Journal:
             return None
         return lock
 
-    def _read(self, path: str) -> Entry | None:
+    def _read(self, path: str) -> Entry | Unread:
         try:
-            entry = _decoder.decode(read_whole(self._files, path, _LIMIT, follow=False)[0])
+            data = read_whole(self._files, path, _LIMIT, follow=False)[0]
+            driver = _bearer.decode(data).driver
+            if driver not in (None, self._driver):
+                return Unread(why=f"it is of the store's driver {driver}, which is {self._driver} now")
+            entry = _decoder.decode(data)
             _check(entry)
             return entry
         except (OSError, ValueError, RecursionError) as error:
-            _log.warning("journal entry cannot be read path=%s error=%s", path, error)
-            return None
+            return Unread(why=f"it is not understood, a later version of storaged may have written it ({error})")
 
     def _remove_dead(self, temporary: str) -> None:
         """An entry that never got its name: nothing of it was done."""

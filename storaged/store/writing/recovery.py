@@ -31,7 +31,7 @@ from storaged.store.reader import Loaded, StoreReader
 from storaged.store.tables import StoreLocation
 from storaged.store.writing.commit import StoreWriter
 from storaged.store.writing.interrupted_edit import carry_on, forget
-from storaged.store.writing.journal import Creation, Deletion, Editing, Entry, Journal, OpenEntry
+from storaged.store.writing.journal import Creation, Deletion, Editing, Entry, Journal, OpenEntry, Unread
 from storaged.store.writing.prepared import PlanOutdated
 from storaged.store.writing.preparing import LAYERS_AT_ONCE
 from storaged.store.writing.temporary import OURS
@@ -86,7 +86,7 @@ class Recovery:
                     why = self._finish(entry, cancelled)
                 except (StoreError, OSError, RemovalCancelled) as error:
                     why = "cancelled" if isinstance(error, RemovalCancelled) else str(error)
-                if why is None and entry is not None:
+                if why is None and not isinstance(entry, Unread):
                     through.append((held, entry))
                 else:
                     left.append(f"{held.path}: {why}")
@@ -114,14 +114,14 @@ class Recovery:
                 left.append(f"{held.path}: {error}")
         return finished, left
 
-    def _finish(self, entry: Entry | None, cancelled: Callable[[], bool]) -> str | None:
+    def _finish(self, entry: Entry | Unread, cancelled: Callable[[], bool]) -> str | None:
         """Finish one entry; the reason why it stays, where it does.
 
         Raises:
             StoreError, OSError, RemovalCancelled: it stays.
         """
-        if entry is None:
-            return "it is not understood; a later version of storaged may have written it"
+        if isinstance(entry, Unread):
+            return entry.why
         reader = StoreReader(self._location, metrics=self._metrics, files=self._files)
         try:
             unfinished = _Unfinished(self._location, reader, self._writer, self._files, self._metrics, cancelled)

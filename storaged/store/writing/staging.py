@@ -184,14 +184,16 @@ def clear_dead(
 
 
 def mounted_below(files: Files, folder: str) -> Leftover | None:
-    """What is mounted below a folder that is to be removed: a bind mount looks like any folder to who removes it."""
+    """What is mounted at or below a folder that is to be removed, to which a bind mount looks like any folder."""
     try:
-        found = next(below(mount_points(files), os.path.realpath(folder)), None)
+        above, name = os.path.split(folder)
+        inside = below(mount_points(files), os.path.realpath(above))
+        point = next((point for entry, point in inside if entry == name), None)
     except OSError as error:
         return Leftover(path=folder, detail=f"whether something is mounted below cannot be told: {error}")
-    if found is None:
+    if point is None:
         return None
-    return Leftover(path=found[1], detail="mounted below what is to be removed (see findmnt); unmount it")
+    return Leftover(path=point, detail="mounted in what is to be removed (see findmnt); unmount it")
 
 
 def remove_empty(files: Files, folder: str) -> None:

@@ -13,10 +13,10 @@ from filelock import Timeout
 
 from storaged.errors import LockOrderViolation, StoreBusy
 from storaged.metrics import Metrics
-from storaged.store.files import Files
+from storaged.store.files import Files, NotAFile
 from storaged.store.locks.order import HIERARCHY, hold, holder_of, rank
 from storaged.store.locks.probe import Probe, identify
-from storaged.store.locks.record_lock import RecordLock
+from storaged.store.locks.record_lock import Mode, RecordLock
 from storaged.store.locks.token import TOKEN_SIZE, make_token, read_token, write_token
 from tests.unit.store.holding import held_elsewhere
 
@@ -108,6 +108,13 @@ def test_a_missing_lock_file_and_its_folder_are_not_created(tmp_path: Path) -> N
     with pytest.raises(FileNotFoundError):
         RecordLock(str(tmp_path / "none" / "images.lock"), mode_held="shared", files=FILES).acquire(blocking=False)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("mode", ["shared", "exclusive"])
+def test_a_fifo_in_place_of_a_lock_file_is_refused_at_once(tmp_path: Path, mode: Mode) -> None:
+    os.mkfifo(tmp_path / "images.lock")
+    with pytest.raises(NotAFile):
+        RecordLock(str(tmp_path / "images.lock"), mode_held=mode, files=FILES).acquire(blocking=False)
 
 
 def test_a_shared_hold_needs_no_write_permission(lock_file: str) -> None:

@@ -209,6 +209,29 @@ def test_the_folders_of_a_container_go_in_both_roots(shop: Shop) -> None:
     assert shop.contents.exists()
 
 
+@as_root
+@pytest.mark.parametrize("below", ["", "userdata"])
+def test_a_bind_mount_in_a_containers_folder_of_the_runroot_is_left_alone_and_named(
+    shop: Shop, tmp_path: Path, below: str
+) -> None:
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "kept").write_bytes(b"")
+    point = shop.runroot / f"{shop.location.driver}-containers" / shop.container / below
+    point.mkdir(parents=True, exist_ok=True)
+    deletion = LayerDeletion(shop.location, (), containers=(shop.container,), files=shop.files, metrics=Metrics())
+    deletion.prepare()
+    deletion.stage()
+    if subprocess.run(["mount", "--bind", tmp_path / "precious", point], capture_output=True, check=False).returncode:
+        pytest.skip("nothing can be mounted here")
+    try:
+        (left,) = deletion.finish(nothing, never)
+        assert (tmp_path / "precious" / "kept").exists()
+    finally:
+        subprocess.run(["umount", point], check=True)
+    assert left.path == str(point)
+    assert len(shop.journal()) == 1
+
+
 # -------------------------------------------------------------- mounts and pulls
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from storaged.errors import NoSpace
 from storaged.store.files import Files
 from storaged.store.layout.records import Digest, ImageID, LayerID
 from storaged.store.tables import StoreLocation
-from storaged.store.writing.journal import Creation, Deletion, EditedItem, Editing, Entry, Journal
+from storaged.store.writing.journal import Creation, Deletion, EditedItem, Editing, Entry, Journal, Unread
 from tests.unit.store.holding import held_elsewhere
 
 IMAGE, LAYER = ImageID("a" * 64), LayerID("b" * 64)
@@ -45,7 +47,7 @@ def names(location: StoreLocation) -> list[str]:
     return sorted(os.listdir(f"{location.graphroot}/storaged"))
 
 
-def left(location: StoreLocation) -> list[Entry | None]:
+def left(location: StoreLocation) -> list[Entry | Unread]:
     with Journal(location, files=Files()).left() as entries:
         return [entry for _, entry in entries]
 
@@ -126,8 +128,38 @@ def test_what_cannot_be_understood_is_handed_out_as_such_and_kept(location: Stor
     held = Journal(location, files=Files()).begin(ENTRIES[0])
     held.leave()
     Path(held.path).write_bytes(b'{"kind":"of a later version"}')
-    assert left(location) == [None]
+    (entry,) = left(location)
+    assert isinstance(entry, Unread)
+    assert "later version" in entry.why
     assert len(names(location)) == 1
+
+
+@pytest.mark.parametrize("name", ["journal-", ".tmp-journal-"])
+def test_what_cannot_be_opened_is_named_and_stops_no_other(location: StoreLocation, name: str) -> None:
+    Journal(location, files=Files()).begin(ENTRIES[0]).leave()
+    Path(location.graphroot, "storaged", f"{name}{'0' * 32}.json").mkdir()
+    with Journal(location, files=Files()).left() as entries:
+        (strange,) = [(held.path, entry) for held, entry in entries if isinstance(entry, Unread)]
+        assert [entry for _, entry in entries if not isinstance(entry, Unread)] == [ENTRIES[0]]
+    assert strange[0].endswith(f"{name}{'0' * 32}.json")
+    assert "directory" in strange[1].why
+
+
+def test_an_entry_of_another_driver_is_left_alone(location: StoreLocation) -> None:
+    Journal(evolve(location, driver="vfs"), files=Files()).begin(ENTRIES[0]).leave()
+    (entry,) = left(location)
+    assert isinstance(entry, Unread)
+    assert "driver vfs" in entry.why
+    assert left(evolve(location, driver="vfs")) == [ENTRIES[0]]
+
+
+def test_an_entry_that_tells_no_driver_is_read(location: StoreLocation) -> None:
+    held = Journal(location, files=Files()).begin(ENTRIES[0])
+    held.leave()
+    told = json.loads(Path(held.path).read_text())
+    del told["driver"]
+    Path(held.path).write_text(json.dumps(told))
+    assert left(location) == [ENTRIES[0]]
 
 
 def test_an_entry_that_never_got_its_name_is_forgotten(location: StoreLocation) -> None:
