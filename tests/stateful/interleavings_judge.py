@@ -173,7 +173,10 @@ class Observer:
         yield from (f"tar-split {name}" for name in splits - set(state.layers) - {"layers.json", "layers.lock"})
         for record in state.images.values():
             for key, size in (record.get("big-data-sizes") or {}).items():
-                if os.path.getsize(folders / record["id"] / paths.big_data_file(key)) != size and key != "manifest":
+                item = folders / record["id"] / paths.big_data_file(key)
+                if not item.exists():
+                    yield f"{record['id']}: {key} has no file"
+                elif item.stat().st_size != size and key != "manifest":
                     yield f"{record['id']}: {key} has another size"
         own = Path(paths.own_dir(self._root))
         if own.exists():
@@ -198,7 +201,8 @@ class Observer:
         if "manifest" not in record.get("big-data-names", ()):
             row.kind = "half"
             return row
-        data = Path(paths.big_data_path(self._root, self._driver, ImageID(record["id"]), "manifest")).read_bytes()
+        path = Path(paths.big_data_path(self._root, self._driver, ImageID(record["id"]), "manifest"))
+        data = path.read_bytes() if path.exists() else b""
         if "sha256:" + hashlib.sha256(data).hexdigest() != record["big-data-digests"]["manifest"]:
             row.kind = "unreadable"
             return row
