@@ -109,29 +109,31 @@ class Steps:
         if not self._armed or not self._mutex.acquire(blocking=False):
             return
         try:
-            if self._rival.holding:
-                self._patience -= 1
-                if self._patience < 0:
-                    self._move("call")
-            elif threading.get_ident() != self._loop and self._random.random() < self._eagerness / _CALLS_A_POINT:
-                self._move("call")
+            moves = self._moves_at_a_call()
         finally:
             self._mutex.release()
+        if moves:
+            self.move("call")
+
+    def _moves_at_a_call(self) -> bool:
+        if self._rival.holding:
+            self._patience -= 1
+            return self._patience < 0
+        return threading.get_ident() != self._loop and self._random.random() < self._eagerness / _CALLS_A_POINT
 
     def move(self, point: str) -> None:
         """One step of somebody."""
-        with self._mutex:
-            self._move(point)
-
-    def _move(self, point: str) -> None:
+        what: str | None = None
         if self._random.random() < 0.15:
+            # Never with the mutex: the loop may be waiting for that.
             what = from_thread.run_sync(self._lease) if threading.get_ident() != self._loop else self._lease()
-        else:
-            what = self._rival.step()
-        if self._rival.holding:
-            self._patience = self._random.randrange(8)
-        self.seen[f"{point}: {what}"] += 1
-        self.trace.append(f"{point}: {what}{' (holding)' if self._rival.holding else ''}")
+        with self._mutex:
+            if what is None:
+                what = self._rival.step()
+            if self._rival.holding:
+                self._patience = self._random.randrange(8)
+            self.seen[f"{point}: {what}"] += 1
+            self.trace.append(f"{point}: {what}{' (holding)' if self._rival.holding else ''}")
 
     def _lease(self) -> str:
         held = self._observer.leases
