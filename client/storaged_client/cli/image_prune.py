@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from . import exits, output, removals
 from .flags import Flag, Options, UsageError
 from .invocation import Invocation
-
-if TYPE_CHECKING:
-    from .wire_changes import Report
 
 ARGUMENTS = ""
 FLAGS = (
@@ -39,10 +36,9 @@ def run(invocation: Invocation) -> int:
     asked = params(options)
     if not options.on("force") and not options.on("dry-run") and not _confirmed(_warning(options)):
         return exits.DONE
-    result = invocation.call("images.prune", asked, watched=True)
-    report: Report = result  # type: ignore[assignment] # the wire's dictionary, see wire.py
+    report = removals.asked_for(invocation, "images.prune", asked)
     if json:
-        output.emit(output.pretty(result))
+        output.emit(output.pretty(report))
     elif options.on("dry-run") and not options.on("quiet"):
         from . import removal_plan
 

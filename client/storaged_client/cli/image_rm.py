@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from . import output, removals
 from .flags import Flag, Options, UsageError
 from .invocation import Invocation
-
-if TYPE_CHECKING:
-    from .wire_changes import Report
 
 ARGUMENTS = "IMAGE [IMAGE...]"
 FLAGS = (
@@ -25,10 +22,9 @@ def run(invocation: Invocation) -> int:
     """podman's status: 0, 1 where nothing bears a name, 2 where an image is in use, 125 otherwise."""
     options = invocation.options
     json = output.json_wanted(options.text("format"))
-    result = invocation.call("images.remove", params(options, invocation.arguments), watched=True)
-    report: Report = result  # type: ignore[assignment] # the wire's dictionary, see wire.py
+    report = removals.asked_for(invocation, "images.remove", params(options, invocation.arguments))
     if json:
-        output.emit(output.pretty(result))
+        output.emit(output.pretty(report))
     elif options.on("quiet"):
         output.emit(removals.ids(report))
     elif options.on("dry-run"):

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from . import output, removals
 from .flags import Flag
 from .invocation import Invocation
-
-if TYPE_CHECKING:
-    from .wire_changes import Report
 
 ARGUMENTS = "LIST [LIST...]"
 FLAGS = (Flag("ignore", "Ignore errors when a specified manifest is missing", short="i"),)
@@ -22,10 +19,9 @@ def run(invocation: Invocation) -> int:
     params: dict[str, Any] = {"names": invocation.at_least(1)}
     if options.on("ignore"):
         params["ignore"] = True
-    result = invocation.call("manifests.remove", params, watched=True)
-    report: Report = result  # type: ignore[assignment] # the wire's dictionary, see wire.py
+    report = removals.asked_for(invocation, "manifests.remove", params)
     if json:
-        output.emit(output.pretty(result))
+        output.emit(output.pretty(report))
     else:
         output.emit(removals.ids(report) if options.on("quiet") else removals.removed(report))
     removals.complain(report)

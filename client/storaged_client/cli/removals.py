@@ -6,11 +6,12 @@ to remove but kept. One failure never hides what was done.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from . import exits, output
 
 if TYPE_CHECKING:
+    from .invocation import Invocation
     from .wire_changes import Failed, Kept, Report
 
 _LOOKUP = ("ImageUnknown", "ManifestListUnknown", "NotAManifestList", "AmbiguousName", "InvalidName")
@@ -19,6 +20,11 @@ _LOOKUP = ("ImageUnknown", "ManifestListUnknown", "NotAManifestList", "Ambiguous
 _UNKNOWN = frozenset(("ImageUnknown", "ManifestListUnknown", "LayerUnknown"))
 _MOST = 3
 """Reasons a line."""
+
+
+def asked_for(invocation: Invocation, method: str, params: dict[str, Any]) -> Report:
+    """Call a method that removes, telling how far it is, and return its report as the wire has it."""
+    return cast("Report", invocation.call(method, params, watched=True))
 
 
 def removed(report: Report) -> str:
