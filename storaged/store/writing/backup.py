@@ -1,7 +1,8 @@
 """The tables as they were before the first change of a run: ``graphroot/storaged/images.json.before``.
 
 No tool can restore a lost table from the data of the images, so one copy is kept. It is that of the last run that
-changed the table; volatile tables, which end with the boot, have none.
+changed the table while it had records: an emptied table never takes the place of a copy that has some. Volatile tables,
+which end with the boot, have none.
 """
 
 from __future__ import annotations
@@ -36,7 +37,11 @@ class Backups:
             NoSpace, StoreReadOnly, OSError: the copy could not be made.
         """
         path = table.file.path
-        if path in self._kept or table.file.volatile or not table.data:
+        if path in self._kept or table.file.volatile:
+            return
+        if not table.records:
+            # What this run adds to an emptied table is no more worth a copy than the emptied table.
+            self._kept.add(path)
             return
         try:
             self._copy(os.path.join(self._folder, f"{os.path.basename(path)}.before"), table.data)

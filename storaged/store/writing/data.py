@@ -27,7 +27,8 @@ from storaged.store.layout.paths import big_data_file, image_dir, images_dir
 from storaged.store.layout.records import ImageID, ImageRecord
 from storaged.store.tables import StoreLocation
 from storaged.store.writing.drafting import digest_of, members_after
-from storaged.store.writing.journal import Creation, EditedItem, Editing, Journal
+from storaged.store.writing.entries import Creation, EditedItem, Editing
+from storaged.store.writing.journal import Journal
 from storaged.store.writing.prepared import DataFolder, Holdings
 from storaged.store.writing.shape import CurrentTable
 from storaged.store.writing.temporary import Temporary, make_folder, sync_folder, temporary_for, told, write_temporary

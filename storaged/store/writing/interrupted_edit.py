@@ -18,7 +18,7 @@ from storaged.store.layout.paths import big_data_file, image_dir
 from storaged.store.layout.records import Digest, ImageRecord
 from storaged.store.reader import Loaded
 from storaged.store.tables import StoreLocation
-from storaged.store.writing.journal import EditedItem, Editing
+from storaged.store.writing.entries import EditedItem, Editing
 from storaged.store.writing.unfinished import standing
 
 _LIMIT = 64 << 20

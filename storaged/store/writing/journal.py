@@ -2,18 +2,11 @@
 
 ::
 
-    graphroot/storaged/journal-<32 hex>.json      one transaction, 0600; removed when it is through
-
-    {"kind":"deletion","images":[…],"layers":[…],"containers":[…],
-     "links":{"<layer>":"<short name>"},"times":{"<layer>":"<created>"},"staging":"<n>","made":["overlay/tempdirs",…]}
-    {"kind":"editing","image":"<id>","members":{…},"items":[{"key","temporary","digest","before"},…]}
-    {"kind":"creation","images":[…]}
-
-Each has ``"driver"`` too, for a store may be given another one between two runs: its ids and folders are others then.
+    graphroot/storaged/journal-<32 hex>.json      one transaction (``entries``), 0600; removed when it is through
 
 Each file is held by an OFD lock for as long as its transaction lives, so an entry that can be locked belongs to a
-process that died. Paths in an entry are relative to the graphroot. An entry is written whole and flushed, its folder
-too, before anything it speaks of is done; and what was done is flushed before the entry goes.
+process that died. An entry is written whole and flushed, its folder too, before anything it speaks of is done; and what
+was done is flushed before the entry goes.
 """
 
 from __future__ import annotations
@@ -22,88 +15,20 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TypeAlias
 
-import msgspec
-from attrs import frozen
 from filelock import Timeout
 
 from storaged.store.files import Files, read_whole
-from storaged.store.layout.paths import big_data_file, own_dir
-from storaged.store.layout.records import ContainerID, Digest, ImageID, LayerID
+from storaged.store.layout.paths import own_dir
 from storaged.store.locks.record_lock import RecordLock
 from storaged.store.tables import StoreLocation
-from storaged.store.writing.temporary import OURS, sync_folder, told
+from storaged.store.writing.entries import Entry, Unread, decode, encode, not_understood
+from storaged.store.writing.temporary import sync_folder, told
 
-_ID = re.compile(r"[0-9a-f]{64}")
-_STAGING = re.compile(r"[0-9]{1,20}")
 _NAME = re.compile(r"journal-[0-9a-f]{32}\.json")
 _TEMPORARY = re.compile(r"\.tmp-journal-[0-9a-f]{32}\.json")
 _LIMIT = 16 << 20
 """Bytes of one entry: 4,000 layers need 300 kB."""
-
-
-class Deletion(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="deletion"):
-    """Records and files that go. ``staging`` is the number of the staging folders, ``made`` those of their parents
-    that were not there before. ``links`` has the short names of layers, for a power loss may keep the link of a layer
-    and lose the folder that tells of it; ``times`` their ``created``: one of another time was made again since."""
-
-    images: tuple[ImageID, ...] = ()
-    layers: tuple[LayerID, ...] = ()
-    containers: tuple[ContainerID, ...] = ()
-    links: dict[LayerID, str] = {}
-    times: dict[LayerID, str] = {}
-    staging: str
-    made: tuple[str, ...] = ()
-
-
-class EditedItem(msgspec.Struct, frozen=True, kw_only=True):
-    """An item of big data on its way from ``temporary`` to its place.
-
-    ``digest`` is ``sha256:`` and the hash of its new bytes; ``before`` what the record says of the bytes it replaces,
-    None where it had no such item.
-    """
-
-    key: str
-    temporary: str
-    digest: Digest
-    before: Digest | None = None
-
-
-class Editing(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="editing"):
-    """Items of one image that are replaced, and the members that its record gets with them.
-
-    Written before the temporary files are. Once one item is in its place all have to follow, and the record.
-    """
-
-    image: ImageID
-    members: dict[str, Any]
-    items: tuple[EditedItem, ...]
-
-
-class Creation(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="creation"):
-    """Images whose folders are written before their records are."""
-
-    images: tuple[ImageID, ...]
-
-
-Entry: TypeAlias = Deletion | Editing | Creation
-
-_decoder: msgspec.json.Decoder[Entry] = msgspec.json.Decoder(Deletion | Editing | Creation)
-
-
-class _Bearer(msgspec.Struct, frozen=True):
-    driver: str | None = None
-
-
-_bearer = msgspec.json.Decoder(_Bearer)
-
-
-@frozen(kw_only=True)
-class Unread:
-    """Why an entry is left alone: it cannot be read, or is not of this store as it is driven now."""
-
-    why: str
 
 
 class OpenEntry:
@@ -167,7 +92,7 @@ class Journal:
             try:
                 # Locked before it has its name: nobody ever finds it free while we live.
                 lock.acquire(blocking=False)
-                data = msgspec.json.encode(msgspec.to_builtins(entry) | {"driver": self._driver})
+                data = encode(entry, self._driver)
                 while data:
                     data = data[self._files.write(fd, data) :]
                 self._files.fsync(fd)
@@ -227,14 +152,9 @@ class Journal:
     def _read(self, path: str) -> Entry | Unread:
         try:
             data = read_whole(self._files, path, _LIMIT, follow=False)[0]
-            driver = _bearer.decode(data).driver
-            if driver not in (None, self._driver):
-                return Unread(why=f"it is of the store's driver {driver}, which is {self._driver} now")
-            entry = _decoder.decode(data)
-            _check(entry)
-            return entry
-        except (OSError, ValueError, RecursionError) as error:
-            return Unread(why=f"it is not understood, a later version of storaged may have written it ({error})")
+        except OSError as error:
+            return not_understood(error)
+        return decode(data, self._driver)
 
     def _remove_dead(self, temporary: str) -> None:
         """An entry that never got its name: nothing of it was done."""
@@ -251,22 +171,3 @@ class Journal:
                 self._files.unlink(path)
             except OSError:
                 continue  # not there, or recovery's: it speaks of nothing that was done
-
-
-def _check(entry: Entry) -> None:
-    """Raises: ValueError: a name may lead out of its folder: it is joined to paths, and what lies there is removed."""
-    ids: tuple[str, ...]
-    wrong: list[str] = []
-    match entry:
-        case Deletion():
-            ids = (*entry.images, *entry.layers, *entry.containers, *entry.links)
-            wrong += [] if _STAGING.fullmatch(entry.staging) else [entry.staging]
-        case Editing():
-            ids = (entry.image,)
-            files = [item.temporary for item in entry.items if big_data_file(item.key)]
-            wrong += [path for path in files if not OURS.fullmatch(os.path.basename(path))]
-        case Creation():
-            ids = entry.images
-    wrong += [each for each in ids if not _ID.fullmatch(each)]
-    if wrong:
-        raise ValueError(f"{wrong[0][:80]!r} is not a name that is ever written there")

@@ -30,8 +30,10 @@ from storaged.store.layout.paths import own_dir
 from storaged.store.reader import Loaded, StoreReader
 from storaged.store.tables import StoreLocation
 from storaged.store.writing.commit import StoreWriter
+from storaged.store.writing.drafting import ChangeRefused
+from storaged.store.writing.entries import Creation, Deletion, Editing, Entry, Unread
 from storaged.store.writing.interrupted_edit import carry_on, forget
-from storaged.store.writing.journal import Creation, Deletion, Editing, Entry, Journal, OpenEntry, Unread
+from storaged.store.writing.journal import Journal, OpenEntry
 from storaged.store.writing.prepared import PlanOutdated
 from storaged.store.writing.preparing import LAYERS_AT_ONCE
 from storaged.store.writing.temporary import OURS
@@ -73,7 +75,7 @@ class Recovery:
     def run(self, *, cancelled: Callable[[], bool] = lambda: False) -> Recovered:
         """Finish or undo what died. Blocking, for as long as trees take; never on the event loop.
 
-        One entry that cannot be finished stops no other: it stays, and the report says why.
+        One entry that cannot be finished, be it for a mistake of ours, stops no other: it stays, with the reason.
 
         Raises:
             OSError: storaged's own folder cannot be read.
@@ -84,7 +86,7 @@ class Recovery:
             for held, entry in entries:
                 try:
                     why = self._finish(entry, cancelled)
-                except (StoreError, OSError, RemovalCancelled) as error:
+                except (StoreError, OSError, RemovalCancelled, ChangeRefused) as error:
                     why = "cancelled" if isinstance(error, RemovalCancelled) else str(error)
                 if why is None and not isinstance(entry, Unread):
                     through.append((held, entry))

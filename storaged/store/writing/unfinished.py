@@ -24,7 +24,7 @@ from attrs import field, frozen
 from storaged.store.changes import Change
 from storaged.store.layout.records import ContainerID, ContainerRecord, Digest, ImageID, ImageRecord, LayerID
 from storaged.store.tables import StoreTables
-from storaged.store.writing.journal import Deletion, Editing
+from storaged.store.writing.entries import Deletion, Editing
 
 
 @frozen(kw_only=True)

@@ -26,7 +26,7 @@ from storaged.store.reader import Loaded, StoreReader, WriterActive
 from storaged.store.tables import StoreLocation
 from storaged.store.writing.aside import staging_parents
 from storaged.store.writing.deletion import LayerDeletion
-from storaged.store.writing.journal import Deletion
+from storaged.store.writing.entries import Deletion
 from storaged.store.writing.prepared import PlanOutdated
 from storaged.store.writing.staging import clear_dead, exists, remove_empty
 from storaged.store.writing.temporary import OURS

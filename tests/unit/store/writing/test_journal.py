@@ -15,7 +15,8 @@ from storaged.errors import NoSpace
 from storaged.store.files import Files
 from storaged.store.layout.records import Digest, ImageID, LayerID
 from storaged.store.tables import StoreLocation
-from storaged.store.writing.journal import Creation, Deletion, EditedItem, Editing, Entry, Journal, Unread
+from storaged.store.writing.entries import Creation, Deletion, EditedItem, Editing, Entry, Unread
+from storaged.store.writing.journal import Journal
 from tests.unit.store.holding import held_elsewhere
 
 IMAGE, LAYER = ImageID("a" * 64), LayerID("b" * 64)

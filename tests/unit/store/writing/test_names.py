@@ -1,6 +1,7 @@
 """Changes of names: one table, one lock."""
 
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -9,12 +10,14 @@ import time
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from storaged.errors import ImageUnknown, StoreBusy, StoreCorrupt
-from storaged.store.changes import Change, ImageEdit
+from storaged.store.changes import Change, ImageEdit, NewImage
 from storaged.store.files import Files
 from storaged.store.layout import paths
 from storaged.store.layout.records import ImageID
+from storaged.store.writing.commit import StoreWriter
 from storaged.store.writing.drafting import ChangeRefused
 from storaged.store.writing.prepared import PlanOutdated
 from tests.unit.store.holding import held_elsewhere
@@ -157,6 +160,25 @@ def test_the_table_as_it_was_before_the_first_change_of_a_run_is_kept(tmp_path) 
         copy = tmp_path / "root" / "storaged" / "images.json.before"
         assert copy.read_bytes() == before
         assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+
+
+def test_a_table_that_was_emptied_does_not_replace_the_copy_of_the_last_good_one(tmp_path) -> None:
+    copy = tmp_path / "root" / "storaged" / "images.json.before"
+    added = [Change(added=(NewImage(members={"id": digit * 64, "created": "2026-01-01T00:00:00Z"}),)) for digit in "ab"]
+    with opened(tmp_path) as shop:
+        before = shop.images_json.read_bytes()
+        shop.apply(named(next(iter(shop.images())), "localhost/new:1"))
+        for folder in shop.images_json.parent.iterdir():
+            if folder.is_dir():
+                shutil.rmtree(folder)
+        shop.images_json.write_bytes(b"[]")
+        writer = StoreWriter(shop.location, metrics=shop.metrics)
+        later = evolve(shop, writer=writer)
+        for change in added:
+            later.apply(change)
+        writer.close()
+        assert len(later.images()) == 2
+        assert copy.read_bytes() == before
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,9 @@ from storaged.store.layout import paths
 from storaged.store.layout.records import Digest, ImageID
 from storaged.store.reader import StoreReader
 from storaged.store.writing.commit import StoreWriter
-from storaged.store.writing.journal import Creation, Deletion, EditedItem, Editing, Entry, Journal
+from storaged.store.writing.drafting import ChangeRefused
+from storaged.store.writing.entries import Creation, Deletion, EditedItem, Editing, Entry
+from storaged.store.writing.journal import Journal
 from storaged.store.writing.preparing import LAYERS_AT_ONCE
 from storaged.store.writing.recovery import Recovered, Recovery
 from tests.unit.store.holding import held_elsewhere
@@ -330,6 +332,28 @@ def test_one_entry_that_cannot_be_finished_stops_no_other(shop: Shop) -> None:
     (why,) = report.left
     assert str(unknown) in why
     assert unknown.exists()
+
+
+class _Contradicted(StoreWriter):
+    """Finds a mistake of ours in every change."""
+
+    def prepare(self, *args: Any, **more: Any) -> Any:
+        raise ChangeRefused("image x stays and needs layer y")
+
+
+def test_an_entry_that_a_mistake_of_ours_hinders_stays_and_ends_nothing(shop: Shop) -> None:
+    shop.writer.remove_record(shop.image)
+    died(shop, deletion_of(shop))
+    died(shop, deletion_of(shop, images=(), layers=()))
+    writer = _Contradicted(shop.location, metrics=Metrics())
+    try:
+        report = recovery(shop, writer).run()
+    finally:
+        writer.close()
+    assert report.finished == 1
+    (why,) = report.left
+    assert "image x stays" in why
+    assert recovered(shop) == Recovered(finished=1)
 
 
 def _escapes(outside: Path, shop: Shop) -> list[dict[str, Any]]:

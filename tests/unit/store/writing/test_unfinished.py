@@ -14,7 +14,7 @@ from storaged.store.layout.records import (
     LayerRecord,
 )
 from storaged.store.tables import ContainerRow, ImageRow, LayerRow, StoreTables
-from storaged.store.writing.journal import Deletion, EditedItem, Editing
+from storaged.store.writing.entries import Deletion, EditedItem, Editing
 from storaged.store.writing.unfinished import rest_of, standing
 
 GONE, STAYS = ImageID("a" * 64), ImageID("b" * 64)

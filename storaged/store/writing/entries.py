@@ -1,0 +1,132 @@
+"""The entries of the journal, and their form on disk.
+
+::
+
+    {"kind":"deletion","images":[…],"layers":[…],"containers":[…],
+     "links":{"<layer>":"<short name>"},"times":{"<layer>":"<created>"},"staging":"<n>","made":["overlay/tempdirs",…]}
+    {"kind":"editing","image":"<id>","members":{…},"items":[{"key","temporary","digest","before"},…]}
+    {"kind":"creation","images":[…]}
+
+Each has ``"driver"`` too, for a store may be given another one between two runs: its ids and folders are others then.
+Paths are relative to the graphroot.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any, TypeAlias
+
+import msgspec
+from attrs import frozen
+
+from storaged.store.layout.paths import big_data_file
+from storaged.store.layout.records import ContainerID, Digest, ImageID, LayerID
+from storaged.store.writing.temporary import OURS
+
+_ID = re.compile(r"[0-9a-f]{64}")
+_STAGING = re.compile(r"[0-9]{1,20}")
+
+
+class Deletion(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="deletion"):
+    """Records and files that go. ``staging`` is the number of the staging folders, ``made`` those of their parents
+    that were not there before. ``links`` has the short names of layers, for a power loss may keep the link of a layer
+    and lose the folder that tells of it; ``times`` their ``created``: one of another time was made again since."""
+
+    images: tuple[ImageID, ...] = ()
+    layers: tuple[LayerID, ...] = ()
+    containers: tuple[ContainerID, ...] = ()
+    links: dict[LayerID, str] = {}
+    times: dict[LayerID, str] = {}
+    staging: str
+    made: tuple[str, ...] = ()
+
+
+class EditedItem(msgspec.Struct, frozen=True, kw_only=True):
+    """An item of big data on its way from ``temporary`` to its place.
+
+    ``digest`` is ``sha256:`` and the hash of its new bytes; ``before`` what the record says of the bytes it replaces,
+    None where it had no such item.
+    """
+
+    key: str
+    temporary: str
+    digest: Digest
+    before: Digest | None = None
+
+
+class Editing(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="editing"):
+    """Items of one image that are replaced, and the members that its record gets with them.
+
+    Written before the temporary files are. Once one item is in its place all have to follow, and the record.
+    """
+
+    image: ImageID
+    members: dict[str, Any]
+    items: tuple[EditedItem, ...]
+
+
+class Creation(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="creation"):
+    """Images whose folders are written before their records are."""
+
+    images: tuple[ImageID, ...]
+
+
+Entry: TypeAlias = Deletion | Editing | Creation
+
+_decoder: msgspec.json.Decoder[Entry] = msgspec.json.Decoder(Deletion | Editing | Creation)
+
+
+class _Bearer(msgspec.Struct, frozen=True):
+    driver: str | None = None
+
+
+_bearer = msgspec.json.Decoder(_Bearer)
+
+
+@frozen(kw_only=True)
+class Unread:
+    """Why an entry is left alone: it cannot be read, or is not of this store as it is driven now."""
+
+    why: str
+
+
+def encode(entry: Entry, driver: str) -> bytes:
+    """An entry of a store with this driver, as it is written."""
+    return msgspec.json.encode(msgspec.to_builtins(entry) | {"driver": driver})
+
+
+def decode(data: bytes, driver: str) -> Entry | Unread:
+    """The entry of these bytes, or why it is left alone by a store that has this driver now."""
+    try:
+        bearer = _bearer.decode(data).driver
+        if bearer not in (None, driver):
+            return Unread(why=f"it is of the store's driver {bearer}, which is {driver} now")
+        entry = _decoder.decode(data)
+        _check(entry)
+    except (ValueError, RecursionError) as error:
+        return not_understood(error)
+    return entry
+
+
+def not_understood(error: Exception) -> Unread:
+    return Unread(why=f"it is not understood, a later version of storaged may have written it ({error})")
+
+
+def _check(entry: Entry) -> None:
+    """Raises: ValueError: a name may lead out of its folder: it is joined to paths, and what lies there is removed."""
+    ids: tuple[str, ...]
+    wrong: list[str] = []
+    match entry:
+        case Deletion():
+            ids = (*entry.images, *entry.layers, *entry.containers, *entry.links)
+            wrong += [] if _STAGING.fullmatch(entry.staging) else [entry.staging]
+        case Editing():
+            ids = (entry.image,)
+            files = [item.temporary for item in entry.items if big_data_file(item.key)]
+            wrong += [path for path in files if not OURS.fullmatch(os.path.basename(path))]
+        case Creation():
+            ids = entry.images
+    wrong += [each for each in ids if not _ID.fullmatch(each)]
+    if wrong:
+        raise ValueError(f"{wrong[0][:80]!r} is not a name that is ever written there")
