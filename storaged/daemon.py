@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import MutableMapping
 from contextlib import ExitStack, suppress
+from functools import partial
 
 import anyio
 
@@ -123,12 +124,13 @@ async def _live(
     files = Files()
     reserve = Reserve(location, files=files)
     writer = StoreWriter(location, files=files, metrics=metrics, reserve=reserve)
+    why_not_writable = partial(_why_not_writable, settings, location, writer)
     recovery = Recovery(location, writer, files=files, metrics=metrics)
     transactions = Transactions(
         cache,
         writer,
         metrics,
-        why_not_writable=lambda: _why_not_writable(settings, location),
+        why_not_writable=why_not_writable,
         provide=reserve.build,
         recover=lambda cancelled: recovery.run(cancelled=cancelled),
     )
@@ -138,7 +140,7 @@ async def _live(
         recovery,
         reserve,
         metrics,
-        why_not_writable=lambda: _why_not_writable(settings, location),
+        why_not_writable=why_not_writable,
         at_once=lambda: not spawn.is_spawned(door.path, os.getpid()),
     )
     lifecycle = Lifecycle(
@@ -157,7 +159,7 @@ async def _live(
         host=lifecycle,
         freshness=lambda: reader.freshness,
         began=anyio.current_time(),
-        why_not_writable=lambda: _why_not_writable(settings, location),
+        why_not_writable=why_not_writable,
         short_name_flaws=lambda: registries.current().broken,
         transactions=transactions,
         sizes=sizes,
@@ -203,18 +205,16 @@ def _describe(cache: Cache) -> str:
     return f"{len(snapshot.images)} images, generation {snapshot.generation}"
 
 
-def _why_not_writable(settings: Settings, location: StoreLocation) -> str | None:
+def _why_not_writable(settings: Settings, location: StoreLocation, writer: StoreWriter) -> str | None:
+    """None for a store that is not made yet as well: there is nothing in it to be kept from being changed."""
     if settings.read_only:
         return "the daemon was started with --read-only"
-    if location.image_store is not None:
-        return "images lie in a store of their own (imagestore of storage.conf): reads only"
-    if location.transient:
-        return "the store is transient (transient_store of storage.conf): reads only"
     if not os.path.isdir(location.graphroot):
         return f"{location.graphroot} does not exist"
     if not os.access(location.graphroot, os.W_OK):
         return f"{location.graphroot} cannot be written"
-    return None
+    refusal = writer.refusal()
+    return refusal.text if refusal is not None and not refusal.evidence.get("missing") else None
 
 
 def _fail(error: Exception, status: int) -> int:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import argparse
 import re
 import tomllib
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from attrs import Factory, evolve, frozen
 from cattrs import Converter, transform_error
@@ -172,18 +172,11 @@ def _say(error: BaseException, kind: type | None) -> str:
     return str(error) if isinstance(error, ValueError) else format_exception(error, kind)
 
 
-def _level(value: Any, _: Any) -> LogLevel:
-    for level in LOG_LEVELS:
-        if value == level:
-            return level
-    raise ValueError(f"{value!r} is none of {', '.join(LOG_LEVELS)}")
-
-
-def _compat(value: Any, _: Any) -> Compat:
-    for compat in COMPATS:
-        if value == compat:
-            return compat
-    raise ValueError(f"{value!r} is none of {', '.join(COMPATS)}")
+def _word(value: Any, kind: Any) -> Any:
+    words = get_args(kind)
+    if value not in words:
+        raise ValueError(f"{value!r} is none of {', '.join(words)}")
+    return value
 
 
 def _duration_flag(text: str) -> float:
@@ -212,8 +205,8 @@ def _converter() -> Converter:
     converter = Converter(forbid_extra_keys=True, detailed_validation=True)
     converter.register_structure_hook(int, _limit)
     converter.register_structure_hook_func(lambda kind: kind == float | None, _seconds)
-    converter.register_structure_hook_func(lambda kind: kind == LogLevel, _level)
-    converter.register_structure_hook_func(lambda kind: kind == Compat, _compat)
+    converter.register_structure_hook_func(lambda kind: kind == LogLevel, _word)
+    converter.register_structure_hook_func(lambda kind: kind == Compat, _word)
     for cls in (Limits, Grants, _File):
         converter.register_structure_hook(cls, make_dict_structure_fn(cls, converter, _cattrs_forbid_extra_keys=True))
     return converter

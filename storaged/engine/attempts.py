@@ -12,7 +12,7 @@ from attrs import frozen
 
 from storaged.engine.leases import Leases
 from storaged.engine.loading import Current, Loader
-from storaged.errors import StoreError
+from storaged.errors import Leased, StoreError
 from storaged.operations.planned import Planned
 from storaged.snapshot.model import Snapshot
 from storaged.store.changes import Change
@@ -122,9 +122,12 @@ class Attempts:
         prepared = self._writer.prepare(planned.change, current.stamp, deadline=deadline, cancelled=cancelled)
         try:
             self._leases.claim(planned.change.removed)
-            return self._writer.commit(prepared, deadline=deadline, cancelled=cancelled)
-        except BaseException as error:
+        except Leased:
             self._writer.discard(prepared)
-            if prepared.holdings.begun and isinstance(error, Exception):
+            raise
+        try:
+            return self._writer.commit(prepared, deadline=deadline, cancelled=cancelled)
+        except Exception as error:
+            if prepared.holdings.begun:
                 raise BrokenOff(planned, error, published=prepared.holdings.published) from error
             raise

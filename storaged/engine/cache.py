@@ -235,6 +235,3 @@ class Cache:
             # Through all of /proc, and one at a time: many who give up together must not fill every thread.
             known = await run_sync(lambda: self._reader.identify(holder), limiter=self._identifying)
         return busy(known)
-
-
-__all__ = ["Cache", "Consistency", "Staleness", "View"]

@@ -4,7 +4,7 @@
 
     generation  =  INSTANCE ":" snapshots made of tables and sizes [ "." changes of leases and registries.conf ]
 
-A snapshot is not made anew for them, but what a request is answered from (``cache.View``) takes both at once, so
+A snapshot is not made anew for them, but what a request is answered from (``views.View``) takes both at once, so
 that all reads of one request see one generation.
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Sequence
 
 from storaged.errors import DiskFailure, NoSpace, StoreError, StoreReadOnly
 
@@ -33,6 +34,13 @@ def store_error(error: Exception) -> StoreError:
         return disk_error(error)
     detail = f"{type(error).__name__}: {error}".rstrip(": ")
     return DiskFailure(f"{detail}: the daemon's log says more", detail=detail)
+
+
+def told_left(left: Sequence[str]) -> str | None:
+    """What could not be removed, in a few words; None where there is nothing."""
+    if not left:
+        return None
+    return left[0] + (f", and {len(left) - 1} more" if len(left) > 1 else "")
 
 
 def made_unseen(error: Exception) -> DiskFailure:

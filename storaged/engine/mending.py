@@ -21,8 +21,9 @@ import msgspec
 from anyio.to_thread import run_sync
 
 from storaged.engine.attempts import BrokenOff
-from storaged.engine.cache import Cache, View
-from storaged.engine.disk_errors import store_error
+from storaged.engine.cache import Cache
+from storaged.engine.disk_errors import store_error, told_left
+from storaged.engine.views import View
 from storaged.errors import StoreError
 from storaged.metrics import Metrics
 from storaged.snapshot.model import Snapshot
@@ -71,7 +72,7 @@ class Mending:
         if whole and view is not None and (removal or not broken.published):
             self._metrics.add("changes.mended")
             _log.warning("a change that broke off is made now error=%s left=%d", error.text, len(left))
-            return view, "; ".join(left[:1]) + (f", and {len(left) - 1} more" if len(left) > 1 else "") or None
+            return view, told_left(left)
         raise _told(error, whole=whole, known=view is not None, left=bool(left)) from broken.cause
 
     async def _finish_files(self) -> tuple[str, ...]:

@@ -30,13 +30,14 @@ from anyio.to_thread import run_sync
 from attrs import frozen
 
 from storaged.engine.attempts import Attempts, BrokenOff, Done, Plan
-from storaged.engine.cache import Cache, View
+from storaged.engine.cache import Cache
 from storaged.engine.change_scope import cancellation, shield_change
-from storaged.engine.disk_errors import disk_error, made_unseen, store_error
+from storaged.engine.disk_errors import disk_error, made_unseen, store_error, told_left
 from storaged.engine.loading import Current
 from storaged.engine.mending import Mending, Recover
 from storaged.engine.slot import WriterSlot
 from storaged.engine.telling import Teller
+from storaged.engine.views import View
 from storaged.errors import ImageDamaged, Leased, StoreBusy, StoreError, StoreReadOnly
 from storaged.metrics import Metrics
 from storaged.store.writing.commit import StoreWriter
@@ -129,6 +130,7 @@ class Transactions:
                         if done.committed is None:
                             raise
                         unseen = error  # the staged files go all the same
+                        self._cache.lag.begin()  # what is shown may be gone: nobody may lease it
                 except BrokenOff as broken:
                     scope.shield = True
                     view, unfinished = await self._mending.go_on(broken, max(1.0, deadline - time.monotonic()))
@@ -137,7 +139,6 @@ class Transactions:
                     self._leases.yield_claim()
             unfinished = await self._finish(done.committed, progress) if done.committed is not None else None
         if unseen is not None:
-            self._cache.rebuild()
             raise made_unseen(unseen) from unseen
         return Outcome(result=done.result, view=view, unfinished=unfinished)
 
@@ -246,10 +247,11 @@ class Transactions:
             _log.exception("the end of a change has failed")
             reason = store_error(error).text
         else:
-            if not left:
+            told = told_left([f"{found.path}: {found.detail}" for found in left])
+            if told is None:
                 self._metrics.spend("changes.finished", time.monotonic() - began)
                 return None
-            reason = f"{left[0].path}: {left[0].detail}" + (f", and {len(left) - 1} more" if len(left) > 1 else "")
+            reason = told
         self._metrics.add("changes.unfinished")
         _log.warning("files of a removal are left, the next start tries again reason=%s", reason)
         return reason

@@ -46,9 +46,13 @@ class Upkeep:
         self._at_once = at_once
 
     async def run(self) -> None:
-        """Do it once, and count that it is over. Never raises for the store's sake; what was begun ends at its next
-        step when cancelled."""
-        await self._run()
+        """Do it once, and count that it is over. Never raises but when cancelled; what was begun ends at its next step
+        then."""
+        try:
+            await self._run()
+        except Exception:
+            # Whatever an earlier daemon left must not keep this one from serving, now and at each later start.
+            _log.exception("upkeep has failed")
         self._metrics.add("upkeep.ended")
 
     async def _run(self) -> None:
@@ -62,10 +66,6 @@ class Upkeep:
     async def _recover(self) -> None:
         cancelled = cancellation()
         async with self._transactions.exclusively():
-            try:
-                report = await run_sync(lambda: self._recovery.run(cancelled=cancelled))
-            except OSError as error:
-                _log.warning("what an earlier daemon left cannot be looked at error=%s", error)
-                return
+            report = await run_sync(lambda: self._recovery.run(cancelled=cancelled))
         self._cache.rebuild()
         _log.info("finished what an earlier daemon left entries=%d left=%d", report.finished, len(report.left))

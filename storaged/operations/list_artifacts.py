@@ -22,6 +22,7 @@ from storaged.operations.list_forms import Entry, Members
 from storaged.operations.list_parts import Added, digest_of
 from storaged.operations.list_sources import Artifact
 from storaged.store.layout.edit import emit, encode
+from storaged.store.layout.records import Digest
 from storaged_client.contract import params as p
 
 MEDIA_TYPE = "application/vnd.oci.image.manifest.v1+json"
@@ -65,12 +66,13 @@ def make_artifact(asked: p.Artifact, subject: Members | None) -> Added:
     named: list[str] = []
     for at, layer in enumerate(asked.layers):
         data = _data(layer, at)
-        layers.append(_layer(layer, data))
-        named.append(digest_of(data))
-        blobs[digest_of(data)] = data
+        digest = digest_of(data)
+        layers.append(_layer(layer, digest, data))
+        named.append(digest)
+        blobs[digest] = data
     if not layers:
         # The specification wants one layer at least.
-        layers, named = [_descriptor(EMPTY_TYPE, _EMPTY, inline=True)], [digest_of(_EMPTY)]
+        layers, named = [_descriptor(EMPTY_TYPE, digest_of(_EMPTY), _EMPTY, inline=True)], [digest_of(_EMPTY)]
         blobs[digest_of(_EMPTY)] = _EMPTY
     kind = asked.type if asked.type is not None else UNKNOWN_TYPE
     members = {
@@ -101,20 +103,20 @@ def _config(asked: p.Artifact) -> tuple[bytes, bytes]:
     """Its descriptor and its bytes."""
     if asked.config:
         data = asked.config.encode()
-        return _descriptor(asked.config_type or CONFIG_TYPE, data, inline=True), data
-    return _descriptor(asked.config_type or EMPTY_TYPE, _EMPTY, inline=True), _EMPTY
+        return _descriptor(asked.config_type or CONFIG_TYPE, digest_of(data), data, inline=True), data
+    return _descriptor(asked.config_type or EMPTY_TYPE, digest_of(_EMPTY), _EMPTY, inline=True), _EMPTY
 
 
-def _layer(layer: p.ArtifactLayer, data: bytes) -> bytes:
+def _layer(layer: p.ArtifactLayer, digest: Digest, data: bytes) -> bytes:
     kind = layer.media_type or _TYPES.get((layer.title or "").rpartition(".")[2].lower()) or _sniffed(data)
-    return _descriptor(kind, data, title=layer.title)
+    return _descriptor(kind, digest, data, title=layer.title)
 
 
-def _descriptor(kind: str, data: bytes, *, inline: bool = False, title: str | None = None) -> bytes:
+def _descriptor(kind: str, digest: Digest, data: bytes, *, inline: bool = False, title: str | None = None) -> bytes:
     return emit(
         {
             "mediaType": encode(kind),
-            "digest": encode(digest_of(data)),
+            "digest": encode(digest),
             "size": encode(len(data)),
             **({"annotations": encode({_TITLE: title})} if title else {}),
             **({"data": encode(base64.b64encode(data).decode())} if inline else {}),

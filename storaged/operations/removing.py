@@ -20,7 +20,7 @@ knows them.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 from attrs import frozen
@@ -67,8 +67,15 @@ def remove(
     groups, nowhere = group(snapshot, wanted, view, manifest=asked.manifest, gone=gone)
     unknown = [found for _, found in nowhere if not (asked.ignore and isinstance(found.error, ImageUnknown))]
     decision = _Decision(snapshot, asked, view)
-    parts = [decision.take(each) for each in groups]
-    count = within((part.moves for part in parts), most)
+    parts: list[_Part] = []
+
+    def moves() -> Iterator[int]:
+        # As far as the round goes: the rest is decided in the next one, on the state after this.
+        for each in groups:
+            parts.append(decision.take(each))
+            yield parts[-1].moves
+
+    count = within(moves(), most)
     taken = parts[:count]
     done = Round(
         departures=tuple(gone for part in taken for gone in part.departures),

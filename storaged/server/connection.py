@@ -122,10 +122,12 @@ class Connection:
             self._metrics.add("connections.failed")
             _log.exception("connection failed connection=%d", self.session.number)
         finally:
-            self._release()
-            self.session.end()
-            with anyio.CancelScope(shield=True):
-                await self._stream.aclose()
+            try:
+                self._release()
+                self.session.end()
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await self._stream.aclose()
 
     def cut(self) -> None:
         """Let nothing more in: what is in the socket's buffer is still read, a later write of the peer fails."""

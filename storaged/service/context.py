@@ -10,7 +10,7 @@ from anyio.to_thread import run_sync
 from attrs import Factory, frozen
 
 from storaged.engine.attempts import Plan
-from storaged.engine.cache import Cache, View
+from storaged.engine.cache import Cache
 from storaged.engine.checking import Checker
 from storaged.engine.content import ContentSource
 from storaged.engine.cursors import Cursors
@@ -18,6 +18,7 @@ from storaged.engine.leases import Leases
 from storaged.engine.plans import Plans
 from storaged.engine.sizes import LayerSizes
 from storaged.engine.transactions import Outcome, Transactions
+from storaged.engine.views import View
 from storaged.errors import ConfigError
 from storaged.metrics import Metrics
 from storaged.operations.pruning import PrunePlan

@@ -9,7 +9,7 @@ import msgspec
 from anyio.to_thread import run_sync
 from attrs import evolve, fields, frozen
 
-from storaged.engine.cache import Staleness, View
+from storaged.engine.views import Staleness, View
 from storaged_client.contract import types as t
 
 _encoder = msgspec.json.Encoder()

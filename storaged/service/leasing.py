@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import anyio
 
-from storaged.engine.cache import View
 from storaged.engine.leases import LONGEST, Held
+from storaged.engine.views import View
 from storaged.errors import InvalidParams, StoreBusy
 from storaged.operations.addressing import itself
-from storaged.service.context import Call
-from storaged.service.encoding import Encoded, members
+from storaged.service.context import Call, Engine
+from storaged.service.encoding import Encoded, encode_view, members
+from storaged.service.session import Session
 from storaged.snapshot.model import Image
 from storaged.store.layout.records import ImageID
 from storaged_client.contract import params as p
@@ -45,14 +47,14 @@ async def lease(call: Call, params: p.StoreLease) -> Encoded:
     return Encoded(members=members(result), view=call.engine.cache.known())
 
 
-async def release(call: Call, params: p.StoreRelease) -> Encoded:
-    """``store.release``.
+def release(engine: Engine, session: Session, params: p.StoreRelease) -> bytes:
+    """``store.release``; the store is not looked at.
 
     Raises:
         LeaseUnknown: this connection has no such lease.
     """
-    call.engine.leases.release(params.lease, owner=call.session)
-    return Encoded(members=members(t.Empty()), view=call.engine.cache.known())
+    engine.leases.release(params.lease, owner=session)
+    return encode_view(t.Empty(), engine.cache.known())
 
 
 def _take(call: Call, params: p.StoreLease) -> Held | None:
@@ -66,7 +68,8 @@ def _take(call: Call, params: p.StoreLease) -> Held | None:
     images = dict.fromkeys(image for name in params.images for image in _meant(view, name))
     taken = leases.take(tuple(images), owner=call.session, uid=call.session.credentials.uid, ttl=params.ttl)
     if taken is not None:
-        call.session.at_end(lambda: leases.end(call.session))
+        # Of the call nothing is kept: it has a whole snapshot.
+        call.session.at_end(leases, partial(leases.end, call.session))
     return taken
 
 

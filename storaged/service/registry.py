@@ -59,8 +59,14 @@ _READERS: dict[str, Reader] = {
     "containers.list": containers.list_containers,
     "store.usage": store.usage,
     "store.lease": leasing.lease,
-    "store.release": leasing.release,
 }
+
+_HOLDING = frozenset({"store.lease", "store.release"})
+"""What takes effect though it changes nothing for others: it is never answered by ``unchanged``."""
+
+
+async def _release(engine: Engine, session: Session, common: Common, params: Any, progress: Progress) -> bytes:
+    return leasing.release(engine, session, params)
 
 
 async def _info(engine: Engine, session: Session, common: Common, params: Any, progress: Progress) -> bytes:
@@ -94,6 +100,7 @@ _STEWARDS: dict[str, Steward] = {
     "server.shutdown": _shutdown,
     "store.refresh": _refresh,
     "store.check": _check,
+    "store.release": _release,
 }
 
 _CHANGERS: dict[str, Changer] = {
@@ -150,6 +157,8 @@ class Service:
         if row.mutates:
             return await self._audited(session, row, params)
         common, structured = _structure(row, params)
+        if method in _HOLDING:
+            _refuse_if_generation(common)
         with _progress(session, common) as progress:
             steward = _STEWARDS.get(method)
             if steward is not None:
@@ -175,8 +184,7 @@ class Service:
             finally:
                 # Also before an error of the parameters: who may not change anything need not learn how it is done.
                 self._access.check(session, row)
-            if common.if_generation is not None:
-                raise InvalidParams("if_generation is for reading: leave it out", {"path": "$.if_generation"})
+            _refuse_if_generation(common)
             with _progress(session, common) as progress:
                 if row.name in _STEWARDS:
                     answer = await _STEWARDS[row.name](self._engine, session, common, structured, progress)
@@ -198,6 +206,11 @@ class Service:
             raise
         finally:
             audit(session, row.name, target=target, result=word)
+
+
+def _refuse_if_generation(common: Common) -> None:
+    if common.if_generation is not None:
+        raise InvalidParams("if_generation is for reading: leave it out", {"path": "$.if_generation"})
 
 
 def _structure(row: Method, params: object) -> tuple[Common, Any]:

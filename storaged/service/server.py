@@ -7,7 +7,7 @@ import os
 import anyio
 from anyio.to_thread import run_sync
 
-from storaged.engine.cache import View
+from storaged.engine.views import View
 from storaged.errors import StoreBusy, StoreCorrupt
 from storaged.operations import describing
 from storaged.service.context import Engine

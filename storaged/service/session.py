@@ -36,18 +36,21 @@ class Session:
     number: int
     """Counts connections since the daemon started; names the connection in the log."""
     notify: Notify = _tell_nobody
-    _endings: list[Callable[[], None]] = field(factory=list, init=False)
+    _endings: dict[object, Callable[[], None]] = field(factory=dict, init=False)
     _ended: bool = field(default=False, init=False)
 
-    def at_end(self, ending: Callable[[], None]) -> None:
-        """Have ``ending`` called when the connection is gone; at once where it is already."""
+    def at_end(self, holder: object, ending: Callable[[], None]) -> None:
+        """Have ``ending`` called when the connection is gone; at once where it is already.
+
+        One for each ``holder``: it stands for everything that the connection ever holds of it.
+        """
         if self._ended:
             ending()
         else:
-            self._endings.append(ending)
+            self._endings.setdefault(holder, ending)
 
     def end(self) -> None:
         """The connection is gone: what it held is given back."""
         self._ended = True
         while self._endings:
-            self._endings.pop()()
+            self._endings.popitem()[1]()

@@ -90,7 +90,8 @@ def _alone(report: Report, client: Client, name: str, act: Act, number: int) -> 
 
 
 def _beside(report: Report, client: Client, name: str, act: Act, number: int) -> None:
-    held, _ = _held(client, lambda: act(client, number))
+    held, commits = _held(client, lambda: act(client, number))
+    report.claim(commits == 1, f"{name}, beside a writer: {commits} commits")
     report.figure(f"{name}, beside a writer: held, ms, and {client.elapsed * 1000:.0f} ms in all", _said(held))
     report.in_time(max(held.values()) <= _BESIDE, f"{name}, beside a writer: held {_said(held)} ms")
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
+from typing import NoReturn
 
 import pytest
 
@@ -21,9 +23,30 @@ def _found(find: Callable[[], Peer]) -> Peer:
     try:
         return find()
     except PeerMissing as error:
-        if os.environ.get("STORAGED_REQUIRE_RIVALS") == "1":
-            pytest.fail(str(error))
-        pytest.skip(str(error))
+        _missing(str(error))
+
+
+def _missing(what: str) -> NoReturn:
+    if os.environ.get("STORAGED_REQUIRE_RIVALS") == "1":
+        pytest.fail(what)
+    pytest.skip(what)
+
+
+def _counter(program: str) -> None:
+    if shutil.which(program) is None:
+        _missing(f"{program} is missing: apt-get install {program}")
+
+
+@pytest.fixture(scope="session")
+def strace() -> None:
+    """It counts system calls."""
+    _counter("strace")
+
+
+@pytest.fixture(scope="session")
+def valgrind() -> None:
+    """It counts instructions."""
+    _counter("valgrind")
 
 
 @pytest.fixture(scope="session")

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-
 import pytest
 
 from .costs import count_instructions, count_system_calls
 from .report import Report
 
 
-@pytest.mark.skipif(shutil.which("valgrind") is None, reason="valgrind counts the instructions")
+@pytest.mark.usefixtures("valgrind")
 def test_a_question_takes_no_more_instructions_in_a_larger_store() -> None:
     report = Report(timed=False)
     count_instructions(report, 60)
@@ -18,7 +16,7 @@ def test_a_question_takes_no_more_instructions_in_a_larger_store() -> None:
     assert report.violations == []
 
 
-@pytest.mark.skipif(shutil.which("strace") is None, reason="strace counts the system calls")
+@pytest.mark.usefixtures("strace")
 def test_a_request_makes_no_more_system_calls_in_a_larger_store_and_takes_no_lock() -> None:
     report = Report(timed=False)
     count_system_calls(report, 60, seed=0, rounds=3)

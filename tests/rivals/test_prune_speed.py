@@ -12,6 +12,7 @@ from .prune_speed import FORMS, Form, alone, beside_podman
 from .report import Report
 
 
+@pytest.mark.usefixtures("strace")
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: form.shape)
 def test_podman_and_we_prune_the_same(podman_58: Peer, form: Form) -> None:
     report = Report(timed=False)
@@ -20,7 +21,7 @@ def test_podman_and_we_prune_the_same(podman_58: Peer, form: Form) -> None:
     assert report.violations == []
 
 
-@pytest.mark.rival
+@pytest.mark.usefixtures("strace")
 def test_an_image_takes_no_more_system_calls_among_many() -> None:
     report = Report(timed=False)
     alone(report, FORMS[1], few=20, many=60, seed=3, driver="vfs")

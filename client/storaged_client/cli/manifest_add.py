@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import artifacts, exits, list_flags, output
+from . import artifacts, exits, list_edits, output
 from .flags import Flag
 from .invocation import Invocation
 
@@ -12,10 +12,10 @@ ARGUMENTS = "LIST IMAGEORARTIFACT [IMAGEORARTIFACT...]"
 FLAGS = (
     Flag("all", "Add all of the list's images if the image is a list"),
     Flag("annotation", "Set an annotation for the entry", kind="list"),
-    *list_flags.PLATFORM,
+    *list_edits.PLATFORM,
     *artifacts.FLAGS,
 )
-PODMANS = list_flags.REGISTRY
+PODMANS = list_edits.REGISTRY
 
 
 def run(invocation: Invocation) -> int:
@@ -24,7 +24,7 @@ def run(invocation: Invocation) -> int:
     json = output.json_wanted(options.text("format"))
     name, *given = invocation.at_least(2)
     params: dict[str, Any] = {"name": name}
-    members = {"platform": list_flags.platform(options), "annotations": list_flags.annotated(options)}
+    members = {"platform": list_edits.platform(options), "annotations": list_edits.annotated(options)}
     params.update({member: value for member, value in members.items() if value})
     entries: list[dict[str, Any]]
     if options.on("artifact"):
@@ -35,5 +35,5 @@ def run(invocation: Invocation) -> int:
         if options.on("all"):
             params["all"] = True
     results = [invocation.call("manifests.add", {**params, **entry}) for entry in entries]
-    output.emit(output.pretty(results[-1]) if json else f"{output.printable(results[-1]['id'])}\n")
+    list_edits.show(results[-1], json=json)
     return exits.DONE

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import exits, list_flags, output
+from . import exits, list_edits, output
 from .flags import Flag, Options, UsageError
 from .invocation import Invocation
 
 ARGUMENTS = "LIST IMAGEORARTIFACT"
 FLAGS = (
     Flag("annotation", "Set an annotation for the entry", kind="list"),
-    *list_flags.PLATFORM,
-    list_flags.OS_FEATURES,
+    *list_edits.PLATFORM,
+    list_edits.OS_FEATURES,
     Flag("index", "Apply --annotation values to the image index itself"),
     Flag("subject", "Set the subject to which the image index refers", kind="string"),
 )
@@ -30,7 +30,7 @@ _OF_ENTRIES = {
 def run(invocation: Invocation) -> int:
     json = output.json_wanted(invocation.options.text("format"))
     result = invocation.call("manifests.annotate", params(invocation.options, invocation.arguments))
-    output.emit(output.pretty(result) if json else f"{output.printable(result['id'])}\n")
+    list_edits.show(result, json=json)
     return exits.DONE
 
 
@@ -46,7 +46,7 @@ def params(options: Options, arguments: list[str]) -> dict[str, Any]:
     if not name:
         raise UsageError('invalid image name ""')
     given: dict[str, Any] = {"name": name}
-    platform, annotations = list_flags.platform(options), list_flags.annotated(options)
+    platform, annotations = list_edits.platform(options), list_edits.annotated(options)
     if options.on("index"):
         if entry:
             raise UsageError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import exits, list_flags, output
+from . import exits, list_edits, output
 from .flags import Flag
 from .invocation import Invocation
 
@@ -14,7 +14,7 @@ FLAGS = (
     Flag("amend", "Modify an existing list if one with the desired name already exists", short="a"),
     Flag("annotation", "Set annotations on the new list", kind="list"),
 )
-PODMANS = tuple(flag for flag in list_flags.REGISTRY if flag.name == "tls-verify")
+PODMANS = tuple(flag for flag in list_edits.REGISTRY if flag.name == "tls-verify")
 
 
 def run(invocation: Invocation) -> int:
@@ -23,9 +23,9 @@ def run(invocation: Invocation) -> int:
     name, *images = invocation.at_least(1)
     params: dict[str, Any] = {"name": name, "images": list(map(invocation.local_image, images))}
     params.update({flag: True for flag in ("all", "amend") if options.on(flag)})
-    annotations = list_flags.annotated(options)
+    annotations = list_edits.annotated(options)
     if annotations:
         params["annotations"] = annotations
     result = invocation.call("manifests.create", params)
-    output.emit(output.pretty(result) if json else f"{output.printable(result['id'])}\n")
+    list_edits.show(result, json=json)
     return exits.DONE

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import exits, output
+from . import exits, list_edits, output
 from .flags import Flag, UsageError
 from .invocation import Invocation
 
@@ -16,5 +16,5 @@ def run(invocation: Invocation) -> int:
         raise UsageError(f"accepts 2 arg(s), received {len(invocation.arguments)}")
     name, digest = invocation.arguments
     result = invocation.call("manifests.remove_instance", {"name": name, "digest": digest})
-    output.emit(output.pretty(result) if json else f"{output.printable(result['id'])}\n")
+    list_edits.show(result, json=json)
     return exits.DONE

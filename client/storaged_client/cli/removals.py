@@ -77,13 +77,9 @@ def status(failed: list[Failed]) -> int:
         return exits.ABSENT
     from storaged_client.contract.errors import from_wire
 
-    statuses = {exits.status_of(from_wire(_plain(each["error"]))) for each in failed}
+    statuses = {exits.status_of(from_wire(dict(each["error"]))) for each in failed}
     return statuses.pop() if len(statuses) == 1 else exits.FAILED
 
 
 def _name(failed: Failed) -> str:
     return str(failed["error"]["data"].get("name"))
-
-
-def _plain(error: Any) -> dict[str, Any]:
-    return dict(error)

@@ -79,7 +79,7 @@ class UserNamespace:
             self._checked(("rename", source, target))
 
     def remove(self, path: str, cancelled: Callable[[], bool]) -> Leftover | None:
-        answer = self._ask(("remove", path), cancelled)
+        answer = self._checked(("remove", path), cancelled)
         return Leftover(path=answer[1], detail=answer[2]) if answer[0] == "left" else None
 
     def close(self) -> None:
@@ -102,12 +102,13 @@ class UserNamespace:
             self._checked(("map", str(os.getuid()), str(os.getgid())))
         self._checked(("begin",))
 
-    def _checked(self, command: tuple[str, ...]) -> None:
-        answer = self._ask(command)
+    def _checked(self, command: tuple[str, ...], cancelled: Callable[[], bool] = lambda: False) -> list[str]:
+        answer = self._ask(command, cancelled)
         if answer[0] == "error":
             raise OSError(int(answer[1]), answer[2], command[1] if len(command) > 1 else None)
+        return answer
 
-    def _ask(self, command: tuple[str, ...], cancelled: Callable[[], bool] = lambda: False) -> list[str]:
+    def _ask(self, command: tuple[str, ...], cancelled: Callable[[], bool]) -> list[str]:
         stdin, stdout = self._child.stdin, self._child.stdout
         if stdin is None or stdout is None or stdin.closed:
             raise ChildDied("the child in the user namespace is gone")
@@ -116,8 +117,11 @@ class UserNamespace:
             stdin.flush()
         except BrokenPipeError:
             raise ChildDied("the child in the user namespace ended") from None
+        # Not select: a busy daemon has descriptors beyond its 1024.
+        poll = select.poll()
+        poll.register(stdout, select.POLLIN)
         while b"\n" not in self._buffer:
-            if not select.select([stdout], [], [], _LOOK)[0]:
+            if not poll.poll(_LOOK * 1000):
                 if cancelled():
                     self._child.kill()
                     raise RemovalCancelled(command[-1])

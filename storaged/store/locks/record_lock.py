@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import logging
 import os
 import struct
 from collections.abc import Callable
@@ -25,6 +26,9 @@ FLOCK: Final = struct.Struct("hhqqi4x")
 
 _CONTENDED: Final = (errno.EAGAIN, errno.EACCES)
 _REOPENS: Final = 8
+
+
+_log = logging.getLogger(__name__)
 
 
 class RecordLock(BaseFileLock):
@@ -89,8 +93,12 @@ class RecordLock(BaseFileLock):
         fd = self._context.lock_file_fd
         if fd is not None:
             self._context.lock_file_fd = None
-            # Closing the only descriptor of the open file description ends the lock.
-            self._files.close(fd)
+            # Closing the only descriptor of the open file description ends the lock, whatever close(2) answers: Linux
+            # frees the descriptor first. What was done under the lock is done, and an error would hide its result.
+            try:
+                self._files.close(fd)
+            except OSError as error:
+                _log.warning("a lock file was not closed cleanly path=%s error=%s", self.lock_file, error)
 
     def still_named(self) -> bool:
         """Whether the path still names the file that is held. False: the lock excludes nobody any more."""

@@ -13,7 +13,7 @@ cancelled or not. Where the disk refuses in the middle, what is there is a state
 has the change, layers are orphans or flagged incomplete; the journal tells recovery what is left to do.
 
 A removal flushes each folder before the next step, so that a power loss never leaves a record whose files went
-before it. Elsewhere the folder is flushed after the locks are given back, and before the answer.
+before it. Elsewhere the tables' folder is flushed after the locks are given back, and before the answer.
 """
 
 from __future__ import annotations

@@ -200,7 +200,7 @@ class LayerDeletion:
             return
         try:
             self._entry.remove()
-        except OSError as error:
+        except (OSError, StoreError) as error:
             # It speaks of records that are all there, and recovery sees that.
             _log.warning("journal entry not removed path=%s error=%s", self._entry.path, error)
 

@@ -77,7 +77,8 @@ def draft_images(table: CurrentTable, change: Change) -> Draft | None:
 
 def draft_containers(table: CurrentTable, removed: Collection[str]) -> Draft | None:
     """A table of containers without these."""
-    raws = [raw for raw, record in zip(table.raws, table.records, strict=True) if record.id not in removed]
+    gone = frozenset(removed)
+    raws = [raw for raw, record in zip(table.raws, table.records, strict=True) if record.id not in gone]
     return _checked(table, raws, {})
 
 
@@ -89,12 +90,13 @@ def draft_layers(table: CurrentTable, removed: Collection[str]) -> tuple[Draft, 
     Raises:
         StoreCorrupt: a record cannot be changed as it stands.
     """
-    places(table.records, removed, table.file.path)
+    gone = frozenset(removed)
+    places(table.records, gone, table.file.path)
     flagged: list[bytes] = []
     written: dict[bytes, Record | None] = {}
     rest: list[bytes] = []
     for raw, record in zip(table.raws, table.records, strict=True):
-        if record.id not in removed:
+        if record.id not in gone:
             rest.append(raw)
         elif not (isinstance(record, LayerRecord) and record.incomplete):
             try:
@@ -116,7 +118,7 @@ def refuse_needed(change: Change, images: CurrentTable, others: Sequence[Current
     Raises:
         ChangeRefused: it does.
     """
-    layers, gone = frozenset(change.layers), frozenset(change.removed)
+    layers, gone, leaving = frozenset(change.layers), frozenset(change.removed), frozenset(change.containers)
     for record in images.records:
         if isinstance(record, ImageRecord) and record.id not in gone:
             kept = layers.intersection([record.layer or "", *(record.mapped_layers or ())])
@@ -130,9 +132,9 @@ def refuse_needed(change: Change, images: CurrentTable, others: Sequence[Current
                 raise ChangeRefused(f"layer {record.id} stays and needs layer {record.parent}")
         elif isinstance(record, ContainerRecord):
             found.add(record.id)
-            if record.id not in change.containers and (record.layer in layers or record.image in gone):
+            if record.id not in leaving and (record.layer in layers or record.image in gone):
                 raise ChangeRefused(f"container {record.id} stays and needs layer {record.layer}, image {record.image}")
-    missing = {*layers, *change.containers} - found
+    missing = {*layers, *leaving} - found
     if missing:
         raise ChangeRefused(f"{missing.pop()} has no record")
 

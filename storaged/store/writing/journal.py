@@ -43,7 +43,8 @@ class OpenEntry:
         """The transaction is through, and what it did is on disk.
 
         Raises:
-            OSError: the entry may come back after a power loss; its lock is given back all the same.
+            NoSpace, StoreReadOnly, OSError: the entry may come back after a power loss; its lock is given back all the
+                same.
         """
         try:
             self._files.unlink(self.path)

@@ -225,8 +225,8 @@ class _Unfinished:
             if change.empty:
                 return ()
             try:
-                prepared = self._writer.prepare(change, loaded.stamp)
                 deadline = time.monotonic() + PATIENCE
+                prepared = self._writer.prepare(change, loaded.stamp, deadline=deadline, cancelled=self._cancelled)
                 committed = self._writer.commit(prepared, deadline=deadline, cancelled=self._cancelled)
             except PlanOutdated:
                 continue

@@ -169,15 +169,12 @@ def check_emitted(
         for name in record.names or ():
             if bearers.setdefault(name, record.id) != record.id:
                 raise corrupt(path, f"the name {name} would be on two records")
+    if not bearers:
+        return
     kept = frozenset(raws).difference(written)
     for raw, record in zip(table.raws, table.records, strict=True):
         # Every other tool takes the name from one of the two at its next load.
-        if (
-            bearers
-            and isinstance(record, ImageRecord)
-            and raw in kept
-            and not bearers.keys().isdisjoint(record.names or ())
-        ):
+        if isinstance(record, ImageRecord) and raw in kept and not bearers.keys().isdisjoint(record.names or ()):
             raise corrupt(path, f"a name of record {record.id[:12]} would be on two records")
 
 

@@ -74,8 +74,10 @@ class StagingFolder:
             try:
                 make_folder(self._files, self.path)
             except BaseException:
-                self._files.unlink(self._lock_path)
-                lock.release()
+                try:
+                    self._files.unlink(self._lock_path)
+                finally:
+                    lock.release()
                 raise
             self._lock = lock
             return
@@ -117,7 +119,8 @@ class StagingFolder:
         first: Leftover | None = None
         try:
             for name in self._taken:
-                first = _removed(self._remover, os.path.join(self.path, name), cancelled) or first
+                found = _removed(self._remover, os.path.join(self.path, name), cancelled)
+                first = first or found
                 done()
             first = first or self._remove_folder()
         finally:

@@ -407,6 +407,9 @@ async def test_a_removal_whose_new_state_cannot_be_served_is_finished_before_its
         with pytest.raises(DiskFailure, match="the change is made") as failure:
             await transactions_of(ground).run(removal(some(ground)), timeout=5)
         assert failure.value.evidence["partial"] is True
+        shown = ground.cache.snapshot
+        assert shown is not None
+        assert ground.cache.lag.lasts or some(ground) not in shown.by_id, "what is gone might be leased"
         assert await rests(ground) == []
         assert some(ground) not in (await ground.cache.view("strict")).snapshot.by_id
 

@@ -86,7 +86,7 @@ async def test_a_drain_waits_for_a_change_past_its_commit_and_answers_it(methods
 async def test_a_session_ends_with_its_connection_and_gives_back_what_it_held(methods: Methods) -> None:
     given_back: list[str] = []
     async with served(methods) as server:
-        server.connection.session.at_end(lambda: given_back.append("lease"))
+        server.connection.session.at_end("leases", lambda: given_back.append("lease"))
         await server.wire.call(1, "echo")
         await server.wire.line()
         assert given_back == []

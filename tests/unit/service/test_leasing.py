@@ -137,3 +137,25 @@ async def test_a_lease_asked_for_while_its_image_goes_is_told_that_there_is_no_s
     async with ground.running(), anyio.create_task_group() as tasks:
         await Transactions(ground.cache, writer, ground.metrics).run(removal(image), timeout=5)
     assert answers == ["unknown"]
+
+
+@pytest.mark.parametrize("method", ["store.lease", "store.release"])
+async def test_a_lease_is_never_answered_by_unchanged(desk: Desk, method: str) -> None:
+    async with desk.ground.running():
+        image = dangling(desk)[0]
+        lease = await desk.ask("store.lease", {"images": [image]})
+        params = {"store.lease": {"images": [image]}, "store.release": {"lease": lease["lease"]}}[method]
+        with pytest.raises(InvalidParams) as refused:
+            await desk.ask(method, {**params, "if_generation": lease["generation"]})
+        assert refused.value.data["path"] == "$.if_generation"
+
+
+async def test_a_connection_has_one_ending_for_all_that_it_ever_held_of_one_holder() -> None:
+    client, ended = connected(), []
+    for number in range(3):
+        client.at_end("leases", lambda number=number: ended.append(number))
+    client.at_end("others", lambda: ended.append("others"))
+    client.end()
+    assert ended == ["others", 0]
+    client.at_end("leases", lambda: ended.append("at once"))
+    assert ended[-1] == "at once"

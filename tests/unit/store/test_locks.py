@@ -154,6 +154,20 @@ def test_a_lock_file_replaced_between_open_and_lock_is_opened_again(lock_file: s
         assert not lock.still_named()
 
 
+def test_a_close_that_fails_ends_the_hold_and_hides_no_result(lock_file: str) -> None:
+    class Refusing(Files):
+        def close(self, fd: int) -> None:
+            super().close(fd)
+            raise OSError(errno.EIO, "it was closed all the same")
+
+    lock = RecordLock(lock_file, mode_held="exclusive", files=Refusing())
+    lock.acquire(blocking=False)
+    lock.release()
+    other = RecordLock(lock_file, mode_held="exclusive", files=Files())
+    other.acquire(blocking=False)
+    other.release()
+
+
 def test_waiting_ends_when_cancelled(lock_file: str) -> None:
     asked = threading.Event()
 

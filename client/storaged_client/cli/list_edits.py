@@ -1,9 +1,10 @@
-"""What the commands that edit a manifest list have in common: annotations, and the platform of an entry."""
+"""What the commands that edit a manifest list have in common: flags, and what they print."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from . import output
 from .flags import Flag, Options, UsageError
 
 PLATFORM = (
@@ -54,3 +55,8 @@ def annotated(options: Options) -> dict[str, str]:
             raise UsageError(f'expected --annotation "{text}" to be in key=value format')
         given[key] = value
     return given
+
+
+def show(result: dict[str, Any], *, json: bool) -> None:
+    """The list's id, or the whole answer."""
+    output.emit(output.pretty(result) if json else f"{output.printable(result['id'])}\n")
