@@ -120,8 +120,12 @@ class Report(Generic[Item]):
         self._changed.update((kept.id, kept) for kept in done.changed)
 
     def consider(self, done: Round[Item]) -> None:
-        """A round that was decided on and not carried out: what it keeps stays all the more."""
+        """A round that was decided on and not carried out: what it keeps stays all the more.
+
+        What changed since an earlier decision is told now: the rounds that follow in its place are not asked for it.
+        """
         self._kept.update((kept.id, kept) for kept in done.kept)
+        self._changed.update((kept.id, kept) for kept in done.changed)
 
     def refuse(self, refused: Iterable[Refusal]) -> None:
         """Add what could not be done."""

@@ -136,6 +136,25 @@ async def test_one_mounted_image_fails_alone_and_hinders_no_other(desk: Desk) ->
         assert {row["id"] for row in dry["kept"]} <= {row["id"] for row in tried["kept"]}
 
 
+async def test_an_image_that_changed_since_its_plan_is_told_beside_one_that_is_mounted(desk: Desk) -> None:
+    async with desk.ground.running():
+        plan = await desk.ask("images.prune", {"dry_run": True})
+        listed = {row["id"] for row in plan["removed"]}
+        layers = {row["id"]: row["layer"] for row in (await run_sync(tables, desk))["images"] if row.get("layer")}
+        alone = [
+            row["id"] for row in plan["removed"] if row["id"] in layers and row["freed"] and row["freed"] > 100_000
+        ]
+        mounted = alone[0]
+        named = next(image for image in reversed(alone) if layers[image] != layers[mounted])
+        await run_sync(mount, desk, layers[mounted])
+        await run_sync(lambda: desk.ground.writer.set_names(named, ["localhost/since:1"]))
+        report = await desk.ask("images.prune", {"plan": plan["plan"]})
+        assert mounted in [row["id"] for row in report["failed"]]
+        assert named in [row["id"] for row in report["changed"]]
+        told = [row["id"] for key in ("removed", "failed", "changed", "kept") for row in report[key]]
+        assert listed <= set(told)
+
+
 async def test_a_removal_reports_names_images_and_failures_side_by_side(desk: Desk) -> None:
     async with desk.ground.running():
         image = await one(desk)
