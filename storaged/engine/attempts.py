@@ -82,6 +82,7 @@ class Attempts:
         """
         # The loader first: a reload waits for shared locks while it holds the loader's own.
         with self._loader.alone():
+            self._loader.prepare()
             with self._writer.exclusively(deadline, cancelled):
                 current = self._loader.load_locked()
                 result, committed = self._written(plan, current, deadline, cancelled)

@@ -16,7 +16,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from attrs import frozen
 
@@ -74,6 +74,7 @@ class Loader:
         self._tables: StoreTables | None = None
         self._kept: tuple[ImageContent, ...] = ()
         self._snapshot: Snapshot | None = None
+        self._lender: Snapshot | None = None
 
     @property
     def no_generation(self) -> str:
@@ -126,6 +127,19 @@ class Loader:
         """Keep reloads of other threads out: for who is going to take the store's exclusive locks and read."""
         with self._alone:
             yield
+
+    def prepare(self) -> None:
+        """Read what can be read now, so that ``load_locked`` finds little left to do; ``alone`` must be held.
+
+        Beside writers without a pause the state kept may be far behind, and to work out thousands of layers anew
+        is too long for a hold of the locks. What is made here lends its values to the next snapshot, and no more.
+        """
+        with self._working("reload"), suppress(StoreError, OSError):
+            tables = self._reader.load_unproven().tables
+            contents, _ = self._contents.collect(tables.images, afresh=False, cancelled=lambda: False)
+            self._lender = build(
+                tables, contents, generation="", previous=self._snapshot, known_sizes=self._known_sizes()
+            )
 
     def load_locked(self) -> Current:
         """Read the store. All its exclusive locks must be held, by this thread, and ``alone`` too.
@@ -189,12 +203,14 @@ class Loader:
                 contents,
                 generation=f"{self._instance}:{self._number}",
                 previous=before,
+                lender=self._lender,
                 known_sizes=sizes,
             )
             self._tables, self._kept = tables, contents
             self._contents.commit(tables.images, contents)
             self._metrics.add("generations")
         assert self._snapshot is not None
+        self._lender = None
         self._settled += 1
         self._last = Current(snapshot=self._snapshot, stamp=loaded.stamp, number=self._settled)
         return self._last

@@ -55,11 +55,13 @@ def build(
     *,
     generation: str,
     previous: Snapshot | None,
+    lender: Snapshot | None = None,
     known_sizes: KnownSizes = NOTHING_MEASURED,
 ) -> Snapshot:
     """Work out the snapshot of one state of the tables; ``contents`` is parallel to ``tables.images``.
 
-    ``previous`` lends what it last knew of lists that cannot be read now, and values that are the same again.
+    ``previous`` lends what it last knew of lists that cannot be read now, and values that are the same again;
+    the values of ``lender`` are taken instead, where there is one. It may be of a state that never was.
     ``known_sizes`` are those of layers whose records tell none.
 
     Raises:
@@ -70,10 +72,11 @@ def build(
     rows = [tables.images[at] for at in shown]
     seen = [contents[at] for at in shown]
     evidence = tuple(find_evidence(rows, seen, tables.flaws))
-    tree = build_tree(tables.layers, previous.forest if previous is not None else None)
+    lender = lender or previous
+    tree = build_tree(tables.layers, lender.forest if lender is not None else None)
     containers = tuple(_containers(tables.containers))
     uses = _uses(tables.images, contents, containers)
-    same = previous if previous is not None and _same(previous, tree, known_sizes, uses) else None
+    same = lender if lender is not None and _same(lender, tree, known_sizes, uses) else None
     if same is None:
         measured = measure(tables.images, tree, (c.record.layer for c in containers if c.record.layer), known_sizes)
         sizes = [measured[at] for at in shown]
@@ -92,7 +95,7 @@ def build(
         _image(at, row, content, relations) for at, (row, content) in enumerate(zip(rows, seen, strict=True))
     )
     if same is None:
-        old = previous.layers if previous is not None and previous.forest is tree else ()
+        old = lender.layers if lender is not None and lender.forest is tree else ()
         layers = tuple(_layers(tree, rows, containers, known_sizes, old))
         first: dict[LayerID, Layer] = {}
         for layer in layers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,9 +15,10 @@ from storaged.operations.planned import Planned
 from storaged.snapshot.model import Snapshot
 from storaged.store.changes import Change, ImageEdit
 from storaged.store.content import ContentReader
+from storaged.store.layout import paths
 from storaged.store.locks.order import holding
 from storaged.store.stamp import Stamp
-from tests.ground import lay
+from tests.ground import DRIVER, lay
 
 
 class _Watching(Loader):
@@ -27,6 +29,37 @@ class _Watching(Loader):
     def adopt(self, before: Stamp, stamp: Stamp, written: Mapping[str, bytes]) -> Current | None:
         self.held = holding()
         return super().adopt(before, stamp, written)
+
+
+class _Counting(Loader):
+    """Remembers what ``load_locked`` had still to decode and to build."""
+
+    decoded: float | None = None
+    forest_is_new: bool | None = None
+
+    def load_locked(self) -> Current:
+        assert holding()
+        before, lender = self._metrics.counters["records.decoded"], self._lender
+        current = super().load_locked()
+        self.decoded = self._metrics.counters["records.decoded"] - before
+        self.forest_is_new = lender is None or current.snapshot.forest is not lender.forest
+        return current
+
+
+def test_what_others_wrote_is_read_and_worked_out_before_the_locks_are_taken(tmp_path: Path) -> None:
+    def plan(snapshot: Snapshot) -> Planned[int]:
+        return Planned(change=Change(), result=len(snapshot.layers))
+
+    with lay(tmp_path) as ground:
+        loader = _Counting(ground.reader, Contents(ContentReader(ground.location, ground.metrics)), ground.metrics)
+        first = loader.load(unproven=False, afresh=False, cancelled=lambda: False).snapshot
+        layers = Path(paths.layers_json(ground.location.graphroot, DRIVER))
+        layers.write_text(json.dumps([*json.loads(layers.read_bytes()), {"id": "f" * 64}]))
+        attempts = Attempts(loader, ground.store_writer(), Leases(ground.metrics))
+        done = attempts.under_locks(plan, time.monotonic() + 10, lambda: False)
+        assert done.result == len(first.layers) + 1
+        assert loader.decoded == 0
+        assert loader.forest_is_new is False
 
 
 def test_the_locks_are_given_back_before_the_new_snapshot_is_made(tmp_path: Path) -> None:

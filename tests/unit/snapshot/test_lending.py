@@ -1,0 +1,80 @@
+"""Whatever another snapshot lends, the new one is what it would be without."""
+
+from __future__ import annotations
+
+from random import Random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from storaged.snapshot.build import build
+from storaged.snapshot.model import KnownSizes, Snapshot
+from storaged.store.tables import ImageRow, LayerRow, StoreTables
+from tests.bench.measure_build import fleet
+from tests.unit.snapshot.stores import Store, layer_id
+
+_SIZES = KnownSizes()
+
+
+def _changed(random: Random) -> Store:
+    """The same store each time, less some rows, and with others in another order or of another state."""
+    store = fleet(20, 50, seed=1)
+    for rows in (store.layers, store.containers):
+        for _ in range(random.randrange(3)):
+            rows.pop(random.randrange(len(rows)))
+    for _ in range(random.randrange(3)):
+        at = random.randrange(len(store.images))
+        del store.images[at], store.contents[at]
+    if random.random() < 0.3:
+        at = random.randrange(len(store.layers))
+        record = store.layers[at].record
+        store.layers[at] = LayerRow(record=type(record)(id=record.id, flags={"incomplete": True}), store=0)
+    if random.random() < 0.5:
+        store.layer(f"new{random.randrange(2)}", f"l{random.randrange(50)}")
+        store.image("new", layer="new0")
+    if random.random() < 0.3:
+        at = random.randrange(len(store.images))
+        row = store.images[at]
+        store.images[at] = ImageRow(record=row.record, store=1, raw=b"")
+    if random.random() < 0.3:
+        random.shuffle(store.layers)
+    return store
+
+
+def _built(store: Store, *, previous: Snapshot | None = None, lender: Snapshot | None = None) -> Snapshot:
+    tables = StoreTables(
+        images=tuple(store.images), layers=tuple(store.layers), containers=tuple(store.containers), proven=store.proven
+    )
+    return build(tables, tuple(store.contents), generation="1", previous=previous, lender=lender, known_sizes=_SIZES)
+
+
+@given(st.integers(0, 5), st.integers(0, 2**32))
+@settings(max_examples=300, deadline=None)
+def test_a_snapshot_does_not_depend_on_who_lent_it_values(near: int, seed: int) -> None:
+    random = Random(seed)
+    # A near seed is drawn often, so that the lender's tables are the same again now and then.
+    lender = _built(_changed(Random(near)))
+    store = _changed(Random(random.randrange(6)))
+    alone = _built(store)
+    lent = _built(store, lender=lender)
+    assert lent == alone
+    assert lent.forest.chains.keys() == alone.forest.chains.keys()
+    assert lent.forest.depth == alone.forest.depth
+    assert lent.uses == alone.uses
+    # No list of this store is damaged, so what the previous one knew of lists changes nothing either.
+    assert _built(store, previous=lender) == alone
+
+
+def test_the_lender_lends_its_forest_and_layers_and_knows_no_list() -> None:
+    readable, unreadable = Store(), Store()
+    for store in (readable, unreadable):
+        store.layer("base")
+        store.image("one", layer="base")
+    readable.list("list", instances=(("one", None),))
+    unreadable.list("list", instances=(("one", None),), unreadable=True)
+    lender = _built(readable)
+    later = _built(unreadable, lender=lender)
+    assert later.forest is lender.forest
+    assert later.layer_by_id[layer_id("base")] is lender.layer_by_id[layer_id("base")]
+    assert later.last_lists == {}, "a state that never was vouches for no list"
+    assert _built(unreadable, previous=lender).last_lists != {}
