@@ -6,8 +6,8 @@ import errno
 from collections.abc import Sequence
 
 from storaged.errors import DiskFailure, NoSpace, StoreError, StoreReadOnly
+from storaged.store.files import FULL
 
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _FORBIDDEN = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 
 
@@ -15,7 +15,7 @@ def disk_error(error: OSError) -> StoreError:
     """The error to answer: what was refused, and what to do next."""
     file = str(error.filename or error.filename2 or "the store")
     detail = error.strerror or str(error) or type(error).__name__
-    if error.errno in _FULL:
+    if error.errno in FULL:
         return NoSpace(f"{file}: {detail}: make room on its file system, then ask again", file=file, detail=detail)
     if error.errno in _FORBIDDEN:
         return StoreReadOnly(f"{file}: {detail}: the daemon may not write there", file=file, detail=detail)

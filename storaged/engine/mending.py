@@ -12,7 +12,6 @@ tell whether it outlives a power loss: its error says so, though everybody sees 
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Callable
 
@@ -28,7 +27,7 @@ from storaged.errors import StoreError
 from storaged.metrics import Metrics
 from storaged.snapshot.model import Snapshot
 from storaged.store.changes import Change, Item
-from storaged.store.layout.records import Digest, ImageRecord
+from storaged.store.layout.records import ImageRecord, digest_of
 from storaged.store.writing.recovery import Recovered
 
 _log = logging.getLogger(__name__)
@@ -109,8 +108,7 @@ def _says(record: ImageRecord, members: dict[str, object]) -> bool:
 
 
 def _has(record: ImageRecord, item: Item) -> bool:
-    digest = Digest(f"sha256:{hashlib.sha256(item.data).hexdigest()}")
-    return (record.big_data_digests or {}).get(item.key) == digest
+    return (record.big_data_digests or {}).get(item.key) == digest_of(item.data)
 
 
 def _told(error: StoreError, *, whole: bool, known: bool, left: bool) -> StoreError:

@@ -23,7 +23,7 @@ from storaged.operations.tagging import history_after, naming_members, new_name,
 from storaged.snapshot.model import Image, Snapshot
 from storaged.store.changes import Change, ImageEdit, Item, NewImage
 from storaged.store.layout.edit import emit, encode
-from storaged.store.layout.records import Digest, ImageID
+from storaged.store.layout.records import Digest, ImageID, digest_of
 from storaged_client.contract.params import ImagesCreate
 from storaged_client.contract.types import Created
 
@@ -100,7 +100,7 @@ def _items(own: ImageID, data: bytes) -> tuple[tuple[Item, ...], Digest]:
             "layers": encode([]),
         }
     )
-    digest = Digest(f"sha256:{hashlib.sha256(manifest).hexdigest()}")
+    digest = digest_of(manifest)
     items = (
         Item(key=f"sha256:{own}", data=data),
         Item(key=f"manifest-{digest}", data=manifest),

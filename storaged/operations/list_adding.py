@@ -18,14 +18,14 @@ from attrs import evolve, frozen
 
 from storaged.errors import DataUnknown, ImageDamaged, ImageUnknown, NotAManifestList
 from storaged.operations.list_forms import Entry, Members
-from storaged.operations.list_parts import MANIFEST, Added, ListParts, Means, digest_of, load
+from storaged.operations.list_parts import MANIFEST, Added, ListParts, Means, load
 from storaged.operations.list_sources import local_reference
 from storaged.operations.naming import shortened, visible
 from storaged.operations.resolving import choose_instance, find
 from storaged.snapshot.model import Image, Snapshot
 from storaged.store.layout.edit import encode
 from storaged.store.layout.manifests import OCI_INDEX, Undecodable, is_signed_schema1, parse_manifest
-from storaged.store.layout.records import Digest
+from storaged.store.layout.records import Digest, digest_of
 
 _OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _OCI_CONFIG = "application/vnd.oci.image.config.v1+json"

@@ -19,10 +19,10 @@ import binascii
 
 from storaged.errors import InvalidParams
 from storaged.operations.list_forms import Entry, Members
-from storaged.operations.list_parts import Added, digest_of
+from storaged.operations.list_parts import Added
 from storaged.operations.list_sources import Artifact
 from storaged.store.layout.edit import emit, encode
-from storaged.store.layout.records import Digest
+from storaged.store.layout.records import Digest, digest_of
 from storaged_client.contract import params as p
 
 MEDIA_TYPE = "application/vnd.oci.image.manifest.v1+json"

@@ -26,14 +26,14 @@ from storaged.operations.addressing import certainly
 from storaged.operations.list_adding import contribution, descriptor, named
 from storaged.operations.list_artifacts import make_artifact
 from storaged.operations.list_forms import Entry, overridden
-from storaged.operations.list_parts import MANIFEST, Added, ListParts, Means, digest_of, load
+from storaged.operations.list_parts import MANIFEST, Added, ListParts, Means, load
 from storaged.operations.naming import shortened
 from storaged.operations.planned import Planned
 from storaged.operations.resolving import find
 from storaged.operations.tagging import bearer, new_reference
 from storaged.snapshot.model import Image, Snapshot
 from storaged.store.changes import Change, ImageEdit, NewImage
-from storaged.store.layout.records import Digest, ImageID
+from storaged.store.layout.records import Digest, ImageID, digest_of
 from storaged_client.contract import params as p
 from storaged_client.contract.types import ListEdited
 

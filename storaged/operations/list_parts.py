@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 
 import msgspec
@@ -133,8 +132,3 @@ def load(image: Image, means: Means) -> ListParts:
 def _described(known: Entry, new: Entry) -> Entry:
     platform = known.platform if known.platform is not None else new.platform
     return evolve(known, members={**new.members, **known.members}, platform=platform)
-
-
-def digest_of(data: bytes) -> Digest:
-    """The digest of a manifest's bytes."""
-    return Digest(f"sha256:{hashlib.sha256(data).hexdigest()}")

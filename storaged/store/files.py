@@ -6,14 +6,18 @@ The methods are the system calls, nothing else: they raise ``OSError`` as the ke
 
 from __future__ import annotations
 
+import errno
 import os
 import stat as mode_bits
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 Identity: TypeAlias = tuple[int, int, int, int, int]
 """(dev, inode, size, mtime_ns, ctime_ns) of a file. A rename gives another one; a write in place too."""
+
+FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""What a file system without room answers, or a quota."""
 
 _LEAST = 4096
 

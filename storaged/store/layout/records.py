@@ -10,6 +10,7 @@ unchanged from 1.43 to 1.63.
 
 from __future__ import annotations
 
+import hashlib
 from typing import NewType
 
 from msgspec import Struct
@@ -21,6 +22,11 @@ Digest = NewType("Digest", str)
 
 UNKNOWN_TIME = "0001-01-01T00:00:00Z"
 """What Go decodes from an absent time."""
+
+
+def digest_of(data: bytes) -> Digest:
+    """What these bytes are addressed by, with sha256 as every writer of the store has it."""
+    return Digest(f"sha256:{hashlib.sha256(data).hexdigest()}")
 
 
 class ImageRecord(Struct, frozen=True, gc=False, kw_only=True, rename="kebab"):

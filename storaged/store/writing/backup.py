@@ -14,7 +14,7 @@ from storaged.errors import StoreError
 from storaged.store.files import Files
 from storaged.store.layout.paths import own_dir
 from storaged.store.writing.shape import CurrentTable
-from storaged.store.writing.temporary import sync_folder, temporary_for, told, write_temporary
+from storaged.store.writing.temporary import make_own_folder, sync_folder, temporary_for, told, write_temporary
 
 _log = logging.getLogger(__name__)
 
@@ -23,6 +23,7 @@ class Backups:
     """Copies of one store's tables, each made once."""
 
     def __init__(self, graphroot: str, files: Files) -> None:
+        self._graphroot = graphroot
         self._folder = own_dir(graphroot)
         self._files = files
         self._kept: set[str] = set()
@@ -54,12 +55,7 @@ class Backups:
 
     def _copy(self, target: str, data: bytes) -> None:
         with told(self._folder):
-            try:
-                self._files.mkdir(self._folder, 0o700)
-            except FileExistsError:
-                pass
-            else:
-                sync_folder(self._files, os.path.dirname(self._folder))
+            make_own_folder(self._files, self._graphroot)
         temporary = temporary_for(self._files, target, data)
         write_temporary(self._files, temporary, data)
         try:

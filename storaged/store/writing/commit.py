@@ -158,7 +158,7 @@ class StoreWriter:
     def discard(self, prepared: Prepared) -> None:
         """Take back what was prepared. Nothing where it was committed or discarded already."""
         holdings = prepared.holdings
-        if holdings.ended:
+        if holdings.ended or holdings.published:
             return
         holdings.ended = True
         with holdings.room:

@@ -24,9 +24,9 @@ from storaged.errors import ImageDamaged, StoreUnsupported
 from storaged.store.changes import Change, Item
 from storaged.store.files import Files
 from storaged.store.layout.paths import big_data_file, image_dir, images_dir
-from storaged.store.layout.records import ImageID, ImageRecord
+from storaged.store.layout.records import ImageID, ImageRecord, digest_of
 from storaged.store.tables import StoreLocation
-from storaged.store.writing.drafting import digest_of, members_after
+from storaged.store.writing.drafting import members_after
 from storaged.store.writing.entries import Creation, EditedItem, Editing
 from storaged.store.writing.journal import Journal
 from storaged.store.writing.prepared import DataFolder, Holdings

@@ -26,14 +26,13 @@ from storaged.metrics import Metrics
 from storaged.store.drivers.contents import contents_of
 from storaged.store.drivers.removal import Leftover, OwnRemover, RemovalCancelled, Remover
 from storaged.store.drivers.userns import UserNamespace, is_needed
-from storaged.store.files import Files
+from storaged.store.files import FULL, Files
 from storaged.store.layout.records import ContainerID, ImageID, LayerID
 from storaged.store.tables import StoreLocation
 from storaged.store.writing.aside import Aside
 from storaged.store.writing.entries import Deletion
 from storaged.store.writing.idle import MountsAndPulls
 from storaged.store.writing.journal import Journal, OpenEntry
-from storaged.store.writing.reserve import FULL
 from storaged.store.writing.staging import remove_empty
 from storaged.store.writing.temporary import sync_folder
 

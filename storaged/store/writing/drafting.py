@@ -5,7 +5,6 @@ Pure: the tables as read go in, the records as they shall be written come out.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -17,7 +16,7 @@ from storaged.store.content import may_be_list
 from storaged.store.inventory import TableFile
 from storaged.store.layout.edit import IMAGE, LAYER, Uneditable, create, edit, set_flag
 from storaged.store.layout.manifests import is_signed_schema1
-from storaged.store.layout.records import ContainerRecord, Digest, ImageID, ImageRecord, LayerRecord
+from storaged.store.layout.records import ContainerRecord, ImageID, ImageRecord, LayerRecord, digest_of
 from storaged.store.layout.table import Record, emit
 from storaged.store.writing.shape import CurrentTable, check_emitted, corrupt, places
 
@@ -164,10 +163,6 @@ def members_after(record: ImageRecord, wanted: ImageEdit | NewImage) -> dict[str
     if "manifest" in digests and (follows or not told.get("digest", record.digest)):
         told["digest"] = digests["manifest"]
     return told
-
-
-def digest_of(data: bytes) -> Digest:
-    return Digest(f"sha256:{hashlib.sha256(data).hexdigest()}")
 
 
 def _written(raw: bytes | None, image: str, members: Mapping[str, Any], file: str) -> bytes:

@@ -6,7 +6,6 @@ an ordinary change, on the record as it is now: another tool may have given the 
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Sequence
 from contextlib import suppress
@@ -15,7 +14,7 @@ from storaged.errors import ImageDamaged
 from storaged.store.changes import Change, ImageEdit, Item
 from storaged.store.files import Files, read_whole
 from storaged.store.layout.paths import big_data_file, image_dir
-from storaged.store.layout.records import Digest, ImageRecord
+from storaged.store.layout.records import ImageRecord, digest_of
 from storaged.store.reader import Loaded
 from storaged.store.tables import StoreLocation
 from storaged.store.writing.entries import EditedItem, Editing
@@ -38,15 +37,15 @@ def carry_on(entry: Editing, loaded: Loaded, location: StoreLocation, files: Fil
     rows = [row.record for row in loaded.tables.images if row.store == 0 and row.record.id == entry.image]
     record = rows[0] if rows else None
     found = {item.key: _read(files, _place(entry, item, location)) for item in entry.items}
-    digests = {key: None if data is None else _digest(data) for key, data in found.items()}
+    digests = {key: None if data is None else digest_of(data) for key, data in found.items()}
     if standing(entry, record, digests) == "over":
         return Change()
     items: list[Item] = []
     for item in entry.items:
         data = found[item.key]
-        if data is None or _digest(data) != item.digest:
+        if data is None or digest_of(data) != item.digest:
             data = _read(files, _temporary(entry, item, location))
-        if data is None or _digest(data) != item.digest:
+        if data is None or digest_of(data) != item.digest:
             place = _place(entry, item, location)
             raise ImageDamaged(f"{place}: the new bytes are lost", id=entry.image, key=item.key, file=place)
         items.append(Item(key=item.key, data=data))
@@ -84,7 +83,3 @@ def _read(files: Files, path: str) -> bytes | None:
         return read_whole(files, path, _LIMIT, follow=False)[0]
     except FileNotFoundError:
         return None
-
-
-def _digest(data: bytes) -> Digest:
-    return Digest(f"sha256:{hashlib.sha256(data).hexdigest()}")

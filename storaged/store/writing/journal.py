@@ -23,7 +23,7 @@ from storaged.store.layout.paths import own_dir
 from storaged.store.locks.record_lock import RecordLock
 from storaged.store.tables import StoreLocation
 from storaged.store.writing.entries import Entry, Unread, decode, encode, not_understood
-from storaged.store.writing.temporary import sync_folder, told
+from storaged.store.writing.temporary import make_own_folder, sync_folder, told, write_all
 
 _NAME = re.compile(r"journal-[0-9a-f]{32}\.json")
 _TEMPORARY = re.compile(r"\.tmp-journal-[0-9a-f]{32}\.json")
@@ -64,6 +64,7 @@ class Journal:
     """The entries of one store. Stateless; safe from any thread."""
 
     def __init__(self, location: StoreLocation, *, files: Files) -> None:
+        self._graphroot = location.graphroot
         self._folder = own_dir(location.graphroot)
         self._driver = location.driver
         self._files = files
@@ -81,21 +82,14 @@ class Journal:
         name = f"journal-{os.urandom(16).hex()}.json"
         path = os.path.join(self._folder, name)
         temporary = os.path.join(self._folder, f".tmp-{name}")
-        try:
-            self._files.mkdir(self._folder, 0o700)
-        except FileExistsError:
-            pass
-        else:
-            sync_folder(self._files, os.path.dirname(self._folder))
+        make_own_folder(self._files, self._graphroot)
         fd = self._files.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         lock = RecordLock(temporary, mode_held="exclusive", files=self._files)
         try:
             try:
                 # Locked before it has its name: nobody ever finds it free while we live.
                 lock.acquire(blocking=False)
-                data = encode(entry, self._driver)
-                while data:
-                    data = data[self._files.write(fd, data) :]
+                write_all(self._files, fd, encode(entry, self._driver))
                 self._files.fsync(fd)
             finally:
                 self._files.close(fd)

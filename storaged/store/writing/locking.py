@@ -27,7 +27,7 @@ from storaged.store.locks.probe import LockHolder, busy
 from storaged.store.locks.record_lock import RecordLock, Timeout
 from storaged.store.tables import StoreLocation
 from storaged.store.writing.prepared import PlanOutdated
-from storaged.store.writing.temporary import told
+from storaged.store.writing.temporary import give_away, make_folder, told
 
 
 def locks_of(location: StoreLocation, change: Change) -> tuple[str, ...]:
@@ -143,9 +143,7 @@ def make_missing(files: Files, locks: Sequence[str]) -> None:
                 fd = files.open(path, os.O_RDWR | os.O_CREAT, 0o644)
                 try:
                     files.fchmod(fd, 0o644)  # whatever our umask: others read the locks of an additional store
-                    owner = files.stat(folder)
-                    if os.geteuid() == 0 and owner.st_uid != 0:
-                        files.fchown(fd, owner.st_uid, owner.st_gid)
+                    give_away(files, fd, path)
                 finally:
                     files.close(fd)
 
@@ -153,9 +151,7 @@ def make_missing(files: Files, locks: Sequence[str]) -> None:
 def _make_folders(files: Files, folder: str) -> None:
     """The folder of the digest locks, which comes with the first of them, and the runroot after a boot."""
     try:
-        files.mkdir(folder, 0o700)
-    except FileExistsError:
-        return
+        make_folder(files, folder)
     except FileNotFoundError:
         _make_folders(files, os.path.dirname(folder))
-        files.mkdir(folder, 0o700)
+        make_folder(files, folder)

@@ -20,7 +20,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from storaged.store.files import Files
+from storaged.store.files import FULL, Files
 from storaged.store.inventory import table_files
 from storaged.store.layout.paths import own_dir
 from storaged.store.tables import StoreLocation
@@ -31,7 +31,6 @@ MARGIN = 1 << 20
 INODES = 64
 """A removal makes about a dozen files and folders at once."""
 
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 """Errors for which the reserve is the remedy."""
 
 _STEP = 256 << 10

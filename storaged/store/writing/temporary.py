@@ -25,13 +25,13 @@ from typing import Final
 from attrs import frozen
 
 from storaged.errors import NoSpace, StoreReadOnly
-from storaged.store.files import Files
+from storaged.store.files import FULL, Files
+from storaged.store.layout.paths import own_dir
 
 OURS: Final = re.compile(r"\.tmp-.+-storaged-([0-9a-f]{32})-[0-9a-f]{8}", re.DOTALL)
 """The names of our temporary files; the group is the boot they are of."""
 
 _BOOT_ID: Final = "/proc/sys/kernel/random/boot_id"
-_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 _FORBIDDEN: Final = (errno.EROFS, errno.EACCES, errno.EPERM)
 _NAME: Final = 100
 """Letters of the target's name that the temporary one has: a file name may have 255 bytes."""
@@ -89,7 +89,7 @@ def write_temporary(files: Files, temporary: Temporary, data: bytes) -> None:
                 status = files.fstat(fd)
                 if os.geteuid() == 0 and (status.st_uid, status.st_gid) != (uid, gid):
                     files.fchown(fd, uid, gid)
-                _write_all(files, fd, data)
+                write_all(files, fd, data)
                 files.fdatasync(fd)
             finally:
                 files.close(fd)
@@ -137,6 +137,16 @@ def make_folder(files: Files, path: str) -> bool:
     return True
 
 
+def make_own_folder(files: Files, graphroot: str) -> None:
+    """Make the store's folder of storaged's own, durably, where it is not there.
+
+    Raises:
+        OSError: there may be none.
+    """
+    if make_folder(files, own_dir(graphroot)):
+        sync_folder(files, graphroot)
+
+
 def give_away(files: Files, fd: int, path: str) -> None:
     """As root: give what was just made at the path the owner of the folder that it lies in."""
     if os.geteuid() == 0:
@@ -157,7 +167,7 @@ def told(path: str) -> Iterator[None]:
         yield
     except OSError as error:
         where = error.filename if isinstance(error.filename, str) else path
-        if error.errno in _FULL:
+        if error.errno in FULL:
             text = f"{where}: no room left on its file system; free some there (`storagectl image prune` may)"
             raise NoSpace(text, file=where) from error
         if error.errno in _FORBIDDEN:
@@ -188,7 +198,12 @@ def _owner(files: Files, target: str) -> tuple[int, int]:
     return status.st_uid, status.st_gid
 
 
-def _write_all(files: Files, fd: int, data: bytes) -> None:
+def write_all(files: Files, fd: int, data: bytes) -> None:
+    """Write all of it from where the file stands.
+
+    Raises:
+        OSError: part of it may be written.
+    """
     done = 0
     while done < len(data):
         count = files.write(fd, data[done:] if done else data)

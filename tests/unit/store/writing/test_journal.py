@@ -117,6 +117,8 @@ def test_an_entry_that_cannot_be_written_leaves_nothing(location: StoreLocation,
     def refuse(self: Files, *positional: Any, **named: Any) -> Any:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
+    if call == "open":
+        Path(location.graphroot, "storaged").mkdir()  # else it is the new folder that cannot be opened
     full = type("Full", (Files,), {call: refuse})
     before = len(os.listdir("/proc/self/fd"))
     with pytest.raises(NoSpace):
