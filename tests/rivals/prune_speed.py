@@ -2,7 +2,8 @@
 
 Four forms: dangling images on one layer, on a layer each, on a layer each beside images in manifest lists, and, by
 ourselves alone, so many that one commit does not take them all. The time is that of the whole request: the files are
-gone when it is answered.
+gone when it is answered. So no prune can be faster than ``rm -rf`` of these very files, which is timed on an equal
+store: where podman itself is less than fifty times slower than that, ours has to come near to it.
 
 python -m tests.rivals.prune_speed --scale 1
 """
@@ -14,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from attrs import frozen
 
@@ -29,6 +30,8 @@ SIZES = (100, 200, 400)
 MANY = 10_000
 _BACKENDS = ("trio", "asyncio")
 _RATIO = 50
+_NEAR = 2.0
+"""How many times the floor ours may take where no more is to be had: it also decides, writes tables and flushes."""
 _LINEAR = 2.0
 """How much dearer an image may be among many than among ``SIZES[-1]``, as time."""
 _MORE_CALLS = 1.1
@@ -82,11 +85,14 @@ def beside_podman(
 ) -> None:
     """Ours at each size, podman's at the largest: the same images go, ours so much sooner."""
     spent: dict[int, float] = {}
+    gone: set[str] = set()
     for number, size in enumerate(sizes):
         with workspace(peer, driver=driver) as store:
             sample = _lay(store, form.spec(size, seed, driver))
             report.claim(len(sample.dangling) == size, f"{form.name}: {len(sample.dangling)} dangle of {size}")
+            before = _entries(store)
             spent[size] = _ours(report, form, store, sample, _BACKENDS[(seed + number) % 2])
+            gone = before - _entries(store)
     small, large = sizes[0], sizes[-1]
     dearer = (spent[large] / large) / (spent[small] / small)
     report.figure(f"{form.name}: time of an image at {large} over that at {small}", dearer)
@@ -99,9 +105,15 @@ def beside_podman(
         left = {line.removeprefix("sha256:") for line in store.podman("images", "-aq", "--no-trunc").split()}
         report.claim(left == kept, f"{form.name}: podman leaves {len(left)} images of {len(kept)}")
     if ratio:
-        times = theirs / spent[large]
+        with workspace(peer, driver=driver) as store:
+            _lay(store, form.spec(large, seed, driver))
+            floor = _floor(store, gone)
+        times, above = theirs / spent[large], spent[large] / floor
+        report.figure(f"{form.name}: rm -rf of the files of {large}, s", floor)
         report.figure(f"{form.name}: times faster than podman", times)
-        report.in_time(times >= _RATIO, f"{form.name}: only {times:.0f} times faster than podman")
+        report.figure(f"{form.name}: times the floor", above)
+        slow = f"{form.name}: only {times:.0f} times faster than podman, and {above:.1f} times the floor"
+        report.in_time(times >= _RATIO or above <= _NEAR, slow)
 
 
 def alone(report: Report, form: Form, *, few: int, many: int, seed: int, driver: str) -> None:
@@ -181,6 +193,25 @@ def _watched(report: Report, form: Form, store: Store, sample: Sample) -> Counte
 
 def _more(before: dict[str, dict[str, float]], after: dict[str, dict[str, float]], kind: str, name: str) -> float:
     return after[kind].get(name, 0) - before[kind].get(name, 0)
+
+
+def _entries(store: Store) -> set[str]:
+    """What lies in the folders of images and layers, as paths below the graphroot."""
+    root, driver = store.graphroot, store.driver
+    folders = [
+        f"{driver}-images",
+        f"{driver}-layers",
+        *(("overlay", "overlay/l") if driver == "overlay" else ("vfs/dir",)),
+    ]
+    return {f"{folder}/{name}" for folder in folders if (root / folder).is_dir() for name in os.listdir(root / folder)}
+
+
+def _floor(store: Store, gone: Collection[str]) -> float:
+    """Seconds that the system's own tool takes to remove these files and to do nothing else."""
+    text = "\0".join(str(store.graphroot / entry) for entry in sorted(gone))
+    began = time.perf_counter()
+    subprocess.run(["xargs", "-0", "rm", "-rf", "--"], input=text, text=True, check=True)
+    return time.perf_counter() - began
 
 
 def _podmans(store: Store) -> float:
