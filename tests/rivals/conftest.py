@@ -13,10 +13,16 @@ from . import peers
 from .peers import Peer, PeerMissing
 
 
+HANG = 180
+"""Seconds until a test beside a real tool counts as hung: the tools are slow, and slower on a busy machine."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "/rivals/" in str(item.path):
             item.add_marker(pytest.mark.rival)
+            if item.get_closest_marker("timeout") is None:
+                item.add_marker(pytest.mark.timeout(HANG))
 
 
 def _found(find: Callable[[], Peer]) -> Peer:
