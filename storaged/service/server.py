@@ -13,6 +13,7 @@ from storaged.operations import describing
 from storaged.service.context import Engine
 from storaged.service.encoding import encode, encode_view
 from storaged.service.session import Session
+from storaged.service.statistics import statistics
 from storaged_client.contract import types as t
 from storaged_client.contract.params import Common
 from storaged_client.contract.version import PROTOCOL, VERSION
@@ -84,11 +85,15 @@ async def stats(engine: Engine, common: Common) -> bytes:
     }
     snapshot = engine.cache.snapshot
     if snapshot is not None:
-        gauges |= {"images": float(len(snapshot.images)), "layers": float(len(snapshot.layers))}
-        gauges["layer_sizes_pending"] = float(sum(layer.size_pending for layer in snapshot.layers))
-        gauges["layer_sizes_unknown"] = float(sum(layer.size_reason is not None for layer in snapshot.layers))
-    result = t.ServerStats(counters=dict(engine.metrics.counters), seconds=dict(engine.metrics.seconds), gauges=gauges)
-    return encode(result, engine.cache.generation, None)
+        pending, unknown = snapshot.unsized
+        gauges |= {
+            "images": float(len(snapshot.images)),
+            "layers": float(len(snapshot.layers)),
+            "containers": float(len(snapshot.containers)),
+            "layer_sizes_pending": float(pending),
+            "layer_sizes_unknown": float(unknown),
+        }
+    return encode(statistics(engine.metrics, gauges), engine.cache.generation, None)
 
 
 def shutdown(engine: Engine, session: Session) -> bytes:
