@@ -43,11 +43,6 @@ def start(level: str, *, journal: bool) -> None:
     logging.getLogger("filelock").setLevel(logging.WARNING)
 
 
-def set_level(level: str) -> None:
-    """Log from another level on."""
-    logging.getLogger().setLevel(level.upper())
-
-
 class Lines(logging.Formatter):
     """Records as lines; each with its ``<n>`` of sd-daemon(3) for the journal, which knows a priority by nothing else.
 

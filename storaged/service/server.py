@@ -36,6 +36,8 @@ async def info(engine: Engine, common: Common) -> bytes:
     snapshot = view.snapshot if view else None
     facts, location = engine.host.facts(), engine.location
     reason = await run_sync(engine.why_not_writable)
+    condition = engine.condition
+    broken += await run_sync(lambda: condition.flaws(location, facts.socket, writable=reason is None))
     result = t.ServerInfo(
         version=VERSION,
         protocol=PROTOCOL,
@@ -52,6 +54,10 @@ async def info(engine: Engine, common: Common) -> bytes:
         started=facts.started,
         writable=reason is None,
         writable_reason=reason,
+        read_only=condition.read_only,
+        compat="podman" if engine.asking.podman_lists else "none",
+        settings_file=await run_sync(condition.settings_file),
+        started_by=await run_sync(condition.started_by),
         freshness=await run_sync(engine.freshness),
         images=sum(not image.is_list for image in snapshot.images) if snapshot else 0,
         manifest_lists=len(snapshot.lists) if snapshot else 0,

@@ -29,6 +29,14 @@ class ServerInfo(Result):
     started: str
     writable: bool
     writable_reason: str | None
+    read_only: bool = False
+    """Whether it is not writable because the operator wants it so."""
+    compat: Literal["none", "podman"] = "none"
+    """``podman``: rmi and untag of a manifest list mean its local instance."""
+    settings_file: str | None = None
+    """The storaged.toml that was read; ``config_file`` is the storage.conf."""
+    started_by: Literal["systemd", "client", "other"] = "other"
+    """``systemd``: by its socket. ``client``: by a client that found none."""
     freshness: Literal["locks", "file system"]
     images: int
     manifest_lists: int
