@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 
 import anyio
 from anyio.to_thread import run_sync
@@ -109,10 +110,13 @@ def shutdown(engine: Engine, session: Session) -> bytes:
 
 
 def _process() -> dict[str, float]:
-    """Descriptors open and bytes resident, from the kernel. Blocking."""
+    """Descriptors open, bytes resident now and at most, and processor time, from the kernel. Blocking."""
     with open("/proc/self/statm", "rb") as file:
         pages = int(file.read().split()[1])
+    used = resource.getrusage(resource.RUSAGE_SELF)
     return {
         "descriptors": float(len(os.listdir("/proc/self/fd"))),
         "resident_bytes": float(pages * os.sysconf("SC_PAGE_SIZE")),
+        "peak_resident_bytes": float(used.ru_maxrss * 1024),
+        "cpu_seconds": used.ru_utime + used.ru_stime,
     }

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shlex
+import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,10 +17,13 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from storaged.store.layout.paths import own_dir
 
-from .daemons import STORAGED, flags, serving
+from .daemons import STORAGED, flags, serving, started
 
 BACKENDS = pytest.mark.parametrize("backend", ["trio", "asyncio"])
 STORAGECTL = (sys.executable, "-c", "import sys; from storaged_client.cli.main import main; sys.exit(main())")
+
+
+TEXTFILE = re.compile(r"```sh\n(dir=.*?)```", re.DOTALL)
 
 
 def storagectl(socket: str, *arguments: str) -> str:
@@ -84,3 +91,55 @@ def test_what_an_earlier_daemon_left_is_told_with_what_to_do(short_dir: Path, mo
         shown = storagectl(daemon.path, "info")
     assert "  Unfinished: " in shown
     assert f"    to mend it: storaged stop --socket {daemon.path}\n" in shown
+
+
+def test_the_line_for_the_textfile_collector_leaves_a_whole_file_or_the_last_one(short_dir: Path) -> None:
+    (script,) = TEXTFILE.findall((Path(__file__).parents[2] / "docs" / "metrics.md").read_text())
+    script = re.sub(r"^dir=.*", f"dir={short_dir / 'metrics'}", script)
+    (short_dir / "metrics").mkdir()
+    tools = short_dir / "bin"
+    tools.mkdir()
+    (tools / "storagectl").write_text(f'#!/bin/sh\nexec {shlex.join(STORAGECTL)} "$@"\n')
+    (tools / "storagectl").chmod(0o755)
+    with serving(short_dir) as daemon:
+        environ = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}", "STORAGED_SOCKET": daemon.path}
+        for _ in range(2):
+            subprocess.run(["sh", "-c", script], env=environ, check=True)
+        daemon.signal(signal.SIGTERM)
+        assert daemon.await_exit() == 0
+    good = (short_dir / "metrics" / "storaged.prom").read_text()
+    assert len(list(text_string_to_metric_families(good))) > 20
+    failed = subprocess.run(["sh", "-c", script], env=environ, capture_output=True, text=True)
+    assert "no daemon" in failed.stderr
+    assert [path.name for path in (short_dir / "metrics").iterdir()] == ["storaged.prom"]
+    assert (short_dir / "metrics" / "storaged.prom").read_text() == good
+
+
+def test_a_daemon_knows_that_a_client_started_it(short_dir: Path) -> None:
+    conf = short_dir / "storage.conf"
+    conf.write_text(f'[storage]\ndriver = "overlay"\ngraphroot = "{short_dir}/root"\nrunroot = "{short_dir}/run"\n')
+    environ = {**os.environ, "CONTAINERS_STORAGE_CONF": str(conf), "XDG_STATE_HOME": str(short_dir / "state")}
+    environ.pop("STORAGED_NO_SPAWN", None)
+    socket = str(short_dir / "d" / "s")
+    command = [*STORAGECTL, "--socket", socket, "info", "--format", "json"]
+    try:
+        done = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
+        assert json.loads(done.stdout)["storaged"]["started_by"] == "client"
+    finally:
+        subprocess.run([*STORAGED, "stop", "--socket", socket], check=True)
+
+
+@pytest.mark.skipif(not shutil.which("systemd-socket-activate"), reason="no systemd-socket-activate")
+def test_a_daemon_knows_that_systemd_started_it(short_dir: Path) -> None:
+    path = str(short_dir / "s")
+    command = [
+        "systemd-socket-activate",
+        "--fdname=storaged",
+        f"--listen={path}",
+        *STORAGED,
+        "serve",
+        *flags(short_dir),
+    ]
+    with started(command, path) as daemon:
+        daemon.await_line("Listening on ")
+        assert json.loads(storagectl(path, "info", "--format", "json"))["storaged"]["started_by"] == "systemd"

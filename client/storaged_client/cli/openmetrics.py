@@ -28,6 +28,7 @@ _GAUGES = {
     "requests_in_flight": ("requests_in_flight", "Requests that are being answered."),
     "reply_bytes_waiting": ("reply_waiting_bytes", "Replies that their clients have not taken yet."),
     "resident_bytes": ("resident_memory_bytes", "Memory of the daemon's process."),
+    "peak_resident_bytes": ("peak_resident_memory_bytes", "The most memory that the process ever had."),
     "descriptors": ("open_fds", "Descriptors that the daemon has open."),
     "cursors": ("cursors", "Listings under way."),
     "leases": ("leases", "Leases that keep images."),
@@ -65,6 +66,8 @@ def _gauges(stats: Stats) -> Iterator[str]:
 
 
 def _counters(stats: Stats) -> Iterator[str]:
+    yield from _family("cpu_seconds", "counter", "Processor time of the daemon's process.")
+    yield _sample("cpu_seconds_total", {}, stats["gauges"].get("cpu_seconds", 0.0))
     yield from _family("connections_accepted", "counter", "Clients that were let in.")
     yield _sample("connections_accepted_total", {}, stats["counters"].get("connections", 0))
     failed = {method: each["errors"] for method, each in stats["methods"].items()}

@@ -46,7 +46,9 @@ def render(stats: Stats) -> str:
         ("daemon", f"storaged {stats['version']}, up {measures.duration(gauges.get('uptime_seconds', 0)).lower()}"),
         (
             "memory",
-            f"{measures.size(round(gauges.get('resident_bytes', 0)))}, {_whole(gauges, 'descriptors')} descriptors",
+            f"{measures.size(round(gauges.get('resident_bytes', 0)))} now, "
+            f"{measures.size(round(gauges.get('peak_resident_bytes', 0)))} at most; "
+            f"{_whole(gauges, 'descriptors')} descriptors; {time_text(gauges.get('cpu_seconds', 0))} of processor time",
         ),
         (
             "clients",

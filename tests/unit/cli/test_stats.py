@@ -45,7 +45,14 @@ def counted(**gauges: float) -> Any:
     metrics.spend("reload", 0.75)
     metrics.add("loads.lost_races")
     base = {"connections": 1.0, "requests_in_flight": 1.0, "reply_bytes_waiting": 0.0, "resident_bytes": 45e6}
-    base |= {"descriptors": 12.0, "cursors": 0.0, "leases": 0.0, "uptime_seconds": 7200.5}
+    base |= {
+        "peak_resident_bytes": 50e6,
+        "cpu_seconds": 1.5,
+        "descriptors": 12.0,
+        "cursors": 0.0,
+        "leases": 0.0,
+        "uptime_seconds": 7200.5,
+    }
     base |= {"images": 12.0, "layers": 30.0, "containers": 1.0, "layer_sizes_pending": 0.0, "layer_sizes_unknown": 0.0}
     return json.loads(msgspec.json.encode(statistics(metrics, {**base, **gauges})))
 
@@ -67,6 +74,8 @@ def test_the_text_is_openmetrics_with_types_units_and_values() -> None:
     assert {name: family.unit for name, family in found.items() if family.unit} == {
         "storaged_reply_waiting_bytes": "bytes",
         "storaged_resident_memory_bytes": "bytes",
+        "storaged_peak_resident_memory_bytes": "bytes",
+        "storaged_cpu_seconds": "seconds",
         "storaged_uptime_seconds": "seconds",
         "storaged_request_duration_seconds": "seconds",
         "storaged_reload_duration_seconds": "seconds",
@@ -155,7 +164,7 @@ def test_people_are_told_what_it_does_and_what_that_costs() -> None:
     assert stats.render(counted()) == (
         """\
 daemon         storaged 0.1.0, up 2 hours
-memory         45 MB, 12 descriptors
+memory         45 MB now, 50 MB at most; 12 descriptors; 1.5 s of processor time
 clients        1 connected, 3 since the start
 at work        1 being answered, this one included, 0 B of replies not taken yet
 holds          12 images, 30 layers, 1 containers
