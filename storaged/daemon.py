@@ -32,6 +32,7 @@ from storaged.server.errors import ServerError, SocketTaken
 from storaged.server.lifecycle import Lifecycle, Terms
 from storaged.server.listener import Door
 from storaged.service.access import Access
+from storaged.service.condition import Condition, StartedBy
 from storaged.service.context import Engine
 from storaged.service.registry import Service
 from storaged.settings import Settings
@@ -165,6 +166,13 @@ async def _live(
         sizes=sizes,
         cursors=Cursors(),
         blob_threads=anyio.CapacityLimiter(_BLOB_THREADS),
+        condition=Condition(
+            started_by=partial(_started_by, door),
+            settings_file=lambda: settings.file,
+            read_only=settings.read_only,
+            recovery=recovery,
+            reserve=reserve,
+        ),
     )
     service = Service(engine, _access(settings))
 
@@ -198,6 +206,12 @@ def _access(settings: Settings) -> Access:
     return Access(own_uid=os.geteuid(), uids=frozenset(granted.uids), gids=frozenset(granted.gids))
 
 
+def _started_by(door: Door) -> StartedBy:
+    if door.inherited:
+        return "systemd"
+    return "client" if spawn.is_spawned(door.path, os.getpid()) else "other"
+
+
 def _describe(cache: Cache) -> str:
     snapshot = cache.snapshot
     if snapshot is None:
@@ -208,7 +222,7 @@ def _describe(cache: Cache) -> str:
 def _why_not_writable(settings: Settings, location: StoreLocation, writer: StoreWriter) -> str | None:
     """None for a store that is not made yet as well: there is nothing in it to be kept from being changed."""
     if settings.read_only:
-        return "the daemon was started with --read-only"
+        return "the daemon was told so: by --read-only, or by read_only in storaged.toml"
     if not os.path.isdir(location.graphroot):
         return f"{location.graphroot} does not exist"
     if not os.access(location.graphroot, os.W_OK):

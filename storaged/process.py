@@ -8,11 +8,10 @@ import resource
 import sys
 from collections.abc import Mapping
 
+from storaged import logs
 from storaged.server.guard import Limits
 
 _SPARE_DESCRIPTORS = 512
-
-_PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
 
 _log = logging.getLogger(__name__)
 
@@ -48,14 +47,6 @@ def allow_descriptors(limits: Limits) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-class _JournalFormatter(logging.Formatter):
-    """Each line with its ``<n>`` of sd-daemon(3): the journal knows a line's priority by nothing else."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        prefix = f"<{_PRIORITIES.get(record.levelno, 6)}>"
-        return "\n".join(prefix + line for line in super().format(record).split("\n"))
-
-
 def _goes_to_journal(environ: Mapping[str, str]) -> bool:
     """Whether stderr is the stream that JOURNAL_STREAM names: the variable is inherited by what writes elsewhere.
 
@@ -67,11 +58,4 @@ def _goes_to_journal(environ: Mapping[str, str]) -> bool:
 
 def start_logging(level: str, environ: Mapping[str, str]) -> None:
     """Log to stderr, with priorities where that is the journal."""
-    handler = logging.StreamHandler()
-    if _goes_to_journal(environ):
-        handler.setFormatter(_JournalFormatter("%(name)s: %(message)s"))
-    else:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=level.upper(), handlers=[handler])
-    # It tells each attempt at a lock.
-    logging.getLogger("filelock").setLevel(logging.WARNING)
+    logs.start(level, journal=_goes_to_journal(environ))

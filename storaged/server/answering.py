@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import anyio
 from anyio.abc import TaskGroup
 
+from storaged.logs import begin_request
 from storaged.metrics import Metrics
 from storaged.server.guard import Guard, Limits
 from storaged.server.outbox import PIECE, Outbox
@@ -106,6 +107,7 @@ class Answers:
         requests.start_soon(self._answer, call, scope)
 
     async def _answer(self, call: Request | Notification, scope: anyio.CancelScope) -> None:
+        begin_request(self._session.number, call.id if isinstance(call, Request) else None)
         result: bytes | None = None
         error: StoragedError | None = None
         try:

@@ -23,6 +23,7 @@ from storaged.errors import ConfigError
 from storaged.metrics import Metrics
 from storaged.operations.pruning import PrunePlan
 from storaged.operations.view import View as Asking
+from storaged.service.condition import Condition
 from storaged.service.host import Host
 from storaged.service.progress import Progress
 from storaged.service.session import Session
@@ -68,6 +69,8 @@ class Engine:
     """Bounds the worker threads that read big data for requests."""
     plans: Plans[PrunePlan] = Factory(Plans)
     """What dry runs of ``images.prune`` decided, for their application."""
+    condition: Condition = Factory(Condition)
+    """How the daemon itself fares."""
     checker: Checker = Factory(lambda self: Checker(self.location, self.metrics), takes_self=True)
 
     @property

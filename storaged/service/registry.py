@@ -7,6 +7,7 @@ they answer is of the generation they made.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -120,6 +121,11 @@ _HANDLED = _READERS.keys() | _STEWARDS.keys() | _CHANGERS.keys()
 if METHODS.keys() != _HANDLED:
     raise ImportError(f"methods without a handler, or the reverse: {METHODS.keys() ^ _HANDLED}")
 
+_COUNTED = METHODS.keys() | {"rpc.discover"}
+"""Methods with numbers of their own: what else a client may call shares those of ``unknown``."""
+
+_log = logging.getLogger(__name__)
+
 
 class Service:
     """Answers requests. One instance a daemon; any number of requests at once."""
@@ -134,18 +140,27 @@ class Service:
         Raises:
             StoragedError: the answer is an error of the contract.
         """
-        engine = self._engine
+        metrics = self._engine.metrics
+        name = f"requests.{method if method in _COUNTED else 'unknown'}"
+        failed = True
         began = time.perf_counter()
         try:
-            return await self._answer(session, method, params)
+            answer = await self._answer(session, method, params)
+            failed = False
+            return answer
         except StoreError as error:
-            engine.metrics.add(f"errors.{type(error).__name__}")
-            raise to_contract(error) from error
+            contracted = to_contract(error)
+            metrics.add(f"errors.{contracted.name}")
+            raise contracted from error
         except StoragedError as error:
-            engine.metrics.add(f"errors.{error.name}")
+            metrics.add(f"errors.{error.name}")
             raise
         finally:
-            engine.metrics.spend(f"requests.{method if method in METHODS else 'unknown'}", time.perf_counter() - began)
+            seconds = time.perf_counter() - began
+            metrics.spend(name, seconds)
+            if failed:
+                metrics.add(f"{name}.errors")
+            _log.debug("request method=%s seconds=%.6f failed=%s", method, seconds, failed)
 
     async def _answer(self, session: Session, method: str, params: object) -> bytes:
         if method == "rpc.discover":

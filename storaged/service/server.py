@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 
 import anyio
 from anyio.to_thread import run_sync
@@ -13,6 +14,7 @@ from storaged.operations import describing
 from storaged.service.context import Engine
 from storaged.service.encoding import encode, encode_view
 from storaged.service.session import Session
+from storaged.service.statistics import statistics
 from storaged_client.contract import types as t
 from storaged_client.contract.params import Common
 from storaged_client.contract.version import PROTOCOL, VERSION
@@ -35,6 +37,8 @@ async def info(engine: Engine, common: Common) -> bytes:
     snapshot = view.snapshot if view else None
     facts, location = engine.host.facts(), engine.location
     reason = await run_sync(engine.why_not_writable)
+    condition = engine.condition
+    broken += await run_sync(lambda: condition.flaws(location, facts.socket, writable=reason is None))
     result = t.ServerInfo(
         version=VERSION,
         protocol=PROTOCOL,
@@ -51,6 +55,10 @@ async def info(engine: Engine, common: Common) -> bytes:
         started=facts.started,
         writable=reason is None,
         writable_reason=reason,
+        read_only=condition.read_only,
+        compat="podman" if engine.asking.podman_lists else "none",
+        settings_file=await run_sync(condition.settings_file),
+        started_by=await run_sync(condition.started_by),
         freshness=await run_sync(engine.freshness),
         images=sum(not image.is_list for image in snapshot.images) if snapshot else 0,
         manifest_lists=len(snapshot.lists) if snapshot else 0,
@@ -84,11 +92,15 @@ async def stats(engine: Engine, common: Common) -> bytes:
     }
     snapshot = engine.cache.snapshot
     if snapshot is not None:
-        gauges |= {"images": float(len(snapshot.images)), "layers": float(len(snapshot.layers))}
-        gauges["layer_sizes_pending"] = float(sum(layer.size_pending for layer in snapshot.layers))
-        gauges["layer_sizes_unknown"] = float(sum(layer.size_reason is not None for layer in snapshot.layers))
-    result = t.ServerStats(counters=dict(engine.metrics.counters), seconds=dict(engine.metrics.seconds), gauges=gauges)
-    return encode(result, engine.cache.generation, None)
+        pending, unknown = snapshot.unsized
+        gauges |= {
+            "images": float(len(snapshot.images)),
+            "layers": float(len(snapshot.layers)),
+            "containers": float(len(snapshot.containers)),
+            "layer_sizes_pending": float(pending),
+            "layer_sizes_unknown": float(unknown),
+        }
+    return encode(statistics(engine.metrics, gauges), engine.cache.generation, None)
 
 
 def shutdown(engine: Engine, session: Session) -> bytes:
@@ -98,10 +110,13 @@ def shutdown(engine: Engine, session: Session) -> bytes:
 
 
 def _process() -> dict[str, float]:
-    """Descriptors open and bytes resident, from the kernel. Blocking."""
+    """Descriptors open, bytes resident now and at most, and processor time, from the kernel. Blocking."""
     with open("/proc/self/statm", "rb") as file:
         pages = int(file.read().split()[1])
+    used = resource.getrusage(resource.RUSAGE_SELF)
     return {
         "descriptors": float(len(os.listdir("/proc/self/fd"))),
         "resident_bytes": float(pages * os.sysconf("SC_PAGE_SIZE")),
+        "peak_resident_bytes": float(used.ru_maxrss * 1024),
+        "cpu_seconds": used.ru_utime + used.ru_stime,
     }

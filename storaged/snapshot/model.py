@@ -7,6 +7,7 @@ knows no clock. A snapshot is swapped by one assignment; a request keeps the one
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from attrs import field, frozen
@@ -243,3 +244,9 @@ class Snapshot:
     uses: tuple[object, ...] = field(default=(), eq=False, repr=False)
     """Who has which layer, and the sizes of big data; with the same ones the next snapshot takes layers and sizes over.
     """
+
+    @cached_property
+    def unsized(self) -> tuple[int, int]:
+        """How many layers have a size that is to be measured yet, and how many one that cannot be. Counted once."""
+        pending = sum(layer.size_pending for layer in self.layers)
+        return pending, sum(layer.size_reason is not None for layer in self.layers)

@@ -58,7 +58,7 @@ def test_a_change_is_seen_on_disk_and_in_the_log_and_by_the_same_client_at_once(
         table = json.loads((short_dir / "root" / "overlay-images" / "images.json").read_text())
         assert next(record for record in table if record["id"] == image)["names"] == ["localhost/app:1"]
         line = daemon.await_line("audit method=images.tag", anywhere=True)
-        assert line.rstrip().endswith(f"target={image},app:1 result=ok")
+        assert line.rstrip().endswith(f"target={image},app:1 result=ok connection=1 request=1")
         daemon.signal(signal.SIGTERM)
         assert daemon.await_exit() == 0
 

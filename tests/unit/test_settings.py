@@ -1,14 +1,22 @@
-"""Durations, the settings file and its mistakes, flags over file."""
+"""Durations, flags over the file, and where the file is."""
 
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 import pytest
 
 from storaged import settings
 from storaged.errors import ConfigError
+
+
+@pytest.fixture(autouse=True)
+def a_user_without_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No file of this machine takes part."""
+    monkeypatch.setattr(os, "geteuid", lambda: 4711)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
 
 
 def parsed(*arguments: str) -> settings.Settings:
@@ -51,50 +59,61 @@ def test_flags_win_over_the_file(tmp_path: Path) -> None:
     assert (told.idle_exit, told.log_level, told.limits.in_flight) == (30, "error", 7)
 
 
+def test_either_the_flag_or_the_file_makes_a_daemon_read_only(tmp_path: Path) -> None:
+    file = tmp_path / "storaged.toml"
+    file.write_text("read_only = true\n")
+    assert parsed("--config", str(file)).read_only
+    file.write_text("read_only = false\n")
+    assert parsed("--config", str(file), "--read-only").read_only
+    assert not parsed("--config", str(file)).read_only
+
+
 def test_without_flags_and_file_the_daemon_stays_for_ever() -> None:
     assert parsed() == settings.Settings()
     assert parsed().idle_exit is None
 
 
-def test_every_mistake_of_the_file_is_named_with_its_key(tmp_path: Path) -> None:
-    file = tmp_path / "storaged.toml"
-    file.write_text('idle_exit = true\nlog_level = "loud"\ncolour = 3\n[limits]\nin_flight = 0\nbatch = 1.5\nfoo = 1\n')
-    with pytest.raises(ConfigError) as caught:
-        parsed("--config", str(file))
-    assert str(file) in caught.value.text
-    for key in ("idle_exit", "log_level", "colour", "limits.in_flight", "limits.batch", "foo at limits"):
-        assert key in caught.value.text
-    assert len(caught.value.evidence["mistakes"]) == 6
+def test_without_a_flag_the_users_own_file_is_read_if_it_is_there(tmp_path: Path) -> None:
+    file = tmp_path / "config" / "storaged" / "storaged.toml"
+    file.parent.mkdir(parents=True)
+    assert parsed().file is None
+    file.write_text('log_level = "debug"\n')
+    assert (parsed().file, parsed().log_level) == (str(file), "debug")
+    other = tmp_path / "other.toml"
+    other.write_text("")
+    assert (parsed("--config", str(other)).file, parsed("--config", str(other)).log_level) == (str(other), "info")
 
 
-@pytest.mark.parametrize("content", [b"idle_exit = ", b"\xff\xfe", b"limits = 3\n", b"[limits]\nconnections = true\n"])
-def test_a_broken_file_is_one_clear_error(tmp_path: Path, content: bytes) -> None:
-    file = tmp_path / "storaged.toml"
-    file.write_bytes(content)
-    with pytest.raises(ConfigError) as caught:
-        parsed("--config", str(file))
-    assert caught.value.evidence["file"] == str(file)
-
-
-def test_a_file_that_is_not_there_is_one_clear_error(tmp_path: Path) -> None:
+def test_a_file_that_leads_nowhere_is_no_absent_file(tmp_path: Path) -> None:
+    file = tmp_path / "config" / "storaged" / "storaged.toml"
+    file.parent.mkdir(parents=True)
+    file.symlink_to(tmp_path / "gone")
     with pytest.raises(ConfigError, match="No such file"):
-        parsed("--config", str(tmp_path / "none"))
+        parsed()
 
 
-def test_the_file_says_who_else_may_change_the_store(tmp_path: Path) -> None:
+def test_the_same_arguments_read_the_file_again(tmp_path: Path) -> None:
     file = tmp_path / "storaged.toml"
-    file.write_text("[access]\nuids = [1000, 1001]\ngids = [10]\n")
-    assert parsed("--config", str(file)).access == settings.Grants(uids=(1000, 1001), gids=(10,))
-    file.write_text('[access]\nuids = ["root"]\n')
-    with pytest.raises(ConfigError, match="uids"):
-        parsed("--config", str(file))
+    file.write_text("[limits]\nbatch = 7\n")
+    parser = argparse.ArgumentParser()
+    settings.add_flags(parser)
+    arguments = parser.parse_args(["--config", str(file), "--log-level", "error"])
+    first = settings.read_flags(arguments)
+    assert settings.read_flags(arguments) == first
+    file.write_text("[limits]\nbatch = 8\n")
+    second = settings.read_flags(arguments)
+    assert (first.limits.batch, second.limits.batch, second.log_level) == (7, 8, "error")
 
 
-def test_podmans_addressing_of_lists_is_asked_for_by_its_word(tmp_path: Path) -> None:
-    file = tmp_path / "storaged.toml"
-    file.write_text('compat = "podman"\n')
-    assert parsed("--config", str(file)).compat == "podman"
-    assert parsed().compat == "none"
-    file.write_text('compat = "docker"\n')
-    with pytest.raises(ConfigError, match="'docker' is none of none, podman at compat"):
-        parsed("--config", str(file))
+@pytest.mark.parametrize(
+    ("environ", "euid", "path"),
+    [
+        ({"HOME": "/home/a", "XDG_CONFIG_HOME": "/c"}, 0, "/etc/storaged/storaged.toml"),
+        ({"HOME": "/home/a", "XDG_CONFIG_HOME": "/c"}, 1000, "/c/storaged/storaged.toml"),
+        ({"HOME": "/home/a", "XDG_CONFIG_HOME": "relative"}, 1000, "/home/a/.config/storaged/storaged.toml"),
+        ({"HOME": "/home/a"}, 1000, "/home/a/.config/storaged/storaged.toml"),
+        ({"HOME": "relative"}, 1000, None),
+    ],
+)
+def test_the_default_file_is_roots_or_the_users(environ: dict[str, str], euid: int, path: str | None) -> None:
+    assert settings.default_path(environ, euid) == path

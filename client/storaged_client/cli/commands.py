@@ -76,6 +76,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("check", "check", ("store.check",), "Tell what is wrong in the store, and what mends it"),
     Command("info", "info", ("server.info",), "Tell which store this is, and what is wrong with it"),
     Command("system info", "info", ("server.info",), "Tell which store this is, and what is wrong with it"),
+    Command("stats", "stats", ("server.stats",), "Tell what the daemon does and what that costs"),
     Command("version", "podman_version", (), "Print the version of podman whose answers these are"),
     Command("call", "call", (), "Call a method and print its raw result"),
     Command("completion", "completion", (), "Print the completion script of a shell"),
@@ -85,7 +86,6 @@ BY_PATH: dict[str, Command] = {command.path: command for command in COMMANDS}
 
 CALL_ONLY: dict[str, str] = {
     "server.ping": "says nothing",
-    "server.stats": "of use to programs; `storagectl stats` shows it live",
     "server.shutdown": "`storaged stop`",
     "images.resolve": "`inspect` and `why` tell the id",
     "images.relations": "of use to programs; `why` names the children that keep an image",

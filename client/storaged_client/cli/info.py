@@ -6,17 +6,17 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from storaged_client.contract.version import VERSION
-
-from . import exits, measures, output
+from . import diagnosis, exits, measures, output
 from .flags import Flag
-from .invocation import Invocation, stale_text
+from .invocation import Invocation
 
 if TYPE_CHECKING:
-    from .wire import Flaw, Info
+    from .wire import Info
 
 ARGUMENTS = ""
 FLAGS = (Flag("format", "Output format: json, table or a Go template", short="f", kind="string"),)
+
+_STARTED_BY = {"systemd": " by systemd", "client": " by a client"}
 
 
 def run(invocation: Invocation) -> int:
@@ -34,7 +34,10 @@ def run(invocation: Invocation) -> int:
 
 
 def podman_form(info: Info) -> dict[str, Any]:
-    """podman's ``store`` member (what a storage daemon cannot know is null), and all of ``server.info`` beside it."""
+    """podman's ``store`` member (what a storage daemon cannot know is null), and all of ``server.info`` beside it.
+
+    ``problems`` are those of the screen: what is wrong, and the commands to run next.
+    """
     allocated, used = _space(info["graphroot"])
     store = {
         "configFile": info["config_file"],
@@ -51,7 +54,8 @@ def podman_form(info: Info) -> dict[str, Any]:
         "transientStore": None,
         "volumePath": None,
     }
-    return {"store": store, "storaged": info}
+    problems = [{"text": each.text, "commands": list(each.commands)} for each in diagnosis.problems(info)]
+    return {"store": store, "storaged": info, "problems": problems}
 
 
 def render(info: Info, now: float) -> str:
@@ -69,8 +73,9 @@ def render(info: Info, now: float) -> str:
     started = measures.age(info["started"], now)
     daemon = f"storaged {info['version']} (protocol {info['protocol']}), pid {info['pid']}, {info['backend']}"
     facts = [
-        ("daemon", f"{daemon}, started {started}"),
+        ("daemon", f"{daemon}, started {started}{_STARTED_BY.get(info.get('started_by', ''), '')}"),
         ("socket", info["socket"]),
+        ("settings", _settings(info)),
         ("store", store),
         *(("also reads", path) for path in info["additional_stores"]),
         ("configuration", info["config_file"] or "defaults (no storage.conf)"),
@@ -79,54 +84,21 @@ def render(info: Info, now: float) -> str:
         ("fresh by", "the store's locks" if info["freshness"] == "locks" else "file identity (no usable locks)"),
     ]
     lines = [f"{title.ljust(15)}{text}" for title, text in facts]
-    problems = _problems(info)
+    problems = diagnosis.problems(info)
     if not problems:
         lines += ["", "Nothing is wrong."]
     else:
-        lines += ["", "Wrong", *(f"  {line}" for line in problems)]
+        lines += ["", "Wrong", *(f"  {line}" for problem in problems for line in problem.lines())]
     return "".join(f"{output.printable(line)}\n" for line in lines)
+
+
+def _settings(info: Info) -> str:
+    text = info.get("settings_file") or "defaults (no storaged.toml)"
+    return f"{text}, compat = podman" if info.get("compat") == "podman" else text
 
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def replacement(socket: str) -> str:
-    """The command after which the daemon behind a socket is of the version installed."""
-    from storaged_client import units
-
-    return units.restart_command(socket) or f"storaged stop --socket {socket}"
-
-
-def _problems(info: Info) -> list[str]:
-    lines = []
-    if info["version"] != VERSION:
-        lines += [f"the daemon is version {info['version']}, this program {VERSION}"]
-        lines += [f"  to replace it: {replacement(info['socket'])}"]
-    if info["stale"]:
-        lines += [stale_text(info["stale"]), "  it heals itself when the writer is done or the file is whole again"]
-    if info["unreadable_evidence"]:
-        lines.append("unreadable evidence: until it is gone, no untagged image counts as dangling")
-        lines += [f"  {line}" for flaw in info["unreadable_evidence"] for line in _flaw(flaw)]
-    for flaw in info["flaws"]:
-        lines += _flaw(flaw)
-    if info["half_made"]:
-        ids = " ".join(id_[:12] for id_ in info["half_made"])
-        lines += [
-            f"half made, hidden: {ids}",
-            "  a tool is writing them now, or died while it did: if they stay, `podman system check` looks further",
-        ]
-    return lines
-
-
-def _flaw(flaw: Flaw) -> list[str]:
-    image = f"{flaw['image'][:12]}: " if flaw["image"] else ""
-    lines = [f"{flaw['name']}: {image}{flaw['detail']}"]
-    if flaw["file"]:
-        lines.append(f"  file: {flaw['file']}")
-    if flaw["command"]:
-        lines.append(f"  to mend it: {flaw['command']}")
-    return lines
 
 
 def _space(path: str) -> tuple[int | None, int | None]:

@@ -6,7 +6,7 @@ request takes. Members and meanings are those of ``contract.types``.
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 
 class Damage(TypedDict):
@@ -257,6 +257,10 @@ class Info(TypedDict):
     started: str
     writable: bool
     writable_reason: str | None
+    read_only: NotRequired[bool]
+    compat: NotRequired[str]
+    settings_file: NotRequired[str | None]
+    started_by: NotRequired[str]
     freshness: str
     images: int
     manifest_lists: int

@@ -115,8 +115,8 @@ def hold(
         try:
             yield tuple(locks)
         finally:
-            for path in paths:
-                metrics.spend(f"locks.held.{os.path.basename(path)}", time.monotonic() - began)
+            for held in ranks:
+                metrics.spend(f"locks.held.{HIERARCHY[held]}", time.monotonic() - began)
 
 
 def _check_order(paths: Sequence[str], ranks: Sequence[int]) -> None:
@@ -190,7 +190,7 @@ def _wait_for(
     except Timeout:
         raise busy(holder_of(path, files) or LockHolder(lock=path)) from None
     finally:
-        metrics.spend(f"locks.waited.{os.path.basename(path)}", time.monotonic() - began)
+        metrics.spend(f"locks.waited.{HIERARCHY[rank(path)]}", time.monotonic() - began)
     if cancelled() or time.monotonic() > deadline:
         lock.release()
         raise busy(holder_of(path, files) or LockHolder(lock=path))

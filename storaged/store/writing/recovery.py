@@ -63,6 +63,8 @@ class Recovery:
         self._metrics = metrics
         self._journal = Journal(location, files=self._files)
         folders = [os.path.dirname(table.path) for table in table_files(location) if table.store == 0]
+        self.left: tuple[str, ...] = ()
+        """What the last run could not finish, with the reasons."""
         self._folders = tuple(dict.fromkeys([*folders, own_dir(location.graphroot)]))
 
     def pending(self) -> bool:
@@ -97,7 +99,8 @@ class Recovery:
         for why in left:
             _log.warning("not recovered: %s", why)
         self._metrics.add("recovered", finished)
-        return Recovered(finished=finished, left=tuple(left))
+        self.left = tuple(left)
+        return Recovered(finished=finished, left=self.left)
 
     def _end(self, through: Sequence[tuple[OpenEntry, Entry]]) -> tuple[int, list[str]]:
         """End the entries that are through, and remove the folders they made: one may have used another's."""

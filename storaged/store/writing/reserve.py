@@ -57,6 +57,8 @@ class Reserve:
         self._tables = tuple(table.path for table in table_files(location) if table.store == 0)
         self._mutex = threading.Lock()
         self._users = 0
+        self.trouble: str | None = None
+        """Why the reserve was not whole when it was last taken; None where it was, or was not to be yet."""
 
     def build(self) -> bool:
         """Take what is missing, and give back what is far too much; returns whether all of it is there now.
@@ -99,8 +101,11 @@ class Reserve:
             missing = self._take_inodes() + self._take_blocks(self.wanted())
         except OSError as error:
             _log.warning("reserve for a full disk cannot be kept path=%s error=%s", self._folder, error)
+            self.trouble = f"no room can be kept for it: {error.strerror or error}"
             return False
+        self.trouble = None
         if missing:
+            self.trouble = f"the room kept for it is not complete: {missing} bytes or inodes are missing"
             _log.warning("reserve for a full disk is not complete path=%s missing=%d", self._folder, missing)
         return not missing
 

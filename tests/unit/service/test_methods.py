@@ -207,6 +207,8 @@ async def test_stats_count_requests_reloads_and_memory(desk: Desk) -> None:
         assert stats["counters"]["requests.images.list.count"] == 1
         assert stats["counters"]["loads"] >= 1
         assert stats["gauges"]["resident_bytes"] > 1 << 20
+        assert stats["gauges"]["peak_resident_bytes"] >= stats["gauges"]["resident_bytes"] // 2
+        assert stats["gauges"]["cpu_seconds"] > 0
         assert stats["gauges"]["descriptors"] > 3
 
 

@@ -66,6 +66,9 @@ from .manifests import (
     ReferencedDigests,
 )
 from .server import (
+    Histogram,
+    LockStats,
+    MethodStats,
     ServerInfo,
     ServerStats,
 )
@@ -99,6 +102,7 @@ __all__ = [
     "Flaw",
     "Going",
     "GoingCode",
+    "Histogram",
     "HistoryEntry",
     "HistoryRow",
     "Holder",
@@ -117,9 +121,11 @@ __all__ = [
     "LayerSummary",
     "Lease",
     "ListEdited",
+    "LockStats",
     "ManifestDetails",
     "ManifestListSummary",
     "ManifestLists",
+    "MethodStats",
     "Moved",
     "Platform",
     "PruneReport",

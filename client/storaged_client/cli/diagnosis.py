@@ -1,0 +1,153 @@
+"""What is wrong with a daemon and its store, and what to run next: read from ``server.info`` alone."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from storaged_client import address, units
+from storaged_client.contract.version import VERSION
+from storaged_client.errors import ClientError
+
+from .invocation import stale_text
+
+if TYPE_CHECKING:
+    from .wire import Flaw, Info
+
+_MOST = 20
+"""Flaws that are told: a store whose disk failed may have thousands."""
+
+
+class Problem:
+    """One thing that is wrong: a sentence, more about it, and the commands to run next."""
+
+    __slots__ = ("commands", "details", "intent", "text")
+
+    def __init__(self, text: str, *commands: str, details: tuple[str, ...] = (), intent: str = "mend it") -> None:
+        self.text = text
+        self.commands = commands
+        self.details = details
+        self.intent = intent
+
+    def lines(self) -> list[str]:
+        return [
+            self.text,
+            *(f"  {detail}" for detail in self.details),
+            *(f"  to {self.intent}: {command}" for command in self.commands),
+        ]
+
+
+def replacement(socket: str) -> str:
+    """The command after which the daemon behind a socket is of the version installed."""
+    return units.restart_command(socket) or f"storaged stop --socket {shlex.quote(socket)}"
+
+
+def _ours(info: Info, command: str) -> str:
+    """A command of storagectl that reaches the same daemon."""
+    try:
+        found = address.find(None)
+    except ClientError:
+        found = ""
+    own = "" if info["socket"] == found else f"--socket {shlex.quote(info['socket'])} "
+    return f"storagectl {own}{command}"
+
+
+def _podmans(info: Info, command: str) -> str:
+    """A command of podman for the same store."""
+    flags = ("--root", info["graphroot"], "--runroot", info["runroot"], "--storage-driver", info["driver"])
+    return shlex.join(("podman", *flags, *command.split()))
+
+
+def problems(info: Info) -> list[Problem]:
+    """Every problem, the daemon's before the store's."""
+    return [
+        *_daemon(info),
+        *_refusal(info),
+        *_freshness(info),
+        *_evidence(info),
+        *_flaws(info, info["flaws"]),
+        *_half_made(info),
+    ]
+
+
+def _daemon(info: Info) -> Iterator[Problem]:
+    socket = info["socket"]
+    if info["version"] != VERSION:
+        text = f"the daemon is version {info['version']}, this program {VERSION}"
+        yield Problem(text, replacement(socket), intent="replace it")
+    if info.get("started_by") == "client" and (start := units.start_command(socket)) is not None:
+        yield Problem(
+            f"a client started this daemon, though {units.UNIT} is enabled",
+            f"storaged stop --socket {shlex.quote(socket)} && {start}",
+            intent="have the unit serve",
+        )
+
+
+def _refusal(info: Info) -> Iterator[Problem]:
+    if info["writable"] or info.get("read_only"):
+        return
+    reason = info["writable_reason"] or "reason unknown"
+    path = shlex.quote(info["graphroot"])
+    if "does not exist" in reason:
+        yield Problem(f"there is no store yet: {reason}", _podmans(info, "info"), intent="make it")
+    elif "use podman" in reason:
+        # Another driver, or a shape of store that is only read.
+        command = _podmans(info, "image --help")
+        yield Problem(f"nothing can be changed here: {reason}", command, intent="change it all the same")
+    else:
+        command = f"namei -l {path}; findmnt -T {path}"
+        yield Problem(f"nothing can be changed here: {reason}", command, intent="see why")
+
+
+def _freshness(info: Info) -> Iterator[Problem]:
+    if info["freshness"] != "locks" and info["images"] + info["layers"] + info["containers"]:
+        yield Problem(
+            "changes of other tools are noticed by the files' identity alone: "
+            "lock files are missing or unreadable, or the file system is remote",
+            f"findmnt -T {shlex.quote(info['graphroot'])}; {_podmans(info, 'info')}",
+            intent="see the file system, and make the lock files",
+        )
+    stale = info["stale"]
+    if not stale:
+        return
+    pid = (stale.get("holder") or {}).get("pid")
+    if stale.get("reason") == "unreadable":
+        command, intent = _ours(info, "check"), "see what mends it"
+    elif pid is not None:
+        command, intent = f"ps -fp {int(pid)}", "see who that is"
+    else:
+        command, intent = _ours(info, "info"), "see whether it has"
+    healing = "it heals itself when the writer is done or the file is whole again"
+    yield Problem(stale_text(stale), command, details=(healing,), intent=intent)
+
+
+def _evidence(info: Info) -> Iterator[Problem]:
+    if info["unreadable_evidence"]:
+        yield Problem("unreadable evidence: until it is gone, no untagged image counts as dangling")
+        yield from _flaws(info, info["unreadable_evidence"])
+
+
+def _flaws(info: Info, flaws: list[Flaw]) -> Iterator[Problem]:
+    for flaw in flaws[:_MOST]:
+        image = f"{flaw['image'][:12]}: " if flaw["image"] else ""
+        text = f"{flaw['name']}: {image}{flaw['detail']}"
+        details = (f"file: {flaw['file']}",) if flaw["file"] else ()
+        if flaw["command"]:
+            yield Problem(text, flaw["command"], details=details)
+        else:
+            yield Problem(text, _ours(info, "check"), details=details, intent="see what mends it")
+    if len(flaws) > _MOST:
+        yield Problem(f"and {len(flaws) - _MOST} more", _ours(info, "check"), intent="see them all")
+
+
+def _half_made(info: Info) -> Iterator[Problem]:
+    if info["half_made"]:
+        ids = " ".join(id_[:12] for id_ in info["half_made"][:_MOST])
+        more = len(info["half_made"]) - _MOST
+        yield Problem(
+            f"half made, hidden: {ids}{f' and {more} more' if more > 0 else ''}",
+            _ours(info, "check"),
+            details=("a tool is writing them now, or died while it did",),
+            intent="look closer if they stay",
+        )

@@ -1,0 +1,112 @@
+"""The log: one line a record, constant words and ``key=value``, on stderr for the journal or for a person.
+
+::
+
+    <6>storaged.audit: audit method=images.tag uid=0 pid=4711 target=a:1 result=ok connection=3 request=17
+    2026-11-24T08:14:50.078Z warning storaged.engine.upkeep: upkeep has failed error="a lock is held"
+    | Traceback (most recent call last):
+
+A value is a bare word, or quoted where it has more than one word could: so whatever a client or the store names
+itself, it makes no second field. A line of the log that a record did not begin starts with ``|``, so it makes no
+second record either. What a request logs, in whichever thread, carries its connection and its id.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Any
+
+_OWN = "storaged"
+
+_PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
+
+_LONGEST = 1000
+"""Characters of one value: a request may be a megabyte, a line of the journal is for people."""
+
+_request: ContextVar[tuple[int, object] | None] = ContextVar("storaged_request", default=None)
+
+
+def begin_request(connection: int, identity: object) -> None:
+    """Have everything that this task logs from now on, and what it starts, carry these; None: it has no id."""
+    _request.set((connection, identity))
+
+
+def start(level: str, *, journal: bool) -> None:
+    """Log to stderr from this level on (``debug`` … ``error``), with priorities where that is the journal."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(Lines(journal=journal))
+    logging.basicConfig(level=level.upper(), handlers=[handler])
+    # It tells each attempt at a lock.
+    logging.getLogger("filelock").setLevel(logging.WARNING)
+
+
+class Lines(logging.Formatter):
+    """Records as lines; each with its ``<n>`` of sd-daemon(3) for the journal, which knows a priority by nothing else.
+
+    For others the first line begins with the time, in UTC, and the level.
+    """
+
+    def __init__(self, *, journal: bool) -> None:
+        super().__init__()
+        self._journal = journal
+
+    def format(self, record: logging.LogRecord) -> str:
+        head, *rest = self._lines(record)
+        lines = [f"{record.name}: {head}", *(f"| {line}" for line in rest)]
+        if self._journal:
+            prefix = f"<{_PRIORITIES.get(record.levelno, 6)}>"
+            return "\n".join(prefix + line for line in lines)
+        moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return "\n".join([f"{moment} {record.levelname.lower()} {lines[0]}", *lines[1:]])
+
+    def _lines(self, record: logging.LogRecord) -> Iterator[str]:
+        head, *rest = _message(record).split("\n")
+        yield printable(head) + _about(record)
+        if record.exc_info:
+            rest += self.formatException(record.exc_info).split("\n")
+        if record.stack_info:
+            rest += record.stack_info.split("\n")
+        yield from map(printable, rest)
+
+
+def word(value: object) -> str:
+    """A value as one word of a line: bare, or quoted with what is no plain character escaped, and not endless."""
+    text = "-" if value is None else str(value)
+    if len(text) > _LONGEST:
+        text = text[:_LONGEST] + "..."
+    if text and text.isprintable() and not any(sign in text for sign in ' "='):
+        return text
+    return '"{}"'.format(printable(text.replace("\\", "\\\\").replace('"', '\\"')))
+
+
+def printable(text: str) -> str:
+    """The text with what is no printable character spelled out (``\\x1b``)."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def _message(record: logging.LogRecord) -> str:
+    if record.name.partition(".")[0] != _OWN or not record.args:
+        return record.getMessage()
+    arguments: Any = record.args
+    if isinstance(arguments, Mapping):
+        return str(record.msg) % {key: _value(value) for key, value in arguments.items()}
+    return str(record.msg) % tuple(map(_value, arguments))
+
+
+def _value(value: object) -> object:
+    return value if isinstance(value, int | float) else word(value)
+
+
+def _about(record: logging.LogRecord) -> str:
+    request = _request.get()
+    if request is None:
+        return ""
+    connection, identity = request
+    # A line about the connection names it by itself.
+    named = "" if "connection=%" in str(record.msg) else f" connection={connection}"
+    return f"{named} request={word(identity)}"

@@ -1,0 +1,25 @@
+"""What the operator may set: flags of ``storaged serve`` over a TOML file over defaults.
+
+Each key of the file, with its range and its default, is in ``docs/storaged.toml.example``.
+"""
+
+from storaged.settings.durations import duration
+from storaged.settings.file import default_path, read_file
+from storaged.settings.flags import add_flags, read_flags
+from storaged.settings.model import COMPATS, LOG_LEVELS, Backend, Compat, FileSettings, Grants, LogLevel, Settings
+
+__all__ = [
+    "COMPATS",
+    "LOG_LEVELS",
+    "Backend",
+    "Compat",
+    "FileSettings",
+    "Grants",
+    "LogLevel",
+    "Settings",
+    "add_flags",
+    "default_path",
+    "duration",
+    "read_file",
+    "read_flags",
+]

@@ -1,0 +1,57 @@
+"""The settings as values: of the file, and of flags and file together."""
+
+from __future__ import annotations
+
+from typing import Literal, NewType
+
+from attrs import Factory, frozen
+
+from storaged.server.guard import Limits
+
+Backend = Literal["trio", "asyncio"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+Compat = Literal["none", "podman"]
+COMPATS: tuple[Compat, ...] = ("none", "podman")
+LOG_LEVELS: tuple[LogLevel, ...] = ("debug", "info", "warning", "error")
+
+Uid = NewType("Uid", int)
+Gid = NewType("Gid", int)
+
+
+@frozen(kw_only=True)
+class Grants:
+    """Who else may change the store, by number; the file may also give their names."""
+
+    uids: tuple[Uid, ...] = ()
+    gids: tuple[Gid, ...] = ()
+
+
+@frozen(kw_only=True)
+class FileSettings:
+    """What a settings file says, defaults where it says nothing; ``idle_exit`` as in :class:`Settings`."""
+
+    idle_exit: float | None = None
+    read_only: bool = False
+    log_level: LogLevel = "info"
+    compat: Compat = "none"
+    limits: Limits = Factory(Limits)
+    access: Grants = Factory(Grants)
+
+
+@frozen(kw_only=True)
+class Settings:
+    """Everything ``storaged serve`` was told. ``idle_exit`` is in seconds, None for never."""
+
+    socket: str | None = None
+    root: str | None = None
+    runroot: str | None = None
+    driver: str | None = None
+    backend: Backend = "trio"
+    idle_exit: float | None = None
+    read_only: bool = False
+    log_level: LogLevel = "info"
+    compat: Compat = "none"
+    limits: Limits = Factory(Limits)
+    access: Grants = Factory(Grants)
+    file: str | None = None
+    """The settings file that was read; None where there is none."""
