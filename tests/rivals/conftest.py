@@ -12,7 +12,6 @@ import pytest
 from . import peers
 from .peers import Peer, PeerMissing
 
-
 HANG = 180
 """Seconds until a test beside a real tool counts as hung: the tools are slow, and slower on a busy machine."""
 
