@@ -41,7 +41,7 @@ def default() -> str:
     if uid == 0:
         return f"/run/storaged/{_NAME}"
     runtime = os.environ.get("XDG_RUNTIME_DIR")
-    if runtime:
+    if runtime and os.path.isabs(runtime):  # a relative one is to be ignored, says the XDG specification
         return os.path.join(runtime, "storaged", _NAME)
     runtime = f"/run/user/{uid}"
     if _is_ours(runtime):
@@ -62,7 +62,10 @@ def check(path: str) -> str:
         raise AddressError("a path cannot hold a zero byte")
     length = len(os.fsencode(path))
     if length > MAX_PATH:
-        raise AddressError(f"the socket's path has {length} bytes, the kernel takes {MAX_PATH}: {path}")
+        raise AddressError(
+            f"the socket's path has {length} bytes, the kernel takes {MAX_PATH}: "
+            f"choose a shorter one by --socket or STORAGED_SOCKET instead of {path}"
+        )
     return path
 
 

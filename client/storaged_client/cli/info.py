@@ -93,9 +93,9 @@ def _count(number: int, noun: str) -> str:
 
 def replacement(socket: str) -> str:
     """The command after which the daemon behind a socket is of the version installed."""
-    from storaged_client import units
+    from storaged_client import skew
 
-    return units.restart_command(socket) or f"storaged stop --socket {socket}"
+    return skew.replacement(socket)
 
 
 def _problems(info: Info) -> list[str]:

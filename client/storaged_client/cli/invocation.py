@@ -57,6 +57,10 @@ class Invocation:
             complain(f"storagectl: {stale_text(stale)}")
         return result
 
+    def skew(self) -> str:
+        """What is to be said of a daemon of another version; empty where it is of this one, or was not asked yet."""
+        return self._client.skew() if self._client is not None else ""
+
     def pages(self, method: str, params: dict[str, Any], member: str) -> list[Any]:
         """All items of a listing that comes in pages; the later ones are of the generation of the first.
 

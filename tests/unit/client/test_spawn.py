@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import storaged_client
-from storaged_client import spawn
+from storaged_client import spawn, spawned
 from storaged_client.contract.version import VERSION
 from storaged_client.errors import DaemonUnavailable
 from tests.unit.client.server import Server
@@ -88,7 +88,7 @@ def test_of_racing_threads_one_starts_the_daemon(path: str, daemon: Callable[[st
 
 
 def test_a_failed_start_shows_the_last_lines_of_this_starts_log(path: str, daemon: Callable[[str], None]) -> None:
-    log = Path(spawn.log_path())
+    log = Path(spawned.log_path())
     log.parent.mkdir(parents=True)
     log.write_text("a line of another day\n")
     daemon("fail")
@@ -152,7 +152,7 @@ def test_a_daemon_nobody_started_here_is_left_alone(path: str, daemon: Callable[
 
 
 def test_a_long_log_is_put_aside(path: str, daemon: Callable[[str], None]) -> None:
-    log = Path(spawn.log_path())
+    log = Path(spawned.log_path())
     log.parent.mkdir(parents=True)
     log.write_bytes(b"x" * (1024 * 1024 + 1))
     with storaged_client.connect(path, spawn=True):
