@@ -29,7 +29,7 @@ from contextlib import suppress
 from . import address as addresses
 from . import retry, spawned, units
 from .contract.errors import ShuttingDown, from_wire
-from .errors import ClientError, DaemonUnavailable, SocketForbidden
+from .errors import ClientError, DaemonUnavailable, RequestTimeout, SocketForbidden
 from .spawned import is_spawned as is_spawned
 
 IDLE_EXIT = "10min"
@@ -138,7 +138,9 @@ def _drain(channel: socket.socket, path: str, deadline: float) -> None:
                 raise DaemonUnavailable(f"{hint} is not to be replaced: {from_wire(pending.error)}")
         # Without a descriptor of it, a start finds the guard taken and is tried again.
         if process is not None and not _ended(process, deadline):
-            raise DaemonUnavailable(f"{hint} does not end: look at {spawned.log_path()}, or run: kill {pid}")
+            raise RequestTimeout
+    except RequestTimeout:
+        raise DaemonUnavailable(f"{hint} does not end: look at {spawned.log_path()}, or run: kill {pid}") from None
     finally:
         link.close()
         if process is not None:

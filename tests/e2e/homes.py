@@ -41,6 +41,7 @@ class Home:
             "XDG_DATA_HOME": str(folder / "data"),
             "CONTAINERS_STORAGE_CONF": str(self.conf),
             "STORAGED_SOCKET": self.path,
+            "PYTHONSAFEPATH": "1",  # what PYTHONPATH names is run, wherever the tests run
         }
 
     def lay(self, images: int = 20) -> Any:
