@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -120,6 +121,33 @@ def test_reads_in_flight_when_a_daemon_ends_are_answered_by_the_next(site: Site,
             site.begin()
         for read in reads:
             assert len(read.result(timeout=20)["images"]) > 0
+
+
+@pytest.mark.timeout(120)
+@BACKENDS
+def test_a_thousand_threads_on_one_client_survive_a_killed_daemon(site: Site, backend: str) -> None:
+    answers: list[int] = []
+
+    def read(client: storaged_client.Client) -> None:
+        answers.append(len(client.call("images.list", STRICT)["images"]))
+
+    size = threading.stack_size(256 * 1024)
+    try:
+        with storaged_client.connect(site.path) as client:
+            threads = [threading.Thread(target=read, args=(client,)) for _ in range(1000)]
+            with site.being_written():
+                for thread in threads:
+                    thread.start()
+                until(lambda: site.in_flight() == 64)  # as many as the daemon reads of one connection
+                site.end(signal.SIGKILL)
+                site.begin()
+            for thread in threads:
+                thread.join(60)
+            assert len(answers) == 1000
+            assert all(answers)
+            assert client.call("server.stats")["gauges"]["connections"] == 1
+    finally:
+        threading.stack_size(size)
 
 
 @ENDS

@@ -42,6 +42,11 @@ def test_a_user_has_one_in_the_runtime_folder(as_user: int, monkeypatch: pytest.
     assert address.find() == "/run/mine/storaged/storaged.sock"
 
 
+def test_a_relative_runtime_folder_is_ignored(as_user: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "run")
+    assert address.find() == f"/tmp/storaged-{as_user}/storaged.sock"
+
+
 def test_a_user_without_a_runtime_folder_has_one_in_tmp(as_user: int) -> None:
     assert address.find() == f"/tmp/storaged-{as_user}/storaged.sock"
 
