@@ -82,6 +82,28 @@ def test_a_listing_follows_its_pages(daemon: Answerer, capsys: pytest.CaptureFix
     assert second["cursor"] == "c1"
 
 
+@pytest.mark.parametrize("restarts", [1, 2, 3])
+def test_a_listing_that_its_daemon_forgot_is_begun_again_and_given_up_at_last(
+    short_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], restarts: int
+) -> None:
+    gone = iter(range(restarts))
+
+    def forgetful(params: Any) -> Any:
+        if "cursor" in params and next(gone, None) is not None:
+            raise Refusal(1009, "GenerationGone", "start it again")
+        return _list(params)
+
+    with Answerer(short_dir / "s", {"images.list": forgetful}) as answerer:
+        monkeypatch.setenv("STORAGED_SOCKET", str(answerer.path))
+        monkeypatch.setenv("STORAGED_NO_SPAWN", "1")
+        status = main(["images", "-q", "--no-trunc", "-a"])
+    shown = capsys.readouterr()
+    if restarts < 3:
+        assert (status, shown.out) == (exits.DONE, f"sha256:{BASE}\nsha256:{APP}\n")
+    else:
+        assert (status, shown.out, shown.err) == (exits.FAILED, "", "Error: start it again\n")
+
+
 @pytest.mark.parametrize("argv", [["images", "-q", "--format", "json"], ["-q", "--format=json", "image", "ls"]])
 def test_json_of_images_comes_before_quiet_as_podman_has_it(
     argv: list[str], daemon: Answerer, capsys: pytest.CaptureFixture[str]
