@@ -254,7 +254,8 @@ class AsyncClient:
             left = anyio.current_effective_deadline() - anyio.current_time()
             timeout = min(left, spawn.PATIENCE if self._timeout is None else self._timeout)
             # Not abandoned when cancelled: a daemon half started must not be left behind unmarked.
-            return await anyio.to_thread.run_sync(lambda: spawn.connect(self.address, timeout=timeout))
+            replace = self._link is None
+            return await anyio.to_thread.run_sync(lambda: spawn.connect(self.address, timeout=timeout, replace=replace))
         return addresses.connect(self.address)
 
     @staticmethod

@@ -46,8 +46,11 @@ _THE_SERVICES_OWN = frozenset(
 """A client may be a service of systemd; the daemon is not to speak to the manager in its name."""
 
 
-def connect(path: str, *, timeout: float | None = None) -> socket.socket:
+def connect(path: str, *, timeout: float | None = None, replace: bool = True) -> socket.socket:
     """Connect to the daemon at ``path``; start it first, if none listens and that is allowed.
+
+    ``replace``: one that a client of another version started is drained, and one of ours started. A client that lost
+    its connection does without: of two that live long, in two versions, each would end the other's daemon for ever.
 
     Raises: DaemonUnavailable, with the last lines of its log where a start failed; SocketForbidden.
     """
@@ -56,14 +59,14 @@ def connect(path: str, *, timeout: float | None = None) -> socket.socket:
     if channel is None:
         _check_allowed(path)
         addresses.make_folder(path)
-    elif _forbidden() or not _is_old(channel, path):
+    elif not replace or _forbidden() or not _is_old(channel, path):
         return channel
     else:
         channel.close()
-    return _connect_locked(path, deadline)
+    return _connect_locked(path, deadline, replace)
 
 
-def _connect_locked(path: str, deadline: float) -> socket.socket:
+def _connect_locked(path: str, deadline: float, replace: bool) -> socket.socket:
     from filelock import FileLock, Timeout  # 40 ms, and only a start needs it
 
     lock = FileLock(path + ".spawn.lock", mode=0o600, fallback_to_soft=False)
@@ -72,7 +75,7 @@ def _connect_locked(path: str, deadline: float) -> socket.socket:
             # Another client may have been here while this one waited.
             channel = _try(path)
             if channel is not None:
-                if not _is_old(channel, path):
+                if not replace or not _is_old(channel, path):
                     return channel
                 _drain(channel, path, deadline)
             return _start(path, deadline)

@@ -92,7 +92,9 @@ def open_log() -> int:
             os.replace(path, path + ".1")
             descriptor = os.open(path, flags, 0o600)
     except OSError as error:
-        raise DaemonUnavailable(f"the daemon's log cannot be written: {path}: {error.strerror}") from error
+        raise DaemonUnavailable(
+            f"the daemon's log cannot be written: {path}: {error.strerror}; mend that or set XDG_STATE_HOME"
+        ) from error
     return descriptor
 
 

@@ -55,6 +55,7 @@ class Client:
         self._spawn = spawn
         self._timeout = timeout
         self._closed = False
+        self._was_connected = False
         self._link: Link | None = None
         self._connecting = threading.Lock()
         _clients.add(self)
@@ -277,10 +278,11 @@ class Client:
 
             # Not with the lock held: a start takes longer than the time another thread may have.
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            channel = spawn.connect(self.address, timeout=left)
+            channel = spawn.connect(self.address, timeout=left, replace=not self._was_connected)
         with self._connecting:
             if not self._closed and (self._link is None or self._link.dead):
                 self._link = Link(channel or addresses.connect(self.address))
+                self._was_connected = True
                 channel = None
             link = self._link
         if channel is not None:

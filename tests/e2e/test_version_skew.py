@@ -189,6 +189,8 @@ def test_of_a_units_daemon_the_restart_command_is_printed_and_it_is_left_alone(
 def test_a_spawned_daemon_of_another_version_is_drained_and_replaced_and_no_read_of_its_clients_is_lost(
     user: Home, copy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for name, value in user.environ.items():
+        monkeypatch.setenv(name, value)
     old = user.info()
     assert old["version"] == VERSION
     stop = False
@@ -200,7 +202,8 @@ def test_a_spawned_daemon_of_another_version_is_drained_and_replaced_and_no_read
             count += 1
         return count
 
-    with storaged_client.connect(user.path) as client, ThreadPoolExecutor(4) as pool:
+    # It may start a daemon, and loses the old one here: it does not put the new one away for that.
+    with storaged_client.connect(spawn=True) as client, ThreadPoolExecutor(4) as pool:
         reading = [pool.submit(read, client) for _ in range(4)]
         try:
             clients = [user.begin([*STORAGECTL, "call", "server.info"], {"PYTHONPATH": copy}) for _ in range(5)]

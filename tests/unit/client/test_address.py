@@ -51,6 +51,21 @@ def test_a_user_without_a_runtime_folder_has_one_in_tmp(as_user: int) -> None:
     assert address.find() == f"/tmp/storaged-{as_user}/storaged.sock"
 
 
+@root_only
+def test_a_runtime_folder_that_su_left_of_another_user_is_named(
+    short_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (short_dir / "runtime").mkdir(mode=0o700)
+    short_dir.chmod(0o755)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(short_dir / "runtime"))
+    os.seteuid(OTHER)
+    try:
+        with pytest.raises(SocketForbidden, match=r"XDG_RUNTIME_DIR=.*is of another user; unset it"):
+            address.connect(address.find())
+    finally:
+        os.seteuid(0)
+
+
 @pytest.mark.parametrize("make", ["link", "file", "open folder"])
 def test_a_folder_in_tmp_that_is_not_ours_alone_is_refused(short_dir: Path, make: str) -> None:
     folder = short_dir / "x"
