@@ -25,6 +25,9 @@ from tests.e2e.daemons import PATIENCE, STORAGED, Client
 from tests.e2e.homes import Home, home, until
 from tests.ground import HOLD
 
+pytestmark = pytest.mark.timeout(120)
+"""Several processes a test: on a busy machine each start takes seconds."""
+
 ENDS = pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
 BACKENDS = pytest.mark.parametrize("backend", ["trio", "asyncio"])
 
@@ -123,7 +126,6 @@ def test_reads_in_flight_when_a_daemon_ends_are_answered_by_the_next(site: Site,
             assert len(read.result(timeout=20)["images"]) > 0
 
 
-@pytest.mark.timeout(120)
 @BACKENDS
 def test_a_thousand_threads_on_one_client_survive_a_killed_daemon(site: Site, backend: str) -> None:
     answers: list[int] = []

@@ -16,6 +16,9 @@ import storaged_client
 from tests.e2e.daemons import Daemon, serving
 from tests.e2e.test_changes import lay
 
+pytestmark = pytest.mark.timeout(120)
+"""Several processes a test: on a busy machine each start takes seconds."""
+
 THREADS = 1000
 BACKENDS = pytest.mark.parametrize("backend", ["trio", "asyncio"])
 
@@ -27,7 +30,6 @@ def daemon(short_dir: Path) -> Iterator[Daemon]:
         yield daemon
 
 
-@pytest.mark.timeout(120)
 @BACKENDS
 def test_a_thousand_threads_on_one_client_get_each_its_own_answer_by_one_connection(
     short_dir: Path, backend: str
@@ -130,7 +132,6 @@ client.close()
 """
 
 
-@pytest.mark.timeout(90)
 def test_forked_children_and_theirs_have_connections_of_their_own_and_the_parents_threads_notice_nothing(
     daemon: Daemon,
 ) -> None:

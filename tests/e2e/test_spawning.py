@@ -17,6 +17,9 @@ from storaged_client.contract.version import VERSION
 from tests.e2e.daemons import STORAGED, Client, Manager, started
 from tests.e2e.homes import STORAGECTL, Home, ended, home, kill, until
 
+pytestmark = pytest.mark.timeout(120)
+"""Several processes a test: on a busy machine each start takes seconds."""
+
 CLIENTS = 50
 NOBODY = 65534
 
@@ -100,6 +103,32 @@ def test_a_daemon_that_is_killed_again_and_again_is_given_up_with_its_log(user: 
     assert "did not start (signal 9)" in done.stderr
     assert str(user.log) in done.stderr
     assert len(seen) == 3
+
+
+_ASYNC = """
+import anyio, sys, storaged_client
+
+async def ask(pids):
+    async with storaged_client.aconnect(spawn=True) as client:
+        pids.add((await client.server.info()).pid)
+
+async def main():
+    pids = set()
+    async with anyio.create_task_group() as tasks:
+        for _ in range(10):
+            tasks.start_soon(ask, pids)
+    print(*pids)
+
+anyio.run(main, backend=sys.argv[1])
+"""
+
+
+@pytest.mark.parametrize("backend", ["trio", "asyncio"])
+def test_of_racing_async_clients_one_starts_the_daemon(user: Home, backend: str) -> None:
+    done = ended(user.begin([sys.executable, "-c", _ASYNC, backend]))
+    assert done.returncode == 0, done.stderr
+    assert [int(pid) for pid in done.stdout.split()] == user.daemons() == [user.marked()]
+    assert "cannot serve" not in user.log.read_text()
 
 
 def test_a_start_that_fails_says_why_in_the_daemons_own_words(user: Home) -> None:

@@ -20,6 +20,9 @@ from tests.e2e.homes import STORAGECTL, Home, ended, home, until
 from tests.e2e.versions import NEWER, NEWER_PROTOCOL, newer
 from tests.unit.client.test_address import enable
 
+pytestmark = pytest.mark.timeout(120)
+"""Several processes a test: on a busy machine each start takes seconds."""
+
 OLDER_DAEMON = (
     f"the daemon is storaged {VERSION} (protocol {PROTOCOL}), this client {NEWER} (protocol {NEWER_PROTOCOL})"
 )
