@@ -29,7 +29,7 @@ from storaged.store.writing.recovery import Recovery
 
 DRIVER = "overlay"
 
-_HOLD = """
+HOLD = """
 import fcntl, sys
 file = open(sys.argv[1], "r+b")
 fcntl.lockf(file, fcntl.LOCK_EX)
@@ -110,7 +110,7 @@ def lay(folder: Path, images: int = 40, seed: int = 3) -> Iterator[Ground]:
 @asynccontextmanager
 async def held(path: str) -> AsyncIterator[int]:
     """Another process holds a lock file for writing; yields its pid."""
-    process = await anyio.open_process([sys.executable, "-c", _HOLD, path], stderr=None)
+    process = await anyio.open_process([sys.executable, "-c", HOLD, path], stderr=None)
     async with process:
         assert process.stdin is not None
         assert process.stdout is not None

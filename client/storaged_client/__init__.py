@@ -22,6 +22,7 @@ _WHERE = {
     "aconnect": ".aio",
     "Client": ".sync",
     "connect": ".sync",
+    "MalformedResult": ".contract.wire",
 }
 
 

@@ -41,7 +41,7 @@ def default() -> str:
     if uid == 0:
         return f"/run/storaged/{_NAME}"
     runtime = os.environ.get("XDG_RUNTIME_DIR")
-    if runtime:
+    if runtime and os.path.isabs(runtime):  # a relative one is to be ignored, says the XDG specification
         return os.path.join(runtime, "storaged", _NAME)
     runtime = f"/run/user/{uid}"
     if _is_ours(runtime):
@@ -62,7 +62,10 @@ def check(path: str) -> str:
         raise AddressError("a path cannot hold a zero byte")
     length = len(os.fsencode(path))
     if length > MAX_PATH:
-        raise AddressError(f"the socket's path has {length} bytes, the kernel takes {MAX_PATH}: {path}")
+        raise AddressError(
+            f"the socket's path has {length} bytes, the kernel takes {MAX_PATH}: "
+            f"choose a shorter one by --socket or STORAGED_SOCKET instead of {path}"
+        )
     return path
 
 
@@ -140,9 +143,17 @@ def connect(path: str) -> socket.socket:
 def _meaning(error: OSError, path: str) -> Exception:
     match error.errno:
         case errno.EACCES | errno.EPERM:
-            return SocketForbidden(f"{path}: {os.strerror(errno.EACCES)}: it is for its owner; ask as that user")
+            return SocketForbidden(f"{path}: {os.strerror(errno.EACCES)}: {_way_in(path)}")
         case errno.ENOENT | errno.ECONNREFUSED | errno.ENOTDIR:
             return NobodyListens(f"no daemon listens at {path}; to start one: storaged serve --socket {path}")
         case errno.EAGAIN:
             return QueueFull(f"the daemon at {path} takes no more connections now")
     return DaemonUnavailable(f"{path}: {error.strerror}")
+
+
+def _way_in(path: str) -> str:
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    if runtime and path.startswith(os.path.join(runtime, "")) and not _is_ours(runtime):
+        # As su leaves it.
+        return f"XDG_RUNTIME_DIR={runtime} is of another user; unset it, or set STORAGED_SOCKET"
+    return "it is for its owner; ask as that user"

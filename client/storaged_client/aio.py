@@ -13,17 +13,18 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 from anyio.abc import TaskGroup, UNIXSocketStream
 
 from . import address as addresses
-from . import managers, retry, spawn
-from .aio_link import Link
+from . import managers, retry, skew, spawn
+from .aio_link import Link, Pending
 from .calls import Call
 from .contract import types, wire
-from .contract.errors import ShuttingDown, from_wire
+from .contract.errors import MethodNotFound, ShuttingDown, from_wire
 from .contract.methods import METHODS
-from .errors import ClientClosed, DaemonUnavailable, OutcomeUnknown, RequestTimeout
+from .errors import ClientClosed, DaemonUnavailable, ForeignLoop, OutcomeUnknown, RequestTimeout
 from .progress import Listener, with_token
 
 R = TypeVar("R")
@@ -40,6 +41,8 @@ class AsyncClient:
         self._timeout = timeout
         self._link: Link | None = None
         self._tasks: TaskGroup | None = None
+        self._home: tuple[int, object] | None = None
+        """The process and the loop it was entered in."""
         self._connecting = anyio.Lock()
 
     async def __aenter__(self) -> AsyncClient:
@@ -47,16 +50,11 @@ class AsyncClient:
 
         Raises: DaemonUnavailable, SocketForbidden.
         """
+        link = await self._adopt(await self._open_when_there_is_room())
         tasks = anyio.create_task_group()
-        channel = await self._open_when_there_is_room()
         await tasks.__aenter__()
-        try:
-            self._link = await self._adopt(channel, tasks)
-        except BaseException:
-            tasks.cancel_scope.cancel()
-            await tasks.__aexit__(None, None, None)
-            raise
-        self._tasks = tasks
+        tasks.start_soon(link.run)
+        self._link, self._tasks, self._home = link, tasks, _here()
         return self
 
     async def __aexit__(
@@ -103,7 +101,11 @@ class AsyncClient:
         timeout = call.params.get("timeout")
         timeout = timeout + retry.GRACE if timeout is not None and not row.mutates else None
         answer = await self.call(call.method, call.params, timeout=timeout, progress=call.progress)
-        return wire.structure_result(row.result, answer)
+        try:
+            return wire.structure_result(row.result, answer)
+        except wire.MalformedResult as error:
+            error.hint = await self.skew()
+            raise
 
     async def discover(self) -> dict[str, Any]:
         """The OpenRPC document of the daemon.
@@ -112,6 +114,18 @@ class AsyncClient:
         """
         document: dict[str, Any] = await self.call("rpc.discover")
         return document
+
+    async def skew(self, *, lacks: bool = False) -> str:
+        """What is to be said, and done, about a daemon of another version; empty where it is of this one, or silent.
+
+        ``lacks``: what was asked for is not known there, beyond doubt. Takes two seconds at most.
+        """
+        link = self._link
+        if link is None or link.dead:
+            return ""
+        with anyio.move_on_after(skew.PATIENCE):
+            return skew.hint((await self._ask(link, *skew.QUESTION)).result, self.address, lacks=lacks)
+        return ""
 
     # ------------------------------------------------------------ nouns
 
@@ -173,12 +187,7 @@ class AsyncClient:
 
     async def _once(self, method: str, params: dict[str, Any] | list[Any] | None, progress: Listener | None) -> Any:
         link = await self._connected()
-        id, pending = link.begin(method, params, progress)
-        try:
-            await pending.wait()
-        except BaseException:
-            link.abandon(id)
-            raise
+        pending = await self._ask(link, method, params, progress)
         if pending.lost:
             if self._tasks is None:
                 raise ClientClosed("the client was closed while a call ran")
@@ -191,18 +200,43 @@ class AsyncClient:
         if isinstance(answer, ShuttingDown) and not retry.mutates(method):
             link.dead = True  # begin nothing more on it; what is in flight is still answered
             raise retry.Again("it is shutting down") from answer
+        if isinstance(answer, skew.MAY_EXPLAIN):
+            answer.hint = await self.skew(lacks=isinstance(answer, MethodNotFound))
         raise answer
 
+    @staticmethod
+    async def _ask(
+        link: Link, method: str, params: dict[str, Any] | list[Any] | None, progress: Listener | None = None
+    ) -> Pending:
+        id, pending = link.begin(method, params, progress)
+        try:
+            await pending.wait()
+        except BaseException:
+            link.abandon(id)
+            raise
+        return pending
+
     async def _connected(self) -> Link:
+        if self._home is not None and self._home != _here():
+            # The descriptor is shared with the parent, or the tasks are the other loop's: nothing would be answered.
+            raise ForeignLoop("the client was entered in another event loop or before a fork: enter one of your own")
         link = self._link
         if link is not None and not link.dead:
             return link
         async with self._connecting:
-            if self._tasks is None:
-                raise ClientClosed("the client is closed")
             if self._link is None or self._link.dead:
-                self._link = await self._adopt(await self._open(), self._tasks)
+                if self._tasks is None:
+                    raise ClientClosed("the client is closed, or was not entered by async with")
+                await self._join(await self._adopt(await self._open()))
+            assert self._link is not None
             return self._link
+
+    async def _join(self, link: Link) -> None:
+        if self._tasks is None:
+            await link.give_up()
+            raise ClientClosed("the client was closed while a call ran")
+        self._tasks.start_soon(link.run)
+        self._link = link
 
     async def _open_when_there_is_room(self) -> socket.socket:
         give_up = time.monotonic() + (retry.WINDOW if self._timeout is None else self._timeout)
@@ -220,18 +254,21 @@ class AsyncClient:
             left = anyio.current_effective_deadline() - anyio.current_time()
             timeout = min(left, spawn.PATIENCE if self._timeout is None else self._timeout)
             # Not abandoned when cancelled: a daemon half started must not be left behind unmarked.
-            return await anyio.to_thread.run_sync(lambda: spawn.connect(self.address, timeout=timeout))
+            replace = self._link is None
+            return await anyio.to_thread.run_sync(lambda: spawn.connect(self.address, timeout=timeout, replace=replace))
         return addresses.connect(self.address)
 
     @staticmethod
-    async def _adopt(channel: socket.socket, tasks: TaskGroup) -> Link:
+    async def _adopt(channel: socket.socket) -> Link:
         try:
-            link = Link(await UNIXSocketStream.from_socket(channel))
+            return Link(await UNIXSocketStream.from_socket(channel))
         except BaseException:
             channel.close()
             raise
-        tasks.start_soon(link.run)
-        return link
+
+
+def _here() -> tuple[int, object]:
+    return os.getpid(), anyio.lowlevel.current_token()
 
 
 def aconnect(

@@ -92,6 +92,12 @@ class Link:
         self.dead = True
         self._scope.cancel()
 
+    async def give_up(self) -> None:
+        """End a connection that was never run."""
+        self.dead = True
+        with anyio.CancelScope(shield=True):
+            await self._stream.aclose()
+
     async def run(self) -> None:
         """Serve until the connection ends; then every call left is lost. Raises nothing but cancellation."""
         try:

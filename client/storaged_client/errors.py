@@ -33,10 +33,18 @@ class OutcomeUnknown(ClientError, ConnectionError):
     exit_status = 69
 
 
+class ForeignLoop(ClientError, RuntimeError):
+    """The async client was entered in another event loop, or before a fork: this one needs a client of its own."""
+
+
 class RequestTimeout(ClientError, TimeoutError):
     """No answer within the time the caller allowed; the request was cancelled, a mutation may still finish."""
 
     exit_status = 75
+
+
+class VersionSkew(ClientError):
+    """The daemon is of another version, and its answer lacks what this one needs."""
 
 
 class SocketForbidden(ClientError, PermissionError):

@@ -8,28 +8,29 @@
                    an enabled storaged.socket unit      DaemonUnavailable with its start command
     lock           <socket>.spawn.lock (filelock)       the losers wait, and then connect
     start          python -m storaged serve             log in $XDG_STATE_HOME/storaged/spawned.log
-    mark           <socket>.spawned                     pid and version of what was started here
+    mark           <socket>.spawned                     pid and version of what was started here (``spawned``)
 
-The mark is how a client knows that a daemon was started by a client, and is of another version: its pid
-must be that of the socket's other end. Such a daemon is drained and replaced; any other is left alone.
+A daemon that a client of another version started is drained and replaced; any other is left alone, and so is
+every one where a unit is to provide the socket.
 """
 
 from __future__ import annotations
 
-import json
 import os
+import select
 import socket
 import struct
 import subprocess
 import sys
 import threading
 import time
-from typing import Any
+from contextlib import suppress
 
 from . import address as addresses
-from . import retry, units
-from .contract.version import VERSION
-from .errors import ClientError, DaemonUnavailable, SocketForbidden
+from . import retry, spawned, units
+from .contract.errors import ShuttingDown, from_wire
+from .errors import ClientError, DaemonUnavailable, RequestTimeout, SocketForbidden
+from .spawned import is_spawned as is_spawned
 
 IDLE_EXIT = "10min"
 PATIENCE = 30.0
@@ -37,31 +38,35 @@ PATIENCE = 30.0
 
 _BUSY = 75
 """Exit status of a daemon whose graphroot another one serves."""
-_MOST_LOG = 1024 * 1024
-_LAST_LINES = 10
+_MOST_DEATHS = 3
+"""So many daemons in a row may be killed while they start (by a person, for want of memory)."""
+_THE_SERVICES_OWN = frozenset(
+    ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
+)
+"""A client may be a service of systemd; the daemon is not to speak to the manager in its name."""
 
 
-def connect(path: str, *, timeout: float | None = None) -> socket.socket:
+def connect(path: str, *, timeout: float | None = None, replace: bool = True) -> socket.socket:
     """Connect to the daemon at ``path``; start it first, if none listens and that is allowed.
+
+    ``replace``: one that a client of another version started is drained, and one of ours started. A client that lost
+    its connection does without: of two that live long, in two versions, each would end the other's daemon for ever.
 
     Raises: DaemonUnavailable, with the last lines of its log where a start failed; SocketForbidden.
     """
     deadline = time.monotonic() + (PATIENCE if timeout is None else timeout)
     channel = _try(path)
-    if channel is not None and (_forbidden() or not _is_old(channel, path)):
-        return channel
     if channel is None:
         _check_allowed(path)
         addresses.make_folder(path)
-    try:
-        return _connect_locked(path, channel, deadline)
-    except BaseException:
-        if channel is not None:
-            channel.close()
-        raise
+    elif not replace or _forbidden() or not _is_old(channel, path):
+        return channel
+    else:
+        channel.close()
+    return _connect_locked(path, deadline, replace)
 
 
-def _connect_locked(path: str, old: socket.socket | None, deadline: float) -> socket.socket:
+def _connect_locked(path: str, deadline: float, replace: bool) -> socket.socket:
     from filelock import FileLock, Timeout  # 40 ms, and only a start needs it
 
     lock = FileLock(path + ".spawn.lock", mode=0o600, fallback_to_soft=False)
@@ -70,20 +75,18 @@ def _connect_locked(path: str, old: socket.socket | None, deadline: float) -> so
             # Another client may have been here while this one waited.
             channel = _try(path)
             if channel is not None:
-                if not _is_old(channel, path):
-                    if old is not None:
-                        old.close()
+                if not replace or not _is_old(channel, path):
                     return channel
-                channel.close()
-            if old is not None:
-                _drain(old, path, deadline)
+                _drain(channel, path, deadline)
             return _start(path, deadline)
     except Timeout:
         raise DaemonUnavailable(f"another client is still starting a daemon at {path}") from None
+    except ClientError:
+        raise
     except PermissionError as error:
-        if isinstance(error, ClientError):
-            raise
         raise SocketForbidden(f"{lock.lock_file}: {error.strerror}") from error
+    except OSError as error:
+        raise DaemonUnavailable(f"no daemon can be started at {path}: {lock.lock_file}: {error.strerror}") from error
 
 
 def _try(path: str) -> socket.socket | None:
@@ -106,33 +109,7 @@ def _check_allowed(path: str) -> None:
         raise DaemonUnavailable(f"no daemon listens at {path}; its unit is enabled and not running: {command}")
 
 
-# ---------------------------------------------------------------- the mark
-
-
-def _mark(path: str) -> str:
-    return path + ".spawned"
-
-
-def _read_mark(path: str) -> dict[str, Any]:
-    try:
-        with open(_mark(path), encoding="utf-8") as file:
-            found = json.loads(file.read(4096))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def is_spawned(path: str, pid: int) -> bool:
-    """Whether the daemon of this pid was started here by a client, which nobody looks after. Blocking."""
-    return _read_mark(path).get("pid") == pid
-
-
-def _write_mark(path: str, pid: int) -> None:
-    temporary = f"{_mark(path)}.{os.getpid()}"
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with open(descriptor, "w", encoding="utf-8") as file:
-        file.write(json.dumps({"pid": pid, "version": VERSION}) + "\n")
-    os.replace(temporary, _mark(path))
+# ---------------------------------------------------------------- the replacement
 
 
 def _peer_pid(channel: socket.socket) -> int:
@@ -141,9 +118,8 @@ def _peer_pid(channel: socket.socket) -> int:
 
 
 def _is_old(channel: socket.socket, path: str) -> bool:
-    """Whether this daemon was started by a client of another version."""
-    mark = _read_mark(path)
-    return bool(mark) and mark.get("version") != VERSION and mark.get("pid") == _peer_pid(channel)
+    """Whether a client of another version started this daemon, and one of ours may take its place."""
+    return spawned.is_old(path, _peer_pid(channel)) and units.start_command(path) is None
 
 
 def _drain(channel: socket.socket, path: str, deadline: float) -> None:
@@ -152,21 +128,32 @@ def _drain(channel: socket.socket, path: str, deadline: float) -> None:
     from .link import Link
 
     pid = _peer_pid(channel)
+    hint = f"the daemon of another version at {path} (pid {pid})"
+    process: int | None = None
+    with suppress(OSError):
+        # Taken before it is asked: its number cannot be another process's yet.
+        process = os.pidfd_open(pid)
     link = Link(channel)
     try:
-        link.ask("server.shutdown", None, deadline)
-    except NotSent:
-        pass  # it is ending already
+        with suppress(NotSent):  # it is ending already
+            pending = link.ask("server.shutdown", None, deadline)
+            if pending.error is not None and not isinstance(from_wire(pending.error), ShuttingDown):
+                raise DaemonUnavailable(f"{hint} is not to be replaced: {from_wire(pending.error)}")
+        # Without a descriptor of it, a start finds the guard taken and is tried again.
+        if process is not None and not _ended(process, deadline):
+            raise RequestTimeout
+    except RequestTimeout:
+        raise DaemonUnavailable(f"{hint} does not end: look at {spawned.log_path()}, or run: kill {pid}") from None
     finally:
         link.close()
-    for pause in retry.delays():
-        try:
-            os.kill(pid, 0)
-        except OSError:
-            return
-        if time.monotonic() + pause > deadline:
-            raise DaemonUnavailable(f"the daemon of another version at {path} (pid {pid}) does not end")
-        time.sleep(pause)
+        if process is not None:
+            os.close(process)
+
+
+def _ended(process: int, deadline: float) -> bool:
+    poll = select.poll()
+    poll.register(process, select.POLLIN)
+    return bool(poll.poll(max(0.0, deadline - time.monotonic()) * 1000))
 
 
 # ---------------------------------------------------------------- the start
@@ -178,19 +165,31 @@ def command(path: str) -> list[str]:
 
 
 def _start(path: str, deadline: float) -> socket.socket:
-    log = _open_log()
+    log = spawned.open_log()
+    deaths = 0
     try:
         for pause in retry.delays():
             began = os.fstat(log).st_size
+            earlier = spawned.read(path)
             process = _run(path, log)
             channel = _await(process, path, deadline)
+            if channel is None or _peer_pid(channel) != process.pid:
+                # A client was killed behind its start: that daemon came first, and its mark is to stay its mark.
+                spawned.restore(path, earlier)
             if channel is not None:
                 return channel
-            if process.returncode != _BUSY or time.monotonic() + pause > deadline:
+            deaths += process.returncode < 0
+            again = process.returncode == _BUSY or 0 < deaths < _MOST_DEATHS
+            if not again or time.monotonic() + pause > deadline:
                 break
-            time.sleep(pause)  # an earlier daemon drains and still holds the store's guard
+            time.sleep(pause)  # an earlier daemon begins, or drains and still holds the store's guard
+            channel = _try(path)
+            if channel is not None:
+                return channel
         status = f"exit status {process.returncode}" if process.returncode >= 0 else f"signal {-process.returncode}"
-        raise DaemonUnavailable(f"the daemon did not start ({status}); {log_path()} ends:\n{_tail(log, began)}")
+        raise DaemonUnavailable(
+            f"the daemon did not start ({status}); {spawned.log_path()} ends:\n{spawned.tail(log, began)}"
+        )
     finally:
         os.close(log)
 
@@ -203,13 +202,14 @@ def _run(path: str, log: int) -> subprocess.Popen[bytes]:
             stdout=log,
             stderr=log,
             cwd="/",
+            env={name: value for name, value in os.environ.items() if name not in _THE_SERVICES_OWN},
             start_new_session=True,
         )
     except OSError as error:
         raise DaemonUnavailable(f"the daemon cannot be started: {error}") from error
     # Reaped when it ends, should this process live longer.
     threading.Thread(target=process.wait, name="storaged-reaper", daemon=True).start()
-    _write_mark(path, process.pid)
+    spawned.mark(path, process.pid)
     return process
 
 
@@ -231,31 +231,3 @@ def _await(process: subprocess.Popen[bytes], path: str, deadline: float) -> sock
         process.kill()
         process.wait()
     return None
-
-
-def log_path() -> str:
-    """Where a daemon that was started by a client writes."""
-    state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
-    return os.path.join(state, "storaged", "spawned.log")
-
-
-def _open_log() -> int:
-    path = log_path()
-    try:
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(path, flags, 0o600)
-        if os.fstat(descriptor).st_size > _MOST_LOG:
-            os.close(descriptor)
-            os.replace(path, path + ".1")
-            descriptor = os.open(path, flags, 0o600)
-    except OSError as error:
-        raise DaemonUnavailable(f"the daemon's log cannot be written: {path}: {error.strerror}") from error
-    return descriptor
-
-
-def _tail(log: int, began: int) -> str:
-    size = os.fstat(log).st_size
-    start = max(began, size - 8192)
-    text = os.pread(log, size - start, start).decode("utf-8", "replace")
-    return "\n".join(text.splitlines()[-_LAST_LINES:]) or "(it wrote nothing)"

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from . import address as addresses
 from . import retry
 from .channel import NotSent
-from .contract.errors import ShuttingDown, from_wire
-from .errors import ClientClosed, DaemonUnavailable, OutcomeUnknown
+from .contract.errors import MethodNotFound, ShuttingDown, from_wire
+from .errors import ClientClosed, ClientError, DaemonUnavailable, OutcomeUnknown
 from .link import Link
 from .progress import Listener, with_token
 
@@ -55,6 +55,7 @@ class Client:
         self._spawn = spawn
         self._timeout = timeout
         self._closed = False
+        self._was_connected = False
         self._link: Link | None = None
         self._connecting = threading.Lock()
         _clients.add(self)
@@ -146,7 +147,11 @@ class Client:
         else:
             timeout = None
         answer = self.call(call.method, call.params, timeout=timeout, progress=call.progress)
-        return wire.structure_result(row.result, answer)
+        try:
+            return wire.structure_result(row.result, answer)
+        except wire.MalformedResult as error:
+            error.hint = self.skew()
+            raise
 
     def discover(self) -> dict[str, Any]:
         """The OpenRPC document of the daemon.
@@ -155,6 +160,22 @@ class Client:
         """
         document: dict[str, Any] = self.call("rpc.discover")
         return document
+
+    def skew(self, *, lacks: bool = False) -> str:
+        """What is to be said, and done, about a daemon of another version; empty where it is of this one, or silent.
+
+        ``lacks``: what was asked for is not known there, beyond doubt. Takes two seconds at most.
+        """
+        from . import skew
+
+        link = self._link
+        if link is None:
+            return ""
+        try:
+            pending = link.ask(*skew.QUESTION, time.monotonic() + skew.PATIENCE)
+        except (ClientError, NotSent):
+            return ""  # the error that it was to explain says more than this one
+        return skew.hint(pending.result, self.address, lacks=lacks)
 
     # ------------------------------------------------------------ nouns
 
@@ -241,6 +262,10 @@ class Client:
         if isinstance(answer, ShuttingDown) and not retry.mutates(method):
             self._drop(link)
             raise retry.Again("it is shutting down") from answer
+        from . import skew
+
+        if isinstance(answer, skew.MAY_EXPLAIN):
+            answer.hint = self.skew(lacks=isinstance(answer, MethodNotFound))
         raise answer
 
     def _connected(self, deadline: float | None) -> Link:
@@ -253,10 +278,11 @@ class Client:
 
             # Not with the lock held: a start takes longer than the time another thread may have.
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            channel = spawn.connect(self.address, timeout=left)
+            channel = spawn.connect(self.address, timeout=left, replace=not self._was_connected)
         with self._connecting:
             if not self._closed and (self._link is None or self._link.dead):
                 self._link = Link(channel or addresses.connect(self.address))
+                self._was_connected = True
                 channel = None
             link = self._link
         if channel is not None:

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from storaged_client import address, units
+from storaged_client import address, skew, units
 from storaged_client.contract.version import VERSION
 from storaged_client.errors import ClientError
 
@@ -36,11 +36,6 @@ class Problem:
             *(f"  {detail}" for detail in self.details),
             *(f"  to {self.intent}: {command}" for command in self.commands),
         ]
-
-
-def replacement(socket: str) -> str:
-    """The command after which the daemon behind a socket is of the version installed."""
-    return units.restart_command(socket) or f"storaged stop --socket {shlex.quote(socket)}"
 
 
 def _ours(info: Info, command: str) -> str:
@@ -75,7 +70,7 @@ def _daemon(info: Info) -> Iterator[Problem]:
     socket = info["socket"]
     if info["version"] != VERSION:
         text = f"the daemon is version {info['version']}, this program {VERSION}"
-        yield Problem(text, replacement(socket), intent="replace it")
+        yield Problem(text, skew.replacement(socket), intent="replace it")
     if info.get("started_by") == "client" and (start := units.start_command(socket)) is not None:
         yield Problem(
             f"a client started this daemon, though {units.UNIT} is enabled",

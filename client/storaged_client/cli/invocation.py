@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _PAGE = 10_000
 """Items a page: well below the limit of a reply, and one page for nearly every store."""
+_LISTINGS = 3
 
 
 class Invocation:
@@ -57,11 +58,25 @@ class Invocation:
             complain(f"storagectl: {stale_text(stale)}")
         return result
 
+    def skew(self) -> str:
+        """What is to be said of a daemon of another version; empty where it is of this one, or was not asked yet."""
+        return self._client.skew() if self._client is not None else ""
+
     def pages(self, method: str, params: dict[str, Any], member: str) -> list[Any]:
         """All items of a listing that comes in pages; the later ones are of the generation of the first.
 
+        A listing whose generation is gone before its last page, with the daemon that kept it, is begun again.
+
         Raises: as ``call``.
         """
+        for _ in range(_LISTINGS - 1):
+            try:
+                return self._listing(method, params, member)
+            except _generation_gone():
+                continue
+        return self._listing(method, params, member)
+
+    def _listing(self, method: str, params: dict[str, Any], member: str) -> list[Any]:
         items: list[Any] = []
         params = {**params, "limit": _PAGE}
         while True:
@@ -122,6 +137,12 @@ class Invocation:
         if self._client is not None:
             self._client.close()
             self._client = None
+
+
+def _generation_gone() -> type[Exception]:
+    from storaged_client.contract.errors import GenerationGone  # only where something was raised
+
+    return GenerationGone
 
 
 def _show(progress: Progress) -> None:

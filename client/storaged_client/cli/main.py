@@ -105,6 +105,14 @@ def _run(command: Command, options: Options, words: list[str]) -> int:
             raise UsageError(f"--{flag.name} is not a flag of storagectl; use: {invocation.podmans_command()}")
     try:
         status: int = module.run(invocation)
+    except KeyError as error:
+        # An older daemon's answer has fewer members. Of one of this version it is a mistake of ours.
+        hint = invocation.skew()
+        if not hint:
+            raise
+        from storaged_client.errors import VersionSkew
+
+        raise VersionSkew(f"the daemon's answer has no {error}; {hint}") from error
     finally:
         invocation.close()
     return status

@@ -39,6 +39,6 @@ def _daemon(invocation: Invocation) -> str:
     line = f"storaged version {info['version']} (protocol {info['protocol']}), pid {info['pid']}"
     if info["version"] == VERSION:
         return line
-    from .diagnosis import replacement
+    from storaged_client.skew import replacement
 
     return f"{line}; to have version {VERSION}: {replacement(info['socket'])}"

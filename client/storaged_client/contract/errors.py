@@ -27,6 +27,11 @@ class StoragedError(Exception):
         super().__init__(message)
         self.message = message
         self.data: dict[str, Any] = data or {}
+        self.hint = ""
+        """What the client adds for people where the daemon is of another version."""
+
+    def __str__(self) -> str:
+        return f"{self.message}; {self.hint}" if self.hint else self.message
 
     @property
     def name(self) -> str:

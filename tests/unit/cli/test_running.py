@@ -15,6 +15,7 @@ import pytest
 
 from storaged_client.cli import exits
 from storaged_client.cli.main import main
+from storaged_client.contract.version import VERSION
 from tests.unit.client.test_address import enable
 
 from .answerer import Answerer, Refusal
@@ -80,6 +81,28 @@ def test_a_listing_follows_its_pages(daemon: Answerer, capsys: pytest.CaptureFix
     assert first["all"] is True
     assert "cursor" not in first
     assert second["cursor"] == "c1"
+
+
+@pytest.mark.parametrize("restarts", [1, 2, 3])
+def test_a_listing_that_its_daemon_forgot_is_begun_again_and_given_up_at_last(
+    short_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], restarts: int
+) -> None:
+    gone = iter(range(restarts))
+
+    def forgetful(params: Any) -> Any:
+        if "cursor" in params and next(gone, None) is not None:
+            raise Refusal(1009, "GenerationGone", "start it again")
+        return _list(params)
+
+    with Answerer(short_dir / "s", {"images.list": forgetful}) as answerer:
+        monkeypatch.setenv("STORAGED_SOCKET", str(answerer.path))
+        monkeypatch.setenv("STORAGED_NO_SPAWN", "1")
+        status = main(["images", "-q", "--no-trunc", "-a"])
+    shown = capsys.readouterr()
+    if restarts < 3:
+        assert (status, shown.out) == (exits.DONE, f"sha256:{BASE}\nsha256:{APP}\n")
+    else:
+        assert (status, shown.out, shown.err) == (exits.FAILED, "", "Error: start it again\n")
 
 
 @pytest.mark.parametrize("argv", [["images", "-q", "--format", "json"], ["-q", "--format=json", "image", "ls"]])
@@ -282,3 +305,21 @@ def asked_to_stop(child: subprocess.Popen[bytes]) -> Any:
     child.send_signal(signal.SIGINT)
     child.wait(20)
     return {**STATE, "images": [], "next_cursor": None}
+
+
+@pytest.mark.parametrize("version", [VERSION, "0.0.1"])
+def test_an_answer_that_lacks_a_member_is_another_versions_or_a_mistake_of_ours(
+    short_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], version: str
+) -> None:
+    told = {"version": version, "protocol": "0.9"}
+    with Answerer(short_dir / "s", {"images.exists": lambda _: STATE, "server.info": lambda _: told}) as answerer:
+        monkeypatch.setenv("STORAGED_SOCKET", str(answerer.path))
+        monkeypatch.setenv("STORAGED_NO_SPAWN", "1")
+        if version == VERSION:
+            with pytest.raises(KeyError):
+                main(["exists", "x"])
+        else:
+            assert main(["exists", "x"]) == exits.FAILED
+            said = capsys.readouterr().err
+            assert said.startswith("Error: the daemon's answer has no 'exists'; the daemon is storaged 0.0.1 ")
+            assert said.endswith(f"storaged stop --socket {answerer.path}\n")

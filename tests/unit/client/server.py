@@ -75,6 +75,11 @@ class Server:
             told = {"token": request.params["progress_token"], "done": done, "total": 9, "unit": "files", **other}
             connection.notify("$/progress", told)
 
+    def tell_all(self, method: str, params: Any) -> None:
+        """Notify every connection."""
+        for connection in self._open:
+            connection.notify(method, params)
+
     def stop(self) -> None:
         """End as a killed daemon does: the listener and all connections at once."""
         with suppress(OSError):

@@ -42,8 +42,28 @@ def test_a_user_has_one_in_the_runtime_folder(as_user: int, monkeypatch: pytest.
     assert address.find() == "/run/mine/storaged/storaged.sock"
 
 
+def test_a_relative_runtime_folder_is_ignored(as_user: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "run")
+    assert address.find() == f"/tmp/storaged-{as_user}/storaged.sock"
+
+
 def test_a_user_without_a_runtime_folder_has_one_in_tmp(as_user: int) -> None:
     assert address.find() == f"/tmp/storaged-{as_user}/storaged.sock"
+
+
+@root_only
+def test_a_runtime_folder_that_su_left_of_another_user_is_named(
+    short_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (short_dir / "runtime").mkdir(mode=0o700)
+    short_dir.chmod(0o755)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(short_dir / "runtime"))
+    os.seteuid(OTHER)
+    try:
+        with pytest.raises(SocketForbidden, match=r"XDG_RUNTIME_DIR=.*is of another user; unset it"):
+            address.connect(address.find())
+    finally:
+        os.seteuid(0)
 
 
 @pytest.mark.parametrize("make", ["link", "file", "open folder"])

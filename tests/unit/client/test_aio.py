@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 
 import storaged_client
 from storaged_client.contract.errors import ImageUnknown, MessageTooLarge, ShuttingDown, StoragedError
-from storaged_client.errors import DaemonUnavailable, OutcomeUnknown, RequestTimeout
+from storaged_client.errors import ClientClosed, DaemonUnavailable, OutcomeUnknown, RequestTimeout
 from tests.unit.client.server import Server
 
 pytestmark = pytest.mark.anyio
@@ -184,6 +185,47 @@ async def test_a_start_takes_no_longer_than_the_call_that_needs_it(
         await anyio.to_thread.run_sync(server.stop)
         with pytest.raises((RequestTimeout, DaemonUnavailable)):
             await client.call("server.ping", timeout=0.3)
+
+
+async def closed(client: storaged_client.AsyncClient, ends: list[str]) -> None:
+    with pytest.raises(ClientClosed):
+        await client.call("server.info")
+    ends.append("closed")
+
+
+async def test_closing_ends_the_calls_that_wait_for_an_answer_or_for_a_daemon(server: Server) -> None:
+    server.holding.add("server.info")
+    ends: list[str] = []
+    async with anyio.create_task_group() as tasks, storaged_client.aconnect(server.path) as client:
+        for _ in range(5):
+            tasks.start_soon(closed, client, ends)
+        await until(server, lambda: len(server.held) == 5)
+    assert ends == ["closed"] * 5
+    async with anyio.create_task_group() as tasks, storaged_client.aconnect(server.path) as client:
+        await anyio.to_thread.run_sync(server.stop)
+        for _ in range(5):
+            tasks.start_soon(closed, client, ends)
+        await anyio.sleep(0.05)  # they are between two attempts
+    assert ends == ["closed"] * 10
+
+
+async def test_closing_while_a_daemon_is_started_gives_the_new_connection_up(
+    server: Server, path: str, monkeypatch: pytest.MonkeyPatch, short_dir: Path
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(short_dir / "state"))
+    monkeypatch.delenv("STORAGED_NO_SPAWN", raising=False)
+    command = [sys.executable, "-m", "tests.unit.client.daemon", path]
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
+    monkeypatch.setattr("storaged_client.spawn.command", lambda _: command)
+    ends: list[str] = []
+    async with anyio.create_task_group() as tasks, storaged_client.aconnect(path, spawn=True) as client:
+        await anyio.to_thread.run_sync(server.stop)
+        tasks.start_soon(closed, client, ends)
+        while not await anyio.Path(path + ".spawned").exists():  # noqa: ASYNC110 - a file tells nobody
+            await anyio.sleep(0.005)
+    assert ends == ["closed"]
+    async with storaged_client.aconnect(path) as other:  # it started all the same
+        await other.call("server.shutdown")
 
 
 # ---------------------------------------------------------------- several requests, one of them refused

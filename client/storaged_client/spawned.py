@@ -1,0 +1,106 @@
+"""What a client leaves of a daemon that it started: the mark and the log.
+
+::
+
+    <socket>.spawned                       the mark: pid and version
+    $XDG_STATE_HOME/storaged/spawned.log   what such daemons say; the one before in spawned.log.1
+
+By it a client knows that a daemon is nobody's but the clients', and of another version: its pid must be that of
+the socket's other end. A mark that outlived its daemon means nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from typing import Any
+
+from .contract.version import VERSION
+from .errors import DaemonUnavailable
+
+_MOST_LOG = 1024 * 1024
+_LAST_LINES = 10
+
+
+def _file(path: str) -> str:
+    return path + ".spawned"
+
+
+def read(path: str) -> dict[str, Any]:
+    """The mark beside the socket at ``path``; empty where there is none of this user. Blocking."""
+    try:
+        with open(os.open(_file(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), encoding="utf-8") as file:
+            # In a folder that others may write to, anyone could have us end a daemon.
+            if os.fstat(file.fileno()).st_uid != os.geteuid():
+                return {}
+            found = json.loads(file.read(4096))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def is_spawned(path: str, pid: int) -> bool:
+    """Whether the daemon of this pid was started here by a client, which nobody looks after. Blocking."""
+    return read(path).get("pid") == pid
+
+
+def is_old(path: str, pid: int) -> bool:
+    """Whether the daemon of this pid was started by a client of another version. Blocking."""
+    mark = read(path)
+    return bool(mark) and mark.get("version") != VERSION and mark.get("pid") == pid
+
+
+def mark(path: str, pid: int) -> None:
+    """Say that this version started the daemon of this pid. Where that cannot be written, nobody will replace it."""
+    restore(path, {"pid": pid, "version": VERSION})
+
+
+def restore(path: str, mark: dict[str, Any]) -> None:
+    """Put a mark back that was read before; an empty one changes nothing."""
+    if not mark:
+        return
+    temporary = f"{_file(path)}.{os.getpid()}"
+    with suppress(OSError):
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with open(descriptor, "w", encoding="utf-8") as file:
+            file.write(json.dumps(mark) + "\n")
+        os.replace(temporary, _file(path))
+
+
+# ---------------------------------------------------------------- the log
+
+
+def log_path() -> str:
+    """Where a daemon that was started by a client writes."""
+    state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+    return os.path.join(state, "storaged", "spawned.log")
+
+
+def open_log() -> int:
+    """A descriptor of that file, to append and to read; a long one is put aside first.
+
+    Raises: DaemonUnavailable.
+    """
+    path = log_path()
+    try:
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(path, flags, 0o600)
+        if os.fstat(descriptor).st_size > _MOST_LOG:
+            os.close(descriptor)
+            os.replace(path, path + ".1")
+            descriptor = os.open(path, flags, 0o600)
+    except OSError as error:
+        raise DaemonUnavailable(
+            f"the daemon's log cannot be written: {path}: {error.strerror}; mend that or set XDG_STATE_HOME"
+        ) from error
+    return descriptor
+
+
+def tail(log: int, began: int) -> str:
+    """The last lines written to it since it had ``began`` bytes."""
+    size = os.fstat(log).st_size
+    start = max(began, size - 8192)
+    text = os.pread(log, size - start, start).decode("utf-8", "replace")
+    return "\n".join(text.splitlines()[-_LAST_LINES:]) or "(it wrote nothing)"
