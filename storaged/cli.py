@@ -49,13 +49,14 @@ def _serve(parser: argparse.ArgumentParser, serve: argparse.ArgumentParser, argu
     from storaged.errors import ConfigError
 
     settings.add_flags(serve)
+    given = parser.parse_args(arguments)
     try:
-        told = settings.read_flags(parser.parse_args(arguments))
+        told = settings.read_flags(given)
     except ConfigError as error:
         parser.exit(78, f"{parser.prog}: {error.text}\n")
     from storaged import daemon
 
-    return daemon.run(told, os.environ)
+    return daemon.run(told, os.environ, reread=lambda: settings.read_flags(given))
 
 
 def stop_daemon(path: str | None, seconds: float = _SECONDS) -> int:

@@ -11,7 +11,7 @@ import gc
 import logging
 import os
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from contextlib import ExitStack, suppress
 from functools import partial
 
@@ -27,6 +27,7 @@ from storaged.engine.transactions import Transactions
 from storaged.engine.upkeep import Upkeep
 from storaged.errors import GuardTaken, StoreError
 from storaged.metrics import Metrics
+from storaged.reconfiguring import Reconfiguration
 from storaged.server import listener, systemd
 from storaged.server.errors import ServerError, SocketTaken
 from storaged.server.lifecycle import Lifecycle, Terms
@@ -34,6 +35,7 @@ from storaged.server.listener import Door
 from storaged.service.access import Access
 from storaged.service.context import Engine
 from storaged.service.registry import Service
+from storaged.service.session import Session
 from storaged.settings import Settings
 from storaged.store import config
 from storaged.store.content import ContentReader
@@ -60,8 +62,8 @@ _BLOB_THREADS = 4
 _log = logging.getLogger(__name__)
 
 
-def run(settings: Settings, environ: MutableMapping[str, str]) -> int:
-    """Be the daemon until told to stop; returns the exit status.
+def run(settings: Settings, environ: MutableMapping[str, str], *, reread: Callable[[], Settings]) -> int:
+    """Be the daemon until told to stop; returns the exit status. ``reread``, blocking, makes the settings anew.
 
     0 ended as asked, 1 a mistake of ours, 75 another daemon is there, 77 not permitted, 78 misconfigured.
     """
@@ -69,7 +71,7 @@ def run(settings: Settings, environ: MutableMapping[str, str]) -> int:
     process.start_logging(settings.log_level, environ)
     os.umask(0o077)
     try:
-        _serve(settings, environ)
+        _serve(settings, environ, reread)
     except (GuardTaken, SocketTaken) as error:
         return _fail(error, BUSY)
     except PermissionError as error:
@@ -85,10 +87,12 @@ def run(settings: Settings, environ: MutableMapping[str, str]) -> int:
     return 0
 
 
-def _serve(settings: Settings, environ: MutableMapping[str, str]) -> None:
+def _serve(settings: Settings, environ: MutableMapping[str, str], reread: Callable[[], Settings]) -> None:
     inherited = systemd.inherited_socket(environ)
     notifier = systemd.Notifier.from_environment(environ)
-    location = config.discover(environ, os.geteuid(), settings.root, settings.runroot, settings.driver)
+    watchdog = systemd.watchdog(environ)
+    discover = partial(config.discover, environ, os.geteuid(), settings.root, settings.runroot, settings.driver)
+    location = discover()
     runtime = os.path.dirname(address.default())
     with ExitStack() as stack:
         stack.callback(notifier.close)
@@ -99,7 +103,8 @@ def _serve(settings: Settings, environ: MutableMapping[str, str]) -> None:
         process.allow_descriptors(settings.limits)
         registries = RegistriesWatch(environ, os.geteuid())
         registries.current()
-        anyio.run(_live, settings, location, registries, door, notifier, backend=settings.backend)
+        live = partial(_live, settings, location, registries, door, notifier, watchdog, reread, discover)
+        anyio.run(live, backend=settings.backend)
 
 
 async def _live(
@@ -108,19 +113,17 @@ async def _live(
     registries: RegistriesWatch,
     door: Door,
     notifier: systemd.Notifier,
+    watchdog: float | None,
+    reread: Callable[[], Settings],
+    discover: Callable[[], StoreLocation],
 ) -> None:
     metrics = Metrics()
     reader = StoreReader(location, metrics=metrics)
     content = ContentReader(location, metrics)
     sizes = LayerSizes(Measurer(location), metrics)
     leases = Leases(metrics)
-    cache = Cache(
-        reader,
-        content,
-        metrics,
-        known_sizes=lambda: sizes.known,
-        circumstances=CircumstancesWatch(leases, registries.current, podman_lists=settings.compat == "podman"),
-    )
+    circumstances = CircumstancesWatch(leases, registries.current, podman_lists=settings.compat == "podman")
+    cache = Cache(reader, content, metrics, known_sizes=lambda: sizes.known, circumstances=circumstances)
     files = Files()
     reserve = Reserve(location, files=files)
     writer = StoreWriter(location, files=files, metrics=metrics, reserve=reserve)
@@ -148,7 +151,10 @@ async def _live(
         terms=Terms(limits=settings.limits, backend=settings.backend, idle_exit=settings.idle_exit),
         metrics=metrics,
         notifier=notifier,
+        watchdog=watchdog,
         describe=lambda: _describe(cache),
+        moved=lambda: cache.moved(cache.generation),
+        reload=lambda: reconfiguration.run(),
         hurry=transactions.hurry,
     )
     engine = Engine(
@@ -167,6 +173,20 @@ async def _live(
         blob_threads=anyio.CapacityLimiter(_BLOB_THREADS),
     )
     service = Service(engine, _access(settings))
+
+    async def handle(session: Session, method: str, params: object, /) -> bytes:
+        return await service.handle(session, method, params)
+
+    def apply(new: Settings) -> None:
+        nonlocal service
+        # A request that runs keeps the rights it was let in by.
+        service = Service(engine, _access(new))
+        logging.getLogger().setLevel(new.log_level.upper())
+        circumstances.read_lists_as_podman(new.compat == "podman")
+        process.allow_descriptors(new.limits)
+        lifecycle.revise(new.limits, new.idle_exit)
+
+    reconfiguration = Reconfiguration(settings, location, read=reread, discover=discover, apply=apply)
 
     async def prepare() -> None:
         await cache.start()
@@ -188,7 +208,7 @@ async def _live(
         background.start_soon(sizes.run, cache)
         background.start_soon(leases.run)
         try:
-            await lifecycle.serve(service.handle, prepare=prepare, ready=ready)
+            await lifecycle.serve(handle, prepare=prepare, ready=ready)
         finally:
             background.cancel_scope.cancel()
 
