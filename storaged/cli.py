@@ -1,4 +1,4 @@
-"""The command ``storaged``: serve, stop, demo. Loads only what the chosen one needs."""
+"""The command ``storaged``: serve, stop, install-units, demo. Loads only what the chosen one needs."""
 
 from __future__ import annotations
 
@@ -30,6 +30,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         from storaged import demo
 
         return demo.main(arguments[1:])
+    if arguments[:1] == ["install-units"]:
+        from storaged import installing
+
+        return installing.main(arguments[1:], os.environ)
     parser = argparse.ArgumentParser(
         prog="storaged", description="A resident service for the image store that podman, buildah and CRI-O share."
     )
@@ -38,6 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     serve = commands.add_parser("serve", help="be the daemon", description="Serve a store until told to stop.")
     stop = commands.add_parser("stop", help="end the daemon", description="Drain and end the daemon behind a socket.")
     stop.add_argument("--socket", metavar="PATH", help="the daemon's socket")
+    commands.add_parser("install-units", help="have systemd start it on demand", add_help=False)
     commands.add_parser("demo", help="the founding question on a throwaway store", add_help=False)
     if arguments[:1] == ["stop"]:
         return stop_daemon(parser.parse_args(arguments).socket)
