@@ -183,6 +183,7 @@ async def _live(
         service = Service(engine, _access(new))
         logging.getLogger().setLevel(new.log_level.upper())
         circumstances.read_lists_as_podman(new.compat == "podman")
+        cache.rebuild()  # who waits for another generation looks again
         process.allow_descriptors(new.limits)
         lifecycle.revise(new.limits, new.idle_exit)
 

@@ -74,9 +74,14 @@ class Reconfiguration:
         changed = differences(self._settings, settings)
         late = differences(settings, new) + moved
         self._settings = settings
+        # Before, or after where only the new level lets it be heard.
+        heard = _log.isEnabledFor(logging.INFO)
+        if heard:
+            _log.info("configuration read again changed=%s", ",".join(changed) or "-")
         if changed:
             self._apply(settings)
-        _log.info("configuration read again changed=%s", ",".join(changed) or "-")
+        if not heard:
+            _log.info("configuration read again changed=%s", ",".join(changed) or "-")
         if late:
             _log.warning("configuration changed that needs a restart settings=%s", ",".join(late))
 

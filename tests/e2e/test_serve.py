@@ -391,13 +391,6 @@ def test_a_daemon_started_with_closed_standard_streams_keeps_them_apart(short_di
     manager.close()
 
 
-def test_sighup_ends_nothing(short_dir: Path) -> None:
-    with serving(short_dir) as daemon:
-        daemon.signal(signal.SIGHUP)
-        daemon.await_line("SIGHUP", anywhere=True)
-        assert is_well(daemon)
-
-
 def test_version_names_the_protocol() -> None:
     done = subprocess.run([*STORAGED, "--version"], capture_output=True, text=True, check=True)
     assert done.stdout == f"storaged {VERSION} (protocol {PROTOCOL})\n"

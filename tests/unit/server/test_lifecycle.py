@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -335,5 +336,90 @@ def test_a_client_that_takes_nothing_for_thirty_seconds_is_closed(short_dir: Pat
             await anyio.sleep(2)
             assert life.lifecycle.gauges()["connections"] == 0
             assert trio.current_time() - began < 32
+
+    trio.run(main, clock=MockClock(autojump_threshold=0.01))
+
+
+# ---------------------------------------------------------------- other terms
+
+
+@on_both
+async def test_sighup_has_the_configuration_read_once_clients_are_let_in(short_dir: Path) -> None:
+    loaded, ready, reloads = anyio.Event(), anyio.Event(), []
+
+    async def reload() -> None:
+        reloads.append(ready.is_set())
+        lifecycle.shutdown("test")
+
+    lifecycle = Lifecycle(
+        await anyio.to_thread.run_sync(bind, str(short_dir / "s")),
+        terms=Terms(limits=Limits(), backend="test"),
+        metrics=Metrics(),
+        notifier=Notifier(None),
+        reload=reload,
+    )
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lambda: lifecycle.serve(Methods(), prepare=loaded.wait, ready=ready.set))
+        await anyio.wait_all_tasks_blocked()
+        os.kill(os.getpid(), signal.SIGHUP)
+        await anyio.wait_all_tasks_blocked()
+        assert reloads == []
+        loaded.set()
+    assert reloads == [True]
+
+
+@on_both
+async def test_a_reload_that_hangs_does_not_keep_the_daemon_from_ending(short_dir: Path) -> None:
+    began = anyio.Event()
+
+    async def reload() -> None:
+        began.set()
+        await anyio.sleep_forever()
+
+    lifecycle = Lifecycle(
+        await anyio.to_thread.run_sync(bind, str(short_dir / "s")),
+        terms=Terms(limits=Limits(), backend="test"),
+        metrics=Metrics(),
+        notifier=Notifier(None),
+        reload=reload,
+    )
+    ready = anyio.Event()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lambda: lifecycle.serve(Methods(), ready=ready.set))
+        await ready.wait()
+        os.kill(os.getpid(), signal.SIGHUP)
+        await began.wait()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+@on_both
+async def test_new_limits_hold_for_new_connections_and_are_told(short_dir: Path) -> None:
+    door = await anyio.to_thread.run_sync(bind, str(short_dir / "s"))
+    async with living(door, Methods(), Limits(request_bytes=100)) as life, life.client() as old:
+        await old.call(1, "echo")
+        await old.line()
+        life.lifecycle.revise(Limits(request_bytes=10_000, uid_connections=2), None)
+        assert life.lifecycle.facts().limits["request_bytes"] == 10_000
+        async with life.client() as new:
+            await new.call(1, "echo", text="x" * 1000)
+            assert (await new.line())["id"] == 1
+            async with life.client() as third:
+                assert (await third.line())["error"]["data"]["name"] == "TooManyRequests"
+        await old.call(2, "echo", text="x" * 1000)
+        assert (await old.line())["error"]["data"]["name"] == "MessageTooLarge"
+
+
+def test_another_idle_exit_holds_from_when_it_is_set(short_dir: Path) -> None:
+    async def main() -> None:
+        door = await anyio.to_thread.run_sync(bind, str(short_dir / "s"))
+        async with living(door, Methods()) as life:
+            await anyio.sleep(1000)
+            life.lifecycle.revise(Limits(), 60)
+            await anyio.sleep(50)
+            life.lifecycle.revise(Limits(), 500)
+            await anyio.sleep(450)
+            assert not life.ended.is_set()
+            await anyio.sleep(51)
+            assert life.reason == "idle"
 
     trio.run(main, clock=MockClock(autojump_threshold=0.01))
