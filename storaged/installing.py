@@ -49,6 +49,8 @@ _USER_PACKAGE = {**_USER, "user-preset/80-storaged.preset": "systemd/user-preset
 
 _COMMAND = "/usr/bin/storaged"
 """What the units as they are shipped run."""
+_HIDDEN = ("/tmp/", "/var/tmp/")
+"""By PrivateTmp=."""
 _UNFIT = re.compile(r"[\x00-\x1f\x7f\"'\\$]")
 _SAID = {
     "kept": "kept: it was changed here or is not ours; --force replaces it",
@@ -148,6 +150,8 @@ def make_plan(
     else:
         names, base = _SYSTEM, "/etc"
     line = _quoted(command)
+    if not user and command.startswith(_HIDDEN):
+        raise InstallError(f"{command} is hidden from the system's unit, which has a /tmp of its own: install it elsewhere")
     shipped = importlib.resources.files("storaged") / "units"
     files = {}
     for name, place in names.items():

@@ -143,6 +143,13 @@ def test_a_command_that_a_unit_cannot_have_is_refused(command: str) -> None:
         make_plan(command=command, environ={})
 
 
+@pytest.mark.parametrize("command", ["/tmp/env/bin/storaged", "/var/tmp/env/bin/storaged"])
+def test_a_command_that_the_systems_unit_would_not_see_is_refused_and_a_users_would_see_it(command: str) -> None:
+    with pytest.raises(InstallError, match="hidden"):
+        make_plan(command=command, environ={})
+    assert make_plan(command=command, environ={"HOME": "/home/one"}, user=True).files
+
+
 def test_a_command_with_a_space_or_a_percent_sign_is_one_word_of_the_unit(tmp_path: Path) -> None:
     analyze = shutil.which("systemd-analyze")
     if analyze is None:
@@ -150,11 +157,12 @@ def test_a_command_with_a_space_or_a_percent_sign_is_one_word_of_the_unit(tmp_pa
     command = tmp_path / "a 100% place" / "storaged"
     command.parent.mkdir()
     command.symlink_to("/bin/true")
-    plan = make_plan(command=str(command), environ={}, root=str(tmp_path))
+    plan = make_plan(command=str(command), environ={"HOME": str(tmp_path)}, user=True)
     for path, text in plan.files.items():
         put(Path(path), text)
     units = [path for path in plan.files if path.endswith((".service", ".socket"))]
-    done = subprocess.run([analyze, "verify", *units], capture_output=True, text=True)
+    environ = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)}
+    done = subprocess.run([analyze, "--user", "verify", *units], capture_output=True, text=True, env=environ)
     assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
 
 
@@ -167,7 +175,9 @@ def test_the_command_is_found_beside_this_python_however_it_was_invoked() -> Non
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "etc").write_text("no folder")
     done = subprocess.run(
-        [sys.executable, "-m", "storaged", "install-units", "--root", str(tmp_path)], capture_output=True, text=True
+        [sys.executable, "-m", "storaged", "install-units", "--executable", COMMAND, "--root", str(tmp_path)],
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 1
     assert re.fullmatch(rf"storaged: {tmp_path}/etc\S*: [^\n]+\n", done.stderr)
