@@ -151,7 +151,9 @@ def make_plan(
         names, base = _SYSTEM, "/etc"
     line = _quoted(command)
     if not user and command.startswith(_HIDDEN):
-        raise InstallError(f"{command} is hidden from the system's unit, which has a /tmp of its own: install it elsewhere")
+        raise InstallError(
+            f"{command} is hidden from the system's unit, which has a /tmp of its own: install it elsewhere"
+        )
     shipped = importlib.resources.files("storaged") / "units"
     files = {}
     for name, place in names.items():

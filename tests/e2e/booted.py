@@ -92,7 +92,9 @@ def booted() -> Iterator[Machine]:
     with _group() as group, _folder() as folder:
         _try_it(group, folder)
         process = subprocess.Popen(
-            _entering(group, ["--fork", "--kill-child", "bash", str(ROOT / "tests/e2e/boot.sh"), folder, *_elsewhere()]),
+            _entering(
+                group, ["--fork", "--kill-child", "bash", str(ROOT / "tests/e2e/boot.sh"), folder, *_elsewhere()]
+            ),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

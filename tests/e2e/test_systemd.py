@@ -65,7 +65,7 @@ def install(machine: Machine) -> None:
     for name, module in (("storaged", "storaged"), ("storagectl", "storaged_client.cli.main")):
         machine.write(
             f"{HOME}/bin/{name}",
-            f"#!/bin/sh\nPYTHONPATH={HOME}/source:{HOME}/source/client exec {python} -m {module} \"$@\"\n",
+            f'#!/bin/sh\nPYTHONPATH={HOME}/source:{HOME}/source/client exec {python} -m {module} "$@"\n',
         )
         machine.run("chmod", "0755", f"{HOME}/bin/{name}")
 

@@ -92,9 +92,7 @@ def test_a_file_of_an_earlier_version_is_brought_up_to_date(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("change", ["appended", "somebody else's"])
-def test_a_file_changed_here_is_kept_and_named(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], change: str
-) -> None:
+def test_a_file_changed_here_is_kept_and_named(tmp_path: Path, capsys: pytest.CaptureFixture[str], change: str) -> None:
     installed(capsys, "--root", str(tmp_path))
     unit = tmp_path / "etc/systemd/system/storaged.service"
     unit.write_text(unit.read_text() + "Nice=5\n" if change == "appended" else "[Service]\nExecStart=/bin/true\n")

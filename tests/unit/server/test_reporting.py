@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import anyio
@@ -49,10 +50,10 @@ class Heard:
             self._news.set()
 
     async def await_text(self, start: str, number: int = 1) -> str:
-        with anyio.fail_after(20_000):
-            while len(self.texts(start)) < number:
-                self._news = anyio.Event()
-                await self._news.wait()
+        # Without a deadline: virtual time would run to it while a worker thread is slow.
+        while len(self.texts(start)) < number:
+            self._news = anyio.Event()
+            await self._news.wait()
         return self.texts(start)[number - 1]
 
 
@@ -102,7 +103,7 @@ def test_three_pings_come_in_each_interval(short_dir: Path) -> None:
             tasks.start_soon(reporter(heard, watchdog=60.0).prove_well)
             await heard.await_text("WATCHDOG=1\n", 10)
             times = heard.times("WATCHDOG=1\n")
-            assert [round(after - before) for before, after in zip(times[1:], times[2:], strict=False)] == [20] * 8
+            assert [round(after - before) for before, after in pairwise(times[1:])] == [20] * 8
             tasks.cancel_scope.cancel()
 
     in_virtual_time(main)
@@ -128,7 +129,7 @@ def test_a_draining_daemon_goes_on_to_prove_that_it_is_well(short_dir: Path) -> 
     async def main() -> None:
         methods = Methods()
         async with manager(short_dir) as heard:
-            life = await lifecycle(heard, short_dir, watchdog=3.0, limits=Limits(drain_seconds=60))
+            life = await lifecycle(heard, short_dir, watchdog=3.0, limits=Limits(drain_seconds=60_000))
             ready = anyio.Event()
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(lambda: life.serve(methods, ready=ready.set))
@@ -178,7 +179,7 @@ def test_a_long_first_load_asks_for_patience_but_not_for_ever(short_dir: Path) -
             assert len(asked) == 180
             assert 4 < asked[0] < 6
             assert 895 < asked[-1] < 905
-            assert max(later - earlier for earlier, later in zip(asked, asked[1:], strict=False)) < 20
+            assert max(later - earlier for earlier, later in pairwise(asked)) < 20
             assert heard.times("READY=1\n")[0] - began > 1999
 
     in_virtual_time(main)
@@ -241,7 +242,7 @@ def test_each_change_is_told_once_and_no_more_than_one_a_second(short_dir: Path)
             await heard.await_text("STATUS=generation 100\n")
             times = heard.times("STATUS=")
             assert len(times) == len({text for _, text in heard.all}) <= 12
-            assert all(later - earlier > 0.95 for earlier, later in zip(times, times[1:], strict=False))
+            assert all(later - earlier > 0.95 for earlier, later in pairwise(times))
             told = len(heard.all)
             await anyio.sleep(1000)
             assert len(heard.all) == told
