@@ -82,8 +82,9 @@ async def lifecycle(heard: Heard, folder: Path, **more) -> Lifecycle:
     return Lifecycle(door, terms=terms, metrics=Metrics(), notifier=heard.notifier, **more)
 
 
-def in_virtual_time(main: Callable[[], Awaitable[None]]) -> None:
-    trio.run(main, clock=MockClock(autojump_threshold=0.01))
+def in_virtual_time(main: Callable[[], Awaitable[None]], still: float = 0.1) -> None:
+    """``still``: for how many seconds nothing must happen before the clock goes on."""
+    trio.run(main, clock=MockClock(autojump_threshold=still))
 
 
 # ---------------------------------------------------------------- the watch
@@ -182,7 +183,7 @@ def test_a_long_first_load_asks_for_patience_but_not_for_ever(short_dir: Path) -
             assert max(later - earlier for earlier, later in pairwise(asked)) < 20
             assert heard.times("READY=1\n")[0] - began > 1999
 
-    in_virtual_time(main)
+    in_virtual_time(main, still=0.02)
 
 
 def test_a_short_start_and_a_short_drain_ask_for_nothing(short_dir: Path) -> None:
@@ -200,7 +201,7 @@ def test_a_long_drain_asks_for_patience_to_its_end(short_dir: Path) -> None:
     async def main() -> None:
         methods = Methods()
         async with manager(short_dir) as heard:
-            life = await lifecycle(heard, short_dir, limits=Limits(drain_seconds=500, stall_seconds=1000))
+            life = await lifecycle(heard, short_dir, limits=Limits(drain_seconds=100, stall_seconds=1000))
             ready = anyio.Event()
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(lambda: life.serve(methods, ready=ready.set))
@@ -212,7 +213,7 @@ def test_a_long_drain_asks_for_patience_to_its_end(short_dir: Path) -> None:
                     life.shutdown("test")
                     assert [line["error"]["data"]["name"] for line in await Wire(stream).lines()] == ["ShuttingDown"]
             asked = heard.times("EXTEND_TIMEOUT_USEC=")
-            assert 95 < len(asked) <= 100
+            assert 18 <= len(asked) <= 20
             assert began < asked[0]
             assert anyio.current_time() - asked[-1] < 20
 
@@ -235,11 +236,11 @@ def test_each_change_is_told_once_and_no_more_than_one_a_second(short_dir: Path)
 
         async with manager(short_dir) as heard, anyio.create_task_group() as tasks:
             tasks.start_soon(reporter(heard, status=lambda: f"generation {number}", changes=(change,)).tell_status)
-            for _ in range(100):
+            for _ in range(30):
                 number += 1
                 changed.set()
-                await anyio.sleep(0.1)
-            await heard.await_text("STATUS=generation 100\n")
+                await anyio.sleep(0.3)
+            await heard.await_text("STATUS=generation 30\n")
             times = heard.times("STATUS=")
             assert len(times) == len({text for _, text in heard.all}) <= 12
             assert all(later - earlier > 0.95 for earlier, later in pairwise(times))
