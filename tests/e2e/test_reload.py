@@ -45,7 +45,8 @@ def test_the_limits_of_the_changed_file_are_lived_by_and_a_bad_file_changes_noth
         assert client.call("server.info")["result"]["limits"] == {**limits, "in_flight": 9}
         reload(daemon, config, "[limits]\nin_flight = 0\nbatch = true\n", "configuration kept as it was")
         daemon.await_line("configuration kept as it was", anywhere=True)
-        reload(daemon, config, "[limits]\nin_flight = 9\n", "configuration read again")
+        line = reload(daemon, config, "[limits]\nin_flight = 9\n", "configuration read again")
+        assert line.endswith("changed=-\n")
         assert client.call("server.info")["result"]["limits"] == {**limits, "in_flight": 9}
     manager.close()
 

@@ -77,7 +77,7 @@ async def test_nothing_changed_is_nothing_applied() -> None:
 
 
 async def test_a_bad_file_keeps_everything_and_each_mistake_has_a_line(caplog: pytest.LogCaptureFixture) -> None:
-    told = Told(Settings())
+    told = Told(Settings(log_level="error"))
     await told.read_again(ConfigError("two mistakes", file="/etc/s.toml", mistakes=["3: a: bad", "4: b: worse"]))
     assert told.applied == []
     assert caplog.messages == [
