@@ -35,7 +35,6 @@ from storaged.server.listener import Door
 from storaged.service.access import Access
 from storaged.service.context import Engine
 from storaged.service.registry import Service
-from storaged.service.session import Session
 from storaged.settings import Settings
 from storaged.store import config
 from storaged.store.content import ContentReader
@@ -174,9 +173,6 @@ async def _live(
     )
     service = Service(engine, _access(settings))
 
-    async def handle(session: Session, method: str, params: object, /) -> bytes:
-        return await service.handle(session, method, params)
-
     def apply(new: Settings) -> None:
         nonlocal service
         # A request that runs keeps the rights it was let in by.
@@ -209,7 +205,8 @@ async def _live(
         background.start_soon(sizes.run, cache)
         background.start_soon(leases.run)
         try:
-            await lifecycle.serve(handle, prepare=prepare, ready=ready)
+            # Whichever service there is by then.
+            await lifecycle.serve(lambda *asked: service.handle(*asked), prepare=prepare, ready=ready)
         finally:
             background.cancel_scope.cancel()
 

@@ -39,13 +39,13 @@ _SYSTEM = {
     "storaged.socket": "systemd/system/storaged.socket",
     "sysusers.d/storaged.conf": "sysusers.d/storaged.conf",
     "tmpfiles.d/storaged.conf": "tmpfiles.d/storaged.conf",
-    "system-preset/80-storaged.preset": "systemd/system-preset/80-storaged.preset",
+    "preset/80-storaged.preset": "systemd/system-preset/80-storaged.preset",
 }
 _USER = {
     "user/storaged.service": "systemd/user/storaged.service",
     "user/storaged.socket": "systemd/user/storaged.socket",
 }
-_USER_PACKAGE = {**_USER, "user-preset/80-storaged.preset": "systemd/user-preset/80-storaged.preset"}
+_USER_PACKAGE = {**_USER, "preset/80-storaged.preset": "systemd/user-preset/80-storaged.preset"}
 
 _COMMAND = "/usr/bin/storaged"
 """What the units as they are shipped run."""

@@ -12,7 +12,7 @@ import pytest
 from storaged.installing import make_plan, put
 
 ROOT = Path(__file__).parents[2]
-SHIPPED = ROOT / "systemd"
+SHIPPED = ROOT / "storaged" / "units"
 
 
 def program(name: str) -> str:

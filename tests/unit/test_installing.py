@@ -15,6 +15,7 @@ from storaged import installing
 from storaged.installing import InstallError, executable, make_plan, put
 
 ROOT = Path(__file__).parents[2]
+SHIPPED = ROOT / "storaged" / "units"
 COMMAND = "/opt/storaged/bin/storaged"
 
 
@@ -24,7 +25,7 @@ def installed(capsys: pytest.CaptureFixture[str], *arguments: str, status: int =
 
 
 def test_every_shipped_file_is_installed_somewhere_but_the_examples() -> None:
-    shipped = {str(path.relative_to(ROOT / "systemd")) for path in (ROOT / "systemd").rglob("*") if path.is_file()}
+    shipped = {str(path.relative_to(SHIPPED)) for path in (SHIPPED).rglob("*") if path.is_file()}
     placed = installing._SYSTEM.keys() | installing._USER_PACKAGE.keys()
     assert placed == {name for name in shipped if not name.startswith("examples/")}
 
@@ -47,7 +48,7 @@ def test_the_systems_files_are_put_where_systemd_looks_for_local_ones(
 
 def test_the_unit_runs_the_command_that_is_installed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     installed(capsys, "--root", str(tmp_path))
-    shipped = (ROOT / "systemd/storaged.service").read_text()
+    shipped = (SHIPPED / "storaged.service").read_text()
     mark, _, rest = (tmp_path / "etc/systemd/system/storaged.service").read_text().partition("\n")
     assert mark.startswith("# Installed by storaged install-units")
     assert rest == shipped.replace("ExecStart=/usr/bin/storaged ", f"ExecStart={COMMAND} ")
