@@ -29,6 +29,9 @@ from typing import Literal
 
 from attrs import frozen
 
+from storaged_client import address
+from storaged_client.errors import ClientError
+
 Outcome = Literal["written", "updated", "unchanged", "kept", "replaced"]
 
 FORBIDDEN = 77
@@ -76,13 +79,8 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     """Run the command; returns its exit status: 0 all in place, 1 something was kept or is wrong, 77 not permitted."""
     given = parser().parse_args(arguments)
     try:
-        plan = make_plan(
-            user=given.user,
-            root=given.root,
-            prefix=given.prefix,
-            command=given.executable or executable(sys.argv[0]),
-            environ=environ,
-        )
+        command = given.executable or executable(sys.argv[0])
+        plan = make_plan(user=given.user, root=given.root, prefix=given.prefix, command=command, environ=environ)
         outcomes = {path: put(Path(path), text, force=given.force) for path, text in plan.files.items()}
     except InstallError as error:
         sys.stderr.write(f"storaged: {error}\n")
@@ -95,7 +93,11 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     for path, outcome in outcomes.items():
         said.append(f"{path}: " + _SAID.get(outcome, outcome).format(name=os.path.basename(path)))
     if given.prefix is None:
-        said += ["", "Next, run:", *(f"  {step}" for step in next_steps(plan, outcomes))]
+        steps = next_steps(plan, outcomes)
+        if "written" in outcomes.values() and _is_taken(plan):
+            # systemd would take the path from it, and it would keep the store's guard from the unit's daemon.
+            steps.insert(0, f"{command} stop    # a daemon runs that systemd did not start")
+        said += ["", "Next, run:", *(f"  {step}" for step in steps)]
     sys.stdout.write("\n".join(said) + "\n")
     return 1 if "kept" in outcomes.values() else 0
 
@@ -214,6 +216,17 @@ def next_steps(plan: Plan, outcomes: Mapping[str, Outcome]) -> list[str]:
     if plan.user:
         steps.append("loginctl enable-linger                     # only if it is to be there when you are logged out")
     return steps
+
+
+def _is_taken(plan: Plan) -> bool:
+    """Whether somebody listens already where the unit's socket will be."""
+    if plan.root != "/" or plan.user is (os.geteuid() == 0):
+        return False
+    try:
+        address.connect(address.default()).close()
+    except ClientError:
+        return False
+    return True
 
 
 def _configuration(environ: Mapping[str, str]) -> str:

@@ -25,7 +25,7 @@ def installed(capsys: pytest.CaptureFixture[str], *arguments: str, status: int =
 
 
 def test_every_shipped_file_is_installed_somewhere_but_the_examples() -> None:
-    shipped = {str(path.relative_to(SHIPPED)) for path in (SHIPPED).rglob("*") if path.is_file()}
+    shipped = {str(path.relative_to(SHIPPED)) for path in SHIPPED.rglob("*") if path.is_file()}
     placed = installing._SYSTEM.keys() | installing._USER_PACKAGE.keys()
     assert placed == {name for name in shipped if not name.startswith("examples/")}
 
