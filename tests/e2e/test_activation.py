@@ -1,16 +1,23 @@
-"""The daemon is what a service manager expects: activated, telling, draining, leaving when idle."""
+"""The daemon is what a service manager expects: activated, telling, draining, leaving when idle.
+
+``test_systemd.py`` has the real one; these need no privilege.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
 import signal
+import socket
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from .daemons import STORAGED, Client, Daemon, Manager, flags, started
+from storaged.sample import SampleSpec, write_store
+
+from .daemons import STORAGED, Client, Daemon, Manager, flags, serving, started
+from .load import under_load
 
 BACKENDS = pytest.mark.parametrize("backend", ["trio", "asyncio"])
 needs_activate = pytest.mark.skipif(not shutil.which("systemd-socket-activate"), reason="no systemd-socket-activate")
@@ -86,4 +93,53 @@ def test_stop_ends_an_activated_daemon(short_dir: Path) -> None:
             client.call("server.ping")
         assert subprocess.run([*STORAGED, "stop", "--socket", daemon.path]).returncode == 0
         assert daemon.await_exit() == 0
+    manager.close()
+
+
+@BACKENDS
+def test_daemons_that_follow_each_other_on_one_socket_lose_no_answer(short_dir: Path, backend: str) -> None:
+    write_store(short_dir / "root", short_dir / "run", SampleSpec(images=20, seed=1))
+    path = str(short_dir / "s")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen(128)
+        # bash puts it where the convention has it, and keeps its own pid.
+        script = f'exec 3<&{listener.fileno()} && LISTEN_FDS=1 LISTEN_PID=$$ exec "$@"'
+        command = ["bash", "-c", script, "bash", *STORAGED, "serve", *flags(short_dir, "--backend", backend)]
+        with under_load(path) as load:
+            for last in (False, False, False, True):
+                with started(command, path, pass_fds=[listener.fileno()]) as daemon:
+                    if last:
+                        load.end()
+                    else:
+                        load.await_another_daemon()
+                    daemon.signal(signal.SIGTERM)
+                    assert daemon.await_exit() == 0
+    assert load.faults == []
+    assert len(load.answered) >= 3, "no three daemons answered: nothing is shown"
+
+
+@BACKENDS
+def test_a_manager_that_watches_hears_that_the_daemon_is_well(short_dir: Path, backend: str) -> None:
+    manager = Manager(short_dir / "n")
+    environ = {"NOTIFY_SOCKET": manager.path, "WATCHDOG_USEC": "300000"}
+    with serving(short_dir, "--backend", backend, environ=environ) as daemon:
+        for _ in range(5):
+            assert manager.await_field("WATCHDOG=") == "WATCHDOG=1"
+        daemon.signal(signal.SIGTERM)
+        assert daemon.await_exit() == 0
+    manager.close()
+
+
+def test_a_watch_over_another_process_is_not_kept(short_dir: Path) -> None:
+    manager = Manager(short_dir / "n")
+    environ = {"NOTIFY_SOCKET": manager.path, "WATCHDOG_USEC": "30000", "WATCHDOG_PID": "1"}
+    with serving(short_dir, environ=environ) as daemon:
+        with daemon.client() as client:
+            manager.await_field("READY=")
+            client.settle()
+        daemon.signal(signal.SIGTERM)
+        manager.await_field("STOPPING=")
+        assert daemon.await_exit() == 0
+    assert not any("WATCHDOG" in text for text in manager.heard)
     manager.close()

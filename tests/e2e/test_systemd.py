@@ -11,7 +11,6 @@ import os
 import stat
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +21,7 @@ from storaged.sample import SampleSpec, write_store
 
 from .booted import PATIENCE, CannotBoot, Machine, ProgramMissing, booted
 from .daemons import Client
+from .load import under_load
 
 pytestmark = [pytest.mark.rival, pytest.mark.timeout(120)]
 
@@ -147,63 +147,13 @@ def test_an_idle_daemon_leaves_and_the_next_client_starts_another(machine: Machi
     assert "reason=idle" in machine.journal(SERVICE)
 
 
-class Load:
-    """Clients that ask without a pause, and count what becomes of each request."""
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-        self.ended = threading.Event()
-        self.answered: dict[int, int] = {}
-        self.refused = 0
-        self.unsent = 0
-        self.faults: list[str] = []
-
-    def run(self, seed: int) -> None:
-        while not self.ended.is_set():
-            try:
-                with Client(self.path) as client:
-                    self._ask(client, seed)
-            except Exception as error:
-                self.faults.append(repr(error))
-                return
-
-    def _ask(self, client: Client, seed: int) -> None:
-        pid = int(client.call("server.info")["result"]["pid"])
-        for number in range(seed, seed + 50):
-            try:
-                client.ask("images.list", {"limit": 1 + number % 7}, id=number)
-            except (BrokenPipeError, ConnectionResetError):
-                self.unsent += 1
-                return
-            # What the kernel took must be answered, whatever happens to the daemon meanwhile.
-            answer = client.line()
-            assert answer["id"] == number
-            if "result" in answer:
-                self.answered[pid] = self.answered.get(pid, 0) + 1
-            elif answer["error"]["data"]["name"] == "ShuttingDown":
-                self.refused += 1
-            else:
-                raise AssertionError(answer)
-
-
 @BACKENDS
 def test_a_restart_under_load_loses_no_answer(machine: Machine, path: str, backend: str) -> None:
     serve_with(machine, "--backend", backend)
-    load = Load(path)
-    threads = [threading.Thread(target=load.run, args=(1000 * number,)) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    try:
+    with under_load(path) as load:
         for _ in range(3):
-            known = len(load.answered)
-            deadline = time.monotonic() + PATIENCE
-            while len(load.answered) == known and not load.faults and time.monotonic() < deadline:
-                time.sleep(0.01)
+            load.await_another_daemon()
             machine.run("systemctl", "restart", SERVICE)
-    finally:
-        load.ended.set()
-        for thread in threads:
-            thread.join()
     assert load.faults == []
     assert len(load.answered) >= 3, "no three daemons answered: nothing is shown"
     assert machine.show(SERVICE, "NRestarts", "Result") == ["0", "success"]
