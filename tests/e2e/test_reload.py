@@ -12,7 +12,16 @@ import pytest
 from storaged.sample import SampleSpec, write_store
 
 from .daemons import PATIENCE, Daemon, Manager, serving
-from .test_access import _ASK, NOBODY
+
+NOBODY = 65534
+
+_ASK = """
+import socket, sys
+peer = socket.socket(socket.AF_UNIX)
+peer.connect(sys.argv[1])
+peer.sendall(b'{"jsonrpc":"2.0","id":1,"method":"server.shutdown"}\\n')
+print(peer.makefile().readline())
+"""
 
 BACKENDS = pytest.mark.parametrize("backend", ["trio", "asyncio"])
 
@@ -72,7 +81,7 @@ def test_a_uid_that_is_granted_later_may_change_the_store_and_one_that_no_longer
         short_dir.chmod(0o755)
         Path(daemon.path).chmod(0o666)
         return subprocess.run(
-            ["/usr/bin/python3", "-c", _ASK, daemon.path, "server.shutdown"],
+            ["/usr/bin/python3", "-c", _ASK, daemon.path],
             user=NOBODY,
             group=NOBODY,
             extra_groups=[],

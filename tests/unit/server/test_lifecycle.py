@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import anyio
@@ -398,13 +398,16 @@ async def test_new_limits_hold_for_new_connections_and_are_told(short_dir: Path)
     async with living(door, Methods(), Limits(request_bytes=100)) as life, life.client() as old:
         await old.call(1, "echo")
         await old.line()
-        life.lifecycle.revise(Limits(request_bytes=10_000, uid_connections=2), None)
+        life.lifecycle.revise(Limits(request_bytes=10_000, uid_connections=3), None)
         assert life.lifecycle.facts().limits["request_bytes"] == 10_000
-        async with life.client() as new:
+        async with AsyncExitStack() as stack:
+            new = await stack.enter_async_context(life.client())
             await new.call(1, "echo", text="x" * 1000)
             assert (await new.line())["id"] == 1
-            async with life.client() as third:
-                assert (await third.line())["error"]["data"]["name"] == "TooManyRequests"
+            for _ in range(3):
+                last = await stack.enter_async_context(life.client())
+                await last.call(1, "echo")
+            assert (await last.line())["error"]["data"]["name"] == "TooManyRequests"
         await old.call(2, "echo", text="x" * 1000)
         assert (await old.line())["error"]["data"]["name"] == "MessageTooLarge"
 
