@@ -12,7 +12,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, MutableMapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from functools import partial
 
 import anyio
@@ -69,32 +69,33 @@ def run(settings: Settings, environ: MutableMapping[str, str], *, reread: Callab
     process.open_standard_streams()
     process.start_logging(settings.log_level, environ)
     os.umask(0o077)
-    try:
-        _serve(settings, environ, reread)
-    except (GuardTaken, SocketTaken) as error:
-        return _fail(error, BUSY)
-    except PermissionError as error:
-        return _fail(error, FORBIDDEN)
-    except (StoreError, ServerError, ClientError, FileNotFoundError, NotADirectoryError) as error:
-        return _fail(error, MISCONFIGURED)
-    except OSError as error:
-        return _fail(error, FAILED)
-    except Exception:
-        # The root: an end that nobody foresaw is logged whole, and told to the service manager.
-        _log.exception("daemon failed")
-        return FAILED
+    with closing(systemd.Notifier.from_environment(environ)) as notifier:
+        try:
+            _serve(settings, environ, notifier, reread)
+        except (GuardTaken, SocketTaken) as error:
+            return _fail(error, BUSY, notifier)
+        except PermissionError as error:
+            return _fail(error, FORBIDDEN, notifier)
+        except (StoreError, ServerError, ClientError, FileNotFoundError, NotADirectoryError) as error:
+            return _fail(error, MISCONFIGURED, notifier)
+        except OSError as error:
+            return _fail(error, FAILED, notifier)
+        except Exception:
+            # The root: an end that nobody foresaw is logged whole, and told to the service manager.
+            _log.exception("daemon failed")
+            return FAILED
     return 0
 
 
-def _serve(settings: Settings, environ: MutableMapping[str, str], reread: Callable[[], Settings]) -> None:
+def _serve(
+    settings: Settings, environ: MutableMapping[str, str], notifier: systemd.Notifier, reread: Callable[[], Settings]
+) -> None:
     inherited = systemd.inherited_socket(environ)
-    notifier = systemd.Notifier.from_environment(environ)
     watchdog = systemd.watchdog(environ)
     discover = partial(config.discover, environ, os.geteuid(), settings.root, settings.runroot, settings.driver)
     location = discover()
     runtime = os.path.dirname(address.default())
     with ExitStack() as stack:
-        stack.callback(notifier.close)
         stack.enter_context(take_guard(location.graphroot, runtime, files=Files(), writable=not settings.read_only))
         door = listener.inherit(inherited) if inherited else listener.bind(address.find(settings.socket))
         stack.callback(door.close)
@@ -235,6 +236,7 @@ def _why_not_writable(settings: Settings, location: StoreLocation, writer: Store
     return refusal.text if refusal is not None and not refusal.evidence.get("missing") else None
 
 
-def _fail(error: Exception, status: int) -> int:
+def _fail(error: Exception, status: int, notifier: systemd.Notifier) -> int:
     _log.error("cannot serve error=%s", error)
+    notifier.tell(STATUS=f"cannot serve: {error}")  # systemctl status shows it
     return status

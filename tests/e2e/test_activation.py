@@ -143,3 +143,15 @@ def test_a_watch_over_another_process_is_not_kept(short_dir: Path) -> None:
         assert daemon.await_exit() == 0
     assert not any("WATCHDOG" in text for text in manager.heard)
     manager.close()
+
+
+def test_a_daemon_that_cannot_serve_tells_the_manager_why(short_dir: Path) -> None:
+    manager = Manager(short_dir / "n")
+    with serving(short_dir) as first:
+        path = str(short_dir / "t")
+        command = [*STORAGED, "serve", *flags(short_dir, "--socket", path)]
+        with started(command, path, {"NOTIFY_SOCKET": manager.path}) as second:
+            status = manager.await_field("STATUS=cannot serve: ")
+            assert f"pid {first.process.pid}" in status
+            assert second.await_exit() == 75
+    manager.close()
