@@ -17,7 +17,7 @@ from functools import partial
 
 import anyio
 
-from storaged import process
+from storaged import guarding, process
 from storaged.engine.cache import Cache
 from storaged.engine.circumstances import CircumstancesWatch
 from storaged.engine.cursors import Cursors
@@ -40,7 +40,6 @@ from storaged.store import config
 from storaged.store.content import ContentReader
 from storaged.store.drivers.measuring import Measurer
 from storaged.store.files import Files
-from storaged.store.locks.instance import take_guard
 from storaged.store.reader import StoreReader
 from storaged.store.registries import RegistriesWatch
 from storaged.store.tables import StoreLocation
@@ -96,7 +95,9 @@ def _serve(
     location = discover()
     runtime = os.path.dirname(address.default())
     with ExitStack() as stack:
-        stack.enter_context(take_guard(location.graphroot, runtime, files=Files(), writable=not settings.read_only))
+        patience = guarding.PATIENCE if inherited else 0.0
+        writable = not settings.read_only
+        stack.enter_context(guarding.guard(location.graphroot, runtime, notifier, writable=writable, patience=patience))
         door = listener.inherit(inherited) if inherited else listener.bind(address.find(settings.socket))
         stack.callback(door.close)
         stack.callback(door.withdraw)

@@ -117,8 +117,10 @@ def _try_it(group: Path, folder: str) -> None:
 
 
 def _entering(group: Path, arguments: list[str]) -> list[str]:
-    # The group first: what a cgroup namespace shows begins where its first process was.
-    return ["bash", "-c", 'echo $$ >"$0/cgroup.procs" && exec unshare "$@"', str(group), *_NAMESPACES, *arguments]
+    # The group first: what a cgroup namespace shows begins where its first process was. All of it dies with this
+    # process, however that ends.
+    script = 'echo $$ >"$0/cgroup.procs" && exec setpriv --pdeathsig=KILL unshare "$@"'
+    return ["bash", "-c", script, str(group), *_NAMESPACES, *arguments]
 
 
 def _child(process: subprocess.Popen[bytes]) -> int:

@@ -155,3 +155,17 @@ def test_a_daemon_that_cannot_serve_tells_the_manager_why(short_dir: Path) -> No
             assert f"pid {first.process.pid}" in status
             assert second.await_exit() == 75
     manager.close()
+
+
+@needs_activate
+def test_an_activated_daemon_waits_for_one_that_is_ending_and_then_answers(short_dir: Path) -> None:
+    manager = Manager(short_dir / "n")
+    with serving(short_dir, socket="first") as first, activated(short_dir, manager) as second:
+        listening(second)
+        with Client(second.path) as client:
+            client.ask("server.info")
+            assert f"pid {first.process.pid}" in manager.await_field("STATUS=waiting: ")
+            first.signal(signal.SIGTERM)
+            assert first.await_exit() == 0
+            assert client.line()["result"]["pid"] == second.process.pid
+    manager.close()
