@@ -1,4 +1,4 @@
-"""The command ``storaged``: serve, stop, demo. Loads only what the chosen one needs."""
+"""The command ``storaged``: serve, stop, install-units, demo. Loads only what the chosen one needs."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from storaged_client.contract.version import PROTOCOL, VERSION
 from storaged_client.errors import ClientError, DaemonUnavailable, RequestTimeout
 from storaged_client.link import Link
 
-_SECONDS = 20.0
-"""A drain takes up to ten."""
+_SECONDS = 10.0
+"""For everything but the drain, whose own time is asked for."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,6 +30,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         from storaged import demo
 
         return demo.main(arguments[1:])
+    if arguments[:1] == ["install-units"]:
+        from storaged import installing
+
+        return installing.main(arguments[1:], os.environ)
     parser = argparse.ArgumentParser(
         prog="storaged", description="A resident service for the image store that podman, buildah and CRI-O share."
     )
@@ -38,6 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     serve = commands.add_parser("serve", help="be the daemon", description="Serve a store until told to stop.")
     stop = commands.add_parser("stop", help="end the daemon", description="Drain and end the daemon behind a socket.")
     stop.add_argument("--socket", metavar="PATH", help="the daemon's socket")
+    commands.add_parser("install-units", help="have systemd start it on demand", add_help=False)
     commands.add_parser("demo", help="the founding question on a throwaway store", add_help=False)
     if arguments[:1] == ["stop"]:
         return stop_daemon(parser.parse_args(arguments).socket)
@@ -49,13 +54,14 @@ def _serve(parser: argparse.ArgumentParser, serve: argparse.ArgumentParser, argu
     from storaged.errors import ConfigError
 
     settings.add_flags(serve)
+    given = parser.parse_args(arguments)
     try:
-        told = settings.read_flags(parser.parse_args(arguments))
+        told = settings.read_flags(given)
     except ConfigError as error:
         parser.exit(78, f"{parser.prog}: {error.text}\n")
     from storaged import daemon
 
-    return daemon.run(told, os.environ)
+    return daemon.run(told, os.environ, reread=lambda: settings.read_flags(given))
 
 
 def stop_daemon(path: str | None, seconds: float = _SECONDS) -> int:
@@ -81,6 +87,7 @@ def _stop(path: str, deadline: float) -> None:
     try:
         pid = peercred.of_socket(channel).pid
         info = _ask(link, "server.info", {"consistency": "cached"}, deadline, path)
+        deadline += _drain_seconds(info)
         # An activated socket was made by the service manager; then the pid is a claim and no more.
         if info.get("pid") == pid:
             with suppress(OSError):
@@ -93,6 +100,12 @@ def _stop(path: str, deadline: float) -> None:
         link.close()
         if process is not None:
             os.close(process)
+
+
+def _drain_seconds(info: dict[str, object]) -> float:
+    limits = info.get("limits")
+    seconds = limits.get("drain_seconds") if isinstance(limits, dict) else None
+    return float(seconds) if isinstance(seconds, int | float) else 10.0
 
 
 def _ask(link: Link, method: str, params: dict[str, object] | None, deadline: float, path: str) -> dict[str, object]:

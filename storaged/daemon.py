@@ -11,13 +11,13 @@ import gc
 import logging
 import os
 import sys
-from collections.abc import MutableMapping
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, MutableMapping
+from contextlib import ExitStack, closing, suppress
 from functools import partial
 
 import anyio
 
-from storaged import process
+from storaged import guarding, process
 from storaged.engine.cache import Cache
 from storaged.engine.circumstances import CircumstancesWatch
 from storaged.engine.cursors import Cursors
@@ -27,6 +27,7 @@ from storaged.engine.transactions import Transactions
 from storaged.engine.upkeep import Upkeep
 from storaged.errors import GuardTaken, StoreError
 from storaged.metrics import Metrics
+from storaged.reconfiguring import Reconfiguration
 from storaged.server import listener, systemd
 from storaged.server.errors import ServerError, SocketTaken
 from storaged.server.lifecycle import Lifecycle, Terms
@@ -40,7 +41,6 @@ from storaged.store import config
 from storaged.store.content import ContentReader
 from storaged.store.drivers.measuring import Measurer
 from storaged.store.files import Files
-from storaged.store.locks.instance import take_guard
 from storaged.store.reader import StoreReader
 from storaged.store.registries import RegistriesWatch
 from storaged.store.tables import StoreLocation
@@ -61,46 +61,52 @@ _BLOB_THREADS = 4
 _log = logging.getLogger(__name__)
 
 
-def run(settings: Settings, environ: MutableMapping[str, str]) -> int:
-    """Be the daemon until told to stop; returns the exit status.
+def run(settings: Settings, environ: MutableMapping[str, str], *, reread: Callable[[], Settings]) -> int:
+    """Be the daemon until told to stop; returns the exit status. ``reread``, blocking, makes the settings anew.
 
     0 ended as asked, 1 a mistake of ours, 75 another daemon is there, 77 not permitted, 78 misconfigured.
     """
     process.open_standard_streams()
     process.start_logging(settings.log_level, environ)
     os.umask(0o077)
-    try:
-        _serve(settings, environ)
-    except (GuardTaken, SocketTaken) as error:
-        return _fail(error, BUSY)
-    except PermissionError as error:
-        return _fail(error, FORBIDDEN)
-    except (StoreError, ServerError, ClientError, FileNotFoundError, NotADirectoryError) as error:
-        return _fail(error, MISCONFIGURED)
-    except OSError as error:
-        return _fail(error, FAILED)
-    except Exception:
-        # The root: an end that nobody foresaw is logged whole, and told to the service manager.
-        _log.exception("daemon failed")
-        return FAILED
+    with closing(systemd.Notifier.from_environment(environ)) as notifier:
+        try:
+            _serve(settings, environ, notifier, reread)
+        except (GuardTaken, SocketTaken) as error:
+            return _fail(error, BUSY, notifier)
+        except PermissionError as error:
+            return _fail(error, FORBIDDEN, notifier)
+        except (StoreError, ServerError, ClientError, FileNotFoundError, NotADirectoryError) as error:
+            return _fail(error, MISCONFIGURED, notifier)
+        except OSError as error:
+            return _fail(error, FAILED, notifier)
+        except Exception:
+            # The root: an end that nobody foresaw is logged whole, and told to the service manager.
+            _log.exception("daemon failed")
+            return FAILED
     return 0
 
 
-def _serve(settings: Settings, environ: MutableMapping[str, str]) -> None:
+def _serve(
+    settings: Settings, environ: MutableMapping[str, str], notifier: systemd.Notifier, reread: Callable[[], Settings]
+) -> None:
     inherited = systemd.inherited_socket(environ)
-    notifier = systemd.Notifier.from_environment(environ)
-    location = config.discover(environ, os.geteuid(), settings.root, settings.runroot, settings.driver)
+    watchdog = systemd.watchdog(environ)
+    discover = partial(config.discover, environ, os.geteuid(), settings.root, settings.runroot, settings.driver)
+    location = discover()
     runtime = os.path.dirname(address.default())
     with ExitStack() as stack:
-        stack.callback(notifier.close)
-        stack.enter_context(take_guard(location.graphroot, runtime, files=Files(), writable=not settings.read_only))
+        patience = guarding.PATIENCE if inherited else 0.0
+        writable = not settings.read_only
+        stack.enter_context(guarding.guard(location.graphroot, runtime, notifier, writable=writable, patience=patience))
         door = listener.inherit(inherited) if inherited else listener.bind(address.find(settings.socket))
         stack.callback(door.close)
         stack.callback(door.withdraw)
         process.allow_descriptors(settings.limits)
         registries = RegistriesWatch(environ, os.geteuid())
         registries.current()
-        anyio.run(_live, settings, location, registries, door, notifier, backend=settings.backend)
+        live = partial(_live, settings, location, registries, door, notifier, watchdog, reread, discover)
+        anyio.run(live, backend=settings.backend)
 
 
 async def _live(
@@ -109,19 +115,17 @@ async def _live(
     registries: RegistriesWatch,
     door: Door,
     notifier: systemd.Notifier,
+    watchdog: float | None,
+    reread: Callable[[], Settings],
+    discover: Callable[[], StoreLocation],
 ) -> None:
     metrics = Metrics()
     reader = StoreReader(location, metrics=metrics)
     content = ContentReader(location, metrics)
     sizes = LayerSizes(Measurer(location), metrics)
     leases = Leases(metrics)
-    cache = Cache(
-        reader,
-        content,
-        metrics,
-        known_sizes=lambda: sizes.known,
-        circumstances=CircumstancesWatch(leases, registries.current, podman_lists=settings.compat == "podman"),
-    )
+    circumstances = CircumstancesWatch(leases, registries.current, podman_lists=settings.compat == "podman")
+    cache = Cache(reader, content, metrics, known_sizes=lambda: sizes.known, circumstances=circumstances)
     files = Files()
     reserve = Reserve(location, files=files)
     writer = StoreWriter(location, files=files, metrics=metrics, reserve=reserve)
@@ -149,7 +153,10 @@ async def _live(
         terms=Terms(limits=settings.limits, backend=settings.backend, idle_exit=settings.idle_exit),
         metrics=metrics,
         notifier=notifier,
+        watchdog=watchdog,
         describe=lambda: _describe(cache),
+        moved=lambda: cache.moved(cache.generation),
+        reload=lambda: reconfiguration.run(),
         hurry=transactions.hurry,
     )
     engine = Engine(
@@ -176,6 +183,18 @@ async def _live(
     )
     service = Service(engine, _access(settings))
 
+    def apply(new: Settings) -> None:
+        nonlocal service
+        # A request that runs keeps the rights it was let in by.
+        service = Service(engine, _access(new))
+        logging.getLogger().setLevel(new.log_level.upper())
+        circumstances.read_lists_as_podman(new.compat == "podman")
+        cache.rebuild()  # who waits for another generation looks again
+        process.allow_descriptors(new.limits)
+        lifecycle.revise(new.limits, new.idle_exit)
+
+    reconfiguration = Reconfiguration(settings, location, read=reread, discover=discover, apply=apply)
+
     async def prepare() -> None:
         await cache.start()
         # What a daemon starts with lives as long as it: no full collection need look at it.
@@ -196,7 +215,8 @@ async def _live(
         background.start_soon(sizes.run, cache)
         background.start_soon(leases.run)
         try:
-            await lifecycle.serve(service.handle, prepare=prepare, ready=ready)
+            # Whichever service there is by then.
+            await lifecycle.serve(lambda *asked: service.handle(*asked), prepare=prepare, ready=ready)
         finally:
             background.cancel_scope.cancel()
 
@@ -231,6 +251,7 @@ def _why_not_writable(settings: Settings, location: StoreLocation, writer: Store
     return refusal.text if refusal is not None and not refusal.evidence.get("missing") else None
 
 
-def _fail(error: Exception, status: int) -> int:
+def _fail(error: Exception, status: int, notifier: systemd.Notifier) -> int:
     _log.error("cannot serve error=%s", error)
+    notifier.tell(STATUS=f"cannot serve: {error}")  # systemctl status shows it
     return status

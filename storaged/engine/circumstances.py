@@ -60,6 +60,13 @@ class CircumstancesWatch:
             current = self._current = Circumstances(number=current.number + 1, asking=asking)
         return current
 
+    def read_lists_as_podman(self, podman_lists: bool) -> None:
+        """Change what ``podman_lists`` was at the start: another answer to the same question, so another generation."""
+        current = self.now()
+        if current.asking.podman_lists != podman_lists:
+            asking = evolve(current.asking, podman_lists=podman_lists)
+            self._current = Circumstances(number=current.number + 1, asking=asking)
+
     def asking(self) -> View:
         """What an operation is asked with now; the leases are those of this very moment. From any thread."""
         return evolve(self._current.asking, leases=self.leases.by_image)

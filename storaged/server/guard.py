@@ -67,6 +67,10 @@ class Guard:
     def bytes(self) -> int:
         return sum(self._bytes.values())
 
+    def revise(self, limits: Limits) -> None:
+        """Count against these from now on. Who has more than they allow keeps it, and gets nothing more."""
+        self._limits = limits
+
     def enter(self, uid: int) -> None:
         """Count a connection; ``leave`` gives it back.
 

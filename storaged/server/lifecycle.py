@@ -10,6 +10,9 @@ Draining, in this order: the path is withdrawn (our own socket; an inherited one
 queue is the next daemon's), every connection is cut so that what was sent is read and nothing more can
 be, who is in our own queue is still let in and cut, all of it is answered; two seconds before the end
 what is left is answered ``ShuttingDown``.
+
+SIGHUP has the configuration read again, once clients are let in and until the drain begins. New limits hold
+for new connections; the budgets of a uid, idling and the drain's own time for everybody at once.
 """
 
 from __future__ import annotations
@@ -23,23 +26,18 @@ from datetime import UTC, datetime
 import anyio
 import anyio.lowlevel
 from anyio.abc import SocketListener, TaskGroup
-from attrs import frozen
+from attrs import evolve, frozen
 
 from storaged.metrics import Metrics
 from storaged.server.answering import Handler
 from storaged.server.guard import Guard, Limits
 from storaged.server.listener import Door
 from storaged.server.reception import Reception
+from storaged.server.reporting import Reporter
 from storaged.server.systemd import Notifier
 from storaged.service.host import HostFacts
 
 _REFUSE_BEFORE_END = 2.0
-_READY_SECONDS = 5.0
-_READY_AGAIN = 0.05
-_STATUS_SECONDS = 1.0
-"""Between two messages at least."""
-_STATUS_REFRESH = 30.0
-"""Seconds after which clients that stay may have led to another generation."""
 
 _log = logging.getLogger(__name__)
 
@@ -57,6 +55,8 @@ class Lifecycle:
     """Owns the door and every connection; ``serve`` is the whole life.
 
     ``hurry`` is called when the end is near: what cannot be cancelled is to come to its own end.
+    ``reload`` is called for a SIGHUP, and may ``revise`` the terms. ``describe`` says how the store is, and
+    ``moved`` returns when that may be another text; ``watchdog`` as ``systemd.watchdog`` has it.
     """
 
     def __init__(
@@ -66,18 +66,25 @@ class Lifecycle:
         terms: Terms,
         metrics: Metrics,
         notifier: Notifier,
+        watchdog: float | None = None,
         describe: Callable[[], str] = str,
+        moved: Callable[[], Awaitable[object]] = anyio.sleep_forever,
+        reload: Callable[[], Awaitable[object]] = anyio.lowlevel.checkpoint,
         hurry: Callable[[], None] = lambda: None,
     ) -> None:
         self._door = door
         self._terms = terms
         self._metrics = metrics
-        self._notifier = notifier
         self._describe = describe
+        self._reload = reload
         self._hurry = hurry
         self._guard = Guard(terms.limits, metrics)
         self._reception = Reception(terms.limits, self._guard, metrics)
+        self._reporter = Reporter(
+            notifier, watchdog=watchdog, status=self._status, changes=(self._reception.change, moved)
+        )
         self._serving = anyio.CancelScope()
+        self._reload_wanted = anyio.Event()
         self._reason = ""
         self._facts = HostFacts(
             backend=terms.backend,
@@ -97,6 +104,13 @@ class Lifecycle:
             "requests_in_flight": self._guard.in_flight,
             "reply_bytes_waiting": self._guard.bytes,
         }
+
+    def revise(self, limits: Limits, idle_exit: float | None) -> None:
+        """Live by other terms from now on; connections that are there keep the limits they began with."""
+        self._terms = evolve(self._terms, limits=limits, idle_exit=idle_exit)
+        self._facts = evolve(self._facts, limits=limits.as_facts())
+        self._guard.revise(limits)
+        self._reception.revise(limits)
 
     def shutdown(self, reason: str) -> None:
         if not self._serving.cancel_called:
@@ -125,19 +139,22 @@ class Lifecycle:
         try:
             async with anyio.create_task_group() as life, anyio.create_task_group() as connections:
                 life.start_soon(self._heed_signals, life.cancel_scope)
+                life.start_soon(self._reporter.prove_well)
                 with self._serving:
                     async with anyio.create_task_group() as beside:
-                        beside.start_soon(self._tell_status)
-                        await prepare()
-                        await self._tell_ready()
+                        beside.start_soon(self._reporter.tell_status)
+                        async with self._reporter.starting():
+                            await prepare()
+                        await self._reporter.tell_ready()
                         ready()
-                        if self._terms.idle_exit is not None:
-                            beside.start_soon(self._watch_idle, self._terms.idle_exit)
+                        beside.start_soon(self._watch_idle)
+                        beside.start_soon(self._reload_when_wanted)
                         while True:
                             await self._reception.let_in(listener, handler, connections)
                 _log.info("draining reason=%s connections=%d", self._reason, len(self._reception))
-                with anyio.move_on_after(self._terms.limits.drain_seconds) as drain:
-                    await self._drain(listener, handler, connections)
+                async with self._reporter.stopping():
+                    with anyio.move_on_after(self._terms.limits.drain_seconds) as drain:
+                        await self._drain(listener, handler, connections)
                 if drain.cancelled_caught:
                     _log.warning("drain timed out connections=%d", len(self._reception))
                 connections.cancel_scope.cancel()
@@ -150,7 +167,6 @@ class Lifecycle:
         return self._reason
 
     async def _drain(self, listener: SocketListener, handler: Handler, connections: TaskGroup) -> None:
-        self._notifier.tell(STOPPING=1, STATUS="draining")
         if not self._door.inherited:
             await anyio.to_thread.run_sync(self._door.withdraw)
         # Before anybody is let in: where descriptors are short, those that end make room.
@@ -172,7 +188,9 @@ class Lifecycle:
         with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
             async for number in signals:
                 if number == signal.SIGHUP:
-                    _log.info("signal ignored signal=SIGHUP reason=%s", "restart to read the configuration again")
+                    if self._serving.cancel_called:
+                        _log.info("signal ignored signal=SIGHUP reason=draining")
+                    self._reload_wanted.set()
                 elif self._serving.cancel_called:
                     _log.warning("stopping at once signal=%s", signal.Signals(number).name)
                     self._hurry()
@@ -180,13 +198,22 @@ class Lifecycle:
                 else:
                     self.shutdown(signal.Signals(number).name)
 
-    # ---------------------------------------------------------------- idling and telling
+    async def _reload_when_wanted(self) -> None:
+        while True:
+            await self._reload_wanted.wait()
+            # Before the work, not after it: who changes a file during it and signals again is heard again.
+            self._reload_wanted = anyio.Event()
+            async with self._reporter.reloading():
+                await self._reload()
 
-    async def _watch_idle(self, seconds: float) -> None:
+    # ---------------------------------------------------------------- idling
+
+    async def _watch_idle(self) -> None:
         while True:
             await self._reception.all_gone()
-            with anyio.move_on_after(seconds):
-                while not self._reception:
+            seconds = self._terms.idle_exit
+            with anyio.move_on_after(math.inf if seconds is None else seconds):
+                while not self._reception and self._terms.idle_exit == seconds:
                     await self._reception.change()
                 continue
             if not self._reception and not self._door.waiting():
@@ -195,18 +222,3 @@ class Lifecycle:
 
     def _status(self) -> str:
         return f"{self._describe()}, {len(self._reception)} clients".removeprefix(", ")
-
-    async def _tell_ready(self) -> None:
-        with anyio.move_on_after(_READY_SECONDS):
-            while not self._notifier.tell(READY=1, STATUS=self._status()):  # noqa: ASYNC110 - a full queue has no event
-                await anyio.sleep(_READY_AGAIN)
-
-    async def _tell_status(self) -> None:
-        told = ""
-        while True:
-            status = self._status()
-            if status != told and self._notifier.tell(STATUS=status):
-                told = status
-            with anyio.move_on_after(_STATUS_REFRESH if self._reception else math.inf):
-                await self._reception.change()
-            await anyio.sleep(_STATUS_SECONDS)

@@ -44,8 +44,13 @@ class Reception:
     def __iter__(self) -> Iterator[Connection]:
         return iter(list(self._connections))
 
+    def revise(self, limits: Limits) -> None:
+        """Let in by these limits from now on; those who wait for a change look again."""
+        self._limits = limits
+        self._changed.set()
+
     async def change(self) -> None:
-        """Return when somebody came or went after the call."""
+        """Return when somebody came or went, or the limits were revised, after the call."""
         if self._changed.is_set():
             self._changed = anyio.Event()
         await self._changed.wait()

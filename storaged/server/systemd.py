@@ -1,4 +1,4 @@
-"""The service manager's two conventions, without its library: sockets handed over, and states told.
+"""The service manager's conventions, without its library: sockets handed over, states told, a watch kept.
 
 ::
 
@@ -6,8 +6,10 @@
     LISTEN_FDS     how many: 3, 4, ...
     LISTEN_FDNAMES their names, by colons (FileDescriptorName=)
     NOTIFY_SOCKET  a datagram socket: a path, or @name in the abstract name space
+    WATCHDOG_USEC  within how many microseconds it wants to hear that this process is well, again and again
+    WATCHDOG_PID   the process that is meant
 
-Sources: sd_listen_fds(3), sd_notify(3).
+Sources: sd_listen_fds(3), sd_notify(3), sd_watchdog_enabled(3).
 """
 
 from __future__ import annotations
@@ -90,6 +92,22 @@ def _unfit(sock: socket.socket) -> str | None:
     if not name or name[:1] in (b"\0", "\0"):
         return "its name is abstract, which has no mode and no owner"
     return None
+
+
+def watchdog(environ: MutableMapping[str, str]) -> float | None:
+    """Seconds within which the manager wants to hear from this process; None where it does not watch it.
+
+    The variables are removed: no child is watched in this process's place. What makes no sense is logged, and
+    nobody watches then: the manager itself will say that it hears nothing.
+    """
+    microseconds = environ.pop("WATCHDOG_USEC", None)
+    pid = environ.pop("WATCHDOG_PID", None)
+    if microseconds is None or (pid is not None and pid != str(os.getpid())):
+        return None
+    if not (microseconds.isascii() and microseconds.isdigit() and 0 < int(microseconds) < 2**63):
+        _log.warning("watchdog interval makes no sense WATCHDOG_USEC=%s", microseconds)
+        return None
+    return int(microseconds) / 1e6
 
 
 class Notifier:

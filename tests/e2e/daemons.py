@@ -134,9 +134,16 @@ def flags(folder: Path, *more: str) -> list[str]:
 
 
 @contextmanager
-def started(command: Sequence[str], path: str, environ: dict[str, str] | None = None) -> Iterator[Daemon]:
+def started(
+    command: Sequence[str], path: str, environ: dict[str, str] | None = None, pass_fds: Sequence[int] = ()
+) -> Iterator[Daemon]:
     process = subprocess.Popen(
-        command, stderr=subprocess.PIPE, text=True, env={**os.environ, **(environ or {})}, start_new_session=True
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **(environ or {})},
+        start_new_session=True,
+        pass_fds=pass_fds,
     )
     daemon = Daemon(process, path)
     try:

@@ -1,22 +1,26 @@
-"""The units are right, and the daemon is what they expect: activated, telling, draining, leaving when idle."""
+"""The daemon is what a service manager expects: activated, telling, draining, leaving when idle.
+
+``test_systemd.py`` has the real one; these need no privilege.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
 import signal
+import socket
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from .daemons import STORAGED, Client, Daemon, Manager, flags, started
+from storaged.sample import SampleSpec, write_store
 
-ROOT = Path(__file__).parents[2]
+from .daemons import STORAGED, Client, Daemon, Manager, flags, serving, started
+from .load import under_load
+
 BACKENDS = pytest.mark.parametrize("backend", ["trio", "asyncio"])
 needs_activate = pytest.mark.skipif(not shutil.which("systemd-socket-activate"), reason="no systemd-socket-activate")
-needs_analyze = pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd-analyze")
 
 
 def activated(folder: Path, manager: Manager, *more: str, name: str = "storaged"):
@@ -92,46 +96,76 @@ def test_stop_ends_an_activated_daemon(short_dir: Path) -> None:
     manager.close()
 
 
-def units(folder: Path, kind: str) -> list[str]:
-    """Copies of the units whose command exists on this machine: verify wants to see the executable."""
-    command = shutil.which("storaged", path=os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]]))
-    assert command, "the package is not installed"
-    copies = []
-    for source in sorted((ROOT / "systemd" / kind).glob("storaged.*")):
-        text = source.read_text()
-        if source.suffix == ".service":
-            assert "ExecStart=/usr/bin/storaged " in text
-        copy = folder / source.name
-        copy.write_text(text.replace("/usr/bin/storaged", command))
-        copies.append(str(copy))
-    assert len(copies) == 2
-    return copies
+@BACKENDS
+def test_daemons_that_follow_each_other_on_one_socket_lose_no_answer(short_dir: Path, backend: str) -> None:
+    write_store(short_dir / "root", short_dir / "run", SampleSpec(images=20, seed=1))
+    path = str(short_dir / "s")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen(128)
+        # bash puts it where the convention has it, and keeps its own pid.
+        script = f'exec 3<&{listener.fileno()} && LISTEN_FDS=1 LISTEN_PID=$$ exec "$@"'
+        command = ["bash", "-c", script, "bash", *STORAGED, "serve", *flags(short_dir, "--backend", backend)]
+        with under_load(path) as load:
+            for last in (False, False, False, True):
+                with started(command, path, pass_fds=[listener.fileno()]) as daemon:
+                    if last:
+                        load.end()
+                    else:
+                        load.await_another_daemon()
+                    daemon.signal(signal.SIGTERM)
+                    assert daemon.await_exit() == 0
+    assert load.faults == []
+    assert len(load.answered) >= 3, "no three daemons answered: nothing is shown"
 
 
-@needs_analyze
-@pytest.mark.parametrize("kind", ["", "user"])
-def test_verify_has_nothing_to_say_about_the_units(short_dir: Path, kind: str) -> None:
-    done = subprocess.run(
-        ["systemd-analyze", *(["--user"] if kind else []), "verify", *units(short_dir, kind)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "XDG_RUNTIME_DIR": str(short_dir)},
-    )
-    # verify exits 0 for most of what it finds: any word is a finding.
-    assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
+@BACKENDS
+def test_a_manager_that_watches_hears_that_the_daemon_is_well(short_dir: Path, backend: str) -> None:
+    manager = Manager(short_dir / "n")
+    environ = {"NOTIFY_SOCKET": manager.path, "WATCHDOG_USEC": "300000"}
+    with serving(short_dir, "--backend", backend, environ=environ) as daemon:
+        for _ in range(5):
+            assert manager.await_field("WATCHDOG=") == "WATCHDOG=1"
+        daemon.signal(signal.SIGTERM)
+        assert daemon.await_exit() == 0
+    manager.close()
 
 
-@needs_analyze
-def test_the_system_unit_is_confined(short_dir: Path) -> None:
-    done = subprocess.run(
-        ["systemd-analyze", "security", "--offline=true", "--threshold=20", *units(short_dir, "")[:1]],
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout[-300:]
+def test_a_watch_over_another_process_is_not_kept(short_dir: Path) -> None:
+    manager = Manager(short_dir / "n")
+    environ = {"NOTIFY_SOCKET": manager.path, "WATCHDOG_USEC": "30000", "WATCHDOG_PID": "1"}
+    with serving(short_dir, environ=environ) as daemon:
+        with daemon.client() as client:
+            manager.await_field("READY=")
+            client.settle()
+        daemon.signal(signal.SIGTERM)
+        manager.await_field("STOPPING=")
+        assert daemon.await_exit() == 0
+    assert not any("WATCHDOG" in text for text in manager.heard)
+    manager.close()
 
 
-def test_the_user_unit_sets_nothing_that_keeps_newuidmap_from_working() -> None:
-    for line in (ROOT / "systemd/user/storaged.service").read_text().splitlines():
-        key = line.partition("=")[0]
-        assert not key.startswith(("Private", "Protect", "Restrict", "NoNew", "System", "Lock", "Memory", "Capability"))
+def test_a_daemon_that_cannot_serve_tells_the_manager_why(short_dir: Path) -> None:
+    manager = Manager(short_dir / "n")
+    with serving(short_dir) as first:
+        path = str(short_dir / "t")
+        command = [*STORAGED, "serve", *flags(short_dir, "--socket", path)]
+        with started(command, path, {"NOTIFY_SOCKET": manager.path}) as second:
+            status = manager.await_field("STATUS=cannot serve: ")
+            assert f"pid {first.process.pid}" in status
+            assert second.await_exit() == 75
+    manager.close()
+
+
+@needs_activate
+def test_an_activated_daemon_waits_for_one_that_is_ending_and_then_answers(short_dir: Path) -> None:
+    manager = Manager(short_dir / "n")
+    with serving(short_dir, socket="first") as first, activated(short_dir, manager) as second:
+        listening(second)
+        with Client(second.path) as client:
+            client.ask("server.info")
+            assert f"pid {first.process.pid}" in manager.await_field("STATUS=waiting: ")
+            first.signal(signal.SIGTERM)
+            assert first.await_exit() == 0
+            assert client.line()["result"]["pid"] == second.process.pid
+    manager.close()

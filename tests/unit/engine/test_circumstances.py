@@ -7,7 +7,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from storaged.engine.circumstances import CircumstancesWatch
+from storaged.engine.circumstances import CircumstancesWatch, without_leases
 from storaged.engine.leases import Leases
 from storaged.metrics import Metrics
 from storaged.store.layout.records import ImageID
@@ -31,6 +31,17 @@ def test_a_change_of_registries_conf_makes_other_circumstances_and_other_short_n
     third = watch.now()
     assert third.number == second.number + 1
     assert third.asking.short_name_doubts
+
+
+def test_another_way_to_read_lists_is_another_generation_and_the_same_way_is_not() -> None:
+    watch = without_leases(Metrics())
+    first = watch.now()
+    watch.read_lists_as_podman(False)
+    assert watch.now() is first
+    watch.read_lists_as_podman(True)
+    second = watch.now()
+    assert (second.number, second.asking.podman_lists) == (first.number + 1, True)
+    assert watch.asking().podman_lists
 
 
 @pytest.mark.anyio

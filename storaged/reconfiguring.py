@@ -1,0 +1,104 @@
+"""The configuration read again while the daemon runs: what can change does, what cannot is named in the log.
+
+::
+
+    limits  access  log_level  compat  idle_exit      live by the new ones at once
+    any other setting, the place of the store         one line says that they need a restart
+    a file with a mistake                             one line for each, and all stays as it is
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from anyio.to_thread import run_sync
+from attrs import AttrsInstance, evolve, fields, has
+
+from storaged.errors import ConfigError, StoreError
+from storaged.settings import Settings
+from storaged.store.tables import StoreLocation
+
+CHANGEABLE = frozenset({"limits", "access", "log_level", "compat", "idle_exit"})
+
+_NO_SETTING = frozenset({"file", "fingerprint", "config_file"})
+"""Where something was read from, which changes nothing by itself."""
+
+_log = logging.getLogger(__name__)
+
+
+def differences(old: AttrsInstance, new: AttrsInstance) -> list[str]:
+    """The names of the settings in which two values of one attrs class differ; of nested ones with a dot."""
+    found = []
+    for attribute in fields(type(old)):
+        before, after = getattr(old, attribute.name), getattr(new, attribute.name)
+        if before == after or attribute.name in _NO_SETTING:
+            continue
+        nested = differences(before, after) if has(type(before)) and type(before) is type(after) else []
+        found += [f"{attribute.name}.{name}" for name in nested] or [attribute.name]
+    return found
+
+
+class Reconfiguration:
+    """Knows what the daemon lives by. ``read`` and ``discover`` are blocking; ``apply`` gets the settings to live by.
+
+    ``discover`` finds where the store is by now, ``location`` is where it is served from.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        location: StoreLocation,
+        *,
+        read: Callable[[], Settings],
+        discover: Callable[[], StoreLocation],
+        apply: Callable[[Settings], None],
+    ) -> None:
+        self._settings = settings
+        self._location = location
+        self._read = read
+        self._discover = discover
+        self._apply = apply
+
+    async def run(self) -> None:
+        """Read everything again and live by it, as far as that goes. Never raises but when cancelled.
+
+        A read that hangs is left behind by a cancellation: it holds nothing.
+        """
+        found = await run_sync(self._look, abandon_on_cancel=True)
+        if found is None:
+            return
+        new, moved = found
+        lasting = {name: getattr(self._settings, name) for name in _names(Settings) - CHANGEABLE}
+        settings = evolve(new, **lasting)
+        changed = differences(self._settings, settings)
+        late = differences(settings, new) + moved
+        self._settings = settings
+        # Before, or after where only the new level lets it be heard.
+        heard = _log.isEnabledFor(logging.INFO)
+        if heard:
+            _log.info("configuration read again changed=%s", ",".join(changed) or "-")
+        if changed:
+            self._apply(settings)
+        if not heard:
+            _log.info("configuration read again changed=%s", ",".join(changed) or "-")
+        if late:
+            _log.warning("configuration changed that needs a restart settings=%s", ",".join(late))
+
+    def _look(self) -> tuple[Settings, list[str]] | None:
+        try:
+            new = self._read()
+        except ConfigError as error:
+            for mistake in error.evidence.get("mistakes") or [error.text]:
+                _log.error("configuration kept as it was file=%s mistake=%s", error.evidence.get("file"), mistake)
+            return None
+        try:
+            moved = [f"storage.conf:{name}" for name in differences(self._location, self._discover())]
+        except (StoreError, OSError) as error:
+            _log.error("storage.conf cannot be used any more, the store is served where it was error=%s", error)
+            moved = []
+        return new, moved
+
+
+def _names(kind: type) -> set[str]:
+    return {attribute.name for attribute in fields(kind)}

@@ -1,0 +1,182 @@
+"""Units put in place: what is written, what is left alone, and what is said about it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from storaged import installing
+from storaged.installing import InstallError, executable, make_plan, put
+
+ROOT = Path(__file__).parents[2]
+SHIPPED = ROOT / "storaged" / "units"
+COMMAND = "/opt/storaged/bin/storaged"
+
+
+def installed(capsys: pytest.CaptureFixture[str], *arguments: str, status: int = 0, **environ: str) -> str:
+    assert installing.main(["--executable", COMMAND, *arguments], environ) == status
+    return capsys.readouterr().out
+
+
+def test_every_shipped_file_is_installed_somewhere_but_the_examples() -> None:
+    shipped = {str(path.relative_to(SHIPPED)) for path in SHIPPED.rglob("*") if path.is_file()}
+    placed = installing._SYSTEM.keys() | installing._USER_PACKAGE.keys()
+    assert placed == {name for name in shipped if not name.startswith("examples/")}
+
+
+def test_the_systems_files_are_put_where_systemd_looks_for_local_ones(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = installed(capsys, "--root", str(tmp_path))
+    written = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
+    assert written == [
+        "etc/systemd/system-preset/80-storaged.preset",
+        "etc/systemd/system/storaged.service",
+        "etc/systemd/system/storaged.socket",
+        "etc/sysusers.d/storaged.conf",
+        "etc/tmpfiles.d/storaged.conf",
+    ]
+    assert all(f"{tmp_path}/{path}: written\n" in said for path in written)
+    assert all((tmp_path / path).stat().st_mode & 0o777 == 0o644 for path in written)
+
+
+def test_the_unit_runs_the_command_that_is_installed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    installed(capsys, "--root", str(tmp_path))
+    shipped = (SHIPPED / "storaged.service").read_text()
+    mark, _, rest = (tmp_path / "etc/systemd/system/storaged.service").read_text().partition("\n")
+    assert mark.startswith("# Installed by storaged install-units")
+    assert rest == shipped.replace("ExecStart=/usr/bin/storaged ", f"ExecStart={COMMAND} ")
+    assert rest != shipped
+
+
+@pytest.mark.parametrize(
+    ("environ", "folder"),
+    [
+        ({"HOME": "/home/one"}, "/home/one/.config"),
+        ({"HOME": "/home/one", "XDG_CONFIG_HOME": "/settings"}, "/settings"),
+        ({"HOME": "/home/one", "XDG_CONFIG_HOME": "relative"}, "/home/one/.config"),
+    ],
+)
+def test_a_users_units_are_put_into_the_users_own_folder(environ: dict[str, str], folder: str) -> None:
+    plan = make_plan(command=COMMAND, environ=environ, user=True)
+    assert [*plan.files] == [f"{folder}/systemd/user/storaged.{kind}" for kind in ("service", "socket")]
+
+
+def test_a_package_gets_them_below_its_prefix(tmp_path: Path) -> None:
+    plan = make_plan(command=COMMAND, environ={}, root=str(tmp_path), prefix="/usr")
+    assert f"{tmp_path}/usr/lib/systemd/system/storaged.socket" in plan.files
+    assert f"{tmp_path}/usr/lib/sysusers.d/storaged.conf" in plan.files
+    plan = make_plan(command=COMMAND, environ={}, root=str(tmp_path), prefix="/usr", user=True)
+    assert f"{tmp_path}/usr/lib/systemd/user-preset/80-storaged.preset" in plan.files
+
+
+def test_a_second_installation_changes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    installed(capsys, "--root", str(tmp_path))
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
+    said = installed(capsys, "--root", str(tmp_path))
+    assert said.count(": unchanged\n") == len(before)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_a_file_of_an_earlier_version_is_brought_up_to_date(tmp_path: Path) -> None:
+    path = tmp_path / "unit"
+    assert put(path, "old\n") == "written"
+    assert put(path, "new\n") == "updated"
+    assert path.read_text().endswith("\nnew\n")
+    assert [*tmp_path.iterdir()] == [path]
+
+
+@pytest.mark.parametrize("change", ["appended", "somebody else's"])
+def test_a_file_changed_here_is_kept_and_named(tmp_path: Path, capsys: pytest.CaptureFixture[str], change: str) -> None:
+    installed(capsys, "--root", str(tmp_path))
+    unit = tmp_path / "etc/systemd/system/storaged.service"
+    unit.write_text(unit.read_text() + "Nice=5\n" if change == "appended" else "[Service]\nExecStart=/bin/true\n")
+    mine = unit.read_text()
+    said = installed(capsys, "--root", str(tmp_path), status=1)
+    assert f"{unit}: kept: it was changed here or is not ours; --force" in said
+    assert unit.read_text() == mine
+    said = installed(capsys, "--root", str(tmp_path), "--force")
+    assert f"{unit}: replaced; the old one is beside it as storaged.service.old\n" in said
+    assert unit.with_name("storaged.service.old").read_text() == mine
+    assert COMMAND in unit.read_text()
+
+
+def test_a_masked_unit_stays_masked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    unit = tmp_path / "etc/systemd/system/storaged.service"
+    unit.parent.mkdir(parents=True)
+    unit.symlink_to("/dev/null")
+    assert f"{unit}: kept" in installed(capsys, "--root", str(tmp_path), "--force", status=1)
+    assert os.readlink(unit) == "/dev/null"
+
+
+def test_what_to_run_next_makes_the_group_before_the_socket_that_needs_it() -> None:
+    plan = make_plan(command=COMMAND, environ={})
+    steps = [step.partition("  ")[0] for step in installing.next_steps(plan, dict.fromkeys(plan.files, "written"))]
+    assert steps == [
+        "systemd-sysusers storaged.conf",
+        "systemd-tmpfiles --create storaged.conf",
+        "systemctl daemon-reload",
+        "systemctl enable --now storaged.socket",
+    ]
+
+
+def test_what_to_run_next_for_a_user_speaks_to_the_users_manager() -> None:
+    plan = make_plan(command=COMMAND, environ={"HOME": "/home/one"}, user=True)
+    steps = installing.next_steps(plan, dict.fromkeys(plan.files, "updated"))
+    assert steps[:3] == [
+        "systemctl --user daemon-reload",
+        "systemctl --user enable --now storaged.socket",
+        "systemctl --user try-restart storaged.service",
+    ]
+
+
+@pytest.mark.parametrize("command", ["storaged", "./storaged", '/a"b', "/a$b", "/a\nb", "/a\\b", "/it's"])
+def test_a_command_that_a_unit_cannot_have_is_refused(command: str) -> None:
+    with pytest.raises(InstallError):
+        make_plan(command=command, environ={})
+
+
+@pytest.mark.parametrize("command", ["/tmp/env/bin/storaged", "/var/tmp/env/bin/storaged"])
+def test_a_command_that_the_systems_unit_would_not_see_is_refused_and_a_users_would_see_it(command: str) -> None:
+    with pytest.raises(InstallError, match="hidden"):
+        make_plan(command=command, environ={})
+    assert make_plan(command=command, environ={"HOME": "/home/one"}, user=True).files
+
+
+def test_a_command_with_a_space_or_a_percent_sign_is_one_word_of_the_unit(tmp_path: Path) -> None:
+    analyze = shutil.which("systemd-analyze")
+    if analyze is None:
+        pytest.skip("no systemd-analyze")
+    command = tmp_path / "a 100% place" / "storaged"
+    command.parent.mkdir()
+    command.symlink_to("/bin/true")
+    plan = make_plan(command=str(command), environ={"HOME": str(tmp_path)}, user=True)
+    for path, text in plan.files.items():
+        put(Path(path), text)
+    units = [path for path in plan.files if path.endswith((".service", ".socket"))]
+    environ = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)}
+    done = subprocess.run([analyze, "--user", "verify", *units], capture_output=True, text=True, env=environ)
+    assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
+
+
+def test_the_command_is_found_beside_this_python_however_it_was_invoked() -> None:
+    found = executable(str(ROOT / "storaged" / "__main__.py"))
+    assert (os.path.basename(found), os.path.isabs(found)) == ("storaged", True)
+    assert found == executable(found)
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "etc").write_text("no folder")
+    done = subprocess.run(
+        [sys.executable, "-m", "storaged", "install-units", "--executable", COMMAND, "--root", str(tmp_path)],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert re.fullmatch(rf"storaged: {tmp_path}/etc\S*: [^\n]+\n", done.stderr)
