@@ -81,7 +81,7 @@ class AsyncClient:
         ``progress`` is called with each ``Progress`` that the daemon tells meanwhile, by this task.
 
         Raises: the error the daemon answered (``contract.errors``), DaemonUnavailable, OutcomeUnknown,
-        RequestTimeout, SocketForbidden, ClientClosed, TypeError where the params are no JSON.
+        RequestTimeout, SocketForbidden, ClientClosed, ForeignLoop, TypeError where the params are no JSON.
         """
         limit = self._timeout if timeout is None else timeout
         if progress is not None:
