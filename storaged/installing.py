@@ -9,15 +9,12 @@
     preset        /etc/systemd/system-preset                -
     --prefix P    P/lib in the place of /etc, for packages  P/lib/systemd/user, and its preset
 
-Each file begins with a line that has the digest of the rest. A file whose digest is not right was changed here, and
-one without the line is somebody else's: both are left as they are, and named, unless ``--force`` says otherwise;
-then the old file stays beside the new one. A link in the place of a file (a masked unit) is never touched.
+Nobody's changes are lost by it (``storaged.placing``).
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import importlib.resources
 import os
 import re
@@ -25,18 +22,15 @@ import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
 
 from attrs import frozen
 
+from storaged.placing import Outcome, put
 from storaged_client import address
 from storaged_client.errors import ClientError
 
-Outcome = Literal["written", "updated", "unchanged", "kept", "replaced"]
-
 FORBIDDEN = 77
 
-_MARK = re.compile(r"\A# Installed by storaged install-units; sha256 of the rest: ([0-9a-f]{64})\n")
 _SYSTEM = {
     "storaged.service": "systemd/system/storaged.service",
     "storaged.socket": "systemd/system/storaged.socket",
@@ -164,41 +158,6 @@ def make_plan(
     return Plan(user=user, root=os.path.abspath(root), files=files)
 
 
-def put(path: Path, text: str, *, force: bool = False) -> Outcome:
-    """Write a file with its mark, if nobody else's work is lost by it. Its folders are made.
-
-    Raises:
-        OSError: it cannot be read or written.
-    """
-    whole = _marked(text)
-    if path.is_symlink():
-        return "kept"
-    outcome: Outcome = "written"
-    try:
-        found = path.read_bytes()
-    except FileNotFoundError:
-        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    else:
-        if found == whole.encode():
-            return "unchanged"
-        if _is_ours(found):
-            outcome = "updated"
-        elif force:
-            outcome = "replaced"
-            path.with_name(path.name + ".old").write_bytes(found)
-        else:
-            return "kept"
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(whole, encoding="utf-8")
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    return outcome
-
-
 def next_steps(plan: Plan, outcomes: Mapping[str, Outcome]) -> list[str]:
     """The commands that make what was put in place work."""
     if plan.root != "/":
@@ -247,18 +206,3 @@ def _quoted(command: str) -> str:
         raise InstallError(f"{command!r} has characters that a unit cannot have: install storaged elsewhere")
     escaped = command.replace("%", "%%")
     return f'"{escaped}"' if " " in escaped else escaped
-
-
-def _marked(text: str) -> str:
-    return f"# Installed by storaged install-units; sha256 of the rest: {_digest(text)}\n{text}"
-
-
-def _is_ours(data: bytes) -> bool:
-    """Whether a file is as an installation left it."""
-    text = data.decode("utf-8", "replace")
-    mark = _MARK.match(text)
-    return mark is not None and mark[1] == _digest(text[mark.end() :])
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -168,7 +168,7 @@ def test_a_killed_daemon_is_replaced(machine: Machine, path: str) -> None:
 # ---------------------------------------------------------------- what the manager is told
 
 
-def test_reload_reads_the_settings_again_and_systemctl_waits_for_it(machine: Machine, path: str) -> None:
+def test_reload_reads_the_settings_again_and_a_bad_file_changes_nothing(machine: Machine, path: str) -> None:
     with Client(path) as client:
         before = client.call("server.info")["result"]
         machine.write("/etc/storaged/storaged.toml", "[limits]\nin_flight = 9\n")
@@ -192,7 +192,7 @@ def test_reload_reads_the_settings_again_and_systemctl_waits_for_it(machine: Mac
 
 @BACKENDS
 def test_a_daemon_that_hangs_is_killed_and_replaced(machine: Machine, path: str, backend: str) -> None:
-    serve_with(machine, "--backend", backend, WatchdogSec="1")
+    serve_with(machine, "--backend", backend, WatchdogSec="2")
     first = info(path)["pid"]
     machine.run("systemctl", "kill", "--signal=STOP", SERVICE)
     deadline = time.monotonic() + PATIENCE
@@ -203,12 +203,12 @@ def test_a_daemon_that_hangs_is_killed_and_replaced(machine: Machine, path: str,
     assert "watchdog" in machine.journal(SERVICE).lower()
 
 
-def test_a_daemon_that_is_well_lives_through_many_intervals_of_the_watchdog(machine: Machine, path: str) -> None:
-    serve_with(machine, WatchdogSec="1")
+def test_a_daemon_that_is_well_outlives_the_interval_of_the_watchdog(machine: Machine, path: str) -> None:
+    serve_with(machine, WatchdogSec="4")
     with Client(path) as client:
         first = client.call("server.info")["result"]["pid"]
-        # Three intervals: without a ping the manager would have killed it.
-        ended = time.monotonic() + 3.5
+        # Without a ping the manager would kill it within the interval.
+        ended = time.monotonic() + 6.0
         while time.monotonic() < ended:
             client.call("images.list")
             time.sleep(0.1)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from storaged.installing import make_plan, put
+from storaged.installing import make_plan
+from storaged.placing import put
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "storaged" / "units"

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from storaged import installing
-from storaged.installing import InstallError, executable, make_plan, put
+from storaged.installing import InstallError, executable, make_plan
+from storaged.placing import put
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "storaged" / "units"
