@@ -22,6 +22,7 @@ from storaged.engine.cache import Cache
 from storaged.engine.circumstances import CircumstancesWatch
 from storaged.engine.cursors import Cursors
 from storaged.engine.leases import Leases
+from storaged.engine.plans import Plans
 from storaged.engine.sizes import LayerSizes
 from storaged.engine.transactions import Transactions
 from storaged.engine.upkeep import Upkeep
@@ -113,7 +114,8 @@ async def _live(
     reader = StoreReader(location, metrics=metrics)
     content = ContentReader(location, metrics)
     sizes = LayerSizes(Measurer(location), metrics)
-    leases = Leases(metrics)
+    limits = settings.limits
+    leases = Leases(metrics, per_uid=limits.leases, images_per_uid=limits.leased_images)
     cache = Cache(
         reader,
         content,
@@ -163,7 +165,8 @@ async def _live(
         short_name_flaws=lambda: registries.current().broken,
         transactions=transactions,
         sizes=sizes,
-        cursors=Cursors(),
+        cursors=Cursors(metrics, per_uid=limits.cursors, unused_seconds=limits.cursor_seconds),
+        plans=Plans(metrics, per_uid=limits.plans, seconds=limits.plan_seconds),
         blob_threads=anyio.CapacityLimiter(_BLOB_THREADS),
     )
     service = Service(engine, _access(settings))

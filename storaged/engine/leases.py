@@ -168,7 +168,7 @@ class Leases:
         more = images + sum(len(held.images) for held in mine)
         what, limit = ("leases", self._per_uid) if len(mine) >= self._per_uid else ("images", self._images_per_uid)
         if what == "leases" or more > limit:
-            self._metrics.add("refused.leases")
+            self._metrics.add("limits.leases" if what == "leases" else "limits.leased_images")
             raise TooManyRequests(
                 f"a user may lease at most {self._per_uid} times and {self._images_per_uid} images: release some first",
                 what=f"leased {what}" if what == "images" else what,

@@ -84,7 +84,7 @@ class Reception:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 0)
         credentials = peercred.of_socket(raw)
         try:
-            self._guard.enter(credentials.uid)
+            self._guard.enter(credentials.uid, credentials.pid)
         except StoragedError as error:
             _log.warning("connection refused uid=%d pid=%d limit=%s", credentials.uid, credentials.pid, error.data)
             _turn_away(raw, error)
@@ -108,7 +108,7 @@ class Reception:
         try:
             await connection.run()
         finally:
-            self._guard.leave(connection.session.credentials.uid)
+            self._guard.leave(connection.session.credentials.uid, connection.session.credentials.pid)
             self._connections.discard(connection)
             self._changed.set()
 

@@ -8,15 +8,15 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from anyio.lowlevel import checkpoint
 
 from storaged.errors import ImageDamaged, NotAManifestList, StoreError, TooLarge
 from storaged.operations import branching, explaining, inspecting, listing, relating, resolving, tracing
 from storaged.operations.filters import laborious
 from storaged.service.context import Call, Pinned
-from storaged.service.encoding import Encoded, encode_value
+from storaged.service.encoding import Encoded, array, encode_value
 from storaged.service.errors import to_contract
 from storaged.service.paging import first_page, in_pieces, next_page
+from storaged.service.shares import pause
 from storaged.snapshot.model import Image
 from storaged.store.content import ITEM_LIMIT
 from storaged_client.contract import params as p
@@ -76,8 +76,8 @@ async def get(call: Call, params: p.ImagesGet) -> Encoded:
                 limit=limit,
             )
         if at % _BREATH == 0:
-            await checkpoint()
-    return Encoded(members=[b'"images":[', b",".join(entries), b"]"])
+            await pause()
+    return Encoded(members=[b'"images":', *array(entries)])
 
 
 async def exists(call: Call, params: p.ImageName) -> t.Exists:

@@ -117,7 +117,7 @@ async def test_shutdown_leaves_the_queue_of_an_inherited_socket_to_the_next_daem
 @on_both
 async def test_one_client_too_many_is_told_so_and_the_others_go_on(short_dir: Path) -> None:
     door = await anyio.to_thread.run_sync(bind, str(short_dir / "s"))
-    limits = Limits(uid_connections=2)
+    limits = Limits(uid_connections=3)
     async with living(door, Methods(), limits) as life, life.client() as first, life.client() as second:
         for wire in (first, second):
             await wire.call(1, "echo")
