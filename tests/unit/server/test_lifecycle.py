@@ -25,8 +25,9 @@ on_both = pytest.mark.anyio
 
 
 class Life:
-    def __init__(self, lifecycle: Lifecycle, path: str) -> None:
+    def __init__(self, lifecycle: Lifecycle, path: str, metrics: Metrics) -> None:
         self.lifecycle = lifecycle
+        self.metrics = metrics
         self.path = path
         self.reason = ""
         self.ended = anyio.Event()
@@ -39,13 +40,14 @@ class Life:
 
 @asynccontextmanager
 async def living(door: Door, methods: Methods, limits: Limits | None = None, **terms) -> AsyncIterator[Life]:
+    metrics = Metrics()
     lifecycle = Lifecycle(
         door,
         terms=Terms(limits=limits or Limits(), backend="test", **terms),
-        metrics=Metrics(),
+        metrics=metrics,
         notifier=Notifier(None),
     )
-    life = Life(lifecycle, door.path)
+    life = Life(lifecycle, door.path, metrics)
     ready = anyio.Event()
 
     async def serve() -> None:
@@ -320,6 +322,7 @@ def test_a_request_that_cannot_be_stopped_does_not_keep_the_daemon(short_dir: Pa
             life.lifecycle.shutdown("now")
             await life.ended.wait()
             assert await wire.lines() == []
+            assert life.metrics.counters["limits.drain_seconds"] == 1
 
     trio.run(main, clock=MockClock(autojump_threshold=0.01))
 
