@@ -58,6 +58,7 @@ class Desk:
     ground: Ground
     host: QuietHost
     service: Service
+    engine: Engine
     transactions: Transactions
 
     async def ask(self, method: str, params: Any = None, *, uid: int = 0, session: Session | None = None) -> Any:
@@ -91,4 +92,4 @@ def desk(ground: Ground) -> Desk:
         blob_threads=anyio.CapacityLimiter(2),
     )
     service = Service(engine, Access(own_uid=OWN_UID))
-    return Desk(ground=ground, host=host, service=service, transactions=engine.transactions)
+    return Desk(ground=ground, host=host, service=service, engine=engine, transactions=engine.transactions)
