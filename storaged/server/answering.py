@@ -9,9 +9,7 @@ that it was refused would be a lie, and its client would try again.
 from __future__ import annotations
 
 import logging
-import os
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import anyio
@@ -20,6 +18,7 @@ from anyio.abc import TaskGroup
 from storaged.metrics import Metrics
 from storaged.server.guard import Guard, Limits
 from storaged.server.outbox import Outbox
+from storaged.server.receiving import close_all
 from storaged.service.access import audit_unbegun
 from storaged.service.session import Session
 from storaged_client.contract.errors import InternalError, RequestCancelled, ShuttingDown, StoragedError, TooLarge
@@ -241,10 +240,3 @@ def _too_large(size: int, limit: int, *, changed: bool) -> TooLarge:
         text = "it was carried out, but its report is larger than may be sent: look at what is there now"
         return TooLarge(text, {**evidence, "carried_out": True})
     return TooLarge("the answer is larger than may be sent: ask for less with limit and fields", evidence)
-
-
-def close_all(descriptors: Iterable[int]) -> None:
-    """Close descriptors that nobody took."""
-    for descriptor in descriptors:
-        with suppress(OSError):
-            os.close(descriptor)

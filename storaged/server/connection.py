@@ -32,11 +32,11 @@ from anyio.abc import SocketAttribute, TaskGroup, UNIXSocketStream
 from anyio.lowlevel import checkpoint
 
 from storaged.metrics import Metrics
-from storaged.server.answering import Answers, Handler, close_all
+from storaged.server.answering import Answers, Handler
 from storaged.server.guard import Guard, Limits
-from storaged.server.hangup import hung_up
-from storaged.server.outbox import PIECE, Outbox
-from storaged.server.receiving import receive
+from storaged.server.hangup import hung_up, linger
+from storaged.server.outbox import Outbox
+from storaged.server.receiving import close_all, receive
 from storaged.service.session import Session
 from storaged_client.jsonrpc.peer import (
     Cancel,
@@ -55,8 +55,6 @@ _READ = 4 << 10
 pause, and everybody else waits for that long."""
 _PATIENCE = 0.5
 """Seconds a full connection waits before it looks whether its client is still there."""
-_LINGER_SECONDS = 2.0
-_LINGER_BYTES = 64 << 20
 
 _log = logging.getLogger(__name__)
 
@@ -118,7 +116,7 @@ class Connection:
                     watching.cancel_scope.cancel()
                 # Unwatched: both ends have closed their writing side then, and an end before all is read is a reset.
                 if self._protocol_error:
-                    await self._linger()
+                    await linger(self._stream, self._limits.descriptors)
         except* (anyio.BrokenResourceError, anyio.ClosedResourceError):
             _log.debug("connection lost connection=%d", self.session.number)
         except* Exception:
@@ -237,19 +235,6 @@ class Connection:
             self._outbox.size -= len(data)
             for call in written:
                 call()
-
-    async def _linger(self) -> None:
-        """Let a peer that is still writing finish, so that it comes to read why it was refused."""
-        left = _LINGER_BYTES
-        with anyio.move_on_after(_LINGER_SECONDS):
-            await self._stream.send_eof()
-            while left > 0:
-                try:
-                    data, descriptors = await receive(self._socket, PIECE, self._limits.descriptors)
-                except anyio.EndOfStream:
-                    return
-                close_all(descriptors)
-                left -= len(data)
 
     def _release(self) -> None:
         """Give back what the connection holds after an end in the middle of things."""

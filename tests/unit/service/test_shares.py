@@ -12,6 +12,7 @@ import pytest
 from storaged.service import paging
 from storaged.service.session import Session
 from storaged.service.shares import Shares, pause
+from storaged.store.content import ContentReader
 from storaged_client.contract.errors import StoreBusy
 from tests.unit.service.conftest import Desk, connected
 
@@ -80,6 +81,36 @@ async def test_the_writer_slot_serves_another_connection_before_the_rest_of_a_gr
         await held.wait()
         before = await Race(desk).run("images.tag", lambda number: {"name": image, "tags": [f"t:{number}"]}, begin)
         assert before <= 1
+
+
+async def test_work_of_a_cancelled_request_that_has_no_thread_yet_is_never_begun(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = desk.engine.blob_threads
+    begun: list[str] = []
+    blob = ContentReader.blob
+
+    def counted(reader: ContentReader, *arguments: Any) -> bytes:
+        begun.append(arguments[2])
+        return blob(reader, *arguments)
+
+    monkeypatch.setattr(ContentReader, "blob", counted)
+    asked = {"name": sorted(desk.ground.sample.dangling)[0], "key": "manifest"}
+    holders = [object() for _ in range(int(threads.total_tokens))]
+    async with desk.ground.running():
+        for holder in holders:
+            await threads.acquire_on_behalf_of(holder)
+        async with anyio.create_task_group() as tasks:
+            for session in (connected(), connected()):
+                for _ in range(5):
+                    tasks.start_soon(lambda one=session: desk.ask("images.data", asked, session=one))
+            await anyio.wait_all_tasks_blocked()
+            tasks.cancel_scope.cancel()
+        for holder in holders:
+            threads.release_on_behalf_of(holder)
+        assert begun == []
+        await desk.ask("images.data", asked)
+        assert begun == ["manifest"]
 
 
 async def test_a_change_that_waits_for_its_own_connection_is_told_so_in_time(desk: Desk) -> None:
