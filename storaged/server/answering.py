@@ -72,6 +72,8 @@ class Answers:
         self._request_bytes = 0
         self._refusing = False
         self.in_flight = 0
+        self.heaviest = 0
+        """Bytes of requests and answers held at once, at most."""
 
     def full(self) -> str:
         """The limit that keeps another request from beginning, or nothing. What is refused needs no place."""
@@ -135,6 +137,7 @@ class Answers:
             self._guard.end(self._uid)
             raise
         self._request_bytes += call.size
+        self.heaviest = max(self.heaviest, self._request_bytes + self._held)
 
     async def _answer(self, call: Request | Notification, scope: anyio.CancelScope) -> None:
         result: bytes | Sequence[bytes] | None = None
@@ -144,7 +147,9 @@ class Answers:
                 with scope:
                     result = await self._handler(self._session, call.method, call.params)
             except StoragedError as failure:
-                error = failure
+                # Kept with its traceback it would keep this frame, and the frame it: the request's whole params would
+                # stay until the next full collection.
+                error = failure.with_traceback(None)
             except Exception:
                 # The pump: a mistake in one method is that request's answer, and the daemon goes on.
                 self._metrics.add("requests.failed")
@@ -188,6 +193,7 @@ class Answers:
             self._refuse(request, refusal, self._end)
             return
         self._held += size
+        self.heaviest = max(self.heaviest, self._request_bytes + self._held)
         self._send(request, self._peer.result_parts(request, result), size, self._end)
 
     def _refuse(self, request: Request, error: StoragedError, done: Callable[[], None] | None = None) -> None:

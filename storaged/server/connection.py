@@ -85,7 +85,7 @@ class Connection:
             max_reply=limits.reply_bytes,
         )
         self._outbox = Outbox()
-        self._answers = Answers(
+        self.answers = Answers(
             session=session,
             handler=handler,
             limits=limits,
@@ -141,7 +141,7 @@ class Connection:
 
     def refuse_rest(self) -> None:
         """Cancel what runs and answer it, and all that was sent but not begun, with ``ShuttingDown``."""
-        self._answers.refuse_rest()
+        self.answers.refuse_rest()
 
     # ---------------------------------------------------------------- in
 
@@ -169,11 +169,11 @@ class Connection:
             event = self._pending.popleft()
             match event:
                 case Request() | Notification():
-                    self._answers.begin(event, requests)
+                    self.answers.begin(event, requests)
                     if self._pending:
                         await checkpoint()
                 case Cancel():
-                    self._answers.cancel(event.id)
+                    self.answers.cancel(event.id)
                 case Reply():
                     if event.limit:
                         self._guard.reached(event.limit)
@@ -206,7 +206,7 @@ class Connection:
 
     def _full(self) -> str:
         """The limit that keeps the connection from reading on, or nothing."""
-        return "waiting_bytes" if self._outbox.size >= self._limits.waiting_bytes else self._answers.full()
+        return "waiting_bytes" if self._outbox.size >= self._limits.waiting_bytes else self.answers.full()
 
     def _notice(self) -> None:
         self._moved.set()
@@ -241,8 +241,8 @@ class Connection:
         self._pending.extend(self._peer.receive_eof())
         for event in self._pending:
             if isinstance(event, Request | Notification):
-                self._answers.never_begun(event)
+                self.answers.never_begun(event)
             elif isinstance(event, Response | Discard):
                 close_all(event.fds)
         self._pending.clear()
-        self._answers.release()
+        self.answers.release()

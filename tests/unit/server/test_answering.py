@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import re
 import tracemalloc
+import weakref
 from typing import Any
 
 import anyio
@@ -12,6 +14,7 @@ import pytest
 
 from storaged.metrics import Metrics
 from storaged.server.guard import Guard, Limits
+from storaged_client.contract.errors import ImageUnknown
 
 from .conftest import Methods, Served, served
 from .test_connection import until
@@ -138,6 +141,33 @@ async def test_requests_in_flight_are_bounded_by_their_bytes_and_all_are_answere
             methods.release.set()
             assert {(await it.wire.line())["id"] for _ in range(10)} == set(range(10))
         await until(lambda: it.guard.request_bytes == 0)
+
+
+async def test_what_an_error_left_behind_is_freed_with_its_answer() -> None:
+    methods = Methods()
+    left: list[weakref.ref[Any]] = []
+
+    class Burden:
+        """What a method was at work on."""
+
+    async def failing(params: Any) -> bytes:
+        burden = Burden()
+        left.append(weakref.ref(burden))
+        raise ImageUnknown("none", {"why": str(params)})
+
+    methods.extra["failing"] = failing
+    gc.collect()
+    gc.disable()
+    try:
+        async with served(methods) as it:
+            await it.wire.call(1, "failing")
+            assert (await it.wire.line())["error"]["data"]["name"] == "ImageUnknown"
+            await until(lambda: it.guard.in_flight == 0)
+            await it.wire.call(2, "echo")
+            await it.wire.line()
+            assert [burden() for burden in left] == [None]
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("rows", [1, 1000])
