@@ -114,7 +114,7 @@ class Answers:
         scope = anyio.CancelScope()
         if isinstance(call, Request):
             self._running[call.id] = scope
-        requests.start_soon(self._answer, call, scope)
+        requests.start_soon(self._run, call, scope)
 
     def never_begun(self, call: Request | Notification) -> None:
         """The connection ended before this could begin."""
@@ -138,6 +138,17 @@ class Answers:
             raise
         self._request_bytes += call.size
         self.heaviest = max(self.heaviest, self._request_bytes + self._held)
+
+    async def _run(self, call: Request | Notification, scope: anyio.CancelScope) -> None:
+        """The task of one request."""
+        try:
+            await self._answer(call, scope)
+        except anyio.get_cancelled_exc_class() as cancelled:
+            # On asyncio anyio leaves it in a circle with its traceback, whose frames have all that the request is made
+            # of and all that was done for it: nothing of that is to stay until the next full collection.
+            cancelled.__traceback__ = None
+            del call
+            raise
 
     async def _answer(self, call: Request | Notification, scope: anyio.CancelScope) -> None:
         result: bytes | Sequence[bytes] | None = None
@@ -238,6 +249,11 @@ class Answers:
             self._guard.end(self._uid)
         self.in_flight = 0
         self._free(self._held)
+        # What is left of the connection is full of references in circles, and must not keep what is large until the
+        # next full collection.
+        self._outbox.clear()
+        self._batches.clear()
+        self._peer.abandon()
 
 
 def _too_large(size: int, limit: int, *, changed: bool) -> TooLarge:

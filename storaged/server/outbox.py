@@ -50,6 +50,10 @@ class Outbox:
         self._finished = True
         self._wake.set()
 
+    def clear(self) -> None:
+        """Drop what was not taken: nobody is told, and nothing may be put any more."""
+        self._parts.clear()
+
     async def take(self) -> tuple[bytes, list[Told]] | None:
         """The next bytes to write, and who is told once they are written: whose last ones they are. None at the end."""
         while not self._parts:

@@ -135,6 +135,13 @@ class Peer:
             self._shut(events, "end of stream")
         return events
 
+    def abandon(self) -> None:
+        """The connection is gone: forget requests in flight and bytes kept. Take what ``receive_eof`` says first."""
+        self._closed = True
+        self._incoming.clear()
+        self._outgoing.clear()
+        self._framer = Framer(0)
+
     def _drive(self, events: list[Event], pull: Callable[[], Any]) -> None:
         try:
             while True:

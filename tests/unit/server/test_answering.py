@@ -7,9 +7,11 @@ import logging
 import re
 import tracemalloc
 import weakref
+from collections.abc import Iterator
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from storaged.metrics import Metrics
@@ -143,12 +145,29 @@ async def test_requests_in_flight_are_bounded_by_their_bytes_and_all_are_answere
         await until(lambda: it.guard.request_bytes == 0)
 
 
+class Burden:
+    """What a method is at work on."""
+
+
+async def freed(burdens: list[weakref.ref[Burden]]) -> bool:
+    """Whether all are, once the loop has let go of the tasks that had them."""
+    for _ in range(20):
+        await anyio.lowlevel.checkpoint()
+    return burdens != [] and not any(burden() for burden in burdens)
+
+
+@pytest.fixture
+def no_collection() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("no_collection")
 async def test_what_an_error_left_behind_is_freed_with_its_answer() -> None:
     methods = Methods()
-    left: list[weakref.ref[Any]] = []
-
-    class Burden:
-        """What a method was at work on."""
+    left: list[weakref.ref[Burden]] = []
 
     async def failing(params: Any) -> bytes:
         burden = Burden()
@@ -156,18 +175,33 @@ async def test_what_an_error_left_behind_is_freed_with_its_answer() -> None:
         raise ImageUnknown("none", {"why": str(params)})
 
     methods.extra["failing"] = failing
-    gc.collect()
-    gc.disable()
-    try:
-        async with served(methods) as it:
-            await it.wire.call(1, "failing")
-            assert (await it.wire.line())["error"]["data"]["name"] == "ImageUnknown"
-            await until(lambda: it.guard.in_flight == 0)
-            await it.wire.call(2, "echo")
-            await it.wire.line()
-            assert [burden() for burden in left] == [None]
-    finally:
-        gc.enable()
+    async with served(methods) as it:
+        await it.wire.call(1, "failing")
+        assert (await it.wire.line())["error"]["data"]["name"] == "ImageUnknown"
+        await it.wire.call(2, "echo")
+        await it.wire.line()
+        assert await freed(left)
+
+
+@pytest.mark.usefixtures("no_collection")
+async def test_what_requests_were_at_work_on_is_freed_when_their_connection_ends() -> None:
+    methods = Methods()
+    left: list[weakref.ref[Burden]] = []
+
+    async def busy(params: Any) -> bytes:
+        burden = Burden()
+        left.append(weakref.ref(burden))
+        await anyio.sleep_forever()
+        return str(burden).encode()
+
+    methods.extra["busy"] = busy
+    async with served(methods) as it:
+        for number in range(3):
+            await it.wire.call(number, "busy")
+        await until(lambda: len(left) == 3)
+        await it.wire.stream.aclose()
+        await it.ended.wait()
+        assert await freed(left)
 
 
 @pytest.mark.parametrize("rows", [1, 1000])
