@@ -22,6 +22,7 @@ from storaged.engine.cache import Cache
 from storaged.engine.circumstances import CircumstancesWatch
 from storaged.engine.cursors import Cursors
 from storaged.engine.leases import Leases
+from storaged.engine.plans import Plans
 from storaged.engine.sizes import LayerSizes
 from storaged.engine.transactions import Transactions
 from storaged.engine.upkeep import Upkeep
@@ -123,7 +124,8 @@ async def _live(
     reader = StoreReader(location, metrics=metrics)
     content = ContentReader(location, metrics)
     sizes = LayerSizes(Measurer(location), metrics)
-    leases = Leases(metrics)
+    limits = settings.limits
+    leases = Leases(metrics, per_uid=limits.leases, images_per_uid=limits.leased_images)
     circumstances = CircumstancesWatch(leases, registries.current, podman_lists=settings.compat == "podman")
     cache = Cache(reader, content, metrics, known_sizes=lambda: sizes.known, circumstances=circumstances)
     files = Files()
@@ -171,7 +173,8 @@ async def _live(
         short_name_flaws=lambda: registries.current().broken,
         transactions=transactions,
         sizes=sizes,
-        cursors=Cursors(),
+        cursors=Cursors(metrics, per_uid=limits.cursors, unused_seconds=limits.cursor_seconds),
+        plans=Plans(metrics, per_uid=limits.plans, seconds=limits.plan_seconds),
         blob_threads=anyio.CapacityLimiter(_BLOB_THREADS),
         condition=Condition(
             started_by=partial(_started_by, door),
@@ -184,7 +187,8 @@ async def _live(
     service = Service(engine, _access(settings))
 
     def apply(new: Settings) -> None:
-        nonlocal service
+        nonlocal service, settings
+        settings = new
         # A request that runs keeps the rights it was let in by.
         service = Service(engine, _access(new))
         logging.getLogger().setLevel(new.log_level.upper())
@@ -192,6 +196,10 @@ async def _live(
         cache.rebuild()  # who waits for another generation looks again
         process.allow_descriptors(new.limits)
         lifecycle.revise(new.limits, new.idle_exit)
+        limits = new.limits
+        leases.revise(per_uid=limits.leases, images_per_uid=limits.leased_images)
+        engine.cursors.revise(per_uid=limits.cursors, unused_seconds=limits.cursor_seconds)
+        engine.plans.revise(per_uid=limits.plans, seconds=limits.plan_seconds)
 
     reconfiguration = Reconfiguration(settings, location, read=reread, discover=discover, apply=apply)
 

@@ -1,22 +1,24 @@
 """Listings under way: a cursor pins the snapshot and the selection it was made of.
 
-At most four a uid, sixty seconds unused (interface §2); the oldest goes first. A cursor is bound to its
-uid: another's is unknown, not forbidden, so that its existence does not show.
+At most four a uid, sixty seconds unused (interface §2); the oldest goes first, before it those that were read to
+their end. A cursor is bound to its uid: another's is unknown, not forbidden, so that its existence does not show.
 """
 
 from __future__ import annotations
 
 import secrets
 from collections import OrderedDict
+from collections.abc import Iterable
 from typing import Generic, TypeVar
 
 import anyio
 from attrs import define
 
 from storaged.errors import GenerationGone, InvalidParams
+from storaged.metrics import Metrics
 
 PER_UID = 4
-UNUSED_SECONDS = 60.0
+UNUSED_SECONDS = 60
 
 T = TypeVar("T")
 
@@ -26,13 +28,27 @@ class _Pinned(Generic[T]):
     uid: int
     listing: T
     used: float
+    finished: bool = False
 
 
 class Cursors(Generic[T]):
-    """Pinned listings of one method, by opaque token. Belongs to the event loop."""
+    """Pinned listings of one method, by opaque token. Belongs to the event loop.
 
-    def __init__(self) -> None:
+    ``limits.cursors`` and ``limits.cursor_seconds`` of the metrics count listings that were dropped half read.
+    """
+
+    def __init__(
+        self, metrics: Metrics | None = None, *, per_uid: int = PER_UID, unused_seconds: float = UNUSED_SECONDS
+    ) -> None:
+        self._metrics = metrics or Metrics()
+        self._per_uid = per_uid
+        self._unused_seconds = unused_seconds
         self._pinned: OrderedDict[str, _Pinned[T]] = OrderedDict()
+
+    def revise(self, *, per_uid: int, unused_seconds: float) -> None:
+        """Keep by these bounds from now on."""
+        self._per_uid = per_uid
+        self._unused_seconds = unused_seconds
 
     def __len__(self) -> int:
         self.sweep()
@@ -42,8 +58,8 @@ class Cursors(Generic[T]):
         """Keep a listing; returns its token."""
         self.sweep()
         mine = [token for token, pinned in self._pinned.items() if pinned.uid == uid]
-        for token in mine[: max(0, len(mine) - PER_UID + 1)]:
-            del self._pinned[token]
+        mine.sort(key=lambda token: not self._pinned[token].finished)
+        self._drop(mine[: max(0, len(mine) - self._per_uid + 1)], "limits.cursors")
         token = secrets.token_urlsafe(12)
         self._pinned[token] = _Pinned(uid=uid, listing=listing, used=anyio.current_time())
         return token
@@ -66,15 +82,22 @@ class Cursors(Generic[T]):
         self._pinned.move_to_end(token)
         return token, int(offset), pinned.listing
 
-    def forget(self, token: str) -> None:
-        """Drop a listing that was read to its end."""
-        self._pinned.pop(token, None)
+    def finish(self, token: str) -> None:
+        """The listing was read to its end. It stays until others need its place: an answer may have been lost."""
+        pinned = self._pinned.get(token)
+        if pinned is not None:
+            pinned.finished = True
 
     def sweep(self) -> None:
         """Drop what was not used for a minute."""
-        limit = anyio.current_time() - UNUSED_SECONDS
-        for token in [token for token, pinned in self._pinned.items() if pinned.used < limit]:
-            del self._pinned[token]
+        limit = anyio.current_time() - self._unused_seconds
+        old = [token for token, pinned in self._pinned.items() if pinned.used < limit]
+        self._drop(old, "limits.cursor_seconds")
+
+    def _drop(self, tokens: Iterable[str], counter: str) -> None:
+        for token in tokens:
+            if not self._pinned.pop(token).finished:
+                self._metrics.add(counter)
 
 
 def cursor_text(token: str, offset: int) -> str:

@@ -66,6 +66,11 @@ class Leases:
         self.by_image: Mapping[ImageID, tuple[str, ...]] = {}
         """The leases of each leased image. A new value whenever one comes or goes; may be read by any thread."""
 
+    def revise(self, *, per_uid: int, images_per_uid: int) -> None:
+        """Grant by these bounds from now on; what is held stays."""
+        self._per_uid = per_uid
+        self._images_per_uid = images_per_uid
+
     def __len__(self) -> int:
         return len(self._held)
 
@@ -168,7 +173,7 @@ class Leases:
         more = images + sum(len(held.images) for held in mine)
         what, limit = ("leases", self._per_uid) if len(mine) >= self._per_uid else ("images", self._images_per_uid)
         if what == "leases" or more > limit:
-            self._metrics.add("refused.leases")
+            self._metrics.add("limits.leases" if what == "leases" else "limits.leased_images")
             raise TooManyRequests(
                 f"a user may lease at most {self._per_uid} times and {self._images_per_uid} images: release some first",
                 what=f"leased {what}" if what == "images" else what,

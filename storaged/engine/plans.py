@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import secrets
 from collections import OrderedDict
+from collections.abc import Collection
 from typing import Final, Generic, TypeVar
 
 import anyio
 from attrs import frozen
 
 from storaged.errors import PlanStale
+from storaged.metrics import Metrics
 
 PER_UID: Final = 16
-SECONDS: Final = 3600.0
+SECONDS: Final = 3600
 
 T = TypeVar("T")
 
@@ -29,10 +31,18 @@ class _Kept(Generic[T]):
 
 
 class Plans(Generic[T]):
-    """Belongs to the event loop."""
+    """Belongs to the event loop. ``limits.plans`` and ``limits.plan_seconds`` of the metrics count what was dropped."""
 
-    def __init__(self) -> None:
+    def __init__(self, metrics: Metrics | None = None, *, per_uid: int = PER_UID, seconds: float = SECONDS) -> None:
+        self._metrics = metrics or Metrics()
+        self._per_uid = per_uid
+        self._seconds = seconds
         self._kept: OrderedDict[str, _Kept[T]] = OrderedDict()
+
+    def revise(self, *, per_uid: int, seconds: float) -> None:
+        """Keep by these bounds from now on."""
+        self._per_uid = per_uid
+        self._seconds = seconds
 
     def __len__(self) -> int:
         self._sweep()
@@ -42,8 +52,7 @@ class Plans(Generic[T]):
         """Keep a plan; returns the string that names it."""
         self._sweep()
         mine = [text for text, kept in self._kept.items() if kept.uid == uid]
-        for text in mine[: max(0, len(mine) - PER_UID + 1)]:
-            del self._kept[text]
+        self._drop(mine[: max(0, len(mine) - self._per_uid + 1)], "limits.plans")
         text = secrets.token_urlsafe(18)
         self._kept[text] = _Kept(uid=uid, plan=plan, made=anyio.current_time())
         return text
@@ -58,13 +67,17 @@ class Plans(Generic[T]):
         kept = self._kept.get(text)
         if kept is None or kept.uid != uid:
             raise PlanStale(
-                f"this plan is not kept: the last {PER_UID} of a user are, for an hour and until the daemon ends; "
-                "make a new one with dry_run",
+                f"this plan is not kept: the last {self._per_uid} of a user are, for {self._seconds:.0f} seconds and "
+                "until the daemon ends; make a new one with dry_run",
                 plan=text[:100],
             )
         return kept.plan
 
     def _sweep(self) -> None:
-        oldest = anyio.current_time() - SECONDS
-        for text in [text for text, kept in self._kept.items() if kept.made < oldest]:
+        oldest = anyio.current_time() - self._seconds
+        self._drop([text for text, kept in self._kept.items() if kept.made < oldest], "limits.plan_seconds")
+
+    def _drop(self, texts: Collection[str], counter: str) -> None:
+        for text in texts:
             del self._kept[text]
+        self._metrics.add(counter, len(texts))

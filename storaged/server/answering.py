@@ -1,14 +1,16 @@
 """The requests of one connection that are being answered: their tasks, their budgets, their one answer each.
 
-A request counts as in flight from ``begin`` until the kernel took its reply.
+A request counts as in flight from ``begin`` until the kernel took its reply, and its text until it is answered.
+
+A budget refuses what has not begun, or what changed nothing. What a change did is told whatever is spent: an answer
+that it was refused would be a lie, and its client would try again.
 """
 
 from __future__ import annotations
 
 import logging
-import os
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from contextvars import copy_context
 from typing import Any, Protocol
 
 import anyio
@@ -17,9 +19,12 @@ from anyio.abc import TaskGroup
 from storaged.logs import begin_request
 from storaged.metrics import Metrics
 from storaged.server.guard import Guard, Limits
-from storaged.server.outbox import PIECE, Outbox
+from storaged.server.outbox import Outbox
+from storaged.server.receiving import close_all
+from storaged.service.access import audit_unbegun
 from storaged.service.session import Session
 from storaged_client.contract.errors import InternalError, RequestCancelled, ShuttingDown, StoragedError, TooLarge
+from storaged_client.contract.methods import mutates
 from storaged_client.jsonrpc.messages import ID, LocalProtocolError
 from storaged_client.jsonrpc.peer import Batch, Notification, Peer, Request
 
@@ -29,8 +34,8 @@ _log = logging.getLogger(__name__)
 class Handler(Protocol):
     """What answers: ``storaged.service.registry.Service.handle``."""
 
-    async def __call__(self, session: Session, method: str, params: Any, /) -> bytes:
-        """The encoded ``result`` of one request.
+    async def __call__(self, session: Session, method: str, params: Any, /) -> bytes | Sequence[bytes]:
+        """The encoded ``result`` of one request, whole or in parts to be joined.
 
         Raises:
             StoragedError: the answer is an error.
@@ -66,13 +71,19 @@ class Answers:
         self._batches: dict[Batch, int] = {}
         """Bytes of the answers that wait for the rest of their batch."""
         self._held = 0
+        self._request_bytes = 0
         self._refusing = False
         self.in_flight = 0
+        self.heaviest = 0
+        """Bytes of requests and answers held at once, at most."""
 
-    @property
-    def full(self) -> bool:
-        """Whether the connection has as many in flight as it may. What is refused needs no place."""
-        return self.in_flight >= self._limits.in_flight and not self._refusing
+    def full(self) -> str:
+        """The limit that keeps another request from beginning, or nothing. What is refused needs no place."""
+        if self._refusing:
+            return ""
+        if self.in_flight >= self._limits.in_flight:
+            return "in_flight"
+        return "in_flight_bytes" if self._request_bytes >= self._limits.in_flight_bytes else ""
 
     def cancel(self, identity: ID) -> None:
         """The peer no longer wants this answer; it still gets one."""
@@ -94,28 +105,73 @@ class Answers:
         try:
             if self._refusing:
                 raise ShuttingDown("the daemon is shutting down: ask again")
-            self._guard.begin(self._uid, beside=self.in_flight)
+            self._claim(call)
         except StoragedError as error:
+            self._audit_unbegun(call, error.name)
             if isinstance(call, Request):
-                self._reply(call, None, error, self._moved)
+                self._refuse(call, error)
             return
         self.in_flight += 1
         self._metrics.add("requests")
         scope = anyio.CancelScope()
         if isinstance(call, Request):
             self._running[call.id] = scope
-        requests.start_soon(self._answer, call, scope)
+        requests.start_soon(self._run, call, scope)
+
+    def never_begun(self, call: Request | Notification) -> None:
+        """The connection ended before this could begin."""
+        close_all(call.fds)
+        self._audit_unbegun(call, RequestCancelled.__name__)
+
+    def _audit_unbegun(self, call: Request | Notification, result: str) -> None:
+        def say() -> None:
+            begin_request(self._session.number, call.id if isinstance(call, Request) else None)
+            audit_unbegun(self._session, call.method, call.params, result)
+
+        # This is the task of the connection, whose own lines are not this request's.
+        copy_context().run(say)
+
+    def _claim(self, call: Request | Notification) -> None:
+        """Count it in the budgets of its uid.
+
+        Raises:
+            TooManyRequests: one of them is spent.
+        """
+        if mutates(call.method):
+            # Its answer is not refused once it is made, so that there must be room for one before.
+            self._guard.hold(self._uid, 0, beside=self._held)
+        self._guard.begin(self._uid, beside=self.in_flight)
+        try:
+            self._guard.hold_request(self._uid, call.size, beside=self._request_bytes)
+        except StoragedError:
+            self._guard.end(self._uid)
+            raise
+        self._request_bytes += call.size
+        self.heaviest = max(self.heaviest, self._request_bytes + self._held)
+
+    async def _run(self, call: Request | Notification, scope: anyio.CancelScope) -> None:
+        """The task of one request."""
+        try:
+            await self._answer(call, scope)
+        except anyio.get_cancelled_exc_class() as cancelled:
+            # On asyncio anyio leaves it in a circle with its traceback, whose frames have all that the request is made
+            # of and all that was done for it: nothing of that is to stay until the next full collection.
+            cancelled.__traceback__ = None
+            del call
+            raise
 
     async def _answer(self, call: Request | Notification, scope: anyio.CancelScope) -> None:
         begin_request(self._session.number, call.id if isinstance(call, Request) else None)
-        result: bytes | None = None
+        result: bytes | Sequence[bytes] | None = None
         error: StoragedError | None = None
         try:
             try:
                 with scope:
                     result = await self._handler(self._session, call.method, call.params)
             except StoragedError as failure:
-                error = failure
+                # Kept with its traceback it would keep this frame, and the frame it: the request's whole params would
+                # stay until the next full collection.
+                error = failure.with_traceback(None)
             except Exception:
                 # The pump: a mistake in one method is that request's answer, and the daemon goes on.
                 self._metrics.add("requests.failed")
@@ -128,12 +184,17 @@ class Answers:
             self._end()
             raise
         finally:
+            self._request_bytes -= call.size
+            self._guard.free_request(self._uid, call.size)
+            self._moved()
             if isinstance(call, Request):
                 self._running.pop(call.id, None)
         if isinstance(call, Notification):
             self._end()
+        elif error is not None or result is None:
+            self._refuse(call, error or InternalError("no result"), self._end)
         else:
-            self._reply(call, result, error, self._end)
+            self._tell(call, (result,) if isinstance(result, bytes) else result)
 
     def _interrupted(self) -> StoragedError:
         if self._refusing:
@@ -141,55 +202,48 @@ class Answers:
         self._metrics.add("requests.cancelled")
         return RequestCancelled("cancelled")
 
-    def _reply(
-        self, request: Request, result: bytes | None, error: StoragedError | None, done: Callable[[], None]
-    ) -> None:
-        """Queue the one answer; ``done`` is called when the kernel took it, or when it waits for its batch."""
-        held = 0
-        if result is not None and error is None:
-            try:
-                if len(result) > self._limits.reply_bytes:
-                    raise TooLarge(
-                        "the answer is larger than may be sent: ask for less with limit and fields",
-                        {"size": len(result), "limit": self._limits.reply_bytes},
-                    )
-                self._guard.hold(self._uid, len(result), beside=self._held)
-                held = len(result)
-            except StoragedError as refusal:
-                error = refusal
-        self._held += held
-        if error is not None or result is None:
-            data = self._error(request, error or InternalError("no result"))
-        elif len(result) < PIECE:
-            data = self._peer.send_result(request, result)
-        else:
-            *before, data = self._peer.send_long_result(request, result) or (b"",)
-            for part in before:
-                self._outbox.put(part, lambda: None)
+    def _tell(self, request: Request, result: Sequence[bytes]) -> None:
+        """Queue the one answer, which is a result, or why it cannot be sent."""
+        size = sum(map(len, result))
+        changed = mutates(request.method)
+        try:
+            if size + (request.batch.size if request.batch else 0) > self._limits.reply_bytes:
+                self._guard.reached("reply_bytes")
+                raise _too_large(size, self._limits.reply_bytes, changed=changed)
+            self._guard.hold(self._uid, size, beside=self._held, insist=changed)
+        except StoragedError as refusal:
+            self._refuse(request, refusal, self._end)
+            return
+        self._held += size
+        self.heaviest = max(self.heaviest, self._request_bytes + self._held)
+        self._send(request, self._peer.result_parts(request, result), size, self._end)
+
+    def _refuse(self, request: Request, error: StoragedError, done: Callable[[], None] | None = None) -> None:
+        """Queue the one answer, which is an error."""
+        self._metrics.add("requests.refused")
+        text = error.message or error.name
+        try:
+            parts = self._peer.error_parts(request, error.code, text, {**error.data, "name": error.name})
+        except LocalProtocolError:
+            _log.exception("evidence is no JSON connection=%d error=%s", self._session.number, error.name)
+            parts = self._peer.error_parts(request, error.code, text, {"name": error.name})
+        self._send(request, parts, 0, done or self._moved)
+
+    def _send(self, request: Request, parts: tuple[bytes, ...], held: int, done: Callable[[], None]) -> None:
+        """Queue it; ``done`` is called when the kernel took it, or when it waits for its batch."""
         if request.batch is not None:
             # The whole batch leaves with its last answer; until then the peer keeps the bytes.
             held += self._batches.pop(request.batch, 0)
-            if not data:
+            if not parts:
                 self._batches[request.batch] = held
-                held = 0
-        if not data:
-            done()
-            return
+                done()
+                return
 
         def written() -> None:
             self._free(held)
             done()
 
-        self._outbox.put(data, written)
-
-    def _error(self, request: Request, error: StoragedError) -> bytes:
-        self._metrics.add("requests.refused")
-        data = {**error.data, "name": error.name}
-        try:
-            return self._peer.send_error(request, error.code, error.message or error.name, data)
-        except LocalProtocolError:
-            _log.exception("evidence is no JSON connection=%d error=%s", self._session.number, error.name)
-            return self._peer.send_error(request, error.code, error.message or error.name, {"name": error.name})
+        self._outbox.put(parts, written)
 
     def _end(self) -> None:
         self.in_flight -= 1
@@ -206,10 +260,16 @@ class Answers:
             self._guard.end(self._uid)
         self.in_flight = 0
         self._free(self._held)
+        # What is left of the connection is full of references in circles, and must not keep what is large until the
+        # next full collection.
+        self._outbox.clear()
+        self._batches.clear()
+        self._peer.abandon()
 
 
-def close_all(descriptors: Iterable[int]) -> None:
-    """Close descriptors that nobody took."""
-    for descriptor in descriptors:
-        with suppress(OSError):
-            os.close(descriptor)
+def _too_large(size: int, limit: int, *, changed: bool) -> TooLarge:
+    evidence = {"size": size, "limit": limit}
+    if changed:
+        text = "it was carried out, but its report is larger than may be sent: look at what is there now"
+        return TooLarge(text, {**evidence, "carried_out": True})
+    return TooLarge("the answer is larger than may be sent: ask for less with limit and fields", evidence)

@@ -9,6 +9,10 @@
 A request counts as in flight until the kernel took its reply, so a client that asks and does not read
 is stopped by its own socket buffers. The order of replies is the order of completion.
 
+Connections take turns: one request of a connection begins, and then everybody else has a turn; a long answer pauses,
+and of one connection's answers one goes on at a time (``service.shares``). So who asks for one small thing waits for a
+step or two of each busy connection, however many requests each of them has in flight.
+
 The end comes in one of three ways. *End of input* (the client closed its writing side, or the daemon
 cut it to drain): what was sent is answered, then the connection closes. *Protocol error*: the same,
 after which the rest of what the client writes is read and dropped for a moment, lest it die of SIGPIPE
@@ -25,13 +29,14 @@ from typing import Any
 
 import anyio
 from anyio.abc import SocketAttribute, TaskGroup, UNIXSocketStream
+from anyio.lowlevel import checkpoint
 
 from storaged.metrics import Metrics
-from storaged.server.answering import Answers, Handler, close_all
+from storaged.server.answering import Answers, Handler
 from storaged.server.guard import Guard, Limits
-from storaged.server.hangup import hung_up
-from storaged.server.outbox import PIECE, Outbox
-from storaged.server.receiving import receive
+from storaged.server.hangup import hung_up, linger
+from storaged.server.outbox import Outbox
+from storaged.server.receiving import close_all, receive
 from storaged.service.session import Session
 from storaged_client.jsonrpc.peer import (
     Cancel,
@@ -48,12 +53,8 @@ from storaged_client.jsonrpc.peer import (
 _READ = 4 << 10
 """Bytes read at once. What they can hold, two thousand texts each refused, is worked through without a
 pause, and everybody else waits for that long."""
-_HIGH_WATER = 1 << 20
-"""Bytes waiting to be written above which no further request is begun."""
 _PATIENCE = 0.5
 """Seconds a full connection waits before it looks whether its client is still there."""
-_LINGER_SECONDS = 2.0
-_LINGER_BYTES = 64 << 20
 
 _log = logging.getLogger(__name__)
 
@@ -75,6 +76,7 @@ class Connection:
         self._stream = stream
         self._socket: socket.socket = stream.extra(SocketAttribute.raw_socket)
         self._limits = limits
+        self._guard = guard
         self._metrics = metrics
         self._peer = Peer(
             max_message=limits.request_bytes,
@@ -83,7 +85,7 @@ class Connection:
             max_reply=limits.reply_bytes,
         )
         self._outbox = Outbox()
-        self._answers = Answers(
+        self.answers = Answers(
             session=session,
             handler=handler,
             limits=limits,
@@ -114,7 +116,7 @@ class Connection:
                     watching.cancel_scope.cancel()
                 # Unwatched: both ends have closed their writing side then, and an end before all is read is a reset.
                 if self._protocol_error:
-                    await self._linger()
+                    await linger(self._stream, self._limits.descriptors)
         except* (anyio.BrokenResourceError, anyio.ClosedResourceError):
             _log.debug("connection lost connection=%d", self.session.number)
         except* Exception:
@@ -139,7 +141,7 @@ class Connection:
 
     def refuse_rest(self) -> None:
         """Cancel what runs and answer it, and all that was sent but not begun, with ``ShuttingDown``."""
-        self._answers.refuse_rest()
+        self.answers.refuse_rest()
 
     # ---------------------------------------------------------------- in
 
@@ -167,11 +169,15 @@ class Connection:
             event = self._pending.popleft()
             match event:
                 case Request() | Notification():
-                    self._answers.begin(event, requests)
+                    self.answers.begin(event, requests)
+                    if self._pending:
+                        await checkpoint()
                 case Cancel():
-                    self._answers.cancel(event.id)
+                    self.answers.cancel(event.id)
                 case Reply():
-                    self._outbox.put(event.data, self._notice)
+                    if event.limit:
+                        self._guard.reached(event.limit)
+                    self._outbox.put((event.data,), self._notice)
                 case Discard() | Response():
                     # The daemon asks nothing, so an answer is as little expected as a stray descriptor.
                     close_all(event.fds)
@@ -184,7 +190,11 @@ class Connection:
 
     async def _room(self) -> None:
         """Wait until one more request may begin; a client that is gone meanwhile ends the connection."""
-        while self._full():
+        counted = ""
+        while limit := self._full():
+            if limit != counted:
+                counted = limit
+                self._guard.reached(limit)
             self._moved = anyio.Event()
             with anyio.move_on_after(_PATIENCE):
                 await self._moved.wait()
@@ -194,8 +204,9 @@ class Connection:
                 await self._moved.wait()
                 watching.cancel_scope.cancel()
 
-    def _full(self) -> bool:
-        return self._outbox.size >= _HIGH_WATER or self._answers.full
+    def _full(self) -> str:
+        """The limit that keeps the connection from reading on, or nothing."""
+        return "waiting_bytes" if self._outbox.size >= self._limits.waiting_bytes else self.answers.full()
 
     def _notice(self) -> None:
         self._moved.set()
@@ -208,43 +219,30 @@ class Connection:
     # ---------------------------------------------------------------- out
 
     def _notify(self, method: str, params: dict[str, Any], written: Callable[[], None], /) -> None:
-        self._outbox.put(self._peer.send_notification(method, params), written)
+        self._outbox.put((self._peer.send_notification(method, params),), written)
 
     async def _write(self) -> None:
         while (entry := await self._outbox.take()) is not None:
             data, written = entry
-            view = memoryview(data)
-            for start in range(0, len(view), PIECE):
-                try:
-                    with anyio.fail_after(self._limits.stall_seconds):
-                        await self._stream.send(data if len(data) <= PIECE else bytes(view[start : start + PIECE]))
-                except TimeoutError:
-                    self._metrics.add("connections.stalled")
-                    _log.warning("peer does not read connection=%d waiting=%d", self.session.number, self._outbox.size)
-                    self._scope.cancel()
-                    return
-            self._outbox.size -= len(view)
+            try:
+                with anyio.fail_after(self._limits.stall_seconds):
+                    await self._stream.send(data)
+            except TimeoutError:
+                self._guard.reached("stall_seconds")
+                _log.warning("peer does not read connection=%d waiting=%d", self.session.number, self._outbox.size)
+                self._scope.cancel()
+                return
+            self._outbox.size -= len(data)
             for call in written:
                 call()
-
-    async def _linger(self) -> None:
-        """Let a peer that is still writing finish, so that it comes to read why it was refused."""
-        left = _LINGER_BYTES
-        with anyio.move_on_after(_LINGER_SECONDS):
-            await self._stream.send_eof()
-            while left > 0:
-                try:
-                    data, descriptors = await receive(self._socket, PIECE, self._limits.descriptors)
-                except anyio.EndOfStream:
-                    return
-                close_all(descriptors)
-                left -= len(data)
 
     def _release(self) -> None:
         """Give back what the connection holds after an end in the middle of things."""
         self._pending.extend(self._peer.receive_eof())
         for event in self._pending:
-            if isinstance(event, Request | Notification | Response | Discard):
+            if isinstance(event, Request | Notification):
+                self.answers.never_begun(event)
+            elif isinstance(event, Response | Discard):
                 close_all(event.fds)
         self._pending.clear()
-        self._answers.release()
+        self.answers.release()

@@ -1,4 +1,4 @@
-"""Noticing that the other end of a connection is gone while nothing is read from it."""
+"""How the other end leaves: gone while nothing is read from it, or still writing when it was told to stop."""
 
 from __future__ import annotations
 
@@ -7,6 +7,13 @@ import select
 import socket
 
 import anyio
+from anyio.abc import SocketAttribute, UNIXSocketStream
+
+from storaged.server.receiving import close_all, receive
+
+_LINGER_SECONDS = 2.0
+_LINGER_BYTES = 64 << 20
+_READ = 64 << 10
 
 _log = logging.getLogger(__name__)
 
@@ -26,3 +33,24 @@ async def hung_up(sock: socket.socket, number: int) -> bool:
         hangup.register(sock.fileno(), 0)
         await anyio.wait_readable(hangup.fileno())
     return True
+
+
+async def linger(stream: UNIXSocketStream, descriptors: int) -> None:
+    """Let a peer that is still writing finish, so that it comes to read why it was refused; for a moment only.
+
+    ``descriptors`` are as many as may come with a message; they are closed.
+
+    Raises:
+        BrokenResourceError: the connection is lost.
+    """
+    sock: socket.socket = stream.extra(SocketAttribute.raw_socket)
+    left = _LINGER_BYTES
+    with anyio.move_on_after(_LINGER_SECONDS):
+        await stream.send_eof()
+        while left > 0:
+            try:
+                data, received = await receive(sock, _READ, descriptors)
+            except anyio.EndOfStream:
+                return
+            close_all(received)
+            left -= len(data)

@@ -156,6 +156,7 @@ class Lifecycle:
                     with anyio.move_on_after(self._terms.limits.drain_seconds) as drain:
                         await self._drain(listener, handler, connections)
                 if drain.cancelled_caught:
+                    self._guard.reached("drain_seconds")
                     _log.warning("drain timed out connections=%d", len(self._reception))
                 connections.cancel_scope.cancel()
                 life.cancel_scope.cancel()

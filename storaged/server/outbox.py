@@ -1,14 +1,25 @@
-"""What waits to be written to one connection, and who is to be told when the kernel took it."""
+"""What waits to be written to one connection, and who is to be told when the kernel took it.
+
+::
+
+    put: head, row, row, row ... row, tail, (told) | answer, (told) | ...
+    take:  [ up to 64 KiB joined ] [ up to 64 KiB ] ...
+
+An answer comes in the parts it was made of, and no more than one piece of it is ever copied at a time: rows that
+the cache keeps anyway are sent from there, whatever their number, and a long one is cut.
+"""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import anyio
 
 PIECE = 64 << 10
-"""Bytes written at once: small answers are joined up to it, long ones cut to it."""
+"""Bytes written at once: small parts are joined up to it, long ones cut to it."""
+
+Told = Callable[[], None]
 
 
 class Outbox:
@@ -19,16 +30,19 @@ class Outbox:
     """
 
     def __init__(self) -> None:
-        self._entries: deque[tuple[bytes, Callable[[], None]]] = deque()
+        self._parts: deque[bytes | Told] = deque()
+        self._at = 0
+        """How much of the first part was taken."""
         self._wake = anyio.Event()
         self._finished = False
         self.size = 0
         """Bytes put and not written yet."""
 
-    def put(self, data: bytes, written: Callable[[], None]) -> None:
-        """Queue ``data``; ``written`` is called once all of it was given to the kernel."""
-        self._entries.append((data, written))
-        self.size += len(data)
+    def put(self, parts: Sequence[bytes], written: Told) -> None:
+        """Queue one message; ``written`` is called once all of it was given to the kernel."""
+        self._parts.extend(parts)
+        self._parts.append(written)
+        self.size += sum(map(len, parts))
         self._wake.set()
 
     def finish(self) -> None:
@@ -36,20 +50,33 @@ class Outbox:
         self._finished = True
         self._wake.set()
 
-    async def take(self) -> tuple[bytes, list[Callable[[], None]]] | None:
-        """The next bytes to write: one long entry, or several short ones joined; None at the end."""
-        while not self._entries:
+    def clear(self) -> None:
+        """Drop what was not taken: nobody is told, and nothing may be put any more."""
+        self._parts.clear()
+
+    async def take(self) -> tuple[bytes, list[Told]] | None:
+        """The next bytes to write, and who is told once they are written: whose last ones they are. None at the end."""
+        while not self._parts:
             if self._finished:
                 return None
             self._wake = anyio.Event()
             await self._wake.wait()
-        data, written = self._entries.popleft()
-        if len(data) >= PIECE or not self._entries:
-            return data, [written]
-        parts, calls, size = [data], [written], len(data)
-        while self._entries and size + len(self._entries[0][0]) <= PIECE:
-            data, written = self._entries.popleft()
-            parts.append(data)
-            calls.append(written)
-            size += len(data)
-        return b"".join(parts), calls
+        pieces: list[bytes | memoryview] = []
+        told: list[Told] = []
+        room = PIECE
+        while self._parts:
+            part = self._parts[0]
+            if not isinstance(part, bytes):
+                told.append(part)
+            elif room == 0:
+                break
+            elif len(part) - self._at > room:
+                pieces.append(memoryview(part)[self._at : self._at + room])
+                self._at += room
+                break
+            else:
+                pieces.append(memoryview(part)[self._at :] if self._at else part)
+                room -= len(part) - self._at
+                self._at = 0
+            self._parts.popleft()
+        return b"".join(pieces), told

@@ -6,7 +6,10 @@ anyio's ``receive_fds`` leaves them inheritable until its task runs again, and c
 from __future__ import annotations
 
 import array
+import os
 import socket
+from collections.abc import Iterable
+from contextlib import suppress
 
 import anyio
 
@@ -37,3 +40,10 @@ async def receive(channel: socket.socket, size: int, most: int) -> tuple[bytes, 
         if not data and not descriptors:
             raise anyio.EndOfStream
         return data, list(descriptors)
+
+
+def close_all(descriptors: Iterable[int]) -> None:
+    """Close descriptors that nobody took."""
+    for descriptor in descriptors:
+        with suppress(OSError):
+            os.close(descriptor)

@@ -18,11 +18,14 @@ from storaged.server import peercred
 from storaged.server.answering import Handler
 from storaged.server.connection import Connection
 from storaged.server.guard import Guard, Limits
+from storaged.server.memory import Memory
 from storaged.service.session import Session
 from storaged_client.contract.errors import StoragedError
 
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _EXHAUSTED_PAUSE = 0.1
+_HEAVY = 1 << 20
+"""Bytes that a connection made the daemon hold at once from which on its end is worth giving memory back."""
 
 _log = logging.getLogger(__name__)
 
@@ -34,6 +37,7 @@ class Reception:
         self._limits = limits
         self._guard = guard
         self._metrics = metrics
+        self._memory = Memory()
         self._numbers = count(1)
         self._connections: set[Connection] = set()
         self._changed = anyio.Event()
@@ -89,7 +93,7 @@ class Reception:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 0)
         credentials = peercred.of_socket(raw)
         try:
-            self._guard.enter(credentials.uid)
+            self._guard.enter(credentials.uid, credentials.pid)
         except StoragedError as error:
             _log.warning("connection refused uid=%d pid=%d limit=%s", credentials.uid, credentials.pid, error.data)
             _turn_away(raw, error)
@@ -113,9 +117,11 @@ class Reception:
         try:
             await connection.run()
         finally:
-            self._guard.leave(connection.session.credentials.uid)
+            self._guard.leave(connection.session.credentials.uid, connection.session.credentials.pid)
             self._connections.discard(connection)
             self._changed.set()
+        if connection.answers.heaviest >= _HEAVY:
+            await self._memory.give_back()
 
 
 def _turn_away(raw: socket.socket, error: StoragedError) -> None:

@@ -15,8 +15,10 @@ from attrs import fields, frozen
 
 from storaged.service.session import Session
 from storaged_client.contract import types as t
-from storaged_client.contract.errors import NotPermitted
-from storaged_client.contract.methods import Method
+from storaged_client.contract import wire
+from storaged_client.contract.errors import InvalidParams, NotPermitted, StoragedError
+from storaged_client.contract.methods import METHODS, Method
+from storaged_client.contract.params import Common
 
 audit_log = logging.getLogger("storaged.audit")
 
@@ -37,7 +39,9 @@ class Access:
 
     def may_mutate(self, session: Session) -> bool:
         who = session.credentials
-        return who.uid in (0, self.own_uid) or who.uid in self.uids or who.gid in self.gids
+        if who.uid in (0, self.own_uid) or who.uid in self.uids:
+            return True
+        return who.gid in self.gids or not self.gids.isdisjoint(who.groups)
 
     def check(self, session: Session, method: Method) -> None:
         """Let a mutation pass or not.
@@ -57,6 +61,30 @@ def audit(session: Session, method: str, *, target: str, result: str) -> None:
     """The one line that each mutation leaves. ``target`` is as ``target_of`` makes it."""
     who = session.credentials
     audit_log.info("audit method=%s uid=%d pid=%d target=%s result=%s", method, who.uid, who.pid, target, result)
+
+
+def audit_unbegun(session: Session, method: str, params: object, result: str) -> None:
+    """The line of a mutation that was refused, or given up, before it could begin; other methods leave none."""
+    row = METHODS.get(method)
+    if row is None or not row.mutates:
+        return
+    try:
+        target = target_of(structure(row, params)[1])
+    except StoragedError:
+        target = "-"
+    audit(session, method, target=target, result=result)
+
+
+def structure(row: Method, params: object) -> tuple[Common, Any]:
+    """The common parameters of a request, and the method's own.
+
+    Raises:
+        InvalidParams: one is wrong, or there is one too many.
+    """
+    if params is not None and not isinstance(params, dict | list):
+        raise InvalidParams("params must be an object or an array", {"path": "$"})
+    common, own = wire.split_common(params)
+    return common, wire.structure_params(row.params, own)
 
 
 def target_of(params: Any) -> str:

@@ -108,8 +108,13 @@ class Call:
         def tell(done: int, total: int) -> None:
             self.progress.tell(done, total, "folders", message)
 
-        return await self.engine.transactions.run(plan, timeout=self.common.timeout, progress=tell)
+        async with self.session.shares.change(self.common.timeout) as left:
+            return await self.engine.transactions.run(plan, timeout=left, progress=tell)
 
     async def in_thread(self, work: Callable[[], T]) -> T:
-        """Run blocking work; waited for even when the request is cancelled."""
-        return await run_sync(work, limiter=self.engine.blob_threads)
+        """Run blocking work in one of the connection's share of threads; waited for even when the request is cancelled.
+
+        Work that has not begun by then never does.
+        """
+        async with self.session.shares.threads:
+            return await run_sync(work, limiter=self.engine.blob_threads)

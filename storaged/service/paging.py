@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
-from anyio.lowlevel import checkpoint
 from attrs import AttrsInstance, fields
 
 from storaged.engine.cursors import cursor_text
 from storaged.errors import InvalidParams
 from storaged.service.context import Call, Pinned
 from storaged.service.encoding import Encoded, encode_value
+from storaged.service.shares import pause
 
 _PIECE = 256
 """Rows encoded between two looks of the loop at everybody else: about a millisecond."""
@@ -73,7 +73,7 @@ async def in_pieces(encode: Callable[[Sequence[T]], list[bytes]], rows: Sequence
     for start in range(0, len(rows), _PIECE):
         if start:
             found.append(b",")
-            await checkpoint()
+            await pause()
         found += encode(rows[start : start + _PIECE])[1:-1]
     found.append(b"]")
     return found
@@ -87,4 +87,6 @@ async def _page(call: Call, pinned: Pinned, token: str, offset: int, limit: int 
     following: str | None = None
     if end < pinned.length:
         following = cursor_text(token or call.engine.cursors.pin(call.session.credentials.uid, pinned), end)
+    elif token:
+        call.engine.cursors.finish(token)
     return Encoded(members=[*members, b',"next_cursor":', encode_value(following)], view=pinned.view)

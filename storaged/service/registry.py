@@ -20,7 +20,7 @@ from storaged.engine.transactions import Outcome
 from storaged.errors import StoreError
 from storaged.operations.naming import shortened
 from storaged.service import containers, image_changes, images, layers, leasing, list_changes, manifests, server, store
-from storaged.service.access import Access, audit, result_of, target_of
+from storaged.service.access import Access, audit, result_of, structure, target_of
 from storaged.service.context import Call, Engine
 from storaged.service.discover import document
 from storaged.service.encoding import Encoded, encode_read, encode_value, encode_view
@@ -28,7 +28,6 @@ from storaged.service.errors import to_contract
 from storaged.service.progress import Progress
 from storaged.service.session import Session
 from storaged_client.contract import types as t
-from storaged_client.contract import wire
 from storaged_client.contract.errors import InvalidParams, MethodNotFound, StoragedError
 from storaged_client.contract.methods import METHODS, Method
 from storaged_client.contract.params import Common
@@ -79,7 +78,8 @@ async def _ping(engine: Engine, session: Session, common: Common, params: Any, p
 
 
 async def _stats(engine: Engine, session: Session, common: Common, params: Any, progress: Progress) -> bytes:
-    return await server.stats(engine, common)
+    async with session.shares.threads:
+        return await server.stats(engine, common)
 
 
 async def _shutdown(engine: Engine, session: Session, common: Common, params: Any, progress: Progress) -> bytes:
@@ -91,7 +91,8 @@ async def _refresh(engine: Engine, session: Session, common: Common, params: Any
 
 
 async def _check(engine: Engine, session: Session, common: Common, params: Any, progress: Progress) -> bytes:
-    return await store.check(engine, params, progress)
+    async with session.shares.checks:
+        return await store.check(engine, params, progress)
 
 
 _STEWARDS: dict[str, Steward] = {
@@ -134,8 +135,8 @@ class Service:
         self._engine = engine
         self._access = access
 
-    async def handle(self, session: Session, method: str, params: object) -> bytes:
-        """The encoded ``result`` of one request.
+    async def handle(self, session: Session, method: str, params: object) -> bytes | list[bytes]:
+        """The encoded ``result`` of one request, a long one in pieces to be joined.
 
         Raises:
             StoragedError: the answer is an error of the contract.
@@ -145,7 +146,8 @@ class Service:
         failed = True
         began = time.perf_counter()
         try:
-            answer = await self._answer(session, method, params)
+            with session.shares.answering():
+                answer = await self._answer(session, method, params)
             failed = False
             return answer
         except StoreError as error:
@@ -162,7 +164,7 @@ class Service:
                 metrics.add(f"{name}.errors")
             _log.debug("request method=%s seconds=%.6f failed=%s", method, seconds, failed)
 
-    async def _answer(self, session: Session, method: str, params: object) -> bytes:
+    async def _answer(self, session: Session, method: str, params: object) -> bytes | list[bytes]:
         if method == "rpc.discover":
             return encode_value(document())
         row = METHODS.get(method)
@@ -171,7 +173,7 @@ class Service:
             raise MethodNotFound(f"there is no method {short!r}; rpc.discover lists all", {"method": short})
         if row.mutates:
             return await self._audited(session, row, params)
-        common, structured = _structure(row, params)
+        common, structured = structure(row, params)
         if method in _HOLDING:
             _refuse_if_generation(common)
         with _progress(session, common) as progress:
@@ -181,7 +183,7 @@ class Service:
             call = await self._call(session, common, progress)
             if common.if_generation is not None and common.if_generation == call.view.generation:
                 return encode_view(t.Unchanged(), call.view)
-            return await encode_read(await _READERS[method](call, structured), call.view)
+            return encode_read(await _READERS[method](call, structured), call.view)
 
     async def _call(self, session: Session, common: Common, progress: Progress) -> Call:
         engine = self._engine
@@ -194,7 +196,7 @@ class Service:
         target, word = "-", "InternalError"
         try:
             try:
-                common, structured = _structure(row, params)
+                common, structured = structure(row, params)
                 target = target_of(structured)
             finally:
                 # Also before an error of the parameters: who may not change anything need not learn how it is done.
@@ -226,13 +228,6 @@ class Service:
 def _refuse_if_generation(common: Common) -> None:
     if common.if_generation is not None:
         raise InvalidParams("if_generation is for reading: leave it out", {"path": "$.if_generation"})
-
-
-def _structure(row: Method, params: object) -> tuple[Common, Any]:
-    if params is not None and not isinstance(params, dict | list):
-        raise InvalidParams("params must be an object or an array", {"path": "$"})
-    common, own = wire.split_common(params)
-    return common, wire.structure_params(row.params, own)
 
 
 @contextmanager

@@ -7,6 +7,8 @@ from typing import Any, Protocol
 
 from attrs import define, field, frozen
 
+from storaged.service.shares import Shares
+
 
 @frozen(kw_only=True)
 class Credentials:
@@ -15,6 +17,8 @@ class Credentials:
     pid: int
     uid: int
     gid: int
+    groups: frozenset[int] = frozenset()
+    """The other groups that the peer was a member of, where the kernel tells them (SO_PEERGROUPS)."""
 
 
 class Notify(Protocol):
@@ -36,6 +40,7 @@ class Session:
     number: int
     """Counts connections since the daemon started; names the connection in the log."""
     notify: Notify = _tell_nobody
+    shares: Shares = field(factory=Shares)
     _endings: dict[object, Callable[[], None]] = field(factory=dict, init=False)
     _ended: bool = field(default=False, init=False)
 

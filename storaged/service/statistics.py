@@ -11,7 +11,7 @@ from storaged_client.contract.version import VERSION
 _REQUESTS = "requests."
 _ERRORS = "errors."
 _HELD, _WAITED = "locks.held.", "locks.waited."
-_LIMITS = ("limits.", "refused.")
+_LIMITS = ("limits.",)
 
 
 def statistics(metrics: Metrics, gauges: dict[str, float]) -> t.ServerStats:

@@ -30,11 +30,20 @@ RANGES: Mapping[str, tuple[int, int]] = {
     "descriptors": (1, 253),  # SCM_MAX_FD of the kernel
     "batch": (1, 10_000),
     "in_flight": (1, 10_000),
+    "in_flight_bytes": (4096, 1 << 30),
+    "waiting_bytes": (4096, 1 << 30),
     "stall_seconds": (1, 86400),
     "drain_seconds": (1, 86400),
     "uid_connections": (1, 65536),
     "uid_in_flight": (1, 1_000_000),
     "uid_bytes": (1 << 20, 1 << 40),
+    "uid_request_bytes": (4096, 1 << 40),
+    "cursors": (1, 10_000),
+    "cursor_seconds": (1, 86400),
+    "plans": (1, 10_000),
+    "plan_seconds": (1, 7 * 86400),
+    "leases": (1, 1_000_000),
+    "leased_images": (1, 1_000_000_000),
 }
 _RANGE = (1, 1 << 31)
 """Of a limit that has none of its own."""
@@ -71,6 +80,7 @@ def _contradictions(table: dict[str, Any]) -> Iterator[Mistake]:
         ("uid_connections", "connections", True, "so many can never be reached"),
         ("uid_in_flight", "in_flight", False, "one connection alone may have more"),
         ("uid_bytes", "reply_bytes", False, "one reply alone may be longer"),
+        ("uid_request_bytes", "request_bytes", False, "one request alone may be longer"),
     ):
         value, bound = given.get(name), given.get(other, getattr(Limits(), other))
         if type(value) is int and type(bound) is int and (value > bound if above else value < bound):
@@ -87,6 +97,8 @@ def _fitting(limits: Limits, given: Mapping[str, object]) -> Limits:
         fitting["uid_in_flight"] = max(limits.uid_in_flight, limits.in_flight)
     if "uid_bytes" not in given:
         fitting["uid_bytes"] = max(limits.uid_bytes, limits.reply_bytes)
+    if "uid_request_bytes" not in given:
+        fitting["uid_request_bytes"] = max(limits.uid_request_bytes, limits.request_bytes)
     return evolve(limits, **fitting)
 
 

@@ -285,7 +285,7 @@ def test_both_ends_may_ask() -> None:
     assert isinstance(asked_back, Request)
     assert left.receive_data(right.send_result(asked, b"1")) == [Response(id, 1)]
     assert right.receive_data(left.send_result(asked_back, b"2")) == [Response(back, 2)]
-    assert right.receive_data(left.send_notification("n", [1])) == [Notification("n", [1])]
+    assert right.receive_data(left.send_notification("n", [1])) == [Notification("n", [1], size=43)]
 
 
 def test_an_answer_to_nothing_and_a_second_answer_are_strays() -> None:
@@ -343,22 +343,52 @@ def test_no_input_raises_or_leaks_a_descriptor_or_grows(parts: list[bytes], cuts
     server.replies()
 
 
-def test_a_long_result_is_written_in_parts_and_not_copied() -> None:
+def test_a_result_goes_out_in_its_parts_and_is_not_copied() -> None:
     peer = Peer(1000)
-    result = b'{"a":[1,2]}'
+    result = [b'{"a":[1,', b"2]}"]
     [event] = peer.receive_data(b'{"jsonrpc":"2.0","id":"x","method":"m"}')
     assert isinstance(event, Request)
-    parts = peer.send_long_result(event, result)
-    assert any(part is result for part in parts)
+    parts = peer.result_parts(event, result)
+    assert all(any(part is own for part in parts) for own in result)
     assert b"".join(parts) == b'{"jsonrpc":"2.0","id":"x","result":{"a":[1,2]}}\n'
     with pytest.raises(LocalProtocolError):
-        peer.send_long_result(event, result)
+        peer.result_parts(event, result)
 
 
-def test_a_long_result_of_a_batch_waits_for_the_others_and_one_too_long_is_an_error() -> None:
+def test_the_results_of_a_batch_are_not_copied_and_one_too_long_is_an_error() -> None:
     peer = Peer(1000, max_reply=100)
-    text = b'[{"jsonrpc":"2.0","id":1,"method":"m"},{"jsonrpc":"2.0","id":2,"method":"m"}]'
-    first, second = (event for event in peer.receive_data(text) if isinstance(event, Request))
-    assert peer.send_long_result(first, b"1") == ()
-    [answer] = peer.send_long_result(second, b'"' + b"x" * 200 + b'"')
-    assert [("result" in reply, "error" in reply) for reply in json.loads(answer)] == [(True, False), (False, True)]
+    text = b"[%s]" % b",".join(b'{"jsonrpc":"2.0","id":%d,"method":"m"}' % number for number in (1, 2, 3))
+    first, second, third = (event for event in peer.receive_data(text) if isinstance(event, Request))
+    own = b'"first"'
+    assert peer.result_parts(first, (own,)) == ()
+    assert peer.result_parts(second, (b'"' + b"x" * 200 + b'"',)) == ()
+    parts = peer.error_parts(third, -32603, "wrong")
+    assert any(part is own for part in parts)
+    replies = json.loads(b"".join(parts))
+    assert [("result" in reply, "error" in reply) for reply in replies] == [(True, False), (False, True), (False, True)]
+
+
+@pytest.mark.parametrize(
+    ("text", "limit"),
+    [
+        (b'{"jsonrpc":"2.0","id":1,"method":"' + b"x" * 100, "request_bytes"),
+        (b'{"jsonrpc":"2.0","id":1,"method":"m","fds":3}', "descriptors"),
+        (b'{"jsonrpc":"2.0","id":1,"method":"m","fds":"no"}', ""),
+        (b"[1,2,3]", "batch"),
+        (b"[]", ""),
+        (b"?", ""),
+    ],
+)
+def test_a_refusal_names_the_limit_that_was_gone_over(text: bytes, limit: str) -> None:
+    events = Peer(100, max_batch=2, max_fds=2).receive_data(text)
+    assert [event.limit for event in events if isinstance(event, Reply)] == [limit]
+
+
+def test_a_request_knows_how_long_its_text_was() -> None:
+    peer = Peer(1000)
+    text = b'{"jsonrpc":"2.0","id":1,"method":"m","params":["%s"]}' % (b"x" * 50)
+    [alone] = peer.receive_data(text + b"\n")
+    assert isinstance(alone, Request)
+    assert alone.size == len(text)
+    batch = peer.receive_data(b"[" + text.replace(b'"id":1,', b"") + b"]")
+    assert [event.size for event in batch if isinstance(event, Notification)] == [len(text) - 5]

@@ -41,7 +41,7 @@ _GAUGES = {
 }
 """Gauges of ``server.stats`` that have a family; others have none until they are listed here."""
 
-_OWN_FAMILY = ("requests.", "errors.", "limits.", "refused.", "locks.held.", "locks.waited.")
+_OWN_FAMILY = ("requests.", "errors.", "limits.", "locks.held.", "locks.waited.")
 """How counters begin that are told by a family of their own."""
 
 

@@ -292,6 +292,13 @@ _ROWS = (
 METHODS: dict[str, Method] = {row.name: row for row in _ROWS}
 """By name. ``rpc.discover`` is not a row: it answers with this table as an OpenRPC document."""
 
+
+def mutates(name: str) -> bool:
+    """Whether the table has a method of this name that changes anything for others."""
+    row = METHODS.get(name)
+    return row is not None and row.mutates
+
+
 COMMON_ERRORS = (
     "InvalidParams",
     "InternalError",

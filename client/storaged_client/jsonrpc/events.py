@@ -13,31 +13,35 @@ class Batch:
     __slots__ = ("parts", "places", "size")
 
     def __init__(self, count: int) -> None:
-        self.parts: list[bytes | None] = [None] * count
+        self.parts: list[tuple[bytes, ...]] = [()] * count
+        """Each answer in parts to be joined; none for what is not answered."""
         self.places: dict[ID, int] = {}
         """Where the answer of a request still in flight belongs."""
         self.size = 0
 
-    def put(self, place: int, part: bytes) -> None:
-        self.parts[place] = part
-        self.size += len(part)
+    def put(self, place: int, parts: tuple[bytes, ...]) -> None:
+        self.parts[place] = parts
+        self.size += sum(map(len, parts))
 
-    def take(self) -> bytes:
-        """The whole array once nothing is in flight; empty before, and for notifications alone."""
-        answers = [part for part in self.parts if part is not None]
+    def take(self) -> tuple[bytes, ...]:
+        """The whole array in parts once nothing is in flight; empty before, and for notifications alone."""
+        answers = [parts for parts in self.parts if parts]
         if self.places or not answers:
-            return b""
-        return b"[" + b",".join(answers) + b"]\n"
+            return ()
+        first, *others = answers
+        return (b"[", *first, *(part for parts in others for part in (b",", *parts)), b"]\n")
 
 
 class Request(NamedTuple):
-    """To be answered exactly once, by ``send_result`` or ``send_error``."""
+    """To be answered exactly once, with a result or an error. ``size`` is its text's, in bytes, or its share of a
+    batch's text."""
 
     id: ID
     method: str
     params: Any
     fds: tuple[int, ...] = ()
     batch: Batch | None = None
+    size: int = 0
 
 
 class Notification(NamedTuple):
@@ -46,6 +50,7 @@ class Notification(NamedTuple):
     method: str
     params: Any
     fds: tuple[int, ...] = ()
+    size: int = 0
 
 
 class Cancel(NamedTuple):
@@ -75,9 +80,11 @@ class Stray(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """Bytes to send now."""
+    """Bytes to send now. ``limit`` names the one that the other end went over: ``request_bytes``, ``descriptors``,
+    ``batch``, or none."""
 
     data: bytes
+    limit: str = ""
 
 
 class Close(NamedTuple):

@@ -122,14 +122,8 @@ def encode_call(id: ID, method: str, params: Any, *, answered: bool = True, fds:
     return encode(message)
 
 
-def encode_result(id: ID, result: bytes) -> bytes:
-    """A response; ``result`` is JSON already and is spliced in as it is."""
-    head, tail = around_result(id)
-    return b"".join((head, result, tail))
-
-
 def around_result(id: ID) -> tuple[bytes, bytes]:
-    """What stands before and behind the result of a response."""
+    """What stands before and behind the result of a response, which is JSON already and spliced in as it is."""
     return b"".join((b'{"jsonrpc":"2.0","id":', encode(id), b',"result":')), b"}"
 
 

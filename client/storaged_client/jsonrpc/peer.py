@@ -52,7 +52,9 @@ MAX_REPLY = 64 * 1024 * 1024
 
 
 class _DescriptorMismatch(Exception):
-    pass
+    def __init__(self, text: str, limit: str = "") -> None:
+        super().__init__(text)
+        self.limit = limit
 
 
 class Peer:
@@ -73,7 +75,10 @@ class Peer:
         max_reply: int = MAX_REPLY,
         lines: bool = False,
     ) -> None:
-        self._framer = Framer(max_message, decode, lines=lines)
+        self._decode = decode
+        self._framer = Framer(max_message, self._measured, lines=lines)
+        self._size = 0
+        """Bytes of the text last taken."""
         self._max_batch = max_batch
         self._max_fds = max_fds
         self._max_reply = max_reply
@@ -99,6 +104,10 @@ class Peer:
     def in_flight(self) -> int:
         """Requests of the other end not answered yet."""
         return len(self._incoming)
+
+    def _measured(self, text: bytes) -> Any:
+        self._size = len(text)
+        return self._decode(text)
 
     # ------------------------------------------------------------ receiving
 
@@ -126,6 +135,13 @@ class Peer:
             self._shut(events, "end of stream")
         return events
 
+    def abandon(self) -> None:
+        """The connection is gone: forget requests in flight and bytes kept. Take what ``receive_eof`` says first."""
+        self._closed = True
+        self._incoming.clear()
+        self._outgoing.clear()
+        self._framer = Framer(0)
+
     def _drive(self, events: list[Event], pull: Callable[[], Any]) -> None:
         try:
             while True:
@@ -147,14 +163,17 @@ class Peer:
             else:
                 self._fail(events, messages.PARSE_ERROR, f"not a JSON text: {error}")
         except TextTooLong as error:
-            self._fail(events, messages.MESSAGE_TOO_LARGE, str(error), {"limit": self._framer.limit})
+            data = {"limit": self._framer.limit}
+            self._fail(events, messages.MESSAGE_TOO_LARGE, str(error), data, limit="request_bytes")
         except _DescriptorMismatch as error:
-            self._fail(events, messages.DESCRIPTOR_MISMATCH, str(error))
+            self._fail(events, messages.DESCRIPTOR_MISMATCH, str(error), limit=error.limit)
 
     def _announced(self, value: Any) -> int:
         count = value.get("fds", 0) if type(value) is dict else 0
         if type(count) is not int or not 0 <= count <= self._max_fds:
-            raise _DescriptorMismatch(f'the member "fds" must be a number from 0 to {self._max_fds}')
+            too_many = type(count) is int and count > 0
+            text = f'the member "fds" must be a number from 0 to {self._max_fds}'
+            raise _DescriptorMismatch(text, "descriptors" if too_many else "")
         return count
 
     def _drop_untaken(self, events: list[Event]) -> None:
@@ -164,10 +183,13 @@ class Peer:
             events.append(Discard(tuple(self._fds)))
             self._fds.clear()
         elif len(self._fds) > self._max_fds:
-            self._fail(events, messages.DESCRIPTOR_MISMATCH, f"more than {self._max_fds} descriptors for one message")
+            text = f"more than {self._max_fds} descriptors for one message"
+            self._fail(events, messages.DESCRIPTOR_MISMATCH, text, limit="descriptors")
 
-    def _fail(self, events: list[Event], code: int, message: str, data: dict[str, Any] | None = None) -> None:
-        events.append(Reply(messages.encode_error(None, code, message, data) + b"\n"))
+    def _fail(
+        self, events: list[Event], code: int, message: str, data: dict[str, Any] | None = None, *, limit: str = ""
+    ) -> None:
+        events.append(Reply(messages.encode_error(None, code, message, data) + b"\n", limit))
         self._shut(events, message)
 
     def _shut(self, events: list[Event], reason: str) -> None:
@@ -186,7 +208,7 @@ class Peer:
         if type(message) is Answered:
             self._take_answer(message, fds, events)
             return
-        refusal = self._take_call(message, fds, None, events)
+        refusal = self._take_call(message, fds, None, self._size, events)
         if refusal is not None:
             events.append(Reply(refusal + b"\n"))
             if fds:
@@ -196,9 +218,10 @@ class Peer:
         if not 0 < len(values) <= self._max_batch:
             text = f"a batch has from 1 to {self._max_batch} entries"
             error = messages.encode_error(None, messages.INVALID_REQUEST, text, None)
-            events.append(Reply(error + b"\n"))
+            events.append(Reply(error + b"\n", "batch" if values else ""))
             return
         batch = Batch(len(values))
+        size = -(-self._size // len(values))
         for place, value in enumerate(values):
             message: Called | Answered | Invalid
             if type(value) is dict and value.get("fds"):
@@ -209,14 +232,14 @@ class Peer:
                 self._take_answer(message, (), events)
                 continue
             before = len(self._incoming)
-            refusal = self._take_call(message, (), batch, events)
+            refusal = self._take_call(message, (), batch, size, events)
             if refusal is not None:
-                batch.put(place, refusal)
+                batch.put(place, (refusal,))
             elif len(self._incoming) > before:
                 batch.places[message.id] = place
         answer = batch.take()
         if answer:
-            events.append(Reply(answer))
+            events.append(Reply(b"".join(answer)))
 
     def _take_answer(self, answer: Answered, fds: tuple[int, ...], events: list[Event]) -> None:
         if answer.error is not None and answer.id is None:
@@ -233,7 +256,12 @@ class Peer:
             events.append(Discard(fds))
 
     def _take_call(
-        self, message: Called | Answered | Invalid, fds: tuple[int, ...], batch: Batch | None, events: list[Event]
+        self,
+        message: Called | Answered | Invalid,
+        fds: tuple[int, ...],
+        batch: Batch | None,
+        size: int,
+        events: list[Event],
     ) -> bytes | None:
         """Make the event of a call; or return the error that refuses it."""
         if type(message) is Invalid:
@@ -250,13 +278,13 @@ class Peer:
                 if fds:
                     events.append(Discard(fds))
             else:
-                events.append(Notification(message.method, message.params, fds))
+                events.append(Notification(message.method, message.params, fds, size))
             return None
         if message.id in self._incoming:
             # Answered without the id: with it, this would pass for the answer of the first request.
             data = {"id": message.id}
             return messages.encode_error(None, messages.INVALID_REQUEST, "this id is in flight already", data)
-        request = Request(message.id, message.method, message.params, fds, batch)
+        request = Request(message.id, message.method, message.params, fds, batch, size)
         self._incoming[message.id] = request
         events.append(request)
         return None
@@ -305,39 +333,44 @@ class Peer:
         return self.send_notification(messages.CANCEL, {"id": id})
 
     def send_result(self, request: Request, result: bytes) -> bytes:
-        """Answer a request; ``result`` is JSON and is not looked at.
+        """Answer a request; ``result`` is JSON and is not looked at. Empty while its batch is incomplete.
 
         Raises: LocalProtocolError, where the request was answered already or is not of this peer.
         """
-        self._release(request)
-        held = request.batch.size if request.batch else 0
-        if held + len(result) > self._max_reply:
-            text = f"a reply may have at most {self._max_reply} bytes: ask for less with limit, cursor or fields"
-            data = {"limit": self._max_reply}
-            return self._answer(request, messages.encode_error(request.id, messages.TOO_LARGE, text, data))
-        return self._answer(request, messages.encode_result(request.id, result))
-
-    def send_long_result(self, request: Request, result: bytes) -> tuple[bytes, ...]:
-        """As ``send_result``, in parts to be written one after the other, ``result`` itself among them: no copy of it
-        is made, but in a batch.
-
-        Raises: LocalProtocolError, as ``send_result``.
-        """
-        if request.batch is not None or len(result) > self._max_reply:
-            data = self.send_result(request, result)
-            return (data,) if data else ()
-        self._release(request)
-        head, tail = messages.around_result(request.id)
-        return head, result, tail + b"\n"
+        return b"".join(self.result_parts(request, (result,)))
 
     def send_error(self, request: Request, code: int, message: str, data: dict[str, Any] | None = None) -> bytes:
         """Answer a request with an error; ``data.name`` is filled in by the code where it is missing.
 
         Raises: LocalProtocolError, as ``send_result``; also where ``data`` is no JSON.
         """
+        return b"".join(self.error_parts(request, code, message, data))
+
+    def result_parts(self, request: Request, result: Sequence[bytes]) -> tuple[bytes, ...]:
+        """As ``send_result``, in parts to be written one after the other, those of ``result`` themselves among them:
+        however long it is, no copy of it is made.
+
+        Raises: LocalProtocolError, as ``send_result``.
+        """
+        self._release(request)
+        held = request.batch.size if request.batch else 0
+        if held + sum(map(len, result)) > self._max_reply:
+            text = f"a reply may have at most {self._max_reply} bytes: ask for less with limit, cursor or fields"
+            data = {"limit": self._max_reply}
+            return self._answer(request, (messages.encode_error(request.id, messages.TOO_LARGE, text, data),))
+        head, tail = messages.around_result(request.id)
+        return self._answer(request, (head, *result, tail))
+
+    def error_parts(
+        self, request: Request, code: int, message: str, data: dict[str, Any] | None = None
+    ) -> tuple[bytes, ...]:
+        """As ``send_error``, in parts: there are long ones among them where the error completes a batch.
+
+        Raises: LocalProtocolError, as ``send_error``.
+        """
         part = messages.encode_error(request.id, code, message, data)
         self._release(request)
-        return self._answer(request, part)
+        return self._answer(request, (part,))
 
     def _release(self, request: Request) -> None:
         if self._incoming.get(request.id) is not request:
@@ -345,9 +378,9 @@ class Peer:
         del self._incoming[request.id]
 
     @staticmethod
-    def _answer(request: Request, part: bytes) -> bytes:
+    def _answer(request: Request, parts: tuple[bytes, ...]) -> tuple[bytes, ...]:
         batch = request.batch
         if batch is None:
-            return part + b"\n"
-        batch.put(batch.places.pop(request.id), part)
+            return (*parts, b"\n")
+        batch.put(batch.places.pop(request.id), parts)
         return batch.take()

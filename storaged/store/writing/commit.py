@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 
-from storaged.errors import ImageDamaged, ImageUnknown, NoSpace, StoreBusy, StoreCorrupt, StoreError, StoreUnsupported
+from storaged.errors import ImageDamaged, ImageUnknown, NoSpace, StoreCorrupt, StoreError, StoreUnsupported
 from storaged.metrics import Metrics
 from storaged.store.changes import Change
 from storaged.store.drivers.removal import Leftover
@@ -34,7 +34,7 @@ from storaged.store.writing.data import forget
 from storaged.store.writing.journal import OpenEntry
 from storaged.store.writing.locking import WriterLocks, locks_of, make_missing
 from storaged.store.writing.prepared import Committed, Holdings, PlanOutdated, Prepared
-from storaged.store.writing.preparing import Preparation
+from storaged.store.writing.preparing import Preparation, go_on
 from storaged.store.writing.publishing import Publisher
 from storaged.store.writing.reserve import Reserve
 from storaged.store.writing.shape import refusal
@@ -122,8 +122,7 @@ class StoreWriter:
         try:
             with self._locks.hold(prepared.locks, prepared.shared, deadline, cancelled) as locks:
                 self._publisher.check(prepared, locks)
-                if cancelled():
-                    raise StoreBusy("the change was cancelled; nothing was written")
+                go_on(cancelled)
                 stamp = self._publisher.publish(prepared, locks)
                 prepared.holdings.published = True
             self._publisher.flush(prepared)

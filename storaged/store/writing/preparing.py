@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 
-from storaged.errors import ImageDamaged, StoreError, StoreUnsupported
+from storaged.errors import ImageDamaged, StoreBusy, StoreError, StoreUnsupported
 from storaged.metrics import Metrics
 from storaged.store.changes import Change
 from storaged.store.content import ITEM_LIMIT, ContentReader
@@ -36,6 +36,16 @@ from storaged.store.writing.temporary import temporary_for, write_temporary
 
 LAYERS_AT_ONCE = 2_000
 """Layers of one commit: the locks are held while each is moved aside, some 60 µs, and no longer than 250 ms."""
+
+
+def go_on(cancelled: Callable[[], bool]) -> None:
+    """Between two steps, none of which wrote anything that is seen.
+
+    Raises:
+        StoreBusy: nobody wants the change any more.
+    """
+    if cancelled():
+        raise StoreBusy("the change was cancelled; nothing was written")
 
 
 class Preparation:
@@ -75,12 +85,14 @@ class Preparation:
         tight: bool = False,
     ) -> Prepared:
         """All but the renames. Where it fails, nothing is left of it. ``tight``: there is room for nothing else.
+        ``cancelled`` is asked between its steps.
 
         Raises:
             PlanOutdated: the store is not what it was when the stamp was taken.
             StoreCorrupt, StoreUnsupported, ImageUnknown: the change cannot be written.
             ImageDamaged: a manifest that the change depends on is not the recorded one.
-            ImageInUse, StoreBusy: a layer that would go is mounted, or a pull was at work until ``deadline``.
+            ImageInUse: a layer that would go is mounted.
+            StoreBusy: a pull was at work until ``deadline``, or ``cancelled`` said so.
             NoSpace, StoreReadOnly, OSError: the disk refuses.
             ChangeRefused: the planner contradicts the tables.
         """
@@ -88,7 +100,7 @@ class Preparation:
             raise ChangeRefused(f"{len(change.layers)} layers in one change, more than {LAYERS_AT_ONCE}")
         going = bool(change.removed or change.layers or change.containers)
         with ExitStack() as undo:
-            evidence = self._evidence(change)
+            evidence = self._evidence(change, cancelled)
             (images,) = self._read("images", stamp)
             refuse_lost_table(self._files, self._location, images)
             layers = self._read("layers", stamp) if going or change.needs_layers else []
@@ -112,8 +124,10 @@ class Preparation:
                     last.append(pair[1])
                     changing.append(table)
             for table in changing if not tight else ():
+                go_on(cancelled)
                 self._backups.keep(table, needed=not going)
             deletion = self._deletion(change, layers, undo, deadline, cancelled) if going else None
+            go_on(cancelled)
             data = write_data(self._location, self._files, change, images, holdings, undo)
             prepared = Prepared(
                 change=change,
@@ -121,8 +135,8 @@ class Preparation:
                 locks=locks_of(self._location, change),
                 shared=shared_of(self._location, change),
                 data=data,
-                tables=self._write(first, undo),
-                last=self._write(last, undo),
+                tables=self._write(first, undo, cancelled),
+                last=self._write(last, undo, cancelled),
                 evidence=evidence,
                 deletion=deletion,
                 holdings=holdings,
@@ -138,9 +152,10 @@ class Preparation:
             if table.kind == kind and table.store == 0
         ]
 
-    def _write(self, drafts: Sequence[Draft], undo: ExitStack) -> tuple[TableWrite, ...]:
+    def _write(self, drafts: Sequence[Draft], undo: ExitStack, cancelled: Callable[[], bool]) -> tuple[TableWrite, ...]:
         written: list[TableWrite] = []
         for draft in drafts:
+            go_on(cancelled)
             temporary = temporary_for(self._files, draft.file.path, draft.data)
             write_temporary(self._files, temporary, draft.data)
             undo.callback(temporary.remove, self._files)
@@ -186,10 +201,11 @@ class Preparation:
             if layer not in whole:
                 raise StoreUnsupported(f"layer {layer} is not there, or not complete: an image cannot rest on it")
 
-    def _evidence(self, change: Change) -> tuple[tuple[str, Identity], ...]:
+    def _evidence(self, change: Change, cancelled: Callable[[], bool]) -> tuple[tuple[str, Identity], ...]:
         """Read every manifest that the change depends on once more, and remember which file it was."""
         found: list[tuple[str, Identity]] = []
         for record, store in change.evidence:
+            go_on(cancelled)
             root = self._location.graphroot if store == 0 else self._location.additional[store - 1]
             path = big_data_path(root, self._location.driver, record.id, "manifest")
             try:

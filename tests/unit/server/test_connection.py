@@ -182,7 +182,7 @@ async def test_a_peer_that_takes_nothing_is_closed() -> None:
         await it.wire.call(1, "big", size=5 << 20)
         with anyio.fail_after(5):
             await it.ended.wait()
-        assert it.metrics.counters["connections.stalled"] == 1
+        assert it.metrics.counters["limits.stall_seconds"] == 1
         assert it.guard.bytes == 0
 
 

@@ -26,8 +26,9 @@ on_both = pytest.mark.anyio
 
 
 class Life:
-    def __init__(self, lifecycle: Lifecycle, path: str) -> None:
+    def __init__(self, lifecycle: Lifecycle, path: str, metrics: Metrics) -> None:
         self.lifecycle = lifecycle
+        self.metrics = metrics
         self.path = path
         self.reason = ""
         self.ended = anyio.Event()
@@ -40,13 +41,14 @@ class Life:
 
 @asynccontextmanager
 async def living(door: Door, methods: Methods, limits: Limits | None = None, **terms) -> AsyncIterator[Life]:
+    metrics = Metrics()
     lifecycle = Lifecycle(
         door,
         terms=Terms(limits=limits or Limits(), backend="test", **terms),
-        metrics=Metrics(),
+        metrics=metrics,
         notifier=Notifier(None),
     )
-    life = Life(lifecycle, door.path)
+    life = Life(lifecycle, door.path, metrics)
     ready = anyio.Event()
 
     async def serve() -> None:
@@ -118,7 +120,7 @@ async def test_shutdown_leaves_the_queue_of_an_inherited_socket_to_the_next_daem
 @on_both
 async def test_one_client_too_many_is_told_so_and_the_others_go_on(short_dir: Path) -> None:
     door = await anyio.to_thread.run_sync(bind, str(short_dir / "s"))
-    limits = Limits(uid_connections=2)
+    limits = Limits(uid_connections=3)
     async with living(door, Methods(), limits) as life, life.client() as first, life.client() as second:
         for wire in (first, second):
             await wire.call(1, "echo")
@@ -321,6 +323,7 @@ def test_a_request_that_cannot_be_stopped_does_not_keep_the_daemon(short_dir: Pa
             life.lifecycle.shutdown("now")
             await life.ended.wait()
             assert await wire.lines() == []
+            assert life.metrics.counters["limits.drain_seconds"] == 1
 
     trio.run(main, clock=MockClock(autojump_threshold=0.1))
 

@@ -46,6 +46,11 @@ def connected(uid: int = 0) -> Session:
     return Session(credentials=Credentials(pid=1, uid=uid, gid=uid), number=1)
 
 
+def whole(result: bytes | list[bytes]) -> bytes:
+    """A result that may come in pieces."""
+    return result if isinstance(result, bytes) else b"".join(result)
+
+
 @frozen(kw_only=True)
 class Desk:
     """Where requests are handed in."""
@@ -53,13 +58,14 @@ class Desk:
     ground: Ground
     host: QuietHost
     service: Service
+    engine: Engine
     transactions: Transactions
 
     async def ask(self, method: str, params: Any = None, *, uid: int = 0, session: Session | None = None) -> Any:
         """One request, of a connection of its own where none is given."""
         session = session or connected(uid)
         try:
-            return json.loads(await self.service.handle(session, method, params))
+            return json.loads(whole(await self.service.handle(session, method, params)))
         except StoragedError as error:
             row = METHODS.get(method)
             if row is not None and error.name not in (*row.errors, *COMMON_ERRORS):
@@ -86,4 +92,4 @@ def desk(ground: Ground) -> Desk:
         blob_threads=anyio.CapacityLimiter(2),
     )
     service = Service(engine, Access(own_uid=OWN_UID))
-    return Desk(ground=ground, host=host, service=service, transactions=engine.transactions)
+    return Desk(ground=ground, host=host, service=service, engine=engine, transactions=engine.transactions)

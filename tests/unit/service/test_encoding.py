@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import anyio
+import json
+
 import pytest
-from anyio.to_thread import current_default_thread_limiter
 
-from storaged.service.encoding import Encoded, encode_read, encode_view
+from storaged.service.encoding import Encoded, array, encode_read, encode_view
 from tests.ground import Ground
-
-pytestmark = pytest.mark.anyio
+from tests.unit.service.conftest import whole
 
 SHORT, LONG = 10, 3 << 20
 
@@ -18,27 +17,25 @@ def reply(size: int) -> Encoded:
     return Encoded(members=[b'"a":"', *[b"x"] * 10, b"y" * size, b'"'])
 
 
+@pytest.mark.anyio
 @pytest.mark.parametrize("size", [SHORT, LONG])
 async def test_a_reply_is_the_same_short_and_long(ground: Ground, size: int) -> None:
     async with ground.running():
         view = await ground.cache.view()
-        assert await encode_read(reply(size), view) == encode_view(reply(size), view)
+        assert whole(encode_read(reply(size), view)) == encode_view(reply(size), view)
 
 
-async def test_a_long_reply_is_put_together_in_a_thread_and_a_short_one_is_not(ground: Ground) -> None:
-    done: list[int] = []
-    threads = current_default_thread_limiter()
-
-    async with ground.running(), anyio.create_task_group() as tasks:
+@pytest.mark.anyio
+async def test_a_long_reply_stays_in_its_pieces_and_a_short_one_is_joined(ground: Ground) -> None:
+    async with ground.running():
         view = await ground.cache.view()
+        long, short = reply(LONG), reply(SHORT)
+        pieces = encode_read(long, view)
+        assert all(any(piece is own for piece in pieces) for own in long.members)
+        assert isinstance(encode_read(short, view), bytes)
 
-        async def encode(size: int) -> None:
-            done.append(len(await encode_read(reply(size), view)) // size)
 
-        threads.total_tokens = 1
-        async with threads:  # there is no thread left
-            for size in (SHORT, LONG):
-                tasks.start_soon(encode, size)
-            await anyio.wait_all_tasks_blocked()
-            assert len(done) == 1
-    assert len(done) == 2
+@pytest.mark.parametrize("count", [0, 1, 2, 300])
+def test_an_array_of_rows_is_their_json(count: int) -> None:
+    rows = [b'{"a":%d}' % number for number in range(count)]
+    assert json.loads(b"".join(array(rows))) == [{"a": number} for number in range(count)]

@@ -1,5 +1,6 @@
 """Changes of names: one table, one lock."""
 
+import math
 import os
 import shutil
 import stat
@@ -23,6 +24,18 @@ from storaged.store.writing.prepared import PlanOutdated
 from tests.unit.store.holding import held_elsewhere
 
 from .workshop import opened
+
+
+class Steps:
+    """Says that the change is cancelled after so many steps."""
+
+    def __init__(self, steps: float) -> None:
+        self._steps = steps
+        self.asked = 0
+
+    def __call__(self) -> bool:
+        self.asked += 1
+        return self.asked > self._steps
 
 
 def named(image, *names):
@@ -125,6 +138,31 @@ def test_a_cancelled_commit_writes_nothing(tmp_path) -> None:
         with pytest.raises(StoreBusy, match="cancelled"):
             shop.writer.commit(prepared, deadline=time.monotonic() + 5, cancelled=lambda: True)
         assert shop.everything() == before
+
+
+def test_a_preparation_stops_at_the_next_step_once_it_is_cancelled_and_leaves_nothing(tmp_path) -> None:
+    """Whichever step that is; the manifests that a decision depends on are a step each."""
+    with opened(tmp_path) as shop:
+        images = shop.images()
+        evidence = tuple((record, 0) for record in images.values() if "manifest" in (record.big_data_names or ()))
+        assert len(evidence) > 3
+        target = next(iter(images))
+        change = evolve(named(target, "localhost/new:1"), evidence=evidence)
+        stamp, before = shop.load().stamp, shop.everything()
+        whole = Steps(math.inf)
+        shop.writer.discard(shop.writer.prepare(change, stamp, cancelled=whole))
+        assert whole.asked >= len(evidence) + 2
+        opened_files = []
+        for step in range(whole.asked):
+            cancelled = Steps(step)
+            shop.metrics.counters["files.opened"] = 0
+            with pytest.raises(StoreBusy, match="cancelled"):
+                shop.writer.prepare(change, stamp, cancelled=cancelled)
+            assert cancelled.asked == step + 1
+            assert shop.everything() == before
+            opened_files.append(shop.metrics.counters["files.opened"])
+        manifests = opened_files[: len(evidence) + 1]
+        assert [count - manifests[0] for count in manifests] == list(range(len(evidence) + 1))
 
 
 def test_a_change_that_changes_nothing_leaves_the_file(tmp_path) -> None:

@@ -1,0 +1,42 @@
+"""Memory that is free, given back to the system: what one client made the daemon hold, no other should have to miss.
+
+The C library keeps what was freed for the next one who asks. After a few requests of a mebibyte each and their replies
+that is hundreds of mebibytes, for as long as the daemon lives.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+
+import anyio
+from anyio.to_thread import run_sync
+
+PAUSE = 1.0
+"""Seconds between two times at least: it takes some milliseconds, and who asks for memory meanwhile waits."""
+
+
+def trim() -> None:
+    """Give back all that can be; nothing where the C library cannot. Blocking, without the interpreter's lock."""
+    give = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if give is not None:
+        give(0)
+
+
+class Memory:
+    """Belongs to the event loop."""
+
+    def __init__(self, trim: Callable[[], object] = trim) -> None:
+        self._trim = trim
+        self._coming = False
+
+    async def give_back(self) -> None:
+        """Do so a moment later, once for all who ask until then."""
+        if self._coming:
+            return
+        self._coming = True
+        try:
+            await anyio.sleep(PAUSE)
+        finally:
+            self._coming = False
+        await run_sync(self._trim)

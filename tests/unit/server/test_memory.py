@@ -1,0 +1,81 @@
+"""Free memory goes back to the system when a connection ends that made the daemon hold much."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import anyio
+import pytest
+import trio
+from trio.testing import MockClock
+
+from storaged.server import memory
+from storaged.server.listener import bind
+from storaged.server.memory import PAUSE, Memory
+
+from .conftest import Methods
+from .test_lifecycle import living
+
+MIB = 1 << 20
+
+_HOARD = """
+from storaged.server.memory import trim
+
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * 4096
+
+# Freed in front of what is kept, so that it stays in the middle of the heap.
+many = [bytes(2000) for _ in range(50_000)]
+kept = bytes(2000)
+before = resident()
+del many
+between = resident()
+trim()
+print(before - between, before - resident())
+"""
+
+
+def test_what_was_freed_goes_back_to_the_system() -> None:
+    told = subprocess.run([sys.executable, "-c", _HOARD], capture_output=True, text=True, check=True, timeout=25)
+    kept_free, given_back = map(int, told.stdout.split())
+    assert kept_free < 10 * MIB
+    assert given_back > 80 * MIB
+
+
+def test_all_who_ask_within_a_moment_are_served_by_one() -> None:
+    async def main() -> None:
+        times: list[float] = []
+        giving = Memory(lambda: times.append(0.0))
+        began = trio.current_time()
+        async with anyio.create_task_group() as tasks:
+            for _ in range(20):
+                tasks.start_soon(giving.give_back)
+        assert (len(times), trio.current_time() - began) == (1, PAUSE)
+        await giving.give_back()
+        assert len(times) == 2
+
+    trio.run(main, clock=MockClock(autojump_threshold=0.01))
+
+
+@pytest.mark.parametrize(("size", "expected"), [(3 * MIB, 1), (1000, 0)])
+def test_the_end_of_a_connection_gives_back_what_it_made_the_daemon_hold(
+    short_dir: Path, monkeypatch: pytest.MonkeyPatch, size: int, expected: int
+) -> None:
+    given: list[int] = []
+    monkeypatch.setattr(memory.Memory.__init__, "__defaults__", (lambda: given.append(1),))
+
+    async def main() -> None:
+        door = await anyio.to_thread.run_sync(bind, str(short_dir / "s"))
+        async with living(door, Methods()) as life:
+            async with life.client() as wire:
+                await wire.call(1, "big", size=size)
+                await wire.line()
+                await anyio.sleep(2 * PAUSE)
+                assert given == []
+            await anyio.sleep(2 * PAUSE)
+            assert len(given) == expected
+
+    trio.run(main, clock=MockClock(autojump_threshold=0.01))
