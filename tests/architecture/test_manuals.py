@@ -185,8 +185,9 @@ def test_every_object_that_the_page_of_the_protocol_speaks_of_stands_there(pages
     assert {name for name in named - errors.BY_NAME.keys() if f"\n### {name}\n" not in page} == set()
 
 
-def test_every_error_stands_in_the_page_of_the_protocol(pages: _Pages) -> None:
-    assert {name for name in errors.BY_NAME if f"`{name}`" not in pages["storaged-protocol.7"]} == set()
+def test_every_error_stands_in_the_table_of_the_page_of_the_protocol(pages: _Pages) -> None:
+    table = pages["storaged-protocol.7"].partition("\n## Errors\n")[2].partition("\n## ")[0]
+    assert {name for name in errors.BY_NAME if f"`{name}`" not in table} == set()
 
 
 def test_every_exit_status_stands_in_the_page_of_its_program(pages: _Pages) -> None:
@@ -236,6 +237,11 @@ def test_every_page_is_built_as_html_and_every_manual_page_as_a_man_page(built: 
     assert {path.name for path in built["man"].glob("*.?")} == PAGES.keys()
     sources = {path.name.removesuffix(".md") for path in DOCS.glob("*.md")}
     assert sources <= {path.name.removesuffix(".html") for path in built["html"].glob("*.html")}
+
+
+@pytest.mark.timeout(300)
+def test_a_flag_has_both_its_dashes_on_the_html_pages(built: dict[str, Path]) -> None:
+    assert "<strong>--socket</strong>" in (built["html"] / "storaged.8.html").read_text()
 
 
 @pytest.mark.timeout(300)
