@@ -251,7 +251,7 @@ def test_what_comes_from_the_code_is_on_the_html_page(built: dict[str, Path], pa
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", sorted(PAGES))
-def test_a_man_page_is_set_without_complaint_and_shows_its_flags(
+def test_a_man_page_is_set_without_complaint_and_shows_its_flags_and_titles(
     built: dict[str, Path], pages: _Pages, name: str
 ) -> None:
     _needed("groff", shutil.which("groff") is not None)
@@ -261,3 +261,4 @@ def test_a_man_page_is_set_without_complaint_and_shows_its_flags(
     shown = done.stdout.replace("\N{HYPHEN}", "-").replace("\N{MINUS SIGN}", "-")
     assert f"{name.partition('.')[0].upper()}" in shown.splitlines()[0].upper()
     assert set(re.findall(r"\*\*(-[a-zA-Z-]+)\*\*", pages[name])) <= set(re.findall(r"-[a-zA-Z-]+", shown))
+    assert set(re.findall(r"^### (.+)$", pages[name], re.MULTILINE)) <= {line.strip() for line in shown.splitlines()}
