@@ -11,6 +11,7 @@ import msgspec
 
 from from_code.text import NotInTheCode
 from storaged import settings
+from storaged.settings.schema import RANGES
 
 
 def facts(key: str) -> str:
@@ -54,6 +55,9 @@ def _kind(kind: Any, key: str) -> str:
         return " or ".join(f'`"{word}"`' for word in get_args(kind))
     if get_origin(kind) is tuple:
         return f"a list of {_members(get_args(kind)[0], key)}"
+    name = key.rpartition(".")[2]
+    if kind is int and name in RANGES:
+        return "a whole number from {} to {}".format(*RANGES[name])
     found = _KINDS.get(kind)
     if found is None:
         raise NotInTheCode(f"the manual does not know how to say what {key!r} takes: {kind}")

@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
@@ -86,6 +87,7 @@ def _storaged(*words: str) -> str:
     return done.stdout
 
 
+@cache
 def _words() -> list[str]:
     """The commands of ``storaged``, as its usage line has them in its own order."""
     listed = _storaged().partition("COMMAND\n")[2].partition("\n\n")[0]
@@ -199,6 +201,32 @@ def test_every_exit_status_stands_in_the_page_of_its_program(pages: _Pages) -> N
     assert listed("storagectl.1") == {str(status) for status in ours}
     served = {daemon.BUSY, daemon.FORBIDDEN, daemon.MISCONFIGURED, daemon.FAILED}
     assert listed("storaged.8") == {str(status) for status in served} | {"0", "2", "69"}
+
+
+def _commands_of_the_guide() -> list[list[str]]:
+    """Every command line of our programs in the administrator's guide, in words."""
+    guide = (DOCS / "admin.md").read_text()
+    fences = re.compile(r"^```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
+    code = [line for block in fences.findall(guide) for line in block.splitlines()]
+    code += re.findall(r"`([^`]+)`", fences.sub("", guide))
+    found = [re.match(r"(?:\S*/)?(storaged|storagectl) +([a-z-][^|<>&;)#]*)", line) for line in code]
+    return [[match[1], *match[2].split()] for match in found if match]
+
+
+def test_the_guide_names_only_commands_and_flags_that_are_there(pages: _Pages) -> None:
+    commands = _commands_of_the_guide()
+    assert len(commands) > 30
+    paths = {command.path for command in COMMANDS}
+    for program, *words in commands:
+        page = pages["storaged.8" if program == "storaged" else "storagectl.1"]
+        known = set(re.findall(r"\*\*(--[a-z-]+)\*\*", page))
+        assert {word for word in words if word.startswith("--")} <= known, words
+        # A number or a word after a flag may be its value: the command is what a path of ours begins with.
+        plain = [word for word in words if not word.startswith("-") and not word.isdigit()]
+        if program == "storaged":
+            assert not plain or plain[0] in _words(), words
+        else:
+            assert not plain or plain[0] in paths or " ".join(plain[:2]) in paths, words
 
 
 def test_a_mark_that_the_code_does_not_know_is_an_error(from_code: ModuleType) -> None:
