@@ -1,0 +1,39 @@
+"""How the HTML pages and the man pages are made; both come from the same sources.
+
+::
+
+    python -m sphinx -W -b html docs build/docs/html
+    python -m sphinx -W -b man docs build/docs/man
+
+No network is needed, and nothing but the extra ``docs``.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from storaged_client.contract.version import VERSION
+
+project = "storaged"
+author = "The storaged developers"
+project_copyright = author
+version = release = VERSION
+
+extensions = ["myst_parser", "from_code"]
+myst_enable_extensions = ["deflist"]
+myst_heading_anchors = 4
+smartquotes = False  # "--" is the beginning of a flag and no dash
+
+html_theme = "alabaster"
+html_theme_options = {"description": "The image store that podman shares, resident", "page_width": "70em"}
+html_copy_source = False
+
+man_pages = [
+    ("storaged.8", "storaged", "the image store, resident", author, "8"),
+    ("storagectl.1", "storagectl", "ask about, and change, the image store of podman, buildah and skopeo", author, "1"),
+    ("storaged.toml.5", "storaged.toml", "the daemon's own settings", author, "5"),
+    ("protocol", "storaged-protocol", "how programs talk to storaged", author, "7"),
+]
