@@ -9,9 +9,9 @@
 A request counts as in flight until the kernel took its reply, so a client that asks and does not read
 is stopped by its own socket buffers. The order of replies is the order of completion.
 
-Connections take turns: one request of a connection begins, and then everybody else has a turn; a long answer pauses,
-and of one connection's answers one goes on at a time (``service.shares``). So who asks for one small thing waits for a
-step or two of each busy connection, however many requests each of them has in flight.
+Connections take turns: a few requests of one begin, and then everybody else has a turn; a long answer pauses, and of
+one connection's answers one goes on at a time (``service.shares``). So who asks for one small thing waits for a few
+steps of each busy connection, however many requests each of them has in flight.
 
 The end comes in one of three ways. *End of input* (the client closed its writing side, or the daemon
 cut it to drain): what was sent is answered, then the connection closes. *Protocol error*: the same,
@@ -53,6 +53,8 @@ from storaged_client.jsonrpc.peer import (
 _READ = 4 << 10
 """Bytes read at once. What they can hold, two thousand texts each refused, is worked through without a
 pause, and everybody else waits for that long."""
+_BURST = 4
+"""Requests begun before everybody else has a turn. A turn costs as much as a ping does."""
 _PATIENCE = 0.5
 """Seconds a full connection waits before it looks whether its client is still there."""
 
@@ -163,15 +165,17 @@ class Connection:
 
     async def _dispatch(self, requests: TaskGroup) -> bool:
         """Act on the events in their order; False where the connection must read no further."""
+        begun = 0
         while self._pending:
             if isinstance(self._pending[0], Request | Notification):
+                if begun and begun % _BURST == 0:
+                    await checkpoint()
+                begun += 1
                 await self._room()
             event = self._pending.popleft()
             match event:
                 case Request() | Notification():
                     self.answers.begin(event, requests)
-                    if self._pending:
-                        await checkpoint()
                 case Cancel():
                     self.answers.cancel(event.id)
                 case Reply():

@@ -68,7 +68,7 @@ class Outbox:
             part = self._parts[0]
             if not isinstance(part, bytes):
                 told.append(part)
-            elif room == 0:
+            elif room == 0 and part:
                 break
             elif len(part) - self._at > room:
                 pieces.append(memoryview(part)[self._at : self._at + room])

@@ -392,3 +392,11 @@ def test_a_request_knows_how_long_its_text_was() -> None:
     assert alone.size == len(text)
     batch = peer.receive_data(b"[" + text.replace(b'"id":1,', b"") + b"]")
     assert [event.size for event in batch if isinstance(event, Notification)] == [len(text) - 5]
+
+
+def test_an_abandoned_peer_keeps_nothing_and_takes_nothing() -> None:
+    peer = Peer(1000)
+    peer.receive_data(b'{"jsonrpc":"2.0","id":1,"method":"m"}\n{"jsonrpc":"2.0","id":2,')
+    peer.abandon()
+    assert (peer.in_flight, peer.held) == (0, 0)
+    assert peer.receive_data(b'"method":"m"}\n', [7]) == [Discard((7,))]

@@ -15,7 +15,7 @@ from .conftest import Methods, Served, served
 pytestmark = pytest.mark.anyio
 
 MANY = 64
-FEW = 12
+FEW = 32
 """Steps for which a ping may have to wait: its bytes must come through the socket first."""
 
 
