@@ -67,6 +67,7 @@ def run(settings: Settings, environ: MutableMapping[str, str]) -> int:
     """
     process.open_standard_streams()
     process.start_logging(settings.log_level, environ)
+    process.give_memory_back()
     os.umask(0o077)
     try:
         _serve(settings, environ)

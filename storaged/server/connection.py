@@ -247,4 +247,5 @@ class Connection:
             if isinstance(event, Request | Notification | Response | Discard):
                 close_all(event.fds)
         self._pending.clear()
+        self._outbox.clear()
         self._answers.release()

@@ -31,6 +31,11 @@ class Outbox:
         self.size += len(data)
         self._wake.set()
 
+    def clear(self) -> None:
+        """Drop what nobody will write any more, at once: a connection that broke lives on in its tracebacks."""
+        self._entries.clear()
+        self.size = 0
+
     def finish(self) -> None:
         """Nothing more will be put: the reader ends when it has written what is there."""
         self._finished = True
