@@ -15,8 +15,8 @@ from storaged.server.guard import Limits
 _SPARE_DESCRIPTORS = 512
 _M_MMAP_THRESHOLD = -3
 """Of ``mallopt``, in glibc's malloc.h."""
-_LONG = 128 << 10
-"""Bytes from which a block of memory is a mapping of its own: glibc's own figure to begin with."""
+_LONG = 32 << 10
+"""Bytes from which a block of memory is a mapping of its own: 64 answers below that are little for one client."""
 
 _PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
 
@@ -57,9 +57,9 @@ def allow_descriptors(limits: Limits) -> None:
 def give_memory_back() -> None:
     """Let what a long answer took go back to the kernel when the answer is gone.
 
-    glibc raises the size from which a block is a mapping of its own to that of the largest one freed, up to 32 MiB;
-    from then on long answers lie between short-lived small things in its heap, which hardly ever shrinks. Where the
-    C library has no such call, its ways are left to it.
+    For glibc that is a block of 128 KiB, and soon one as large as the largest ever freed, up to 32 MiB; shorter
+    answers lie between small things in its heap, which hardly ever shrinks. Where the C library has no such call, its
+    ways are left to it.
     """
     with suppress(AttributeError, OSError):
         ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LONG)
