@@ -104,11 +104,11 @@ def served(
 
 @contextmanager
 def serving(
-    folder: Path, *, backend: str, driver: str = "overlay", program: Sequence[str] = ("storaged",)
+    folder: Path, *, backend: str, driver: str = "overlay", runroot: str = "run", program: Sequence[str] = ("storaged",)
 ) -> Iterator[Served]:
-    """As ``served``, on the store in ``folder/root``, with ``folder/run`` as its runroot."""
+    """As ``served``, on the store in ``folder/root``, with ``folder``'s ``runroot``."""
     flags = ["--socket", str(folder / "s"), "--backend", backend, "--driver", driver]
-    flags += ["--root", str(folder / "root"), "--runroot", str(folder / "run")]
+    flags += ["--root", str(folder / "root"), "--runroot", str(folder / runroot)]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen([sys.executable, "-m", *program, "serve", *flags], stderr=log)
     daemon = Served(process=process, folder=folder, backend=backend)

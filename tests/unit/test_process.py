@@ -23,7 +23,7 @@ answers = []
 size = int(sys.argv[2])
 for number in range((100 << 20) // size):
     answers.append(b"x" * size)
-    between.append(bytes(1_000))
+    between.append(bytes(2_000))
 answers.clear()
 print(resident() - before)
 """
