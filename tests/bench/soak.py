@@ -70,11 +70,13 @@ def run(
     writer: str = "any",
     program: Sequence[str] = ("storaged",),
     most: float = _MOST,
+    first: float = _FIRST,
 ) -> None:
-    """One daemon (``program``) on one back end; ``most``: bytes that its memory may grow by."""
+    """One daemon (``program``) on one back end; ``most``: bytes that its memory may grow by; ``first``: seconds of load
+    before anything is measured."""
     with _scene(backend, seed=seed, writer=writer, program=program) as (daemon, tool, name):
         report.figure(f"{backend}: beside it writes", name)
-        _Load(daemon, tool, seed=seed, first=0).run(_FIRST)
+        _Load(daemon, tool, seed=seed, first=0).run(first)
         descriptors = daemon.settled_descriptors()
         load = _Load(daemon, tool, seed=seed + 1, first=1_000)
         samples = load.run(seconds)

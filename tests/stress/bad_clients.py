@@ -37,13 +37,18 @@ class TurnedAway(Exception):
 class Client:
     """A connection that reads only when it is told to. Raises: OSError, TimeoutError."""
 
-    def __init__(self, channel: socket.socket) -> None:
+    def __init__(self, channel: socket.socket, hold: float = 1.0) -> None:
         self.channel = channel
+        self._hold = hold
         self._loop = asyncio.get_running_loop()
         self._rest = b""
 
     async def send(self, *requests: Any) -> None:
         await self.write(b"".join(json.dumps(request).encode() + b"\n" for request in requests))
+
+    async def stay(self, seconds: float) -> None:
+        """Be there and do nothing."""
+        await asyncio.sleep(seconds * self._hold)
 
     async def write(self, data: bytes) -> None:
         await self._loop.sock_sendall(self.channel, data)
@@ -80,7 +85,7 @@ async def stall(client: Client, random: Random) -> None:
     """Half a request, and the rest seconds later or never."""
     text = json.dumps(_request(1)).encode()
     await client.write(text[: random.randrange(1, len(text))])
-    await asyncio.sleep(random.uniform(0.5, 4))
+    await client.stay(random.uniform(0.5, 4))
 
 
 async def half_close(client: Client, random: Random) -> None:
@@ -115,7 +120,7 @@ async def cancel(client: Client, random: Random) -> None:
 async def never_read(client: Client, random: Random) -> None:
     """Asks for much and leaves it lying."""
     await client.send(*(_request(number, "images.list", all=True) for number in range(_GREED)))
-    await asyncio.sleep(random.uniform(1, 5))
+    await client.stay(random.uniform(1, 5))
 
 
 async def break_off(client: Client, random: Random) -> None:
@@ -163,8 +168,8 @@ KINDS: tuple[Callable[[Client, Random], Awaitable[None]], ...] = (
 )
 
 
-async def come(path: str, *, seed: int, count: int, seconds: float) -> dict[str, Any]:
-    """So many connections in so much time, at random moments."""
+async def come(path: str, *, seed: int, count: int, seconds: float, hold: float = 1.0) -> dict[str, Any]:
+    """So many connections in so much time, at random moments. With a ``hold`` below 1 those that stay go sooner."""
     random = Random(seed)
     moments = sorted(random.uniform(0, seconds) for _ in range(count))
     seen: Counter[str] = Counter()
@@ -175,7 +180,7 @@ async def come(path: str, *, seed: int, count: int, seconds: float) -> dict[str,
         for number, moment in enumerate(moments):
             await asyncio.sleep(max(0.0, began + moment - loop.time()))
             kind = KINDS[number % len(KINDS)]
-            tasks.create_task(_one(path, kind, Random(f"{seed} {number}"), seen, wrong))
+            tasks.create_task(_one(path, kind, Random(f"{seed} {number}"), hold, seen, wrong))
     return {"seen": dict(sorted(seen.items())), "seconds": loop.time() - began, "wrong": wrong}
 
 
@@ -183,6 +188,7 @@ async def _one(
     path: str,
     kind: Callable[[Client, Random], Awaitable[None]],
     random: Random,
+    hold: float,
     seen: Counter[str],
     wrong: list[str],
 ) -> None:
@@ -192,7 +198,7 @@ async def _one(
             channel.setblocking(False)
             async with asyncio.timeout(_PATIENCE):
                 await asyncio.get_running_loop().sock_connect(channel, path)
-                await kind(Client(channel), random)
+                await kind(Client(channel, hold), random)
     except TurnedAway:
         seen["turned away"] += 1
     except (AssertionError, OSError, ValueError, TimeoutError) as error:
@@ -213,11 +219,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--hold", type=float, default=1.0, help="how long they stay, 1 is some seconds")
     flags = parser.parse_args(argv)
     # Whoever measures beside it shares the machine with it.
     os.nice(5)
     become_nobody()
-    found = asyncio.run(come(flags.socket, seed=flags.seed, count=flags.count, seconds=flags.seconds))
+    coming = come(flags.socket, seed=flags.seed, count=flags.count, seconds=flags.seconds, hold=flags.hold)
+    found = asyncio.run(coming)
     print(json.dumps(found))
     return 0
 

@@ -39,20 +39,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     return report.finish()
 
 
-def run(report: Report, backend: str, *, seed: int, scale: float, program: Sequence[str] = ("storaged",)) -> None:
-    """One daemon (``program``), ``scale`` of all connections at the full pace."""
+def run(
+    report: Report,
+    backend: str,
+    *,
+    seed: int,
+    scale: float,
+    program: Sequence[str] = ("storaged",),
+    hold: float = 1.0,
+) -> None:
+    """One daemon (``program``), ``scale`` of all connections at the full pace; ``hold``: how long they stay."""
     count, seconds = max(len(_QUESTIONS), round(_CONNECTIONS * scale)), _SECONDS * scale
     window = seconds / _WINDOWS
     with served(_IMAGES, seed=seed, backend=backend, program=program) as (daemon, sample):
         daemon.open_door()
         # So that what it opens once and keeps, and the memory of a first crowd, is there before it is measured.
-        _crowd(report, daemon, seed=seed, count=max(64, count // 50), seconds=max(4.0, seconds / 50)).wait_and_judge()
+        _crowd(report, daemon, seed=seed, count=max(64, count // 50), seconds=4.0 * hold, hold=hold).wait_and_judge()
         honest = Paced(daemon.path, questions(sample))
         try:
             honest.window(1.0)
             descriptors, memory = daemon.settled_descriptors(), daemon.memory()
             idle = [honest.window(window) for _ in range(_IDLE)]
-            crowd = _crowd(report, daemon, seed=seed + 1, count=count, seconds=seconds)
+            crowd = _crowd(report, daemon, seed=seed + 1, count=count, seconds=seconds, hold=hold)
             loaded = [honest.window(window) for _ in range(_WINDOWS)]
             crowd.wait_and_judge()
             open_after, after = daemon.settled_descriptors(), daemon.memory()
@@ -123,9 +131,9 @@ class _Crowd:
         self._report.figure(f"{self._where}: the crowd", f"{seen} in {found.get('seconds', 0.0):.0f} s")
 
 
-def _crowd(report: Report, daemon: Served, *, seed: int, count: int, seconds: float) -> _Crowd:
+def _crowd(report: Report, daemon: Served, *, seed: int, count: int, seconds: float, hold: float) -> _Crowd:
     command = [sys.executable, "-m", "tests.stress.bad_clients", daemon.path, "--seed", str(seed)]
-    command += ["--count", str(count), "--seconds", str(seconds)]
+    command += ["--count", str(count), "--seconds", str(seconds), "--hold", str(hold)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     return _Crowd(report, daemon.backend, count, process, seconds + _PATIENCE)
 

@@ -29,7 +29,7 @@ DOCUMENTED = frozenset(
         "ImageDamaged",
     }
 )
-"""What an image that another tool, or a sister, has just removed, named, locked or not yet finished makes of a request."""
+"""What an image makes of a request that somebody else has just removed, named, locked or not yet finished."""
 _NAMES = 15
 _RECONNECT = 50
 """Requests after which a client comes anew."""
