@@ -142,7 +142,7 @@ SHOWINGS = (
     ),
     Showing(
         module="tests.stress.fuzz",
-        shows="1,000,000 hostile inputs into the peer, 10,000 through a socket, examples cut at every byte: right answers",
+        shows="1,000,000 hostile inputs into the peer, 10,000 through a socket, and cuts at every byte: right answers",
         ci=0.03,
         judges_time=True,
     ),
