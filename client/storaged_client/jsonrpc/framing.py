@@ -19,6 +19,8 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
+BLANKS: Final = b" \t\n\r"
+"""What may stand between texts."""
 _BLANK: Final = re.compile(rb"[ \t\n\r]*+")
 _RUN: Final = re.compile(rb"[{\[]++|[}\]]++")
 # Groups are repeated atomically, (?>(?:x)*), never possessively, (?:x)*+: before CPython 3.11.5 the latter

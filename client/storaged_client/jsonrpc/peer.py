@@ -30,7 +30,7 @@ from .events import (
     Response,
     Stray,
 )
-from .framing import NOTHING, Framer, NotJSON, TextTooLong, parse
+from .framing import BLANKS, NOTHING, Framer, NotJSON, TextTooLong, parse
 from .messages import ID, Answered, Called, Invalid, LocalProtocolError
 
 __all__ = [
@@ -49,6 +49,7 @@ __all__ = [
 ]
 
 MAX_REPLY = 64 * 1024 * 1024
+_TOO_LATE = "the next text began before the announced descriptors came"
 
 
 class _DescriptorMismatch(Exception):
@@ -85,6 +86,8 @@ class Peer:
         self._fds: deque[int] = deque()
         self._waiting: tuple[Any, int] | None = None
         """A text whose descriptors have not all come, and how many it needs."""
+        self._earlier = 0
+        """Of the queued descriptors those that came with earlier reads: sent with the text begun there, or for it."""
         self._incoming: dict[ID, Request] = {}
         self._outgoing: set[ID] = set()
         self._last_id = 0
@@ -116,7 +119,12 @@ class Peer:
         if self._closed:
             return [Discard(tuple(fds))] if fds else []
         events: list[Event] = []
+        self._earlier = len(self._fds)
         self._fds.extend(fds)
+        if self._waiting is not None and data.strip(BLANKS):
+            # Descriptors come with the bytes of their text: what came now is the next text's and not what is missing.
+            self._fail(events, messages.DESCRIPTOR_MISMATCH, _TOO_LATE)
+            return events
         self._framer.feed(data)
         self._drive(events, self._framer.pull)
         if self._fds and not self._closed:
@@ -153,10 +161,14 @@ class Peer:
                 value, count = self._waiting
                 if count > len(self._fds):
                     if self._framer.begun:
-                        raise _DescriptorMismatch("the next text began before the announced descriptors came")
+                        raise _DescriptorMismatch(_TOO_LATE)
                     return
                 self._waiting = None
                 self._take(value, tuple(self._fds.popleft() for _ in range(count)), events)
+                if self._earlier > count:
+                    # They came before this text had ended, so the next one, which may be here already, has no claim.
+                    events.append(Discard(tuple(self._fds.popleft() for _ in range(self._earlier - count))))
+                self._earlier = 0
         except NotJSON as error:
             if self._waiting is not None:
                 self._fail(events, messages.DESCRIPTOR_MISMATCH, "the announced descriptors did not come")

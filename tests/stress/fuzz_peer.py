@@ -1,0 +1,307 @@
+"""Inputs by chance into the peer: what it makes of them is what the reference says, however the stream is cut.
+
+Each input is given whole and cut at random places; one peer besides lives through all well-made ones. A hang is a
+second of processor time, a leak is measured in the interpreter's own blocks, so neither depends on who else is busy.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import signal
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from random import Random
+from typing import Any
+
+from storaged_client.jsonrpc.peer import (
+    Cancel,
+    Close,
+    Discard,
+    ErrorResponse,
+    Notification,
+    Peer,
+    Reply,
+    Request,
+    Response,
+    Stray,
+)
+from tests.rivals.report import Report
+
+from .inputs import Input, Inputs
+from .reference import Bounds, Meaning, Message, meaning
+
+BOUNDS = Bounds(text=48 * 1024)
+HANG = 1.0
+"""Seconds of processor time."""
+_ASKED = 3
+"""Requests of our own that are in flight, with the ids from 1."""
+_WARM = 0.1
+"""The share of the inputs after which nothing may grow any more."""
+_BLOCKS = 2_000
+"""What may be left over in the interpreter's blocks at whatever length: caches of the standard library."""
+_METHODS = ("images.list", "server.ping")
+
+MakePeer = Callable[[], Peer]
+
+
+class Hang(BaseException):
+    """No end in time. Not an Exception: nothing on the way may take it for a mistake of the input."""
+
+
+def make_peer() -> Peer:
+    return Peer(BOUNDS.text, BOUNDS.batch, BOUNDS.fds)
+
+
+def fuzz(
+    report: Report,
+    *,
+    seed: int,
+    count: int,
+    corpus: Sequence[bytes],
+    make: MakePeer = make_peer,
+    most: int = 10,
+) -> None:
+    """Give ``count`` inputs to peers of ``make``; stops after ``most`` that went wrong."""
+    inputs = Inputs(Random(seed), corpus, methods=_METHODS, limit=BOUNDS.text)
+    cuts = Random(f"cuts {seed}")
+    seen: Counter[str] = Counter()
+    lasting = Lasting(make)
+    wrong, blocks = 0, 0
+    for number in range(count):
+        if number == int(count * _WARM):
+            blocks = _blocks()
+        each = inputs.next()
+        seen[each.kind] += 1
+        with limited():
+            problem = check(each, cuts, make) or lasting.take(each)
+        if problem:
+            wrong += 1
+            report.claim(False, f"seed {seed}, input {number} ({each.kind}): {problem}: {each.messages!r:.600}")
+            if wrong == most:
+                break
+    grown = _blocks() - blocks
+    report.claim(wrong == 0, f"{wrong} inputs went wrong")
+    report.claim(grown <= _BLOCKS, f"{grown} blocks of memory are left of {count} inputs")
+    report.claim(lasting.at_rest, f"the lasting peer is not at rest: {lasting.state}")
+    report.figure("inputs into the peer", sum(seen.values()))
+    report.figure("of each kind", dict(sorted(seen.items())))
+    report.figure("blocks of memory left after the first tenth", grown)
+    report.figure("texts of the one peer that took all well-made inputs", lasting.texts)
+
+
+def _blocks() -> int:
+    gc.collect()
+    return sys.getallocatedblocks()
+
+
+@contextmanager
+def limited(seconds: float = HANG) -> Iterator[None]:
+    """Raises: Hang, in the block, after so much processor time of this process. In the main thread only."""
+
+    def stop(*_: object) -> None:
+        raise Hang(f"no end after {seconds} s of processor time")
+
+    before = signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
+
+
+def check(each: Input, cuts: Random, make: MakePeer = make_peer) -> str:
+    """What is wrong with the peer's answer to one input; empty if nothing."""
+    try:
+        whole = listen(make(), each.messages)
+        cut = listen(make(), legal_cuts(each.messages, cuts))
+    except Hang as hang:
+        return str(hang)
+    except Exception as error:
+        return f"crashed: {error!r}"
+    for trace in (whole, cut):
+        problem = trace.problem(each)
+        if problem:
+            return problem
+    if not each.defined:
+        return ""
+    said = meaning(each.messages, BOUNDS, asked=range(1, _ASKED + 1))
+    # First against the reference: where both differ from it, the cut is not what is wrong.
+    return whole.differs(said) or cut.differs(said)
+
+
+def legal_cuts(messages: Sequence[Message], random: Random) -> list[Message]:
+    """The same stream in other pieces: glued and cut as the kernel may.
+
+    It hands descriptors over with the first of the bytes they were sent with, bytes of before in front of that or not,
+    and reads on behind them no further than to the end of what was sent with them.
+    """
+    found: list[Message] = []
+    plain, announced = b"", False
+    for message in messages:
+        # Glued to a text that waits for descriptors, those of the next one would pass for its own: nobody can tell.
+        if plain and (random.random() < 0.3 or (message.fds and announced)):
+            found += _cut(plain, 0, (), random)
+            plain, announced = b"", False
+        announced = announced or b"fds" in message.data
+        if message.fds:
+            first, *rest = _cut(plain + message.data, len(plain), message.fds, random)
+            found += [first, *rest[:-1]]
+            plain = rest[-1].data if rest else b""
+        else:
+            plain += message.data
+    return [*found, *_cut(plain, 0, (), random)]
+
+
+def _cut(data: bytes, first: int, fds: tuple[int, ...], random: Random) -> Iterator[Message]:
+    """``first``: where the bytes begin that the descriptors were sent with."""
+    room = range(first + 1, len(data))
+    if not room or random.random() < 0.3:
+        places: list[int] = []
+    elif len(room) < 500 and random.random() < 0.05:
+        places = list(room)
+    else:
+        places = sorted(set(random.choices(room, k=random.randrange(1, 4))))
+    for start, end in zip([0, *places], [*places, len(data)], strict=True):
+        yield Message(data=data[start:end], fds=fds)
+        fds = ()
+
+
+class Trace:
+    """What a peer said to one stream, and what it wrote when each request was answered by its number."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[Any, ...]] = []
+        self.requests: list[Request] = []
+        self.answers: list[Any] = []
+        self.codes: list[int] = []
+        self.descriptors: list[int] = []
+        self.closes = 0
+        self.sent = 0
+        self.work = self.held = self.left = 0
+
+    def note(self, event: object) -> None:
+        match event:
+            case Request():
+                self.requests.append(event)
+                self.events.append(("request", event.id, event.method, event.params, event.fds))
+                self.descriptors += event.fds
+            case Notification():
+                self.events.append(("notification", event.method, event.params, event.fds))
+                self.descriptors += event.fds
+            case Cancel():
+                self.events.append(("cancel", event.id))
+            case Response():
+                self.events.append(("response", event.id, event.result, event.fds))
+                self.descriptors += event.fds
+            case ErrorResponse():
+                self.events.append(("error", event.id, event.error))
+            case Stray():
+                self.events.append(("stray", event.id))
+            case Reply():
+                self.events.append(("reply", brief(event.data)))
+            case Discard():
+                self.descriptors += event.fds
+            case Close():
+                self.closes += 1
+                if len(self.events) and self.events[-1][0] == "reply" and event.reason != "end of stream":
+                    self.codes.append(self.events.pop()[1][0])
+
+    def problem(self, each: Input) -> str:
+        """What no input may bring about, whatever it means."""
+        if self.closes != 1:
+            return f"closed {self.closes} times"
+        if sorted(self.descriptors) != list(range(each.fds)):
+            return f"of {each.fds} descriptors these came out: {sorted(self.descriptors)}"
+        if self.work > 4 * self.sent + 16:
+            return f"{self.work} bytes looked at for {self.sent}"
+        if self.held > BOUNDS.text + self.sent or self.left:
+            return f"{self.held} bytes held, {self.left} requests in flight at the end"
+        return ""
+
+    def differs(self, said: Meaning) -> str:
+        """The first difference from what the reference says."""
+        if repr(self.events) != repr(said.events):
+            pairs = zip([*self.events, ("nothing",)], [*said.events, ("nothing",)], strict=False)
+            first = next((pair for pair in pairs if repr(pair[0]) != repr(pair[1])), None)
+            return f"the peer says, and the reference: {first!r:.500}"
+        if (self.codes and self.codes[0] not in said.fault) or bool(self.codes) != bool(said.fault):
+            return f"the peer ends with {self.codes}, the reference with {set(said.fault)}"
+        if repr(self.answers) != repr([_brief(answer) for answer in said.answers]):
+            return f"written, and by the reference: {self.answers!r:.250}, {said.answers!r:.250}"
+        return ""
+
+
+def listen(peer: Peer, chunks: Sequence[Message]) -> Trace:
+    """Give a peer the whole stream and its end, then answer all that it was asked."""
+    trace = Trace()
+    for _ in range(_ASKED):
+        peer.send_request("x", None)
+    for chunk in chunks:
+        for event in peer.receive_data(chunk.data, chunk.fds):
+            trace.note(event)
+        trace.sent += len(chunk.data)
+        trace.held = max(trace.held, peer.held)
+    for event in peer.receive_eof():
+        trace.note(event)
+    written = b"".join(
+        peer.send_result(request, str(number).encode()) for number, request in enumerate(trace.requests, start=1)
+    )
+    trace.answers = [_brief_reply(json.loads(line)) for line in written.splitlines()]
+    trace.work, trace.left = peer.work, peer.in_flight
+    return trace
+
+
+class Lasting:
+    """One peer for all inputs that are texts of the protocol, each request answered at once: nothing stays with it."""
+
+    def __init__(self, make: MakePeer) -> None:
+        self._peer = make()
+        self.texts = 0
+
+    def take(self, each: Input) -> str:
+        if each.kind not in ("calls", "wrong") or meaning(each.messages, BOUNDS).fault:
+            return ""
+        self.texts += len(each.messages)
+        try:
+            for event in self._peer.receive_data(each.data + b"\n"):
+                if isinstance(event, Close):
+                    return "the lasting peer closed"
+                if isinstance(event, Request):
+                    self._peer.send_result(event, b"0")
+        except Hang as hang:
+            return str(hang)
+        except Exception as error:
+            return f"the lasting peer crashed: {error!r}"
+        return ""
+
+    @property
+    def at_rest(self) -> bool:
+        return not self._peer.held and not self._peer.in_flight
+
+    @property
+    def state(self) -> str:
+        return f"{self._peer.held} bytes, {self._peer.in_flight} requests"
+
+
+def brief(reply: bytes) -> Any:
+    """Of each error its code and id."""
+    value = json.loads(reply)
+    if isinstance(value, list):
+        return [(part["error"]["code"], part["id"]) for part in value]
+    return value["error"]["code"], value["id"]
+
+
+def _brief_reply(reply: Any) -> Any:
+    if isinstance(reply, list):
+        return [_brief_reply(part) for part in reply]
+    return (reply["error"]["code"] if "error" in reply else reply["result"], reply["id"])
+
+
+def _brief(answer: Any) -> Any:
+    if isinstance(answer, list):
+        return [_brief(part) for part in answer]
+    return (answer["error"] if "error" in answer else answer["result"], answer["id"])

@@ -1,0 +1,60 @@
+"""A daemon with one mistake, so that it can be seen that it is found out.
+
+python -m tests.stress.mistakes keeps-descriptors serve …      descriptors that nobody takes stay open
+python -m tests.stress.mistakes keeps-memory serve …           64 KiB of each request stay
+python -m tests.stress.mistakes breaks serve …                 now and then a method fails for no reason
+python -m tests.stress.mistakes hangs serve …                  now and then no answer comes
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from itertools import count
+from typing import Any
+
+import anyio
+
+import storaged.server.answering
+from storaged.cli import main
+from storaged.service.registry import Service
+
+_OFTEN = 20
+
+_handle = Service.handle
+_numbers = count(1)
+_kept: list[bytes] = []
+
+
+async def _keeps_memory(self: Service, session: Any, method: str, params: object) -> bytes:
+    _kept.append(b"x" * (64 << 10))
+    return await _handle(self, session, method, params)
+
+
+async def _breaks(self: Service, session: Any, method: str, params: object) -> bytes:
+    if next(_numbers) % _OFTEN == 0:
+        raise ZeroDivisionError("planted")
+    return await _handle(self, session, method, params)
+
+
+async def _hangs(self: Service, session: Any, method: str, params: object) -> bytes:
+    if next(_numbers) % _OFTEN == 0:
+        await anyio.sleep_forever()
+    return await _handle(self, session, method, params)
+
+
+def _keep(descriptors: Iterable[int]) -> None:
+    pass
+
+
+def _plant(mistake: str) -> None:
+    if mistake == "keeps-descriptors":
+        storaged.server.answering.close_all = _keep
+    else:
+        planted = {"keeps-memory": _keeps_memory, "breaks": _breaks, "hangs": _hangs}[mistake]
+        Service.handle = planted  # type: ignore[method-assign]
+
+
+if __name__ == "__main__":
+    _plant(sys.argv.pop(1))
+    sys.exit(main())
