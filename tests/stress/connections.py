@@ -13,9 +13,10 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
+from statistics import median
 
 from storaged.sample import Sample
-from tests.rivals.report import Report, arguments, median, percentile
+from tests.rivals.report import Report, arguments, percentile
 
 from .pace import Paced, Question
 from .served import BACKENDS, MIB, Served, served
@@ -23,8 +24,9 @@ from .served import BACKENDS, MIB, Served, served
 _CONNECTIONS = 10_000
 _SECONDS = 600.0
 _WINDOWS = 12
-"""Of loaded time; as many of idle time, half before and half after, would take long and tell no more than six."""
+"""Of the crowd's time."""
 _IDLE = 3
+"""Before the crowd, and again after it."""
 _MEMORY = 5 * MIB
 _RATIO = 2.0
 _IMAGES = 100
