@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import fcntl
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +21,16 @@ from storaged.server.guard import Limits
 from tests.e2e.daemons import PATIENCE, Client, Daemon, serving
 
 IMAGES = 40
+MANY_IMAGES = 700
+"""Their rows take more than a mebibyte, the least that ``reply_bytes`` may be."""
+
+_CONNECT = """
+import socket, sys
+sock = socket.socket(socket.AF_UNIX)
+sock.connect(sys.argv[1])
+while data := sock.recv(65536):
+    sys.stdout.buffer.write(data)
+"""
 
 
 @frozen(kw_only=True)
@@ -38,9 +50,10 @@ class Reached:
             fcntl.lockf(file, fcntl.LOCK_EX)
             yield
 
-    def tag(self, client: Client, number: int, *, size: int = 10) -> None:
+    def tag(self, client: Client, number: int, *, size: int = 100) -> None:
         """Ask for a change; its text is some 170 bytes longer than ``size``."""
-        client.ask("images.tag", {"name": self.image, "tags": [f"t{number}:{'x' * size}"]}, id=number)
+        tags = [f"t{number}:{name:095d}" for name in range(size // 100)]
+        client.ask("images.tag", {"name": self.image, "tags": tags}, id=number)
 
     def until_counted(self, name: str) -> None:
         deadline = time.monotonic() + PATIENCE
@@ -68,9 +81,16 @@ def one_too_many(it: Reached) -> None:
         assert (error(answer), answer["error"]["code"]) == ("TooManyRequests", -32001)
 
 
+def one_too_many_of_another_process(it: Reached) -> None:
+    command = [sys.executable, "-c", _CONNECT, it.daemon.path]
+    told = subprocess.run(command, capture_output=True, check=True, timeout=PATIENCE)
+    answer = json.loads(told.stdout)
+    assert (error(answer), answer["error"]["code"]) == ("TooManyRequests", -32001)
+
+
 def long_request(it: Reached) -> None:
     with it.daemon.client() as client:
-        client.ask("images.exists", {"name": "x" * 300})
+        client.ask("images.exists", {"name": "x" * 5000})
         (answer,) = client.lines()
         assert (error(answer), answer["error"]["code"]) == ("MessageTooLarge", -32002)
 
@@ -107,8 +127,8 @@ def in_flight(it: Reached) -> None:
 def in_flight_bytes(it: Reached) -> None:
     with it.daemon.client() as client:
         with it.writer():
-            it.tag(client, 1, size=120)
-            it.tag(client, 2, size=120)
+            it.tag(client, 1, size=2000)
+            it.tag(client, 2, size=2000)
             client.ask("server.ping", id=3)
             it.until_counted("in_flight_bytes")
         assert {client.line()["id"] for _ in range(3)} == {1, 2, 3}
@@ -152,10 +172,10 @@ def spent_bytes(it: Reached) -> None:
 def spent_request_bytes(it: Reached) -> None:
     with it.daemon.client() as first, it.daemon.client() as second:
         with it.writer():
-            it.tag(first, 1, size=100)
+            it.tag(first, 1, size=2100)
             first.ask("server.ping", id=2)
             assert error(first.line()) == "TooManyRequests"
-            second.ask("images.exists", {"name": "x" * 200})
+            second.ask("images.exists", {"name": "x" * 2000})
             assert error(second.line()) == "TooManyRequests"
         assert first.line()["id"] == 1
 
@@ -210,19 +230,19 @@ def many_leased(it: Reached) -> None:
 
 CASES: dict[str, tuple[dict[str, int], Callable[[Reached], None]]] = {
     # Of two connections of the daemon one is for another uid.
-    "connections": ({"connections": 2}, one_too_many),
+    "connections": ({"connections": 2, "uid_connections": 2}, one_too_many_of_another_process),
     "uid_connections": ({"uid_connections": 2}, one_too_many),
-    "request_bytes": ({"request_bytes": 200}, long_request),
-    "reply_bytes": ({"reply_bytes": 12_000}, long_reply),
+    "request_bytes": ({"request_bytes": 4096}, long_request),
+    "reply_bytes": ({"reply_bytes": 1 << 20}, long_reply),
     "descriptors": ({"descriptors": 2}, descriptors),
     "batch": ({"batch": 2}, long_batch),
     "in_flight": ({"in_flight": 5}, in_flight),
-    "in_flight_bytes": ({"in_flight_bytes": 500}, in_flight_bytes),
+    "in_flight_bytes": ({"in_flight_bytes": 4096}, in_flight_bytes),
     "waiting_bytes": ({"waiting_bytes": 20_000}, waiting_bytes),
     "stall_seconds": ({"stall_seconds": 1}, stalled),
     "uid_in_flight": ({"uid_in_flight": 6, "in_flight": 4}, spent_in_flight),
-    "uid_bytes": ({"uid_bytes": 300_000}, spent_bytes),
-    "uid_request_bytes": ({"uid_request_bytes": 250}, spent_request_bytes),
+    "uid_bytes": ({"uid_bytes": 1 << 20, "reply_bytes": 1 << 20}, spent_bytes),
+    "uid_request_bytes": ({"uid_request_bytes": 4096, "request_bytes": 4096}, spent_request_bytes),
     "cursors": ({"cursors": 1}, many_cursors),
     "cursor_seconds": ({"cursor_seconds": 1}, old_cursor),
     "plans": ({"plans": 1}, many_plans),
@@ -235,7 +255,8 @@ CASES: dict[str, tuple[dict[str, int], Callable[[Reached], None]]] = {
 # After ``drain_seconds`` there is no daemon to be asked: tests/unit/server/test_lifecycle.py counts it.
 @pytest.mark.parametrize("name", [limit.name for limit in fields(Limits) if limit.name != "drain_seconds"])
 def test_a_limit_that_is_reached_is_kept_and_counted_and_the_next_client_is_served(short_dir: Path, name: str) -> None:
-    image = sorted(write_store(short_dir / "root", short_dir / "run", SampleSpec(images=IMAGES, seed=1)).dangling)[0]
+    spec = SampleSpec(images=MANY_IMAGES if name == "reply_bytes" else IMAGES, seed=1)
+    image = sorted(write_store(short_dir / "root", short_dir / "run", spec).dangling)[0]
     limits, reach = CASES[name]
     text = "".join(f"{limit} = {value}\n" for limit, value in limits.items())
     (short_dir / "storaged.toml").write_text(f"[limits]\n{text}")
