@@ -10,11 +10,12 @@ from typing import Any
 
 from tests.rivals.report import Report
 
-from .fuzz_peer import BOUNDS, MakePeer, limited, listen, make_peer
+from .fuzz_peer import MakePeer, limited, make_peer
 from .fuzz_socket import exchange
 from .inputs import SEPARATORS, Input
 from .reference import Message, meaning
 from .served import Served
+from .trace import BOUNDS, listen
 
 
 def into_peer(report: Report, examples: Sequence[bytes], make: MakePeer = make_peer) -> None:

@@ -13,8 +13,9 @@ from tests.rivals.report import Report
 from . import cuts
 from .examples import examples, requests
 from .fuzz import corpus
-from .fuzz_peer import BOUNDS, Hang, fuzz, limited
+from .fuzz_peer import Hang, fuzz, limited
 from .reference import Bounds, Message, meaning
+from .trace import BOUNDS
 
 
 def violations(peer: type[Peer], count: int = 600) -> list[str]:
