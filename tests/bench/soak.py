@@ -40,8 +40,8 @@ _WARM = 0.25
 _MOST = 2.0 * MIB
 _READERS = 3
 _PAUSE = 0.03
-_FIRST = 4.0
-"""Seconds of load before the descriptors are counted: what is opened once and kept is open by then."""
+_FIRST = 10.0
+"""Seconds of load before anything is counted: what is opened once and kept is open by then, caches are half full."""
 _DRIVER = "overlay"
 
 

@@ -43,10 +43,10 @@ class RealTools:
             kinds[number % len(kinds)](number)
 
     def _build(self, number: int) -> None:
-        if number % 2:
-            self._images.append(self._store.buildah_image(f"soak {number} {self._random.random()}"))
-        else:
-            self._images.append(self._store.build(f"soak {number} {self._random.random()}"))
+        # With a name, or the daemon's clients prune it.
+        content, tag = f"soak {number} {self._random.random()}", f"localhost/built:{number % _NAMES}"
+        make = self._store.buildah_image if number % 2 else self._store.build
+        self._images.append(make(content, tag=tag))
         if len(self._images) > _IMAGES:
             self._service.change("DELETE", f"/images/{self._images.popleft()}", force="true")
 
@@ -55,8 +55,8 @@ class RealTools:
         self._service.change("POST", f"/images/{image}/tag", repo="localhost/soak", tag=str(number % _NAMES))
 
     def _untag(self, number: int) -> None:
-        image = self._random.choice(self._images)
-        self._service.change("POST", f"/images/{image}/untag")
+        """What becomes of it then is the affair of those who prune."""
+        self._service.change("POST", f"/images/{self._images.popleft()}/untag")
 
     def _list(self, number: int) -> None:
         name = "localhost%2Fsoak-list:1"
