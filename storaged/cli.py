@@ -58,10 +58,12 @@ def _serve(parser: argparse.ArgumentParser, serve: argparse.ArgumentParser, argu
     try:
         told = settings.read_flags(given)
     except ConfigError as error:
-        parser.exit(78, f"{parser.prog}: {error.text}\n")
-    from storaged import daemon
+        from storaged import serving
 
-    return daemon.run(told, os.environ, reread=lambda: settings.read_flags(given))
+        return serving.refuse_settings(error, os.environ)
+    from storaged import serving
+
+    return serving.run(told, os.environ, reread=lambda: settings.read_flags(given))
 
 
 def stop_daemon(path: str | None, seconds: float = _SECONDS) -> int:

@@ -12,7 +12,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, MutableMapping
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 
 import anyio
@@ -26,11 +26,9 @@ from storaged.engine.plans import Plans
 from storaged.engine.sizes import LayerSizes
 from storaged.engine.transactions import Transactions
 from storaged.engine.upkeep import Upkeep
-from storaged.errors import GuardTaken, StoreError
 from storaged.metrics import Metrics
 from storaged.reconfiguring import Reconfiguration
 from storaged.server import listener, systemd
-from storaged.server.errors import ServerError, SocketTaken
 from storaged.server.lifecycle import Lifecycle, Terms
 from storaged.server.listener import Door
 from storaged.service.access import Access
@@ -50,47 +48,21 @@ from storaged.store.writing.recovery import Recovery
 from storaged.store.writing.reserve import Reserve
 from storaged_client import address, spawn
 from storaged_client.contract.version import VERSION
-from storaged_client.errors import ClientError
-
-BUSY = 75
-FORBIDDEN = 77
-MISCONFIGURED = 78
-FAILED = 1
 
 _BLOB_THREADS = 4
 
 _log = logging.getLogger(__name__)
 
 
-def run(settings: Settings, environ: MutableMapping[str, str], *, reread: Callable[[], Settings]) -> int:
-    """Be the daemon until told to stop; returns the exit status. ``reread``, blocking, makes the settings anew.
-
-    0 ended as asked, 1 a mistake of ours, 75 another daemon is there, 77 not permitted, 78 misconfigured.
-    """
-    process.open_standard_streams()
-    process.start_logging(settings.log_level, environ)
-    os.umask(0o077)
-    with closing(systemd.Notifier.from_environment(environ)) as notifier:
-        try:
-            _serve(settings, environ, notifier, reread)
-        except (GuardTaken, SocketTaken) as error:
-            return _fail(error, BUSY, notifier)
-        except PermissionError as error:
-            return _fail(error, FORBIDDEN, notifier)
-        except (StoreError, ServerError, ClientError, FileNotFoundError, NotADirectoryError) as error:
-            return _fail(error, MISCONFIGURED, notifier)
-        except OSError as error:
-            return _fail(error, FAILED, notifier)
-        except Exception:
-            # The root: an end that nobody foresaw is logged whole, and told to the service manager.
-            _log.exception("daemon failed")
-            return FAILED
-    return 0
-
-
-def _serve(
+def serve(
     settings: Settings, environ: MutableMapping[str, str], notifier: systemd.Notifier, reread: Callable[[], Settings]
 ) -> None:
+    """Serve until told to stop. ``reread``, blocking, makes the settings anew.
+
+    Raises:
+        GuardTaken, SocketTaken: another daemon is there.
+        StoreError, ServerError, ClientError, OSError: it cannot serve.
+    """
     inherited = systemd.inherited_socket(environ)
     watchdog = systemd.watchdog(environ)
     discover = partial(config.discover, environ, os.geteuid(), settings.root, settings.runroot, settings.driver)
@@ -257,9 +229,3 @@ def _why_not_writable(settings: Settings, location: StoreLocation, writer: Store
         return f"{location.graphroot} cannot be written"
     refusal = writer.refusal()
     return refusal.text if refusal is not None and not refusal.evidence.get("missing") else None
-
-
-def _fail(error: Exception, status: int, notifier: systemd.Notifier) -> int:
-    _log.error("cannot serve error=%s", error)
-    notifier.tell(STATUS=f"cannot serve: {error}")  # systemctl status shows it
-    return status

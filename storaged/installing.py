@@ -19,6 +19,7 @@ import importlib.resources
 import os
 import re
 import shutil
+import stat
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -74,6 +75,8 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     given = parser().parse_args(arguments)
     try:
         command = given.executable or executable(sys.argv[0])
+        if given.executable is None and not given.user:
+            _refuse_foreign(command)
         plan = make_plan(user=given.user, root=given.root, prefix=given.prefix, command=command, environ=environ)
         outcomes = {path: put(Path(path), text, force=given.force) for path, text in plan.files.items()}
     except InstallError as error:
@@ -124,6 +127,27 @@ def executable(invoked: str) -> str:
         if path and os.path.basename(path) == "storaged" and os.access(path, os.X_OK) and os.path.isfile(path):
             return os.path.abspath(path)
     raise InstallError("the command storaged is not installed beside this Python: name it with --executable")
+
+
+def _refuse_foreign(command: str) -> None:
+    """Root's unit runs nothing that somebody else may put there.
+
+    Raises:
+        InstallError: the command, or a folder it lies in, is not root's.
+    """
+    path = os.path.realpath(command)
+    while True:
+        status = os.stat(path)
+        anyone = status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX
+        if status.st_uid or anyone:
+            who = "anyone may write it" if anyone else f"uid {status.st_uid} owns it"
+            raise InstallError(
+                f"the system's unit would run {command} as root, but of {path} {who}: "
+                "install storaged where only root writes, or name it with --executable"
+            )
+        if path == "/":
+            return
+        path = os.path.dirname(path)
 
 
 def make_plan(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from itertools import count
 from pathlib import Path
 from typing import Literal
 
@@ -39,18 +40,30 @@ def put(path: Path, text: str, *, force: bool = False) -> Outcome:
             outcome = "updated"
         elif force:
             outcome = "replaced"
-            path.with_name(path.name + ".old").write_bytes(found)
+            _keep(path, found)
         else:
             return "kept"
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        temporary.write_text(whole, encoding="utf-8")
+        with temporary.open("x", encoding="utf-8") as file:
+            file.write(whole)
         temporary.chmod(0o644)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     return outcome
+
+
+def _keep(path: Path, data: bytes) -> None:
+    """Beside it, under the first of ``.old``, ``.old.1`` … that nobody has: what was kept before is kept."""
+    for number in count():
+        try:
+            with path.with_name(f"{path.name}.old{f'.{number}' if number else ''}").open("xb") as file:
+                file.write(data)
+        except FileExistsError:
+            continue
+        return
 
 
 def _marked(text: str) -> str:

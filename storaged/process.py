@@ -47,7 +47,7 @@ def allow_descriptors(limits: Limits) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _goes_to_journal(environ: Mapping[str, str]) -> bool:
+def goes_to_journal(environ: Mapping[str, str]) -> bool:
     """Whether stderr is the stream that JOURNAL_STREAM names: the variable is inherited by what writes elsewhere.
 
     Source: systemd.exec(5).
@@ -58,4 +58,4 @@ def _goes_to_journal(environ: Mapping[str, str]) -> bool:
 
 def start_logging(level: str, environ: Mapping[str, str]) -> None:
     """Log to stderr, with priorities where that is the journal."""
-    logs.start(level, journal=_goes_to_journal(environ))
+    logs.start(level, journal=goes_to_journal(environ))

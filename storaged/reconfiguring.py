@@ -69,16 +69,17 @@ class Reconfiguration:
         if found is None:
             return
         new, moved = found
-        lasting = {name: getattr(self._settings, name) for name in _names(Settings) - CHANGEABLE}
+        lasting = {name: getattr(self._settings, name) for name in _names(Settings) - CHANGEABLE - _NO_SETTING}
         settings = evolve(new, **lasting)
         changed = differences(self._settings, settings)
         late = differences(settings, new) + moved
+        apply = settings != self._settings
         self._settings = settings
         # Before, or after where only the new level lets it be heard.
         heard = _log.isEnabledFor(logging.INFO)
         if heard:
             _log.info("configuration read again changed=%s", ",".join(changed) or "-")
-        if changed:
+        if apply:
             self._apply(settings)
         if not heard:
             _log.info("configuration read again changed=%s", ",".join(changed) or "-")

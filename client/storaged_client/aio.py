@@ -22,7 +22,7 @@ from . import managers, retry, skew, spawn
 from .aio_link import Link, Pending
 from .calls import Call
 from .contract import types, wire
-from .contract.errors import MethodNotFound, ShuttingDown, from_wire
+from .contract.errors import MethodNotFound, ShuttingDown, StoragedError, from_wire
 from .contract.methods import METHODS
 from .errors import ClientClosed, DaemonUnavailable, ForeignLoop, OutcomeUnknown, RequestTimeout
 from .progress import Listener, with_token
@@ -86,11 +86,18 @@ class AsyncClient:
         limit = self._timeout if timeout is None else timeout
         if progress is not None:
             params = with_token(params)
-        if limit is None:
-            return await self._persist(method, params, progress)
-        with anyio.move_on_after(limit):
-            return await self._persist(method, params, progress)
-        raise RequestTimeout("no answer in time")
+        answer: StoragedError | None = None
+        with anyio.move_on_after(limit) as scope:
+            try:
+                return await self._persist(method, params, progress)
+            except skew.MAY_EXPLAIN as error:
+                answer = error
+        if answer is None:
+            raise RequestTimeout("no answer in time")
+        # The answer is there: whatever becomes of this question, it is not lost.
+        with anyio.CancelScope(deadline=scope.deadline):
+            answer.hint = await self.skew(lacks=isinstance(answer, MethodNotFound))
+        raise answer
 
     async def run(self, call: Call[R]) -> Any:
         """The typed result of a call of ``calls``: ``R``, or Unchanged.
@@ -200,8 +207,6 @@ class AsyncClient:
         if isinstance(answer, ShuttingDown) and not retry.mutates(method):
             link.dead = True  # begin nothing more on it; what is in flight is still answered
             raise retry.Again("it is shutting down") from answer
-        if isinstance(answer, skew.MAY_EXPLAIN):
-            answer.hint = await self.skew(lacks=isinstance(answer, MethodNotFound))
         raise answer
 
     @staticmethod

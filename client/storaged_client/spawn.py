@@ -172,7 +172,14 @@ def _start(path: str, deadline: float) -> socket.socket:
             began = os.fstat(log).st_size
             earlier = spawned.read(path)
             process = _run(path, log)
-            channel = _await(process, path, deadline)
+            try:
+                channel = _await(process, path, deadline)
+            except TimeoutError:
+                spawned.restore(path, earlier)
+                raise DaemonUnavailable(
+                    f"the daemon did not listen at {path} in time and was ended: allow more (--timeout); "
+                    f"{spawned.log_path()} ends:\n{spawned.tail(log, began)}"
+                ) from None
             if channel is None or _peer_pid(channel) != process.pid:
                 # A client was killed behind its start: that daemon came first, and its mark is to stay its mark.
                 spawned.restore(path, earlier)
@@ -214,7 +221,10 @@ def _run(path: str, log: int) -> subprocess.Popen[bytes]:
 
 
 def _await(process: subprocess.Popen[bytes], path: str, deadline: float) -> socket.socket | None:
-    """Wait until it listens; None where it ended or was ended for taking too long."""
+    """Wait until it listens; None where it ended by itself.
+
+    Raises: TimeoutError, where it took too long and was ended.
+    """
     for pause in retry.delays():
         channel = _try(path)
         if channel is not None:
@@ -230,4 +240,4 @@ def _await(process: subprocess.Popen[bytes], path: str, deadline: float) -> sock
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-    return None
+    raise TimeoutError

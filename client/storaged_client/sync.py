@@ -166,13 +166,17 @@ class Client:
 
         ``lacks``: what was asked for is not known there, beyond doubt. Takes two seconds at most.
         """
+        return self._skew(None, lacks=lacks)
+
+    def _skew(self, deadline: float | None, *, lacks: bool = False) -> str:
         from . import skew
 
         link = self._link
         if link is None:
             return ""
+        patience = time.monotonic() + skew.PATIENCE
         try:
-            pending = link.ask(*skew.QUESTION, time.monotonic() + skew.PATIENCE)
+            pending = link.ask(*skew.QUESTION, patience if deadline is None else min(deadline, patience))
         except (ClientError, NotSent):
             return ""  # the error that it was to explain says more than this one
         return skew.hint(pending.result, self.address, lacks=lacks)
@@ -265,7 +269,7 @@ class Client:
         from . import skew
 
         if isinstance(answer, skew.MAY_EXPLAIN):
-            answer.hint = self.skew(lacks=isinstance(answer, MethodNotFound))
+            answer.hint = self._skew(deadline, lacks=isinstance(answer, MethodNotFound))
         raise answer
 
     def _connected(self, deadline: float | None) -> Link:

@@ -15,6 +15,9 @@ from storaged import cli
 from storaged_client.cli.commands import COMMANDS, Command
 from storaged_client.cli.flags import GLOBAL, Flag
 
+PLAIN = {"COLUMNS": "1000", "NO_COLOR": "1", "PYTHON_COLORS": "0", "FORCE_COLOR": ""}
+"""argparse asks the environment how wide a line is, and whether to colour it."""
+
 _OPTION = re.compile(r"^  (-\S.*?)(?:  +|\n {10,})(\S.*)$", re.MULTILINE)
 """A flag of argparse's help: beside its text, or above it where it is long."""
 
@@ -40,8 +43,7 @@ def _help(*words: str) -> str:
         NotInTheCode: it prints no help.
     """
     printed = StringIO()
-    # argparse asks the environment how wide a line is.
-    with redirect_stdout(printed), patch.dict(os.environ, {"COLUMNS": "1000"}):
+    with redirect_stdout(printed), patch.dict(os.environ, PLAIN):
         try:
             cli.main([*words, "--help"])
         except SystemExit as end:

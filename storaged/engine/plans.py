@@ -12,7 +12,7 @@ from collections.abc import Collection
 from typing import Final, Generic, TypeVar
 
 import anyio
-from attrs import frozen
+from attrs import define
 
 from storaged.errors import PlanStale
 from storaged.metrics import Metrics
@@ -23,15 +23,19 @@ SECONDS: Final = 3600
 T = TypeVar("T")
 
 
-@frozen(kw_only=True)
+@define(kw_only=True)
 class _Kept(Generic[T]):
     uid: int
     plan: T
     made: float
+    applied: bool = False
 
 
 class Plans(Generic[T]):
-    """Belongs to the event loop. ``limits.plans`` and ``limits.plan_seconds`` of the metrics count what was dropped."""
+    """Belongs to the event loop.
+
+    ``limits.plans`` and ``limits.plan_seconds`` of the metrics count what was dropped and never applied.
+    """
 
     def __init__(self, metrics: Metrics | None = None, *, per_uid: int = PER_UID, seconds: float = SECONDS) -> None:
         self._metrics = metrics or Metrics()
@@ -71,6 +75,7 @@ class Plans(Generic[T]):
                 "until the daemon ends; make a new one with dry_run",
                 plan=text[:100],
             )
+        kept.applied = True
         return kept.plan
 
     def _sweep(self) -> None:
@@ -79,5 +84,5 @@ class Plans(Generic[T]):
 
     def _drop(self, texts: Collection[str], counter: str) -> None:
         for text in texts:
-            del self._kept[text]
-        self._metrics.add(counter, len(texts))
+            if not self._kept.pop(text).applied:
+                self._metrics.add(counter)

@@ -68,6 +68,8 @@ class Answers:
         self._moved = moved
         self._uid = session.credentials.uid
         self._running: dict[ID, anyio.CancelScope] = {}
+        self._scopes: set[anyio.CancelScope] = set()
+        """Of notifications, too, which nobody can cancel by an id."""
         self._batches: dict[Batch, int] = {}
         """Bytes of the answers that wait for the rest of their batch."""
         self._held = 0
@@ -95,7 +97,7 @@ class Answers:
         """Cancel what runs and answer it, and all that begins from now on, with ``ShuttingDown``."""
         self._refusing = True
         self._moved()
-        for scope in list(self._running.values()):
+        for scope in list(self._scopes):
             scope.cancel()
 
     def begin(self, call: Request | Notification, requests: TaskGroup) -> None:
@@ -114,6 +116,7 @@ class Answers:
         self.in_flight += 1
         self._metrics.add("requests")
         scope = anyio.CancelScope()
+        self._scopes.add(scope)
         if isinstance(call, Request):
             self._running[call.id] = scope
         requests.start_soon(self._run, call, scope)
@@ -187,6 +190,7 @@ class Answers:
             self._request_bytes -= call.size
             self._guard.free_request(self._uid, call.size)
             self._moved()
+            self._scopes.discard(scope)
             if isinstance(call, Request):
                 self._running.pop(call.id, None)
         if isinstance(call, Notification):
@@ -259,6 +263,8 @@ class Answers:
         for _ in range(self.in_flight):
             self._guard.end(self._uid)
         self.in_flight = 0
+        self._guard.free_request(self._uid, self._request_bytes)
+        self._request_bytes = 0
         self._free(self._held)
         # What is left of the connection is full of references in circles, and must not keep what is large until the
         # next full collection.

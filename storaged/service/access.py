@@ -21,6 +21,7 @@ from storaged_client.contract.methods import METHODS, Method
 from storaged_client.contract.params import Common
 
 audit_log = logging.getLogger("storaged.audit")
+audit_log.setLevel(logging.INFO)  # whatever log_level says: each mutation leaves its line
 
 _TARGETS = frozenset({"name", "names", "tags", "image", "images", "digest", "plan"})
 """Parameters that say what a mutation is about."""

@@ -70,7 +70,7 @@ async def _release(engine: Engine, session: Session, common: Common, params: Any
 
 
 async def _info(engine: Engine, session: Session, common: Common, params: Any, progress: Progress) -> bytes:
-    return await server.info(engine, common)
+    return await server.info(engine, session, common)
 
 
 async def _ping(engine: Engine, session: Session, common: Common, params: Any, progress: Progress) -> bytes:
@@ -153,7 +153,8 @@ class Service:
         except StoreError as error:
             contracted = to_contract(error)
             metrics.add(f"errors.{contracted.name}")
-            raise contracted from error
+            # With its traceback the cause has this frame, and so what is raised and all that was asked: a circle.
+            raise contracted from error.with_traceback(None)
         except StoragedError as error:
             metrics.add(f"errors.{error.name}")
             raise

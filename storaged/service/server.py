@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+from typing import Literal
 
 import anyio
 from anyio.to_thread import run_sync
@@ -11,6 +12,7 @@ from anyio.to_thread import run_sync
 from storaged.engine.views import View
 from storaged.errors import StoreBusy, StoreCorrupt
 from storaged.operations import describing
+from storaged.service.condition import StartedBy
 from storaged.service.context import Engine
 from storaged.service.encoding import encode, encode_view
 from storaged.service.session import Session
@@ -20,7 +22,7 @@ from storaged_client.contract.params import Common
 from storaged_client.contract.version import PROTOCOL, VERSION
 
 
-async def info(engine: Engine, common: Common) -> bytes:
+async def info(engine: Engine, session: Session, common: Common) -> bytes:
     """``server.info``: a store that cannot be read is its first flaw, not an error."""
     view: View | None = None
     broken: tuple[t.Flaw, ...] = ()
@@ -36,9 +38,17 @@ async def info(engine: Engine, common: Common) -> bytes:
     )
     snapshot = view.snapshot if view else None
     facts, location = engine.host.facts(), engine.location
-    reason = await run_sync(engine.why_not_writable)
     condition = engine.condition
-    broken += await run_sync(lambda: condition.flaws(location, facts.socket, writable=reason is None))
+
+    def look() -> tuple[str | None, tuple[t.Flaw, ...], str | None, StartedBy, Literal["locks", "file system"]]:
+        reason = engine.why_not_writable()
+        flaws = condition.flaws(location, facts.socket, writable=reason is None)
+        return reason, flaws, condition.settings_file(), condition.started_by(), engine.freshness()
+
+    # Not in the threads that reloads use: a store that hangs must not keep them from everybody.
+    async with session.shares.threads:
+        reason, flaws, file, started_by, freshness = await run_sync(look, limiter=engine.blob_threads)
+    broken += flaws
     result = t.ServerInfo(
         version=VERSION,
         protocol=PROTOCOL,
@@ -57,9 +67,9 @@ async def info(engine: Engine, common: Common) -> bytes:
         writable_reason=reason,
         read_only=condition.read_only,
         compat="podman" if engine.asking.podman_lists else "none",
-        settings_file=await run_sync(condition.settings_file),
-        started_by=await run_sync(condition.started_by),
-        freshness=await run_sync(engine.freshness),
+        settings_file=file,
+        started_by=started_by,
+        freshness=freshness,
         images=sum(not image.is_list for image in snapshot.images) if snapshot else 0,
         manifest_lists=len(snapshot.lists) if snapshot else 0,
         layers=len(snapshot.layers) if snapshot else 0,

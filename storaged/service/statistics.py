@@ -11,7 +11,7 @@ from storaged_client.contract.version import VERSION
 _REQUESTS = "requests."
 _ERRORS = "errors."
 _HELD, _WAITED = "locks.held.", "locks.waited."
-_LIMITS = ("limits.",)
+_LIMITS = "limits."
 
 
 def statistics(metrics: Metrics, gauges: dict[str, float]) -> t.ServerStats:
@@ -41,7 +41,7 @@ def statistics(metrics: Metrics, gauges: dict[str, float]) -> t.ServerStats:
         reloads=histogram("reload"),
         changes=histogram("changes.waited"),
         locks=locks,
-        limits_reached={name: counters[prefix + name] for prefix in _LIMITS for name in _below(prefix, counters)},
+        limits_reached={name: counters[_LIMITS + name] for name in _below(_LIMITS, counters)},
         counters=counters,
         seconds=seconds,
         gauges=gauges,

@@ -39,14 +39,16 @@ def read_file(path: str) -> FileSettings:
     """
     text = _read(path)
     try:
-        table = tomllib.loads(text)
+        settings, mistakes = schema.structured(tomllib.loads(text))
+        lines = key_lines(text) if settings is None else {}
     except tomllib.TOMLDecodeError as error:
         raise _syntax(path, text, str(error)) from None
     except RecursionError:
         raise _wrong(path, [(None, "is nested too deeply")]) from None
-    settings, mistakes = schema.structured(table)
+    except ValueError as error:
+        # tomllib lets through what Python says of a number of thousands of digits.
+        raise _wrong(path, [(None, str(error))]) from None
     if settings is None:
-        lines = key_lines(text)
         raise _wrong(path, [(line_of(lines, keys), f"{_dotted(keys)}: {reason}") for keys, reason in mistakes])
     return settings
 
@@ -54,9 +56,14 @@ def read_file(path: str) -> FileSettings:
 def _read(path: str) -> str:
     try:
         with open(path, "rb") as file:
-            if stat.S_ISREG(mode := os.fstat(file.fileno()).st_mode) and mode & stat.S_IWOTH:
-                text = f"anyone may write it, and so who may change the store: chmod o-w {path}"
-                raise _wrong(path, [(None, text)])
+            status = os.fstat(file.fileno())
+            if stat.S_ISREG(status.st_mode):
+                if status.st_mode & stat.S_IWOTH:
+                    text = f"anyone may write it, and so say who may change the store: chmod o-w {path}"
+                    raise _wrong(path, [(None, text)])
+                if status.st_uid not in (0, os.geteuid()):
+                    text = f"uid {status.st_uid} owns it, and so says who may change the store: "
+                    raise _wrong(path, [(None, f"{text}chown {os.geteuid()} {path}")])
             data = file.read(_LARGEST + 1)
     except OSError as error:
         raise _wrong(path, [(None, error.strerror or str(error))]) from error

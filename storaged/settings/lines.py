@@ -15,6 +15,9 @@ Path = tuple[str, ...]
 _CLOSING = ('"""', "'''", "]", "}")
 """One of these is on the last line of every expression that has several."""
 
+_LONGEST = 300
+"""Lines of one expression; behind a longer one no key is found."""
+
 
 def key_lines(text: str) -> dict[Path, int]:
     """The line, from 1, of each key and each table header of a valid TOML text, by its path.
@@ -52,6 +55,8 @@ def _expressions(text: str) -> Iterator[tuple[int, str, dict[str, Any]]]:
         at += 1
         content = _parsed(lines[begin])
         while content is None and at < len(lines):
+            if at - begin > _LONGEST:
+                return  # each further line would be parsed with all before it
             at += 1
             if any(sign in lines[at - 1] for sign in _CLOSING):
                 content = _parsed("\n".join(lines[begin:at]))

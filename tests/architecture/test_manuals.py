@@ -79,10 +79,17 @@ def _section(page: str, heading: str) -> str:
     return found[1]
 
 
+_PLAIN = {"COLUMNS": "80", "NO_COLOR": "1", "PYTHON_COLORS": "0"}
+
+
 def _storaged(*words: str) -> str:
     """What ``storaged WORDS --help`` prints."""
     done = subprocess.run(
-        [sys.executable, "-m", "storaged", *words, "--help"], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "storaged", *words, "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={name: value for name, value in os.environ.items() if name != "FORCE_COLOR"} | _PLAIN,
     )
     return done.stdout
 

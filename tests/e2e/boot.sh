@@ -31,6 +31,7 @@ mkdir "$root/dev/shm" "$root/dev/pts"
 ln -s pts/ptmx "$root/dev/ptmx"  # PrivateDevices= copies it
 mount -t tmpfs -o mode=1777 tmpfs "$root/dev/shm"
 for node in null zero full random urandom tty; do
+    [ -e "/dev/$node" ] || continue
     touch "$root/dev/$node"
     mount --bind "/dev/$node" "$root/dev/$node"
 done

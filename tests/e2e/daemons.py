@@ -159,6 +159,10 @@ def started(
 @contextmanager
 def serving(folder: Path, *more: str, environ: dict[str, str] | None = None, socket: str = "s") -> Iterator[Daemon]:
     path = str(folder / socket)
+    if "--config" not in more:
+        # Not the file of this machine, if it has one.
+        (folder / "no-settings.toml").touch()
+        more = (*more, "--config", str(folder / "no-settings.toml"))
     with started([*STORAGED, "serve", *flags(folder, "--socket", path, *more)], path, environ) as daemon:
         assert daemon.await_line("ready: ") == f"ready: listening on {path}\n"
         yield daemon

@@ -26,6 +26,7 @@ class Home:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.clients: list[subprocess.Popen[str]] = []
         self.path = str(folder / "run" / "storaged.sock")
         self.log = folder / "state" / "storaged" / "spawned.log"
         self.mark = Path(self.path + ".spawned")
@@ -52,7 +53,7 @@ class Home:
         self, command: Sequence[str], environ: Mapping[str, str] | None = None, **more: Any
     ) -> subprocess.Popen[str]:
         """Start a client; its output comes by ``communicate``."""
-        return subprocess.Popen(
+        process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -61,6 +62,8 @@ class Home:
             env={**self.environ, **(environ or {})},
             **more,
         )
+        self.clients.append(process)
+        return process
 
     def ctl(self, *arguments: str, environ: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         """Run ``storagectl``."""
@@ -118,10 +121,14 @@ def kill(pid: int, number: signal.Signals = signal.SIGKILL) -> None:
 
 @contextmanager
 def home(folder: Path) -> Iterator[Home]:
-    """A home whose daemons end with it."""
+    """A home whose clients and daemons end with it."""
     made = Home(folder)
     try:
         yield made
     finally:
+        for client in made.clients:
+            if client.poll() is None:
+                client.kill()  # or it would start the next daemon
+                client.communicate()
         for pid in made.daemons():
             kill(pid)

@@ -20,6 +20,7 @@ import pytest
 from anyio.to_thread import run_sync as run
 
 import storaged_client
+from storaged_client import retry
 from storaged_client.errors import ClientClosed, OutcomeUnknown
 from tests.e2e.daemons import PATIENCE, STORAGED, Client
 from tests.e2e.homes import Home, home, until
@@ -30,6 +31,12 @@ pytestmark = pytest.mark.timeout(120)
 
 ENDS = pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
 BACKENDS = pytest.mark.parametrize("backend", ["trio", "asyncio"])
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client waits longer for the next daemon than a busy machine takes to start it."""
+    monkeypatch.setattr(retry, "WINDOW", 60.0)
 
 
 class Site:
@@ -63,7 +70,7 @@ class Site:
                 return False
 
         try:
-            until(listens, 30)
+            until(listens, 55)
         finally:
             self._process = process
         return process.pid

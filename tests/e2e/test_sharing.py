@@ -41,7 +41,7 @@ def test_a_thousand_threads_on_one_client_get_each_its_own_answer_by_one_connect
     size = threading.stack_size(256 * 1024)
 
     def ask(client: storaged_client.Client, name: str) -> None:
-        begin.wait()
+        begin.wait(60)
         for _ in range(3):
             try:
                 found = client.call("images.resolve", {"name": name})["id"]
@@ -54,14 +54,17 @@ def test_a_thousand_threads_on_one_client_get_each_its_own_answer_by_one_connect
     with serving(short_dir, "--backend", backend) as daemon, storaged_client.connect(daemon.path) as client:
         wanted = {name: client.call("images.resolve", {"name": name})["id"] for name in names}
         assert len(set(wanted.values())) > 10
-        threads = [threading.Thread(target=ask, args=(client, names[n % len(names)])) for n in range(THREADS)]
+        threads = [
+            threading.Thread(target=ask, args=(client, names[n % len(names)]), daemon=True) for n in range(THREADS)
+        ]
         try:
             for thread in threads:
                 thread.start()
         finally:
             threading.stack_size(size)
             for thread in threads:
-                thread.join(60)
+                if thread.ident is not None:
+                    thread.join(90)
         assert wrong == []
         assert answered.total() == 3 * THREADS
         gauges = client.call("server.stats")["gauges"]

@@ -54,7 +54,7 @@ def test_of_fifty_racing_clients_one_starts_the_daemon_and_all_are_answered(user
 @pytest.mark.timeout(180)
 def test_a_daemon_killed_at_its_start_and_one_killed_in_service_cost_no_racing_client_its_answer(user: Home) -> None:
     clients = race(user)
-    first = until(user.marked)
+    first = until(user.marked, 60)
     kill(first)
     second = until(lambda: user.marked() not in (0, first) and user.marked(), 60)
     until(lambda: served(user) == second, 60)
@@ -77,12 +77,12 @@ def served(user: Home) -> int:
 
 def test_a_daemon_whose_client_was_killed_while_it_started_is_the_next_ones_and_keeps_its_mark(user: Home) -> None:
     starter = user.begin([*STORAGECTL, "call", "server.info"])
-    first = until(user.marked)
+    first = until(user.marked, 60)
     os.kill(first, signal.SIGSTOP)
     starter.kill()
     ended(starter)
     follower = user.begin([*STORAGECTL, "call", "server.info"])
-    second = until(lambda: user.marked() not in (0, first) and user.marked())  # nobody listens yet
+    second = until(lambda: user.marked() not in (0, first) and user.marked(), 60)  # nobody listens yet
     os.kill(second, signal.SIGSTOP)
     os.kill(first, signal.SIGCONT)
     assert json.loads(ended(follower).stdout)["pid"] == first

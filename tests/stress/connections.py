@@ -29,6 +29,8 @@ _IDLE = 3
 """Before the crowd, and again after it."""
 _MEMORY = 5 * MIB
 _RATIO = 2.0
+_MOST_TURNED = 0.02
+"""The part of the crowd that may find no place: its uid has 255."""
 _IMAGES = 100
 _PATIENCE = 120.0
 
@@ -60,12 +62,12 @@ def run(
         honest = Paced(daemon.path, questions(sample))
         try:
             honest.window(1.0)
-            descriptors, memory = daemon.settled_descriptors(), daemon.memory()
+            descriptors, memory = daemon.settled_descriptors(), daemon.settled_memory()
             idle = [honest.window(window) for _ in range(_IDLE)]
             crowd = _crowd(report, daemon, seed=seed + 1, count=count, seconds=seconds, hold=hold)
             loaded = [honest.window(window) for _ in range(_WINDOWS)]
             crowd.wait_and_judge()
-            open_after, after = daemon.settled_descriptors(), daemon.memory()
+            open_after, after = daemon.settled_descriptors(), daemon.settled_memory()
             idle += [honest.window(window) for _ in range(_IDLE)]
         finally:
             honest.close()
@@ -127,9 +129,11 @@ class _Crowd:
             return
         found = json.loads(printed or "{}")
         wrong, seen = found.get("wrong", ["it ended by itself"]), found.get("seen", {})
-        came = sum(seen.values()) - seen.get("turned away", 0)
+        turned = seen.get("turned away", 0)  # of those who are counted by what they do, too
+        came = sum(seen.values()) - turned
         self._report.claim(not wrong, f"{self._where}: {len(wrong)} of the crowd: {wrong[:5]}")
         self._report.claim(came == self._count, f"{self._where}: {came} of {self._count} came")
+        self._report.claim(turned <= _MOST_TURNED * self._count, f"{self._where}: {turned} were turned away")
         self._report.figure(f"{self._where}: the crowd", f"{seen} in {found.get('seconds', 0.0):.0f} s")
 
 

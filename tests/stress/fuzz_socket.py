@@ -60,7 +60,7 @@ def fuzz(report: Report, daemon: Served, *, seed: int, count: int, corpus: Seque
     descriptors = memory = 0
     for number in range(count + _WARM):
         if number == _WARM:
-            descriptors, memory = daemon.settled_descriptors(), daemon.memory()
+            descriptors, memory = daemon.settled_descriptors(), daemon.settled_memory()
         each = supply.next()
         seen[each.kind] += 1
         found = exchange(daemon.path, each.messages)
@@ -77,7 +77,7 @@ def fuzz(report: Report, daemon: Served, *, seed: int, count: int, corpus: Seque
     report.in_time(max(times) <= HANG, f"{where}: an input took {max(times):.2f} s")
     daemon.claim_whole(report)
     if daemon.alive:
-        left, grown = daemon.settled_descriptors(), daemon.memory() - memory
+        left, grown = daemon.settled_descriptors(), daemon.settled_memory() - memory
         report.claim(left <= descriptors, f"{where}: {left} descriptors are open, {descriptors} before")
         report.claim(grown <= _GROWTH, f"{where}: the daemon has grown by {grown / MIB:.1f} MiB")
         report.figure(f"{where}: the daemon has grown by, MiB", grown / MIB)

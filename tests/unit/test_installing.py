@@ -108,6 +108,33 @@ def test_a_file_changed_here_is_kept_and_named(tmp_path: Path, capsys: pytest.Ca
     assert COMMAND in unit.read_text()
 
 
+def test_what_was_kept_before_is_kept_when_the_next_is_replaced(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    installed(capsys, "--root", str(tmp_path))
+    unit = tmp_path / "etc/systemd/system/storaged.service"
+    for nice in ("5", "6", "7"):
+        unit.write_text(f"[Service]\nNice={nice}\n")
+        installed(capsys, "--root", str(tmp_path), "--force")
+    kept = [unit.with_name(f"storaged.service.old{end}").read_text() for end in ("", ".1", ".2")]
+    assert [text[-2] for text in kept] == ["5", "6", "7"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_the_systems_unit_runs_no_command_that_somebody_else_may_replace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = tmp_path / "bin" / "storaged"
+    command.parent.mkdir()
+    command.write_text("#!/bin/sh\n")
+    command.chmod(0o755)
+    os.chown(command.parent, 65534, 65534)
+    monkeypatch.setattr(sys, "argv", [str(command)])
+    assert installing.main(["--root", str(tmp_path / "root")], os.environ) == 1
+    assert f"of {command.parent} uid 65534 owns it" in capsys.readouterr().err
+    assert not (tmp_path / "root").exists()
+
+
 def test_a_masked_unit_stays_masked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     unit = tmp_path / "etc/systemd/system/storaged.service"
     unit.parent.mkdir(parents=True)

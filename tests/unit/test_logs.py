@@ -13,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storaged import logs
+from storaged.service import access
+from tests.unit.service.conftest import connected
 
 FIELD = re.compile(r'(\w+)=("(?:[^"\\]|\\.)*"|[^ "=]+)(?: |$)')
 HOSTILE = [
@@ -121,3 +123,14 @@ def test_a_request_without_an_id_is_told_as_such() -> None:
         return shown(record("x"))
 
     assert copy_context().run(request).endswith(" connection=3 request=-")
+
+
+def test_audit_lines_are_written_whatever_the_level_of_the_rest(caplog: pytest.LogCaptureFixture) -> None:
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.ERROR)
+    try:
+        access.audit(connected(), "images.tag", target="a", result="ok")
+    finally:
+        root.setLevel(level)
+    assert [record.name for record in caplog.records] == ["storaged.audit"]

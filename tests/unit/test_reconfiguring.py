@@ -76,6 +76,12 @@ async def test_nothing_changed_is_nothing_applied() -> None:
     assert told.applied == []
 
 
+async def test_a_file_that_came_or_went_is_what_the_settings_are_from() -> None:
+    told = Told(Settings())
+    await told.read_again(Settings(file="/etc/s.toml"))
+    assert told.applied == [Settings(file="/etc/s.toml")]
+
+
 async def test_a_bad_file_keeps_everything_and_each_mistake_has_a_line(caplog: pytest.LogCaptureFixture) -> None:
     told = Told(Settings(log_level="error"))
     await told.read_again(ConfigError("two mistakes", file="/etc/s.toml", mistakes=["3: a: bad", "4: b: worse"]))

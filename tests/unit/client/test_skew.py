@@ -107,6 +107,29 @@ def test_a_daemon_that_does_not_tell_its_version_delays_the_error_a_moment_and_n
         assert client.call("echo", [1]) == [1]
 
 
+def test_the_question_about_the_version_takes_no_longer_than_the_caller_allows(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(skew, "PATIENCE", 3600.0)
+    server.holding.add("server.info")
+    with storaged_client.connect(server.path) as client:
+        with pytest.raises(MethodNotFound) as caught:
+            client.call("server.new", timeout=1.0)
+        assert str(caught.value) == "there is no such method"
+
+
+@pytest.mark.anyio
+async def test_an_answer_of_the_daemon_is_not_lost_to_that_question(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(skew, "PATIENCE", 3600.0)
+    server.holding.add("server.info")
+    async with storaged_client.aconnect(server.path) as client:
+        with pytest.raises(MethodNotFound) as caught:
+            await client.call("server.new", timeout=1.0)
+        assert str(caught.value) == "there is no such method"
+
+
 def test_a_daemon_that_ends_before_it_told_its_version_leaves_the_error_as_it_is(server: Server) -> None:
     server.answers["server.info"] = "die"
     with storaged_client.connect(server.path) as client:

@@ -8,6 +8,7 @@ from trio.testing import MockClock
 
 from storaged.engine.plans import PER_UID, SECONDS, Plans
 from storaged.errors import PlanStale
+from storaged.metrics import Metrics
 
 pytestmark = pytest.mark.anyio
 
@@ -19,6 +20,16 @@ async def test_a_plan_is_kept_for_its_uid_and_can_be_taken_more_than_once() -> N
     for uid, asked in ((8, text), (7, "another"), (7, "")):
         with pytest.raises(PlanStale):
             plans.take(uid, asked)
+
+
+async def test_a_plan_that_was_applied_is_no_limit_that_was_reached() -> None:
+    metrics = Metrics()
+    plans: Plans[str] = Plans(metrics, per_uid=1)
+    plans.take(7, plans.keep(7, "applied"))
+    plans.keep(7, "not applied")
+    assert metrics.counters["limits.plans"] == 0
+    plans.keep(7, "another")
+    assert metrics.counters["limits.plans"] == 1
 
 
 async def test_the_seventeenth_plan_of_a_uid_drops_its_oldest_and_nobody_elses() -> None:

@@ -116,6 +116,16 @@ async def test_a_mutation_refused_before_it_begins_leaves_its_line_in_the_log(ca
     ]
 
 
+async def test_a_notification_that_is_under_way_ends_with_the_rest() -> None:
+    methods = Methods()
+    async with served(methods) as it:
+        await it.wire.send({"jsonrpc": "2.0", "method": "stick"})
+        await until(lambda: methods.begun)
+        assert not methods.ended
+        it.connection.refuse_rest()
+        await until(lambda: methods.ended)
+
+
 async def test_a_mutation_whose_client_went_before_it_could_begin_leaves_its_line(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

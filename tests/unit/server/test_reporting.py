@@ -194,7 +194,7 @@ def test_a_short_start_and_a_short_drain_ask_for_nothing(short_dir: Path) -> Non
             await heard.await_text("STOPPING=1\n")
             assert heard.texts("EXTEND_TIMEOUT_USEC=") == []
 
-    in_virtual_time(main)
+    in_virtual_time(main, still=0.5)
 
 
 def test_a_long_drain_asks_for_patience_to_its_end(short_dir: Path) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import base64
+import gc
 import hashlib
 import json
+import sys
 from contextlib import suppress
 
 import anyio
+import anyio.lowlevel
 import pytest
 from anyio.to_thread import run_sync
 
@@ -25,7 +28,7 @@ from storaged_client.contract.errors import (
     TooLarge,
 )
 from storaged_client.contract.methods import METHODS
-from tests.unit.service.conftest import OWN_UID, Desk
+from tests.unit.service.conftest import OWN_UID, Desk, connected
 
 pytestmark = pytest.mark.anyio
 
@@ -389,3 +392,28 @@ async def _one_row_is_flagged(desk: Desk) -> None:
     assert found[1]["image"]["summary"]["damage"] is None
     rows = (await desk.ask("images.list", {"all": True}))["images"]
     assert [row["id"] for row in rows if row["damage"] is not None] == [sample.images[0]]
+
+
+async def test_nothing_of_a_request_that_failed_stays_until_the_next_collection(desk: Desk) -> None:
+    async def failing(name: str) -> None:
+        try:
+            await desk.service.handle(session, "images.resolve", {"name": name})
+        except StoragedError as failure:
+            failure.with_traceback(None)  # as whoever answers with it does
+            found.append(failure.name)
+
+    session = connected()
+    found: list[str] = []
+    async with desk.ground.running():
+        await failing("-".join(["no", "such", "image"]))  # parsed names are kept, the first of equal ones
+        name = "-".join(["no", "such", "image"])
+        before = sys.getrefcount(name)
+        gc.collect()
+        gc.disable()
+        try:
+            await failing(name)
+            await anyio.lowlevel.checkpoint()
+            assert sys.getrefcount(name) == before
+        finally:
+            gc.enable()
+    assert found == ["ImageUnknown", "ImageUnknown"]
