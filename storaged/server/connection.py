@@ -102,6 +102,8 @@ class Connection:
         self._pending: deque[Event] = deque()
         self._moved = anyio.Event()
         self._protocol_error = False
+        self.received = 0
+        """Bytes, whatever became of them."""
         self._closing = ""
 
     async def run(self) -> None:
@@ -156,6 +158,7 @@ class Connection:
                 self._pending.extend(self._peer.receive_eof())
                 await self._dispatch(requests)
                 return
+            self.received += len(data)
             self._pending.extend(self._peer.receive_data(data, descriptors))
             if not await self._dispatch(requests):
                 self._protocol_error = True

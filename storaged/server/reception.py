@@ -38,6 +38,7 @@ class Reception:
         self._guard = guard
         self._metrics = metrics
         self._memory = Memory()
+        self._used = 0
         self._numbers = count(1)
         self._connections: set[Connection] = set()
         self._changed = anyio.Event()
@@ -120,7 +121,10 @@ class Reception:
             self._guard.leave(connection.session.credentials.uid, connection.session.credentials.pid)
             self._connections.discard(connection)
             self._changed.set()
-        if connection.answers.heaviest >= _HEAVY:
+        # What many held one after the other lies about as what one held does.
+        self._used += connection.answers.heaviest + connection.received
+        if self._used >= _HEAVY:
+            self._used = 0
             await self._memory.give_back()
 
 
