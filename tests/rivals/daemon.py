@@ -52,12 +52,13 @@ class Client:
         """Bytes of the last reply."""
 
     def call(self, method: str, **params: Any) -> dict[str, Any]:
-        """The ``result`` of one request.
+        """The ``result`` of one request; a ``timeout`` among its parameters is waited for as well.
 
         Raises:
             RpcError: the daemon answered an error.
             ConnectionError: the daemon hung up.
         """
+        self._socket.settimeout(max(_REPLY, float(params.get("timeout") or 0.0)))
         text = self.raw(json.dumps({"jsonrpc": "2.0", "id": next(self._numbers), "method": method, "params": params}))
         reply = json.loads(text)
         if "error" in reply:
