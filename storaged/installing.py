@@ -52,7 +52,7 @@ _HIDDEN = ("/tmp/", "/var/tmp/")
 _UNFIT = re.compile(r"[\x00-\x1f\x7f\"'\\$]")
 _SAID = {
     "kept": "kept: it was changed here or is not ours; --force replaces it",
-    "replaced": "replaced; the old one is beside it as {name}.old",
+    "replaced": "replaced; the old one is beside it as {name}.old, or .old.1 and so on where there was one",
 }
 
 

@@ -22,6 +22,7 @@ MISCONFIGURED = 78
 FAILED = 1
 
 _PACE = 3.0
+"""Seconds."""
 
 _log = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ def run(settings: Settings, environ: MutableMapping[str, str], *, reread: Callab
             # The root: an end that nobody foresaw is logged whole, and told to the service manager.
             _log.exception("daemon failed")
             notifier.tell(STATUS="failed by a mistake of its own: see the log")
+            time.sleep(pause)
             return FAILED
     return 0
 

@@ -134,7 +134,7 @@ class Loader:
         Beside writers without a pause the state kept may be far behind, and to work out thousands of layers anew
         is too long for a hold of the locks. What is made here lends its values to the next snapshot, and no more.
         """
-        with self._working("reload"), suppress(StoreError, OSError):
+        with self._working("prepare"), suppress(StoreError, OSError):
             tables = self._reader.load_unproven().tables
             contents, _ = self._contents.collect(tables.images, afresh=False, cancelled=lambda: False)
             self._lender = build(

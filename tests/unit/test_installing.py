@@ -103,7 +103,10 @@ def test_a_file_changed_here_is_kept_and_named(tmp_path: Path, capsys: pytest.Ca
     assert f"{unit}: kept: it was changed here or is not ours; --force" in said
     assert unit.read_text() == mine
     said = installed(capsys, "--root", str(tmp_path), "--force")
-    assert f"{unit}: replaced; the old one is beside it as storaged.service.old\n" in said
+    assert (
+        f"{unit}: replaced; the old one is beside it as storaged.service.old, or .old.1 and so on where there was one\n"
+        in said
+    )
     assert unit.with_name("storaged.service.old").read_text() == mine
     assert COMMAND in unit.read_text()
 

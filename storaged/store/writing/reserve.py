@@ -31,8 +31,6 @@ MARGIN = 1 << 20
 INODES = 64
 """A removal makes about a dozen files and folders at once."""
 
-"""Errors for which the reserve is the remedy."""
-
 _STEP = 256 << 10
 """Bytes taken at a time, so that a nearly full disk still gives what it has."""
 
