@@ -52,6 +52,7 @@ class Link:
 
     def __init__(self, stream: UNIXSocketStream) -> None:
         self._stream = stream
+        self._socket: socket.socket = stream.extra(SocketAttribute.raw_socket)
         self._peer = Peer(MAX_REPLY + SLACK, lines=True)
         self._pending: dict[ID, Pending] = {}
         self._outbox: dict[ID, tuple[bytes, Pending]] = {}
@@ -115,7 +116,7 @@ class Link:
                 await self._stream.aclose()
 
     async def _write(self) -> None:
-        channel: socket.socket = self._stream.extra(SocketAttribute.raw_socket)
+        channel = self._socket
         while True:
             await self._wake.wait()
             self._wake = anyio.Event()
@@ -147,9 +148,16 @@ class Link:
 
     async def _read(self) -> None:
         while True:
+            # Not stream.receive: on asyncio a cancellation in the tick in which bytes arrive ends in a callback that
+            # raises InvalidStateError in the loop of whoever uses this client.
+            await anyio.wait_readable(self._socket)
             try:
-                data = await self._stream.receive(_CHUNK)
-            except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
+                data = self._socket.recv(_CHUNK)
+            except (BlockingIOError, InterruptedError):
+                continue
+            except OSError:
+                return
+            if not data:
                 return
             for event in self._peer.receive_data(data):
                 match event:

@@ -37,6 +37,7 @@ from storaged.server.guard import Guard, Limits
 from storaged.server.hangup import hung_up, linger
 from storaged.server.outbox import Outbox
 from storaged.server.receiving import close_all, receive
+from storaged.server.sending import send
 from storaged.service.session import Session
 from storaged_client.jsonrpc.peer import (
     Cancel,
@@ -233,7 +234,7 @@ class Connection:
             data, written = entry
             try:
                 with anyio.fail_after(self._limits.stall_seconds):
-                    await self._stream.send(data)
+                    await send(self._socket, data)
             except TimeoutError:
                 self._guard.reached("stall_seconds")
                 _log.warning("peer does not read connection=%d waiting=%d", self.session.number, self._outbox.size)

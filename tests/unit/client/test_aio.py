@@ -10,8 +10,11 @@ from typing import Any
 import anyio
 import anyio.to_thread
 import pytest
+from anyio.abc import UNIXSocketStream
+from anyio.lowlevel import checkpoint
 
 import storaged_client
+from storaged_client.aio_link import Link
 from storaged_client.contract.errors import ImageUnknown, MessageTooLarge, ShuttingDown, StoragedError
 from storaged_client.errors import ClientClosed, DaemonUnavailable, OutcomeUnknown, RequestTimeout
 from tests.unit.client.server import Server
@@ -318,3 +321,18 @@ async def test_a_call_cancelled_behind_another_on_a_connection_that_ends_harms_n
             await run(slow.drain, first, 5_000_000)
             serving.start_soon(run, slow.answer, second)
     assert results == [pytest.approx(5_000_000, abs=100)]
+
+
+async def test_a_link_closed_in_the_tick_in_which_an_answer_arrives_leaves_nothing_in_the_loop() -> None:
+    near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    far.setblocking(False)
+    with far:
+        link = Link(await UNIXSocketStream.from_socket(near))
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(link.run)
+            await anyio.wait_all_tasks_blocked()
+            far.send(b"{}")
+            # Resumed before what the selector reports: asyncio has the callback of the wait in its queue by now.
+            await checkpoint()
+            link.close()
+        assert link.dead

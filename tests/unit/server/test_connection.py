@@ -214,7 +214,7 @@ async def test_a_text_that_is_no_json_is_answered_and_then_the_connection_closes
 async def test_a_request_too_long_is_answered_though_the_client_writes_on() -> None:
     async with served(Methods()) as it:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(it.wire.stream.send, b'{"jsonrpc":"2.0","id":1,"method":"' + b"x" * (10 << 20))
+            tasks.start_soon(it.wire.write, b'{"jsonrpc":"2.0","id":1,"method":"' + b"x" * (10 << 20))
             lines = await it.wire.lines()
         assert [line["error"]["code"] for line in lines] == [-32002]
 
