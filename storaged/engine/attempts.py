@@ -82,8 +82,8 @@ class Attempts:
         """
         # The loader first: a reload waits for shared locks while it holds the loader's own.
         with self._loader.alone():
-            self._loader.prepare()
-            with self._writer.exclusively(deadline, cancelled):
+            layers = _expected(plan, self._loader.prepare())
+            with self._writer.exclusively(deadline, cancelled, layers=layers):
                 current = self._loader.load_locked()
                 result, committed = self._written(plan, current, deadline, cancelled)
             # The new snapshot takes longer than the commit, and no store lock: others need not wait for it.
@@ -132,3 +132,13 @@ class Attempts:
             if prepared.holdings.begun:
                 raise BrokenOff(planned, error, published=prepared.holdings.published) from error
             raise
+
+
+def _expected(plan: Plan[Any], seen: Snapshot | None) -> tuple[str, ...]:
+    """The layers that the plan would remove of what was seen, which may be half of what a writer does."""
+    if seen is None:
+        return ()
+    try:
+        return tuple(plan(seen).change.layers)
+    except StoreError:
+        return ()

@@ -128,11 +128,12 @@ class Loader:
         with self._alone:
             yield
 
-    def prepare(self) -> None:
+    def prepare(self) -> Snapshot | None:
         """Read what can be read now, so that ``load_locked`` finds little left to do; ``alone`` must be held.
+        What it saw, proven by nothing, and None where it cannot be read.
 
         Beside writers without a pause the state kept may be far behind, and to work out thousands of layers anew
-        is too long for a hold of the locks. What is made here lends its values to the next snapshot, and no more.
+        is too long for a hold of the locks. What is made here lends its values to the next snapshot.
         """
         with self._working("prepare"), suppress(StoreError, OSError):
             tables = self._reader.load_unproven().tables
@@ -140,6 +141,8 @@ class Loader:
             self._lender = build(
                 tables, contents, generation="", previous=self._snapshot, known_sizes=self._known_sizes()
             )
+            return self._lender
+        return None
 
     def load_locked(self) -> Current:
         """Read the store. All its exclusive locks must be held, by this thread, and ``alone`` too.

@@ -19,7 +19,7 @@ before it. Elsewhere the tables' folder is flushed after the locks are given bac
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 
@@ -170,19 +170,21 @@ class StoreWriter:
             _remove(holdings.entries)
 
     @contextmanager
-    def exclusively(self, deadline: float, cancelled: Callable[[], bool] = lambda: False) -> Iterator[None]:
+    def exclusively(
+        self, deadline: float, cancelled: Callable[[], bool] = lambda: False, *, layers: Collection[str] = ()
+    ) -> Iterator[None]:
         """Hold every lock of the writable store: what is read, planned, prepared and committed meanwhile, by this
-        thread, cannot lose a race.
+        thread, cannot lose a race. ``layers`` are those that the change will remove if nothing moves until then.
 
         Raises:
             StoreBusy: the locks were not had in time, or ``cancelled`` said so.
         """
         try:
-            self._preparation.read_ahead()
+            self._preparation.ahead.read(layers)
             with self._locks.exclusively(deadline, cancelled):
                 yield
         finally:
-            self._preparation.forget()
+            self._preparation.ahead.forget()
 
     def close(self) -> None:
         """Close the kept descriptors."""

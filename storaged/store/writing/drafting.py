@@ -89,24 +89,21 @@ def draft_layers(table: CurrentTable, removed: Collection[str]) -> tuple[Draft, 
     Raises:
         StoreCorrupt: a record cannot be changed as it stands.
     """
-    gone = frozenset(removed)
-    places(table.records, gone, table.file.path)
-    flagged: list[bytes] = []
+    at = places(table.records, frozenset(removed), table.file.path)
+    if not at:
+        return None
+    flagged = list(table.raws)
     written: dict[bytes, Record | None] = {}
-    rest: list[bytes] = []
-    for raw, record in zip(table.raws, table.records, strict=True):
-        if record.id not in gone:
-            rest.append(raw)
-        elif not (isinstance(record, LayerRecord) and record.incomplete):
+    for index in at.values():
+        record = table.records[index]
+        if not (isinstance(record, LayerRecord) and record.incomplete):
             try:
-                raw = set_flag(raw, _INCOMPLETE, LAYER)
+                flagged[index] = set_flag(flagged[index], _INCOMPLETE, LAYER)
             except Uneditable as error:
                 raise corrupt(table.file.path, f"layer {record.id}: {error}") from None
-            written[raw] = record
-        flagged.append(raw)
-    if len(rest) == len(table.raws):
-        return None
-    after = _checked(table, rest, {})
+            written[flagged[index]] = record
+    left = frozenset(at.values())
+    after = _checked(table, [raw for index, raw in enumerate(table.raws) if index not in left], {})
     assert after is not None
     return _checked(table, flagged, written) or Draft(file=table.file, data=table.data), after
 

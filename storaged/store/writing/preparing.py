@@ -6,9 +6,9 @@ The tables are read again, not taken from memory: what is written is made of the
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 
-from storaged.errors import ImageDamaged, StoreBusy, StoreError, StoreUnsupported
+from storaged.errors import ImageDamaged, StoreBusy, StoreUnsupported
 from storaged.metrics import Metrics
 from storaged.store.changes import Change
 from storaged.store.content import ITEM_LIMIT, ContentReader
@@ -18,6 +18,7 @@ from storaged.store.layout.paths import big_data_path
 from storaged.store.layout.records import LayerRecord
 from storaged.store.stamp import Stamp
 from storaged.store.tables import StoreLocation
+from storaged.store.writing.ahead import Ahead, write_draft
 from storaged.store.writing.backup import Backups
 from storaged.store.writing.data import write_data
 from storaged.store.writing.deletion import LayerDeletion
@@ -32,7 +33,6 @@ from storaged.store.writing.drafting import (
 from storaged.store.writing.locking import locks_of, shared_of
 from storaged.store.writing.prepared import Holdings, PlanOutdated, Prepared, TableWrite
 from storaged.store.writing.shape import CurrentTable, read_table, refuse_lost_table
-from storaged.store.writing.temporary import temporary_for, write_temporary
 
 LAYERS_AT_ONCE = 2_000
 """Layers of one commit: the locks are held while each is moved aside, some 60 µs, and no longer than 250 ms."""
@@ -58,21 +58,7 @@ class Preparation:
         self._tables = table_files(location)
         self._content = ContentReader(location, metrics, files)
         self._backups = Backups(location.graphroot, files)
-        self._ahead: dict[str, CurrentTable] = {}
-
-    def read_ahead(self) -> None:
-        """Decode the tables of the writable store before their locks are taken: under them, only the records that are
-        others by then are decoded. What cannot be read now is read then. ``forget`` frees the memory.
-        """
-        for table in self._tables:
-            if table.store == 0:
-                with suppress(StoreError, OSError):
-                    seen = identity(self._files.stat(table.path))
-                    self._ahead[table.path] = read_table(self._files, table, seen)
-
-    def forget(self) -> None:
-        """Drop what was read ahead."""
-        self._ahead.clear()
+        self.ahead = Ahead(files, self._tables)
 
     def run(
         self,
@@ -109,7 +95,7 @@ class Preparation:
                 refuse_needed(change, images, [*layers, *containers])
             self._check_layers(change, layers, stamp)
             first: list[Draft] = []
-            last: list[Draft] = []
+            pairs: list[tuple[TableWrite, TableWrite] | tuple[Draft, Draft]] = []
             changing: list[CurrentTable] = []
             if (draft := draft_images(images, change)) is not None:
                 first.append(draft)
@@ -118,11 +104,16 @@ class Preparation:
                 if (draft := draft_containers(table, change.containers)) is not None:
                     first.append(draft)
                     changing.append(table)
-            for table in layers:
-                if change.layers and (pair := draft_layers(table, change.layers)) is not None:
-                    first.append(pair[0])
-                    last.append(pair[1])
-                    changing.append(table)
+            for table in layers if change.layers else ():
+                if (written := self.ahead.take(table, change.layers)) is not None:
+                    for one in written:
+                        undo.callback(one.temporary.remove, self._files)
+                    pairs.append(written)
+                elif (drafted := draft_layers(table, change.layers)) is not None:
+                    pairs.append(drafted)
+                else:
+                    continue
+                changing.append(table)
             for table in changing if not tight else ():
                 go_on(cancelled)
                 self._backups.keep(table, needed=not going)
@@ -135,8 +126,8 @@ class Preparation:
                 locks=locks_of(self._location, change),
                 shared=shared_of(self._location, change),
                 data=data,
-                tables=self._write(first, undo, cancelled),
-                last=self._write(last, undo, cancelled),
+                tables=self._write([*first, *[flagged for flagged, _ in pairs]], undo, cancelled),
+                last=self._write([rest for _, rest in pairs], undo, cancelled),
                 evidence=evidence,
                 deletion=deletion,
                 holdings=holdings,
@@ -147,19 +138,22 @@ class Preparation:
     def _read(self, kind: TableKind, stamp: Stamp) -> list[CurrentTable]:
         """The tables of the writable store."""
         return [
-            read_table(self._files, table, seen, self._ahead.get(table.path))
+            self.ahead.current(table, seen)
             for table, seen in zip(self._tables, stamp.tables, strict=True)
             if table.kind == kind and table.store == 0
         ]
 
-    def _write(self, drafts: Sequence[Draft], undo: ExitStack, cancelled: Callable[[], bool]) -> tuple[TableWrite, ...]:
+    def _write(
+        self, tables: Sequence[Draft | TableWrite], undo: ExitStack, cancelled: Callable[[], bool]
+    ) -> tuple[TableWrite, ...]:
+        """Write those that are not written yet."""
         written: list[TableWrite] = []
-        for draft in drafts:
+        for table in tables:
             go_on(cancelled)
-            temporary = temporary_for(self._files, draft.file.path, draft.data)
-            write_temporary(self._files, temporary, draft.data)
-            undo.callback(temporary.remove, self._files)
-            written.append(TableWrite(path=draft.file.path, lock=draft.file.lock, temporary=temporary, data=draft.data))
+            if isinstance(table, Draft):
+                table = write_draft(self._files, table)
+                undo.callback(table.temporary.remove, self._files)
+            written.append(table)
         return tuple(written)
 
     def _deletion(

@@ -76,7 +76,7 @@ def test_the_locks_are_given_back_before_the_new_snapshot_is_made(tmp_path: Path
         loader.load(unproven=False, afresh=False, cancelled=lambda: False)
         attempts = Attempts(loader, ground.store_writer(), Leases(ground.metrics))
         done = attempts.under_locks(plan, time.monotonic() + 10, lambda: False)
-        assert held_while_planning == [True]
+        assert held_while_planning == [False, True]
         assert loader.held is False
         assert done.current is not None
         assert done.current.snapshot.by_name["localhost/new:1"].id == done.result

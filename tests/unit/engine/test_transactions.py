@@ -167,7 +167,8 @@ async def test_after_three_lost_races_a_change_is_decided_under_the_locks(
     late: list[threading.Thread] = []
 
     def between(time: int) -> None:
-        if time <= ROUNDS:
+        # After the last round it is planned once before the locks are taken, and then under them.
+        if time <= ROUNDS + 1:
             ground.writer.set_names(rival, [f"localhost/rival:{time}"])
             return
         # The rival has to wait for our locks now, and comes after us.
@@ -177,7 +178,7 @@ async def test_after_three_lost_races_a_change_is_decided_under_the_locks(
     plan = Naming(image, between=between)
     async with ground.running():
         outcome = await transactions.run(plan, timeout=5)
-        assert len(plan.seen) == ROUNDS + 1
+        assert len(plan.seen) == ROUNDS + 2
         assert NEW in outcome.view.snapshot.by_name
         await run_sync(late[0].join)
         view = await ground.cache.view("strict")
