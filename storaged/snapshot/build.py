@@ -10,43 +10,28 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import TypeVar
 
-from attrs import frozen
-
-from storaged.snapshot.digests import Membership, image_digests, membership, shown_digest
+from storaged.snapshot.digests import membership
 from storaged.snapshot.evidence import find_evidence
+from storaged.snapshot.images import Relations, make_image, same_kin
 from storaged.snapshot.lookup import index
 from storaged.snapshot.model import (
     NOTHING_MEASURED,
     Container,
-    Damage,
-    Image,
     KnownSizes,
     Layer,
     Snapshot,
     StoreFlaw,
 )
 from storaged.snapshot.owners import guess_owner
-from storaged.snapshot.relations import Kin, relate
+from storaged.snapshot.relations import relate
 from storaged.snapshot.sizes import Sizes, big_data_size, measure, top_layers
 from storaged.snapshot.tree import LayerTree, build_tree
 from storaged.store.layout.contents import ImageContent
-from storaged.store.layout.records import ContainerID, ImageID, LayerID
+from storaged.store.layout.records import ImageID, LayerID
 from storaged.store.tables import ContainerRow, ImageRow, RecordFlaw, StoreTables
 
 _K = TypeVar("_K", bound=str)
 _V = TypeVar("_V", bound=str)
-
-
-@frozen(kw_only=True)
-class _Relations:
-    """What the rows of the shown images refer to; the sequences are parallel to those rows."""
-
-    tree: LayerTree
-    kin: Kin
-    sizes: Sequence[Sizes]
-    lists: Membership
-    containers: Mapping[ImageID, tuple[ContainerID, ...]]
-    provable: bool
 
 
 def build(
@@ -83,16 +68,20 @@ def build(
     else:
         sizes = [Sizes(image.size, image.unique_size, image.size_pending) for image in same.images]
     lists = membership(rows, seen, tables.flaws, previous.last_lists if previous is not None else {})
-    relations = _Relations(
+    kin = same_kin(same, seen) if same is not None else None
+    relations = Relations(
         tree=tree,
-        kin=relate(rows, seen, tree),
+        kin=kin or relate(rows, seen, tree),
         sizes=sizes,
         lists=lists,
         containers=_group((c.record.image, c.id) for c in containers),
         provable=tables.proven and not evidence,
     )
+    # The next decoding takes over the record of the same bytes: it is the same object then, and lives as long.
+    kept = {id(image.record): image for image in lender.images} if lender is not None else {}
     images = tuple(
-        _image(at, row, content, relations) for at, (row, content) in enumerate(zip(rows, seen, strict=True))
+        make_image(at, row, content, relations, kept.get(id(row.record)))
+        for at, (row, content) in enumerate(zip(rows, seen, strict=True))
     )
     if same is None:
         old = lender.layers if lender is not None and lender.forest is tree else ()
@@ -154,41 +143,6 @@ def _uses(
 
 def _same(previous: Snapshot, tree: LayerTree, sizes: KnownSizes, uses: tuple[object, ...]) -> bool:
     return previous.forest is tree and previous.known_sizes is sizes and previous.uses == uses
-
-
-def _image(at: int, row: ImageRow, content: ImageContent, relations: _Relations) -> Image:
-    record = row.record
-    digests = image_digests(record)
-    children = relations.kin.children[at]
-    possible_children = relations.kin.possible_children[at]
-    in_lists = relations.lists.lists_of(digests)
-    # Whether an image has children cannot be told without its own configuration, nor without theirs.
-    judged = not (content.kin_in_doubt or possible_children)
-    top = record.layer or None
-    return Image(
-        record=record,
-        store=row.store,
-        content=content,
-        digests=digests,
-        digest=shown_digest(record, content),
-        parent=relations.kin.parents[at],
-        children=children,
-        possible_children=possible_children,
-        containers=relations.containers.get(record.id, ()),
-        in_lists=in_lists,
-        chain=relations.tree.chains.get(top) if top is not None else None,
-        size=relations.sizes[at].size,
-        unique_size=relations.sizes[at].unique,
-        size_pending=relations.sizes[at].pending,
-        dangling=relations.provable and judged and not (record.names or children or in_lists),
-        damage=_image_damage(content, top, relations.tree),
-    )
-
-
-def _image_damage(content: ImageContent, top: LayerID | None, tree: LayerTree) -> Damage | None:
-    if content.damage:
-        return Damage(name=content.damage[0].name, detail=content.damage[0].detail)
-    return tree.image_damage(top) if top is not None else None
 
 
 def _layers(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from random import Random
 
+from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from storaged.snapshot.build import build
 from storaged.snapshot.model import KnownSizes, Snapshot
@@ -14,11 +16,19 @@ from tests.bench.measure_build import fleet
 from tests.unit.snapshot.stores import Store, layer_id
 
 _SIZES = KnownSizes()
+_FLEET = fleet(20, 50, seed=1)
+"""The rows that most stores of these tests share, as one decoding hands them on to the next."""
 
 
 def _changed(random: Random) -> Store:
     """The same store each time, less some rows, and with others in another order or of another state."""
-    store = fleet(20, 50, seed=1)
+    store = Store(
+        images=list(_FLEET.images),
+        contents=list(_FLEET.contents),
+        layers=list(_FLEET.layers),
+        containers=list(_FLEET.containers),
+        proven=random.random() < 0.8,
+    )
     for rows in (store.layers, store.containers):
         for _ in range(random.randrange(3)):
             rows.pop(random.randrange(len(rows)))
@@ -36,6 +46,15 @@ def _changed(random: Random) -> Store:
         at = random.randrange(len(store.images))
         row = store.images[at]
         store.images[at] = ImageRow(record=row.record, store=1, raw=b"")
+    if random.random() < 0.5:
+        at = random.randrange(len(store.images))
+        names = random.choice(((), ("localhost/other:1",)))
+        store.images[at] = ImageRow(record=replace(store.images[at].record, names=names), store=0, raw=b"")
+    if random.random() < 0.5:
+        at, other = random.randrange(len(store.images)), random.randrange(len(store.images))
+        store.contents[at] = random.choice(
+            (store.contents[other], evolve(store.contents[at]), evolve(store.contents[at], config=None))
+        )
     if random.random() < 0.3:
         random.shuffle(store.layers)
     return store
@@ -78,3 +97,15 @@ def test_the_lender_lends_its_forest_and_layers_and_knows_no_list() -> None:
     assert later.layer_by_id[layer_id("base")] is lender.layer_by_id[layer_id("base")]
     assert later.last_lists == {}, "a state that never was vouches for no list"
     assert _built(unreadable, previous=lender).last_lists != {}
+
+
+def test_an_image_of_which_nothing_changed_is_taken_over() -> None:
+    store = Store()
+    store.layer("base")
+    store.image("stays", layer="base")
+    store.image("tagged", layer="base")
+    before = _built(store)
+    store.images[1] = ImageRow(record=replace(store.images[1].record, names=("localhost/new:1",)), store=0, raw=b"")
+    after = _built(store, previous=before)
+    assert after.images[0] is before.images[0]
+    assert after.images[1].names == ("localhost/new:1",)
