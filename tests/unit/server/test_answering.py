@@ -132,8 +132,11 @@ async def test_a_mutation_whose_client_went_before_it_could_begin_leaves_its_lin
     caplog.set_level(logging.INFO, "storaged.audit")
     methods = Methods()
     async with served(methods, Limits(in_flight=1)) as it:
-        await it.wire.call(1, "stick")
-        await it.wire.call(2, "images.tag", name="a", tags=[])
+        # In one write: what was never read leaves no line.
+        await it.wire.send(
+            {"jsonrpc": "2.0", "id": 1, "method": "stick"},
+            {"jsonrpc": "2.0", "id": 2, "method": "images.tag", "params": {"name": "a", "tags": []}},
+        )
         await until(lambda: it.metrics.counters["limits.in_flight"])
         await it.wire.stream.aclose()
         await it.ended.wait()
