@@ -11,7 +11,7 @@ from contextlib import closing
 
 from storaged import daemon, process
 from storaged.errors import ConfigError, GuardTaken, StoreError
-from storaged.server import systemd
+from storaged.server import memory, systemd
 from storaged.server.errors import ServerError, SocketTaken
 from storaged.settings import Settings
 from storaged_client.errors import ClientError
@@ -36,6 +36,7 @@ def run(settings: Settings, environ: MutableMapping[str, str], *, reread: Callab
     process.start_logging(settings.log_level, environ)
     pause = _pause(environ)
     os.umask(0o077)
+    memory.keep_together()
     with closing(systemd.Notifier.from_environment(environ)) as notifier:
         try:
             daemon.serve(settings, environ, notifier, reread)

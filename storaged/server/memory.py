@@ -12,6 +12,9 @@ from collections.abc import Callable
 import anyio
 from anyio.to_thread import run_sync
 
+_M_ARENA_MAX = -8
+"""Of ``mallopt``; malloc.h of glibc."""
+
 PAUSE = 1.0
 """Seconds between two times at least: it takes some milliseconds, and who asks for memory meanwhile waits."""
 
@@ -21,6 +24,18 @@ def trim() -> None:
     give = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if give is not None:
         give(0)
+
+
+def keep_together() -> None:
+    """Have all threads take their memory from one place; nothing where the C library cannot.
+
+    Else each worker thread has its own, and what one frees no other uses: after thousands of requests of all kinds
+    and sizes the daemon was 6 MiB larger, and with one place for all of them 1 MiB. Under the interpreter's lock they
+    do not get into each other's way there. To be called before there are threads.
+    """
+    set_option = getattr(ctypes.CDLL(None), "mallopt", None)
+    if set_option is not None:
+        set_option(_M_ARENA_MAX, 1)
 
 
 class Memory:

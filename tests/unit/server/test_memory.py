@@ -38,6 +38,38 @@ trim()
 print(before - between, before - resident())
 """
 
+_PLACES = """
+import ctypes, sys, threading
+from storaged.server.memory import keep_together
+
+if sys.argv[2] == "together":
+    keep_together()
+barrier = threading.Barrier(6)
+
+def work():
+    kept = [bytes(2000) for _ in range(1000)]
+    barrier.wait()
+
+threads = [threading.Thread(target=work) for _ in range(5)]
+for thread in threads:
+    thread.start()
+libc = ctypes.CDLL(None)
+libc.fopen.restype = ctypes.c_void_p
+libc.malloc_info.argtypes = ctypes.c_int, ctypes.c_void_p
+libc.fclose.argtypes = ctypes.c_void_p,
+file = libc.fopen(sys.argv[1].encode(), b"w")
+libc.malloc_info(0, file)
+libc.fclose(file)
+barrier.wait()
+"""
+
+
+@pytest.mark.parametrize(("together", "one"), [("together", True), ("apart", False)])
+def test_all_threads_take_their_memory_from_one_place(tmp_path: Path, together: str, one: bool) -> None:
+    told = tmp_path / "malloc.xml"
+    subprocess.run([sys.executable, "-c", _PLACES, str(told), together], check=True, timeout=25)
+    assert (told.read_text().count("<heap nr=") == 1) is one
+
 
 def test_what_was_freed_goes_back_to_the_system() -> None:
     told = subprocess.run([sys.executable, "-c", _HOARD], capture_output=True, text=True, check=True, timeout=25)

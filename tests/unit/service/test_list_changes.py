@@ -127,9 +127,13 @@ async def test_a_list_whose_bytes_are_not_the_recorded_ones_is_not_edited(desk: 
         assert await run_sync(item.read_bytes) == b'{"a":"b"}'
 
 
-@pytest.mark.parametrize("times", [1, 3, 1000])
-async def test_what_looks_damaged_while_another_tool_writes_is_read_again(ground: Ground, times: int) -> None:
-    """The last look is under the locks, where nobody writes: what is damaged there is."""
+@pytest.mark.parametrize(("times", "looks"), [(1, 2), (3, 5), (1000, 5)])
+async def test_what_looks_damaged_while_another_tool_writes_is_read_again(
+    ground: Ground, times: int, looks: int
+) -> None:
+    """The last look is under the locks, where nobody writes: what is damaged there is. The one before it, without
+    the locks, tells only what will be needed under them.
+    """
     seen: list[Snapshot] = []
 
     def plan(snapshot: Snapshot) -> Planned[int]:
@@ -140,8 +144,8 @@ async def test_what_looks_damaged_while_another_tool_writes_is_read_again(ground
 
     async with ground.running():
         if times < 1000:
-            assert (await transactions_of(ground).run(plan, timeout=10)).result == times + 1
+            assert (await transactions_of(ground).run(plan, timeout=10)).result == looks
         else:
             with pytest.raises(ImageDamaged):
                 await transactions_of(ground).run(plan, timeout=10)
-            assert len(seen) == 4
+            assert len(seen) == looks
