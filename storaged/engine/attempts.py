@@ -15,7 +15,7 @@ from storaged.engine.loading import Current, Loader
 from storaged.errors import Leased, StoreError
 from storaged.operations.planned import Planned
 from storaged.snapshot.model import Snapshot
-from storaged.store.changes import Change
+from storaged.store.changes import NOTHING, Change
 from storaged.store.writing.commit import StoreWriter
 from storaged.store.writing.prepared import Committed
 
@@ -82,8 +82,8 @@ class Attempts:
         """
         # The loader first: a reload waits for shared locks while it holds the loader's own.
         with self._loader.alone():
-            layers = _expected(plan, self._loader.prepare())
-            with self._writer.exclusively(deadline, cancelled, layers=layers):
+            expected = _expected(plan, self._loader.prepare())
+            with self._writer.exclusively(deadline, cancelled, expected=expected):
                 current = self._loader.load_locked()
                 result, committed = self._written(plan, current, deadline, cancelled)
             # The new snapshot takes longer than the commit, and no store lock: others need not wait for it.
@@ -134,11 +134,11 @@ class Attempts:
             raise
 
 
-def _expected(plan: Plan[Any], seen: Snapshot | None) -> tuple[str, ...]:
-    """The layers that the plan would remove of what was seen, which may be half of what a writer does."""
+def _expected(plan: Plan[Any], seen: Snapshot | None) -> Change:
+    """What the plan would change of what was seen, which may be half of what a writer does."""
     if seen is None:
-        return ()
+        return NOTHING
     try:
-        return tuple(plan(seen).change.layers)
+        return plan(seen).change
     except StoreError:
-        return ()
+        return NOTHING

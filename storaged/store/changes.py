@@ -8,7 +8,7 @@ planned on, which the stamp proves under the exclusive locks.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from attrs import field, frozen
 
@@ -70,3 +70,6 @@ class Change:
     def empty(self) -> bool:
         """Whether nothing would be written."""
         return not (self.edits or self.added or self.removed or self.layers or self.containers)
+
+
+NOTHING: Final = Change()

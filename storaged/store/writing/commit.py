@@ -19,13 +19,13 @@ before it. Elsewhere the tables' folder is flushed after the locks are given bac
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 
 from storaged.errors import ImageDamaged, ImageUnknown, NoSpace, StoreCorrupt, StoreError, StoreUnsupported
 from storaged.metrics import Metrics
-from storaged.store.changes import Change
+from storaged.store.changes import NOTHING, Change
 from storaged.store.drivers.removal import Leftover
 from storaged.store.files import Files
 from storaged.store.stamp import Stamp
@@ -171,17 +171,18 @@ class StoreWriter:
 
     @contextmanager
     def exclusively(
-        self, deadline: float, cancelled: Callable[[], bool] = lambda: False, *, layers: Collection[str] = ()
+        self, deadline: float, cancelled: Callable[[], bool] = lambda: False, *, expected: Change = NOTHING
     ) -> Iterator[None]:
         """Hold every lock of the writable store: what is read, planned, prepared and committed meanwhile, by this
-        thread, cannot lose a race. ``layers`` are those that the change will remove if nothing moves until then.
+        thread, cannot lose a race. ``expected`` is the change if nothing moves until then: what can be done of it is
+        done before, and the locks of its lists are held, too.
 
         Raises:
             StoreBusy: the locks were not had in time, or ``cancelled`` said so.
         """
         try:
-            self._preparation.ahead.read(layers)
-            with self._locks.exclusively(deadline, cancelled):
+            self._preparation.ahead.read(expected.layers)
+            with self._locks.exclusively(deadline, cancelled, editing=expected.editing):
                 yield
         finally:
             self._preparation.ahead.forget()

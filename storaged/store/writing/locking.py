@@ -79,7 +79,8 @@ class WriterLocks:
             more: list[RecordLock] = []
             for path in paths:
                 if path not in held:
-                    # Digest locks, out of their order: podman waits for images.lock with one in hand, so this must not.
+                    # The digest lock of a list that nobody expected, out of its order: podman waits for images.lock
+                    # with one in hand, so this must not wait.
                     more.append(RecordLock(path, mode_held="exclusive", files=self._files))
                     try:
                         more[-1].acquire(blocking=False)
@@ -89,13 +90,15 @@ class WriterLocks:
             yield (*more, *self._held)
 
     @contextmanager
-    def exclusively(self, deadline: float, cancelled: Callable[[], bool]) -> Iterator[None]:
-        """Hold every lock of the writable store until the block ends.
+    def exclusively(
+        self, deadline: float, cancelled: Callable[[], bool], *, editing: Sequence[ImageID] = ()
+    ) -> Iterator[None]:
+        """Hold every lock of the writable store until the block ends, and the digest locks of these lists.
 
         Raises:
             StoreBusy, PlanOutdated: as :meth:`hold`.
         """
-        paths = writable_lock_files(self._location)
+        paths = (*digest_locks(self._location, editing), *writable_lock_files(self._location))
         make_missing(self._files, paths)
         with self._take(paths, (), deadline, cancelled) as locks:
             self._held = locks

@@ -32,7 +32,7 @@ class _Watched(Files):
 
 def within(shop: Workshop, change: Change, expected: Change, files: _Watched, rival: Any = lambda: None) -> int:
     """Make the change with all locks held; the tables of layers that were written under them."""
-    with shop.writer.exclusively(time.monotonic() + 5, layers=expected.layers):
+    with shop.writer.exclusively(time.monotonic() + 5, expected=expected):
         before = files.written
         rival()
         prepared = shop.writer.prepare(change, shop.reader.load_locked().stamp)
@@ -87,9 +87,9 @@ def test_nothing_is_left_of_what_was_not_used(tmp_path: Path) -> None:
     files = _Watched()
     with opened(tmp_path, contents="files", files=files) as shop:
         change = free(shop)
-        with shop.writer.exclusively(time.monotonic() + 5, layers=change.layers):
+        with shop.writer.exclusively(time.monotonic() + 5, expected=change):
             assert files.written == 2
-        with shop.writer.exclusively(time.monotonic() + 5, layers=change.layers):
+        with shop.writer.exclusively(time.monotonic() + 5, expected=change):
             shop.writer.discard(shop.writer.prepare(change, shop.reader.load_locked().stamp))
         assert not removed(shop, change)
         assert shop.leftovers() == []

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import stat
+import threading
 import time
 
 import pytest
@@ -122,6 +123,32 @@ def test_the_digest_lock_is_held_within_the_exclusive_locks_too(tmp_path) -> Non
                 else:
                     shop.writer.commit(prepared, deadline=time.monotonic() + 5)
         assert shop.images()[NEW].digest == digest(index(digest(b"one")))
+
+
+def test_an_expected_edit_waits_for_its_digest_lock_before_the_exclusive_ones(tmp_path) -> None:
+    """Podman holds it while it waits for images.lock: within the exclusive locks it could not be waited for."""
+    with opened(tmp_path) as shop:
+        shop.apply(new_list())
+        change = edited(digest(b"one"))
+        lock = paths.digest_lock(shop.location.runroot, "overlay", NEW)
+        shop.writer.discard(shop.writer.prepare(change, shop.load().stamp))  # makes the lock file
+        with held_elsewhere(lock) as podman:
+            assert podman.stdin is not None
+            timer = threading.Timer(0.2, podman.stdin.close)
+            timer.start()
+            with shop.writer.exclusively(time.monotonic() + 20, expected=change):
+                assert podman.wait(20) == 0
+                prepared = shop.writer.prepare(change, shop.reader.load_locked().stamp)
+                shop.writer.commit(prepared, deadline=time.monotonic())
+            timer.join()
+        assert shop.images()[NEW].digest == digest(index(digest(b"one")))
+        with (
+            held_elsewhere(lock),
+            pytest.raises(StoreBusy) as refused,
+            shop.writer.exclusively(time.monotonic() + 0.05, expected=change),
+        ):
+            pytest.fail("entered")
+        assert refused.value.evidence["lock"] == lock
 
 
 def test_a_list_without_instances_is_never_written(tmp_path) -> None:
