@@ -23,7 +23,7 @@ from storaged.metrics import Metrics
 from storaged.store.files import Files
 from storaged.store.inventory import lock_files, table_files, writable_lock_files
 from storaged.store.known_tables import KnownTables, Loaded
-from storaged.store.locks.order import POLL, hold
+from storaged.store.locks.order import hold
 from storaged.store.locks.probe import LockHolder, identify
 from storaged.store.mounts import is_remote
 from storaged.store.stamp import Stamp, StampWatch
@@ -38,9 +38,6 @@ PATIENCE = 2.0
 
 SHORT_PATIENCE = 0.5
 """The same of ``load_shared``, which comes again."""
-
-SHORT_POLL = 0.0001
-"""Seconds between its tries: the gaps between the writers that it is for last microseconds."""
 
 
 class WriterActive(StoreError):
@@ -124,7 +121,7 @@ class StoreReader:
         """
         with self._mutex:
             self._metrics.add("loads.shared")
-            return self._locked(cancelled, SHORT_PATIENCE, SHORT_POLL)
+            return self._locked(cancelled, SHORT_PATIENCE)
 
     def load_unproven(self) -> Loaded:
         """What can be read beside a writer at work: perhaps half of a change (``tables.proven`` is False).
@@ -190,7 +187,7 @@ class StoreReader:
             return None
         return self._known.settle(contents, before, proven=True)
 
-    def _locked(self, cancelled: Callable[[], bool], patience: float = PATIENCE, poll: float = POLL) -> Loaded:
+    def _locked(self, cancelled: Callable[[], bool], patience: float = PATIENCE) -> Loaded:
         """Under shared locks no writer that keeps the rules can interfere."""
         stamp = self._own_watch.take()
         self._refuse_fault()
@@ -208,7 +205,6 @@ class StoreReader:
                 files=self._files,
                 metrics=self._metrics,
                 cancelled=cancelled,
-                poll=poll,
             ) as locks:
                 stamp = self._own_watch.take()
                 contents, error = self._known.read(stamp)

@@ -42,9 +42,6 @@ HIERARCHY: tuple[str, ...] = (
 )
 """Names of the lock files, outermost first. Those of several stores rank as one, in the stores' order."""
 
-POLL = 0.001
-"""Seconds between two tries to have a busy lock."""
-
 _DIGEST = 0
 _STORAGE = HIERARCHY.index("storage.lock")
 
@@ -88,13 +85,11 @@ def hold(
     metrics: Metrics,
     cancelled: Callable[[], bool] = lambda: False,
     shared: Collection[str] = (),
-    poll: float = POLL,
 ) -> Iterator[tuple[RecordLock, ...]]:
     """Hold these locks, given in the documented order, until the block ends; those in ``shared`` so, whatever ``mode``.
 
     ``deadline`` is on the clock of ``time.monotonic``; it bounds the wait, not the hold. Inside another hold
-    nothing is waited for, digest locks excepted. ``poll`` is the pause between two tries, in seconds. Blocking: never
-    on the event loop.
+    nothing is waited for, digest locks excepted. Blocking: never on the event loop.
 
     Raises:
         StoreBusy: one was held by others until the deadline, or ``cancelled`` said so; names lock and holder.
@@ -106,7 +101,7 @@ def hold(
     patient = all(held == _DIGEST for held in _held.ranks)
     wanted: dict[str, Mode] = {path: "shared" if path in shared else mode for path in paths}
     with ExitStack() as stack:
-        locks = _take_all(wanted, deadline if patient else 0.0, files, metrics, cancelled, poll)
+        locks = _take_all(wanted, deadline if patient else 0.0, files, metrics, cancelled)
         for lock in locks:
             stack.callback(lock.release)
         began = time.monotonic()
@@ -143,7 +138,6 @@ def _take_all(
     files: Files,
     metrics: Metrics,
     cancelled: Callable[[], bool],
-    poll: float,
 ) -> list[RecordLock]:
     paths = tuple(wanted)
     kept: RecordLock | None = None
@@ -171,7 +165,7 @@ def _take_all(
                 kept.release()
                 kept = None
         # Kept while the others are tried, not waited for: given back first, a writer that waits for it would have it.
-        kept = _wait_for(contended, wanted[contended], deadline, files, metrics, cancelled, poll)
+        kept = _wait_for(contended, wanted[contended], deadline, files, metrics, cancelled)
 
 
 def _wait_for(
@@ -181,12 +175,13 @@ def _wait_for(
     files: Files,
     metrics: Metrics,
     cancelled: Callable[[], bool],
-    poll: float,
 ) -> RecordLock:
     began = time.monotonic()
-    lock = RecordLock(path, mode_held=mode, files=files)
+    if began >= deadline:
+        raise busy(holder_of(path, files) or LockHolder(lock=path))
+    lock = RecordLock(path, mode_held=mode, files=files, in_turn=True)
     try:
-        lock.acquire(timeout=max(0.0, deadline - began), poll_interval=poll, cancel_check=cancelled)
+        lock.acquire(timeout=deadline - began, cancel_check=cancelled)
     except Timeout:
         raise busy(holder_of(path, files) or LockHolder(lock=path)) from None
     finally:

@@ -11,22 +11,21 @@ import errno
 import fcntl
 import logging
 import os
-import struct
+import time
 from collections.abc import Callable
 from typing import Final, Literal, TypeAlias
 
 from filelock import AcquireReturnProxy, BaseFileLock, Timeout
 
 from storaged.store.files import Files, NotAFile, is_regular
+from storaged.store.locks.turn import FLOCK, Turn
 
 Mode: TypeAlias = Literal["shared", "exclusive"]
 
-FLOCK: Final = struct.Struct("hhqqi4x")
-"""``struct flock`` of 64-bit Linux: type, whence, start, length, pid; length 0 is the whole file, pid must be 0."""
-
 _CONTENDED: Final = (errno.EAGAIN, errno.EACCES)
 _REOPENS: Final = 8
-
+_LOOK: Final = 0.02
+"""Seconds between two looks whether a place in a queue is still wanted."""
 
 _log = logging.getLogger(__name__)
 
@@ -38,10 +37,14 @@ class RecordLock(BaseFileLock):
     an instance counts its acquisitions, so a second thread using it would be let in.
     """
 
-    def __init__(self, lock_file: str, *, mode_held: Mode, files: Files) -> None:
+    def __init__(self, lock_file: str, *, mode_held: Mode, files: Files, in_turn: bool = False) -> None:
+        """``in_turn``: wait in the kernel's queue, else by trying again and again."""
         super().__init__(lock_file, timeout=0, thread_local=False, poll_interval=0.001)
         self._held_mode = mode_held
         self._files = files
+        self._in_turn = in_turn
+        self._turn: Turn | None = None
+        self._until = 0.0
 
     def acquire(
         self,
@@ -62,20 +65,22 @@ class RecordLock(BaseFileLock):
         """
         # The base class makes a missing directory before it tries; nothing may appear in a store by a look at it.
         self._files.stat(self.lock_file)
-        return super().acquire(
-            timeout, poll_interval, poll_intervall=poll_intervall, blocking=blocking, cancel_check=cancel_check
-        )
+        self._until = time.monotonic() + (timeout or 0.0)
+        try:
+            return super().acquire(
+                timeout, poll_interval, poll_intervall=poll_intervall, blocking=blocking, cancel_check=cancel_check
+            )
+        finally:
+            if self._turn is not None:
+                self._turn.leave()
+                self._turn = None
 
     def _acquire(self) -> None:
         for _ in range(_REOPENS):
-            access = os.O_RDONLY if self._held_mode == "shared" else os.O_RDWR
-            # O_NONBLOCK: a FIFO under this name must not stop the thread.
-            fd = self._files.open(self.lock_file, access | os.O_NONBLOCK | os.O_NOCTTY)
+            fd = self._next() if self._in_turn else self._tried()
+            if fd is None:
+                return
             try:
-                if not is_regular(self._files.fstat(fd)):
-                    raise NotAFile(errno.EINVAL, "not a regular file", self.lock_file)
-                if not _try(fd, fcntl.F_RDLCK if self._held_mode == "shared" else fcntl.F_WRLCK):
-                    break
                 ours, now = self._files.fstat(fd), self._files.stat(self.lock_file)
             except BaseException:
                 self._files.close(fd)
@@ -85,9 +90,47 @@ class RecordLock(BaseFileLock):
                 return
             # The file was replaced between open and lock: what we hold excludes nobody.
             self._files.close(fd)
-        else:
-            return
-        self._files.close(fd)
+
+    @property
+    def _kind(self) -> int:
+        return fcntl.F_RDLCK if self._held_mode == "shared" else fcntl.F_WRLCK
+
+    def _open(self) -> int:
+        access = os.O_RDONLY if self._held_mode == "shared" else os.O_RDWR
+        # O_NONBLOCK: a FIFO under this name must not stop the thread.
+        fd = self._files.open(self.lock_file, access | os.O_NONBLOCK | os.O_NOCTTY)
+        try:
+            if not is_regular(self._files.fstat(fd)):
+                raise NotAFile(errno.EINVAL, "not a regular file", self.lock_file)
+        except BaseException:
+            self._files.close(fd)
+            raise
+        return fd
+
+    def _tried(self) -> int | None:
+        fd = self._open()
+        try:
+            had = _try(fd, self._kind)
+        except BaseException:
+            self._files.close(fd)
+            raise
+        if not had:
+            self._files.close(fd)
+        return fd if had else None
+
+    def _next(self) -> int | None:
+        """The descriptor that holds the lock; None where its turn has not come within a moment."""
+        now = self._files.stat(self.lock_file)
+        queue = now.st_dev, now.st_ino, self._kind
+        if self._turn is not None and self._turn.queue != queue:
+            self._turn.leave()
+            self._turn = None
+        if self._turn is None:
+            self._turn = Turn.join(queue, self._open, self._files.close)
+        fd = self._turn.take(max(0.0, min(_LOOK, self._until - time.monotonic())))
+        if fd is not None:
+            self._turn = None
+        return fd
 
     def _release(self) -> None:
         fd = self._context.lock_file_fd
