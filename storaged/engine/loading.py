@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from storaged.engine.content import Contents
 from storaged.errors import StoreBusy, StoreError
@@ -130,13 +130,14 @@ class Loader:
 
     def prepare(self) -> Snapshot | None:
         """Read what can be read now, so that ``load_locked`` finds little left to do; ``alone`` must be held.
-        What it saw, proven by nothing, and None where it cannot be read.
+        Returns what was seen, as if it were proven: nothing may be done by it. None where it cannot be read.
 
         Beside writers without a pause the state kept may be far behind, and to work out thousands of layers anew
         is too long for a hold of the locks. What is made here lends its values to the next snapshot.
         """
         with self._working("prepare"), suppress(StoreError, OSError):
-            tables = self._reader.load_unproven().tables
+            # Unproven it would have no dangling images, and other values than the snapshot that it is made for.
+            tables = evolve(self._reader.load_unproven().tables, proven=True)
             contents, _ = self._contents.collect(tables.images, afresh=False, cancelled=lambda: False)
             self._lender = build(
                 tables, contents, generation="", previous=self._snapshot, known_sizes=self._known_sizes()

@@ -80,3 +80,21 @@ def test_the_locks_are_given_back_before_the_new_snapshot_is_made(tmp_path: Path
         assert loader.held is False
         assert done.current is not None
         assert done.current.snapshot.by_name["localhost/new:1"].id == done.result
+
+
+def test_the_change_is_foreseen_on_what_was_read_as_if_it_were_proven(tmp_path: Path) -> None:
+    """Beside a writer nothing is proven, and then nothing dangles: a prune would be foreseen to do nothing."""
+    seen: list[tuple[bool, list[str]]] = []
+
+    def plan(snapshot: Snapshot) -> Planned[None]:
+        seen.append((holding(), [image.id for image in snapshot.images if image.dangling]))
+        return Planned(change=Change(), result=None)
+
+    with lay(tmp_path) as ground:
+        loader = Loader(ground.reader, Contents(ContentReader(ground.location, ground.metrics)), ground.metrics)
+        loader.load(unproven=False, afresh=False, cancelled=lambda: False)
+        attempts = Attempts(loader, ground.store_writer(), Leases(ground.metrics))
+        attempts.under_locks(plan, time.monotonic() + 10, lambda: False)
+    (before, foreseen), (under, dangling) = seen
+    assert (before, under) == (False, True)
+    assert foreseen == dangling != []
