@@ -22,6 +22,8 @@ class Rows:
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
         self._rows: dict[int, bytes] = {}
+        self.listing: list[bytes] | None = None
+        """Members of the reply to a listing of all of ``Snapshot.listed``, once there was one: the usual question."""
 
     def parts(
         self, images: Iterable[Image], fields: Sequence[str] | None, names: Mapping[int, tuple[str, ...]] = _ALL_NAMES

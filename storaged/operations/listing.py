@@ -42,9 +42,7 @@ def select(snapshot: Snapshot, params: ImagesList, view: View, now: datetime) ->
     """
     chosen = compile_filters(params.filters, Asking(snapshot=snapshot, view=view, now=now))
     hide = not params.all and not chosen.flags.get("intermediate", False)
-    images = snapshot.images
-    if hide:
-        images = tuple(image for image in images if not image.intermediate)
+    images = snapshot.listed if hide else snapshot.images
     for test in chosen.tests:
         images = tuple(image for image in images if test(image))
     names: dict[int, tuple[str, ...]] = {}
@@ -78,7 +76,7 @@ def check_fields(names: Sequence[str] | None) -> tuple[str, ...] | None:
 
 def sizes_pending(images: Iterable[Image]) -> int:
     """How many of them have a size that is still to be measured. One that can never be known is not waited for."""
-    return sum(image.size_pending for image in images)
+    return sum([image.size_pending for image in images])
 
 
 def summary(snapshot: Snapshot, image: Image) -> ImageSummary:

@@ -3,7 +3,7 @@
 ::
 
     put: head, row, row, row ... row, tail, (told) | answer, (told) | ...
-    take:  [ up to 64 KiB joined ] [ up to 64 KiB ] ...
+    take:  [ up to 128 KiB joined ] [ up to 128 KiB ] ...
 
 An answer comes in the parts it was made of, and no more than one piece of it is ever copied at a time: rows that
 the cache keeps anyway are sent from there, whatever their number, and a long one is cut.
@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 
 import anyio
 
-PIECE = 64 << 10
+PIECE = 128 << 10
 """Bytes written at once: small parts are joined up to it, long ones cut to it."""
 
 Told = Callable[[], None]
@@ -54,7 +54,7 @@ class Outbox:
         """Drop what was not taken: nobody is told, and nothing may be put any more."""
         self._parts.clear()
 
-    async def take(self) -> tuple[bytes, list[Told]] | None:
+    async def take(self) -> tuple[bytes | memoryview, list[Told]] | None:
         """The next bytes to write, and who is told once they are written: whose last ones they are. None at the end."""
         while not self._parts:
             if self._finished:
@@ -79,4 +79,4 @@ class Outbox:
                 room -= len(part) - self._at
                 self._at = 0
             self._parts.popleft()
-        return b"".join(pieces), told
+        return (pieces[0] if len(pieces) == 1 else b"".join(pieces)), told

@@ -12,7 +12,7 @@ import anyio
 from anyio.lowlevel import checkpoint
 
 
-async def send(channel: socket.socket, data: bytes) -> None:
+async def send(channel: socket.socket, data: bytes | memoryview) -> None:
     """Hand all of it to the kernel, giving other tasks a turn first. One task at a time.
 
     Raises:

@@ -41,13 +41,22 @@ async def list_images(call: Call, params: p.ImagesList) -> Encoded:
     else:
         selection = listing.select(snapshot, params, view, now)
     images, names = selection.images, selection.names
-    tail = b',"sizes_pending":%d' % listing.sizes_pending(images)
+    usual = images is snapshot.listed and fields is None and not names
 
     def encoded(some: Sequence[Image]) -> list[bytes]:
-        return rows.parts(some, fields, names)
+        parts = rows.parts(some, fields, names)
+        # What is kept is joined, what is sent once is not: a reply of megabytes is copied as often as it is joined.
+        return [parts[0], b"".join(parts[1:-1]), parts[-1]] if usual else parts
 
     async def page(start: int, end: int) -> list[bytes]:
-        return [b'"images":', *await in_pieces(encoded, images[start:end]), tail]
+        whole = usual and (start, end) == (0, len(images))
+        if whole and rows.listing is not None:
+            return rows.listing
+        tail = b',"sizes_pending":%d' % listing.sizes_pending(images)
+        found = [b'"images":', *await in_pieces(encoded, images[start:end]), tail]
+        if whole:
+            rows.listing = found
+        return found
 
     pinned = Pinned(method="images.list", view=call.view, length=len(images), page=page)
     return await first_page(call, pinned, params.limit)

@@ -246,6 +246,11 @@ class Snapshot:
     """
 
     @cached_property
+    def listed(self) -> tuple[Image, ...]:
+        """The images but the intermediate ones, which a listing shows only where it is asked for them."""
+        return tuple([image for image in self.images if not image.intermediate])
+
+    @cached_property
     def unsized(self) -> tuple[int, int]:
         """How many layers have a size that is to be measured yet, and how many one that cannot be. Counted once."""
         pending = sum(layer.size_pending for layer in self.layers)
