@@ -12,7 +12,7 @@
                 mountpoints.lock                 innermost
 
 Source: containers/storage ``store.go`` (type store). Nothing waits for a lock while it holds another, a
-digest lock excepted: all are tried, and where one is busy all are given back and that one alone is waited
+digest lock excepted: all are tried, and where one is busy the others are given back and that one alone is waited
 for. Even a shared lock of ours stops every podman on the host from starting, so holds last milliseconds.
 """
 
@@ -139,33 +139,32 @@ def _take_all(
     metrics: Metrics,
     cancelled: Callable[[], bool],
 ) -> list[RecordLock]:
-    paths = tuple(wanted)
-    kept: RecordLock | None = None
-    while True:
-        taken: list[RecordLock] = []
-        try:
-            for path in paths:
-                if kept is not None and path == kept.lock_file:
-                    lock, kept = kept, None
-                else:
-                    lock = RecordLock(path, mode_held=wanted[path], files=files)
-                    lock.acquire(blocking=False)
-                taken.append(lock)
-        except Timeout:
-            _release(taken)
-            contended = paths[len(taken)]
-        except BaseException:
-            _release(taken)
-            raise
-        else:
-            metrics.add("locks.acquired", len(taken))
-            return taken
-        finally:
-            if kept is not None:
-                kept.release()
-                kept = None
-        # Kept while the others are tried, not waited for: given back first, a writer that waits for it would have it.
-        kept = _wait_for(contended, wanted[contended], deadline, files, metrics, cancelled)
+    kept: dict[str, RecordLock] = {}
+    try:
+        while (contended := _try_rest(wanted, kept, files)) is not None:
+            # A digest lock is kept, as podman keeps it while it waits for the others: given back, it goes from one
+            # podman to the next, and we would have the one lock or the other, and never both.
+            for path in [path for path in kept if rank(path) != _DIGEST]:
+                kept.pop(path).release()
+            kept[contended] = _wait_for(contended, wanted[contended], deadline, files, metrics, cancelled)
+    except BaseException:
+        _release(list(kept.values()))
+        raise
+    metrics.add("locks.acquired", len(kept))
+    return [kept[path] for path in wanted]
+
+
+def _try_rest(wanted: Mapping[str, Mode], kept: dict[str, RecordLock], files: Files) -> str | None:
+    """Take those that are not kept yet without waiting; the first that is busy, or None where all are had."""
+    for path, mode in wanted.items():
+        if path not in kept:
+            lock = RecordLock(path, mode_held=mode, files=files)
+            try:
+                lock.acquire(blocking=False)
+            except Timeout:
+                return path
+            kept[path] = lock
+    return None
 
 
 def _wait_for(

@@ -440,6 +440,36 @@ def test_under_a_digest_lock_others_are_waited_for(tmp_path: Path, tree: tuple[s
             assert try_posix(tree[1], "read") != 0
 
 
+def test_a_digest_lock_is_kept_while_another_is_waited_for(tmp_path: Path, tree: tuple[str, str, str]) -> None:
+    """Podman keeps it, too: else two busy locks would hardly ever be had together."""
+    (tmp_path / "overlay-locks").mkdir()
+    digest = tmp_path / "overlay-locks" / "sha256:1"
+    digest.touch()
+    asked: list[int] = []
+
+    def cancelled() -> bool:
+        asked.append(try_posix(str(digest), "write"))
+        return len(asked) == 2
+
+    paths = (str(digest), *tree)
+    with (
+        held_elsewhere(tree[1]),
+        pytest.raises(StoreBusy) as refused,
+        hold(
+            paths,
+            "exclusive",
+            deadline=time.monotonic() + 20,
+            files=FILES,
+            metrics=Metrics(),
+            cancelled=cancelled,
+        ),
+    ):
+        pytest.fail("entered")
+    assert refused.value.evidence["lock"] == tree[1]
+    assert all(asked)
+    assert [try_posix(path, "write") for path in paths] == [0, 0, 0, 0]
+
+
 def test_an_error_inside_the_block_gives_the_locks_back(tree: tuple[str, str, str]) -> None:
     with pytest.raises(KeyError), hold(tree, "exclusive", deadline=soon(), files=FILES, metrics=Metrics()):
         raise KeyError
