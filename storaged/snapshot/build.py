@@ -7,7 +7,6 @@ containers, sizes), then the images themselves, then the indexes over them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import zip_longest
 from typing import TypeVar
 
 from storaged.snapshot.digests import membership
@@ -84,8 +83,8 @@ def build(
         for at, (row, content) in enumerate(zip(rows, seen, strict=True))
     )
     if same is None:
-        old = lender.layers if lender is not None and lender.forest is tree else ()
-        layers = tuple(_layers(tree, rows, containers, known_sizes, old))
+        kept_layers = lender.layer_by_id if lender is not None else {}
+        layers = tuple(_layers(tree, rows, containers, known_sizes, kept_layers))
         first: dict[LayerID, Layer] = {}
         for layer in layers:
             first.setdefault(layer.id, layer)
@@ -150,36 +149,45 @@ def _layers(
     rows: Iterable[ImageRow],
     containers: Iterable[Container],
     sizes: KnownSizes,
-    old: Sequence[Layer],
+    kept: Mapping[LayerID, Layer],
 ) -> Iterator[Layer]:
-    """One value a row; ``old`` holds those of the same forest, used again where nobody came or went."""
+    """One value a row; of ``kept``, those of the snapshot before, each that is the same again."""
     images = _group((row.record.layer, row.record.id) for row in rows)
     users = _group((container.record.layer, container.id) for container in containers)
-    for row, known in zip_longest(tree.rows, old):
-        layer = row.record.id
-        on_it, used_by, size = images.get(layer, ()), users.get(layer, ()), sizes.size(row.record)
+    for row in tree.rows:
+        record = row.record
+        layer = record.id
+        children, on_it, used_by = tree.children.get(layer, ()), images.get(layer, ()), users.get(layer, ())
+        depth, damage, size = tree.depth[layer], tree.damage.get(layer), sizes.size(record)
         reason = sizes.reasons.get(layer) if size is None else None
+        known = kept.get(layer)
         if (
             known is not None
+            and known.record is record
+            and known.store == row.store
+            and known.volatile == row.volatile
+            and known.children == children
             and known.images == on_it
             and known.containers == used_by
+            and known.depth == depth
             and known.size == size
             and known.size_reason == reason
+            and known.damage == damage
         ):
             yield known
             continue
         yield Layer(
-            record=row.record,
+            record=record,
             store=row.store,
             volatile=row.volatile,
-            children=tree.children.get(layer, ()),
+            children=children,
             images=on_it,
             containers=used_by,
-            depth=tree.depth[layer],
+            depth=depth,
             size=size,
             size_pending=size is None and reason is None,
             size_reason=reason,
-            damage=tree.damage.get(layer),
+            damage=damage,
         )
 
 
