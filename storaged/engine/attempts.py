@@ -17,10 +17,13 @@ from storaged.operations.planned import Planned
 from storaged.snapshot.model import Snapshot
 from storaged.store.changes import NOTHING, Change
 from storaged.store.writing.commit import StoreWriter
-from storaged.store.writing.prepared import Committed
+from storaged.store.writing.prepared import Committed, ListLocked
 
 _PAUSES = (0.0, 0.005, 0.01, 0.02)
 """Seconds before each look at a store that others write, too."""
+
+_TURNS = 4
+"""Holds of the store's locks for one change: another list may be meant under each."""
 
 _log = logging.getLogger(__name__)
 
@@ -70,44 +73,54 @@ class Attempts:
             StoreError, OSError: the plan's, or what hindered the writer; nothing was changed.
             BrokenOff: something was; the images stay claimed then, too.
         """
-        return self._taken_over(current, *self._written(plan, current, deadline, cancelled))
+        planned = plan(current.snapshot)
+        return self._taken_over(current, planned, self._written(planned, current, deadline, cancelled))
 
     def under_locks(self, plan: Plan[T], deadline: float, cancelled: Callable[[], bool]) -> Done[T]:
         """The same with all exclusive locks held from the reading to the commit: nobody can come in between.
 
         Raises:
-            PlanOutdated: a foreign program writes without the locks.
+            PlanOutdated: a foreign program writes without the locks, or others kept the list's own lock.
             StoreCorrupt: a table cannot be read.
             Leased, StoreBusy, StoreError, OSError, BrokenOff: as ``one``.
         """
         # The loader first: a reload waits for shared locks while it holds the loader's own.
         with self._loader.alone():
             expected = _expected(plan, self._loader.prepare())
-            with self._writer.exclusively(deadline, cancelled, expected=expected):
-                current = self._loader.load_locked()
-                result, committed = self._written(plan, current, deadline, cancelled)
-            # The new snapshot takes longer than the commit, and no store lock: others need not wait for it.
-            return self._taken_over(current, result, committed)
+            for turn in range(_TURNS):
+                try:
+                    with self._writer.exclusively(deadline, cancelled, expected=expected):
+                        current = self._loader.load_locked()
+                        planned = plan(current.snapshot)
+                        expected = planned.change
+                        committed = self._written(planned, current, deadline, cancelled)
+                except ListLocked:
+                    # Podman waits for our locks with the digest lock in hand: it goes first, and then that lock, too,
+                    # is had before the others.
+                    self._leases.yield_claim()
+                    if turn == _TURNS - 1:
+                        raise
+                else:
+                    # The new snapshot takes longer than the commit, and no store lock: others need not wait for it.
+                    return self._taken_over(current, planned, committed)
+            raise AssertionError("the last turn returns or raises")
 
     def _written(
-        self, plan: Plan[T], current: Current, deadline: float, cancelled: Callable[[], bool]
-    ) -> tuple[T, Committed | None]:
-        """Plan, prepare, claim, commit; None where nothing had to be written."""
-        planned = plan(current.snapshot)
-        if planned.change.empty:
-            return planned.result, None
-        return planned.result, self._commit(planned, current, deadline, cancelled)
+        self, planned: Planned[T], current: Current, deadline: float, cancelled: Callable[[], bool]
+    ) -> Committed | None:
+        """Prepare, claim, commit; None where nothing has to be written."""
+        return None if planned.change.empty else self._commit(planned, current, deadline, cancelled)
 
-    def _taken_over(self, before: Current, result: T, committed: Committed | None) -> Done[T]:
+    def _taken_over(self, before: Current, planned: Planned[T], committed: Committed | None) -> Done[T]:
         """Take the new tables over; no store lock is held. What is committed is never lost by an error."""
         if committed is None:
-            return Done(result=result)
+            return Done(result=planned.result)
         current: Current | None = None
         try:
             current = self._loader.adopt(before.stamp, committed.stamp, committed.written) or self._read_back()
         except Exception:
             _log.exception("own change could not be taken over")
-        return Done(result=result, committed=committed, current=current)
+        return Done(result=planned.result, committed=committed, current=current)
 
     def _read_back(self) -> Current | None:
         """The store with our change and somebody else's under another lock; None where writers are at work."""

@@ -26,7 +26,7 @@ from storaged.store.locks.order import hold, holder_of
 from storaged.store.locks.probe import LockHolder, busy
 from storaged.store.locks.record_lock import RecordLock, Timeout
 from storaged.store.tables import StoreLocation
-from storaged.store.writing.prepared import PlanOutdated
+from storaged.store.writing.prepared import ListLocked, PlanOutdated
 from storaged.store.writing.temporary import give_away, make_folder, told
 
 
@@ -69,6 +69,7 @@ class WriterLocks:
         Raises:
             StoreBusy: not had before ``deadline``, or ``cancelled`` said so.
             PlanOutdated: a lock file is gone.
+            ListLocked: within :meth:`exclusively`, the digest lock of a list that was not named there is held.
         """
         if self._held is None:
             with self._take(paths, shared, deadline, cancelled) as locks:
@@ -85,7 +86,8 @@ class WriterLocks:
                     try:
                         more[-1].acquire(blocking=False)
                     except Timeout:
-                        raise busy(holder_of(path, self._files) or LockHolder(lock=path)) from None
+                        found = busy(holder_of(path, self._files) or LockHolder(lock=path))
+                        raise ListLocked(found.text, file=path) from None
                     stack.callback(more[-1].release)
             yield (*more, *self._held)
 

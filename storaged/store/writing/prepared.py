@@ -20,6 +20,10 @@ class PlanOutdated(StoreError):
     """The store is not any more what the change was planned on: nothing was written; plan again on its new state."""
 
 
+class ListLocked(PlanOutdated):
+    """Somebody holds the digest lock of a list that was not expected to be edited: nothing was written; expect it."""
+
+
 @frozen(kw_only=True)
 class TableWrite:
     """A table that is replaced: its path and lock, and the temporary file that holds its new bytes, flushed."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ from storaged.engine.attempts import Attempts
 from storaged.engine.content import Contents
 from storaged.engine.leases import Leases
 from storaged.engine.loading import Current, Loader
+from storaged.errors import ImageDamaged
 from storaged.operations.planned import Planned
 from storaged.snapshot.model import Snapshot
 from storaged.store.changes import Change, ImageEdit
@@ -19,6 +21,7 @@ from storaged.store.layout import paths
 from storaged.store.locks.order import holding
 from storaged.store.stamp import Stamp
 from tests.ground import DRIVER, lay
+from tests.unit.store.holding import held_elsewhere
 
 
 class _Watching(Loader):
@@ -98,3 +101,34 @@ def test_the_change_is_foreseen_on_what_was_read_as_if_it_were_proven(tmp_path: 
     (before, foreseen), (under, dangling) = seen
     assert (before, under) == (False, True)
     assert foreseen == dangling != []
+
+
+def test_a_list_that_was_not_expected_and_is_locked_is_waited_for_and_not_refused(tmp_path: Path) -> None:
+    """What was read ahead may be half of an edit of podman's, which holds the list's own lock and waits for ours."""
+    calls: list[bool] = []
+
+    def plan(snapshot: Snapshot) -> Planned[str]:
+        calls.append(holding())
+        if not holding():
+            raise ImageDamaged("half written")
+        image = next(image for image in snapshot.images if not image.read_only)
+        edit = ImageEdit(image=image.id, members={"names": ["localhost/new:1"]})
+        return Planned(change=Change(edits=(edit,), editing=(image.id,)), result=image.id)
+
+    with lay(tmp_path) as ground:
+        loader = Loader(ground.reader, Contents(ContentReader(ground.location, ground.metrics)), ground.metrics)
+        first = loader.load(unproven=False, afresh=False, cancelled=lambda: False).snapshot
+        image = next(image for image in first.images if not image.read_only)
+        lock = Path(paths.digest_lock(ground.location.runroot, DRIVER, image.id))
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        lock.touch()
+        attempts = Attempts(loader, ground.store_writer(), Leases(ground.metrics))
+        with held_elsewhere(str(lock)) as podman:
+            assert podman.stdin is not None
+            timer = threading.Timer(0.3, podman.stdin.close)
+            timer.start()
+            done = attempts.under_locks(plan, time.monotonic() + 20, lambda: False)
+            timer.join()
+    assert calls == [False, True, True]
+    assert done.current is not None
+    assert done.current.snapshot.by_name["localhost/new:1"].id == done.result

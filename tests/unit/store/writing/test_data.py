@@ -15,7 +15,7 @@ from storaged.store.content import ContentReader
 from storaged.store.files import Files
 from storaged.store.layout import paths
 from storaged.store.layout.records import ImageID, LayerID
-from storaged.store.writing.prepared import PlanOutdated
+from storaged.store.writing.prepared import ListLocked, PlanOutdated
 from tests.unit.store.builders import hexes
 from tests.unit.store.holding import held_elsewhere
 
@@ -118,7 +118,7 @@ def test_the_digest_lock_is_held_within_the_exclusive_locks_too(tmp_path) -> Non
             with shop.writer.exclusively(time.monotonic() + 5):
                 prepared = shop.writer.prepare(edited(digest(b"one")), shop.reader.load_locked().stamp)
                 if busy:
-                    with held_elsewhere(lock), pytest.raises(StoreBusy):
+                    with held_elsewhere(lock), pytest.raises(ListLocked):
                         shop.writer.commit(prepared, deadline=time.monotonic() + 5)
                 else:
                     shop.writer.commit(prepared, deadline=time.monotonic() + 5)
