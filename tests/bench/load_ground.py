@@ -56,6 +56,23 @@ def ground(spec: SampleSpec) -> Iterator[Ground]:
         yield Ground(folder=folder, sample=write_store(folder / "root", folder / "run", spec))
 
 
+@contextmanager
+def compiled() -> Iterator[None]:
+    """Have processes that are started meanwhile find modules compiled, as an installed package has them.
+
+    An editable tree may have none, where ``PYTHONDONTWRITEBYTECODE`` is set; the first process makes them.
+    """
+    kept = dict(os.environ)
+    with tempfile.TemporaryDirectory(prefix="bench-pyc-") as folder:
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+        os.environ["PYTHONPYCACHEPREFIX"] = folder
+        try:
+            yield
+        finally:
+            os.environ.clear()
+            os.environ.update(kept)
+
+
 @frozen(kw_only=True)
 class Spread:
     """How long so many took, in milliseconds."""
