@@ -19,7 +19,8 @@ from attrs import frozen
 from tests.rivals.report import Report, arguments
 from tests.stress.served import Served, serving
 
-from .load_ground import BACKENDS, Child, Ground, Spread, connect, fleet, ground, request
+from .load_document import table, write_part
+from .load_ground import BACKENDS, Child, Ground, Spread, compiled, connect, fleet, ground, request
 
 RATE = 200.0
 WRITES = 2.0
@@ -45,14 +46,17 @@ class Stall:
 def main(argv: Sequence[str] | None = None) -> int:
     flags = arguments(__doc__ or "", argv)
     report = Report(timed=not flags.untimed)
-    measure(report, scale=flags.scale, seed=flags.seed)
+    with compiled():
+        stalls = measure(report, scale=min(1.0, flags.scale), seed=flags.seed)
+    if flags.scale >= 1:
+        write_part("stalls", "python -m tests.bench.stalls --scale 1", _document(stalls))
     return report.finish()
 
 
 def measure(report: Report, *, scale: float, seed: int) -> list[Stall]:
     """All parts on both back ends, each for half a minute at full scale."""
     stalls: list[Stall] = []
-    seconds = max(2.0, 30.0 * min(1.0, scale))
+    seconds = max(2.0, 30.0 * scale)
     with ground(fleet(scale, seed=seed)) as store:
         report.figure("layers", store.sample.layers)
         report.figure("MB of JSON", store.json_bytes / 1e6)
@@ -145,6 +149,39 @@ def ping(path: str, *, seconds: float, rate: float = RATE) -> tuple[list[float],
         poll.close()
         channel.close()
     return answered, lateness
+
+
+def _document(stalls: Sequence[Stall]) -> str:
+    text = table(
+        (
+            "back end",
+            "meanwhile",
+            "p50 ms",
+            "p99 ms",
+            "p99.9 ms",
+            "longest ms",
+            "pings",
+            "p99 ms that the measurer was late",
+            "reloads",
+            "next fresh answer, ms: p50 (longest)",
+        ),
+        [
+            (
+                stall.backend,
+                PARTS[stall.kind],
+                stall.pings.p50,
+                stall.pings.p99,
+                stall.pings.p999,
+                stall.pings.longest,
+                stall.pings.count,
+                stall.lateness.p99,
+                stall.reloads,
+                f"{stall.fresh.p50:.0f} ({stall.fresh.longest:.0f})" if stall.fresh is not None else None,
+            )
+            for stall in stalls
+        ],
+    )
+    return f"{stalls[0].layers} layers; asked for: p99 of {BOUND_MS:.0f} ms at most.\n\n{text}"
 
 
 def _reloads(daemon: Served) -> int:
