@@ -177,8 +177,9 @@ async def _live(
 
     async def prepare() -> None:
         await cache.start()
-        # What a daemon starts with lives as long as it: no full collection need look at it.
+        # What a daemon starts with lives as long as it: no full collection need look at it, and none did (``cli``).
         gc.freeze()
+        gc.enable()
 
     def ready() -> None:
         # Who started the daemon may have closed the other end already.

@@ -166,11 +166,13 @@ class Loader:
             began = time.perf_counter()
             # A load allocates hundreds of thousands of values and no cycles: collections in its course find
             # nothing, and each stops the event loop too.
+            collecting = gc.isenabled()
             gc.disable()
             try:
                 yield
             finally:
-                gc.enable()
+                if collecting:
+                    gc.enable()
                 self._metrics.spend(what, time.perf_counter() - began)
 
     def _rounds(
