@@ -19,7 +19,7 @@ from tests.stress.served import Served, serving
 from .load_clients import Answers, Clients
 from .load_document import table, write_part
 from .load_ground import Child, Ground, Spread, compiled, cpu_seconds, ground
-from .load_sampled import PLACES
+from .load_sampled import BEGIN, PLACES
 
 IMAGES = 800
 COUNTS = (1, 2, 5, 10, 50, 100, 200)
@@ -181,6 +181,7 @@ def busy_with(report: Report, store: Ground, loop: str, *, seconds: float) -> di
         with serving(store.folder, backend=backend, program=("tests.bench.load_sampled", str(file))) as daemon:
             clients = Clients(daemon.path, 10, method, params)
             try:
+                daemon.process.send_signal(BEGIN)
                 _judge(report, f"{loop}, {method}", clients.closed(seconds))
             finally:
                 clients.close()

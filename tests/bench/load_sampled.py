@@ -10,36 +10,45 @@ import json
 import signal
 import sys
 from collections import Counter
+from functools import cache
 from pathlib import Path
 from types import FrameType
 
 from storaged.cli import main
 
 _EVERY = 0.001
+BEGIN = signal.SIGUSR2
+"""From it on it notes: its start is no part of what it does for clients."""
 
 PLACES = (
     (
         "sockets: wait, receive, send",
         ("storaged/server/receiving", "storaged/server/sending", "_io_epoll", "/selectors"),
     ),
-    ("event loop: tasks, scopes, deadlines", ("/trio/", "/asyncio/", "/anyio/", "/outcome/", "/sniffio/")),
+    (
+        "event loop: tasks, scopes, deadlines",
+        ("/trio/", "/asyncio/", "/anyio/", "/outcome/", "/sniffio/", "/sortedcontainers/"),
+    ),
     ("JSON-RPC: texts to requests, framing, replies", ("storaged_client/jsonrpc", "/json/")),
     ("connection: budgets, queue of answers", ("storaged/server/", "storaged/logs", "storaged/metrics")),
     ("freshness: the stamp", ("storaged/store/", "storaged/engine/")),
-    ("parameters to values", ("/cattrs/", "storaged_client/contract", "<cattrs", "/attr/")),
+    ("parameters to values", ("/cattrs/", "storaged_client/contract", "<cattrs")),
     ("choosing the rows", ("storaged/operations/", "storaged/snapshot/")),
     ("dispatch, encoding of replies", ("storaged/service/",)),
 )
 """Whose time it is, by parts of a file's path; the first that fits."""
 
 
+@cache
+def _owner(path: str) -> str | None:
+    return next((name for name, parts in PLACES if any(part in path for part in parts)), None)
+
+
 def place_of(frame: FrameType | None) -> str:
     """By the innermost frame that belongs to somebody: what the standard library does is done for its caller."""
     while frame is not None:
-        path = frame.f_code.co_filename
-        for name, parts in PLACES:
-            if any(part in path for part in parts):
-                return name
+        if name := _owner(frame.f_code.co_filename):
+            return name
         frame = frame.f_back
     return "other"
 
@@ -50,8 +59,12 @@ def _main(file: Path, arguments: list[str]) -> int:
     def note(_: int, frame: FrameType | None) -> None:
         seen[place_of(frame)] += 1
 
+    def begin(*_: object) -> None:
+        seen.clear()
+        signal.setitimer(signal.ITIMER_PROF, _EVERY, _EVERY)
+
     signal.signal(signal.SIGPROF, note)
-    signal.setitimer(signal.ITIMER_PROF, _EVERY, _EVERY)
+    signal.signal(BEGIN, begin)
     try:
         return main(arguments)
     finally:
