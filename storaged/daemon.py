@@ -7,7 +7,6 @@ is neither refused nor tempted to start another daemon. The path is withdrawn be
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import sys
@@ -178,8 +177,7 @@ async def _live(
     async def prepare() -> None:
         await cache.start()
         # What a daemon starts with lives as long as it: no full collection need look at it, and none did (``cli``).
-        gc.freeze()
-        gc.enable()
+        cache.loader.garbage.begin()
 
     def ready() -> None:
         # Who started the daemon may have closed the other end already.
