@@ -23,7 +23,7 @@ from .load_sampled import BEGIN, PLACES
 
 IMAGES = 800
 COUNTS = (1, 2, 5, 10, 50, 100, 200)
-FEW_COUNTS = (1, 10, 50)
+FEW_COUNTS = (1, 50)
 LOOPS = {
     "trio": ("trio", ("storaged",)),
     "asyncio": ("asyncio", ("storaged",)),
@@ -102,7 +102,7 @@ def throughput(report: Report, store: Ground, loop: str, *, scale: float) -> lis
 def _cell(
     report: Report, store: Ground, daemon: Served, method: str, count: int, *, writing: bool, seconds: float
 ) -> Cell:
-    writer = _writer(store, seconds + 1) if writing else None
+    writer = _writer(store, seconds + 0.6) if writing else None
     clients = Clients(daemon.path, count, method, questions(store)[method])
     try:
         clients.closed(0.05)
