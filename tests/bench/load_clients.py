@@ -18,6 +18,7 @@ from attrs import Factory, define, frozen
 from .load_ground import connect, request
 
 _PATIENCE = 20.0
+_IDS = 1000
 
 
 @frozen(kw_only=True)
@@ -43,8 +44,10 @@ class Answers:
 class _Client:
     channel: socket.socket
     asked: deque[float] = Factory(deque)
-    """When each question was due that has no answer yet."""
+    """When each question was due that has no answer yet. Answers to the same question come in their order, but for a
+    few, and to take one for the next changes no sum of their times."""
     unsent: bytes = b""
+    count: int = 0
 
     def ask(self, question: bytes, due: float) -> None:
         self.asked.append(due)
@@ -63,7 +66,8 @@ class Clients:
     """Connections to one daemon that all ask one question; close them in the end."""
 
     def __init__(self, path: str | Path, count: int, method: str, params: dict[str, object]) -> None:
-        self._question = request(1, method, params)
+        # An id may be used again once it is answered; a client that does not wait has many without an answer.
+        self._questions = [request(number, method, params) for number in range(_IDS)]
         self._clients = [_Client(connect(path)) for _ in range(count)]
         self._poll = select.epoll()
         self._by_number = {client.channel.fileno(): client for client in self._clients}
@@ -77,7 +81,7 @@ class Clients:
         """Each asks again as soon as it is answered, for so long."""
         began, busy = time.perf_counter(), time.process_time()
         for client in self._clients:
-            client.ask(self._question, time.perf_counter())
+            self._ask(client, time.perf_counter())
         while time.perf_counter() - began < seconds:
             self._hear(0.1, again=True)
         passed = time.perf_counter() - began
@@ -96,10 +100,14 @@ class Clients:
             while (wait := due - time.perf_counter()) > 0:
                 # epoll counts in milliseconds: below one it is asked again and again.
                 self._hear(wait if wait > 0.002 else 0.0)
-            self._clients[number % count].ask(self._question, due)
+            self._ask(self._clients[number % count], due)
         self._drain()
         passed = time.perf_counter() - began
         return self._answers(passed, (time.process_time() - busy) / passed)
+
+    def _ask(self, client: _Client, due: float) -> None:
+        client.count += 1
+        client.ask(self._questions[client.count % _IDS], due)
 
     def _answers(self, passed: float, share: float) -> Answers:
         return Answers(
@@ -136,7 +144,7 @@ class Clients:
                 self._errors.append(data[:300])
             client.flush()
             if again and not client.asked:
-                client.ask(self._question, arrived)
+                self._ask(client, arrived)
 
     def close(self) -> None:
         self._poll.close()
