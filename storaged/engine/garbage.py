@@ -10,7 +10,8 @@
 
 What was put aside is freed as ever when the last reference to it goes; only circles are not found there. Without that
 the first allocation after a load had its hundreds of thousands of values walked through, tens of milliseconds in which
-no thread runs. The few circles that requests made in the course of a load are found once in a thousand loads.
+no thread runs. The few circles that requests made in the course of a load, or before a hurried one, are found once in a
+thousand loads.
 """
 
 from __future__ import annotations
@@ -37,14 +38,16 @@ class Garbage:
         self._begun = True
 
     @contextmanager
-    def unsought(self) -> Iterator[None]:
-        """Within, a load is made. Before ``begin``, and in a process that never calls it, nothing is put aside."""
+    def unsought(self, *, hurried: bool = False) -> Iterator[None]:
+        """Within, a load is made. Before ``begin``, and in a process that never calls it, nothing is put aside.
+
+        ``hurried``: others wait for a lock of the store meanwhile, so that nothing is looked for before either.
+        """
         collecting = gc.isenabled()
         if self._begun:
             self._loads += 1
-            if self._loads % _SELDOM == 0:
-                gc.unfreeze()
-            gc.collect()
+            if not hurried:
+                self._look()
         gc.disable()
         try:
             yield
@@ -53,3 +56,9 @@ class Garbage:
                 gc.freeze()
             if collecting:
                 gc.enable()
+
+    def _look(self) -> None:
+        if self._loads >= _SELDOM:
+            self._loads = 0
+            gc.unfreeze()
+        gc.collect()

@@ -153,7 +153,7 @@ class Loader:
             StoreCorrupt: a table cannot be read.
             StoreBusy: the files change although their locks are held, or an additional store is being written.
         """
-        with self._working("reload"):
+        with self._working("reload", hurried=True):
             try:
                 loaded = self._reader.load_locked()
             except WriterActive as active:
@@ -162,11 +162,11 @@ class Loader:
             return self._settle(loaded, contents)
 
     @contextmanager
-    def _working(self, what: str) -> Iterator[None]:
+    def _working(self, what: str, *, hurried: bool = False) -> Iterator[None]:
         with self._alone:
             began = time.perf_counter()
             try:
-                with self.garbage.unsought():
+                with self.garbage.unsought(hurried=hurried):
                     yield
             finally:
                 self._metrics.spend(what, time.perf_counter() - began)

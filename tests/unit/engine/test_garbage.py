@@ -76,3 +76,16 @@ def test_circles_made_in_the_course_of_a_load_are_found_in_the_end(monkeypatch: 
         with kept.unsought():
             pass
     assert knot() is None
+
+
+def test_a_hurried_load_looks_for_nothing_and_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(garbage, "_SELDOM", 3)
+    kept = Garbage()
+    kept.begin()
+    gc.disable()
+    knot = weakref.ref(Knot())
+    for _ in range(5):
+        with kept.unsought(hurried=True):
+            assert knot() is not None
+    with kept.unsought():
+        assert knot() is None
