@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import select
 import socket
@@ -46,7 +47,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands.add_parser("demo", help="the founding question on a throwaway store", add_help=False)
     if arguments[:1] == ["stop"]:
         return stop_daemon(parser.parse_args(arguments).socket)
-    return _serve(parser, serve, arguments)
+    # What a starting daemon makes lives as long as it, and to look for garbage meanwhile is a fifth of its start. It is
+    # looked for again when the first load is done.
+    gc.disable()
+    try:
+        return _serve(parser, serve, arguments)
+    finally:
+        gc.enable()
 
 
 def _serve(parser: argparse.ArgumentParser, serve: argparse.ArgumentParser, arguments: list[str]) -> int:

@@ -7,7 +7,6 @@ is neither refused nor tempted to start another daemon. The path is withdrawn be
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import sys
@@ -177,8 +176,8 @@ async def _live(
 
     async def prepare() -> None:
         await cache.start()
-        # What a daemon starts with lives as long as it: no full collection need look at it.
-        gc.freeze()
+        # What a daemon starts with lives as long as it: no full collection need look at it, and none did (``cli``).
+        cache.loader.garbage.begin()
 
     def ready() -> None:
         # Who started the daemon may have closed the other end already.

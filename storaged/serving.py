@@ -37,6 +37,7 @@ def run(settings: Settings, environ: MutableMapping[str, str], *, reread: Callab
     pause = _pause(environ)
     os.umask(0o077)
     memory.keep_together()
+    process.take_turns()
     with closing(systemd.Notifier.from_environment(environ)) as notifier:
         try:
             daemon.serve(settings, environ, notifier, reread)

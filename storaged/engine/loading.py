@@ -10,7 +10,6 @@ that was taken before its locks were released.
 
 from __future__ import annotations
 
-import gc
 import logging
 import secrets
 import threading
@@ -21,6 +20,7 @@ from contextlib import contextmanager, suppress
 from attrs import evolve, frozen
 
 from storaged.engine.content import Contents
+from storaged.engine.garbage import Garbage
 from storaged.errors import StoreBusy, StoreError
 from storaged.metrics import Metrics
 from storaged.snapshot.build import build
@@ -66,6 +66,7 @@ class Loader:
         self._metrics = metrics
         self._known_sizes = known_sizes
         self._alone = threading.RLock()
+        self.garbage = Garbage()
         self._instance = secrets.token_hex(6)
         self._number = 0
         self._paths = [table.path for table in table_files(reader.location)]
@@ -152,7 +153,7 @@ class Loader:
             StoreCorrupt: a table cannot be read.
             StoreBusy: the files change although their locks are held, or an additional store is being written.
         """
-        with self._working("reload"):
+        with self._working("reload", hurried=True):
             try:
                 loaded = self._reader.load_locked()
             except WriterActive as active:
@@ -161,16 +162,13 @@ class Loader:
             return self._settle(loaded, contents)
 
     @contextmanager
-    def _working(self, what: str) -> Iterator[None]:
+    def _working(self, what: str, *, hurried: bool = False) -> Iterator[None]:
         with self._alone:
             began = time.perf_counter()
-            # A load allocates hundreds of thousands of values and no cycles: collections in its course find
-            # nothing, and each stops the event loop too.
-            gc.disable()
             try:
-                yield
+                with self.garbage.unsought(hurried=hurried):
+                    yield
             finally:
-                gc.enable()
                 self._metrics.spend(what, time.perf_counter() - began)
 
     def _rounds(

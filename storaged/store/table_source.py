@@ -12,8 +12,9 @@ from storaged.errors import StoreCorrupt
 from storaged.metrics import Metrics
 from storaged.store.files import Files, Identity, read_whole
 from storaged.store.inventory import TableFile
+from storaged.store.layout.common_ends import split_beside
 from storaged.store.layout.records import ContainerRecord, ImageRecord, LayerRecord
-from storaged.store.layout.table import Decoder, Table, split
+from storaged.store.layout.table import Decoder, Table
 from storaged.store.stamp import LockIdentity
 from storaged.store.tables import ContainerRow, ImageRow, LayerRow, RecordFlaw
 
@@ -31,7 +32,7 @@ RowT = TypeVar("RowT", ImageRow, LayerRow, ContainerRow)
 
 
 class _RowDecoder(Protocol):
-    def decode(self, raws: Sequence[bytes], known: Mapping[bytes, Row]) -> Table[Row]: ...
+    def decode(self, raws: Sequence[bytes], known: Mapping[bytes, Row], *, at: int = 0) -> Table[Row]: ...
 
 
 @frozen(kw_only=True, eq=False)
@@ -102,14 +103,20 @@ class TableSource:
     def _content(
         self, known: TableContent | None, data: bytes, seen: Identity | None, lock: LockIdentity, began: int
     ) -> TableContent:
-        raws = split(data, file=self.table.path)
-        table = self._decoder.decode(raws, dict(known.table.entries) if known is not None else {})
+        before: Sequence[tuple[bytes, Row]] = known.table.entries if known is not None else ()
+        rows = known.rows if known is not None else ()
+        parts = split_beside(data, before, file=self.table.path)
+        after = len(before) - parts.last
+        new = self._decoder.decode(parts.between, dict(before[parts.first : after]), at=parts.first)
+        table = Table(
+            entries=(*before[: parts.first], *new.entries, *before[after:]), flaws=new.flaws, decoded=new.decoded
+        )
         return TableContent(
             seen=seen,
             lock=lock,
             racy=seen is not None and max(seen[3], seen[4]) + RACY_NS > began,
             table=table,
-            rows=tuple([row for _, row in table.entries]),
+            rows=(*rows[: parts.first], *[row for _, row in new.entries], *rows[after:]),
             flaws=tuple(
                 RecordFlaw(
                     file=self.table.path,
@@ -120,7 +127,7 @@ class TableSource:
                     table=self.table.kind,
                     evidence=flaw.evidence,
                 )
-                for flaw in table.flaws
+                for flaw in new.flaws
             ),
         )
 

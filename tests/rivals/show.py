@@ -153,6 +153,30 @@ SHOWINGS = (
         judges_time=True,
     ),
     Showing(
+        module="tests.bench.starts",
+        shows="first answer after a start, next answer after a foreign change, memory: 800 images and 43,000 layers",
+        ci=0.01,
+        judges_time=True,
+    ),
+    Showing(
+        module="tests.bench.stalls",
+        shows="a ping each 5 ms while another tool makes the daemon read 43,000 layers again twice a second",
+        ci=0.02,
+        judges_time=True,
+    ),
+    Showing(
+        module="tests.bench.load",
+        shows="1 to 200 clients with and without a foreign writer, which waits for its lock as beside an idle daemon",
+        ci=0.02,
+        judges_time=True,
+    ),
+    Showing(
+        module="tests.bench.second_core",
+        shows="what a second processor would bring: threads, processes that share a snapshot, processes of their own",
+        ci=0.02,
+        judges_time=True,
+    ),
+    Showing(
         module="tests.bench.soak",
         shows="half an hour of mixed load beside podman and buildah: no growth, no descriptor, no error",
         ci=0.067,

@@ -123,15 +123,15 @@ class Decoder(Generic[R, T]):
         self._optional = _OPTIONAL[kind]
         self._make = make
 
-    def decode(self, raws: Sequence[bytes], known: Mapping[bytes, T]) -> Table[T]:
+    def decode(self, raws: Sequence[bytes], known: Mapping[bytes, T], *, at: int = 0) -> Table[T]:
         """Turn raw records into what is kept; those in ``known`` are taken from there.
 
-        A single bad one becomes a flaw and fails nothing else.
+        A single bad one becomes a flaw and fails nothing else. ``at`` is the place of the first one in its table.
         """
         entries: list[tuple[bytes, T]] = []
         flaws: list[Flaw] = []
         decoded = 0
-        for index, raw in enumerate(raws):
+        for index, raw in enumerate(raws, at):
             kept = known.get(raw)
             if kept is None:
                 decoded += 1

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Iterator
+
+import pytest
+
+from storaged.engine import garbage
+from storaged.engine.garbage import Garbage
+
+
+class Knot:
+    """A value in a circle."""
+
+    def __init__(self) -> None:
+        self.me = self
+
+
+def load_in_vain(kept: Garbage, made: list[object]) -> None:
+    with kept.unsought():
+        made.extend([] for _ in range(1000))
+        raise ValueError("torn")
+
+
+@pytest.fixture(autouse=True)
+def as_before() -> Iterator[None]:
+    yield
+    gc.unfreeze()
+    gc.enable()
+
+
+def test_nothing_is_put_aside_where_it_was_not_begun() -> None:
+    gc.unfreeze()
+    with Garbage().unsought():
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    assert gc.get_freeze_count() == 0
+
+
+def test_a_process_that_does_not_collect_yet_does_not_begin_by_a_load() -> None:
+    gc.disable()
+    with Garbage().unsought():
+        pass
+    assert not gc.isenabled()
+
+
+def test_what_a_load_made_is_put_aside_even_where_it_failed() -> None:
+    kept = Garbage()
+    kept.begin()
+    made: list[object] = []
+    with pytest.raises(ValueError, match="torn"):
+        load_in_vain(kept, made)
+    assert gc.isenabled()
+    assert {id(each) for each in made}.isdisjoint(map(id, gc.get_objects()))
+
+
+def test_circles_made_between_two_loads_are_found_before_the_second() -> None:
+    kept = Garbage()
+    kept.begin()
+    gc.disable()
+    knot = weakref.ref(Knot())
+    with kept.unsought():
+        assert knot() is None
+
+
+def test_circles_made_in_the_course_of_a_load_are_found_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(garbage, "_SELDOM", 3)
+    kept = Garbage()
+    kept.begin()
+    with kept.unsought():
+        knot = weakref.ref(Knot())
+    gc.collect()
+    assert knot() is not None
+    for _ in range(2):
+        with kept.unsought():
+            pass
+    assert knot() is None
+
+
+def test_a_hurried_load_looks_for_nothing_and_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(garbage, "_SELDOM", 3)
+    kept = Garbage()
+    kept.begin()
+    gc.disable()
+    knot = weakref.ref(Knot())
+    for _ in range(5):
+        with kept.unsought(hurried=True):
+            assert knot() is not None
+    with kept.unsought():
+        assert knot() is None
