@@ -1,0 +1,221 @@
+"""docs/benchmarks.md and its plots, written from the figures of one run."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from storaged_client.contract.version import VERSION
+
+from . import commands, containerd, flat, floors, listing, plots, questions, typed
+from .figures import CLIENT, SERVICE, STORAGECTL, STORAGED, Figure, Figures
+from .required import Verdict
+
+_OURS = (STORAGED, CLIENT, STORAGECTL)
+_SECTIONS: tuple[tuple[str, str, Sequence[str]], ...] = (
+    (
+        "Listing over the socket",
+        "Untagged images with a layer each (`distinct`), untagged images on one layer (`shared`), one image named by "
+        "so many lists (`lists`), untagged images of which every other one is in a list (`half_listed`), and a mix as "
+        "real stores are (`realistic`). The echo is a process that answers each line with the bytes of our reply.",
+        (listing.ALL, listing.DANGLING),
+    ),
+    ("Filters", "", (questions.KEY, questions.VALUE, questions.GLOB, questions.SHORT)),
+    (
+        "One image by its name",
+        "Podman is asked `exists`, for the last one `inspect`; *why* is a question that it cannot answer. "
+        "`server.ping` is storaged's answer to nothing at all.",
+        (questions.RESOLVE, questions.EXISTS, questions.WHY, questions.INSPECT),
+    ),
+    (
+        "Small and large stores",
+        "The same three questions in two daemons at once, each beside its own ping.",
+        tuple(flat.CASES),
+    ),
+    (
+        "The whole store, and changes",
+        "`store.usage` is podman's `system df`. For `manifests.list` podman is asked list by list, those it refuses "
+        "left out. A tag is given and taken again; both flush to the disk as they do.",
+        (questions.USAGE, questions.LISTS, questions.TAG, questions.UNTAG),
+    ),
+    ("Typed objects in Python", "", (typed.TYPED, typed.READ)),
+    (
+        "Commands, as whole processes",
+        "Podman and buildah run in a root of Debian sid that `nsenter` enters for each command; what that adds is the "
+        "first table, and it is taken off no figure.",
+        (commands.ENTERING, commands.IMAGES, commands.DANGLING),
+    ),
+    (
+        "Beside containerd",
+        "As many images with the same names, digests and labels, asked in raw bytes by grpcio. containerd's rows say "
+        "less: name, labels and the descriptor of the manifest.",
+        (containerd.LIST, containerd.GET),
+    ),
+    (
+        "What the system itself asks",
+        "The work behind an answer in this process, beside the same work done barely.",
+        (floors.LOOK, floors.LOAD, floors.DIGESTS, floors.START),
+    ),
+)
+_HEAD = """# How fast, beside what one would use instead
+
+Written by `{command}` on {when}: one run, {seconds:.0f} s, seed {seed}.
+{machine}.
+
+Every figure is *median / p99 (of so many requests)*, in milliseconds, warm unless the case says cold: each program is
+asked a few times before anything counts, then all by turns, so that what the machine does besides meets all alike. The
+p99 of less than a hundred requests is the slowest one. *N x* is how many times as long as storaged
+the program takes, by the medians. A time over a socket is from the first byte sent to the last one received. Before
+anything is timed the answers are held against each other: {claims}.
+
+| program | version |
+|---|---|
+{versions}
+
+"""
+
+
+def write(
+    folder: Path, figures: Figures, judged: Sequence[Verdict], about: Mapping[str, str], *, seconds: float, seed: int
+) -> Path:
+    """Write ``benchmarks.md`` and ``benchmarks/*.svg`` below ``folder``; returns the page.
+
+    ``about``: the command, what the claims came to, and versions and missing programs as rows of a table.
+    """
+    pictures = folder / "benchmarks"
+    pictures.mkdir(parents=True, exist_ok=True)
+    for left in pictures.glob("*.svg"):
+        left.unlink()
+    drawn = dict(_plots(figures))
+    for name, text in drawn.items():
+        (pictures / f"{name}.svg").write_text(text)
+    now = datetime.now(UTC)
+    head = _HEAD.format(
+        command=about["command"],
+        when=f"{now:%d} {now:%B} {now.year}",
+        seconds=seconds,
+        seed=seed,
+        machine=f"CPython {platform.python_version()}, Linux {platform.release().partition('-')[0]}, "
+        f"{os.cpu_count()} cores, storaged {VERSION} on trio",
+        claims=about["claims"],
+        versions=about["versions"],
+    )
+    parts = [head, _asked(judged, folder), *_sections(figures, drawn)]
+    page = folder / "benchmarks.md"
+    page.write_text("".join(parts).rstrip("\n") + "\n")
+    return page
+
+
+def _asked(judged: Sequence[Verdict], folder: Path) -> str:
+    rows = [
+        "## What is asked, and what was reached\n\n"
+        "| at 800 images, unless it says otherwise | asked | worst | best | |\n|---|---|---|---|---|\n"
+    ]
+    for verdict in judged:
+        asked = verdict.requirement
+        if verdict.worst is None or verdict.best is None:
+            rows.append(f"| {asked.text} | {asked.kind} {asked.bound:g} | | | not measured |\n")
+            continue
+        reached = "reached" if verdict.reached else f"**missed**: {verdict.where}"
+        worst, best = plots.said(verdict.worst), plots.said(verdict.best)
+        rows.append(f"| {asked.text} | {asked.kind} {asked.bound:g} | {worst} | {best} | {reached} |\n")
+    elsewhere = ["[prune beside podman](results.md)"] if (folder / "results.md").exists() else []
+    if (folder / "scaling.md").exists():
+        elsewhere.append("[many clients, stalls, reloads, start and memory](scaling.md)")
+    if elsewhere:
+        rows.append(f"\nShown elsewhere: {', '.join(elsewhere)}.\n")
+    return "".join(rows) + "\n"
+
+
+def _sections(figures: Figures, drawn: Mapping[str, str]) -> Iterator[str]:
+    measured = set(figures.cases())
+    pictures = {
+        "Listing over the socket": ("listing", "dangling"),
+        "One image by its name": ("ratios",),
+        "Commands, as whole processes": ("commands",),
+        "Beside containerd": ("containerd",),
+    }
+    for heading, text, cases in _SECTIONS:
+        shown = [case for case in cases if case in measured]
+        if not shown:
+            continue
+        yield f"## {heading}\n\n{text}\n\n" if text else f"## {heading}\n\n"
+        for name in pictures.get(heading, ()):
+            if name in drawn:
+                yield f"![{heading}: {name}](benchmarks/{name}.svg)\n\n"
+        for case in shown:
+            yield f"### {case}\n\n{table(figures, case)}\n"
+            yield "".join(
+                f"{key.removeprefix(case).lstrip(':, ')}: {value}\n\n"
+                for key, value in figures.facts.items()
+                if key == f"{case}: filter" or key.startswith(f"{case}: lists")
+            )
+
+
+def table(figures: Figures, case: str) -> str:
+    """The figures of a case: a row for each store, a column for each program, ours first."""
+    found = list(figures.of(case))
+    columns = list(dict.fromkeys(figure.who for figure in found))
+    columns.sort(key=lambda who: who not in _OURS)
+    lines = [f"| store | {' | '.join(columns)} |", "|---|" + "---|" * len(columns)]
+    for shape, size in dict.fromkeys(figure.place for figure in found):
+        row = {figure.who: figure for figure in found if figure.place == (shape, size)}
+        own = next((row[who] for who in _OURS if who in row), None)
+        cells = " | ".join(_cell(row.get(who), own) for who in columns)
+        lines.append(f"| {shape} {size}{_told(figures, case, shape, size)} | {cells} |")
+    return "\n".join(lines) + "\n"
+
+
+def _told(figures: Figures, case: str, shape: str, size: int) -> str:
+    facts = figures.facts
+    rows, length = (facts.get(f"{case}, {shape} {size}: {what}") for what in ("rows", "bytes"))
+    if rows and length:
+        return f"<br>{rows} rows, {int(length) / 1000:,.0f} kB"
+    layers = facts.get(f"flat, {size} images: layers") if case in flat.CASES else None
+    return f"<br>{int(layers):,} layers" if layers else ""
+
+
+def _cell(figure: Figure | None, own: Figure | None) -> str:
+    if figure is None:
+        return ""
+    timing = figure.timing
+    text = f"{_number(timing.median)} / {_number(timing.p99)} ({timing.count})"
+    if own is None or own is figure:
+        return text
+    return f"{text}<br>{plots.said(timing.median / own.timing.median)} x"
+
+
+def _number(seconds: float) -> str:
+    return f"{seconds * 1e3:,.0f}" if seconds >= 0.1 else f"{seconds * 1e3:.3g}"
+
+
+def _plots(figures: Figures) -> Iterator[tuple[str, str]]:
+    for name, case in (("listing", listing.ALL), ("dangling", listing.DANGLING)):
+        panels = [_panel(figures, case, shape) for shape in listing.FORMS]
+        if panels := [panel for panel in panels if panel.lines]:
+            yield name, plots.lines(f"{case}: median, ms", panels, x="images")
+    for name, case in (("commands", commands.IMAGES), ("containerd", containerd.LIST)):
+        panel = _panel(figures, case, "realistic")
+        if panel.lines:
+            yield name, plots.lines(f"{case}: median, ms", [panel], x="images")
+    ratios = {}
+    for case in figures.cases():
+        places = [
+            figure.place for figure in figures.of(case) if figure.who == SERVICE and figure.place[0] == "realistic"
+        ]
+        if places and (ratio := figures.ratio(case, places[-1], slow=SERVICE, fast=STORAGED)):
+            ratios[case] = ratio
+    if ratios:
+        size = max(figure.size for figure in figures.all if figure.who == SERVICE)
+        yield "ratios", plots.bars(f"times as fast as podman's service, {size} images", ratios, unit="x")
+
+
+def _panel(figures: Figures, case: str, shape: str) -> plots.Panel:
+    lines: dict[str, list[tuple[float, float]]] = {}
+    for figure in figures.of(case):
+        if figure.place[0] == shape:
+            lines.setdefault(figure.who, []).append((figure.size, figure.timing.median * 1e3))
+    return plots.Panel(title=shape, lines=lines)
