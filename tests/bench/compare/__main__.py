@@ -12,14 +12,13 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import time
 import xml.etree.ElementTree
 from collections.abc import Sequence
 from pathlib import Path
-
-import msgspec
 
 from storaged_client.contract.version import VERSION
 from tests.rivals.peers import Store, ToolError, workspace
@@ -78,6 +77,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     folder = Path(flags.write) if flags.write else _ROOT / ("docs" if whole else "build/benchmarks")
     command = f"python -m tests.bench.compare {shlex.join(argv if argv is not None else sys.argv[1:])}".rstrip()
     about = {
+        "size": ""
+        if flags.scale >= 1
+        else f"\n**At a scale of {flags.scale:g}: what is asked below is of the full size.**\n",
         "command": command,
         "claims": f"{report.held} claims held, {len(report.violations)} did not",
         "versions": "\n".join(
@@ -99,21 +101,23 @@ def judge(report: Report, judged: Sequence[Verdict]) -> None:
     for verdict in judged:
         asked = verdict.requirement
         if verdict.worst is not None:
-            text = f"{asked.text}: {asked.kind} {asked.bound:g}, but {verdict.worst:.3g} in {verdict.where}"
+            where = f"{verdict.case}, {verdict.place[0]} {verdict.place[1]}"
+            text = f"{asked.text}: {asked.kind} {asked.bound:g}, but {verdict.worst:.3g} in {where}"
             report.in_time(bool(verdict.reached), text)
 
 
 def versions(run: Run) -> None:
     """What the programs say of themselves."""
-    known = {"storaged": VERSION, "msgspec": msgspec.__version__}
+    known = {"storaged": VERSION}
     if run.podman is not None:
         with workspace(run.podman) as store:
             known[PODMAN] = run.podman.version
             known[BUILDAH] = _told(store, "buildah", "--version").split()[2]
-    if CONTAINERS_STORAGE not in run.missing:
-        done = subprocess.run(["containers-storage", "version"], capture_output=True, text=True, check=False)
-        words = [word for word in done.stdout.split() if word[:1].isdigit()]
-        known[CONTAINERS_STORAGE] = words[0] if words else "unknown"
+    if shutil.which(CONTAINERS_STORAGE) is not None and shutil.which("dpkg-query") is not None:
+        # It does not say its own version.
+        argv = ["dpkg-query", "-W", "-f", "${Version}", CONTAINERS_STORAGE]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+        known[CONTAINERS_STORAGE] = done.stdout or "not of a package"
     run.versions = {**known, **run.versions}
 
 

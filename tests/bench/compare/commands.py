@@ -16,7 +16,7 @@ from attrs import frozen
 from storaged.sample import SampleSpec
 from tests.rivals.peers import PeerMissing, ToolError
 
-from .figures import BUILDAH, CONTAINERS_STORAGE, PODMAN, STORAGECTL
+from .figures import BUILDAH, CONTAINERS_STORAGE, NOTHING, PODMAN, STORAGECTL
 from .listing import FORMS, SIZES
 from .stage import Run, Stage, inside, stage
 from .timing import Contender, by_turns
@@ -85,7 +85,10 @@ def commands(run: Run, on: Stage, prefix: Sequence[str], *flags: str) -> list[Co
 
 
 def _compare(run: Run, on: Stage, case: str, rivals: Sequence[Command], ours: set[str], theirs: set[str]) -> None:
-    contenders = []
+    nothing = Command(
+        who=NOTHING, argv=[sys.executable, "-c", "pass"], ids=printed_ids, quiet=(), environment=dict(os.environ)
+    )
+    contenders = [Contender(who=NOTHING, ask=_timed(nothing, on), warm=1)]
     for each in rivals:
         found = each.ids(_printed([*each.argv, *each.quiet], each, on))
         wanted = {STORAGECTL: ours, CONTAINERS_STORAGE: set(on.sample.images)}.get(each.who, theirs)

@@ -13,6 +13,8 @@ from .timing import Timing
 STORAGED = "storaged"
 SERVICE = "podman's service"
 ECHO = "bare echo"
+LOOP = "echo on trio"
+NOTHING = "python, nothing done"
 PING = "server.ping"
 PODMAN = "podman"
 STORAGECTL = "storagectl"
@@ -21,6 +23,14 @@ CONTAINERS_STORAGE = "containers-storage"
 CONTAINERD = "containerd"
 PODMAN_PY = "podman-py"
 CLIENT = "storaged_client"
+
+STAT_AND_PREAD = "stat and pread"
+STDLIB = "read and json.loads"
+MSGSPEC = "read and msgspec.json.decode"
+EMPTY = "an empty store"
+OURS = (STORAGED, CLIENT, STORAGECTL)
+LIMITS = (ECHO, LOOP, PING, NOTHING, STAT_AND_PREAD, STDLIB, MSGSPEC, EMPTY)
+"""What no program can be faster than: told as how many times as long ours takes."""
 
 
 @frozen(kw_only=True)

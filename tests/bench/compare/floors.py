@@ -23,7 +23,7 @@ from storaged.store.tables import StoreLocation
 from tests.rivals.daemon import daemon
 from tests.rivals.peers import Store, workspace
 
-from .figures import STORAGED
+from .figures import EMPTY, MSGSPEC, STAT_AND_PREAD, STDLIB, STORAGED
 from .stage import NOBODY, Run
 from .timing import Contender, by_turns
 
@@ -33,8 +33,6 @@ LOOK, LOAD, DIGESTS, START = (
     "digests of all lists, cold",
     "start to first answer",
 )
-SYSTEM, STDLIB, MSGSPEC = "stat and pread", "read and json.loads", "read and msgspec.json.decode"
-EMPTY = "an empty store"
 
 
 def measure(run: Run) -> None:
@@ -56,7 +54,8 @@ def measure(run: Run) -> None:
             _look(run, where, place)
             _load(run, where, place)
             _digests(run, where, place)
-            _start(run, store, place)
+            if run.full or spec is specs[0]:
+                _start(run, store, place)
 
 
 def _look(run: Run, where: StoreLocation, place: tuple[str, int]) -> None:
@@ -79,7 +78,7 @@ def _look(run: Run, where: StoreLocation, place: tuple[str, int]) -> None:
     try:
         contenders = [
             Contender(who=STORAGED, ask=_timed(reader.stamp, 1_000)),
-            Contender(who=SYSTEM, ask=_timed(barely, 1_000)),
+            Contender(who=STAT_AND_PREAD, ask=_timed(barely, 1_000)),
         ]
         run.figures.add(run.report, LOOK, place, by_turns(contenders, run.effort(1, least=10)))
     finally:
@@ -146,7 +145,8 @@ def _start(run: Run, store: Store, place: tuple[str, int]) -> None:
     """Python and its imports are most of it: the same with nothing to load says how much."""
     with workspace(NOBODY, driver=store.driver) as empty:
         contenders = [
-            Contender(who=who, ask=_first_answer(each), warm=1) for who, each in ((STORAGED, store), (EMPTY, empty))
+            Contender(who=who, ask=_first_answer(each), warm=int(run.full))
+            for who, each in ((STORAGED, store), (EMPTY, empty))
         ]
         run.figures.add(run.report, START, place, by_turns(contenders, run.effort(8)))
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from storaged.sample import SampleSpec, Shape
+from tests.rivals.daemon import Client
 
 from .echo import echo
-from .figures import ECHO, SERVICE, STORAGED
+from .figures import ECHO, LOOP, SERVICE, STORAGED
 from .stage import Run, Stage, stage
 from .timing import Contender, by_turns
 
@@ -18,7 +20,7 @@ ALL, DANGLING = "images.list, all", "images.list, dangling"
 
 
 def measure(run: Run) -> None:
-    """Each shape at each size: storaged, podman's service, and the bare echo of storaged's bytes."""
+    """Each shape at each size: storaged, podman's service, and two echoes of storaged's bytes."""
     for shape in FORMS:
         for images in run.sizes(SIZES):
             with stage(run, SampleSpec(images=images, seed=run.seed, shape=shape, driver="vfs")) as on:
@@ -39,19 +41,10 @@ def compare(run: Run, on: Stage, case: str, ours: set[str], theirs: set[str] | N
     run.report.claim(found == ours, f"{where}: storaged lists {len(found)} images, the recipe has {len(ours)}")
     run.figures.facts[f"{where}: rows"] = str(len(found))
     run.figures.facts[f"{where}: bytes"] = str(len(line) + 1)
-    with echo(line + b"\n") as bare:
-
-        def ask() -> float:
-            on.client.raw(request)
-            return on.client.elapsed
-
-        def ask_bare() -> float:
-            bare.raw(request)
-            return bare.elapsed
-
+    with echo(line + b"\n") as bare, echo(line + b"\n", "trio") as loop:
         contenders = [
-            Contender(who=STORAGED, ask=ask, burst=20, warm=20),
-            Contender(who=ECHO, ask=ask_bare, burst=20, warm=20),
+            Contender(who=who, ask=asking(client, request), burst=20, warm=20)
+            for who, client in ((STORAGED, on.client), (ECHO, bare), (LOOP, loop))
         ]
         if (rest := on.rest) is not None:
             query = podmans(params)
@@ -66,6 +59,16 @@ def compare(run: Run, on: Stage, case: str, ours: set[str], theirs: set[str] | N
 
             contenders.append(Contender(who=SERVICE, ask=ask_podman))
         run.figures.add(run.report, case, on.place, by_turns(contenders, run.effort()))
+
+
+def asking(client: Client, request: str) -> Callable[[], float]:
+    """One request, always the same, whatever the answer."""
+
+    def ask() -> float:
+        client.raw(request)
+        return client.elapsed
+
+    return ask
 
 
 def podmans(params: dict[str, Any]) -> dict[str, str]:

@@ -12,8 +12,8 @@ from storaged.sample import SampleSpec
 from tests.rivals.peers import ToolError
 
 from .echo import echo
-from .figures import ECHO, PING, SERVICE, STORAGED
-from .listing import ALL, DANGLING, compare
+from .figures import ECHO, LOOP, PING, SERVICE, STORAGED
+from .listing import ALL, DANGLING, asking, compare
 from .rest import Rest, named
 from .stage import Run, Stage, single, stage
 from .timing import Contender, by_turns
@@ -67,21 +67,16 @@ def lookups(run: Run, on: Stage) -> None:
     """One image by its name: a bare ping and an echo are the limit, podman's ``exists`` the rival."""
     names = single(on.sample)
     asks: dict[str, Callable[[], float]] = {case: cycling(on, case, names) for case in (RESOLVE, EXISTS, WHY, INSPECT)}
-    ping = calling(on, "server.ping")
-    answer = on.client.raw('{"jsonrpc":"2.0","id":1,"method":"server.ping"}')
+    request = '{"jsonrpc":"2.0","id":1,"method":"server.ping"}'
+    answer = on.client.raw(request) + b"\n"
     rest = on.rest
-    with echo(answer + b"\n") as bare:
-
-        def ask_bare() -> float:
-            bare.raw('{"jsonrpc":"2.0","id":1,"method":"server.ping"}')
-            return bare.elapsed
-
+    with echo(answer) as bare, echo(answer, "trio") as loop:
+        limits = [
+            Contender(who=who, ask=asking(client, request), burst=50, warm=50)
+            for who, client in ((PING, on.client), (ECHO, bare), (LOOP, loop))
+        ]
         for case, ask in asks.items():
-            contenders = [
-                Contender(who=STORAGED, ask=ask, burst=50, warm=50),
-                Contender(who=PING, ask=ping, burst=50, warm=50),
-                Contender(who=ECHO, ask=ask_bare, burst=50, warm=50),
-            ]
+            contenders = [Contender(who=STORAGED, ask=ask, burst=50, warm=50), *limits]
             if rest is not None:
                 theirs = "/json" if case == INSPECT else "/exists"
                 contenders.append(Contender(who=SERVICE, ask=_podmans_lookup(rest, names, theirs)))

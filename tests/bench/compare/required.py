@@ -12,6 +12,8 @@ from .figures import (
     CLIENT,
     CONTAINERD,
     ECHO,
+    LOOP,
+    NOTHING,
     PING,
     PODMAN,
     PODMAN_PY,
@@ -146,9 +148,11 @@ class Verdict:
     """One requirement beside what was measured: the worst and the best place it holds for."""
 
     requirement: Requirement
-    worst: float | None
-    where: str
-    best: float | None
+    worst: float | None = None
+    best: float | None = None
+    case: str = ""
+    """The case and the place of the worst."""
+    place: tuple[str, int] = ("", 0)
 
     @property
     def reached(self) -> bool | None:
@@ -159,20 +163,50 @@ class Verdict:
         return self.worst >= bound if self.requirement.kind == "at least" else self.worst <= bound
 
 
+Place = tuple[str, tuple[str, int]]
+"""A case, and the shape and size of a store."""
+
+
 def verdicts(figures: Figures, sizes: dict[int, int]) -> list[Verdict]:
     """All of them. ``sizes`` maps the sizes of the full run to those of this one."""
     found = [_judge(each, dict(_ratios(figures, each, sizes[each.images]))) for each in REQUIREMENTS]
     return [*found, _flat(figures)]
 
 
-def _judge(requirement: Requirement, ratios: dict[str, float]) -> Verdict:
+def reason(verdict: Verdict, figures: Figures) -> str:
+    """What was measured where a requirement was missed, and what it would be at the limits."""
+    asked, place = verdict.requirement, verdict.place
+    flatness = asked.slow == asked.fast
+    parts = [
+        f"{figure.who} {figure.timing.median * 1e3:.3g} ms{f' at {figure.size} images' if flatness else ''}"
+        for figure in figures.of(verdict.case)
+        if flatness or figure.place == place
+    ]
+    ping = next((figure.timing.median for figure in figures.all if figure.who == PING), None)
+    if ping is not None and asked.slow in (SERVICE, CONTAINERD, STORAGED) and PING not in " ".join(parts):
+        parts.append(f"{PING} {ping * 1e3:.3g} ms")
+    text = f"In {verdict.case}, {place[0]} {place[1]}: {', '.join(parts)}."
+    if asked.kind == "at least" and (slow := figures.median(verdict.case, place, asked.slow)) is not None:
+        limits = {who: figures.median(verdict.case, place, who) for who in (LOOP, NOTHING)}
+        if ping is not None and asked.fast == STORAGED:
+            limits[PING] = ping
+        text += "".join(
+            f" An answer as fast as {who} would be {slow / seconds:.3g} times as fast as {asked.slow}."
+            for who, seconds in limits.items()
+            if seconds is not None
+        )
+    return text
+
+
+def _judge(requirement: Requirement, ratios: dict[Place, float]) -> Verdict:
     if not ratios:
-        return Verdict(requirement=requirement, worst=None, where="", best=None)
+        return Verdict(requirement=requirement)
     order = sorted(ratios, key=ratios.__getitem__, reverse=requirement.kind == "at most")
-    return Verdict(requirement=requirement, worst=ratios[order[0]], where=order[0], best=ratios[order[-1]])
+    case, place = order[0]
+    return Verdict(requirement=requirement, worst=ratios[order[0]], best=ratios[order[-1]], case=case, place=place)
 
 
-def _ratios(figures: Figures, requirement: Requirement, size: int) -> Iterator[tuple[str, float]]:
+def _ratios(figures: Figures, requirement: Requirement, size: int) -> Iterator[tuple[Place, float]]:
     for case in requirement.cases:
         for shape in requirement.shapes:
             place = (shape, size)
@@ -182,16 +216,17 @@ def _ratios(figures: Figures, requirement: Requirement, size: int) -> Iterator[t
                 seconds = figures.median(case, place, requirement.slow)
                 value = None if seconds is None else seconds * 1e3
             if value is not None:
-                yield f"{case}, {shape}", value
+                yield (case, place), value
 
 
 def _flat(figures: Figures) -> Verdict:
     """The largest store beside the smallest, each of the three questions."""
-    ratios = {}
+    ratios: dict[Place, float] = {}
     for case in flat.CASES:
-        places = {figure.size: figure.timing.median for figure in figures.of(case) if figure.who == STORAGED}
+        places = {figure.place: figure.timing.median for figure in figures.of(case) if figure.who == STORAGED}
         if len(places) > 1:
-            ratios[case] = places[max(places)] / places[min(places)]
+            small, large = sorted(places, key=lambda place: place[1])[:: len(places) - 1]
+            ratios[case, large] = places[large] / places[small]
     requirement = Requirement(
         text="`resolve`, `exists`, `why`: flat from 100 images to the largest store reported",
         kind="at most",

@@ -51,8 +51,8 @@ class Run:
         return self.podman is not None and not self.podman.version.startswith("4.")
 
     def sizes(self, images: Sequence[int]) -> list[int]:
-        """Those of a series; below full size only the least and the most of them."""
-        return [self.size(each) for each in (images if self.full else (images[0], images[-1]))]
+        """Those of a series; below full size only the last one."""
+        return [self.size(each) for each in (images if self.full else images[-1:])]
 
     def effort(self, seconds: float = 5.0, least: int = 5) -> Effort:
         return Effort(seconds=seconds, least=least) if self.full else Effort(seconds=0, least=1)

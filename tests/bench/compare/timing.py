@@ -52,7 +52,7 @@ class Effort:
 def by_turns(contenders: Sequence[Contender], effort: Effort) -> Mapping[str, Timing]:
     """All of them warmed up, then measured turn by turn; each turn begins with another one."""
     for contender in contenders:
-        for _ in range(contender.warm):
+        for _ in range(contender.warm if effort.seconds else min(contender.warm, 1)):
             contender.ask()
     taken: dict[str, list[float]] = {contender.who: [] for contender in contenders}
     deadline = time.monotonic() + effort.seconds
