@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from storaged_client.contract.version import VERSION
+from tests.rivals.daemon import RpcError
 from tests.rivals.peers import Store, ToolError, workspace
 from tests.rivals.report import Report, arguments
 
@@ -65,7 +66,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     began = time.monotonic()
     for part in parts:
-        PARTS[part](run)
+        try:
+            PARTS[part](run)
+        except (ToolError, RpcError, RuntimeError, OSError, subprocess.SubprocessError) as error:
+            # The other parts are worth having: a run takes long, and nobody watches it.
+            report.claim(False, f"{part} ended early: {type(error).__name__}: {error}")
         print(f"--- {part}: {time.monotonic() - began:.0f} s", flush=True)
     versions(run)
     judged = verdicts(run.figures, {size: run.size(size) for size in _SIZES})

@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,16 +50,14 @@ def measure(run: Run) -> None:
                     run.figures.facts[f"{LIST}, {spec.images}: bytes"] = str(len(answer))
                     contenders = [
                         Contender(who=STORAGED, ask=calling(on, "images.list", all=True), burst=20, warm=20),
-                        Contender(who=CONTAINERD, ask=lambda rival=rival: rival.timed("List", b""), burst=20, warm=20),
+                        Contender(who=CONTAINERD, ask=partial(rival.timed, "List", b""), burst=20, warm=20),
                     ]
                     run.figures.add(run.report, LIST, on.place, by_turns(contenders, run.effort(3)))
                     ask = message(1, names[0].encode())
                     known = single(on.sample)
                     contenders = [
                         Contender(who=STORAGED, ask=cycling(on, "images.resolve", known), burst=20, warm=20),
-                        Contender(
-                            who=CONTAINERD, ask=lambda rival=rival, ask=ask: rival.timed("Get", ask), burst=20, warm=20
-                        ),
+                        Contender(who=CONTAINERD, ask=partial(rival.timed, "Get", ask), burst=20, warm=20),
                     ]
                     run.figures.add(run.report, GET, on.place, by_turns(contenders, run.effort(2)))
             except PeerMissing as error:

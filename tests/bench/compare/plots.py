@@ -38,15 +38,17 @@ def lines(title: str, panels: Sequence[Panel], *, x: str, columns: int = 2) -> s
     marks = sorted({place for place, _ in points})
     columns = min(columns, len(panels))
     rows = math.ceil(len(panels) / columns)
-    width, height = columns * _WIDTH, rows * _HEIGHT + 44 + 18 * math.ceil(len(names) / 4)
+    width, legend = columns * _WIDTH, 2 * columns
+    height = rows * _HEIGHT + 44 + 18 * math.ceil(len(names) / legend)
     parts = [_head(title, width, height)]
     for number, panel in enumerate(panels):
         left, top = number % columns * _WIDTH, 30 + number // columns * _HEIGHT
         parts.append(f'<g transform="translate({left} {top})">{_panel(panel, names, marks, low, high, x)}</g>')
     for number, name in enumerate(names):
-        left, top = 20 + number % 4 * (width - 20) / 4, rows * _HEIGHT + 44 + number // 4 * 18
-        parts.append(f'<path d="M{left:.1f} {top}h26" {_stroke(number)}/>')
-        parts.append(f'<text x="{left + 32:.1f}" y="{top + 4}" {_TEXT}>{escape(name)}</text>')
+        across = 20 + number % legend * (width - 20) / legend
+        top = rows * _HEIGHT + 44 + number // legend * 18
+        parts.append(f'<path d="M{across:.1f} {top}h26" {_stroke(number)}/>')
+        parts.append(f'<text x="{across + 32:.1f}" y="{top + 4}" {_TEXT}>{escape(name)}</text>')
     return "\n".join((*parts, "</svg>\n"))
 
 

@@ -79,7 +79,7 @@ def lookups(run: Run, on: Stage) -> None:
             contenders = [Contender(who=STORAGED, ask=ask, burst=50, warm=50), *limits]
             if rest is not None:
                 theirs = "/json" if case == INSPECT else "/exists"
-                contenders.append(Contender(who=SERVICE, ask=_podmans_lookup(rest, names, theirs)))
+                contenders.append(Contender(who=SERVICE, ask=_podmans_lookup(rest, names, theirs), burst=10))
             run.figures.facts[f"{case}: {_PODMANS}"] = "images/NAME/json" if case == INSPECT else "images/NAME/exists"
             run.figures.add(run.report, case, on.place, by_turns(contenders, run.effort(3, least=10)))
 
