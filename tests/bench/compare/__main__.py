@@ -96,7 +96,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     pictures = sorted((folder / "benchmarks").glob("*.svg"))
     for picture in pictures:
         xml.etree.ElementTree.parse(picture)
-    report.claim(page.exists() and bool(pictures), "no page or no plot was written")
+    report.claim(bool(pictures) or "listing" not in parts, "no plot was drawn")
     print(f"written: {page} and {len(pictures)} plots")
     return report.finish()
 

@@ -14,6 +14,7 @@ from .figures import (
     ECHO,
     LOOP,
     NOTHING,
+    PARSED,
     PING,
     PODMAN,
     PODMAN_PY,
@@ -187,7 +188,7 @@ def reason(verdict: Verdict, figures: Figures) -> str:
         parts.append(f"{PING} {ping * 1e3:.3g} ms")
     text = f"In {verdict.case}, {place[0]} {place[1]}: {', '.join(parts)}."
     if asked.kind == "at least" and (slow := figures.median(verdict.case, place, asked.slow)) is not None:
-        limits = {who: figures.median(verdict.case, place, who) for who in (LOOP, NOTHING)}
+        limits = {who: figures.median(verdict.case, place, who) for who in (LOOP, PARSED, NOTHING)}
         if ping is not None and asked.fast == STORAGED:
             limits[PING] = ping
         text += "".join(

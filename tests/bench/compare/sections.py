@@ -33,7 +33,11 @@ SECTIONS: tuple[tuple[str, str, Sequence[str]], ...] = (
         "left out. A tag is given and taken again; both flush to the disk as they do.",
         (questions.USAGE, questions.LISTS, questions.TAG, questions.UNTAG),
     ),
-    ("Typed objects in Python", "", (typed.TYPED, typed.READ)),
+    (
+        "Typed objects in Python",
+        "The limits are the same reply received and thrown away, and received and parsed by the standard library.",
+        (typed.TYPED, typed.READ),
+    ),
     (
         "Commands, as whole processes",
         "Podman and buildah run in a root of Debian sid that `nsenter` enters for each command; what that adds is the "

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from storaged.sample import Sample, SampleSpec, write_store
 from tests.rivals.daemon import Client, Daemon, daemon
@@ -102,6 +102,8 @@ def stage(run: Run, spec: SampleSpec, *, with_service: bool = True) -> Iterator[
         ToolError: podman's service did not answer.
     """
     peer = run.podman or NOBODY
+    if run.podman is not None and not run.minds_lists:
+        spec = evolve(spec, for_podman_4=True)
     with ExitStack() as stack:
         store = stack.enter_context(workspace(peer, driver=spec.driver))
         sample = write_store(store.graphroot, store.runroot, spec)
