@@ -73,6 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             report.claim(False, f"{part} ended early: {type(error).__name__}: {error}")
         print(f"--- {part}: {time.monotonic() - began:.0f} s", flush=True)
     versions(run)
+    agreed = f"{report.held} claims held, {len(report.violations)} did not"
     judged = verdicts(run.figures, {size: run.size(size) for size in _SIZES})
     judge(report, judged)
     if os.environ.get("STORAGED_REQUIRE_RIVALS") == "1":
@@ -86,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if flags.scale >= 1
         else f"\n**At a scale of {flags.scale:g}: what is asked below is of the full size.**\n",
         "command": command,
-        "claims": f"{report.held} claims held, {len(report.violations)} did not",
+        "claims": agreed,
         "versions": "\n".join(
             [*(f"| {name} | {version} |" for name, version in run.versions.items())]
             + [f"| {name} | left out: {reason} |" for name, reason in run.missing.items()]
