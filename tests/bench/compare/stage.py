@@ -88,9 +88,9 @@ class Stage:
 
 
 def single(sample: Sample) -> list[str]:
-    """The names that mean one image and no list: every question about an image has an answer for them."""
+    """The tags that mean one image and no list: every question about an image has an answer for them."""
     lists = set(sample.lists)
-    return [name for name, image in sample.names.items() if image not in lists]
+    return [name for name, image in sample.names.items() if image not in lists and "@" not in name]
 
 
 @contextmanager
