@@ -7,7 +7,7 @@ from typing import Literal
 
 from attrs import frozen
 
-from . import commands, containerd, flat, listing, questions, typed
+from . import commands, containerd, flat, listing, plots, questions, typed
 from .figures import (
     CLIENT,
     CONTAINERD,
@@ -192,7 +192,7 @@ def reason(verdict: Verdict, figures: Figures) -> str:
         if ping is not None and asked.fast == STORAGED:
             limits[PING] = ping
         text += "".join(
-            f" An answer as fast as {who} would be {slow / seconds:.3g} times as fast as {asked.slow}."
+            f" An answer as fast as {who} would be {plots.said(slow / seconds)} times as fast as {asked.slow}."
             for who, seconds in limits.items()
             if seconds is not None
         )
