@@ -141,6 +141,12 @@ SHOWINGS = (
         judges_time=True,
     ),
     Showing(
+        module="tests.bench.compare",
+        shows="every question beside podman's service and commands, buildah, containers-storage and containerd",
+        ci=0.05,
+        judges_time=True,
+    ),
+    Showing(
         module="tests.stress.fuzz",
         shows="1,000,000 hostile inputs into the peer, 10,000 through a socket, and cuts at every byte: right answers",
         ci=0.03,
