@@ -37,7 +37,7 @@ from storaged.server.guard import Guard, Limits
 from storaged.server.hangup import hung_up, linger
 from storaged.server.outbox import Outbox
 from storaged.server.receiving import close_all, receive
-from storaged.server.sending import send
+from storaged.server.sending import send, send_now
 from storaged.service.session import Session
 from storaged_client.jsonrpc.peer import (
     Cancel,
@@ -232,17 +232,21 @@ class Connection:
     async def _write(self) -> None:
         while (entry := await self._outbox.take()) is not None:
             data, written = entry
-            try:
-                with anyio.fail_after(self._limits.stall_seconds):
-                    await send(self._socket, data)
-            except TimeoutError:
-                self._guard.reached("stall_seconds")
-                _log.warning("peer does not read connection=%d waiting=%d", self.session.number, self._outbox.size)
-                self._scope.cancel()
-                return
+            rest = send_now(self._socket, data)
+            if rest:
+                try:
+                    with anyio.fail_after(self._limits.stall_seconds):
+                        await send(self._socket, rest)
+                except TimeoutError:
+                    self._guard.reached("stall_seconds")
+                    _log.warning("peer does not read connection=%d waiting=%d", self.session.number, self._outbox.size)
+                    self._scope.cancel()
+                    return
             self._outbox.size -= len(data)
             for call in written:
                 call()
+            if self._outbox.size:
+                await checkpoint()  # a reader that keeps up must not keep everybody else waiting
 
     def _release(self) -> None:
         """Give back what the connection holds after an end in the middle of things."""

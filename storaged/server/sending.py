@@ -9,21 +9,32 @@ from __future__ import annotations
 import socket
 
 import anyio
-from anyio.lowlevel import checkpoint
 
 
-async def send(channel: socket.socket, data: bytes | memoryview) -> None:
-    """Hand all of it to the kernel, giving other tasks a turn first. One task at a time.
+def send_now(channel: socket.socket, data: bytes | memoryview) -> memoryview:
+    """Hand the kernel what it takes without waiting; returns the rest. Nearly every answer is done by this alone.
 
     Raises:
         BrokenResourceError: the connection is lost.
     """
-    await checkpoint()
     rest = memoryview(data)
-    while rest:
-        try:
+    try:
+        while rest:
             rest = rest[channel.send(rest, socket.MSG_DONTWAIT) :]
-        except (BlockingIOError, InterruptedError):
-            await anyio.wait_writable(channel)
-        except OSError as error:
-            raise anyio.BrokenResourceError from error
+    except (BlockingIOError, InterruptedError):
+        return rest
+    except OSError as error:
+        raise anyio.BrokenResourceError from error
+    return rest
+
+
+async def send(channel: socket.socket, data: bytes | memoryview) -> None:
+    """Hand all of it to the kernel, waiting for the reader; does not wait where there is room. One task at a time.
+
+    Raises:
+        BrokenResourceError: the connection is lost.
+    """
+    rest = send_now(channel, data)
+    while rest:
+        await anyio.wait_writable(channel)
+        rest = send_now(channel, rest)

@@ -8,7 +8,7 @@ import anyio.to_thread
 import pytest
 from anyio.lowlevel import checkpoint
 
-from storaged.server.sending import send
+from storaged.server.sending import send, send_now
 
 pytestmark = pytest.mark.anyio
 
@@ -43,12 +43,16 @@ async def test_a_reader_that_is_gone_is_told() -> None:
         await send(near, b"x")
 
 
-async def test_others_have_their_turn_before_each_send() -> None:
+async def test_what_the_kernel_does_not_take_at_once_is_given_back() -> None:
     near, far = _pair()
-    with near, far, anyio.CancelScope() as scope:
-        scope.cancel()
-        await send(near, b"x")
-    assert scope.cancelled_caught
+    with near, far:
+        assert not send_now(near, b"x")
+        rest = send_now(near, _MUCH)
+        assert 0 < len(rest) < len(_MUCH)
+        assert rest == _MUCH[-len(rest) :]
+        far.close()
+        with pytest.raises(anyio.BrokenResourceError):
+            send_now(near, b"x")
 
 
 async def test_a_wait_cancelled_in_the_tick_in_which_there_is_room_leaves_nothing_in_the_loop() -> None:
