@@ -182,9 +182,10 @@ class Loader:
             if not surprise or unproven:
                 return self._settle(loaded, contents)
             # A writer that replaces a file of big data before it renews token and table holds its lock meanwhile.
-            if (holder := self._reader.writer()) is not None:
+            holder, same = self._reader.look_again(loaded.stamp)
+            if holder is not None:
                 raise WriterActive(holder)
-            if self._reader.stamp() == loaded.stamp:
+            if same:
                 return self._settle(loaded, contents)
             self._metrics.add("loads.lost_to_content")
         raise StoreBusy("the store changed under every attempt to read it; try again")

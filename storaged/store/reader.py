@@ -90,6 +90,16 @@ class StoreReader:
         self._watch.take()
         return self._watch.writer()
 
+    def look_again(self, loaded: Stamp) -> tuple[LockHolder | None, bool]:
+        """Who holds a lock for writing, as ``writer``, and whether the store is still that of the stamp.
+
+        For the loading thread: with the looks of the event loop it would make that wait.
+        """
+        with self._mutex:
+            self._own_watch.take()
+            holder = self._own_watch.writer()
+            return holder, holder is None and self._own_watch.take() == loaded
+
     def identify(self, holder: LockHolder) -> LockHolder:
         """The same holder with the pid of an OFD lock, where it can be found. Slow: for reports."""
         return identify(holder, self._files)
