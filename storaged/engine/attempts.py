@@ -84,26 +84,31 @@ class Attempts:
             StoreCorrupt: a table cannot be read.
             Leased, StoreBusy, StoreError, OSError, BrokenOff: as ``one``.
         """
-        # The loader first: a reload waits for shared locks while it holds the loader's own.
         with self._loader.alone():
             expected = _expected(plan, self._loader.prepare())
-            for turn in range(_TURNS):
-                try:
-                    with self._writer.exclusively(deadline, cancelled, expected=expected):
-                        current = self._loader.load_locked()
-                        planned = plan(current.snapshot)
-                        expected = planned.change
-                        committed = self._written(planned, current, deadline, cancelled)
-                except ListLocked:
-                    # Podman waits for our locks with the digest lock in hand: it goes first, and then that lock, too,
-                    # is had before the others.
-                    self._leases.yield_claim()
-                    if turn == _TURNS - 1:
-                        raise
-                else:
-                    # The new snapshot takes longer than the commit, and no store lock: others need not wait for it.
-                    return self._taken_over(current, planned, committed)
-            raise AssertionError("the last turn returns or raises")
+        for turn in range(_TURNS):
+            try:
+                # The lists' own locks outside ``alone``: podman may keep one for long, and reads must go on meanwhile.
+                # The store's locks inside: a reload waits for shared ones while it holds the loader's own.
+                with (
+                    self._writer.editing(expected, deadline, cancelled),
+                    self._loader.alone(),
+                    self._writer.exclusively(deadline, cancelled, expected=expected),
+                ):
+                    current = self._loader.load_locked()
+                    planned = plan(current.snapshot)
+                    expected = planned.change
+                    committed = self._written(planned, current, deadline, cancelled)
+            except ListLocked:
+                # Podman waits for our locks with the digest lock in hand: it goes first, and then that lock, too, is
+                # had before the others.
+                self._leases.yield_claim()
+                if turn == _TURNS - 1:
+                    raise
+            else:
+                # The new snapshot takes longer than the commit, and no store lock: others need not wait for it.
+                return self._taken_over(current, planned, committed)
+        raise AssertionError("the last turn returns or raises")
 
     def _written(
         self, planned: Planned[T], current: Current, deadline: float, cancelled: Callable[[], bool]

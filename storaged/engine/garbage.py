@@ -10,32 +10,35 @@
 
 What was put aside is freed as ever when the last reference to it goes; only circles are not found there. Without that
 the first allocation after a load had its hundreds of thousands of values walked through, tens of milliseconds in which
-no thread runs. The few circles that requests made in the course of a load, or before a hurried one, are found once in a
-thousand loads.
+no thread runs. Put aside are also what requests and connections are made of that are there when a load ends, and those
+are full of circles: once a minute everything is walked through all the same.
 """
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-_SELDOM = 1000
-"""Loads between two looks at all there is: it takes as long as a load does."""
+SELDOM = 60.0
+"""Seconds between two looks at all there is, at least: each takes as long as a load does, and no thread runs then."""
 
 
 class Garbage:
     """Of one process. Loads are made one at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._begun = False
-        self._loads = 0
+        self._looked = 0.0
 
     def begin(self) -> None:
         """The start is done: what there is lives as long as the process."""
         gc.freeze()
         gc.enable()
         self._begun = True
+        self._looked = self._clock()
 
     @contextmanager
     def unsought(self, *, hurried: bool = False) -> Iterator[None]:
@@ -44,10 +47,8 @@ class Garbage:
         ``hurried``: others wait for a lock of the store meanwhile, so that nothing is looked for before either.
         """
         collecting = gc.isenabled()
-        if self._begun:
-            self._loads += 1
-            if not hurried:
-                self._look()
+        if self._begun and not hurried:
+            self._look()
         gc.disable()
         try:
             yield
@@ -58,7 +59,7 @@ class Garbage:
                 gc.enable()
 
     def _look(self) -> None:
-        if self._loads >= _SELDOM:
-            self._loads = 0
+        if self._clock() - self._looked >= SELDOM:
+            self._looked = self._clock()
             gc.unfreeze()
         gc.collect()

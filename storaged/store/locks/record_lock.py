@@ -126,7 +126,10 @@ class RecordLock(BaseFileLock):
             self._turn.leave()
             self._turn = None
         if self._turn is None:
-            self._turn = Turn.join(queue, self._open, self._files.close)
+            try:
+                self._turn = Turn.join(queue, self._open, self._files.close)
+            except RuntimeError as error:
+                raise OSError(errno.EAGAIN, f"no thread to wait in: {error}", self.lock_file) from error
         fd = self._turn.take(max(0.0, min(_LOOK, self._until - time.monotonic())))
         if fd is not None:
             self._turn = None

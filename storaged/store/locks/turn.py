@@ -3,7 +3,7 @@
 Who only tries now and then has a lock when by chance nobody waits for it: beside tools that hand it to each other, as
 podman's processes do, perhaps never. The kernel's wait cannot be ended from outside, so a thread does it. Where nobody
 wants the lock any more, the thread stays until whoever waits for the same lock next takes its place over, or the lock
-comes, and is given back at once: so there are never more of them than waited at the same time.
+comes, and is given back at once: so of one lock there are never more than waited for it at the same time.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ class Turn:
 
         Raises:
             OSError: from ``opened``.
+            RuntimeError: the system gives no more threads.
         """
         with _changed:
             if queue in _left:
@@ -54,7 +55,12 @@ class Turn:
                 turn._unlist()
                 turn._wanted = True
                 return turn
-        return cls(queue, opened(), close)
+        fd = opened()
+        try:
+            return cls(queue, fd, close)
+        except BaseException:
+            close(fd)
+            raise
 
     def take(self, patience: float) -> int | None:
         """The descriptor that holds the lock, the caller's from now on; None where it is not had in so many seconds.

@@ -52,15 +52,16 @@ class Ahead:
     def take(self, table: CurrentTable, layers: Collection[str]) -> tuple[TableWrite, TableWrite] | None:
         """The two tables of ``draft_layers``, flushed; the caller's from now on. None where they are others by now."""
         path = table.file.path
-        if self._tables.get(path) is not table or self._layers != frozenset(layers):
-            return None
-        return self._written.pop(path, None)
+        pair = self._written.pop(path, None)
+        if pair is None or (self._tables.get(path) is table and self._layers == frozenset(layers)):
+            return pair
+        _remove(self._files, pair)  # of no use any more, and others may need the room
+        return None
 
     def forget(self) -> None:
         """Remove what was written and not taken, and free the memory."""
         for pair in self._written.values():
-            for written in pair:
-                written.temporary.remove(self._files)
+            _remove(self._files, pair)
         self._written.clear()
         self._tables.clear()
 
@@ -82,3 +83,8 @@ def write_draft(files: Files, draft: Draft) -> TableWrite:
     temporary = temporary_for(files, draft.file.path, draft.data)
     write_temporary(files, temporary, draft.data)
     return TableWrite(path=draft.file.path, lock=draft.file.lock, temporary=temporary, data=draft.data)
+
+
+def _remove(files: Files, pair: tuple[TableWrite, TableWrite]) -> None:
+    for written in pair:
+        written.temporary.remove(files)

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 
 from storaged.errors import ImageDamaged, ImageUnknown, NoSpace, StoreCorrupt, StoreError, StoreUnsupported
@@ -169,20 +169,32 @@ class StoreWriter:
                 prepared.deletion.abandon()
             _remove(holdings.entries)
 
+    def editing(
+        self, expected: Change, deadline: float, cancelled: Callable[[], bool] = lambda: False
+    ) -> AbstractContextManager[None]:
+        """Hold the digest locks of the lists that the change edits, around :meth:`exclusively`: podman keeps one while
+        it waits for the store's locks, and for as long as it asks a registry.
+
+        Raises:
+            StoreBusy: on entering: they were not had in time, or ``cancelled`` said so.
+            PlanOutdated: on entering: a lock file is gone.
+        """
+        return self._locks.editing(expected.editing, deadline, cancelled)
+
     @contextmanager
     def exclusively(
         self, deadline: float, cancelled: Callable[[], bool] = lambda: False, *, expected: Change = NOTHING
     ) -> Iterator[None]:
         """Hold every lock of the writable store: what is read, planned, prepared and committed meanwhile, by this
         thread, cannot lose a race. ``expected`` is the change if nothing moves until then: what can be done of it is
-        done before, and the locks of its lists are held, too.
+        done before.
 
         Raises:
             StoreBusy: the locks were not had in time, or ``cancelled`` said so.
         """
         try:
             self._preparation.ahead.read(expected.layers)
-            with self._locks.exclusively(deadline, cancelled, editing=expected.editing):
+            with self._locks.exclusively(deadline, cancelled):
                 yield
         finally:
             self._preparation.ahead.forget()

@@ -59,6 +59,7 @@ class WriterLocks:
         self._files = files
         self._metrics = metrics
         self._held: tuple[RecordLock, ...] | None = None
+        self._lists: tuple[RecordLock, ...] = ()
 
     @contextmanager
     def hold(
@@ -69,13 +70,13 @@ class WriterLocks:
         Raises:
             StoreBusy: not had before ``deadline``, or ``cancelled`` said so.
             PlanOutdated: a lock file is gone.
-            ListLocked: within :meth:`exclusively`, the digest lock of a list that was not named there is held.
+            ListLocked: within :meth:`exclusively`, the digest lock of a list not named to :meth:`editing` is held.
         """
         if self._held is None:
             with self._take(paths, shared, deadline, cancelled) as locks:
                 yield locks
             return
-        held = {lock.lock_file for lock in self._held}
+        held = {lock.lock_file for lock in (*self._lists, *self._held)}
         with ExitStack() as stack:
             more: list[RecordLock] = []
             for path in paths:
@@ -89,18 +90,34 @@ class WriterLocks:
                         found = busy(holder_of(path, self._files) or LockHolder(lock=path))
                         raise ListLocked(found.text, file=path) from None
                     stack.callback(more[-1].release)
-            yield (*more, *self._held)
+            yield (*more, *self._lists, *self._held)
 
     @contextmanager
-    def exclusively(
-        self, deadline: float, cancelled: Callable[[], bool], *, editing: Sequence[ImageID] = ()
-    ) -> Iterator[None]:
-        """Hold every lock of the writable store until the block ends, and the digest locks of these lists.
+    def editing(self, lists: Sequence[ImageID], deadline: float, cancelled: Callable[[], bool]) -> Iterator[None]:
+        """Hold the digest locks of these lists, outside :meth:`exclusively`, until the block ends.
 
         Raises:
             StoreBusy, PlanOutdated: as :meth:`hold`.
         """
-        paths = (*digest_locks(self._location, editing), *writable_lock_files(self._location))
+        if not (paths := digest_locks(self._location, lists)):
+            yield
+            return
+        make_missing(self._files, paths)
+        with self._take(paths, (), deadline, cancelled) as locks:
+            self._lists = locks
+            try:
+                yield
+            finally:
+                self._lists = ()
+
+    @contextmanager
+    def exclusively(self, deadline: float, cancelled: Callable[[], bool]) -> Iterator[None]:
+        """Hold every lock of the writable store until the block ends.
+
+        Raises:
+            StoreBusy, PlanOutdated: as :meth:`hold`.
+        """
+        paths = writable_lock_files(self._location)
         make_missing(self._files, paths)
         with self._take(paths, (), deadline, cancelled) as locks:
             self._held = locks

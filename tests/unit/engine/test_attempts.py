@@ -22,6 +22,7 @@ from storaged.store.locks.order import holding
 from storaged.store.stamp import Stamp
 from tests.ground import DRIVER, lay
 from tests.unit.store.holding import held_elsewhere
+from tests.unit.store.test_turn import blocked, until
 
 
 class _Watching(Loader):
@@ -132,3 +133,36 @@ def test_a_list_that_was_not_expected_and_is_locked_is_waited_for_and_not_refuse
     assert calls == [False, True, True]
     assert done.current is not None
     assert done.current.snapshot.by_name["localhost/new:1"].id == done.result
+
+
+def test_reads_go_on_while_a_change_waits_for_the_lock_of_a_list(tmp_path: Path) -> None:
+    """Podman may keep it for as long as it asks a registry."""
+
+    def plan(snapshot: Snapshot) -> Planned[str]:
+        image = next(image for image in snapshot.images if not image.read_only)
+        edit = ImageEdit(image=image.id, members={"names": ["localhost/new:1"]})
+        return Planned(change=Change(edits=(edit,), editing=(image.id,)), result=image.id)
+
+    with lay(tmp_path) as ground:
+        loader = Loader(ground.reader, Contents(ContentReader(ground.location, ground.metrics)), ground.metrics)
+        first = loader.load(unproven=False, afresh=False, cancelled=lambda: False).snapshot
+        lock = Path(paths.digest_lock(ground.location.runroot, DRIVER, plan(first).result))
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        lock.touch()
+        attempts = Attempts(loader, ground.store_writer(), Leases(ground.metrics))
+        done: list[object] = []
+        with held_elsewhere(str(lock)):
+            change = threading.Thread(
+                target=lambda: done.append(attempts.under_locks(plan, time.monotonic() + 60, lambda: False))
+            )
+            change.start()
+            until(lambda: blocked(str(lock)) == 1)
+            read = threading.Thread(
+                target=lambda: loader.load(unproven=False, afresh=False, cancelled=lambda: False), daemon=True
+            )
+            read.start()
+            read.join(10)
+            reads_went_on = not read.is_alive()
+        change.join(60)
+    assert reads_went_on
+    assert done

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from storaged.engine import garbage
-from storaged.engine.garbage import Garbage
+from storaged.engine.garbage import SELDOM, Garbage
 
 
 class Knot:
@@ -64,28 +63,30 @@ def test_circles_made_between_two_loads_are_found_before_the_second() -> None:
         assert knot() is None
 
 
-def test_circles_made_in_the_course_of_a_load_are_found_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(garbage, "_SELDOM", 3)
-    kept = Garbage()
+def test_circles_that_were_there_when_a_load_ended_are_found_once_a_minute() -> None:
+    now = [1000.0]
+    kept = Garbage(lambda: now[0])
     kept.begin()
     with kept.unsought():
         knot = weakref.ref(Knot())
     gc.collect()
     assert knot() is not None
-    for _ in range(2):
-        with kept.unsought():
-            pass
-    assert knot() is None
+    now[0] += SELDOM - 1
+    with kept.unsought():
+        assert knot() is not None
+    now[0] += 1
+    with kept.unsought():
+        assert knot() is None
 
 
-def test_a_hurried_load_looks_for_nothing_and_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(garbage, "_SELDOM", 3)
-    kept = Garbage()
+def test_a_hurried_load_looks_for_nothing() -> None:
+    now = [1000.0]
+    kept = Garbage(lambda: now[0])
     kept.begin()
     gc.disable()
     knot = weakref.ref(Knot())
-    for _ in range(5):
-        with kept.unsought(hurried=True):
-            assert knot() is not None
+    now[0] += SELDOM
+    with kept.unsought(hurried=True):
+        assert knot() is not None
     with kept.unsought():
         assert knot() is None

@@ -135,3 +135,16 @@ def test_what_the_kernel_refuses_is_told(lock_file: str) -> None:
     turn.leave()
     assert closed == [fd]
     os.close(fd)
+
+
+def test_where_no_thread_can_be_started_nothing_is_left_open(lock_file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = os.listdir("/proc/self/fd")
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with pytest.raises(OSError, match="no thread to wait in") as refused:
+        RecordLock(lock_file, mode_held="exclusive", files=FILES, in_turn=True).acquire(timeout=1)
+    assert refused.value.filename == lock_file
+    assert os.listdir("/proc/self/fd") == before

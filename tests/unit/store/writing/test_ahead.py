@@ -62,9 +62,15 @@ def test_a_table_that_somebody_else_wrote_meanwhile_is_drafted_on_what_he_wrote(
         change = free(shop)
         path = Path(paths.layers_json(shop.location.graphroot, shop.location.driver))
 
-        def rival() -> None:
-            path.write_bytes(path.read_bytes()[:-1] + b',{"id":"' + b"f" * 64 + b'"}]')
+        def rival(letter: bytes = b"f") -> None:
+            path.write_bytes(path.read_bytes()[:-1] + b',{"id":"' + letter * 64 + b'"}]')
 
+        with shop.writer.exclusively(time.monotonic() + 5, expected=change):
+            rival(b"e")
+            prepared = shop.writer.prepare(change, shop.reader.load_locked().stamp)
+            tables = [name for name in shop.leftovers() if "layers.json" in name]
+            assert len(tables) == 2, "what is of no use any more takes no room beside what is written now"
+            shop.writer.discard(prepared)
         assert within(shop, change, change, files, rival) == 2
         assert removed(shop, change)
         assert b"f" * 64 in table(shop, "layers")[-1]

@@ -136,7 +136,7 @@ def test_an_expected_edit_waits_for_its_digest_lock_before_the_exclusive_ones(tm
             assert podman.stdin is not None
             timer = threading.Timer(0.2, podman.stdin.close)
             timer.start()
-            with shop.writer.exclusively(time.monotonic() + 20, expected=change):
+            with shop.writer.editing(change, time.monotonic() + 20), shop.writer.exclusively(time.monotonic() + 20):
                 assert podman.wait(20) == 0
                 prepared = shop.writer.prepare(change, shop.reader.load_locked().stamp)
                 shop.writer.commit(prepared, deadline=time.monotonic())
@@ -145,7 +145,7 @@ def test_an_expected_edit_waits_for_its_digest_lock_before_the_exclusive_ones(tm
         with (
             held_elsewhere(lock),
             pytest.raises(StoreBusy) as refused,
-            shop.writer.exclusively(time.monotonic() + 0.05, expected=change),
+            shop.writer.editing(change, time.monotonic() + 0.05),
         ):
             pytest.fail("entered")
         assert refused.value.evidence["lock"] == lock
