@@ -13,6 +13,7 @@ In the order of ``locks/order.py``. Those of additional stores are not taken: th
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
@@ -28,6 +29,14 @@ from storaged.store.locks.record_lock import RecordLock, Timeout
 from storaged.store.tables import StoreLocation
 from storaged.store.writing.prepared import ListLocked, PlanOutdated
 from storaged.store.writing.temporary import give_away, make_folder, told
+
+_AT_ONCE = 0.005
+"""Seconds: who has a lock later than that was kept waiting by another."""
+
+_AFTER_ANOTHER = 0.1
+"""Seconds given to who held the lock of a list before. A podman of before August 2025 writes the list once more when it
+has given the lock back, from its memory, a few milliseconds later (libimage ``AnnotateInstance``, called by ``manifest
+add``): what was added in between would be lost."""
 
 
 def locks_of(location: StoreLocation, change: Change) -> tuple[str, ...]:
@@ -103,7 +112,10 @@ class WriterLocks:
             yield
             return
         make_missing(self._files, paths)
+        began = time.monotonic()
         with self._take(paths, (), deadline, cancelled) as locks:
+            if time.monotonic() - began > _AT_ONCE:
+                time.sleep(_AFTER_ANOTHER)
             self._lists = locks
             try:
                 yield

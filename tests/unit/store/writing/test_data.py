@@ -15,6 +15,7 @@ from storaged.store.content import ContentReader
 from storaged.store.files import Files
 from storaged.store.layout import paths
 from storaged.store.layout.records import ImageID, LayerID
+from storaged.store.writing import locking
 from storaged.store.writing.prepared import ListLocked, PlanOutdated
 from tests.unit.store.builders import hexes
 from tests.unit.store.holding import held_elsewhere
@@ -125,8 +126,11 @@ def test_the_digest_lock_is_held_within_the_exclusive_locks_too(tmp_path) -> Non
         assert shop.images()[NEW].digest == digest(index(digest(b"one")))
 
 
-def test_an_expected_edit_waits_for_its_digest_lock_before_the_exclusive_ones(tmp_path) -> None:
-    """Podman holds it while it waits for images.lock: within the exclusive locks it could not be waited for."""
+def test_an_expected_edit_waits_for_its_digest_lock_before_the_exclusive_ones(tmp_path, monkeypatch) -> None:
+    """Podman holds it while it waits for images.lock: within the exclusive locks it could not be waited for. An old
+    podman writes once more when it has given it back, and is given a moment for that.
+    """
+    monkeypatch.setattr(locking, "_AFTER_ANOTHER", 0.3)
     with opened(tmp_path) as shop:
         shop.apply(new_list())
         change = edited(digest(b"one"))
@@ -134,9 +138,11 @@ def test_an_expected_edit_waits_for_its_digest_lock_before_the_exclusive_ones(tm
         shop.writer.discard(shop.writer.prepare(change, shop.load().stamp))  # makes the lock file
         with held_elsewhere(lock) as podman:
             assert podman.stdin is not None
+            began = time.monotonic()
             timer = threading.Timer(0.2, podman.stdin.close)
             timer.start()
             with shop.writer.editing(change, time.monotonic() + 20), shop.writer.exclusively(time.monotonic() + 20):
+                assert time.monotonic() - began >= 0.5
                 assert podman.wait(20) == 0
                 prepared = shop.writer.prepare(change, shop.reader.load_locked().stamp)
                 shop.writer.commit(prepared, deadline=time.monotonic())
