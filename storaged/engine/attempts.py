@@ -86,7 +86,8 @@ class Attempts:
         """
         with self._loader.alone():
             expected = _expected(plan, self._loader.prepare())
-        for turn in range(_TURNS):
+        turns = _TURNS
+        while True:
             try:
                 # The lists' own locks outside ``alone``: podman may keep one for long, and reads must go on meanwhile.
                 # The store's locks inside: a reload waits for shared ones while it holds the loader's own.
@@ -103,12 +104,12 @@ class Attempts:
                 # Podman waits for our locks with the digest lock in hand: it goes first, and then that lock, too, is
                 # had before the others.
                 self._leases.yield_claim()
-                if turn == _TURNS - 1:
+                turns -= 1
+                if not turns:
                     raise
-            else:
-                # The new snapshot takes longer than the commit, and no store lock: others need not wait for it.
-                return self._taken_over(current, planned, committed)
-        raise AssertionError("the last turn returns or raises")
+                continue
+            # The new snapshot takes longer than the commit, and no store lock: others need not wait for it.
+            return self._taken_over(current, planned, committed)
 
     def _written(
         self, planned: Planned[T], current: Current, deadline: float, cancelled: Callable[[], bool]
