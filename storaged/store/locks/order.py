@@ -42,7 +42,8 @@ HIERARCHY: tuple[str, ...] = (
 )
 """Names of the lock files, outermost first. Those of several stores rank as one, in the stores' order."""
 
-_DIGEST = 0
+OUTERMOST = 0
+"""The rank of digest locks."""
 _STORAGE = HIERARCHY.index("storage.lock")
 
 
@@ -64,7 +65,7 @@ def rank(path: str) -> int:
     """
     folder, name = os.path.split(path)
     if folder.endswith("-locks"):
-        return _DIGEST
+        return OUTERMOST
     if name not in HIERARCHY:
         raise LockOrderViolation(f"{path} has no place in the order of locks")
     return HIERARCHY.index(name)
@@ -98,7 +99,7 @@ def hold(
     """
     ranks = [rank(path) for path in paths]
     _check_order(paths, ranks)
-    patient = all(held == _DIGEST for held in _held.ranks)
+    patient = all(held == OUTERMOST for held in _held.ranks)
     wanted: dict[str, Mode] = {path: "shared" if path in shared else mode for path in paths}
     with ExitStack() as stack:
         locks = _take_all(wanted, deadline if patient else 0.0, files, metrics, cancelled)
@@ -119,11 +120,11 @@ def _check_order(paths: Sequence[str], ranks: Sequence[int]) -> None:
     for path, here, before in zip(paths, ranks, [max(outer, default=-1), *ranks], strict=False):
         if here < before:
             raise LockOrderViolation(f"{path} was asked for after {HIERARCHY[before]}")
-        if here in outer and here != _DIGEST:
+        if here in outer and here != OUTERMOST:
             raise LockOrderViolation(f"{path} was asked for while a {HIERARCHY[here]} is held")
     if len(set(paths)) != len(paths):
         raise LockOrderViolation("a lock was asked for twice")
-    together = {*outer, *ranks} - {_DIGEST}
+    together = {*outer, *ranks} - {OUTERMOST}
     if _STORAGE in together and len(together) > 1:
         raise LockOrderViolation("storage.lock was asked for together with other locks")
 
@@ -144,7 +145,7 @@ def _take_all(
         while (contended := _try_rest(wanted, kept, files)) is not None:
             # A digest lock is kept, as podman keeps it while it waits for the others: given back, it goes from one
             # podman to the next, and we would have the one lock or the other, and never both.
-            for path in [path for path in kept if rank(path) != _DIGEST]:
+            for path in [path for path in kept if rank(path) != OUTERMOST]:
                 kept.pop(path).release()
             kept[contended] = _wait_for(contended, wanted[contended], deadline, files, metrics, cancelled)
     except BaseException:

@@ -23,7 +23,7 @@ from storaged.store.files import Files
 from storaged.store.inventory import writable_lock_files
 from storaged.store.layout.paths import containers_lock, digest_lock, images_lock, layers_lock
 from storaged.store.layout.records import ImageID
-from storaged.store.locks.order import hold, holder_of
+from storaged.store.locks.order import OUTERMOST, hold, holder_of, rank
 from storaged.store.locks.probe import LockHolder, busy
 from storaged.store.locks.record_lock import RecordLock, Timeout
 from storaged.store.tables import StoreLocation
@@ -82,8 +82,11 @@ class WriterLocks:
             ListLocked: within :meth:`exclusively`, the digest lock of a list not named to :meth:`editing` is held.
         """
         if self._held is None:
-            with self._take(paths, shared, deadline, cancelled) as locks:
-                yield locks
+            lists = [path for path in paths if rank(path) == OUTERMOST]
+            rest = [path for path in paths if path not in lists]
+            with ExitStack() as stack:
+                first = stack.enter_context(self._take_lists(lists, deadline, cancelled)) if lists else ()
+                yield (*first, *stack.enter_context(self._take(rest, shared, deadline, cancelled)))
             return
         held = {lock.lock_file for lock in (*self._lists, *self._held)}
         with ExitStack() as stack:
@@ -112,10 +115,7 @@ class WriterLocks:
             yield
             return
         make_missing(self._files, paths)
-        began = time.monotonic()
-        with self._take(paths, (), deadline, cancelled) as locks:
-            if time.monotonic() - began > _AT_ONCE:
-                time.sleep(_AFTER_ANOTHER)
+        with self._take_lists(paths, deadline, cancelled) as locks:
             self._lists = locks
             try:
                 yield
@@ -137,6 +137,17 @@ class WriterLocks:
                 yield
             finally:
                 self._held = None
+
+    @contextmanager
+    def _take_lists(
+        self, paths: Sequence[str], deadline: float, cancelled: Callable[[], bool]
+    ) -> Iterator[tuple[RecordLock, ...]]:
+        """Digest locks alone: the pause after another's must keep nobody from the store."""
+        began = time.monotonic()
+        with self._take(paths, (), deadline, cancelled) as locks:
+            if time.monotonic() - began > _AT_ONCE:
+                time.sleep(_AFTER_ANOTHER)
+            yield locks
 
     @contextmanager
     def _take(

@@ -111,6 +111,29 @@ def test_the_digest_lock_is_held_around_the_edit_of_a_list(tmp_path) -> None:
         assert shop.leftovers() == []
 
 
+def test_a_commit_that_waited_for_the_lock_of_a_list_gives_its_last_holder_a_moment(tmp_path, monkeypatch) -> None:
+    """What an old podman writes from memory then is seen, and planned on; no lock of the store is held meanwhile."""
+    monkeypatch.setattr(locking, "_AFTER_ANOTHER", 2.0)
+    with opened(tmp_path) as shop:
+        shop.apply(new_list())
+        change = edited(digest(b"one"))
+        prepared = shop.writer.prepare(change, shop.load().stamp)
+        lock = paths.digest_lock(shop.location.runroot, "overlay", NEW)
+        other = next(image for image in shop.images() if image != NEW)
+        with held_elsewhere(lock) as podman:
+            assert podman.stdin is not None
+            end = threading.Timer(0.2, podman.stdin.close)
+            write = threading.Timer(0.4, shop.rival.set_names, (other, ["localhost/late:1"]))
+            for timer in (end, write):
+                timer.start()
+            with pytest.raises(PlanOutdated):
+                shop.writer.commit(prepared, deadline=time.monotonic() + 20)
+            for timer in (end, write):
+                timer.join()
+        assert shop.images()[other].names == ("localhost/late:1",)
+        assert shop.leftovers() == []
+
+
 def test_the_digest_lock_is_held_within_the_exclusive_locks_too(tmp_path) -> None:
     with opened(tmp_path) as shop:
         shop.apply(new_list())
