@@ -9,7 +9,6 @@ python -m tests.bench.starts --scale 1
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import sys
 import time
@@ -19,7 +18,7 @@ from pathlib import Path
 from storaged.sample import SampleSpec, SampleWriter
 from tests.rivals.daemon import Client
 from tests.rivals.report import Report, arguments, median
-from tests.stress.served import serving
+from tests.stress.served import serving, stop
 
 from .load_document import write_part
 from .load_ground import BACKENDS, DRIVER, Ground, Spread, compiled, fleet, ground
@@ -132,12 +131,7 @@ def _start_once(store: Ground, backend: str) -> tuple[float, float]:
             seconds = time.perf_counter() - began
             load = float(client.call("server.stats")["seconds"]["reload"])
     finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(_PATIENCE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        stop(process)
     return seconds, load
 
 

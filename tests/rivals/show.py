@@ -38,6 +38,8 @@ class Showing:
     shows: str
     ci: float
     judges_time: bool = False
+    page: str = ""
+    """Of ``docs``, where it writes the figures of its last full run itself."""
 
     @property
     def name(self) -> str:
@@ -145,6 +147,7 @@ SHOWINGS = (
         shows="every question beside podman's service and commands, buildah, containers-storage and containerd",
         ci=0.05,
         judges_time=True,
+        page="benchmarks.md",
     ),
     Showing(
         module="tests.stress.fuzz",
@@ -163,24 +166,28 @@ SHOWINGS = (
         shows="first answer after a start, next answer after a foreign change, memory: 800 images and 43,000 layers",
         ci=0.01,
         judges_time=True,
+        page="scaling.md",
     ),
     Showing(
         module="tests.bench.stalls",
         shows="a ping each 5 ms while another tool makes the daemon read 43,000 layers again twice a second",
         ci=0.02,
         judges_time=True,
+        page="scaling.md",
     ),
     Showing(
         module="tests.bench.load",
         shows="1 to 200 clients with and without a foreign writer, which waits for its lock as beside an idle daemon",
         ci=0.02,
         judges_time=True,
+        page="scaling.md",
     ),
     Showing(
         module="tests.bench.second_core",
         shows="what a second processor would bring: threads, processes that share a snapshot, processes of their own",
         ci=0.02,
         judges_time=True,
+        page="scaling.md",
     ),
     Showing(
         module="tests.bench.soak",
@@ -260,11 +267,16 @@ def _record(showing: Showing, runs: Sequence[Run]) -> None:
     for run in runs:
         parts.append(f"`{run.line}`: **{'held' if run.held else 'VIOLATED'}**, {run.seconds:.0f} s\n\n")
         parts.append(f"```\n{run.figures}```\n\n")
-    sections[showing.shows] = "".join(parts)
-    bodies = (
-        f"## {each.shows}\n{sections.get(each.shows, 'Not run at full scale yet.' + chr(10) * 2)}" for each in SHOWINGS
-    )
+    sections[showing.shows] = "".join(parts).rstrip("\n")
+    bodies = (f"## {each.shows}\n{sections.get(each.shows) or _elsewhere(each)}\n\n" for each in SHOWINGS)
     _RESULTS.write_text(_HEAD + "".join(bodies))
+
+
+def _elsewhere(showing: Showing) -> str:
+    """What is said of a showing that has no run here."""
+    if showing.page:
+        return f"The figures of its last full run stand in [{showing.page}]({showing.page})."
+    return "Not run at full scale yet."
 
 
 def _sections() -> dict[str, str]:
@@ -274,7 +286,7 @@ def _sections() -> dict[str, str]:
     found: dict[str, str] = {}
     for section in _RESULTS.read_text().split("\n## ")[1:]:
         heading, _, body = section.partition("\n")
-        found[heading] = body.rstrip("\n") + "\n\n"
+        found[heading] = body.rstrip("\n")
     return found
 
 

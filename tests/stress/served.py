@@ -134,9 +134,14 @@ def serving(
             time.sleep(0.02)
         yield daemon
     finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(_PATIENCE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        stop(process)
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End a daemon of ours, by force where it does not end as asked."""
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(_PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
