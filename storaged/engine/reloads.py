@@ -197,19 +197,9 @@ class Reloads:
                     unproven=unproven, afresh=afresh, insisting=insisting, cancelled=self._stop.is_set
                 )
             )
-        except WriterActive as active:
-            self.failure, self.holder = None, active.holder
-            return False
-        except StoreBusy as busy:
-            logger.info("reload lost every race detail=%s", busy.text)
-            self.failure = None
-            self.look_for_writer()
-            return False
-        except StoreCorrupt as error:
-            self._fail(number, before, error.with_traceback(None))
-            return False
-        except OSError as error:
-            self._fail(number, before, StoreCorrupt(f"{error.filename}: {error.strerror}", file=error.filename))
+        except (WriterActive, StoreBusy, StoreCorrupt, OSError) as error:
+            # An error that comes out of a thread is in a circle with its traceback, whose frames have the tables read.
+            self._missed(number, before, error.with_traceback(None))
             return False
         else:
             self._swap(current)
@@ -219,6 +209,20 @@ class Reloads:
         finally:
             self._afresh = self._afresh or afresh
             self._announce()
+
+    def _missed(self, number: int, stamp: Stamp, error: WriterActive | StoreBusy | StoreCorrupt | OSError) -> None:
+        """What is known by a load that failed."""
+        match error:
+            case WriterActive():
+                self.failure, self.holder = None, error.holder
+            case StoreBusy():
+                logger.info("reload lost every race detail=%s", error.text)
+                self.failure = None
+                self.look_for_writer()
+            case StoreCorrupt():
+                self._fail(number, stamp, error)
+            case OSError():
+                self._fail(number, stamp, StoreCorrupt(f"{error.filename}: {error.strerror}", file=error.filename))
 
     def _announce(self) -> None:
         moved, self._moved = self._moved, anyio.Event()

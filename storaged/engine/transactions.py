@@ -181,6 +181,8 @@ class Transactions:
                 return await self._work(partial(self._attempts.one, plan, current, deadline, cancelled))
             except (PlanOutdated, Leased, ImageDamaged) as lost:
                 # What looks damaged may be half of what another writer does: its file is there, its record follows.
+                # Out of a thread, an error is in a circle with its traceback, whose frames have all that was planned.
+                lost.__traceback__ = None
                 self._leases.yield_claim()
                 self._metrics.add(f"changes.lost.{'leases' if isinstance(lost, Leased) else 'races'}")
         self._metrics.add("changes.decided_under_locks")

@@ -266,11 +266,16 @@ class Answers:
         self._guard.free_request(self._uid, self._request_bytes)
         self._request_bytes = 0
         self._free(self._held)
-        # What is left of the connection is full of references in circles, and must not keep what is large until the
-        # next full collection.
+        # The event loop's own objects of a connection are in circles, and must not keep what is large until the next
+        # full collection. Nor must this be in a circle with the connection.
         self._outbox.clear()
         self._batches.clear()
         self._peer.abandon()
+        self._moved = _nobody_waits
+
+
+def _nobody_waits() -> None:
+    """The connection has ended."""
 
 
 def _too_large(size: int, limit: int, *, changed: bool) -> TooLarge:

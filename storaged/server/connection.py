@@ -38,7 +38,7 @@ from storaged.server.hangup import hung_up, linger
 from storaged.server.outbox import Outbox
 from storaged.server.receiving import close_all, receive
 from storaged.server.sending import send, send_now
-from storaged.service.session import Session
+from storaged.service.session import Session, tell_nobody
 from storaged_client.jsonrpc.peer import (
     Cancel,
     Close,
@@ -132,6 +132,7 @@ class Connection:
             try:
                 self._release()
                 self.session.end()
+                self.session.notify = tell_nobody
             finally:
                 with anyio.CancelScope(shield=True):
                     await self._stream.aclose()

@@ -28,7 +28,7 @@ class Notify(Protocol):
         """Queue a notification; ``written`` is called when the kernel took it, and never if the peer reads no more."""
 
 
-def _tell_nobody(method: str, params: dict[str, Any], written: Callable[[], None], /) -> None:
+def tell_nobody(method: str, params: dict[str, Any], written: Callable[[], None], /) -> None:
     """There is no peer to be told."""
 
 
@@ -39,7 +39,7 @@ class Session:
     credentials: Credentials
     number: int
     """Counts connections since the daemon started; names the connection in the log."""
-    notify: Notify = _tell_nobody
+    notify: Notify = tell_nobody
     shares: Shares = field(factory=Shares)
     _endings: dict[object, Callable[[], None]] = field(factory=dict, init=False)
     _ended: bool = field(default=False, init=False)

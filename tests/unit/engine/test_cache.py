@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import gc
 import os
 import sys
 import threading
@@ -22,7 +23,7 @@ from storaged.snapshot.model import Snapshot
 from storaged.store.content import ContentReader
 from storaged.store.files import Files
 from storaged.store.locks.record_lock import FLOCK
-from storaged.store.reader import StoreReader
+from storaged.store.reader import StoreReader, WriterActive
 from storaged.store.tables import StoreLocation
 from tests.ground import Ground, held
 
@@ -128,6 +129,18 @@ async def test_changed_beside_a_writer_is_stale_and_names_it(ground: Ground) -> 
         view = await ground.cache.view()
         assert view.stale is None
         assert "localhost/half:way" in view.snapshot.by_name
+
+
+@pytest.mark.usefixtures("no_collection")
+async def test_a_load_that_met_a_writer_leaves_nothing_behind(ground: Ground) -> None:
+    async with ground.running():
+        await ground.cache.view()
+        async with held(ground.images_lock):
+            await replace_name(ground)
+            for _ in range(3):
+                await ground.cache.view()
+        assert ground.metrics.counters["reads.stale.locked"] == 3
+        assert not [each for each in gc.get_objects() if isinstance(each, WriterActive)]
 
 
 async def test_strict_waits_for_the_writer_to_end(ground: Ground) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import json
 import os
 import threading
@@ -25,6 +26,7 @@ from storaged.store.changes import Change, ImageEdit
 from storaged.store.files import Files
 from storaged.store.layout import paths
 from storaged.store.layout.records import ImageID
+from storaged.store.writing.prepared import PlanOutdated
 from tests.ground import DRIVER, Ground, held, transactions_of
 
 pytestmark = pytest.mark.anyio
@@ -120,6 +122,7 @@ async def test_a_change_that_changes_nothing_writes_nothing(ground: Ground, tran
         assert ground.metrics.counters["commits"] == 0
 
 
+@pytest.mark.usefixtures("no_collection")
 async def test_a_plan_that_lost_its_race_is_made_again_on_what_the_rival_left(
     ground: Ground, transactions: Transactions
 ) -> None:
@@ -136,6 +139,7 @@ async def test_a_plan_that_lost_its_race_is_made_again_on_what_the_rival_left(
     assert plan.seen[1].by_name["localhost/rival:1"].id == rival
     assert {NEW, "localhost/rival:1"} <= set(outcome.view.snapshot.by_name)
     assert await leftovers(ground) == []
+    assert not [each for each in gc.get_objects() if isinstance(each, PlanOutdated)]
 
 
 async def test_a_rival_under_another_lock_disturbs_no_change_and_is_in_its_view(

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import re
 import tracemalloc
 import weakref
-from collections.abc import Iterator
 from typing import Any
 
 import anyio
@@ -167,14 +165,6 @@ async def freed(burdens: list[weakref.ref[Burden]]) -> bool:
     for _ in range(20):
         await anyio.lowlevel.checkpoint()
     return burdens != [] and not any(burden() for burden in burdens)
-
-
-@pytest.fixture
-def no_collection() -> Iterator[None]:
-    gc.collect()
-    gc.disable()
-    yield
-    gc.enable()
 
 
 @pytest.mark.usefixtures("no_collection")

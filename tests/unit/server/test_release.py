@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import gc
+import socket
 import tracemalloc
+import weakref
 from collections.abc import Iterator
 
 import anyio
 import pytest
+from anyio.abc import UNIXSocketStream
 
-from .conftest import Methods, served
+from storaged.metrics import Metrics
+from storaged.server import peercred
+from storaged.server.connection import Connection
+from storaged.server.guard import Guard, Limits
+from storaged.service.session import Session
+
+from .conftest import Methods, Wire, served
 
 pytestmark = pytest.mark.anyio
 
@@ -40,3 +49,32 @@ async def test_an_answer_that_nobody_reads_goes_with_its_connection() -> None:
             await it.ended.wait()
         after, _ = tracemalloc.get_traced_memory()
     assert after - before < 2 * _MIB
+
+
+async def _one_connection(number: int) -> weakref.ref[Connection]:
+    """One that asked once and is gone."""
+    near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    limits, metrics = Limits(), Metrics()
+    connection = Connection(
+        await UNIXSocketStream.from_socket(far),
+        session=Session(credentials=peercred.of_socket(far), number=number),
+        handler=Methods(),
+        limits=limits,
+        guard=Guard(limits, metrics),
+        metrics=metrics,
+    )
+    wire = Wire(await UNIXSocketStream.from_socket(near))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(connection.run)
+        await wire.call(1, "echo")
+        await wire.line()
+        await wire.stream.aclose()
+    return weakref.ref(connection)
+
+
+@pytest.mark.usefixtures("counted")
+async def test_a_connection_is_in_no_circle_when_it_has_ended() -> None:
+    ended = [await _one_connection(number) for number in range(3)]
+    for _ in range(20):
+        await anyio.lowlevel.checkpoint()
+    assert [each() for each in ended] == [None] * 3
