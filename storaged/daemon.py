@@ -33,7 +33,7 @@ from storaged.server.listener import Door
 from storaged.service.access import Access
 from storaged.service.condition import Condition, StartedBy
 from storaged.service.context import Engine
-from storaged.service.registry import Service
+from storaged.service.service import Service
 from storaged.settings import Settings
 from storaged.store import config
 from storaged.store.content import ContentReader
@@ -195,7 +195,7 @@ async def _live(
         background.start_soon(leases.run)
         try:
             # Whichever service there is by then.
-            await lifecycle.serve(lambda *asked: service.handle(*asked), prepare=prepare, ready=ready)
+            await lifecycle.serve(lambda *asked: service.begin(*asked), prepare=prepare, ready=ready)
         finally:
             background.cancel_scope.cancel()
 

@@ -34,6 +34,11 @@ def begin_request(connection: int, identity: object) -> None:
     _request.set((connection, identity))
 
 
+def end_request() -> None:
+    """The same task goes on with something else."""
+    _request.set(None)
+
+
 def start(level: str, *, journal: bool) -> None:
     """Log to stderr from this level on (``debug`` … ``error``), with priorities where that is the journal."""
     handler = logging.StreamHandler()

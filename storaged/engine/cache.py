@@ -104,13 +104,18 @@ class Cache:
                 no generation yet, and it was not made in time or a writer is at work.
             StoreCorrupt: a table cannot be read and no earlier generation is known, or ``strict``.
         """
-        if consistency == "cached" and self._reloads.current is not None:
-            return self.known()
-        if self._reloads.is_current():
-            return self._serve(None)
+        view = self.view_now(consistency)
+        if view is not None:
+            return view
         if consistency == "strict":
             return await self._strict(timeout)
         return await self._fresh(timeout)
+
+    def view_now(self, consistency: Consistency = "fresh") -> View | None:
+        """The same, where nothing has to be waited for; else None."""
+        if consistency == "cached" and self._reloads.current is not None:
+            return self.known()
+        return self._serve(None) if self._reloads.is_current() else None
 
     def known(self) -> View:
         """The current view, without a look at the store. A view must have been had before."""

@@ -90,6 +90,8 @@ class Cursors(Generic[T]):
 
     def sweep(self) -> None:
         """Drop what was not used for a minute."""
+        if not self._pinned:
+            return
         limit = anyio.current_time() - self._unused_seconds
         old = [token for token, pinned in self._pinned.items() if pinned.used < limit]
         self._drop(old, "limits.cursor_seconds")

@@ -11,34 +11,37 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import anyio
 from anyio.abc import TaskGroup
 
-from storaged.logs import begin_request
+from storaged.logs import begin_request, end_request
 from storaged.metrics import Metrics
 from storaged.server.guard import Guard, Limits
 from storaged.server.outbox import Outbox
 from storaged.server.receiving import close_all
 from storaged.service.access import audit_unbegun
+from storaged.service.later import Later
 from storaged.service.session import Session
 from storaged_client.contract.errors import InternalError, RequestCancelled, ShuttingDown, StoragedError, TooLarge
 from storaged_client.contract.methods import mutates
 from storaged_client.jsonrpc.messages import ID, LocalProtocolError
 from storaged_client.jsonrpc.peer import Batch, Notification, Peer, Request
 
+Answer: TypeAlias = bytes | Sequence[bytes]
+
 _log = logging.getLogger(__name__)
 
 
 class Handler(Protocol):
-    """What answers: ``storaged.service.registry.Service.handle``."""
+    """What answers: ``storaged.service.service.Service.begin``."""
 
-    async def __call__(self, session: Session, method: str, params: Any, /) -> bytes | Sequence[bytes]:
-        """The encoded ``result`` of one request, whole or in parts to be joined.
+    def __call__(self, session: Session, method: str, params: Any, /) -> Answer | Later[Answer]:
+        """The encoded ``result`` of one request, whole or in parts to be joined; or what waits for it and returns it.
 
         Raises:
-            StoragedError: the answer is an error.
+            StoragedError: the answer is an error; what waits raises it, too.
         """
         ...
 
@@ -101,7 +104,7 @@ class Answers:
             scope.cancel()
 
     def begin(self, call: Request | Notification, requests: TaskGroup) -> None:
-        """Answer in a task of its own, or at once where it is refused."""
+        """Answer at once where nothing has to be waited for, or in a task of its own."""
         # No method takes descriptors, and kept until the answer 64 requests would hold a thousand of them.
         close_all(call.fds)
         try:
@@ -115,11 +118,24 @@ class Answers:
             return
         self.in_flight += 1
         self._metrics.add("requests")
-        scope = anyio.CancelScope()
-        self._scopes.add(scope)
-        if isinstance(call, Request):
-            self._running[call.id] = scope
-        requests.start_soon(self._run, call, scope)
+        answer: Answer | Later[Answer] | None = None
+        wrong: StoragedError | None = None
+        begin_request(self._session.number, _id_of(call))
+        try:
+            answer = self._handler(self._session, call.method, call.params)
+        except Exception as failure:
+            wrong = self._failed(call, failure)
+        finally:
+            end_request()
+        if callable(answer):
+            scope = anyio.CancelScope()
+            self._scopes.add(scope)
+            if isinstance(call, Request):
+                self._running[call.id] = scope
+            requests.start_soon(self._run, call, answer, scope)
+        else:
+            self._let_go(call)
+            self._deliver(call, answer, wrong)
 
     def never_begun(self, call: Request | Notification) -> None:
         """The connection ended before this could begin."""
@@ -128,7 +144,7 @@ class Answers:
 
     def _audit_unbegun(self, call: Request | Notification, result: str) -> None:
         def say() -> None:
-            begin_request(self._session.number, call.id if isinstance(call, Request) else None)
+            begin_request(self._session.number, _id_of(call))
             audit_unbegun(self._session, call.method, call.params, result)
 
         # This is the task of the connection, whose own lines are not this request's.
@@ -152,53 +168,64 @@ class Answers:
         self._request_bytes += call.size
         self.heaviest = max(self.heaviest, self._request_bytes + self._held)
 
-    async def _run(self, call: Request | Notification, scope: anyio.CancelScope) -> None:
+    async def _run(self, call: Request | Notification, later: Later[Answer], scope: anyio.CancelScope) -> None:
         """The task of one request."""
         try:
-            await self._answer(call, scope)
+            await self._wait(call, later, scope)
         except anyio.get_cancelled_exc_class() as cancelled:
             # On asyncio anyio leaves it in a circle with its traceback, whose frames have all that the request is made
             # of and all that was done for it: nothing of that is to stay until the next full collection.
             cancelled.__traceback__ = None
-            del call
+            del call, later
             raise
 
-    async def _answer(self, call: Request | Notification, scope: anyio.CancelScope) -> None:
-        begin_request(self._session.number, call.id if isinstance(call, Request) else None)
-        result: bytes | Sequence[bytes] | None = None
+    async def _wait(self, call: Request | Notification, later: Later[Answer], scope: anyio.CancelScope) -> None:
+        begin_request(self._session.number, _id_of(call))
+        answer: Answer | None = None
         error: StoragedError | None = None
         try:
             try:
                 with scope:
-                    result = await self._handler(self._session, call.method, call.params)
-            except StoragedError as failure:
-                # Kept with its traceback it would keep this frame, and the frame it: the request's whole params would
-                # stay until the next full collection.
-                error = failure.with_traceback(None)
-            except Exception:
-                # The pump: a mistake in one method is that request's answer, and the daemon goes on.
-                self._metrics.add("requests.failed")
-                _log.exception("request failed connection=%d method=%s", self._session.number, call.method)
-                error = InternalError("the daemon made a mistake; its log has the details")
+                    answer = await later()
+            except Exception as failure:
+                error = self._failed(call, failure)
             else:
-                if result is None:
+                if answer is None:
                     error = self._interrupted()
         except BaseException:
             self._end()
             raise
         finally:
-            self._request_bytes -= call.size
-            self._guard.free_request(self._uid, call.size)
-            self._moved()
             self._scopes.discard(scope)
             if isinstance(call, Request):
                 self._running.pop(call.id, None)
+            self._let_go(call)
+        self._deliver(call, answer, error)
+
+    def _failed(self, call: Request | Notification, failure: Exception) -> StoragedError:
+        """The error that is the answer. To be called where ``failure`` is caught."""
+        if isinstance(failure, StoragedError):
+            # Kept with its traceback it would keep the frame that has it: the request's whole params would stay until
+            # the next full collection.
+            return failure.with_traceback(None)
+        # The pump: a mistake in one method is that request's answer, and the daemon goes on.
+        self._metrics.add("requests.failed")
+        _log.exception("request failed connection=%d method=%s", self._session.number, call.method)
+        return InternalError("the daemon made a mistake; its log has the details")
+
+    def _let_go(self, call: Request | Notification) -> None:
+        """Its text is needed no more."""
+        self._request_bytes -= call.size
+        self._guard.free_request(self._uid, call.size)
+        self._moved()
+
+    def _deliver(self, call: Request | Notification, answer: Answer | None, error: StoragedError | None) -> None:
         if isinstance(call, Notification):
             self._end()
-        elif error is not None or result is None:
+        elif error is not None or answer is None:
             self._refuse(call, error or InternalError("no result"), self._end)
         else:
-            self._tell(call, (result,) if isinstance(result, bytes) else result)
+            self._tell(call, (answer,) if isinstance(answer, bytes) else answer)
 
     def _interrupted(self) -> StoragedError:
         if self._refusing:
@@ -272,6 +299,10 @@ class Answers:
         self._batches.clear()
         self._peer.abandon()
         self._moved = _nobody_waits
+
+
+def _id_of(call: Request | Notification) -> ID:
+    return call.id if isinstance(call, Request) else None
 
 
 def _nobody_waits() -> None:

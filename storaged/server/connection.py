@@ -1,10 +1,10 @@
-"""One connection: bytes and descriptors in and out of a ``Peer``, one task a request.
+"""One connection: bytes and descriptors in and out of a ``Peer``, and what becomes of each request.
 
 ::
 
-    _read  --- receive_fds --> Peer --- Request --> Answers (a task each) --> Outbox --> _write --> socket
-       ^                                                                                    |
-       '--------- stops while 64 requests are not answered *and written*, or 1 MiB waits ---'
+    _read --- receive --> Peer --- Request --> Answers --- at once, or from a task each ---> Outbox --> socket
+       ^                                                                  what it does not take: _write ---^
+       '--------- stops while 64 requests are not answered *and written*, or 1 MiB waits'
 
 A request counts as in flight until the kernel took its reply, so a client that asks and does not read
 is stopped by its own socket buffers. The order of replies is the order of completion.
@@ -25,6 +25,7 @@ import logging
 import socket
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import anyio
@@ -87,7 +88,7 @@ class Connection:
             max_fds=limits.descriptors,
             max_reply=limits.reply_bytes,
         )
-        self._outbox = Outbox()
+        self._outbox = Outbox(partial(send_now, self._socket))
         self.answers = Answers(
             session=session,
             handler=handler,

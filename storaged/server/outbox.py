@@ -2,6 +2,7 @@
 
 ::
 
+    put: answer, (told)                            nothing waits: given to the kernel at once, where it takes it
     put: head, row, row, row ... row, tail, (told) | answer, (told) | ...
     take:  [ up to 128 KiB joined ] [ up to 128 KiB ] ...
 
@@ -27,9 +28,12 @@ class Outbox:
 
     It does not bound itself: each entry belongs to a request that counts as in flight until it was
     written, or to an answer after which the connection reads no further before it was written.
+
+    ``send_now`` gives the kernel what it takes without waiting and returns the rest.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, send_now: Callable[[bytes], memoryview] = memoryview) -> None:
+        self._send_now = send_now
         self._parts: deque[bytes | Told] = deque()
         self._at = 0
         """How much of the first part was taken."""
@@ -39,11 +43,24 @@ class Outbox:
         """Bytes put and not written yet."""
 
     def put(self, parts: Sequence[bytes], written: Told) -> None:
-        """Queue one message; ``written`` is called once all of it was given to the kernel."""
+        """Write or queue one message; ``written`` is called once all of it was given to the kernel."""
+        size = sum(map(len, parts))
+        if size <= PIECE and not self._parts and not self.size:
+            rest = self._attempt(b"".join(parts))
+            if not rest:
+                written()
+                return
+            parts, size = (bytes(rest),), len(rest)
         self._parts.extend(parts)
         self._parts.append(written)
-        self.size += sum(map(len, parts))
+        self.size += size
         self._wake.set()
+
+    def _attempt(self, data: bytes) -> memoryview:
+        try:
+            return self._send_now(data)
+        except anyio.BrokenResourceError:
+            return memoryview(data)  # the reader of the queue meets it, too: it is for him to end the connection
 
     def finish(self) -> None:
         """Nothing more will be put: the reader ends when it has written what is there."""

@@ -8,6 +8,6 @@ from storaged_client.contract import params as p
 from storaged_client.contract import types as t
 
 
-async def list_containers(call: Call, params: p.NoParams) -> t.ContainerList:
+def list_containers(call: Call, params: p.NoParams) -> t.ContainerList:
     """``containers.list``."""
     return containing.list_containers(call.view.snapshot)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Literal, TypeVar
 
 import anyio
@@ -25,6 +25,7 @@ from storaged.operations.pruning import PrunePlan
 from storaged.operations.view import View as Asking
 from storaged.service.condition import Condition
 from storaged.service.host import Host
+from storaged.service.later import Later
 from storaged.service.progress import Progress
 from storaged.service.session import Session
 from storaged.store.tables import StoreLocation
@@ -40,7 +41,7 @@ class Pinned:
     method: str
     view: View
     length: int
-    page: Callable[[int, int], Awaitable[list[bytes]]]
+    page: Callable[[int, int], list[bytes] | Later[list[bytes]]]
     """The members of a reply that holds the rows from one index up to another, but ``next_cursor``; in pieces."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ from storaged.operations.filters import laborious
 from storaged.service.context import Call, Pinned
 from storaged.service.encoding import Encoded, array, encode_value
 from storaged.service.errors import to_contract
+from storaged.service.later import Later, then
 from storaged.service.paging import first_page, in_pieces, next_page
 from storaged.service.shares import pause
 from storaged.snapshot.model import Image
@@ -29,37 +31,43 @@ _BREATH = 64
 """Names of ``images.get`` answered between two looks of the loop at everybody else."""
 
 
-async def list_images(call: Call, params: p.ImagesList) -> Encoded:
+def list_images(call: Call, params: p.ImagesList) -> Encoded | Later[Encoded]:
     """``images.list``."""
     if params.cursor is not None:
-        return await next_page(call, "images.list", params)
-    snapshot, rows = call.view.snapshot, call.view.rows
+        return next_page(call, "images.list", params)
     fields = listing.check_fields(params.fields)
-    view, now = call.asking, datetime.now().astimezone()
-    if laborious(params.filters):
-        selection = await call.in_thread(lambda: listing.select(snapshot, params, view, now))
-    else:
-        selection = listing.select(snapshot, params, view, now)
+    select = partial(listing.select, call.view.snapshot, params, call.asking, datetime.now().astimezone())
+    selection = partial(call.in_thread, select) if laborious(params.filters) else select()
+    return then(selection, lambda chosen: _listed(call, chosen, fields, params.limit))
+
+
+def _listed(
+    call: Call, selection: listing.Selection, fields: tuple[str, ...] | None, limit: int | None
+) -> Encoded | Later[Encoded]:
+    rows = call.view.rows
     images, names = selection.images, selection.names
-    usual = images is snapshot.listed and fields is None and not names
+    usual = images is call.view.snapshot.listed and fields is None and not names
 
     def encoded(some: Sequence[Image]) -> list[bytes]:
         parts = rows.parts(some, fields, names)
         # What is kept is joined, what is sent once is not: a reply of megabytes is copied as often as it is joined.
         return [parts[0], b"".join(parts[1:-1]), parts[-1]] if usual else parts
 
-    async def page(start: int, end: int) -> list[bytes]:
+    def page(start: int, end: int) -> list[bytes] | Later[list[bytes]]:
         whole = usual and (start, end) == (0, len(images))
         if whole and rows.listing is not None:
             return rows.listing
-        tail = b',"sizes_pending":%d' % listing.sizes_pending(images)
-        found = [b'"images":', *await in_pieces(encoded, images[start:end]), tail]
-        if whole:
-            rows.listing = found
-        return found
+
+        def members(array: list[bytes]) -> list[bytes]:
+            found = [b'"images":', *array, b',"sizes_pending":%d' % listing.sizes_pending(images)]
+            if whole:
+                rows.listing = found
+            return found
+
+        return then(in_pieces(encoded, images[start:end]), members)
 
     pinned = Pinned(method="images.list", view=call.view, length=len(images), page=page)
-    return await first_page(call, pinned, params.limit)
+    return first_page(call, pinned, limit)
 
 
 async def get(call: Call, params: p.ImagesGet) -> Encoded:
@@ -91,23 +99,23 @@ async def get(call: Call, params: p.ImagesGet) -> Encoded:
     return Encoded(members=[b'"images":', *array(pieces)])
 
 
-async def exists(call: Call, params: p.ImageName) -> t.Exists:
+def exists(call: Call, params: p.ImageName) -> t.Exists:
     """``images.exists``: a name that is no reference is an error, as podman has it."""
     return t.Exists(exists=resolving.exists(call.view.snapshot, params.name, params.manifest, call.asking))
 
 
-async def resolve(call: Call, params: p.ImageName) -> t.Resolved:
+def resolve(call: Call, params: p.ImageName) -> t.Resolved:
     """``images.resolve``."""
     return resolving.resolve(call.view.snapshot, params.name, params.manifest, call.asking)
 
 
-async def why(call: Call, params: p.ImageName) -> t.Why:
+def why(call: Call, params: p.ImageName) -> t.Why:
     """``images.why``: of what the name names. A list's name means the list, not its instance here."""
     image = _named(call, params.name, manifest=params.manifest)
     return explaining.why(call.view.snapshot, image, call.asking)
 
 
-async def relations(call: Call, params: p.ImageName) -> t.Relations:
+def relations(call: Call, params: p.ImageName) -> t.Relations:
     """``images.relations``."""
     image = _image(call, params.name, manifest=params.manifest, or_list=True)
     return relating.relations(call.view.snapshot, image)
@@ -120,7 +128,7 @@ async def history(call: Call, params: p.ImagesHistory) -> t.ImageHistory:
     return tracing.history(call.view.snapshot, image, next(iter(blobs.values()), None))
 
 
-async def tree(call: Call, params: p.ImagesTree) -> t.ImageTree:
+def tree(call: Call, params: p.ImagesTree) -> t.ImageTree:
     """``images.tree``: of a list, that of its instance here."""
     image = _image(call, params.name, manifest=False, or_list=False)
     return branching.tree(call.view.snapshot, image, what_requires=params.what_requires)

@@ -8,21 +8,21 @@ from storaged_client.contract import params as p
 from storaged_client.contract import types as t
 
 
-async def list_manifests(call: Call, params: p.ManifestsList) -> t.ManifestLists:
+def list_manifests(call: Call, params: p.ManifestsList) -> t.ManifestLists:
     """``manifests.list``."""
     return lists.list_manifests(call.view.snapshot, params.include)
 
 
-async def get(call: Call, params: p.ManifestName) -> t.ManifestDetails:
+def get(call: Call, params: p.ManifestName) -> t.ManifestDetails:
     """``manifests.get``."""
     return lists.get(call.view.snapshot, params.name, call.asking)
 
 
-async def exists(call: Call, params: p.ManifestName) -> t.Exists:
+def exists(call: Call, params: p.ManifestName) -> t.Exists:
     """``manifests.exists``: an ordinary image is an error, as podman has it."""
     return lists.exists(call.view.snapshot, params.name, call.asking)
 
 
-async def referenced(call: Call, params: p.ManifestsReferenced) -> t.ReferencedDigests:
+def referenced(call: Call, params: p.ManifestsReferenced) -> t.ReferencedDigests:
     """``manifests.referenced``."""
     return lists.referenced(call.view.snapshot, params.digest)

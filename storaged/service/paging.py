@@ -8,6 +8,7 @@ the store has moved on since is what a request without a cursor tells.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol, TypeVar
 
 from attrs import AttrsInstance, fields
@@ -16,6 +17,7 @@ from storaged.engine.cursors import cursor_text
 from storaged.errors import InvalidParams
 from storaged.service.context import Call, Pinned
 from storaged.service.encoding import Encoded, encode_value
+from storaged.service.later import Later, then
 from storaged.service.shares import pause
 
 _PIECE = 256
@@ -34,16 +36,16 @@ class Paged(AttrsInstance, Protocol):
     def cursor(self) -> str | None: ...
 
 
-async def first_page(call: Call, pinned: Pinned, limit: int | None) -> Encoded:
+def first_page(call: Call, pinned: Pinned, limit: int | None) -> Encoded | Later[Encoded]:
     """The beginning of a listing; where more remains, it is pinned and ``next_cursor`` leads on.
 
     Raises:
         InvalidParams: the limit is less than 1.
     """
-    return await _page(call, pinned, "", 0, limit)
+    return _page(call, pinned, "", 0, limit)
 
 
-async def next_page(call: Call, method: str, params: Paged) -> Encoded:
+def next_page(call: Call, method: str, params: Paged) -> Encoded | Later[Encoded]:
     """Go on where ``params.cursor`` stands.
 
     Raises:
@@ -61,14 +63,18 @@ async def next_page(call: Call, method: str, params: Paged) -> Encoded:
     token, offset, pinned = call.engine.cursors.take(call.session.credentials.uid, cursor)
     if pinned.method != method or offset > pinned.length:
         raise InvalidParams(f"this cursor does not belong to {method}; use next_cursor as it was given", path="cursor")
-    return await _page(call, pinned, token, offset, params.limit)
+    return _page(call, pinned, token, offset, params.limit)
 
 
-async def in_pieces(encode: Callable[[Sequence[T]], list[bytes]], rows: Sequence[T]) -> list[bytes]:
-    """A JSON array of the rows, in pieces to be joined; the loop serves others between them.
+def in_pieces(encode: Callable[[Sequence[T]], list[bytes]], rows: Sequence[T]) -> list[bytes] | Later[list[bytes]]:
+    """A JSON array of the rows, in pieces to be joined; of many, the loop serves others between some of them.
 
     ``encode`` makes one array of some of the rows, in pieces too.
     """
+    return encode(rows) if len(rows) <= _PIECE else partial(_in_pieces, encode, rows)
+
+
+async def _in_pieces(encode: Callable[[Sequence[T]], list[bytes]], rows: Sequence[T]) -> list[bytes]:
     found: list[bytes] = [b"["]
     for start in range(0, len(rows), _PIECE):
         if start:
@@ -79,14 +85,17 @@ async def in_pieces(encode: Callable[[Sequence[T]], list[bytes]], rows: Sequence
     return found
 
 
-async def _page(call: Call, pinned: Pinned, token: str, offset: int, limit: int | None) -> Encoded:
+def _page(call: Call, pinned: Pinned, token: str, offset: int, limit: int | None) -> Encoded | Later[Encoded]:
     if limit is not None and limit < 1:
         raise InvalidParams("limit must be at least 1", path="limit")
     end = pinned.length if limit is None else min(pinned.length, offset + limit)
-    members = await pinned.page(offset, end)
-    following: str | None = None
-    if end < pinned.length:
-        following = cursor_text(token or call.engine.cursors.pin(call.session.credentials.uid, pinned), end)
-    elif token:
-        call.engine.cursors.finish(token)
-    return Encoded(members=[*members, b',"next_cursor":', encode_value(following)], view=pinned.view)
+
+    def paged(members: list[bytes]) -> Encoded:
+        following: str | None = None
+        if end < pinned.length:
+            following = cursor_text(token or call.engine.cursors.pin(call.session.credentials.uid, pinned), end)
+        elif token:
+            call.engine.cursors.finish(token)
+        return Encoded(members=[*members, b',"next_cursor":', encode_value(following)], view=pinned.view)
+
+    return then(pinned.page(offset, end), paged)

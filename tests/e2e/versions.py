@@ -32,7 +32,9 @@ _CHANGES = {
     "storaged_client/cli/image_exists.py": (
         ('    return exits.DONE if result["exists"]', '    result["since"]\n    return exits.DONE if result["exists"]'),
     ),
-    "storaged/service/registry.py": (('    "server.ping": _ping,', '    "server.ping": _ping, "server.echo": _ping,'),),
+    "storaged/service/registry.py": (
+        ('    "server.ping": server.ping,', '    "server.ping": server.ping, "server.echo": server.ping,'),
+    ),
     "storaged/service/images.py": (("t.Exists(", 't.Exists(since="2020", '),),
 }
 

@@ -37,7 +37,7 @@ from storaged.operations.planned import Planned
 from storaged.operations.view import HostPlatform
 from storaged.service.access import Access
 from storaged.service.context import Engine
-from storaged.service.registry import Service
+from storaged.service.service import Service
 from storaged.service.session import Credentials, Session
 from storaged.snapshot.model import Snapshot
 from storaged.store.changes import Change

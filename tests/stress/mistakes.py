@@ -17,30 +17,28 @@ import anyio
 
 import storaged.server.answering
 from storaged.cli import main
-from storaged.service.registry import Service
+from storaged.service.service import Service
 
 _OFTEN = 20
 
-_handle = Service.handle
+_begin = Service.begin
 _numbers = count(1)
 _kept: list[bytes] = []
 
 
-async def _keeps_memory(self: Service, session: Any, method: str, params: object) -> bytes:
+def _keeps_memory(self: Service, session: Any, method: str, params: object) -> Any:
     _kept.append(b"x" * (64 << 10))
-    return await _handle(self, session, method, params)
+    return _begin(self, session, method, params)
 
 
-async def _breaks(self: Service, session: Any, method: str, params: object) -> bytes:
+def _breaks(self: Service, session: Any, method: str, params: object) -> Any:
     if next(_numbers) % _OFTEN == 0:
         raise ZeroDivisionError("planted")
-    return await _handle(self, session, method, params)
+    return _begin(self, session, method, params)
 
 
-async def _hangs(self: Service, session: Any, method: str, params: object) -> bytes:
-    if next(_numbers) % _OFTEN == 0:
-        await anyio.sleep_forever()
-    return await _handle(self, session, method, params)
+def _hangs(self: Service, session: Any, method: str, params: object) -> Any:
+    return anyio.sleep_forever if next(_numbers) % _OFTEN == 0 else _begin(self, session, method, params)
 
 
 def _keep(descriptors: Iterable[int]) -> None:
@@ -52,7 +50,7 @@ def _plant(mistake: str) -> None:
         storaged.server.answering.close_all = _keep
     else:
         planted = {"keeps-memory": _keeps_memory, "breaks": _breaks, "hangs": _hangs}[mistake]
-        Service.handle = planted  # type: ignore[method-assign]
+        Service.begin = planted  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import json
+import logging
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from typing import Any
 
 import anyio
 from anyio.abc import SocketAttribute, UNIXSocketStream
 
+from storaged.logs import Lines
 from storaged.metrics import Metrics
 from storaged.server import peercred
 from storaged.server.connection import Connection
 from storaged.server.guard import Guard, Limits
 from storaged.server.receiving import receive
 from storaged.server.sending import send
+from storaged.service.later import Later
 from storaged.service.session import Session
 from storaged_client.contract.errors import ImageUnknown
 
@@ -24,7 +29,10 @@ Method = Callable[[Any], Awaitable[bytes]]
 
 
 class Methods:
-    """A handler of a few methods: ``echo``, ``stick`` (until released), ``big``, ``unknown``, ``broken``."""
+    """A handler of a few methods: ``echo``, ``stick`` (until released), ``big``, ``unknown``, ``broken``.
+
+    ``now.`` before a name: the same, at once.
+    """
 
     def __init__(self) -> None:
         self.release = anyio.Event()
@@ -32,7 +40,17 @@ class Methods:
         self.ended: list[Any] = []
         self.extra: dict[str, Method] = {}
 
-    async def __call__(self, session: Session, method: str, params: Any, /) -> bytes:
+    def __call__(self, session: Session, method: str, params: Any, /) -> bytes | Later[bytes]:
+        if not method.startswith("now."):
+            return partial(self._answer, method, params)
+        step = self._answer(method.removeprefix("now."), params)
+        try:
+            step.send(None)
+        except StopIteration as end:
+            return bytes(end.value)
+        raise AssertionError(f"{method} waits")
+
+    async def _answer(self, method: str, params: Any) -> bytes:
         self.begun.append(params)
         try:
             if method == "stick":
@@ -48,6 +66,20 @@ class Methods:
             return json.dumps(params).encode()
         finally:
             self.ended.append(params)
+
+
+@contextmanager
+def logged(name: str) -> Iterator[io.StringIO]:
+    """What reaches standard error, as the journal gets it, of the loggers from this one down."""
+    written = io.StringIO()
+    handler = logging.StreamHandler(written)
+    handler.setFormatter(Lines(journal=True))
+    logger = logging.getLogger(name)
+    logger.addHandler(handler)
+    try:
+        yield written
+    finally:
+        logger.removeHandler(handler)
 
 
 class Wire:

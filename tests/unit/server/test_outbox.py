@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
+import anyio
 import pytest
 
 from storaged.server.outbox import PIECE, Outbox
@@ -47,3 +48,42 @@ async def test_nothing_is_taken_after_an_end_in_the_middle() -> None:
     outbox.clear()
     outbox.finish()
     assert await outbox.take() is None
+
+
+async def test_what_finds_nothing_waiting_is_written_at_once_and_the_rest_waits_in_its_order() -> None:
+    room = 5
+    kernel = b""
+
+    def send(data: bytes) -> memoryview:
+        nonlocal kernel, room
+        taken = data[:room]
+        kernel, room = kernel + taken, room - len(taken)
+        return memoryview(data)[len(taken) :]
+
+    outbox = Outbox(send)
+    told: list[str] = []
+    outbox.put([b"ab", b"c"], lambda: told.append("first"))
+    assert (kernel, told, outbox.size) == (b"abc", ["first"], 0)
+    outbox.put([b"defg"], lambda: told.append("second"))
+    assert (kernel, told, outbox.size) == (b"abcde", ["first"], 2)
+    room = 100
+    outbox.put([b"hi"], lambda: told.append("third"))
+    assert (kernel, outbox.size) == (b"abcde", 4)
+    entry = await outbox.take()
+    assert entry is not None
+    assert bytes(entry[0]) == b"fghi"
+    # Taken is not written yet: what comes now would overtake it.
+    outbox.put([b"jk"], lambda: told.append("fourth"))
+    assert kernel == b"abcde"
+    assert outbox.size == 6
+
+
+async def test_a_connection_that_is_lost_is_left_to_the_reader_of_the_queue() -> None:
+    def lost(data: bytes) -> memoryview:
+        raise anyio.BrokenResourceError
+
+    outbox = Outbox(lost)
+    outbox.put([b"abc"], lambda: pytest.fail("it was not written"))
+    entry = await outbox.take()
+    assert entry is not None
+    assert bytes(entry[0]) == b"abc"

@@ -12,23 +12,15 @@ import anyio
 import pytest
 from anyio.to_thread import run_sync
 
-from storaged.logs import Lines
-
-from .conftest import Methods, served
+from .conftest import Methods, logged, served
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
 def log() -> Iterator[io.StringIO]:
-    """What reaches standard error of the loggers below this one."""
-    written = io.StringIO()
-    handler = logging.StreamHandler(written)
-    handler.setFormatter(Lines(journal=True))
-    logger = logging.getLogger("storaged.testing")
-    logger.addHandler(handler)
-    yield written
-    logger.removeHandler(handler)
+    with logged("storaged.testing") as written:
+        yield written
 
 
 async def test_a_line_bears_its_request_from_any_thread_and_no_other_requests(log: io.StringIO) -> None:

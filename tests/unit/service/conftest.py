@@ -14,7 +14,7 @@ from storaged.engine.transactions import Transactions
 from storaged.service.access import Access
 from storaged.service.context import Engine
 from storaged.service.host import HostFacts
-from storaged.service.registry import Service
+from storaged.service.service import Service
 from storaged.service.session import Credentials, Session
 from storaged.store.content import ContentReader
 from storaged_client.contract.errors import StoragedError

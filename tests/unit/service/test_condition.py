@@ -13,7 +13,7 @@ from storaged.engine.circumstances import CircumstancesWatch
 from storaged.engine.leases import Leases
 from storaged.service.access import Access
 from storaged.service.condition import Condition
-from storaged.service.registry import Service
+from storaged.service.service import Service
 from storaged.store.layout.paths import own_dir
 from storaged.store.writing.recovery import Recovery
 from storaged.store.writing.reserve import Reserve

@@ -8,6 +8,7 @@ import anyio
 import pytest
 from anyio.to_thread import run_sync
 
+from storaged.service.later import have
 from storaged.service.paging import in_pieces
 from storaged_client.contract.errors import GenerationGone, InvalidParams, LayerUnknown
 from tests.ground import held
@@ -124,7 +125,7 @@ async def test_others_are_served_between_the_pieces_of_a_long_listing() -> None:
 
     async with anyio.create_task_group() as group:
         group.start_soon(other)
-        pieces = await in_pieces(encode, range(10_000))
+        pieces = await have(in_pieces(encode, range(10_000)))
     assert b"".join(pieces) == b"[" + b",".join(b"%d" % row for row in range(10_000)) + b"]"
     assert max(encoded) <= 256
     assert len(set(served)) > 10
@@ -132,5 +133,5 @@ async def test_others_are_served_between_the_pieces_of_a_long_listing() -> None:
 
 @pytest.mark.parametrize("count", [0, 1, 256, 257])
 async def test_pieces_join_to_one_array(count: int) -> None:
-    pieces = await in_pieces(lambda rows: [b"[", b",".join(b"1" for _ in rows), b"]"], range(count))
+    pieces = await have(in_pieces(lambda rows: [b"[", b",".join(b"1" for _ in rows), b"]"], range(count)))
     assert b"".join(pieces) == b"[" + b",".join(b"1" for _ in range(count)) + b"]"

@@ -1,0 +1,226 @@
+"""One request, from its method and parameters to its encoded answer.
+
+::
+
+    begin   the snapshot is current, and the reader waits for nothing ... the answer, at once
+            anything else ............................................... what waits for it, for a task of its own
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, TypeAlias
+
+from anyio import get_cancelled_exc_class
+
+from storaged.engine.change_scope import change_scope
+from storaged.engine.views import View
+from storaged.errors import StoreError
+from storaged.operations.naming import shortened
+from storaged.service.access import Access, audit, result_of, structure, target_of
+from storaged.service.context import Call, Engine
+from storaged.service.discover import document
+from storaged.service.encoding import encode_read, encode_value, encode_view
+from storaged.service.errors import to_contract
+from storaged.service.later import Later, have
+from storaged.service.progress import Progress
+from storaged.service.registry import CHANGERS, HERALDS, HOLDING, READERS, STEWARDS, Found
+from storaged.service.session import Session
+from storaged_client.contract import types as t
+from storaged_client.contract.errors import InvalidParams, MethodNotFound, StoragedError
+from storaged_client.contract.methods import METHODS, Method
+from storaged_client.contract.params import Common
+
+Answer: TypeAlias = bytes | list[bytes]
+"""An encoded ``result``, a long one in pieces to be joined."""
+
+_LONGEST_TOKEN = 200
+
+_COUNTED = METHODS.keys() | {"rpc.discover"}
+"""Methods with numbers of their own: what else a client may call shares those of ``unknown``."""
+
+_log = logging.getLogger(__name__)
+
+
+class _Attempt:
+    """One stretch of answering. ``continued``: another one follows, and it is that which counts."""
+
+    __slots__ = ("continued",)
+
+    def __init__(self) -> None:
+        self.continued = False
+
+
+class Service:
+    """Answers requests. One instance a daemon; any number of requests at once."""
+
+    def __init__(self, engine: Engine, access: Access) -> None:
+        self._engine = engine
+        self._access = access
+
+    def begin(self, session: Session, method: str, params: object) -> Answer | Later[Answer]:
+        """Answer one request: at once, or by what is returned where something has to be waited for.
+
+        Raises:
+            StoragedError: the answer is an error of the contract; what is returned raises it, too.
+        """
+        if method in HERALDS or (method in READERS and method not in HOLDING):
+            with self._counted(method) as attempt:
+                common, structured = structure(METHODS[method], params)
+                answer = self._at_once(session, method, common, structured)
+                if answer is not None and not callable(answer):
+                    return answer
+                attempt.continued = True
+                if answer is not None:
+                    return partial(self._finish, session, method, answer)
+        return partial(self._handle, session, method, params)
+
+    async def handle(self, session: Session, method: str, params: object) -> Answer:
+        """``begin``, and the wait where there is one.
+
+        Raises:
+            StoragedError: as ``begin``.
+        """
+        return await have(self.begin(session, method, params))
+
+    # -------------------------------------------------------------- within
+
+    def _at_once(self, session: Session, method: str, common: Common, params: Any) -> Answer | Later[Answer] | None:
+        """None: the view has to be waited for, or progress is to be told."""
+        if common.progress_token is not None:
+            return None
+        if method in HERALDS:
+            return HERALDS[method](self._engine, common)
+        view = self._engine.cache.view_now(common.consistency)
+        if view is None:
+            return None
+        return self._read(method, self._call(session, common, view, Progress(session, None)), params)
+
+    async def _finish(self, session: Session, method: str, answer: Later[Answer]) -> Answer:
+        with self._counted(method), session.shares.answering():
+            return await answer()
+
+    async def _handle(self, session: Session, method: str, params: object) -> Answer:
+        with self._counted(method), session.shares.answering():
+            return await self._answer(session, method, params)
+
+    @contextmanager
+    def _counted(self, method: str) -> Iterator[_Attempt]:
+        """Within, a request is answered: it is counted, and its error is made one of the contract."""
+        metrics = self._engine.metrics
+        name = f"requests.{method if method in _COUNTED else 'unknown'}"
+        attempt = _Attempt()
+        failed = True
+        began = time.perf_counter()
+        try:
+            yield attempt
+            failed = False
+        except StoreError as error:
+            contracted = to_contract(error)
+            metrics.add(f"errors.{contracted.name}")
+            # With its traceback the cause has this frame, and so what is raised and all that was asked: a circle.
+            raise contracted from error.with_traceback(None)
+        except StoragedError as error:
+            metrics.add(f"errors.{error.name}")
+            raise
+        finally:
+            if not attempt.continued:
+                seconds = time.perf_counter() - began
+                metrics.spend(name, seconds)
+                if failed:
+                    metrics.add(f"{name}.errors")
+                _log.debug("request method=%s seconds=%.6f failed=%s", method, seconds, failed)
+
+    async def _answer(self, session: Session, method: str, params: object) -> Answer:
+        if method == "rpc.discover":
+            return encode_value(document())
+        row = METHODS.get(method)
+        if row is None:
+            short = shortened(method)
+            raise MethodNotFound(f"there is no method {short!r}; rpc.discover lists all", {"method": short})
+        if row.mutates:
+            return await self._audited(session, row, params)
+        common, structured = structure(row, params)
+        if method in HOLDING:
+            _refuse_if_generation(common)
+        with _progress(session, common) as progress:
+            if method in HERALDS:
+                return HERALDS[method](self._engine, common)
+            steward = STEWARDS.get(method)
+            if steward is not None:
+                return await steward(self._engine, session, common, structured, progress)
+            return await have(self._read(method, await self._viewing(session, common, progress), structured))
+
+    async def _viewing(self, session: Session, common: Common, progress: Progress) -> Call:
+        view = await self._engine.cache.view(common.consistency, common.timeout)
+        return self._call(session, common, view, progress)
+
+    def _call(self, session: Session, common: Common, view: View, progress: Progress) -> Call:
+        self._engine.cursors.sweep()
+        return Call(session=session, common=common, view=view, engine=self._engine, progress=progress)
+
+    def _read(self, method: str, call: Call, params: Any) -> Answer | Later[Answer]:
+        if call.common.if_generation is not None and call.common.if_generation == call.view.generation:
+            return encode_view(t.Unchanged(), call.view)
+
+        found = READERS[method](call, params)
+        return partial(_encoded, found, call.view) if callable(found) else encode_read(found, call.view)
+
+    async def _audited(self, session: Session, row: Method, params: object) -> bytes:
+        """A mutation: one line in the log, whatever becomes of it."""
+        target, word = "-", "InternalError"
+        try:
+            try:
+                common, structured = structure(row, params)
+                target = target_of(structured)
+            finally:
+                # Also before an error of the parameters: who may not change anything need not learn how it is done.
+                self._access.check(session, row)
+            _refuse_if_generation(common)
+            with _progress(session, common) as progress:
+                if row.name in STEWARDS:
+                    answer = await STEWARDS[row.name](self._engine, session, common, structured, progress)
+                    word = "ok"
+                    return answer
+                # Nothing may be awaited between the end of this scope and the answer: see its docstring.
+                with change_scope():
+                    outcome = await CHANGERS[row.name](await self._viewing(session, common, progress), structured)
+            word = result_of(outcome.result)
+            return encode_view(outcome.result, outcome.view)
+        except get_cancelled_exc_class():
+            word = "RequestCancelled"
+            raise
+        except StoreError as error:
+            word = to_contract(error).name
+            raise
+        except StoragedError as error:
+            word = error.name
+            raise
+        finally:
+            audit(session, row.name, target=target, result=word)
+
+
+async def _encoded(found: Later[Found], view: View) -> Answer:
+    return encode_read(await found(), view)
+
+
+def _refuse_if_generation(common: Common) -> None:
+    if common.if_generation is not None:
+        raise InvalidParams("if_generation is for reading: leave it out", {"path": "$.if_generation"})
+
+
+@contextmanager
+def _progress(session: Session, common: Common) -> Iterator[Progress]:
+    token = common.progress_token
+    if isinstance(token, str) and len(token) > _LONGEST_TOKEN:
+        text = f"progress_token may have at most {_LONGEST_TOKEN} characters: it comes back with every message"
+        raise InvalidParams(text, {"path": "$.progress_token"})
+    progress = Progress(session, token)
+    try:
+        yield progress
+    finally:
+        progress.end()
