@@ -92,12 +92,7 @@ def open_all(report: Report, peer: Peer, driver: str, left: Sequence[Left]) -> N
 
 def _open(report: Report, store: Store, left: Left, where: str) -> None:
     state = facts(left.checker.store, left.tree)
-    try:
-        listed = _images(store)
-    except ToolError as error:
-        report.claim(False, f"{where}: not opened: {error}")
-        return
-    report.claim(listed == state.images.keys(), f"{where}: lists {sorted(listed)}, recorded are {sorted(state.images)}")
+    _claim_listed(report, store, state, where)
     ours = evolve(left.checker.store, top=store.graphroot.parent, runroot=store.runroot.name)
     stays = recover(ours, Files())
     report.claim(not stays, f"{where}: recovery leaves {stays}")
@@ -107,14 +102,35 @@ def _open(report: Report, store: Store, left: Left, where: str) -> None:
         in [each.table_bytes("images") for each in (left.checker.before, left.checker.after)],
         f"{where}: images.json is neither the old table nor the new one after podman and recovery",
     )
-    try:
-        listed = _images(store)
-        report.claim(listed == after.images.keys(), f"{where}: lists {sorted(listed)} after recovery")
-        if not store.peer.name.endswith("4.3"):
+    where = f"{where}, after recovery"
+    _claim_listed(report, store, after, where)
+    if not store.peer.name.endswith("4.3"):
+        try:
             store.podman("system", "check")
             report.claim(True, where)
+        except ToolError as error:
+            report.claim(False, f"{where}: {error}")
+
+
+def _claim_listed(report: Report, store: Store, state: Facts, where: str) -> None:
+    """The tool opens the store and lists the images recorded."""
+    try:
+        listed = _images(store)
     except ToolError as error:
-        report.claim(False, f"{where}: after recovery: {error}")
+        known = _old_defect(store, state) and "reading manifest for image instance" in str(error)
+        report.claim(known, f"{where}: not opened: {error}")
+    else:
+        report.claim(
+            listed == state.images.keys(), f"{where}: lists {sorted(listed)}, recorded are {sorted(state.images)}"
+        )
+
+
+def _old_defect(store: Store, state: Facts) -> bool:
+    """Whether podman 4.3 cannot list this store whoever wrote it, and uninterrupted: it takes a manifest list for a
+    possible parent of an image without layers (docs/differences.md)."""
+    bare = [record for record in state.images.values() if not record.get("layer")]
+    lists = [record for record in bare if "instances.json" in record.get("big-data-names", ())]
+    return store.peer.name.endswith("4.3") and 0 < len(lists) < len(bare)
 
 
 def _images(store: Store) -> set[str]:

@@ -99,6 +99,12 @@ class Steps:
         with self._mutex:
             self._rival.end()
 
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        """Nobody goes on meanwhile, on any thread: a reload beside a change is a place for steps of its own."""
+        with self._mutex:
+            yield
+
     def at(self, point: str) -> None:
         """Between two parts of the daemon's work."""
         while self._armed and self._random.random() < self._eagerness:
@@ -161,7 +167,8 @@ class SteppedFiles(Intercepted):
 
     def make(self, call: Call, perform: Callable[[], Any]) -> Any:
         if call.name == "rename" and call.arguments["target"] in self._observer.tables:
-            return self._observer.rename(perform)
+            with self._steps.still():
+                return self._observer.rename(perform)
         self._steps.call()
         return perform()
 
