@@ -23,7 +23,7 @@ from tests.faults.running import Bench, bench, recover
 from tests.faults.scenes import DRIVERS, GRAPHROOT, LAYERS_GO, MUTATIONS
 from tests.faults.tree import Tree, below, read_tree, write_tree
 
-from .peers import Peer, Store, ToolError, podman_43, podman_58, workspace
+from .peers import Peer, Store, ToolError, podman_43, podman_58, unmount, workspace
 from .report import Report, arguments
 
 _STATES = 500
@@ -85,6 +85,7 @@ def open_all(report: Report, peer: Peer, driver: str, left: Sequence[Left]) -> N
     with workspace(peer, driver=driver) as store:
         for number, each in enumerate(left):
             where = f"{peer.name}, {driver}, {each.mutation}, state {number}"
+            unmount(store.work)
             write_tree(below(each.tree, GRAPHROOT), store.graphroot)
             write_tree({}, store.runroot)
             _open(report, store, each, where)

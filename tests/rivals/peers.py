@@ -216,9 +216,13 @@ def workspace(peer: Peer, *, driver: str = "vfs", additional: bool = False) -> I
         _remove(work)
 
 
-def _remove(work: Path) -> None:
-    """Podman may leave its bind mount of the driver's folder on itself: unmount what lies below first."""
+def unmount(below: Path) -> None:
+    """Undo the bind mount of the driver's folder on itself, which podman leaves where it fails."""
     mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
-    for mount in reversed([mount for mount in mounts if mount.startswith(f"{work}/")]):
+    for mount in reversed([mount for mount in mounts if mount.startswith(f"{below}/")]):
         subprocess.run(["umount", "-l", mount], check=False)
+
+
+def _remove(work: Path) -> None:
+    unmount(work)
     shutil.rmtree(work, ignore_errors=True)
