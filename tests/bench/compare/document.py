@@ -25,7 +25,8 @@ asked a few times before anything counts, then all by turns, so that what the ma
 p99 of less than a hundred requests is the slowest one. *N x* is how many times as long as storaged the program takes,
 by the medians; beside a limit, *ours N x* how many times as long as the limit storaged takes. A time over a socket is
 from the first byte sent to the last one received. Before anything is timed the answers are held against each other:
-{claims}.
+{claims}. Stores are generated; `python -m tests.bench.real_shapes` has podman build small ones of the same shapes, and
+holds the two against each other.
 {size}
 | program | version |
 |---|---|
