@@ -41,6 +41,8 @@ _REGISTRY: Final = re.compile(
 """A first component that the grammar takes for a registry: ``ns`` of ``ns/foo`` is one, ``a_b`` of ``a_b/foo`` none."""
 
 _CACHED: Final = 16384
+_PATTERNS: Final = 8
+"""Patterns whose matches are kept, for so many names each."""
 
 
 @frozen(kw_only=True)
@@ -73,24 +75,23 @@ class References:
 class _Values:
     ids: frozenset[ImageID]
     spelled: frozenset[str]
-    pattern: Callable[[str], object] | None
-    """All patterns in one."""
+    matched: frozenset[str]
+    """Names of the store that a pattern matches."""
 
     def fit(self, image: Image) -> bool:
-        if image.id in self.ids:
+        if image.id in self.ids or not self.matched.isdisjoint(image.names):
             return True
-        pattern = self.pattern
-        for name in image.names:
-            ways = spellings(name)
-            if not self.spelled.isdisjoint(ways) or (pattern is not None and any(map(pattern, ways))):
-                return True
+        if self.spelled:
+            for name in image.names:
+                if not self.spelled.isdisjoint(spellings(name)):
+                    return True
         return False
 
 
 def compile_references(asked: Sequence[Asked], asking: Asking) -> References:
     """Look each value up once, and put all into one test: n images and k values cost n + k.
 
-    Patterns are the exception: each may have to be tried on each name.
+    Patterns are the exception: each may have to be tried on each name. What the last ones matched is kept.
 
     Raises:
         InvalidParams: a pattern is malformed or too long.
@@ -131,11 +132,24 @@ def _values(asked: Iterable[Asked], asking: Asking) -> _Values:
             ids.add(image.id)
     # The empty value means nothing, not the last component of a name that ends in a slash.
     spelled.discard("")
-    return _Values(
-        ids=frozenset(ids),
-        spelled=frozenset(spelled),
-        pattern=re.compile("|".join(f"(?:{each})" for each in patterns), re.DOTALL).fullmatch if patterns else None,
-    )
+    matched: frozenset[str] = frozenset()
+    if patterns:
+        # Not the index of names: a copy in another store may bear names of its own.
+        known = {name for image in asking.snapshot.images for name in image.names}
+        matched = frozenset(filter(_matching("|".join(f"(?:{each})" for each in patterns)), known))
+    return _Values(ids=frozenset(ids), spelled=frozenset(spelled), matched=matched)
+
+
+@lru_cache(maxsize=_PATTERNS)
+def _matching(pattern: str) -> Callable[[str], bool]:
+    """The test of a stored name: whether one of its spellings matches. Names come again with each listing."""
+    match = re.compile(pattern, re.DOTALL).fullmatch
+
+    @lru_cache(maxsize=_CACHED)
+    def matches(name: str) -> bool:
+        return any(map(match, spellings(name)))
+
+    return matches
 
 
 def _meant(value: str, asking: Asking) -> Image | None:

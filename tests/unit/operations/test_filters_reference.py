@@ -123,3 +123,11 @@ def test_stored_names_that_are_no_references_disturb_nothing() -> None:
     assert choose(store, "reference=foo") == ["a"]
     assert choose(store, "reference=with*") == ["d"]
     assert choose(store, "reference=x") == ["d"]
+
+
+def test_a_pattern_matches_the_name_of_a_copy_that_another_record_of_its_id_hides() -> None:
+    store = Store()
+    store.image("a", ("localhost/own:1",), config=config())
+    store.image("a", ("localhost/copy:1",), config=config(), store=1)
+    assert "localhost/copy:1" not in store.snapshot().by_name
+    assert choose(store, "reference=*/copy:*") == choose(store, "reference!=*/own:*") != []
