@@ -2,8 +2,8 @@
 
 ::
 
-    put: answer, (told)                            nothing waits: given to the kernel at once, where it takes it
     put: head, row, row, row ... row, tail, (told) | answer, (told) | ...
+         nothing waits: what the kernel takes is written at once, half a mebibyte at most
     take:  [ up to 128 KiB joined ] [ up to 128 KiB ] ...
 
 An answer comes in the parts it was made of, and no more than one piece of it is ever copied at a time: rows that
@@ -20,6 +20,9 @@ import anyio
 PIECE = 128 << 10
 """Bytes written at once: small parts are joined up to it, long ones cut to it."""
 
+_AT_ONCE = 4
+"""Pieces written before everybody else has a turn, where the kernel takes them."""
+
 Told = Callable[[], None]
 
 
@@ -32,11 +35,9 @@ class Outbox:
     ``send_now`` gives the kernel what it takes without waiting and returns the rest.
     """
 
-    def __init__(self, send_now: Callable[[bytes], memoryview] = memoryview) -> None:
+    def __init__(self, send_now: Callable[[bytes | memoryview], memoryview] = memoryview) -> None:
         self._send_now = send_now
-        self._parts: deque[bytes | Told] = deque()
-        self._at = 0
-        """How much of the first part was taken."""
+        self._parts: deque[bytes | memoryview | Told] = deque()
         self._wake = anyio.Event()
         self._finished = False
         self.size = 0
@@ -44,23 +45,30 @@ class Outbox:
 
     def put(self, parts: Sequence[bytes], written: Told) -> None:
         """Write or queue one message; ``written`` is called once all of it was given to the kernel."""
-        size = sum(map(len, parts))
-        if size <= PIECE and not self._parts and not self.size:
-            rest = self._attempt(b"".join(parts))
-            if not rest:
-                written()
-                return
-            parts, size = (bytes(rest),), len(rest)
+        first = not self._parts and not self.size
         self._parts.extend(parts)
         self._parts.append(written)
-        self.size += size
-        self._wake.set()
+        self.size += sum(map(len, parts))
+        if not first or not self._rush():
+            self._wake.set()
 
-    def _attempt(self, data: bytes) -> memoryview:
-        try:
-            return self._send_now(data)
-        except anyio.BrokenResourceError:
-            return memoryview(data)  # the reader of the queue meets it, too: it is for him to end the connection
+    def _rush(self) -> bool:
+        """Write at once what can be; whether that was all."""
+        for _ in range(_AT_ONCE):
+            data, told = self._piece()
+            try:
+                rest = self._send_now(data)
+            except anyio.BrokenResourceError:
+                rest = memoryview(data)  # who takes what waits meets it, too, and ends the connection
+            self.size -= len(data) - len(rest)
+            if rest:
+                self._parts.extendleft((*reversed(told), rest))
+                return False
+            for call in told:
+                call()
+            if not self._parts:
+                return True
+        return False
 
     def finish(self) -> None:
         """Nothing more will be put: the reader ends when it has written what is there."""
@@ -78,22 +86,23 @@ class Outbox:
                 return None
             self._wake = anyio.Event()
             await self._wake.wait()
+        return self._piece()
+
+    def _piece(self) -> tuple[bytes | memoryview, list[Told]]:
         pieces: list[bytes | memoryview] = []
         told: list[Told] = []
         room = PIECE
         while self._parts:
-            part = self._parts[0]
-            if not isinstance(part, bytes):
+            part = self._parts.popleft()
+            if callable(part):
                 told.append(part)
-            elif room == 0 and part:
-                break
-            elif len(part) - self._at > room:
-                pieces.append(memoryview(part)[self._at : self._at + room])
-                self._at += room
-                break
+            elif len(part) <= room:
+                pieces.append(part)
+                room -= len(part)
             else:
-                pieces.append(memoryview(part)[self._at :] if self._at else part)
-                room -= len(part) - self._at
-                self._at = 0
-            self._parts.popleft()
+                whole = memoryview(part)
+                if room:
+                    pieces.append(whole[:room])
+                self._parts.appendleft(whole[room:])
+                break
         return (pieces[0] if len(pieces) == 1 else b"".join(pieces)), told

@@ -27,6 +27,10 @@ _EXHAUSTED_PAUSE = 0.1
 _HEAVY = 1 << 20
 """Bytes that a connection made the daemon hold at once from which on its end is worth giving memory back."""
 
+_SEND_BUFFER = 208 << 10
+"""Bytes of SO_SNDBUF: what Linux begins with, and doubles where it is asked for. Twice as much of a long answer leaves
+in one go; the daemon is woken half as often for the rest."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -92,6 +96,7 @@ class Reception:
         raw: socket.socket = stream.extra(SocketAttribute.raw_socket)
         # A listening socket may hand this on; credentials beside the bytes are none we asked for.
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 0)
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
         credentials = peercred.of_socket(raw)
         try:
             self._guard.enter(credentials.uid, credentials.pid)
