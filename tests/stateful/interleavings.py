@@ -155,9 +155,11 @@ async def _ask(on: Stage, random: Random, seen: Counter[str]) -> tuple[Asked, An
         for _ in range(random.randrange(5)):
             on.steps.move("between plan and application")
         params = {key: value for key, value in asked.params.items() if key != "dry_run"}
-        answer = await _handle(on, Asked(method=asked.method, params={"plan": planned["plan"]}), seen)
+        # What another tool removed since is another image where it comes back: nothing need be said of it.
+        there = {row.name for row in on.observer.look().plan.rows if row.kind != "half"}
         listed = frozenset(row["id"] for row in planned["removed"])
-        return Asked(method=asked.method, params=params, listed=listed), answer
+        answer = await _handle(on, Asked(method=asked.method, params={"plan": planned["plan"]}), seen)
+        return Asked(method=asked.method, params=params, listed=listed, due=listed & there), answer
     return asked, await _handle(on, asked, seen)
 
 

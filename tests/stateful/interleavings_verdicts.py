@@ -29,6 +29,8 @@ class Asked:
     method: str
     params: dict[str, Any]
     listed: frozenset[str] | None = None
+    due: frozenset[str] = frozenset()
+    """Those of ``listed`` that were there when the plan was applied: something is to be said of each."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -206,7 +208,7 @@ def wrong_in_answer(asked: Asked, answer: Answer, commits: Sequence[Commit]) -> 
     if answer["freed"] is not None and None not in sizes and answer["freed"] != data + sum(sizes):
         yield f"said freed {answer['freed']}, and it was {data + sum(sizes)}"
     left = commits[-1].after.images.keys() if commits else set()
-    if asked.listed is not None and (lost := asked.listed & left - _accounted(answer)):
+    if lost := asked.due & left - _accounted(answer):
         yield f"says nothing of {_short(lost)}, which the plan listed"
 
 
