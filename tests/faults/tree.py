@@ -31,11 +31,18 @@ Tree: TypeAlias = Mapping[str, Entry]
 
 def read_tree(top: Path) -> dict[str, Entry]:
     tree: dict[str, Entry] = {}
-    for folder, folders, names in os.walk(top):
-        for name in sorted((*folders, *names)):
-            path = os.path.join(folder, name)
-            tree[os.path.relpath(path, top)] = read_entry(path)
+    _read_folder(str(top), "", tree)
     return tree
+
+
+def _read_folder(folder: str, prefix: str, tree: dict[str, Entry]) -> None:
+    with os.scandir(folder) as found:
+        names = sorted([each.name for each in found])
+    for name in names:
+        path = f"{folder}/{name}"
+        entry = tree[prefix + name] = read_entry(path)
+        if entry.kind == "folder":
+            _read_folder(path, f"{prefix}{name}/", tree)
 
 
 def read_entry(path: str) -> Entry:
@@ -48,7 +55,8 @@ def read_entry(path: str) -> Entry:
         return Entry("link", mode, os.fsencode(os.readlink(path)))
     if not stat.S_ISREG(status.st_mode):
         raise OSError(0, "neither file, folder nor link", path)
-    return Entry("file", mode, Path(path).read_bytes(), status.st_mtime_ns)
+    with open(path, "rb", buffering=0) as file:
+        return Entry("file", mode, file.readall(), status.st_mtime_ns)
 
 
 def write_tree(tree: Tree, top: Path) -> None:
