@@ -9,26 +9,31 @@ import contextlib
 import errno
 import itertools
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeAlias
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from storaged.errors import StoreError
 from storaged.store.files import Files
+from storaged.store.writing.temporary import OURS
 
-from .calls import Dying, Failing, Killed, Short
+from .calls import Dying, Failing, Intercepted, Killed, Short
 from .checker import Checker
 from .power_loss import Disk, states
 from .recording import Recording
 from .running import Bench, mutate, recover
-from .scenes import RUNROOT
-from .tree import Tree
+from .scenes import GRAPHROOT, RUNROOT
+from .tree import Tree, fingerprint
 
 CODES = (errno.EIO, errno.ENOSPC, errno.EINTR, errno.EMFILE)
 
 _ENDLESS = 5000
 """Calls of one change beyond which it would never end."""
+
+_TEMPORARY = re.compile(rf"{GRAPHROOT}/[^/]+/{OURS.pattern}", re.DOTALL)
+"""Tables that never got to their places, and copies of some: of use to nobody, so a process that lives removes them."""
 
 Recorder: TypeAlias = Callable[[Bench], Recording]
 
@@ -55,9 +60,11 @@ def every(step: int, *, first: int = 1) -> Iterator[int]:
 # ---------------------------------------------------------------- a call fails
 
 
-def fail_each_call(bench: Bench, mutation: str, code: int, *, step: int = 1, times: int = 1) -> Tally:
+def fail_each_call(
+    bench: Bench, mutation: str, code: int, *, step: int = 1, times: int = 1, victim: type[Failing] = Failing
+) -> Tally:
     """Each call fails with the code; the daemon goes on, and starts anew later."""
-    return _fail(bench, mutation, os.strerror(code), lambda number: Failing(number, code, times=times), step)
+    return _fail(bench, mutation, os.strerror(code), lambda number: victim(number, code, times=times), step)
 
 
 def shorten_each_write(bench: Bench, mutation: str) -> Tally:
@@ -86,7 +93,11 @@ def _fail(bench: Bench, mutation: str, what: str, fault: Callable[[int], Failing
         where += f" ({files.failed})"
         if _descriptors() != before:
             wrong.append("a descriptor stays open")
-        tally.add(where, [*wrong, *judge(bench, checker, bench.look(), alive=True, ended=succeeded)])
+        tree = bench.look()
+        if files.failed.name != "unlink":
+            wrong += [f"{path} was not removed" for path in tree if _TEMPORARY.fullmatch(path)]
+        wrong += judge(bench, checker.beside(files.rival), tree, alive=True, ended=succeeded)
+        tally.add(where, wrong)
     raise AssertionError(f"{mutation} does not come to an end")
 
 
@@ -100,11 +111,11 @@ def fail_and_try_again(bench: Bench, mutation: str, code: int, *, step: int = 1)
             mutate(bench.store, mutation, files)
         if files.failed is None:
             return tally
-        if checker.done(bench.look()) is not False:
+        if checker.beside(files.rival).done(bench.look()) is not False:
             continue
         where = f"{mutation}, {os.strerror(code)} at call {number} ({files.failed}), then once more"
         try:
-            mutate(bench.store, mutation, Files())
+            mutate(bench.store, mutation, Intercepted())
         except (StoreError, OSError) as error:
             tally.add(where, [f"refused: {error!r}"])
             continue
@@ -138,7 +149,7 @@ def kill_at_each_call(
             tally.seen.append(tree)
         tally.add(
             f"{mutation}, killed at call {number} ({files.died})",
-            judge(bench, checker, tree, alive=True, ended=False),
+            judge(bench, checker.beside(files.rival), tree, alive=True, ended=False),
         )
     return tally
 
@@ -178,13 +189,18 @@ def lose_power(
     bench.reset()
     files = recorder(bench)
     mutate(bench.store, mutation, files)
+    late = checker.beside(files.rival)
+    early = checker.beside(None if files.rival is None else evolve(files.rival))  # one that has not written yet
     for state in states(Disk(files.recorded, volatile=(RUNROOT,)), seed=seed, most=most):
+        if state.after in files.others[1:]:
+            continue  # what another tool writes is durable at once
         bench.lay(state.tree)
         if keep:
             tally.seen.append(state.tree)
+        now = early if state.after <= files.others.start else late
         tally.add(
             f"{mutation}, power lost after {state.after} effects, {state.lost}",
-            judge(bench, checker, state.tree, alive=False, ended=state.ended),
+            judge(bench, now, state.tree, alive=False, ended=state.ended),
         )
         if until_wrong and tally.wrong:
             break
@@ -196,6 +212,13 @@ def lose_power(
 
 def judge(bench: Bench, checker: Checker, tree: Tree, *, alive: bool, ended: bool) -> list[str]:
     """What is wrong with the state that lies on the disk, now and after the next start."""
+    key = (fingerprint(tree), alive, ended)
+    if key not in checker.judged:
+        checker.judged[key] = _judge(bench, checker, tree, alive=alive, ended=ended)
+    return checker.judged[key]
+
+
+def _judge(bench: Bench, checker: Checker, tree: Tree, *, alive: bool, ended: bool) -> list[str]:
     wrong = checker.consistent(tree, alive=alive)
     try:
         wrong += checker.read_back()
