@@ -19,7 +19,7 @@ from storaged.errors import StoreError
 from storaged.store.files import Files
 from storaged.store.writing.temporary import OURS
 
-from .calls import Dying, Failing, Intercepted, Killed, Short
+from .calls import Counting, Dying, Failing, Intercepted, Killed, Short
 from .checker import Checker
 from .power_loss import Disk, states
 from .recording import Recording
@@ -139,11 +139,16 @@ def kill_at_each_call(
     first: int = 1,
     most: int | None = None,
     victim: type[Dying] = Dying,
+    changing: bool = False,
     keep: bool = False,
 ) -> Tally:
-    """The process ends before and after each call from the ``first`` on, then the daemon starts anew."""
+    """The process ends before and after each call from the ``first`` on, then the daemon starts anew.
+
+    With ``changing`` it ends after those alone that change something: any other leaves the files as they were.
+    """
     tally, checker = Tally(), bench.checker(mutation)
-    for number, files in itertools.islice(killed(bench, mutation, step=step, victim=victim, first=first), most):
+    kills = killed(bench, mutation, step=step, victim=victim, first=first, changing=changing)
+    for number, files in itertools.islice(kills, most):
         tree = bench.look()
         if keep:
             tally.seen.append(tree)
@@ -155,11 +160,20 @@ def kill_at_each_call(
 
 
 def killed(
-    bench: Bench, mutation: str, *, step: int = 1, first: int = 1, victim: type[Dying] = Dying
+    bench: Bench,
+    mutation: str,
+    *,
+    step: int = 1,
+    first: int = 1,
+    victim: type[Dying] = Dying,
+    changing: bool = False,
 ) -> Iterator[tuple[int, Dying]]:
     """The store as each kill leaves it lies on the disk."""
+    looking = _looking(bench, mutation) if changing else frozenset()
     for number in every(step, first=first):
-        for after in (False, True):
+        if number in looking:
+            continue
+        for after in (True,) if changing else (False, True):
             bench.reset()
             files = victim(number, after=after)
             try:
@@ -169,6 +183,14 @@ def killed(
                 yield number, files
             if files.died is None:
                 return
+
+
+def _looking(bench: Bench, mutation: str) -> frozenset[int]:
+    """The numbers of the calls that change nothing."""
+    bench.reset()
+    files = Counting()
+    mutate(bench.store, mutation, files)
+    return frozenset([number for number, call in enumerate(files.made, 1) if not call.changes])
 
 
 # ---------------------------------------------------------------- the power goes

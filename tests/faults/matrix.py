@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from storaged_client.contract.version import VERSION
 
@@ -48,9 +48,11 @@ class Scale:
     first: int
     within: int
 
-    def recoveries(self, name: str) -> int:
-        """Every so many kills: fewer where a change only comes about in another way, and leaves what it always does."""
-        return self.first * (3 if KINDS[name].under_locks else 1)
+    def of(self, name: str) -> Scale:
+        """For a change under locks, which only comes about in another way and leaves mostly what it always does."""
+        if not KINDS[name].under_locks:
+            return self
+        return evolve(self, step=3 * self.step, power=self.power // 3, first=3 * self.first)
 
 
 SCALES = {
@@ -61,16 +63,18 @@ SCALES = {
 FAULTS: Mapping[str, Callable[[Bench, str, Scale, int], Tally]] = {
     "EIO": lambda bench, name, scale, seed: fail_each_call(bench, name, errno.EIO, step=scale.step),
     "ENOSPC": lambda bench, name, scale, seed: fail_each_call(bench, name, errno.ENOSPC, step=scale.step),
-    "EINTR": lambda bench, name, scale, seed: fail_each_call(bench, name, errno.EINTR, step=scale.step),
-    "EMFILE": lambda bench, name, scale, seed: fail_each_call(bench, name, errno.EMFILE, step=scale.step),
+    "EINTR": lambda bench, name, scale, seed: fail_each_call(bench, name, errno.EINTR, step=scale.of(name).step),
+    "EMFILE": lambda bench, name, scale, seed: fail_each_call(bench, name, errno.EMFILE, step=scale.of(name).step),
     "short write": lambda bench, name, scale, seed: shorten_each_write(bench, name),
-    "killed": lambda bench, name, scale, seed: kill_at_each_call(bench, name, step=scale.step),
-    "power lost": lambda bench, name, scale, seed: lose_power(bench, name, seed=seed, most=scale.power),
+    "killed": lambda bench, name, scale, seed: kill_at_each_call(
+        bench, name, step=scale.step, changing=KINDS[name].under_locks
+    ),
+    "power lost": lambda bench, name, scale, seed: lose_power(bench, name, seed=seed, most=scale.of(name).power),
     "recovery killed": lambda bench, name, scale, seed: kill_recovery(
-        bench, name, step=scale.recoveries(name), within=scale.within
+        bench, name, step=scale.of(name).first, within=scale.within
     ),
     "recovery fails": lambda bench, name, scale, seed: fail_recovery(
-        bench, name, errno.EIO, step=scale.recoveries(name), within=scale.within
+        bench, name, errno.EIO, step=scale.of(name).first, within=scale.within
     ),
 }
 """The columns, in their order."""
@@ -142,9 +146,11 @@ wrong. **A state is right** if
 
 | column | what happens |
 |---|---|
-| EIO, ENOSPC, EINTR, EMFILE | one system call of the change fails with it; the process goes on |
+| EIO, ENOSPC, EINTR, EMFILE | one system call of the change fails with it; the process goes on. Under locks each \
+fails with the first two, every third with the others |
 | short write | a write takes half of its bytes, and the next one finds the disk full |
-| killed | the process ends before or after a system call; nothing it had in mind is done any more |
+| killed | the process ends before or after a system call; nothing it had in mind is done any more. Under locks \
+after each that changes something: any other leaves the files as they were |
 | power lost | of what was not flushed (`fsync`, `fdatasync`) any part is lost, in any order: writes whole, by half \
 or as zeros; names made, moved or removed |
 | recovery killed, recovery fails | the same of the recovery from a kill, at each of its calls; then it runs again |
