@@ -122,11 +122,14 @@ class Failing(Counting):
         self._numbers = range(number, number + times)
         self._code = code
         self.failed: Call | None = None
+        self.unremovable = False
+        """Whether the removal of a file failed."""
 
     def numbered(self, number: int, call: Call, perform: Callable[[], Any]) -> Any:
         if number not in self._numbers:
             return perform()
         self.failed = call
+        self.unremovable |= call.name == "unlink"
         path = call.arguments.get("path") or call.arguments.get("source") or call.name
         raise OSError(self._code, os.strerror(self._code), path)
 
@@ -138,6 +141,7 @@ class Short(Counting):
         super().__init__()
         self._left = number
         self.failed: Call | None = None
+        self.unremovable = False
 
     def numbered(self, number: int, call: Call, perform: Callable[[], Any]) -> Any:
         if call.name not in WRITING:

@@ -94,7 +94,7 @@ def _fail(bench: Bench, mutation: str, what: str, fault: Callable[[int], Failing
         if _descriptors() != before:
             wrong.append("a descriptor stays open")
         tree = bench.look()
-        if files.failed.name != "unlink":
+        if not files.unremovable:
             wrong += [f"{path} was not removed" for path in tree if _TEMPORARY.fullmatch(path)]
         wrong += judge(bench, checker.beside(files.rival), tree, alive=True, ended=succeeded)
         tally.add(where, wrong)

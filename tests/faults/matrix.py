@@ -127,12 +127,15 @@ Written by `python -m tests.faults.matrix --scale full`; a part of each cell run
 (`tests/faults/test_store_writing.py`), and `tests/rivals/crash.py` has distinct states opened by podman 4.3 and 5.8.
 
 Each row is a kind of change on a store with a container, children, untagged images and a manifest list; each column
-a fault. *Under locks*: the change is decided with all locks of the store held, as beside writers that leave no gap.
-What it would do is foreseen and done ahead, before the locks are taken: the tables of layers are written, and the lock
-of a list is had. In the last rows another tool comes in between, by a pull, a tag or another name of the list, so that
-what was done ahead is not what is needed: it is removed, and done again under the locks, or nothing is left to do. A
-cell says how many times the fault was tried at different places, and how many of the states it left were
-wrong. **A state is right** if
+a fault. A cell says how many times the fault was tried at different places, and how many of the states it left were
+wrong.
+
+*Under locks* a change is decided with all locks of the store held, as beside writers that leave no gap. What it would
+do is foreseen and done ahead, before these locks are taken: the tables of layers are written, and the lock of a list is
+had. In the last rows another tool comes in between, by a pull, a tag or a name of the list, and something else is
+needed: what was done ahead is removed, and it is done again under the locks, or nothing is left to do.
+
+**A state is right** if
 
 * at once, before anything is repaired: every table is the one before the change or one the change goes through; no
   image and no container stands on a layer without a record, without its files or flagged incomplete; every record

@@ -46,6 +46,11 @@ SOME = [
 BESIDE = [("overlay", mutation) for mutation, kind in KINDS.items() if kind.deed is not None]
 
 
+def _step(mutation: str, step: int) -> int:
+    """Under locks a change reads all of the store once more, which leaves nothing."""
+    return 2 * step if KINDS[mutation].under_locks else step
+
+
 @pytest.fixture(scope="module")
 def benches() -> Iterator[dict[str, Bench]]:
     with bench("overlay") as overlay, bench("vfs") as vfs:
@@ -55,9 +60,9 @@ def benches() -> Iterator[dict[str, Bench]]:
 @pytest.mark.parametrize(("driver", "mutation"), CASES)
 def test_failing_call_leaves_the_store_before_or_after(benches: dict[str, Bench], driver: str, mutation: str) -> None:
     code = CODES[CASES.index((driver, mutation)) % len(CODES)]
-    tally = fail_each_call(benches[driver], mutation, code, step=7)
+    tally = fail_each_call(benches[driver], mutation, code, step=_step(mutation, 7))
     assert tally.wrong == []
-    assert tally.tried > 10
+    assert tally.tried > 5
 
 
 @pytest.mark.parametrize(("driver", "mutation"), [*SOME, *BESIDE])
@@ -69,8 +74,9 @@ def test_short_write_on_a_full_disk_leaves_the_store_before_or_after(
     assert tally.tried > 1
 
 
-def test_disk_that_stays_full_leaves_the_store_before_or_after(benches: dict[str, Bench]) -> None:
-    tally = fail_each_call(benches["overlay"], "list add", errno.ENOSPC, step=5, times=10_000)
+@pytest.mark.parametrize("mutation", ["list add", "remove, under locks, beside a pull"])
+def test_disk_that_stays_full_leaves_the_store_before_or_after(benches: dict[str, Bench], mutation: str) -> None:
+    tally = fail_each_call(benches["overlay"], mutation, errno.ENOSPC, step=_step(mutation, 5), times=10_000)
     assert tally.wrong == []
     assert tally.tried > 10
 
@@ -86,9 +92,9 @@ def test_change_that_failed_can_be_made_again_by_the_same_daemon(
 
 @pytest.mark.parametrize(("driver", "mutation"), CASES)
 def test_killed_process_leaves_the_store_before_or_after(benches: dict[str, Bench], driver: str, mutation: str) -> None:
-    tally = kill_at_each_call(benches[driver], mutation, step=9)
+    tally = kill_at_each_call(benches[driver], mutation, step=_step(mutation, 9))
     assert tally.wrong == []
-    assert tally.tried > 10
+    assert tally.tried > 5
 
 
 @pytest.mark.parametrize(("driver", "mutation"), SOME)
