@@ -31,7 +31,7 @@ from .kinds import KINDS
 from .mistakes import Hoarding, LateToken, Outdated, Unflushed
 from .recovery import fail_recovery, kill_recovery
 from .running import Bench, bench, mutate, recover
-from .tree import difference
+from .tree import Tree, difference
 from .victim import command
 
 CASES = [(driver, mutation) for mutation, kind in KINDS.items() for driver in kind.drivers]
@@ -95,6 +95,23 @@ def test_killed_process_leaves_the_store_before_or_after(benches: dict[str, Benc
     tally = kill_at_each_call(benches[driver], mutation, step=_step(mutation, 9))
     assert tally.wrong == []
     assert tally.tried > 5
+
+
+def test_kills_after_changing_calls_leave_every_state_that_any_kill_leaves(benches: dict[str, Bench]) -> None:
+    where = benches["overlay"]
+    every = kill_at_each_call(where, "tag, under locks", keep=True)
+    some = kill_at_each_call(where, "tag, under locks", keep=True, changing=True)
+    start = _shape(where.template)
+    assert {_shape(tree) for tree in some.seen} | {start} == {_shape(tree) for tree in every.seen}
+    assert 3 < some.tried < every.tried / 10
+
+
+def _shape(tree: Tree) -> frozenset[tuple[str, int, bytes]]:
+    """A tree without what chance decides: the ends of temporary names, and tokens."""
+    return frozenset(
+        (re.sub(r"-[0-9a-f]{8}$", "", path), entry.mode, b"" if path.endswith(".lock") else entry.data)
+        for path, entry in tree.items()
+    )
 
 
 @pytest.mark.parametrize(("driver", "mutation"), SOME)
