@@ -19,13 +19,13 @@ from storaged.errors import StoreError
 from storaged.store.files import Files
 from storaged.store.writing.temporary import OURS
 
-from .calls import Counting, Dying, Failing, Intercepted, Killed, Short
-from .checker import Checker
+from .calls import Dying, Failing, Intercepted, Killed, Short
+from .judging import judge
 from .power_loss import Disk, states
 from .recording import Recording
-from .running import Bench, mutate, recover
+from .running import Bench, calls_of, mutate, recover
 from .scenes import GRAPHROOT, RUNROOT
-from .tree import Tree, fingerprint
+from .tree import Tree
 
 CODES = (errno.EIO, errno.ENOSPC, errno.EINTR, errno.EMFILE)
 
@@ -187,10 +187,7 @@ def killed(
 
 def _looking(bench: Bench, mutation: str) -> frozenset[int]:
     """The numbers of the calls that change nothing."""
-    bench.reset()
-    files = Counting()
-    mutate(bench.store, mutation, files)
-    return frozenset([number for number, call in enumerate(files.made, 1) if not call.changes])
+    return frozenset([number for number, call in enumerate(calls_of(bench, mutation), 1) if not call.changes])
 
 
 # ---------------------------------------------------------------- the power goes
@@ -227,37 +224,3 @@ def lose_power(
         if until_wrong and tally.wrong:
             break
     return tally
-
-
-# ---------------------------------------------------------------- judging
-
-
-def judge(bench: Bench, checker: Checker, tree: Tree, *, alive: bool, ended: bool) -> list[str]:
-    """What is wrong with the state that lies on the disk, now and after the next start."""
-    key = (fingerprint(tree), alive, ended)
-    if key not in checker.judged:
-        checker.judged[key] = _judge(bench, checker, tree, alive=alive, ended=ended)
-    return checker.judged[key]
-
-
-def _judge(bench: Bench, checker: Checker, tree: Tree, *, alive: bool, ended: bool) -> list[str]:
-    wrong = checker.consistent(tree, alive=alive)
-    try:
-        wrong += checker.read_back()
-        wrong += [f"the next start leaves {left}" for left in recover(bench.store, Files())]
-    except (StoreError, OSError) as error:
-        return [*wrong, f"the next start fails: {error!r}"]
-    settled = bench.look()
-    wrong += checker.settled(settled, done=expected(checker, tree, ended=ended))
-    return wrong
-
-
-def expected(checker: Checker, tree: Tree, *, ended: bool) -> bool | None:
-    """Which of the two states the next start must come to.
-
-    A change that answered is there; one that shows never goes back. One that does not show yet may still be
-    carried to its end: a list whose files are all written.
-    """
-    if ended or checker.done(tree):
-        return True
-    return None

@@ -8,7 +8,8 @@ from storaged.errors import StoreError
 from storaged.store.files import Files
 
 from .calls import Dying, Failing, Killed
-from .campaign import Tally, every, expected, killed
+from .campaign import Tally, every, killed
+from .judging import expected
 from .running import Bench, recover
 
 

@@ -27,7 +27,7 @@ from storaged.store.writing.prepared import Committed
 from storaged.store.writing.recovery import Recovery
 from storaged.store.writing.reserve import Reserve
 
-from .calls import Intercepted
+from .calls import Call, Counting, Intercepted
 from .checker import Checker, facts, seen_by_us
 from .kinds import KINDS, Kind
 from .rival import Rival
@@ -130,6 +130,14 @@ class Bench:
             after=facts(self.store, after),
             dangling=tuple(dangling),
         )
+
+
+def calls_of(where: Bench, mutation: str) -> list[Call]:
+    """The calls of a change that meets no fault."""
+    where.reset()
+    counting = Counting()
+    mutate(where.store, mutation, counting)
+    return counting.made
 
 
 @contextlib.contextmanager

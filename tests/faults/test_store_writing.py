@@ -17,20 +17,19 @@ import pytest
 
 from storaged.store.files import Files
 
-from .calls import Call, Counting, Intercepted
+from .calls import Call, Intercepted
 from .campaign import (
     CODES,
     fail_and_try_again,
     fail_each_call,
-    judge,
     kill_at_each_call,
     lose_power,
     shorten_each_write,
 )
+from .judging import judge
 from .kinds import KINDS
-from .mistakes import Hoarding, LateToken, Outdated, Unflushed
 from .recovery import fail_recovery, kill_recovery
-from .running import Bench, bench, mutate, recover
+from .running import Bench, bench, calls_of, mutate, recover
 from .tree import Tree, difference
 from .victim import command
 
@@ -120,7 +119,7 @@ def test_really_killed_process_leaves_the_store_before_or_after(
 ) -> None:
     where = benches[driver]
     checker = where.checker(mutation)
-    calls = len(_calls(where, mutation))
+    calls = len(calls_of(where, mutation))
     for number in (calls // 3, calls // 2, 2 * calls // 3, calls - 5):
         where.reset()
         done = subprocess.run(command(where.store, mutation, number), capture_output=True, text=True, check=False)
@@ -178,7 +177,7 @@ def test_recovery_of_a_store_where_nothing_died_changes_nothing(benches: dict[st
 def test_tables_of_layers_written_ahead_are_used_or_removed(
     benches: dict[str, Bench], mutation: str, written: int, dropped: int
 ) -> None:
-    calls = _calls(benches["overlay"], mutation)
+    calls = calls_of(benches["overlay"], mutation)
     table = re.compile(r"\.tmp-layers\.json-storaged.*")
     made = [os.path.basename(str(call.arguments.get("path", call.arguments.get("source")))) for call in calls]
     found = Counter(call.name for call, name in zip(calls, made, strict=True) if table.fullmatch(name))
@@ -194,16 +193,9 @@ def test_tables_of_layers_written_ahead_are_used_or_removed(
 def test_lock_of_a_list_is_had_before_the_locks_of_the_store_where_its_edit_was_foreseen(
     benches: dict[str, Bench], mutation: str, foreseen: bool
 ) -> None:
-    calls = _calls(benches["overlay"], mutation)
+    calls = calls_of(benches["overlay"], mutation)
     own, first = _opened(calls, r".*-locks/sha256:[0-9a-f]{64}"), _opened(calls, r".*-layers/layers\.lock")
     assert (own < first) is foreseen
-
-
-def _calls(where: Bench, mutation: str) -> list[Call]:
-    where.reset()
-    counting = Counting()
-    mutate(where.store, mutation, counting)
-    return counting.made
 
 
 def _opened(calls: list[Call], lock: str) -> int:
@@ -213,114 +205,3 @@ def _opened(calls: list[Call], lock: str) -> int:
         for place, call in enumerate(calls)
         if call.name == "open" and call.arguments["flags"] & os.O_RDWR and re.fullmatch(lock, call.arguments["path"])
     )
-
-
-# ---------------------------------------------------------------- the harness finds mistakes in the real writer
-
-
-@pytest.mark.parametrize(
-    "mutation",
-    [
-        "tag",
-        "remove",
-        "list add",
-        "tag, under locks",
-        "remove, under locks",
-        "remove, under locks, beside a pull",
-        "prune, under locks, one tagged meanwhile",
-        "list add, under locks",
-        "list add, under locks, named meanwhile",
-    ],
-)
-def test_token_after_the_table_is_found(benches: dict[str, Bench], mutation: str) -> None:
-    where = benches["overlay"]
-    first = _published(where, mutation, "images.json")
-    # The late token is no call before its rename: that comes one earlier.
-    tally = kill_at_each_call(where, mutation, first=first - 1, victim=LateToken, most=8)
-    assert any("token was not renewed before" in each for each in tally.wrong)
-    assert kill_at_each_call(where, mutation, first=first - 1, most=8).wrong == []
-
-
-@pytest.mark.parametrize("mutation", ["remove, under locks, beside a pull", "prune, under locks, one tagged meanwhile"])
-def test_table_written_ahead_and_used_though_another_is_needed_is_found(
-    benches: dict[str, Bench], mutation: str
-) -> None:
-    where = benches["overlay"]
-    first = _published(where, mutation, "layers.json")
-    tally = kill_at_each_call(where, mutation, first=first, victim=Outdated, most=4)
-    found = re.compile("records of layers that stay are gone|stays and is flagged incomplete")
-    assert any(found.search(each) for each in tally.wrong)
-    assert kill_at_each_call(where, mutation, first=first, most=4).wrong == []
-
-
-@pytest.mark.parametrize(
-    "mutation",
-    [
-        "remove, under locks, beside a pull",
-        "remove, under locks, tagged meanwhile",
-        "prune, under locks, one tagged meanwhile",
-    ],
-)
-def test_table_written_ahead_and_never_removed_is_found(benches: dict[str, Bench], mutation: str) -> None:
-    tally = fail_each_call(benches["overlay"], mutation, errno.EIO, step=61, victim=Hoarding)
-    assert any(re.search(r"\.tmp-layers\.json-storaged-.* was not removed", each) for each in tally.wrong)
-
-
-def _published(where: Bench, mutation: str, table: str) -> int:
-    """The number of the call that first puts a table in its place."""
-    return next(
-        number
-        for number, call in enumerate(_calls(where, mutation), 1)
-        if call.name == "rename" and call.arguments["target"].endswith(f"/{table}")
-    )
-
-
-@pytest.mark.parametrize(
-    ("mutation", "flushed", "which"),
-    [
-        ("tag", r"\.tmp-images\.json-storaged.*", 0),
-        ("tag", r"\.tmp-images\.json\.before.*", 0),
-        ("tag", r"overlay-images", 0),
-        ("create", r"\.tmp-manifest-storaged.*", 0),
-        ("create", r"[0-9a-f]{64}", 0),
-        ("list add", r"\.tmp-journal.*", 0),
-        ("list add", r"\.tmp-instances\.json.*", 0),
-        ("list add", r"\.tmp-manifest-storaged.*", 0),
-        ("list add", r"[0-9a-f]{64}", 0),
-        ("list add", r"overlay-images", 0),
-        ("remove", r"\.tmp-journal.*", 0),
-        ("remove", r"\.tmp-images\.json-storaged.*", 0),
-        ("remove", r"\.tmp-layers\.json-storaged.*", 0),
-        ("remove", r"overlay-images", 0),
-        ("remove", r"overlay", 0),
-        # Written ahead, and used.
-        ("remove, under locks", r"\.tmp-layers\.json-storaged.*", 0),
-        ("remove, under locks", r"\.tmp-layers\.json-storaged.*", 1),
-        ("remove, under locks", r"overlay-images", 0),
-        # Written ahead in vain, and once more under the locks.
-        ("remove, under locks, beside a pull", r"\.tmp-layers\.json-storaged.*", 2),
-        ("remove, under locks, beside a pull", r"\.tmp-layers\.json-storaged.*", 3),
-        ("prune, under locks, one tagged meanwhile", r"\.tmp-layers\.json-storaged.*", 2),
-        ("prune, under locks, one tagged meanwhile", r"\.tmp-images\.json-storaged.*", 0),
-        ("list add, under locks", r"\.tmp-journal.*", 0),
-        ("list add, under locks", r"\.tmp-manifest-storaged.*", 0),
-        ("list add, under locks, named meanwhile", r"\.tmp-manifest-storaged.*", 0),
-    ],
-)
-def test_one_forgotten_flush_is_found(benches: dict[str, Bench], mutation: str, flushed: str, which: int) -> None:
-    where = benches["overlay"]
-    where.reset()
-    complete = Unflushed(where.store.top, 0)
-    mutate(where.store, mutation, complete)
-    number = [
-        number for number, path in enumerate(complete.flushed, 1) if re.fullmatch(flushed, os.path.basename(path))
-    ][which]
-    tally = lose_power(
-        where,
-        mutation,
-        seed=1,
-        most=500,
-        recorder=lambda bench: Unflushed(bench.store.top, number),
-        until_wrong=True,
-    )
-    assert tally.wrong != []
