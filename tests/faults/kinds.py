@@ -22,6 +22,8 @@ class Kind:
     """A change, how it is decided, and what another tool does meanwhile. ``change`` may raise StoreErrors."""
 
     change: Callable[[Store], Change]
+    first: bool = False
+    """Whether no daemon was there before: the folder of our own is still to be made."""
     under_locks: bool = False
     deed: Deed | None = None
     drivers: tuple[str, ...] = DRIVERS[:1]
@@ -43,6 +45,7 @@ KINDS: Mapping[str, Kind] = {
         name: Kind(change=change, drivers=DRIVERS if name in LAYERS_GO else DRIVERS[:1])
         for name, change in MUTATIONS.items()
     },
+    "list add, the first change": Kind(change=MUTATIONS["list add"], first=True),
     **{
         f"{name}, under locks": Kind(
             change=change, under_locks=True, drivers=DRIVERS if name in LAYERS_GO else DRIVERS[:1]

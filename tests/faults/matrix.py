@@ -95,7 +95,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         with bench(driver) as where:
             for mutation, wanted in ROWS:
                 if wanted == driver and (not flags.only or mutation in flags.only):
-                    found[mutation, driver] = _row(where, mutation, driver, SCALES[flags.scale], flags.seed)
+                    found[mutation, driver] = _row(
+                        where.of(mutation), mutation, driver, SCALES[flags.scale], flags.seed
+                    )
                     if flags.scale == "full":
                         cells = [cell(found[mutation, driver][name]) for name in FAULTS]
                         DOCUMENT.write_text(document({**written(), (mutation, driver): cells}, flags.seed))
@@ -130,10 +132,11 @@ Each row is a kind of change on a store with a container, children, untagged ima
 a fault. A cell says how many times the fault was tried at different places, and how many of the states it left were
 wrong.
 
-*Under locks* a change is decided with all locks of the store held, as beside writers that leave no gap. What it would
-do is foreseen and done ahead, before these locks are taken: the tables of layers are written, and the lock of a list is
-had. In the last rows another tool comes in between, by a pull, a tag or a name of the list, and something else is
-needed: what was done ahead is removed, and it is done again under the locks, or nothing is left to do.
+*The first change* of a store makes storaged's own folder in it. *Under locks* a change is decided with all locks of the
+store held, as beside writers that leave no gap. What it would do is foreseen and done ahead, before these locks are
+taken: the tables of layers are written, and the lock of a list is had. In the last rows another tool comes in between,
+by a pull, a tag or a name of the list, and something else is needed: what was done ahead is removed, and it is done
+again under the locks, or nothing is left to do.
 
 **A state is right** if
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from storaged.engine.attempts import Attempts, BrokenOff
 from storaged.engine.content import Contents
@@ -31,7 +31,7 @@ from .calls import Call, Counting, Intercepted
 from .checker import Checker, facts, seen_by_us
 from .kinds import KINDS, Kind
 from .rival import Rival
-from .scenes import Store, build
+from .scenes import GRAPHROOT, Store, build
 from .tree import Tree, read_tree, write_tree
 
 _PATIENCE = 2.0
@@ -103,6 +103,14 @@ class Bench:
 
     store: Store
     template: Tree
+
+    def of(self, mutation: str) -> Bench:
+        """The bench for a change that may be the first one of its store."""
+        if not KINDS[mutation].first:
+            return self
+        own = f"{GRAPHROOT}/storaged"
+        template = {path: entry for path, entry in self.template.items() if not f"{path}/".startswith(f"{own}/")}
+        return evolve(self, template=template)
 
     def reset(self) -> None:
         write_tree(self.template, self.store.top)

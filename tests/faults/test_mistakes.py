@@ -86,6 +86,7 @@ def _published(where: Bench, mutation: str, table: str) -> int:
         ("list add", r"\.tmp-manifest-storaged.*", 0),
         ("list add", r"[0-9a-f]{64}", 0),
         ("list add", r"overlay-images", 0),
+        ("list add, the first change", r"root", 0),
         ("remove", r"\.tmp-journal.*", 0),
         ("remove", r"\.tmp-images\.json-storaged.*", 0),
         ("remove", r"\.tmp-layers\.json-storaged.*", 0),
@@ -106,6 +107,7 @@ def _published(where: Bench, mutation: str, table: str) -> int:
     ],
 )
 def test_one_forgotten_flush_is_found(where: Bench, mutation: str, flushed: str, which: int) -> None:
+    where = where.of(mutation)
     where.reset()
     complete = Unflushed(where.store.top, 0)
     mutate(where.store, mutation, complete)

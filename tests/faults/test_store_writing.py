@@ -38,6 +38,7 @@ SOME = [
     ("overlay", "prune"),
     ("vfs", "remove"),
     ("overlay", "list add"),
+    ("overlay", "list add, the first change"),
     ("overlay", "create"),
     ("overlay", "remove, under locks"),
     ("overlay", "list add, under locks"),
@@ -59,7 +60,7 @@ def benches() -> Iterator[dict[str, Bench]]:
 @pytest.mark.parametrize(("driver", "mutation"), CASES)
 def test_failing_call_leaves_the_store_before_or_after(benches: dict[str, Bench], driver: str, mutation: str) -> None:
     code = CODES[CASES.index((driver, mutation)) % len(CODES)]
-    tally = fail_each_call(benches[driver], mutation, code, step=_step(mutation, 7))
+    tally = fail_each_call(benches[driver].of(mutation), mutation, code, step=_step(mutation, 7))
     assert tally.wrong == []
     assert tally.tried > 5
 
@@ -68,7 +69,7 @@ def test_failing_call_leaves_the_store_before_or_after(benches: dict[str, Bench]
 def test_short_write_on_a_full_disk_leaves_the_store_before_or_after(
     benches: dict[str, Bench], driver: str, mutation: str
 ) -> None:
-    tally = shorten_each_write(benches[driver], mutation)
+    tally = shorten_each_write(benches[driver].of(mutation), mutation)
     assert tally.wrong == []
     assert tally.tried > 1
 
@@ -84,14 +85,14 @@ def test_disk_that_stays_full_leaves_the_store_before_or_after(benches: dict[str
 def test_change_that_failed_can_be_made_again_by_the_same_daemon(
     benches: dict[str, Bench], driver: str, mutation: str
 ) -> None:
-    tally = fail_and_try_again(benches[driver], mutation, errno.EIO, step=7)
+    tally = fail_and_try_again(benches[driver].of(mutation), mutation, errno.EIO, step=7)
     assert tally.wrong == []
     assert tally.tried > 5
 
 
 @pytest.mark.parametrize(("driver", "mutation"), CASES)
 def test_killed_process_leaves_the_store_before_or_after(benches: dict[str, Bench], driver: str, mutation: str) -> None:
-    tally = kill_at_each_call(benches[driver], mutation, step=_step(mutation, 9))
+    tally = kill_at_each_call(benches[driver].of(mutation), mutation, step=_step(mutation, 9))
     assert tally.wrong == []
     assert tally.tried > 5
 
@@ -117,7 +118,7 @@ def _shape(tree: Tree) -> frozenset[tuple[str, int, bytes]]:
 def test_really_killed_process_leaves_the_store_before_or_after(
     benches: dict[str, Bench], driver: str, mutation: str
 ) -> None:
-    where = benches[driver]
+    where = benches[driver].of(mutation)
     checker = where.checker(mutation)
     calls = len(calls_of(where, mutation))
     for number in (calls // 3, calls // 2, 2 * calls // 3, calls - 5):
@@ -129,14 +130,14 @@ def test_really_killed_process_leaves_the_store_before_or_after(
 
 @pytest.mark.parametrize(("driver", "mutation"), CASES)
 def test_power_loss_leaves_the_store_before_or_after(benches: dict[str, Bench], driver: str, mutation: str) -> None:
-    tally = lose_power(benches[driver], mutation, seed=1, most=80)
+    tally = lose_power(benches[driver].of(mutation), mutation, seed=1, most=80)
     assert tally.wrong == []
     assert tally.tried > 10
 
 
 @pytest.mark.parametrize(("driver", "mutation"), SOME)
 def test_killed_recovery_is_recovered_by_recovery(benches: dict[str, Bench], driver: str, mutation: str) -> None:
-    tally = kill_recovery(benches[driver], mutation, step=61, within=31)
+    tally = kill_recovery(benches[driver].of(mutation), mutation, step=61, within=31)
     assert tally.wrong == []
     assert tally.tried > 3
 
@@ -145,14 +146,14 @@ def test_killed_recovery_is_recovered_by_recovery(benches: dict[str, Bench], dri
 def test_failing_recovery_is_done_again_at_the_next_start(
     benches: dict[str, Bench], driver: str, mutation: str
 ) -> None:
-    tally = fail_recovery(benches[driver], mutation, errno.EIO, step=61, within=31)
+    tally = fail_recovery(benches[driver].of(mutation), mutation, errno.EIO, step=61, within=31)
     assert tally.wrong == []
     assert tally.tried > 3
 
 
 @pytest.mark.parametrize("mutation", KINDS)
 def test_recovery_of_a_store_where_nothing_died_changes_nothing(benches: dict[str, Bench], mutation: str) -> None:
-    where = benches["overlay"]
+    where = benches["overlay"].of(mutation)
     where.reset()
     mutate(where.store, mutation, Intercepted())
     before = where.look()
