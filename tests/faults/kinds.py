@@ -46,12 +46,7 @@ KINDS: Mapping[str, Kind] = {
         for name, change in MUTATIONS.items()
     },
     "list add, the first change": Kind(change=MUTATIONS["list add"], first=True),
-    **{
-        f"{name}, under locks": Kind(
-            change=change, under_locks=True, drivers=DRIVERS if name in LAYERS_GO else DRIVERS[:1]
-        )
-        for name, change in MUTATIONS.items()
-    },
+    **{f"{name}, under locks": Kind(change=change, under_locks=True) for name, change in MUTATIONS.items()},
     "remove, under locks, beside a pull": Kind(
         change=MUTATIONS["remove"],
         under_locks=True,

@@ -34,6 +34,7 @@ from .tree import Tree, difference
 from .victim import command
 
 CASES = [(driver, mutation) for mutation, kind in KINDS.items() for driver in kind.drivers]
+CASES += [("vfs", "remove, under locks"), ("vfs", "prune, under locks")]
 SOME = [
     ("overlay", "prune"),
     ("vfs", "remove"),
@@ -63,6 +64,16 @@ def test_failing_call_leaves_the_store_before_or_after(benches: dict[str, Bench]
     tally = fail_each_call(benches[driver].of(mutation), mutation, code, step=_step(mutation, 7))
     assert tally.wrong == []
     assert tally.tried > 5
+
+
+@pytest.mark.parametrize("mutation", ["list add, the first change", "list remove instance, under locks"])
+def test_change_that_is_no_row_of_the_matrix_holds_at_each_of_its_calls(
+    benches: dict[str, Bench], mutation: str
+) -> None:
+    where = benches["overlay"].of(mutation)
+    failed, died = fail_each_call(where, mutation, errno.EIO), kill_at_each_call(where, mutation, changing=True)
+    assert [*failed.wrong, *died.wrong] == []
+    assert failed.tried == len(calls_of(where, mutation))
 
 
 @pytest.mark.parametrize(("driver", "mutation"), [*SOME, *BESIDE])
