@@ -67,13 +67,13 @@ def test_failing_call_leaves_the_store_before_or_after(benches: dict[str, Bench]
 
 
 @pytest.mark.parametrize("mutation", ["list add, the first change", "list remove instance, under locks"])
-def test_change_that_is_no_row_of_the_matrix_holds_at_each_of_its_calls(
+def test_change_that_is_no_row_of_the_matrix_holds_after_each_of_its_calls(
     benches: dict[str, Bench], mutation: str
 ) -> None:
     where = benches["overlay"].of(mutation)
-    failed, died = fail_each_call(where, mutation, errno.EIO), kill_at_each_call(where, mutation, changing=True)
-    assert [*failed.wrong, *died.wrong] == []
-    assert failed.tried == len(calls_of(where, mutation))
+    tally = kill_at_each_call(where, mutation, changing=True)
+    assert tally.wrong == []
+    assert tally.tried == len([call for call in calls_of(where, mutation) if call.changes])
 
 
 @pytest.mark.parametrize(("driver", "mutation"), [*SOME, *BESIDE])
