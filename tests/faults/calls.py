@@ -9,12 +9,18 @@ from __future__ import annotations
 import errno
 import inspect
 import os
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
 from storaged.store.files import Files
+
+from .tree import Tree
+
+if TYPE_CHECKING:
+    from .rival import Rival
 
 LOOKING = frozenset(
     {"stat", "fstat", "read", "pread", "access", "readlink", "listdir", "scan", "close", "fsync", "fdatasync"}
@@ -49,18 +55,39 @@ class Call:
 class Intercepted(Files):
     """Hands each call to :meth:`make`, which makes it or does something else."""
 
+    rival: Rival | None = None
+    """Another tool at work on the same store, whose turn comes between two calls."""
+
+    _unseen = False
+
+    @contextmanager
+    def unseen(self) -> Iterator[None]:
+        """What is done within was done before: its calls are made as they are."""
+        self._unseen = True
+        try:
+            yield
+        finally:
+            self._unseen = False
+
     def make(self, call: Call, perform: Callable[[], Any]) -> Any:
         return perform()
 
+    def others_wrote(self, before: Tree, after: Tree) -> None:
+        """The rival made the one tree the other."""
+
 
 def _wrap(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
-    signature = inspect.signature(method)
+    parameters = list(inspect.signature(method).parameters.values())[1:]
+    names = [each.name for each in parameters]
+    defaults = {each.name: each.default for each in parameters if each.default is not each.empty}
 
     def wrapped(self: Intercepted, *positional: Any, **named: Any) -> Any:
-        bound = signature.bind(self, *positional, **named)
-        bound.apply_defaults()
-        arguments = {key: value for key, value in bound.arguments.items() if key != "self"}
-        return self.make(Call(name=name, arguments=arguments), lambda: method(self, *positional, **named))
+        if self._unseen:
+            return method(self, *positional, **named)
+        call = Call(name=name, arguments={**defaults, **dict(zip(names, positional, strict=False)), **named})
+        if self.rival is not None:
+            self.rival.before(call, self)
+        return self.make(call, lambda: method(self, *positional, **named))
 
     return wrapped
 
@@ -95,11 +122,14 @@ class Failing(Counting):
         self._numbers = range(number, number + times)
         self._code = code
         self.failed: Call | None = None
+        self.unremovable = False
+        """Whether the removal of a file failed."""
 
     def numbered(self, number: int, call: Call, perform: Callable[[], Any]) -> Any:
         if number not in self._numbers:
             return perform()
         self.failed = call
+        self.unremovable |= call.name == "unlink"
         path = call.arguments.get("path") or call.arguments.get("source") or call.name
         raise OSError(self._code, os.strerror(self._code), path)
 
@@ -111,6 +141,7 @@ class Short(Counting):
         super().__init__()
         self._left = number
         self.failed: Call | None = None
+        self.unremovable = False
 
     def numbered(self, number: int, call: Call, perform: Callable[[], Any]) -> Any:
         if call.name not in WRITING:

@@ -9,26 +9,31 @@ import contextlib
 import errno
 import itertools
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeAlias
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from storaged.errors import StoreError
 from storaged.store.files import Files
+from storaged.store.writing.temporary import OURS
 
-from .calls import Dying, Failing, Killed, Short
-from .checker import Checker
+from .calls import Dying, Failing, Intercepted, Killed, Short
+from .judging import judge
 from .power_loss import Disk, states
 from .recording import Recording
-from .running import Bench, mutate, recover
-from .scenes import RUNROOT
+from .running import Bench, calls_of, mutate, recover
+from .scenes import GRAPHROOT, RUNROOT
 from .tree import Tree
 
 CODES = (errno.EIO, errno.ENOSPC, errno.EINTR, errno.EMFILE)
 
 _ENDLESS = 5000
 """Calls of one change beyond which it would never end."""
+
+_TEMPORARY = re.compile(rf"{GRAPHROOT}/[^/]+/{OURS.pattern}", re.DOTALL)
+"""Tables that never got to their places, and copies of some: of use to nobody, so a process that lives removes them."""
 
 Recorder: TypeAlias = Callable[[Bench], Recording]
 
@@ -55,9 +60,11 @@ def every(step: int, *, first: int = 1) -> Iterator[int]:
 # ---------------------------------------------------------------- a call fails
 
 
-def fail_each_call(bench: Bench, mutation: str, code: int, *, step: int = 1, times: int = 1) -> Tally:
+def fail_each_call(
+    bench: Bench, mutation: str, code: int, *, step: int = 1, times: int = 1, victim: type[Failing] = Failing
+) -> Tally:
     """Each call fails with the code; the daemon goes on, and starts anew later."""
-    return _fail(bench, mutation, os.strerror(code), lambda number: Failing(number, code, times=times), step)
+    return _fail(bench, mutation, os.strerror(code), lambda number: victim(number, code, times=times), step)
 
 
 def shorten_each_write(bench: Bench, mutation: str) -> Tally:
@@ -86,7 +93,11 @@ def _fail(bench: Bench, mutation: str, what: str, fault: Callable[[int], Failing
         where += f" ({files.failed})"
         if _descriptors() != before:
             wrong.append("a descriptor stays open")
-        tally.add(where, [*wrong, *judge(bench, checker, bench.look(), alive=True, ended=succeeded)])
+        tree = bench.look()
+        if not files.unremovable:
+            wrong += [f"{path} was not removed" for path in tree if _TEMPORARY.fullmatch(path)]
+        wrong += judge(bench, checker.beside(files.rival), tree, alive=True, ended=succeeded)
+        tally.add(where, wrong)
     raise AssertionError(f"{mutation} does not come to an end")
 
 
@@ -100,11 +111,11 @@ def fail_and_try_again(bench: Bench, mutation: str, code: int, *, step: int = 1)
             mutate(bench.store, mutation, files)
         if files.failed is None:
             return tally
-        if checker.done(bench.look()) is not False:
+        if checker.beside(files.rival).done(bench.look()) is not False:
             continue
         where = f"{mutation}, {os.strerror(code)} at call {number} ({files.failed}), then once more"
         try:
-            mutate(bench.store, mutation, Files())
+            mutate(bench.store, mutation, Intercepted())
         except (StoreError, OSError) as error:
             tally.add(where, [f"refused: {error!r}"])
             continue
@@ -128,27 +139,41 @@ def kill_at_each_call(
     first: int = 1,
     most: int | None = None,
     victim: type[Dying] = Dying,
+    changing: bool = False,
     keep: bool = False,
 ) -> Tally:
-    """The process ends before and after each call from the ``first`` on, then the daemon starts anew."""
+    """The process ends before and after each call from the ``first`` on, then the daemon starts anew.
+
+    With ``changing`` it ends after those alone that change something: any other leaves the files as they were.
+    """
     tally, checker = Tally(), bench.checker(mutation)
-    for number, files in itertools.islice(killed(bench, mutation, step=step, victim=victim, first=first), most):
+    kills = killed(bench, mutation, step=step, victim=victim, first=first, changing=changing)
+    for number, files in itertools.islice(kills, most):
         tree = bench.look()
         if keep:
             tally.seen.append(tree)
         tally.add(
             f"{mutation}, killed at call {number} ({files.died})",
-            judge(bench, checker, tree, alive=True, ended=False),
+            judge(bench, checker.beside(files.rival), tree, alive=True, ended=False),
         )
     return tally
 
 
 def killed(
-    bench: Bench, mutation: str, *, step: int = 1, first: int = 1, victim: type[Dying] = Dying
+    bench: Bench,
+    mutation: str,
+    *,
+    step: int = 1,
+    first: int = 1,
+    victim: type[Dying] = Dying,
+    changing: bool = False,
 ) -> Iterator[tuple[int, Dying]]:
     """The store as each kill leaves it lies on the disk."""
+    looking = _looking(bench, mutation) if changing else frozenset()
     for number in every(step, first=first):
-        for after in (False, True):
+        if number in looking:
+            continue
+        for after in (True,) if changing else (False, True):
             bench.reset()
             files = victim(number, after=after)
             try:
@@ -158,6 +183,11 @@ def killed(
                 yield number, files
             if files.died is None:
                 return
+
+
+def _looking(bench: Bench, mutation: str) -> frozenset[int]:
+    """The numbers of the calls that change nothing."""
+    return frozenset([number for number, call in enumerate(calls_of(bench, mutation), 1) if not call.changes])
 
 
 # ---------------------------------------------------------------- the power goes
@@ -178,41 +208,19 @@ def lose_power(
     bench.reset()
     files = recorder(bench)
     mutate(bench.store, mutation, files)
+    late = checker.beside(files.rival)
+    early = checker.beside(None if files.rival is None else evolve(files.rival))  # one that has not written yet
     for state in states(Disk(files.recorded, volatile=(RUNROOT,)), seed=seed, most=most):
+        if state.after in files.others[1:]:
+            continue  # what another tool writes is durable at once
         bench.lay(state.tree)
         if keep:
             tally.seen.append(state.tree)
+        now = early if state.after <= files.others.start else late
         tally.add(
             f"{mutation}, power lost after {state.after} effects, {state.lost}",
-            judge(bench, checker, state.tree, alive=False, ended=state.ended),
+            judge(bench, now, state.tree, alive=False, ended=state.ended),
         )
         if until_wrong and tally.wrong:
             break
     return tally
-
-
-# ---------------------------------------------------------------- judging
-
-
-def judge(bench: Bench, checker: Checker, tree: Tree, *, alive: bool, ended: bool) -> list[str]:
-    """What is wrong with the state that lies on the disk, now and after the next start."""
-    wrong = checker.consistent(tree, alive=alive)
-    try:
-        wrong += checker.read_back()
-        wrong += [f"the next start leaves {left}" for left in recover(bench.store, Files())]
-    except (StoreError, OSError) as error:
-        return [*wrong, f"the next start fails: {error!r}"]
-    settled = bench.look()
-    wrong += checker.settled(settled, done=expected(checker, tree, ended=ended))
-    return wrong
-
-
-def expected(checker: Checker, tree: Tree, *, ended: bool) -> bool | None:
-    """Which of the two states the next start must come to.
-
-    A change that answered is there; one that shows never goes back. One that does not show yet may still be
-    carried to its end: a list whose files are all written.
-    """
-    if ended or checker.done(tree):
-        return True
-    return None

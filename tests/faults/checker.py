@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from storaged.metrics import Metrics
 from storaged.snapshot.build import build
@@ -22,6 +22,7 @@ from storaged.store.layout import paths
 from storaged.store.layout.records import ImageID, LayerID
 from storaged.store.reader import StoreReader
 
+from .rival import Rival
 from .scenes import GRAPHROOT, Store
 from .tree import Entry, Tree, below, difference
 
@@ -100,8 +101,19 @@ class Checker:
     store: Store
     before: Facts
     after: Facts
-    dangling: tuple[frozenset[str], frozenset[str]]
-    """What our reader calls dangling before and after."""
+    dangling: tuple[frozenset[str], ...]
+    """What our reader calls dangling before and after, and where another tool wrote in between, then."""
+    judged: dict[tuple[int, bool, bool], list[str]] = field(factory=dict, init=False, repr=False)
+    """What was wrong with states: many faults leave the same."""
+
+    def beside(self, rival: Rival | None) -> Checker:
+        """The same beside another tool: where it has written, that is the store before the change; until then nothing
+        is changed."""
+        if rival is None:
+            return self
+        if rival.tree is None:
+            return evolve(self, after=self.before)
+        return evolve(self, before=facts(self.store, rival.tree))
 
     def read_back(self) -> list[str]:
         """What is wrong with the state that lies on the disk, as our own reader sees it.

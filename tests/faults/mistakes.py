@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from storaged.store.files import Files
 from storaged.store.locks.token import TOKEN_SIZE
+from storaged.store.writing.temporary import OURS
 
-from .calls import Call, Dying
+from .calls import Call, Dying, Failing
 from .recording import Recording
 
 FLUSHES = frozenset({"fsync", "fdatasync"})
@@ -50,3 +53,39 @@ class LateToken(Dying):
             while self._waiting:
                 super().make(*self._waiting.pop())
         return done
+
+
+class Outdated(Dying):
+    """The tables of layers that were written ahead take the places of those written under the locks, as if nobody had
+    replaced the table that they were made of."""
+
+    def __init__(self, number: int, *, after: bool = False) -> None:
+        super().__init__(number, after=after)
+        self._fds: dict[int, int] = {}
+        self._ahead: list[bytes] = []
+        self._opened = 0
+
+    def make(self, call: Call, perform: Callable[[], Any]) -> Any:
+        if call.name == "write" and (place := self._fds.get(call.arguments["fd"])) is not None:
+            data = call.arguments["data"]
+            if place < 2:
+                self._ahead.append(data)
+            else:
+                super().make(call, lambda: Files.write(self, call.arguments["fd"], self._ahead[place - 2]))
+                return len(data)
+        done = super().make(call, perform)
+        if call.name == "close":
+            self._fds.pop(call.arguments["fd"], None)
+        elif call.name == "open" and os.path.basename(call.arguments["path"]).startswith(".tmp-layers.json-storaged"):
+            self._fds[done] = self._opened
+            self._opened += 1
+        return done
+
+
+class Hoarding(Failing):
+    """What was written beside a table and is not needed stays there."""
+
+    def make(self, call: Call, perform: Callable[[], Any]) -> Any:
+        if call.name == "unlink" and OURS.fullmatch(os.path.basename(call.arguments["path"])):
+            return super().make(call, lambda: None)
+        return super().make(call, perform)

@@ -18,7 +18,7 @@ from typing import Any
 
 from .calls import CREATING, Call, Intercepted
 from .effects import ROOT, Bytes, Effect, Flush, Length, Mode, Names, Node, NodeID, Recorded
-from .tree import Entry, read_tree
+from .tree import Entry, Tree, read_tree
 
 
 class Recording(Intercepted):
@@ -29,7 +29,8 @@ class Recording(Intercepted):
         self.recorded = Recorded(nodes={ROOT: Node(Entry("folder", 0o700))})
         self._now: dict[NodeID, dict[str, NodeID]] = {ROOT: {}}
         self._open: dict[int, NodeID] = {}
-        self._unlinked_folders: set[NodeID] = set()
+        self.others = range(0)
+        """The effects that are another tool's."""
         for path, entry in read_tree(Path(self._top)).items():
             folder, name = self._place(os.path.join(self._top, path))
             node = self._new(entry)
@@ -44,6 +45,31 @@ class Recording(Intercepted):
             return perform()
         self._call = str(call)
         return handler(call.arguments, perform)
+
+    def others_wrote(self, before: Tree, after: Tree) -> None:
+        """All of it at once, and durable. Tokens are left out: they are written in place, and after a power loss nobody
+        has a cache that they are for."""
+        written = {path: entry for path, entry in after.items() if before.get(path) != entry}
+        entries: list[tuple[NodeID, str, NodeID | None]] = []
+        fresh: set[NodeID] = set()
+        for path, entry in written.items():
+            if path.endswith(".lock"):
+                continue
+            folder, name = self._place(os.path.join(self._top, path))
+            node = self._new(entry)
+            fresh.add(node)
+            self._now[folder][name] = node
+            if folder in fresh:
+                self.recorded.nodes[folder].names[name] = node
+            else:
+                entries.append((folder, name, node))
+        if gone := before.keys() - after.keys():
+            raise NotImplementedError(f"another tool removed {sorted(gone)}")
+        first = len(self.recorded.effects)
+        self._call = "another tool"
+        self._did(Names(tuple(entries)))
+        self._did(Flush(entries[0][0]))
+        self.others = range(first, len(self.recorded.effects))
 
     # -------------------------------------------------------------- names
 

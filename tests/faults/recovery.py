@@ -8,15 +8,16 @@ from storaged.errors import StoreError
 from storaged.store.files import Files
 
 from .calls import Dying, Failing, Killed
-from .campaign import Tally, every, expected, killed
+from .campaign import Tally, every, killed
+from .judging import expected
 from .running import Bench, recover
 
 
 def kill_recovery(bench: Bench, mutation: str, *, step: int = 1, within: int = 1) -> Tally:
     """The recovery from every ``step``-th kill is itself killed at every ``within``-th call, and done again."""
-    tally, checker = Tally(), bench.checker(mutation)
+    tally, usual = Tally(), bench.checker(mutation)
     for number, first in killed(bench, mutation, step=step):
-        tree = bench.look()
+        tree, checker = bench.look(), usual.beside(first.rival)
         done = expected(checker, tree, ended=False)
         for again in every(within):
             bench.lay(tree)
@@ -36,9 +37,9 @@ def kill_recovery(bench: Bench, mutation: str, *, step: int = 1, within: int = 1
 
 def fail_recovery(bench: Bench, mutation: str, code: int, *, step: int = 1, within: int = 1) -> Tally:
     """The recovery from every ``step``-th kill meets a failing call, and is done again at the next start."""
-    tally, checker = Tally(), bench.checker(mutation)
+    tally, usual = Tally(), bench.checker(mutation)
     for number, first in killed(bench, mutation, step=step):
-        tree = bench.look()
+        tree, checker = bench.look(), usual.beside(first.rival)
         done = expected(checker, tree, ended=False)
         for again in every(within):
             bench.lay(tree)

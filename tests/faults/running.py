@@ -10,45 +10,81 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from attrs import frozen
+from attrs import evolve, frozen
 
+from storaged.engine.attempts import Attempts, BrokenOff
+from storaged.engine.content import Contents
+from storaged.engine.leases import Leases
+from storaged.engine.loading import Loader
 from storaged.metrics import Metrics
+from storaged.operations.planned import Planned
+from storaged.snapshot.model import Snapshot
+from storaged.store.content import ContentReader
 from storaged.store.files import Files
 from storaged.store.reader import StoreReader
 from storaged.store.writing.commit import StoreWriter
+from storaged.store.writing.prepared import Committed
 from storaged.store.writing.recovery import Recovery
 from storaged.store.writing.reserve import Reserve
 
+from .calls import Call, Counting, Intercepted
 from .checker import Checker, facts, seen_by_us
-from .scenes import MUTATIONS, Store, build
+from .kinds import KINDS, Kind
+from .rival import Rival
+from .scenes import GRAPHROOT, Store, build
 from .tree import Tree, read_tree, write_tree
 
 _PATIENCE = 2.0
 """Seconds for the locks; nobody else has them."""
 
 
-def mutate(store: Store, mutation: str, files: Files) -> None:
-    """Plan on what our reader finds, and carry it out as the engine does.
+def mutate(store: Store, mutation: str, files: Intercepted) -> None:
+    """Make the change as the engine does.
 
     Raises:
         StoreError, OSError: as the writer.
     """
-    reader = StoreReader(store.location, metrics=Metrics())
-    try:
+    kind = KINDS[mutation]
+    with contextlib.closing(StoreWriter(store.location, metrics=Metrics(), files=files)) as writer:
+        committed = _under_locks(store, kind, writer, files) if kind.under_locks else _planned(store, kind, writer)
+        if committed is not None:
+            writer.finish(committed)
+
+
+def _planned(store: Store, kind: Kind, writer: StoreWriter) -> Committed:
+    """Plan on what our reader finds; the plan holds."""
+    with contextlib.closing(StoreReader(store.location, metrics=Metrics())) as reader:
         stamp = reader.load().stamp
-    finally:
-        reader.close()
-    writer = StoreWriter(store.location, metrics=Metrics(), files=files)
+    prepared = writer.prepare(kind.change(store), stamp)
     try:
-        prepared = writer.prepare(MUTATIONS[mutation](store), stamp)
+        return writer.commit(prepared, deadline=time.monotonic() + _PATIENCE)
+    except BaseException:
+        writer.discard(prepared)
+        raise
+
+
+def _under_locks(store: Store, kind: Kind, writer: StoreWriter, files: Intercepted) -> Committed | None:
+    """Decide with all locks held, after what could be done ahead; None where there was nothing to do."""
+    if kind.deed is not None:
+        files.rival = Rival(deed=kind.deed, store=store)
+
+    def plan(_: Snapshot) -> Planned[None]:
         try:
-            committed = writer.commit(prepared, deadline=time.monotonic() + _PATIENCE)
-        except BaseException:
-            writer.discard(prepared)
-            raise
-        writer.finish(committed)
-    finally:
-        writer.close()
+            return Planned(change=kind.change(store), result=None)
+        finally:
+            if files.rival is not None:
+                files.rival.planned(files)
+
+    metrics = Metrics()
+    with contextlib.closing(StoreReader(store.location, metrics=metrics, files=files)) as reader:
+        loader = Loader(reader, Contents(ContentReader(store.location, metrics, files)), metrics)
+        with files.unseen():
+            loader.load(unproven=False, afresh=False, cancelled=lambda: False)
+        attempts = Attempts(loader, writer, Leases(metrics))
+        try:
+            return attempts.under_locks(plan, time.monotonic() + _PATIENCE, lambda: False).committed
+        except BrokenOff as broken:
+            raise broken.cause from None
 
 
 def recover(store: Store, files: Files) -> tuple[str, ...]:
@@ -68,6 +104,14 @@ class Bench:
     store: Store
     template: Tree
 
+    def of(self, mutation: str) -> Bench:
+        """The bench for a change that may be the first one of its store."""
+        if not KINDS[mutation].first:
+            return self
+        own = f"{GRAPHROOT}/storaged"
+        template = {path: entry for path, entry in self.template.items() if not f"{path}/".startswith(f"{own}/")}
+        return evolve(self, template=template)
+
     def reset(self) -> None:
         write_tree(self.template, self.store.top)
 
@@ -80,15 +124,28 @@ class Bench:
     def checker(self, mutation: str) -> Checker:
         """Run the change once without any fault, to know what it must come to."""
         self.reset()
-        _, before = seen_by_us(self.store)
-        mutate(self.store, mutation, Files())
-        _, after = seen_by_us(self.store)
+        dangling = [seen_by_us(self.store)[1]]
+        files = Intercepted()
+        mutate(self.store, mutation, files)
+        dangling.append(seen_by_us(self.store)[1])
+        after = self.look()
+        if files.rival is not None and files.rival.tree is not None:
+            self.lay(files.rival.tree)
+            dangling.append(seen_by_us(self.store)[1])
         return Checker(
             store=self.store,
             before=facts(self.store, self.template),
-            after=facts(self.store, self.look()),
-            dangling=(before, after),
+            after=facts(self.store, after),
+            dangling=tuple(dangling),
         )
+
+
+def calls_of(where: Bench, mutation: str) -> list[Call]:
+    """The calls of a change that meets no fault."""
+    where.reset()
+    counting = Counting()
+    mutate(where.store, mutation, counting)
+    return counting.made
 
 
 @contextlib.contextmanager

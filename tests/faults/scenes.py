@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from storaged.sample import SampleSpec, SampleWriter, write_store
 from storaged.store.changes import Change, ImageEdit, Item, NewImage
@@ -141,17 +141,21 @@ def _create(store: Store) -> Change:
 
 def _remove(store: Store) -> Change:
     """One image and the layer that only it has."""
-    return Change(removed=(ImageID(store.loose),), layers=(store.top_layer(store.loose),))
+    return _untagged(store, store.loose)
 
 
 def _prune(store: Store) -> Change:
     """Two untagged images, one of them on layers of another image, and a container with its layer."""
     (container,) = store.table("containers")
-    return Change(
-        removed=(ImageID(store.loose), ImageID(store.child)),
-        layers=(LayerID(container["layer"]), store.top_layer(store.loose), store.top_layer(store.child)),
-        containers=(ContainerID(container["id"]),),
-    )
+    change = _untagged(store, store.loose, store.child)
+    layers = (LayerID(container["layer"]), *change.layers)
+    return evolve(change, layers=layers, containers=(ContainerID(container["id"]),))
+
+
+def _untagged(store: Store, *images: str) -> Change:
+    """These images go, each with its uppermost layer; one that got a name meanwhile stays."""
+    going = [image for image in images if not store.image(image).get("names")]
+    return Change(removed=tuple(map(ImageID, going)), layers=tuple(map(store.top_layer, going)))
 
 
 def _list_items(store: Store, manifests: list[dict[str, Any]], images: Mapping[str, str]) -> tuple[Item, ...]:

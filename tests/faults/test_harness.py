@@ -130,6 +130,26 @@ def test_rename_between_folders_loses_nothing_and_doubles_nothing(top: Path) -> 
         assert ("table" in state.tree) != ("away/table" in state.tree)
 
 
+def test_what_another_tool_wrote_is_there_at_once_and_never_lost(top: Path) -> None:
+    files = Recording(top)
+    files.mkdir(str(top / "one"))
+    before = read_tree(top)
+    (top / "image").mkdir()
+    (top / "image" / "manifest").write_bytes(b"{}")
+    (top / "new").write_bytes(NEW)
+    (top / "new").replace(top / "table")
+    files.others_wrote(before, read_tree(top))
+    files.mkdir(str(top / "two"))
+    complete = Disk(files.recorded).tree(len(files.recorded.effects), {})
+    assert difference(complete, read_tree(top)) == []
+    found = [state for state in after_power_loss(files.recorded) if state.after not in files.others[1:]]
+    early = [state for state in found if state.after <= files.others.start]
+    late = [state for state in found if state.after >= files.others.stop]
+    assert {("image/manifest" in state.tree, state.tree["table"].data) for state in early} == {(False, OLD)}
+    assert {("image/manifest" in state.tree, state.tree["table"].data) for state in late} == {(True, NEW)}
+    assert {"two" in state.tree for state in late} == {False, True}
+
+
 def test_power_loss_takes_what_lies_on_a_tmpfs(top: Path) -> None:
     found = after_power_loss(record(top, replace))
     assert all("run" in state.tree and "run/mounts" not in state.tree for state in found)

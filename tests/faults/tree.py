@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -31,11 +30,18 @@ Tree: TypeAlias = Mapping[str, Entry]
 
 def read_tree(top: Path) -> dict[str, Entry]:
     tree: dict[str, Entry] = {}
-    for folder, folders, names in os.walk(top):
-        for name in sorted((*folders, *names)):
-            path = os.path.join(folder, name)
-            tree[os.path.relpath(path, top)] = read_entry(path)
+    _read_folder(str(top), "", tree)
     return tree
+
+
+def _read_folder(folder: str, prefix: str, tree: dict[str, Entry]) -> None:
+    with os.scandir(folder) as found:
+        names = sorted([each.name for each in found])
+    for name in names:
+        path = f"{folder}/{name}"
+        entry = tree[prefix + name] = read_entry(path)
+        if entry.kind == "folder":
+            _read_folder(path, f"{prefix}{name}/", tree)
 
 
 def read_entry(path: str) -> Entry:
@@ -48,15 +54,20 @@ def read_entry(path: str) -> Entry:
         return Entry("link", mode, os.fsencode(os.readlink(path)))
     if not stat.S_ISREG(status.st_mode):
         raise OSError(0, "neither file, folder nor link", path)
-    return Entry("file", mode, Path(path).read_bytes(), status.st_mtime_ns)
+    with open(path, "rb", buffering=0) as file:
+        return Entry("file", mode, file.readall(), status.st_mtime_ns)
 
 
 def write_tree(tree: Tree, top: Path) -> None:
-    """Lay the tree down as the whole of ``top``."""
-    shutil.rmtree(top, ignore_errors=True)
-    top.mkdir(parents=True)
+    """Make the tree the whole of ``top``. What is there already stays, but for locks: a dead process may hold one."""
+    top.mkdir(parents=True, exist_ok=True)
+    now = read_tree(top)
+    kept = {path for path, entry in now.items() if _same(path, entry, tree.get(path))}
+    for path in sorted(now.keys() - kept, reverse=True):
+        remove = os.rmdir if now[path].kind == "folder" else os.unlink
+        remove(os.path.join(top, path))
     folders = []
-    for path in sorted(tree):
+    for path in sorted(tree.keys() - kept):
         entry, target = tree[path], os.path.join(top, path)
         if entry.kind == "folder":
             os.mkdir(target)
@@ -64,13 +75,17 @@ def write_tree(tree: Tree, top: Path) -> None:
         elif entry.kind == "link":
             os.symlink(entry.data, target)
         else:
-            with open(target, "wb") as file:
+            with open(target, "wb", buffering=0) as file:
                 file.write(entry.data)
             os.chmod(target, entry.mode)
             if entry.modified is not None:
                 os.utime(target, ns=(entry.modified, entry.modified))
     for target, mode in reversed(folders):
         os.chmod(target, mode)
+
+
+def _same(path: str, now: Entry, wanted: Entry | None) -> bool:
+    return now == wanted and now.modified == wanted.modified and not path.endswith(".lock")
 
 
 def below(tree: Tree, prefix: str) -> dict[str, Entry]:
