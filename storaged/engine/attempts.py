@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
-from attrs import frozen
+from msgspec import Struct
 
 from storaged.engine.leases import Leases
 from storaged.engine.loading import Current, Loader
@@ -45,8 +45,7 @@ class BrokenOff(Exception):
         """Whether all was in its place, and only the flush failed."""
 
 
-@frozen(kw_only=True)
-class Done(Generic[T]):
+class Done(Struct, Generic[T], frozen=True, kw_only=True):
     """``committed`` is None where nothing had to be written, ``current`` where the store is to be read back."""
 
     result: T

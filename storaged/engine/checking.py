@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator
 
 import anyio
 from anyio.to_thread import run_sync
-from attrs import frozen
+from msgspec import Struct
 
 from storaged.metrics import Metrics
 from storaged.store.checking.findings import Finding
@@ -28,8 +28,7 @@ MOST_FINDINGS = 5_000
 """Findings after which a slice ends although nobody asked: a reply has a limit, a damaged store has none."""
 
 
-@frozen(kw_only=True)
-class Checked:
+class Checked(Struct, frozen=True, kw_only=True):
     """A slice of a check. ``resume`` goes on after it; None where all units are done."""
 
     findings: tuple[Finding, ...]

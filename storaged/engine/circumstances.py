@@ -13,7 +13,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable
 
-from attrs import evolve, frozen
+from msgspec import Struct, structs
 
 from storaged.engine.leases import Leases
 from storaged.metrics import Metrics
@@ -21,8 +21,7 @@ from storaged.operations.view import HostPlatform, View, normalise_platform
 from storaged.store.registries import Registries
 
 
-@frozen(kw_only=True)
-class Circumstances:
+class Circumstances(Struct, frozen=True, kw_only=True):
     """Those of one moment. ``number`` counts the changes since the daemon started."""
 
     number: int
@@ -56,7 +55,7 @@ class CircumstancesWatch:
         found, held, current = self._registries(), self.leases.by_image, self._current
         if found.fingerprint != self._fingerprint or held is not current.asking.leases:
             self._fingerprint = found.fingerprint
-            asking = _with(found, evolve(current.asking, leases=held))
+            asking = _with(found, structs.replace(current.asking, leases=held))
             current = self._current = Circumstances(number=current.number + 1, asking=asking)
         return current
 
@@ -64,12 +63,12 @@ class CircumstancesWatch:
         """Change what ``podman_lists`` was at the start: another answer to the same question, so another generation."""
         current = self.now()
         if current.asking.podman_lists != podman_lists:
-            asking = evolve(current.asking, podman_lists=podman_lists)
+            asking = structs.replace(current.asking, podman_lists=podman_lists)
             self._current = Circumstances(number=current.number + 1, asking=asking)
 
     def asking(self) -> View:
         """What an operation is asked with now; the leases are those of this very moment. From any thread."""
-        return evolve(self._current.asking, leases=self.leases.by_image)
+        return structs.replace(self._current.asking, leases=self.leases.by_image)
 
 
 def without_leases(metrics: Metrics) -> CircumstancesWatch:
@@ -79,4 +78,4 @@ def without_leases(metrics: Metrics) -> CircumstancesWatch:
 
 def _with(found: Registries, asking: View) -> View:
     doubts = tuple(error.text for error in found.broken)
-    return evolve(asking, short_names=found.candidates, short_name_doubts=doubts)
+    return structs.replace(asking, short_names=found.candidates, short_name_doubts=doubts)

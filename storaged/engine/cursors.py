@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Generic, TypeVar
 
 import anyio
-from attrs import define
+from msgspec import Struct
 
 from storaged.errors import GenerationGone, InvalidParams
 from storaged.metrics import Metrics
@@ -23,8 +23,7 @@ UNUSED_SECONDS = 60
 T = TypeVar("T")
 
 
-@define(kw_only=True)
-class _Pinned(Generic[T]):
+class _Pinned(Struct, Generic[T], kw_only=True):
     uid: int
     listing: T
     used: float

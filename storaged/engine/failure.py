@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from attrs import frozen
+from msgspec import Struct
 
 from storaged.errors import StoreCorrupt
 from storaged.store.stamp import Stamp
 
 
-@frozen(kw_only=True)
-class Failure:
+class Failure(Struct, frozen=True, kw_only=True):
     """Why the last load, the one of this ``number``, could not read the store."""
 
     number: int

@@ -20,7 +20,7 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 import anyio
-from attrs import frozen
+from msgspec import Struct
 
 from storaged.errors import Leased, LeaseUnknown, TooManyRequests
 from storaged.metrics import Metrics
@@ -36,8 +36,7 @@ LONGEST = 24 * 3600.0
 """Seconds that a lease may last."""
 
 
-@frozen(kw_only=True, eq=False)
-class Held:
+class Held(Struct, frozen=True, kw_only=True, eq=False):
     """One lease. ``expires`` is on the clock of ``anyio.current_time``."""
 
     lease: str

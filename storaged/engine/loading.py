@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 
-from attrs import evolve, frozen
+from msgspec import Struct, structs
 
 from storaged.engine.content import Contents
 from storaged.engine.garbage import Garbage
@@ -38,8 +38,7 @@ _ROUNDS = 8
 """Lost rounds before the store counts as busy: a writer that wins this often leaves no gap to read in."""
 
 
-@frozen(kw_only=True)
-class Current:
+class Current(Struct, frozen=True, kw_only=True):
     """A snapshot and the stamp of the files it was made of."""
 
     snapshot: Snapshot
@@ -138,7 +137,7 @@ class Loader:
         """
         with self._working("prepare"), suppress(StoreError, OSError):
             # Unproven it would have no dangling images, and other values than the snapshot that it is made for.
-            tables = evolve(self._reader.load_unproven().tables, proven=True)
+            tables = structs.replace(self._reader.load_unproven().tables, proven=True)
             contents, _ = self._contents.collect(tables.images, afresh=False, cancelled=lambda: False)
             self._lender = build(
                 tables, contents, generation="", previous=self._snapshot, known_sizes=self._known_sizes()

@@ -12,7 +12,7 @@ from collections.abc import Collection
 from typing import Final, Generic, TypeVar
 
 import anyio
-from attrs import define
+from msgspec import Struct
 
 from storaged.errors import PlanStale
 from storaged.metrics import Metrics
@@ -23,8 +23,7 @@ SECONDS: Final = 3600
 T = TypeVar("T")
 
 
-@define(kw_only=True)
-class _Kept(Generic[T]):
+class _Kept(Struct, Generic[T], kw_only=True):
     uid: int
     plan: T
     made: float

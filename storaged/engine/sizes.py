@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 
 import anyio
 from anyio.to_thread import run_sync
-from attrs import frozen
+from msgspec import Struct
 
 from storaged.engine.cache import Cache
 from storaged.metrics import Metrics
@@ -44,13 +44,11 @@ _SHARE = 20
 """Nor for this many times as long as it took to measure."""
 
 
-@frozen
-class _Layer:
+class _Layer(Struct, frozen=True):
     row: LayerRow
 
 
-@frozen
-class _Volume:
+class _Volume(Struct, frozen=True):
     name: str
 
 

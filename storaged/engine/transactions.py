@@ -27,7 +27,7 @@ from typing import Generic, TypeVar
 import anyio
 from anyio.lowlevel import checkpoint_if_cancelled
 from anyio.to_thread import run_sync
-from attrs import frozen
+from msgspec import Struct
 
 from storaged.engine.attempts import Attempts, BrokenOff, Done, Plan
 from storaged.engine.cache import Cache
@@ -57,8 +57,7 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 
-@frozen(kw_only=True)
-class Outcome(Generic[T]):
+class Outcome(Struct, Generic[T], frozen=True, kw_only=True):
     """What a change answered. ``view`` is of the generation that it made, or of a later one."""
 
     result: T

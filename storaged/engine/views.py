@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from attrs import frozen
+from msgspec import Struct
 
 from storaged.engine.circumstances import Circumstances
 from storaged.engine.rows import Rows
@@ -12,8 +12,7 @@ from storaged.snapshot.model import Snapshot
 from storaged.store.locks.probe import LockHolder
 
 
-@frozen(kw_only=True)
-class Staleness:
+class Staleness(Struct, frozen=True, kw_only=True):
     """Why the snapshot served is not that of the files, and for how many milliseconds that may be so."""
 
     age_ms: int
@@ -22,8 +21,7 @@ class Staleness:
     file: str | None = None
 
 
-@frozen(kw_only=True)
-class View:
+class View(Struct, frozen=True, kw_only=True):
     """One snapshot, and the circumstances at the moment it was taken."""
 
     snapshot: Snapshot

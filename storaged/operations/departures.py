@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final, Generic, TypeVar
 
 from attrs import field, frozen
+from msgspec import Struct
 
 from storaged.errors import StoreError
 from storaged.operations.freeing import Freed
@@ -29,8 +30,7 @@ _MOVES_OF_CONTAINER: Final = 2
 Item = TypeVar("Item")
 
 
-@frozen(kw_only=True)
-class Departure:
+class Departure(Struct, frozen=True, kw_only=True):
     """An image that goes, and what goes with it and not with an earlier one."""
 
     image: Image
@@ -44,8 +44,7 @@ class Departure:
         return 1 + _MOVES_OF_LAYER * len(self.freed.layers) + _MOVES_OF_CONTAINER * len(self.containers)
 
 
-@frozen(kw_only=True)
-class Refusal:
+class Refusal(Struct, frozen=True, kw_only=True):
     """An image, or a name that was asked for, that cannot go."""
 
     id: ImageID | None

@@ -16,15 +16,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from attrs import frozen
+from msgspec import Struct
 
 from storaged.snapshot.model import Container, Image, Layer, Snapshot
 from storaged.snapshot.sizes import top_layers
 from storaged.store.layout.records import LayerID
 
 
-@frozen(kw_only=True)
-class Freed:
+class Freed(Struct, frozen=True, kw_only=True):
     """``layers`` in an order in which they can be deleted; ``size`` is None while a layer's is unknown."""
 
     layers: tuple[LayerID, ...]

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import msgspec
-from attrs import evolve, frozen
+from msgspec import Struct, structs
 
 from storaged.errors import DataUnknown, ImageDamaged, ImageUnknown, NotAManifestList
 from storaged.operations.list_forms import Entry, Members
@@ -48,8 +48,7 @@ class _Config(msgspec.Struct):
     variant: str | None = None
 
 
-@frozen(kw_only=True)
-class Contribution:
+class Contribution(Struct, frozen=True, kw_only=True):
     """What one name brings. ``evidence`` is the list whose entries these are; None for an image of its own."""
 
     added: tuple[Added, ...]
@@ -148,7 +147,7 @@ def _with_platform(entry: Entry, local: Image, means: Means) -> Entry:
     lacking = [name for name in ("os", "architecture") if name not in told]
     taken = {"os": ("os", "os.version", "os.features"), "architecture": ("architecture", "variant")}
     added = {name: own[name] for part in lacking for name in taken[part] if name in own}
-    return evolve(entry, platform={**told, **added} or None)
+    return structs.replace(entry, platform={**told, **added} or None)
 
 
 def _bearers(snapshot: Snapshot, digest: Digest) -> Iterator[Image]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from attrs import evolve, frozen
+from msgspec import Struct, structs
 
 from storaged.errors import (
     ImageUnknown,
@@ -40,8 +40,7 @@ from storaged_client.contract.types import ListEdited
 _DIGEST = re.compile(r"[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[a-zA-Z0-9=_-]+")
 
 
-@frozen(kw_only=True)
-class Birth:
+class Birth(Struct, frozen=True, kw_only=True):
     """What a new record is given from outside: a random id, and the time as RFC 3339."""
 
     id: ImageID
@@ -137,7 +136,7 @@ def annotate(snapshot: Snapshot, params: p.ManifestsAnnotate, means: Means) -> P
     if params.subject is not None:
         about = descriptor(named(snapshot, params.subject, means), means) if params.subject else None
         form = form.about(about)
-    return _edited(target, before, evolve(before, form=form), [])
+    return _edited(target, before, structs.replace(before, form=form), [])
 
 
 def remove_instance(snapshot: Snapshot, params: p.ManifestsRemoveInstance, means: Means) -> Planned[ListEdited]:
@@ -193,7 +192,7 @@ def _filled(
             evidence.append(brought.evidence)
     parts = parts.put(*added)
     if params.annotations:
-        parts = evolve(parts, form=parts.form.annotated(params.annotations))
+        parts = structs.replace(parts, form=parts.form.annotated(params.annotations))
     return parts, list(dict.fromkeys(new.entry.digest for new in added)), tuple(evidence)
 
 
@@ -230,7 +229,7 @@ def _edited(
 
 
 def _with(parts: ListParts, entry: Entry) -> ListParts:
-    return evolve(parts, form=parts.form.put([entry]))
+    return structs.replace(parts, form=parts.form.put([entry]))
 
 
 def _member(snapshot: Snapshot, asked: str, parts: ListParts, target: Image, means: Means) -> Entry:

@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
-from attrs import evolve, field, frozen
+from msgspec import Struct, field, structs
 
 from storaged.store.layout.edit import emit, encode
 from storaged.store.layout.manifests import DOCKER_LIST, OCI_INDEX, Undecodable, parse_manifest
@@ -53,8 +53,7 @@ _object = msgspec.json.Decoder(dict[str, msgspec.Raw] | None)
 _array = msgspec.json.Decoder(list[msgspec.Raw] | None)
 
 
-@frozen(kw_only=True)
-class Entry:
+class Entry(Struct, frozen=True, kw_only=True):
     """One descriptor. ``members`` holds neither ``digest`` nor ``platform``; a platform that says nothing is None."""
 
     digest: Digest
@@ -66,11 +65,10 @@ class Entry:
         return _strings(self.members.get("annotations"))
 
 
-@frozen(kw_only=True)
-class ListForm:
+class ListForm(Struct, frozen=True, kw_only=True):
     """A manifest list. ``members`` holds all but ``schemaVersion``, ``mediaType`` and ``manifests``."""
 
-    members: Members = field(factory=dict)
+    members: Members = field(default_factory=dict)
     entries: tuple[Entry, ...] = ()
     null: bool = False
     """Whether an empty ``manifests`` is ``null``, as podman writes it until the first entry comes."""
@@ -91,20 +89,21 @@ class ListForm:
                 placed.append(entry)
             else:
                 placed[number] = settle(placed[number], entry)
-        return evolve(self, entries=tuple(placed), null=self.null and not placed)
+        return structs.replace(self, entries=tuple(placed), null=self.null and not placed)
 
     def without(self, digest: Digest) -> ListForm:
         """Without any entry of this digest."""
-        return evolve(self, entries=tuple(entry for entry in self.entries if entry.digest != digest), null=False)
+        others = tuple(entry for entry in self.entries if entry.digest != digest)
+        return structs.replace(self, entries=others, null=False)
 
     def annotated(self, annotations: Mapping[str, str]) -> ListForm:
         """With these annotations of the list itself, merged into those it has."""
-        return evolve(self, members=_merged(self.members, annotations))
+        return structs.replace(self, members=_merged(self.members, annotations))
 
     def about(self, subject: Members | None) -> ListForm:
         """With this descriptor as what the index refers to, or with none."""
         raw = emit(in_order(subject, _ENTRY[OCI_INDEX])) if subject is not None else None
-        return evolve(self, members=with_member(self.members, "subject", raw))
+        return structs.replace(self, members=with_member(self.members, "subject", raw))
 
 
 NEW = ListForm(null=True)
@@ -156,7 +155,7 @@ def overridden(entry: Entry, platform: PlatformChoice | None, annotations: Mappi
             value = getattr(platform, name)
             if value is not None:
                 chosen = with_member(chosen, member, encode(value) if value else None)
-    return evolve(
+    return structs.replace(
         entry,
         platform=_platform(chosen),
         members=_merged(entry.members, annotations) if annotations else entry.members,

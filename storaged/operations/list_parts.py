@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import msgspec
-from attrs import evolve, field, frozen
+from msgspec import Struct, field, structs
 
 from storaged.errors import DataUnknown, ImageDamaged, TooLarge
 from storaged.operations.list_forms import NEW, Entry, ListForm, parse, serialise
@@ -31,8 +31,7 @@ _LIMIT = 32 << 20
 """Bytes an item may grow to: what is longer would not be read again."""
 
 
-@frozen(kw_only=True)
-class Means:
+class Means(Struct, frozen=True, kw_only=True):
     """What the engine lends to an edit of a list, besides the snapshot."""
 
     view: View
@@ -40,8 +39,7 @@ class Means:
     read: Read
 
 
-@frozen(kw_only=True)
-class Added:
+class Added(Struct, frozen=True, kw_only=True):
     """An entry that comes into a list, and where it can be read: a reference, or in the list itself."""
 
     entry: Entry
@@ -49,13 +47,12 @@ class Added:
     artifact: Artifact | None = None
 
 
-@frozen(kw_only=True)
-class ListParts:
+class ListParts(Struct, frozen=True, kw_only=True):
     """The three items. ``instances`` has the list's own id under the empty key, as soon as it has one."""
 
     form: ListForm = NEW
-    instances: Mapping[str, str] = field(factory=dict)
-    artifacts: Artifacts = field(factory=Artifacts)
+    instances: Mapping[str, str] = field(default_factory=dict)
+    artifacts: Artifacts = field(default_factory=Artifacts)
 
     def put(self, *added: Added) -> ListParts:
         """With these entries. One whose digest is there already stays where it is and as it was described: what has
@@ -82,7 +79,7 @@ class ListParts:
 
     def owned_by(self, image: ImageID) -> ListParts:
         """With the list's own id."""
-        return evolve(self, instances={**self.instances, "": image})
+        return structs.replace(self, instances={**self.instances, "": image})
 
     def items(self) -> tuple[Item, ...]:
         """The three items, in the order podman writes them.
@@ -131,4 +128,4 @@ def load(image: Image, means: Means) -> ListParts:
 
 def _described(known: Entry, new: Entry) -> Entry:
     platform = known.platform if known.platform is not None else new.platform
-    return evolve(known, members={**new.members, **known.members}, platform=platform)
+    return structs.replace(known, members={**new.members, **known.members}, platform=platform)

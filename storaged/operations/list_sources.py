@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import msgspec
-from attrs import evolve, field, frozen
+from msgspec import Struct, field, structs
 
 from storaged.operations.list_forms import Members, members_of
 from storaged.store.layout.edit import emit, encode
@@ -34,8 +34,7 @@ _KNOWN = (*_OF_ARTIFACTS, *_OF_BLOBS)
 _instances = msgspec.json.Decoder(dict[str, str] | None)
 
 
-@frozen(kw_only=True)
-class Artifact:
+class Artifact(Struct, frozen=True, kw_only=True):
     """What ``artifacts.json`` has of one artifact, by its two kinds of keys."""
 
     members: Members
@@ -44,12 +43,11 @@ class Artifact:
     """Of ``detached`` and ``blobs``: the values of its configuration and layers, by their digests."""
 
 
-@frozen(kw_only=True)
-class Artifacts:
+class Artifacts(Struct, frozen=True, kw_only=True):
     """The six maps, and members that this module does not know."""
 
-    maps: Mapping[str, Members] = field(factory=dict)
-    others: Members = field(factory=dict)
+    maps: Mapping[str, Members] = field(default_factory=dict)
+    others: Members = field(default_factory=dict)
 
     def get(self, digest: Digest) -> Artifact | None:
         """What is recorded of one artifact; None where it is none of the list's own."""
@@ -70,7 +68,7 @@ class Artifacts:
                 maps[name][digest] = value
             for name, values in artifact.blobs.items():
                 maps[name].update(values)
-        return evolve(self, maps=_filled(maps))
+        return structs.replace(self, maps=_filled(maps))
 
     def without(self, digest: Digest) -> Artifacts:
         """Without an artifact, and without blobs that no other one names."""
@@ -88,7 +86,7 @@ class Artifacts:
             for name in _OF_BLOBS:
                 for blob in gone.blobs[name].keys() - needed:
                     del maps[name][blob]
-        return evolve(self, maps=_filled(maps))
+        return structs.replace(self, maps=_filled(maps))
 
     def made_of(self, path: str) -> Digest | None:
         """The artifact that was made of the file of this path."""

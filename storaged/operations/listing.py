@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from attrs import field, fields, frozen
+import msgspec
+from attrs import fields
+from msgspec import Struct
 
 from storaged.errors import InvalidParams
 from storaged.operations.filters import compile_filters
@@ -21,12 +23,11 @@ from storaged_client.contract.types import Damage, ImageSummary
 _FIELDS = tuple(member.name for member in fields(ImageSummary))
 
 
-@frozen(kw_only=True)
-class Selection:
+class Selection(Struct, frozen=True, kw_only=True):
     """The images of a listing, in order."""
 
     images: tuple[Image, ...]
-    names: Mapping[int, tuple[str, ...]] = field(factory=dict)
+    names: Mapping[int, tuple[str, ...]] = msgspec.field(default_factory=dict)
     """Of images that answer with some of their names only (see ``filters.reference``): by ``id()`` of the image,
     since two records of one store may bear the same id."""
 

@@ -21,7 +21,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
-from attrs import frozen
+from msgspec import Struct
 
 from storaged.errors import AmbiguousName, InvalidName
 from storaged.operations.view import View
@@ -39,8 +39,7 @@ _CANDIDATES = 20
 """Ids that an ambiguous prefix lists at most; ``matches`` counts them all."""
 
 
-@frozen(kw_only=True)
-class Found:
+class Found(Struct, frozen=True, kw_only=True):
     """``name`` is the stored or full name that led there; for ids the text asked for."""
 
     image: Image

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Generic, TypeVar
 
-from attrs import frozen
+from msgspec import Struct
 
 from storaged.store.changes import Change
 
 T = TypeVar("T")
 
 
-@frozen(kw_only=True)
-class Planned(Generic[T]):
+class Planned(Struct, Generic[T], frozen=True, kw_only=True):
     """``result`` is true of the store as soon as ``change`` is committed; an empty change is true already."""
 
     change: Change

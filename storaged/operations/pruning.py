@@ -24,7 +24,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Final
 
-from attrs import frozen
+from msgspec import Struct
 
 from storaged.operations.departures import Departure, Round, plan_round, within
 from storaged.operations.explaining import evidence_reasons, reasons
@@ -49,8 +49,7 @@ _KEEPING_ALL: Final = frozenset({"container", "lease", "read_only", "manifest_li
 """What keeps an image from ``all``: names and children do not."""
 
 
-@frozen(kw_only=True)
-class Pruning:
+class Pruning(Struct, frozen=True, kw_only=True):
     """What was asked for, and when: durations of filters go back from ``now``, which is aware."""
 
     filters: tuple[Filter, ...] = ()
@@ -59,8 +58,7 @@ class Pruning:
     now: datetime
 
 
-@frozen(kw_only=True)
-class PrunePlan:
+class PrunePlan(Struct, frozen=True, kw_only=True):
     """What a dry run was asked, and the images it listed, in their order."""
 
     asked: Pruning

@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
-from attrs import frozen
+from msgspec import Struct
 
 from storaged.errors import ImageUnknown, StoreError
 from storaged.operations.departures import Departure, Refusal, Round, plan_round, within
@@ -44,8 +44,7 @@ from storaged_client.contract.types import Going, Kept, Reason, Untagged
 _MOST_REASONS: Final = 10
 
 
-@frozen(kw_only=True)
-class Removing:
+class Removing(Struct, frozen=True, kw_only=True):
     """``manifest``: only lists are meant."""
 
     force: bool = False
@@ -90,8 +89,7 @@ def remove(
     return plan_round(snapshot, done, judged=judged, edits=edits)
 
 
-@frozen(kw_only=True)
-class _Part:
+class _Part(Struct, frozen=True, kw_only=True):
     """What becomes of one image that was addressed, and of its ancestors."""
 
     departures: tuple[Departure, ...] = ()

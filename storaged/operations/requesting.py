@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from attrs import evolve, frozen
+from msgspec import Struct, structs
 
 from storaged.errors import ImageDamaged, ImageUnknown, NotAManifestList, StoreError, TagUnknown
 from storaged.operations.addressing import addressed, certainly
@@ -16,8 +16,7 @@ from storaged.snapshot.model import Image, Snapshot
 from storaged.store.layout.records import ImageID
 
 
-@frozen(kw_only=True)
-class Wanted:
+class Wanted(Struct, frozen=True, kw_only=True):
     """One thing to be removed: a name as it was given, or an image as a whole, whatever its names."""
 
     name: str | None = None
@@ -28,8 +27,7 @@ class Wanted:
     """Its ancestors stay."""
 
 
-@frozen(kw_only=True)
-class Reference:
+class Reference(Struct, frozen=True, kw_only=True):
     """How an image was addressed: by these of its names, or ``by`` its ID or digest, or as a whole."""
 
     item: Wanted
@@ -37,8 +35,7 @@ class Reference:
     by: str = ""
 
 
-@frozen(kw_only=True)
-class Group:
+class Group(Struct, frozen=True, kw_only=True):
     """Everything that leads to one image, in the order it was given."""
 
     image: Image
@@ -76,7 +73,7 @@ def group(
         except StoreError as error:
             nowhere.append((item, Refusal(id=item.image, name=item.name, error=error)))
             continue
-        reference = evolve(reference, item=evolve(item, meant=image.id))
+        reference = structs.replace(reference, item=structs.replace(item, meant=image.id))
         found.setdefault(id(image), (image, []))[1].append(reference)
     return [Group(image=image, references=tuple(references)) for image, references in found.values()], nowhere
 

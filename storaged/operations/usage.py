@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import cast
 
-from attrs import frozen
+from msgspec import Struct
 
 from storaged.operations.containing import Owner
 from storaged.snapshot.model import Image, Layer, Snapshot, layer_size
@@ -30,8 +30,7 @@ from storaged.store.layout.records import ImageID, LayerID
 from storaged_client.contract.types import ContainerUsage, ImageUsage, StoreUsage, VolumeUsage
 
 
-@frozen
-class _Parts:
+class _Parts(Struct, frozen=True):
     """Bytes from each layer to its base, by whether other images have the layer as well."""
 
     shared: dict[LayerID, int | None]

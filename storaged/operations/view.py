@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from attrs import field, frozen
+from msgspec import Struct, field
 
 from storaged.store.layout.contents import ConfigFacts, PlatformFacts
 from storaged.store.layout.records import ImageID
@@ -28,8 +28,7 @@ _COMPATIBLE = {"arm": ("v8", "v7", "v6", "v5"), "arm64": ("v8",)}
 """Variants from most to least capable (image ``internal/pkg/platform/platform_matcher.go``)."""
 
 
-@frozen(kw_only=True)
-class HostPlatform:
+class HostPlatform(Struct, frozen=True, kw_only=True):
     """A platform in the spelling of image configurations: ``linux``, ``arm``, ``v7``."""
 
     os: str
@@ -77,8 +76,7 @@ def localhost_only(path: str) -> tuple[str, ...]:
     return (f"localhost/{path}",)
 
 
-@frozen(kw_only=True)
-class View:
+class View(Struct, frozen=True, kw_only=True):
     """What the engine lends to the operations."""
 
     platform: HostPlatform
@@ -88,5 +86,5 @@ class View:
     """What is wrong with files of registries.conf that were left out: a short name may mean another image with them."""
     podman_lists: bool = False
     """Whether ``rmi`` and ``untag`` of a manifest list mean its local instance, as podman's do."""
-    leases: Mapping[ImageID, tuple[str, ...]] = field(factory=dict)
+    leases: Mapping[ImageID, tuple[str, ...]] = field(default_factory=dict)
     """Leases that hold an image, by image."""

@@ -11,7 +11,8 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from attrs import fields, frozen
+from attrs import fields
+from msgspec import Struct
 
 from storaged.service.session import Session
 from storaged_client.contract import types as t
@@ -30,8 +31,7 @@ _LONGEST = 300
 """Characters of a target: a line of the journal is for people."""
 
 
-@frozen(kw_only=True)
-class Access:
+class Access(Struct, frozen=True, kw_only=True):
     """The rule. ``uids`` and ``gids`` are those of the configuration."""
 
     own_uid: int

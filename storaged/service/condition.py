@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Callable
 from typing import Literal
 
-from attrs import frozen
+from msgspec import Struct
 
 from storaged.store.layout.paths import own_dir
 from storaged.store.tables import StoreLocation
@@ -26,8 +26,7 @@ def _no_file() -> str | None:
     return None
 
 
-@frozen(kw_only=True)
-class Condition:
+class Condition(Struct, frozen=True, kw_only=True):
     """The condition of one daemon. Everything here is blocking, and a few system calls long."""
 
     started_by: Callable[[], StartedBy] = _nobody_known

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from itertools import accumulate
 
 import msgspec
-from attrs import evolve, fields, frozen
+from attrs import evolve, fields
+from msgspec import Struct
 
 from storaged.engine.views import Staleness, View
 from storaged_client.contract import types as t
@@ -17,8 +18,7 @@ _LONG = 64 << 10
 """Bytes from which on a reply is left in its pieces."""
 
 
-@frozen(kw_only=True)
-class Encoded:
+class Encoded(Struct, frozen=True, kw_only=True):
     """Members of a result that are JSON already: ``"images":[…],"next_cursor":null``, in pieces to be joined.
 
     ``view`` is what it was made from, where that is not the request's own.

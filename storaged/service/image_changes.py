@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from attrs import evolve
+from msgspec import structs
 
 from storaged.engine.transactions import Outcome
 from storaged.errors import InvalidParams, StoreError
@@ -71,7 +71,7 @@ async def remove_names(
         decide,
         first=named,
         refusal=lambda item, error: Refusal(id=item.image, name=item.name, error=error),
-        narrower=lambda item: None if item.alone else evolve(item, alone=True),
+        narrower=lambda item: None if item.alone else structs.replace(item, alone=True),
     )
 
 

@@ -6,7 +6,7 @@ import grp
 import json
 import pwd
 from collections.abc import Callable, Iterator, Mapping
-from difflib import get_close_matches
+from functools import cache
 from types import GenericAlias
 from typing import Any, get_args, get_origin
 
@@ -59,9 +59,11 @@ _TABLES: Mapping[str, type] = {"limits": Limits, "access": Grants}
 
 def structured(table: dict[str, Any]) -> tuple[FileSettings | None, list[Mistake]]:
     """The settings, or every mistake: exactly one of both is empty."""
+    if not table:  # a file of nothing but comments
+        return FileSettings(), []
     mistakes = list(_contradictions(table))
     try:
-        made = _CONVERTER.structure(table, FileSettings)
+        made = _converter().structure(table, FileSettings)
     except BaseValidationError as error:
         return None, [*_mistakes(error, (), FileSettings), *mistakes]
     if mistakes:
@@ -129,6 +131,8 @@ def _hint(name: str, path: Keys, kind: type) -> str:
         return f": it belongs into [{elsewhere[0]}]"
     if path and name in _names(FileSettings):
         return ": it belongs above the first [table]"
+    from difflib import get_close_matches  # a file without a mistake needs none
+
     close = get_close_matches(name, own, 1)
     return f": did you mean {close[0]}?" if close else f": known are {', '.join(own)}"
 
@@ -218,6 +222,7 @@ def _tabled(converter: Converter, cls: type, **overrides: Any) -> Callable[[Any,
     return structure
 
 
+@cache
 def _converter() -> Converter:
     converter = Converter(forbid_extra_keys=True, detailed_validation=True)
     converter.register_structure_hook(bool, _truth)
@@ -232,6 +237,3 @@ def _converter() -> Converter:
     for cls in (Grants, FileSettings):
         converter.register_structure_hook(cls, _tabled(converter, cls))
     return converter
-
-
-_CONVERTER = _converter()

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+import msgspec
 from attrs import field, frozen
 
 from storaged.store.layout.records import ContainerID, ImageID, ImageRecord, LayerID
@@ -23,8 +24,7 @@ class Item:
     data: bytes = field(repr=False)
 
 
-@frozen(kw_only=True)
-class ImageEdit:
+class ImageEdit(msgspec.Struct, frozen=True, kw_only=True):
     """Members of one record become others; a member that becomes None is left out.
 
     ``items`` are written before the record; the members that describe them (``big-data-names``, ``-sizes``,
@@ -32,12 +32,11 @@ class ImageEdit:
     """
 
     image: ImageID
-    members: Mapping[str, Any] = field(factory=dict)
+    members: Mapping[str, Any] = msgspec.field(default_factory=dict)
     items: tuple[Item, ...] = ()
 
 
-@frozen(kw_only=True)
-class NewImage:
+class NewImage(msgspec.Struct, frozen=True, kw_only=True):
     """A record to be appended. ``members`` bears ``id`` and all else but what describes ``items``."""
 
     members: Mapping[str, Any]

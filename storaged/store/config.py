@@ -16,7 +16,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from attrs import define, field, frozen
+from attrs import field, frozen
+from msgspec import Struct
 
 from storaged.errors import ConfigError
 from storaged.store.config_files import ConfigFile, read_files
@@ -40,8 +41,7 @@ _ENVIRONMENT = (
 )
 
 
-@define(kw_only=True)
-class _Settings:
+class _Settings(Struct, kw_only=True):
     """The merged values; None and () are "not set"."""
 
     driver: str | None = None

@@ -24,7 +24,7 @@ import tomllib
 from collections.abc import Mapping
 from typing import Any
 
-from attrs import frozen
+from msgspec import Struct
 
 from storaged.errors import ConfigError
 from storaged.store.files import Files, read_whole
@@ -32,8 +32,7 @@ from storaged.store.files import Files, read_whole
 _LIMIT = 1 << 20
 
 
-@frozen(kw_only=True)
-class ConfigFile:
+class ConfigFile(Struct, frozen=True, kw_only=True):
     """One storage.conf as read. ``system`` main files of old bind a user in a few keys only."""
 
     path: str

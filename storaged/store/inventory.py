@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from attrs import frozen
+from msgspec import Struct
 
 from storaged.store.layout.paths import (
     containers_json,
@@ -25,8 +25,7 @@ from storaged.store.tables import StoreLocation
 TableKind = Literal["images", "layers", "containers"]
 
 
-@frozen(kw_only=True)
-class TableFile:
+class TableFile(Struct, frozen=True, kw_only=True):
     """One JSON file of a store: what it holds, whose it is, and the lock its writers hold."""
 
     path: str

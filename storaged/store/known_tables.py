@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import chain
 
-from attrs import frozen
+from msgspec import Struct
 
 from storaged.errors import StoreCorrupt
 from storaged.metrics import Metrics
@@ -16,8 +16,7 @@ from storaged.store.table_source import TableContent, TableSource
 from storaged.store.tables import ContainerRow, ImageRow, LayerRow, RecordFlaw, StoreLocation, StoreTables
 
 
-@frozen(kw_only=True)
-class Loaded:
+class Loaded(Struct, frozen=True, kw_only=True):
     """The tables, the stamp that proves them, and how many records were decoded since the last one."""
 
     tables: StoreTables

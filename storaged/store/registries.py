@@ -23,7 +23,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 
-from attrs import field, frozen
+from msgspec import Struct, field
 
 from storaged.errors import ConfigError
 from storaged.store.files import Files
@@ -43,13 +43,12 @@ _DOCKER = ("docker.io", "index.docker.io")
 _log = logging.getLogger(__name__)
 
 
-@frozen(kw_only=True)
-class Registries:
+class Registries(Struct, frozen=True, kw_only=True):
     """The merged configuration of one moment."""
 
     search: tuple[str, ...] = ()
     """Hosts, as configured."""
-    aliases: Mapping[str, str] = field(factory=dict)
+    aliases: Mapping[str, str] = field(default_factory=dict)
     """Short name → full repository; neither has a tag."""
     files: tuple[str, ...] = ()
     """The paths that were used, in the order they apply, the cache last."""

@@ -31,7 +31,7 @@ import stat
 from collections.abc import Mapping
 from typing import TypeAlias
 
-from attrs import frozen
+from msgspec import Struct
 
 from storaged.errors import ConfigError
 from storaged.store.files import Files, Identity, identity, read_whole
@@ -43,8 +43,7 @@ Mark: TypeAlias = Identity | int
 _LIMIT = 1 << 20
 
 
-@frozen(kw_only=True)
-class Places:
+class Places(Struct, frozen=True, kw_only=True):
     """Where the files lie. ``variable`` names the main file and is None where it need not exist."""
 
     main: str
@@ -60,8 +59,7 @@ class Places:
         return (*self.before, self.main, *self.folders, *([self.cache] if self.cache else []))
 
 
-@frozen(kw_only=True)
-class RegistriesFile:
+class RegistriesFile(Struct, frozen=True, kw_only=True):
     """One file as read. ``search`` is None where it says nothing; an alias to None erases one of that name."""
 
     path: str

@@ -22,7 +22,7 @@ import tomllib
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from attrs import frozen
+from msgspec import Struct
 
 from storaged.errors import ConfigError, InvalidName
 from storaged.store.layout import references
@@ -42,8 +42,7 @@ _VERSION_2 = (
 )
 
 
-@frozen(kw_only=True)
-class Said:
+class Said(Struct, frozen=True, kw_only=True):
     """``search`` is None where the file says nothing of it; an alias to None erases one of that name."""
 
     search: tuple[str, ...] | None
@@ -131,8 +130,7 @@ def _get(table: Mapping[str, Any], key: str) -> Any:
     return next((value for name, value in table.items() if name.lower() == key), None)
 
 
-@frozen(kw_only=True)
-class _Document:
+class _Document(Struct, frozen=True, kw_only=True):
     path: str
     text: str
 

@@ -16,7 +16,7 @@ import threading
 from collections.abc import Collection, Sequence
 from typing import TypeAlias
 
-from attrs import frozen
+from msgspec import Struct
 
 from storaged.metrics import Metrics
 from storaged.store.files import Files, Identity, identity
@@ -27,8 +27,7 @@ LockIdentity: TypeAlias = tuple[int, int, bytes | None] | None
 """(dev, inode, token) of a lock file; (-1, errno, None) where it cannot be read; None where there is no file."""
 
 
-@frozen
-class Stamp:
+class Stamp(Struct, frozen=True):
     """Equal stamps: nothing was written in between. Values, so that stamps of different watches compare."""
 
     locks: tuple[LockIdentity, ...]

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Protocol, TypeVar, cast
 
-from attrs import frozen
+from msgspec import Struct
 
 from storaged.errors import StoreCorrupt
 from storaged.metrics import Metrics
@@ -35,8 +35,7 @@ class _RowDecoder(Protocol):
     def decode(self, raws: Sequence[bytes], known: Mapping[bytes, Row], *, at: int = 0) -> Table[Row]: ...
 
 
-@frozen(kw_only=True, eq=False)
-class TableContent:
+class TableContent(Struct, frozen=True, kw_only=True, eq=False):
     """One table as read. ``seen`` is the identity of the file that was read, None where there was none."""
 
     seen: Identity | None

@@ -7,6 +7,7 @@ order of storage.conf. A record belongs to the store it was read from.
 from __future__ import annotations
 
 from attrs import frozen
+from msgspec import Struct
 
 from storaged.store.layout.records import ContainerRecord, ImageRecord, LayerRecord
 
@@ -28,8 +29,7 @@ class StoreLocation:
     """Changes when the configuration that led here does."""
 
 
-@frozen(kw_only=True)
-class RecordFlaw:
+class RecordFlaw(Struct, frozen=True, kw_only=True):
     """A record that could not be decoded: where it lies and what is wrong.
 
     ``id`` is its id where that much could be read. ``evidence`` is true where the record may be a
@@ -45,29 +45,25 @@ class RecordFlaw:
     evidence: bool = False
 
 
-@frozen(kw_only=True)
-class ImageRow:
+class ImageRow(Struct, frozen=True, kw_only=True):
     record: ImageRecord
     store: int
     raw: bytes
 
 
-@frozen(kw_only=True)
-class LayerRow:
+class LayerRow(Struct, frozen=True, kw_only=True):
     record: LayerRecord
     store: int
     volatile: bool = False
 
 
-@frozen(kw_only=True)
-class ContainerRow:
+class ContainerRow(Struct, frozen=True, kw_only=True):
     record: ContainerRecord
     store: int
     volatile: bool = False
 
 
-@frozen(kw_only=True)
-class StoreTables:
+class StoreTables(Struct, frozen=True, kw_only=True):
     """Every row of every table, in the order of the store.
 
     ``proven`` says that this is one complete state: no writer was at work while it was read.

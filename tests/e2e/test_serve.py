@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from storaged.cli import stop_daemon
+from storaged.ending import stop_daemon
 from storaged.sample import SampleSpec, write_store
 from storaged_client import address
 from storaged_client.contract.version import PROTOCOL, VERSION

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from attrs import evolve
+from msgspec import structs
 
 from storaged.engine.leases import Leases
 from storaged.engine.plans import Plans
@@ -55,4 +56,4 @@ class GenerousPlans(Plans[PrunePlan]):
     """Forgets which images a plan listed."""
 
     def take(self, uid: int, text: str) -> PrunePlan:
-        return evolve(super().take(uid, text), images=None)
+        return structs.replace(super().take(uid, text), images=None)

@@ -13,6 +13,7 @@ from random import Random
 from attrs import evolve
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from storaged.operations.departures import Round
 from storaged.operations.pruning import Pruning, prune
@@ -125,7 +126,7 @@ def check(plan: Plan, done: Round, change: Change, gone: set[str]) -> None:
 def test_prune_takes_in_one_pass_what_repeated_passes_would(seed: int, size: int) -> None:
     plan, leased = made(Random(seed), size)
     store = plan.store()
-    view = evolve(HERE, leases={image_id(name): ("lease",) for name in leased})
+    view = structs.replace(HERE, leases={image_id(name): ("lease",) for name in leased})
     planned = prune(store.snapshot(), Pruning(now=NOW), view)
     gone = pruned(plan, leased)
     check(plan, planned.result, planned.change, gone)
@@ -143,7 +144,7 @@ def test_prune_takes_in_one_pass_what_repeated_passes_would(seed: int, size: int
 @given(seeds, st.integers(0, SIZE), st.integers(1, 3))
 def test_rounds_end_where_one_commit_does_and_each_is_whole(seed: int, size: int, most: int) -> None:
     plan, leased = made(Random(seed), size)
-    view = evolve(HERE, leases={image_id(name): ("lease",) for name in leased})
+    view = structs.replace(HERE, leases={image_id(name): ("lease",) for name in leased})
     whole = prune(plan.store().snapshot(), Pruning(now=NOW), view)
     names = {image_id(row.name): row.name for row in plan.rows}
     removed: list[str] = []
@@ -168,7 +169,7 @@ def test_rounds_end_where_one_commit_does_and_each_is_whole(seed: int, size: int
 @given(seeds, st.integers(0, SIZE), st.booleans())
 def test_all_takes_nothing_in_use_leased_or_named_by_a_list_that_stays(seed: int, size: int, external: bool) -> None:
     plan, leased = made(Random(seed), size)
-    view = evolve(HERE, leases={image_id(name): ("lease",) for name in leased})
+    view = structs.replace(HERE, leases={image_id(name): ("lease",) for name in leased})
     snapshot = plan.store().snapshot()
     planned = prune(snapshot, Pruning(all=True, external=external, now=NOW), view)
     model = Model(plan=plan)
@@ -196,7 +197,7 @@ def test_a_removal_takes_what_was_named_and_ancestors_only_while_dangling(seed: 
     shown = [row for row in plan.rows if row.kind != "half"]
     asked = random.sample(shown, min(len(shown), 3))
     wanted = [Wanted(name=random.choice([*row.names, image_id(row.name), image_id(row.name)])) for row in asked]
-    view = evolve(HERE, leases={image_id(name): ("lease",) for name in leased})
+    view = structs.replace(HERE, leases={image_id(name): ("lease",) for name in leased})
     planned = remove(plan.store().snapshot(), wanted, Removing(force=force), view)
     done, change = planned.result, planned.change
     names = {image_id(row.name): row.name for row in plan.rows}

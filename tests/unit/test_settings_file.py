@@ -46,6 +46,13 @@ def test_the_example_parses_as_it_is_and_says_nothing_but_defaults() -> None:
     assert read_file(str(EXAMPLE)) == FileSettings()
 
 
+def test_a_file_that_says_nothing_is_read_as_one_whose_tables_are_empty(file: Path) -> None:
+    file.write_text("# nothing\n")
+    nothing = read_file(str(file))
+    file.write_text("[limits]\n[access]\n")
+    assert read_file(str(file)) == nothing
+
+
 def test_the_example_has_every_key_with_its_default(file: Path) -> None:
     text = re.sub(r"^#(?=\w+ = )", "", EXAMPLE.read_text(), flags=re.MULTILINE)
     file.write_text(text)

@@ -5,6 +5,7 @@ Start-up is most of a command's time: nothing is imported here that a run may no
 
 from __future__ import annotations
 
+import gc
 import sys
 
 from . import exits
@@ -18,6 +19,15 @@ _VERSION = Command("--version", "version", ("server.info",), "Print the versions
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit status; a broken pipe or Ctrl-C ends the process quietly."""
     arguments = sys.argv[1:] if argv is None else argv
+    # A command ends soon, and neither modules nor an answer's values are garbage before: each look for some is in vain.
+    gc.disable()
+    try:
+        return _run_command(arguments)
+    finally:
+        gc.enable()
+
+
+def _run_command(arguments: list[str]) -> int:
     try:
         if arguments[:1] == ["__complete"]:
             from .complete import lines

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SECOND = timedelta(seconds=1)
 GO_ZERO = -62135596800
 """Go's zero time, the first second of the year 1, in seconds since 1970."""
 
@@ -62,13 +64,14 @@ def duration(seconds: float) -> str:
     return f"{int(seconds / 3600) // 24 // 365} years"
 
 
+@cache
 def unix(time: str) -> int:
-    """Whole seconds since 1970 of an RFC 3339 time; podman sorts and shows images by these.
+    """Whole seconds since 1970 of an RFC 3339 time; podman sorts and shows images by these: each is asked for twice.
 
     Raises:
         ValueError: the text is no such time.
     """
-    return (_moment(time) - _EPOCH) // timedelta(seconds=1)
+    return (_moment(time) - _EPOCH) // _SECOND
 
 
 def rfc3339(time: str, *, fraction: bool = False) -> str:

@@ -10,12 +10,14 @@ from typing import Any, Literal
 
 from attrs import frozen
 
+from .value import Value
+
 Filter = Any
 """``{"key", "value", "negate"}`` or podman's ``key=value`` / ``key!=value``."""
 
 
-@frozen(kw_only=True)
-class Common:
+@frozen(kw_only=True, eq=False, repr=False)
+class Common(Value):
     """What every request may carry besides its own parameters.
 
     ``timeout`` is in seconds and bounds a ``strict`` read. ``if_generation`` equal to the current
@@ -28,13 +30,13 @@ class Common:
     progress_token: str | int | None = None
 
 
-@frozen(kw_only=True)
-class NoParams:
+@frozen(kw_only=True, eq=False, repr=False)
+class NoParams(Value):
     pass
 
 
-@frozen(kw_only=True)
-class ImagesList:
+@frozen(kw_only=True, eq=False, repr=False)
+class ImagesList(Value):
     filters: tuple[Filter, ...] = ()
     all: bool = False
     sort: Literal["store", "created", "id", "repository", "size", "tag"] = "store"
@@ -43,51 +45,51 @@ class ImagesList:
     fields: tuple[str, ...] | None = None
 
 
-@frozen(kw_only=True)
-class ImagesGet:
+@frozen(kw_only=True, eq=False, repr=False)
+class ImagesGet(Value):
     names: tuple[str, ...]
 
 
-@frozen(kw_only=True)
-class ImageName:
+@frozen(kw_only=True, eq=False, repr=False)
+class ImageName(Value):
     """``manifest`` addresses a manifest list itself and not its instance for this platform."""
 
     name: str
     manifest: bool = False
 
 
-@frozen(kw_only=True)
-class ImagesHistory:
+@frozen(kw_only=True, eq=False, repr=False)
+class ImagesHistory(Value):
     name: str
 
 
-@frozen(kw_only=True)
-class ImagesTree:
+@frozen(kw_only=True, eq=False, repr=False)
+class ImagesTree(Value):
     """``what_requires`` asks for what stands on the image instead of what it stands on."""
 
     name: str
     what_requires: bool = False
 
 
-@frozen(kw_only=True)
-class ImagesData:
+@frozen(kw_only=True, eq=False, repr=False)
+class ImagesData(Value):
     name: str
     key: str
 
 
-@frozen(kw_only=True)
-class LayersList:
+@frozen(kw_only=True, eq=False, repr=False)
+class LayersList(Value):
     limit: int | None = None
     cursor: str | None = None
 
 
-@frozen(kw_only=True)
-class LayersGet:
+@frozen(kw_only=True, eq=False, repr=False)
+class LayersGet(Value):
     id: str
 
 
-@frozen(kw_only=True)
-class LayersTree:
+@frozen(kw_only=True, eq=False, repr=False)
+class LayersTree(Value):
     """Without ``id`` the whole forest."""
 
     id: str | None = None
@@ -95,23 +97,23 @@ class LayersTree:
     cursor: str | None = None
 
 
-@frozen(kw_only=True)
-class ManifestsList:
+@frozen(kw_only=True, eq=False, repr=False)
+class ManifestsList(Value):
     include: tuple[Literal["instances", "annotations"], ...] = ()
 
 
-@frozen(kw_only=True)
-class ManifestName:
+@frozen(kw_only=True, eq=False, repr=False)
+class ManifestName(Value):
     name: str
 
 
-@frozen(kw_only=True)
-class ManifestsReferenced:
+@frozen(kw_only=True, eq=False, repr=False)
+class ManifestsReferenced(Value):
     digest: str | None = None
 
 
-@frozen(kw_only=True)
-class StoreCheck:
+@frozen(kw_only=True, eq=False, repr=False)
+class StoreCheck(Value):
     """``slice``: seconds after which it returns with a token; ``resume``: that token, with the same scope."""
 
     scope: Literal["records", "files", "contents"] = "files"
@@ -119,8 +121,8 @@ class StoreCheck:
     resume: str | None = None
 
 
-@frozen(kw_only=True)
-class ImagesTag:
+@frozen(kw_only=True, eq=False, repr=False)
+class ImagesTag(Value):
     """``name`` means a list itself, not its instance. A tag without registry gets ``localhost/``, one without tag
     ``:latest``."""
 
@@ -128,16 +130,16 @@ class ImagesTag:
     tags: tuple[str, ...]
 
 
-@frozen(kw_only=True)
-class ImagesUntag:
+@frozen(kw_only=True, eq=False, repr=False)
+class ImagesUntag(Value):
     """Without ``tags`` all names are taken away."""
 
     name: str
     tags: tuple[str, ...] = ()
 
 
-@frozen(kw_only=True)
-class ImagesCreate:
+@frozen(kw_only=True, eq=False, repr=False)
+class ImagesCreate(Value):
     """``config`` is an OCI image configuration without layers: an object, or a text whose very bytes are kept.
     ``names`` may lack registry and tag."""
 
@@ -145,8 +147,8 @@ class ImagesCreate:
     names: tuple[str, ...] = ()
 
 
-@frozen(kw_only=True)
-class ImagesRemove:
+@frozen(kw_only=True, eq=False, repr=False)
+class ImagesRemove(Value):
     """``all`` takes no names and means every image of the writable store. ``force`` removes containers of other
     tools than podman, and ids with several names. ``no_prune`` keeps dangling ancestors."""
 
@@ -158,8 +160,8 @@ class ImagesRemove:
     dry_run: bool = False
 
 
-@frozen(kw_only=True)
-class ImagesPrune:
+@frozen(kw_only=True, eq=False, repr=False)
+class ImagesPrune(Value):
     """``all`` means every image without containers, not only dangling ones. ``external`` takes images whose
     containers are all of other tools than podman, with these containers. ``plan`` applies a dry run's plan and
     takes no other parameter."""
@@ -171,8 +173,8 @@ class ImagesPrune:
     plan: str | None = None
 
 
-@frozen(kw_only=True)
-class PlatformChoice:
+@frozen(kw_only=True, eq=False, repr=False)
+class PlatformChoice(Value):
     """What a descriptor's platform becomes. A member that is None is left as it is, an empty one is taken away; an
     architecture without a variant takes the variant away."""
 
@@ -184,15 +186,15 @@ class PlatformChoice:
     features: tuple[str, ...] | None = None
 
 
-@frozen(kw_only=True)
-class ArtifactLayer:
+@frozen(kw_only=True, eq=False, repr=False)
+class ArtifactLayer(Value):
     data: str
     media_type: str | None = None
     title: str | None = None
 
 
-@frozen(kw_only=True)
-class Artifact:
+@frozen(kw_only=True, eq=False, repr=False)
+class Artifact(Value):
     """An artifact manifest that is made of data given here. ``data`` of a layer is base64."""
 
     type: str | None = None
@@ -203,8 +205,8 @@ class Artifact:
     annotations: dict[str, str] | None = None
 
 
-@frozen(kw_only=True)
-class ManifestsCreate:
+@frozen(kw_only=True, eq=False, repr=False)
+class ManifestsCreate(Value):
     """``images`` become the first instances. ``all`` takes every entry of those that are lists, ``amend`` goes on
     with a list that has the name already."""
 
@@ -215,8 +217,8 @@ class ManifestsCreate:
     annotations: dict[str, str] | None = None
 
 
-@frozen(kw_only=True)
-class ManifestsAdd:
+@frozen(kw_only=True, eq=False, repr=False)
+class ManifestsAdd(Value):
     """One of ``image`` and ``artifact``. ``annotations`` are those of the new entry."""
 
     name: str
@@ -227,8 +229,8 @@ class ManifestsAdd:
     artifact: Artifact | None = None
 
 
-@frozen(kw_only=True)
-class ManifestsAnnotate:
+@frozen(kw_only=True, eq=False, repr=False)
+class ManifestsAnnotate(Value):
     """The entry ``digest`` (or a local image's name whose digest is meant), or with ``index`` the list itself.
     Only the list itself has a ``subject``; an empty one takes it away."""
 
@@ -240,26 +242,26 @@ class ManifestsAnnotate:
     subject: str | None = None
 
 
-@frozen(kw_only=True)
-class ManifestsRemoveInstance:
+@frozen(kw_only=True, eq=False, repr=False)
+class ManifestsRemoveInstance(Value):
     name: str
     digest: str
 
 
-@frozen(kw_only=True)
-class ManifestsRemove:
+@frozen(kw_only=True, eq=False, repr=False)
+class ManifestsRemove(Value):
     names: tuple[str, ...]
     ignore: bool = False
 
 
-@frozen(kw_only=True)
-class StoreLease:
+@frozen(kw_only=True, eq=False, repr=False)
+class StoreLease(Value):
     """``ttl`` is in seconds; the lease ends with its connection at the latest."""
 
     images: tuple[str, ...]
     ttl: float = 600.0
 
 
-@frozen(kw_only=True)
-class StoreRelease:
+@frozen(kw_only=True, eq=False, repr=False)
+class StoreRelease(Value):
     lease: str

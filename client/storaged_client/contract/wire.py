@@ -9,10 +9,11 @@ because a minor version only adds.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any, TypeVar, get_type_hints
 
 import attrs
-from cattrs import transform_error
+from cattrs import Converter, transform_error
 from cattrs.errors import ForbiddenExtraKeysError
 from cattrs.gen import make_dict_structure_fn
 from cattrs.v import format_exception
@@ -41,32 +42,35 @@ class MalformedResult(ValueError):
 
 
 _params = make_converter(strict=True)
-_results = make_converter(strict=False)
-
-_SUMMARY = tuple(attribute.name for attribute in attrs.fields(ImageSummary))
-_structure_summary: Callable[[Any, Any], ImageSummary] = make_dict_structure_fn(ImageSummary, _results)
 
 
-def _image_summary(value: Any, cls: Any) -> ImageSummary:
+@cache
+def _results() -> Converter:
+    """Made when the first result is read: a daemon reads none."""
+    converter = make_converter(strict=False)
+    converter.register_structure_hook(ImageSummary, _summary_hook(converter))
+    return converter
+
+
+def _summary_hook(converter: Converter) -> Callable[[Any, Any], ImageSummary]:
     """With ``fields`` in the request the other members are absent: they become None."""
-    if type(value) is dict and value and not all(name in value for name in _SUMMARY):
-        return _some_of_summary(value)
-    return _structure_summary(value, cls)
+    names = tuple(attribute.name for attribute in attrs.fields(ImageSummary))
+    empty: dict[str, Any] = {
+        name: [] if is_tuple(kind) else "" if kind is str else False if kind is bool else 0 if kind is int else None
+        for name, kind in get_type_hints(ImageSummary).items()
+    }
+    structure: Callable[[Any, Any], ImageSummary] = make_dict_structure_fn(ImageSummary, converter)
 
+    def structure_summary(value: Any, cls: Any) -> ImageSummary:
+        if type(value) is not dict or not value:
+            return structure(value, cls)
+        absent = [name for name in names if name not in value]
+        made = structure({**empty, **value} if absent else value, cls)
+        for name in absent:
+            object.__setattr__(made, name, None)
+        return made
 
-def _some_of_summary(value: dict[str, Any]) -> ImageSummary:
-    absent = [name for name in _SUMMARY if name not in value]
-    made = _structure_summary({**_EMPTY_SUMMARY, **value}, ImageSummary)
-    for name in absent:
-        object.__setattr__(made, name, None)
-    return made
-
-
-_EMPTY_SUMMARY: dict[str, Any] = {
-    name: [] if is_tuple(kind) else "" if kind is str else False if kind is bool else 0 if kind is int else None
-    for name, kind in get_type_hints(ImageSummary).items()
-}
-_results.register_structure_hook(ImageSummary, _image_summary)
+    return structure_summary
 
 
 def _describe(error: BaseException, kind: type | None) -> str:
@@ -157,7 +161,7 @@ def structure_result(cls: type[T], value: Any) -> T | Unchanged:
         raise MalformedResult(cls, [{"path": "$", "message": "must be an object"}])
     wanted: type[Any] = Unchanged if value.get("unchanged") is True else cls
     try:
-        made: T | Unchanged = _results.structure(value, wanted)
+        made: T | Unchanged = _results().structure(value, wanted)
     except FAULTS as error:
         raise MalformedResult(cls, _errors(error)) from None
     return made

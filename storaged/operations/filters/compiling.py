@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from attrs import frozen
+from msgspec import Struct
 
 from storaged.errors import InvalidParams
 from storaged.operations.filters.labels import label
@@ -69,8 +69,7 @@ _VALUED: Final[dict[str, Callable[[Asked, Asking], Test]]] = {
 SERVED: Final = tuple(sorted((*_FLAGS, *_VALUED, "reference")))
 
 
-@frozen(kw_only=True)
-class Compiled:
+class Compiled(Struct, frozen=True, kw_only=True):
     """The tests, all of which must hold, and what was asked of each key that says yes or no."""
 
     tests: tuple[Callable[[Image], bool], ...]

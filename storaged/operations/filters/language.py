@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from attrs import frozen
+from msgspec import Struct
 
 from storaged.errors import InvalidParams
 from storaged.operations.naming import shortened
@@ -38,8 +38,7 @@ _BOOLEANS = {
 """Go's ``strconv.ParseBool``."""
 
 
-@frozen(kw_only=True)
-class Asked:
+class Asked(Struct, frozen=True, kw_only=True):
     """A filter as it was asked; ``path`` says where it stands in the request."""
 
     path: str
@@ -74,8 +73,7 @@ class Asked:
         return found
 
 
-@frozen(kw_only=True)
-class Asking:
+class Asking(Struct, frozen=True, kw_only=True):
     """What filters are compiled against."""
 
     snapshot: Snapshot

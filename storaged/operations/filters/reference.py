@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Final
 
-from attrs import frozen
+from msgspec import Struct
 
 from storaged.errors import AmbiguousName, ImageUnknown, InvalidName
 from storaged.operations.filters.language import LONGEST_PATTERN, Asked, Asking
@@ -45,8 +45,7 @@ _PATTERNS: Final = 8
 """Patterns whose matches are kept, for so many names each."""
 
 
-@frozen(kw_only=True)
-class References:
+class References(Struct, frozen=True, kw_only=True):
     """All values of one listing in one test."""
 
     wanted: _Values | None
@@ -71,8 +70,7 @@ class References:
         return found or image.names
 
 
-@frozen(kw_only=True)
-class _Values:
+class _Values(Struct, frozen=True, kw_only=True):
     ids: frozenset[ImageID]
     spelled: frozenset[str]
     matched: frozenset[str]

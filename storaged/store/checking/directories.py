@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from attrs import frozen
+from msgspec import Struct
 
 from storaged.store.checking import mending
 from storaged.store.checking.findings import Finding, finding
@@ -29,8 +29,7 @@ _OVERLAYS_OWN: Final = frozenset({"l", "staging", "tempdirs"})
 _TARGET_PARTS: Final = ("..", "diff")
 
 
-@frozen(kw_only=True)
-class Directory:
+class Directory(Struct, frozen=True, kw_only=True):
     """One directory to list, whose it is, and how. ``kinds`` are the tables it is judged by."""
 
     path: str

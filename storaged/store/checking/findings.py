@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-from attrs import frozen
+from msgspec import Struct
 
 Severity = Literal["fatal", "damage", "warning", "debris"]
 """``fatal``: commands fail or wrong ones succeed for the whole store; ``damage``: one image, layer or container
@@ -17,8 +17,7 @@ does not work; ``warning``: works now, or with some tools only; ``debris``: take
 Subject = Literal["store", "table", "image", "layer", "container", "file"]
 
 
-@frozen(kw_only=True)
-class Finding:
+class Finding(Struct, frozen=True, kw_only=True):
     """One thing that is wrong. ``id`` is that of the subject: a record's id, or a path for tables and files."""
 
     name: str

@@ -22,7 +22,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Generator, Iterator
 from typing import Final
 
-from attrs import frozen
+from msgspec import Struct
 
 from storaged.errors import InvalidParams
 from storaged.metrics import Metrics
@@ -56,8 +56,7 @@ Key = tuple[int, int, str]
 """(phase, store, id of the unit); orders the units."""
 
 
-@frozen(kw_only=True)
-class Step:
+class Step(Struct, frozen=True, kw_only=True):
     """One unit done; or, with the same ``done`` as before, a part of one that takes long.
 
     ``resume`` goes on after what was done; None when all is.
@@ -245,8 +244,7 @@ class _Walk:
         self._units = sorted(units)
 
 
-@frozen(kw_only=True)
-class _Outcome:
+class _Outcome(Struct, frozen=True, kw_only=True):
     findings: tuple[Finding, ...]
     unsettled: str | None
 

@@ -19,7 +19,7 @@ import stat
 from collections.abc import Generator
 from typing import TypeAlias
 
-from attrs import define, field
+from msgspec import Struct, field
 
 from storaged.store.files import Files
 
@@ -44,8 +44,7 @@ class Missing(Uncountable):
     """The folder itself is not there."""
 
 
-@define
-class _Frame:
+class _Frame(Struct):
     """A folder that is left for one below it."""
 
     inode: int
@@ -55,16 +54,15 @@ class _Frame:
     lower_inode: int | None
 
 
-@define
-class _Count:
+class _Count(Struct):
     files: Files
     device: int
     fd: int
     lower: int | None
     total: int = 0
-    links: set[int] = field(factory=set)
-    frames: list[_Frame] = field(factory=list)
-    names: list[str] = field(factory=list)
+    links: set[int] = field(default_factory=set)
+    frames: list[_Frame] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
     waiting: int = 0
 
     def steps(self) -> Steps:

@@ -15,7 +15,7 @@ import stat
 from collections.abc import Callable
 from typing import Protocol
 
-from attrs import define, field, frozen
+from msgspec import Struct, field
 
 from storaged.store.files import Files
 
@@ -27,8 +27,7 @@ _SHOWN = 400
 """Characters of a path that are told."""
 
 
-@frozen(kw_only=True)
-class Leftover:
+class Leftover(Struct, frozen=True, kw_only=True):
     """What a removal had to leave: the first path of the tree that stood in its way, and why."""
 
     path: str
@@ -72,8 +71,7 @@ class OwnRemover:
         return
 
 
-@define
-class _Frame:
+class _Frame(Struct):
     """A folder that was left for the one called ``name`` below it."""
 
     identity: tuple[int, int]
@@ -81,14 +79,13 @@ class _Frame:
     name: str
 
 
-@define
-class _Walk:
+class _Walk(Struct):
     files: Files
     path: str
     cancelled: Callable[[], bool]
     fd: int
     device: int
-    frames: list[_Frame] = field(factory=list)
+    frames: list[_Frame] = field(default_factory=list)
     left: Leftover | None = None
 
     def remove(self, name: str) -> None:

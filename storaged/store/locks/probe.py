@@ -12,7 +12,7 @@ import os
 import re
 from typing import Literal
 
-from attrs import evolve, frozen
+from msgspec import Struct, structs
 
 from storaged.errors import StoreBusy
 from storaged.store.files import Files
@@ -23,8 +23,7 @@ _OFD_LINE = re.compile(
 )
 
 
-@frozen(kw_only=True)
-class LockHolder:
+class LockHolder(Struct, frozen=True, kw_only=True):
     """Who holds ``lock`` (a path); ``pid`` and ``command`` are None where the kernel does not say."""
 
     lock: str
@@ -107,7 +106,7 @@ def identify(holder: LockHolder, files: Files) -> LockHolder:
             data = _read(f"/proc/{name}/fdinfo/{descriptor}", files)
             for mode, major, minor, inode in _OFD_LINE.findall(data):
                 if (int(major, 16), int(minor, 16), int(inode)) == mine and mode.decode().lower() == holder.mode:
-                    return evolve(holder, pid=int(name), command=command_of(int(name), files))
+                    return structs.replace(holder, pid=int(name), command=command_of(int(name), files))
     return holder
 
 

@@ -18,7 +18,7 @@ import re
 from typing import Any, TypeAlias
 
 import msgspec
-from attrs import frozen
+from msgspec import Struct
 
 from storaged.store.layout.paths import big_data_file
 from storaged.store.layout.records import ContainerID, Digest, ImageID, LayerID
@@ -84,8 +84,7 @@ class _Bearer(msgspec.Struct, frozen=True):
 _bearer = msgspec.json.Decoder(_Bearer)
 
 
-@frozen(kw_only=True)
-class Unread:
+class Unread(Struct, frozen=True, kw_only=True):
     """Why an entry is left alone: it cannot be read, or is not of this store as it is driven now."""
 
     why: str

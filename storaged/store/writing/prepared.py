@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import ExitStack
 
-from attrs import define, field, frozen
+import msgspec
+from attrs import field, frozen
 
 from storaged.errors import StoreError
 from storaged.store.changes import Change
@@ -34,8 +35,7 @@ class TableWrite:
     data: bytes = field(repr=False)
 
 
-@frozen(kw_only=True)
-class DataFolder:
+class DataFolder(msgspec.Struct, frozen=True, kw_only=True):
     """The big data of one image that is written: flushed files beside their targets, in the order of the renames."""
 
     path: str
@@ -44,12 +44,11 @@ class DataFolder:
     temporaries: tuple[Temporary, ...] = ()
 
 
-@define(kw_only=True)
-class Holdings:
+class Holdings(msgspec.Struct, kw_only=True):
     """What a prepared change holds outside its files; ``ended`` once it was committed or given up."""
 
-    entries: list[OpenEntry] = field(factory=list)
-    room: ExitStack = field(factory=ExitStack)
+    entries: list[OpenEntry] = msgspec.field(default_factory=list)
+    room: ExitStack = msgspec.field(default_factory=ExitStack)
     """Ends the use of the reserve."""
     begun: bool = False
     """Whether anything is in its place: from then on nothing can be taken back."""

@@ -18,7 +18,8 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from attrs import evolve, frozen
+from attrs import evolve
+from msgspec import Struct
 
 from storaged.errors import ImageDamaged, StoreError
 from storaged.metrics import Metrics
@@ -43,8 +44,7 @@ from storaged.store.writing.unrecorded import PATIENCE, ROUNDS, Unrecorded, load
 _log = logging.getLogger(__name__)
 
 
-@frozen(kw_only=True)
-class Recovered:
+class Recovered(Struct, frozen=True, kw_only=True):
     """How many entries are through, and what stays for the next time, with the reasons."""
 
     finished: int

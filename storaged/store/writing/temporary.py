@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
-from attrs import frozen
+from msgspec import Struct
 
 from storaged.errors import NoSpace, StoreReadOnly
 from storaged.store.files import FULL, Files
@@ -37,8 +37,7 @@ _NAME: Final = 100
 """Letters of the target's name that the temporary one has: a file name may have 255 bytes."""
 
 
-@frozen(kw_only=True)
-class Temporary:
+class Temporary(Struct, frozen=True, kw_only=True):
     """A flushed file that waits for its rename. ``size`` in bytes."""
 
     path: str

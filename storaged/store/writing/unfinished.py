@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from attrs import field, frozen
+from msgspec import Struct, field
 
 from storaged.store.changes import Change
 from storaged.store.layout.records import ContainerID, ContainerRecord, Digest, ImageID, ImageRecord, LayerID
@@ -27,14 +27,13 @@ from storaged.store.tables import StoreTables
 from storaged.store.writing.entries import Deletion, Editing
 
 
-@frozen(kw_only=True)
-class Orphans:
+class Orphans(Struct, frozen=True, kw_only=True):
     """Whatever of these has no record leaves no file either. Files need not be there."""
 
     layers: tuple[LayerID, ...] = ()
     images: tuple[ImageID, ...] = ()
     containers: tuple[ContainerID, ...] = ()
-    links: Mapping[LayerID, str] = field(factory=dict)
+    links: Mapping[LayerID, str] = field(default_factory=dict)
     """Short names of layers."""
 
 

@@ -3,7 +3,7 @@ import json
 from typing import Any
 
 import pytest
-from attrs import evolve
+from msgspec import structs
 from msgspec.structs import replace
 
 from storaged.errors import ImageDamaged, InvalidName, InvalidParams, StoreBusy
@@ -127,7 +127,7 @@ def test_an_image_that_another_tool_is_making_is_left_to_it() -> None:
     store.image("other", half_made=True)
     row = store.images[0]
     own = ImageID(hashlib.sha256(compact(BARE)).hexdigest())
-    store.images[0] = evolve(row, record=replace(row.record, id=own))
+    store.images[0] = structs.replace(row, record=replace(row.record, id=own))
     with pytest.raises(StoreBusy):
         creating.create(store.snapshot(), ImagesCreate(config=BARE), NOW)
 
@@ -138,7 +138,7 @@ def test_an_image_that_is_there_with_a_layer_is_no_such_image() -> None:
     store.image("other", layer="one")
     row = store.images[0]
     own = ImageID(hashlib.sha256(compact(BARE)).hexdigest())
-    store.images[0] = evolve(row, record=replace(row.record, id=own))
+    store.images[0] = structs.replace(row, record=replace(row.record, id=own))
     with pytest.raises(ImageDamaged):
         creating.create(store.snapshot(), ImagesCreate(config=BARE), NOW)
 

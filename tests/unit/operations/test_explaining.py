@@ -1,4 +1,5 @@
 from attrs import evolve
+from msgspec import structs
 
 from storaged.operations.explaining import why
 from storaged.store.layout.contents import ContentDamage
@@ -54,7 +55,7 @@ def test_containers_hold_a_dangling_image_and_are_named_with_their_owner() -> No
 
 
 def test_a_lease_holds() -> None:
-    found = explained(family(), "label", evolve(HERE, leases={image_id("label"): ("lease-1",)}))
+    found = explained(family(), "label", structs.replace(HERE, leases={image_id("label"): ("lease-1",)}))
     assert not found.prunable
     assert [(reason.code, reason.name) for reason in found.reasons] == [("lease", "lease-1")]
 

@@ -1,5 +1,6 @@
 import pytest
 from attrs import evolve
+from msgspec import structs
 
 from storaged.operations.inspecting import details, lacking
 from storaged.store.layout.contents import ManifestFacts
@@ -30,7 +31,7 @@ def chain(media_type: str | None = None) -> Store:
     key = f"sha256:{row.record.id}"
     fields = {name: getattr(row.record, name) for name in row.record.__struct_fields__}
     fields["big_data_names"] = (*fields["big_data_names"], key)
-    store.images[0] = evolve(row, record=type(row.record)(**fields))
+    store.images[0] = structs.replace(row, record=type(row.record)(**fields))
     manifest = ManifestFacts(media_type=media_type, is_list=False, annotations={"k": "v"}, config_digest=key)
     store.contents[0] = evolve(content, manifest=manifest)
     return store

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from attrs import evolve
+from msgspec import structs
 from msgspec.structs import replace
 
 from storaged.errors import (
@@ -481,7 +482,9 @@ def test_an_entry_is_not_taken_out_of_a_list_that_a_short_name_may_not_mean() ->
     one = shelf.image("one", "localhost/one:latest")
     create(shelf, "l", "one")
     means = shelf.means()
-    doubting = evolve(means, view=evolve(means.view, short_name_doubts=("/etc/containers/registries.conf",)))
+    doubting = structs.replace(
+        means, view=structs.replace(means.view, short_name_doubts=("/etc/containers/registries.conf",))
+    )
     params = p.ManifestsRemoveInstance(name="l", digest=str(one.digest))
     with pytest.raises(InvalidName):
         list_editing.remove_instance(shelf.snapshot(), params, doubting)
@@ -553,7 +556,7 @@ def test_an_image_named_a_hundred_times_is_read_once() -> None:
         return shelf.read(image, key)
 
     for times in (1, 100):
-        means = evolve(shelf.means(), read=counting)
+        means = structs.replace(shelf.means(), read=counting)
         params = p.ManifestsCreate(name="l", images=("one:1",) * times)
         list_editing.create(shelf.snapshot(), params, means, BIRTH)
     assert read[: len(read) // 2] == read[len(read) // 2 :]

@@ -6,7 +6,7 @@ import sys
 from datetime import UTC, datetime
 
 import pytest
-from attrs import evolve
+from msgspec import structs
 
 from storaged.errors import InvalidParams
 from storaged.operations import pruning
@@ -114,7 +114,7 @@ def test_containers_keep_images_and_with_external_only_podmans_do(external: bool
 
 
 def test_a_lease_keeps_an_image_and_what_it_was_built_on() -> None:
-    done, change = decided(family(), view=evolve(HERE, leases={image_id("label"): ("l",)}))
+    done, change = decided(family(), view=structs.replace(HERE, leases={image_id("label"): ("l",)}))
     assert change.empty
     assert (codes(done, "label"), codes(done, "app")) == (["lease"], ["child"])
 

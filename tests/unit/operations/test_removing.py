@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from attrs import evolve
+from msgspec import structs
 
 from storaged.errors import ImageUnknown, InvalidName
 from storaged.operations.departures import Round
@@ -120,7 +120,7 @@ def test_two_digits_of_an_id_remove_nothing() -> None:
 
 
 def test_a_short_name_removes_nothing_while_registries_conf_cannot_be_read() -> None:
-    view = evolve(HERE, short_name_doubts=("/etc/containers/registries.conf: line 3",))
+    view = structs.replace(HERE, short_name_doubts=("/etc/containers/registries.conf: line 3",))
     for name in ("a:1", image_id("a")[:12], f"a@{digest_of('a')}"):
         done, change = decided(named("localhost/a:1"), name, view=view)
         assert errors(done) == [(name, "InvalidName")]
@@ -168,7 +168,7 @@ def test_force_takes_containers_of_other_tools_along_but_never_podmans() -> None
 
 
 def test_a_lease_stops_the_last_name_and_no_other() -> None:
-    view = evolve(HERE, leases={image_id("a"): ("lease-1",)})
+    view = structs.replace(HERE, leases={image_id("a"): ("lease-1",)})
     done, _ = decided(named("localhost/a:1"), "a:1", view=view, force=True)
     assert errors(done) == [("a:1", "Leased")]
     done, _ = decided(named(*TWO), "a:1", view=view)
@@ -204,7 +204,7 @@ def test_what_holds_an_ancestor_is_told_and_is_no_failure() -> None:
         if hold == "container":
             store.container("c", "app", metadata=PODMANS)
         else:
-            view = evolve(HERE, leases={image_id("app"): ("l",)})
+            view = structs.replace(HERE, leases={image_id("app"): ("l",)})
         done, _ = decided(store, image_id("label"), view=view)
         assert (gone(done), done.refused) == ([image_id("label")], ())
         (kept,) = done.kept
@@ -246,7 +246,7 @@ def test_a_list_is_removed_itself_and_its_instance_stays() -> None:
     assert (gone(done), untagged(done)) == ([image_id("l")], ["localhost/l:1"])
 
 
-AS_PODMAN = evolve(HERE, podman_lists=True)
+AS_PODMAN = structs.replace(HERE, podman_lists=True)
 
 
 def test_as_podman_the_instance_goes_with_its_only_name_and_the_list_stays() -> None:

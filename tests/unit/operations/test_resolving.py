@@ -1,5 +1,6 @@
 import pytest
 from attrs import evolve
+from msgspec import structs
 
 from storaged.errors import AmbiguousName, ImageDamaged, ImageUnknown, InvalidName, NotAManifestList
 from storaged.operations.resolving import exists, find, resolve
@@ -140,7 +141,7 @@ def test_a_prefix_of_several_in_one_store_means_the_only_one_of_the_next() -> No
 
 def test_configured_repositories_replace_localhost_and_docker_comes_last() -> None:
     store = names()
-    view = evolve(HERE, short_names=lambda path: (f"quay.io/team/{path}",))
+    view = structs.replace(HERE, short_names=lambda path: (f"quay.io/team/{path}",))
     assert find(store.snapshot(), "app:1", manifest=False, or_list=False, view=view).name == "quay.io/team/app:1"
     assert find(store.snapshot(), "hub", manifest=False, or_list=False, view=view).image.id == image_id("hub")
 
@@ -158,7 +159,7 @@ def test_a_list_means_its_instance_here_or_with_manifest_itself() -> None:
     assert found(platforms(), "both:1") == (image_id("amd"), "short_name")
     assert found(platforms(), image_id("both")) == (image_id("amd"), "id")
     assert found(platforms(), "both:1", manifest=True) == (image_id("both"), "short_name")
-    there = evolve(HERE, platform=normalise_platform("Linux", "aarch64"))
+    there = structs.replace(HERE, platform=normalise_platform("Linux", "aarch64"))
     assert resolve(platforms().snapshot(), "far:1", False, there).id == image_id("arm")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from attrs import evolve
+from msgspec import structs
 
 from storaged.errors import DataUnknown, ImageDamaged, ImageUnknown, InvalidName, StoreBusy, TagUnknown
 from storaged.operations.tagging import tag, untag
@@ -134,7 +134,7 @@ def test_names_with_digests_and_names_stored_in_no_full_form_can_be_taken() -> N
 
 
 def test_untag_of_a_short_name_is_refused_while_registries_conf_cannot_be_read() -> None:
-    doubtful = evolve(HERE, short_name_doubts=("/etc/containers/registries.conf: line 3",))
+    doubtful = structs.replace(HERE, short_name_doubts=("/etc/containers/registries.conf: line 3",))
     store = named("localhost/a:2", "localhost/a:1")
     for name in ("a:1", image_id("a")[:12]):
         with pytest.raises(InvalidName, match=r"registries.conf.*full name"):
@@ -228,7 +228,7 @@ def test_the_longest_repository_that_podman_takes_is_taken() -> None:
 
 
 def test_untag_of_a_list_takes_the_lists_names_or_as_podman_those_of_its_instance() -> None:
-    for view, loser in ((HERE, "l"), (evolve(HERE, podman_lists=True), "a")):
+    for view, loser in ((HERE, "l"), (structs.replace(HERE, podman_lists=True), "a")):
         store = named("localhost/a:1")
         store.list("l", ("localhost/l:1",), instances=(("a", AMD64),))
         _, result = after_untag(store, "l:1", view=view)
@@ -239,4 +239,4 @@ def test_as_podman_a_list_without_a_local_instance_cannot_be_untagged() -> None:
     store = named("localhost/a:1")
     store.list("l", ("localhost/l:1",), instances=(("elsewhere", AMD64),))
     with pytest.raises(ImageUnknown, match="no instance of it"):
-        after_untag(store, "l:1", view=evolve(HERE, podman_lists=True))
+        after_untag(store, "l:1", view=structs.replace(HERE, podman_lists=True))

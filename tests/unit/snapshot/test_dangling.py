@@ -1,5 +1,5 @@
 import pytest
-from attrs import evolve
+from msgspec import structs
 
 from storaged.snapshot.evidence import removal_command
 from storaged.store.layout.contents import ContentDamage, ImageContent, ManifestFacts
@@ -78,7 +78,7 @@ def test_nothing_dangles_while_a_record_that_may_be_a_list_cannot_be_decoded() -
     store = family()
     store.flaws.append(RecordFlaw(file="/g/images.json", index=3, detail="names is a number", evidence=True))
     assert dangling(store) == set()
-    store.flaws[0] = evolve(store.flaws[0], evidence=False)
+    store.flaws[0] = structs.replace(store.flaws[0], evidence=False)
     assert dangling(store) == {image_id("label")}
 
 

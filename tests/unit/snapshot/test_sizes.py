@@ -1,4 +1,4 @@
-from attrs import evolve
+from msgspec import structs
 from msgspec.structs import replace
 
 from .stores import Store, config, image_id, layer_id
@@ -79,7 +79,7 @@ def test_sizes_and_layers_are_taken_over_while_nobody_uses_another_layer() -> No
     store = shared()
     first = store.snapshot()
     row = store.images[0]
-    store.images[0] = evolve(row, record=replace(row.record, names=("localhost/left:1",)))
+    store.images[0] = structs.replace(row, record=replace(row.record, names=("localhost/left:1",)))
     second = store.snapshot(previous=first)
     assert second.layers is first.layers
     assert second.layer_by_id is first.layer_by_id

@@ -6,12 +6,14 @@ from typing import Any, Literal
 
 from attrs import field, frozen
 
+from ..value import Value
+
 JSON = Any
 """A value as JSON has it, passed through untouched."""
 
 
-@frozen(kw_only=True)
-class Holder:
+@frozen(kw_only=True, eq=False, repr=False)
+class Holder(Value):
     """Who holds a lock; a member the kernel does not tell is ``None``."""
 
     pid: int | None = None
@@ -19,8 +21,8 @@ class Holder:
     mode: Literal["read", "write"] | None = None
 
 
-@frozen(kw_only=True)
-class Stale:
+@frozen(kw_only=True, eq=False, repr=False)
+class Stale(Value):
     """Why the answer is of an earlier state than the files on disk, and how old that state is."""
 
     age_ms: int
@@ -30,16 +32,16 @@ class Stale:
     file: str | None = None
 
 
-@frozen(kw_only=True)
-class Damage:
+@frozen(kw_only=True, eq=False, repr=False)
+class Damage(Value):
     """What is wrong with one image, layer or list: a stable name and a sentence for people."""
 
     name: str
     detail: str
 
 
-@frozen(kw_only=True)
-class ErrorObject:
+@frozen(kw_only=True, eq=False, repr=False)
+class ErrorObject(Value):
     """An error inside a result, of one item among many; the same form as a JSON-RPC error."""
 
     code: int
@@ -47,21 +49,21 @@ class ErrorObject:
     data: dict[str, JSON] = field(factory=dict)
 
 
-@frozen(kw_only=True)
-class Result:
+@frozen(kw_only=True, eq=False, repr=False)
+class Result(Value):
     """What every result carries."""
 
     generation: str = ""
     stale: Stale | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class Unchanged(Result):
     """The answer where ``if_generation`` named the current generation."""
 
     unchanged: Literal[True] = True
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class Empty(Result):
     """A result that says nothing but its generation."""

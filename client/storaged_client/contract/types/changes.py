@@ -9,19 +9,20 @@ from typing import Literal
 
 from attrs import frozen
 
+from ..value import Value
 from .base import ErrorObject, Result
 from .images import Reason
 
 
-@frozen(kw_only=True)
-class Moved:
+@frozen(kw_only=True, eq=False, repr=False)
+class Moved(Value):
     """A name that another image bore until now."""
 
     name: str
     image: str
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class Tagged(Result):
     """``images.tag`` and ``images.untag``: the names the image has now, and whether that is news."""
 
@@ -31,7 +32,7 @@ class Tagged(Result):
     moved_from: tuple[Moved, ...] = ()
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class Created(Result):
     """``images.create``: the images made, and their names. An id that was there already is one of them."""
 
@@ -43,8 +44,8 @@ class Created(Result):
 GoingCode = Literal["dangling", "unused", "ancestor", "requested"]
 
 
-@frozen(kw_only=True)
-class Going:
+@frozen(kw_only=True, eq=False, repr=False)
+class Going(Value):
     """Why an image goes: it is dangling, no container needs it, its last child goes, or it was asked for."""
 
     code: GoingCode
@@ -53,8 +54,8 @@ class Going:
     """The descendant with which an ancestor goes."""
 
 
-@frozen(kw_only=True)
-class Removed:
+@frozen(kw_only=True, eq=False, repr=False)
+class Removed(Value):
     """An image that went, or in a dry run would go. ``freed`` is None while a layer's size is unknown."""
 
     id: str
@@ -65,16 +66,16 @@ class Removed:
     """Storage containers that went with it (``external``, ``force``)."""
 
 
-@frozen(kw_only=True)
-class Untagged:
+@frozen(kw_only=True, eq=False, repr=False)
+class Untagged(Value):
     """A name that was taken from an image, gone or kept."""
 
     id: str
     name: str
 
 
-@frozen(kw_only=True)
-class Kept:
+@frozen(kw_only=True, eq=False, repr=False)
+class Kept(Value):
     """An image that was considered and stays. Its reasons are those of ``images.why``, at most ten of one code, or
     ``filtered``."""
 
@@ -83,8 +84,8 @@ class Kept:
     reasons: tuple[Reason, ...]
 
 
-@frozen(kw_only=True)
-class Failed:
+@frozen(kw_only=True, eq=False, repr=False)
+class Failed(Value):
     """An image, or a name that was asked for, that could not be removed. It fails none of the others."""
 
     id: str | None
@@ -92,7 +93,7 @@ class Failed:
     error: ErrorObject
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class PruneReport(Result):
     """``images.prune``, ``images.remove`` and ``manifests.remove``.
 
@@ -111,7 +112,7 @@ class PruneReport(Result):
     unfinished: str | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class ListEdited(Result):
     """``manifests.create``, ``add``, ``annotate`` and ``remove_instance``: the list, its current digest, and the
     digests of the instances that were added, changed or removed, in that order."""
@@ -123,7 +124,7 @@ class ListEdited(Result):
     changed: bool = True
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class Lease(Result):
     """``store.lease``: ``images`` are ids; ``expires`` is RFC 3339. It ends with its connection, too."""
 

@@ -7,11 +7,12 @@ from typing import Literal
 
 from attrs import frozen
 
+from ..value import Value
 from .base import JSON, Damage, ErrorObject, Result
 
 
-@frozen(kw_only=True)
-class ImageSummary:
+@frozen(kw_only=True, eq=False, repr=False)
+class ImageSummary(Value):
     """One image or manifest list as a listing shows it."""
 
     id: str
@@ -42,7 +43,7 @@ class ImageSummary:
         return self.id[:12]
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class ImageList(Result):
     """``images.list``. With ``fields``, the members not asked for are absent on the wire."""
 
@@ -57,8 +58,8 @@ class ImageList(Result):
         return len(self.images)
 
 
-@frozen(kw_only=True)
-class HistoryEntry:
+@frozen(kw_only=True, eq=False, repr=False)
+class HistoryEntry(Value):
     """One entry of a configuration's own history, in the order of the configuration."""
 
     created: str | None = None
@@ -68,8 +69,8 @@ class HistoryEntry:
     empty_layer: bool = False
 
 
-@frozen(kw_only=True)
-class BigData:
+@frozen(kw_only=True, eq=False, repr=False)
+class BigData(Value):
     """One item of an image's big data: its key, size and digest as the record has them."""
 
     key: str
@@ -77,8 +78,8 @@ class BigData:
     digest: str | None
 
 
-@frozen(kw_only=True)
-class ImageDetails:
+@frozen(kw_only=True, eq=False, repr=False)
+class ImageDetails(Value):
     """Everything the store knows of one image."""
 
     summary: ImageSummary
@@ -101,8 +102,8 @@ class ImageDetails:
     driver_data: dict[str, str]
 
 
-@frozen(kw_only=True)
-class ImageLookup:
+@frozen(kw_only=True, eq=False, repr=False)
+class ImageLookup(Value):
     """One name of ``images.get``: the image, or the error."""
 
     name: str
@@ -110,7 +111,7 @@ class ImageLookup:
     error: ErrorObject | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class ImageDetailsList(Result):
     """``images.get``: an entry a name, in the order asked."""
 
@@ -123,7 +124,7 @@ class ImageDetailsList(Result):
         return len(self.images)
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class Exists(Result):
     """``images.exists``, ``manifests.exists``."""
 
@@ -133,7 +134,7 @@ class Exists(Result):
         return self.exists
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class Resolved(Result):
     """``images.resolve``: the image a name means, and by which rule."""
 
@@ -142,7 +143,7 @@ class Resolved(Result):
     how: Literal["name", "digest", "id", "id_prefix", "short_name"]
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class Relations(Result):
     """``images.relations``: ids of an image's kin by podman's parent rule."""
 
@@ -159,8 +160,8 @@ ReasonCode = Literal[
 """``filtered`` occurs in reports of a prune only: a filter of the user does not choose the image."""
 
 
-@frozen(kw_only=True)
-class Reason:
+@frozen(kw_only=True, eq=False, repr=False)
+class Reason(Value):
     """One reason that keeps an image, with its evidence; members that do not apply are ``None``."""
 
     code: ReasonCode
@@ -176,7 +177,7 @@ class Reason:
     command: str | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class Why(Result):
     """``images.why``."""
 
@@ -188,7 +189,7 @@ class Why(Result):
     reasons: tuple[Reason, ...]
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class Data(Result):
     """``images.data``: one item of big data, base64."""
 
@@ -199,8 +200,8 @@ class Data(Result):
     data: str
 
 
-@frozen(kw_only=True)
-class HistoryRow:
+@frozen(kw_only=True, eq=False, repr=False)
+class HistoryRow(Value):
     """One instruction of a history. ``id`` is the image that the build had made by then, where the store has it.
 
     ``size`` is that of the layer the instruction made, 0 where it made none; ``None`` while unknown.
@@ -216,7 +217,7 @@ class HistoryRow:
     empty_layer: bool
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class ImageHistory(Result):
     """``images.history``, newest first."""
 
@@ -229,14 +230,14 @@ class ImageHistory(Result):
         return len(self.history)
 
 
-@frozen(kw_only=True)
-class TreeImage:
+@frozen(kw_only=True, eq=False, repr=False)
+class TreeImage(Value):
     id: str
     names: tuple[str, ...]
 
 
-@frozen(kw_only=True)
-class TreeLayer:
+@frozen(kw_only=True, eq=False, repr=False)
+class TreeLayer(Value):
     """One layer of a tree; ``images`` are those whose top layer it is. ``siblings`` counts the other layers on its
     parent, whether they are in the tree or not."""
 
@@ -249,7 +250,7 @@ class TreeLayer:
     containers: tuple[str, ...]
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class ImageTree(Result):
     """``images.tree``: the layers of an image, base first; or with ``what_requires`` its top layer and all that
     stands on it, parents first and each subtree in one piece."""

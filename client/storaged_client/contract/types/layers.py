@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 from attrs import frozen
 
+from ..value import Value
 from .base import Damage, Result
 
 
-@frozen(kw_only=True)
-class LayerSummary:
+@frozen(kw_only=True, eq=False, repr=False)
+class LayerSummary(Value):
     """One layer. ``size`` is that of its uncompressed tar, or of its files where the record does not tell it.
 
     It is ``None`` while the files are measured; where they cannot be, ``size_reason`` tells why.
@@ -36,7 +37,7 @@ class LayerSummary:
     size_reason: str | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class LayerList(Result):
     """``layers.list`` (store order) and ``layers.tree`` (parents before children)."""
 
@@ -50,7 +51,7 @@ class LayerList(Result):
         return len(self.layers)
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class LayerDetails(Result):
     """``layers.get``."""
 

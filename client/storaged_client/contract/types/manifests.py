@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 from attrs import frozen
 
+from ..value import Value
 from .base import JSON, Damage, Result
 
 
-@frozen(kw_only=True)
-class Platform:
+@frozen(kw_only=True, eq=False, repr=False)
+class Platform(Value):
     architecture: str | None = None
     os: str | None = None
     variant: str | None = None
@@ -19,8 +20,8 @@ class Platform:
     features: tuple[str, ...] = ()
 
 
-@frozen(kw_only=True)
-class Instance:
+@frozen(kw_only=True, eq=False, repr=False)
+class Instance(Value):
     """One entry of a manifest list; ``image`` is the local image with that digest, if any."""
 
     digest: str
@@ -32,8 +33,8 @@ class Instance:
     image: str | None
 
 
-@frozen(kw_only=True)
-class ManifestListSummary:
+@frozen(kw_only=True, eq=False, repr=False)
+class ManifestListSummary(Value):
     """One local manifest list. ``instances`` and ``annotations`` are ``None`` unless included."""
 
     id: str
@@ -48,7 +49,7 @@ class ManifestListSummary:
     damage: Damage | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class ManifestLists(Result):
     """``manifests.list``."""
 
@@ -61,7 +62,7 @@ class ManifestLists(Result):
         return len(self.manifests)
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class ManifestDetails(Result):
     """``manifests.get``: the list, and the very JSON of its manifest."""
 
@@ -69,8 +70,8 @@ class ManifestDetails(Result):
     raw: JSON
 
 
-@frozen(kw_only=True)
-class ReferencedDigest:
+@frozen(kw_only=True, eq=False, repr=False)
+class ReferencedDigest(Value):
     """A digest that at least one local list names."""
 
     digest: str
@@ -78,7 +79,7 @@ class ReferencedDigest:
     image: str | None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class ReferencedDigests(Result):
     """``manifests.referenced``, sorted by digest."""
 

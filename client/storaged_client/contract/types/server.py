@@ -6,11 +6,12 @@ from typing import Literal
 
 from attrs import Factory, frozen
 
+from ..value import Value
 from .base import Result
 from .store import Flaw
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class ServerInfo(Result):
     """``server.info``."""
 
@@ -48,8 +49,8 @@ class ServerInfo(Result):
     flaws: tuple[Flaw, ...]
 
 
-@frozen(kw_only=True)
-class Histogram:
+@frozen(kw_only=True, eq=False, repr=False)
+class Histogram(Value):
     """How long something took. ``buckets`` go with ``ServerStats.bounds``: bucket n counts what took more than bound
     n-1 and at most bound n; the last one, which has no bound, what took longer than all. Empty where nothing was
     counted."""
@@ -60,16 +61,16 @@ class Histogram:
     buckets: tuple[int, ...] = ()
 
 
-@frozen(kw_only=True)
-class MethodStats:
+@frozen(kw_only=True, eq=False, repr=False)
+class MethodStats(Value):
     """The requests of one method. ``errors`` are those of ``duration`` that were answered by an error or cancelled."""
 
     errors: int = 0
     duration: Histogram = Factory(Histogram)
 
 
-@frozen(kw_only=True)
-class LockStats:
+@frozen(kw_only=True, eq=False, repr=False)
+class LockStats(Value):
     """One kind of the store's locks, as taken by this daemon."""
 
     wait: Histogram = Factory(Histogram)
@@ -77,7 +78,7 @@ class LockStats:
     hold: Histogram = Factory(Histogram)
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class ServerStats(Result):
     """``server.stats``: what happened since the daemon started, and gauges of this moment; times in seconds.
 

@@ -7,11 +7,12 @@ from typing import Literal
 
 from attrs import frozen
 
+from ..value import Value
 from .base import Result
 
 
-@frozen(kw_only=True)
-class ContainerSummary:
+@frozen(kw_only=True, eq=False, repr=False)
+class ContainerSummary(Value):
     id: str
     names: tuple[str, ...]
     image: str | None
@@ -21,7 +22,7 @@ class ContainerSummary:
     volatile: bool
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class ContainerList(Result):
     """``containers.list``: storage containers of every tool."""
 
@@ -34,8 +35,8 @@ class ContainerList(Result):
         return len(self.containers)
 
 
-@frozen(kw_only=True)
-class ImageUsage:
+@frozen(kw_only=True, eq=False, repr=False)
+class ImageUsage(Value):
     """The room one image takes, in bytes; ``None`` while unknown.
 
     ``shared`` and ``unique`` divide ``size`` by whether another image has the layer, too. ``freed`` is what removing
@@ -53,8 +54,8 @@ class ImageUsage:
     containers: int
 
 
-@frozen(kw_only=True)
-class ContainerUsage:
+@frozen(kw_only=True, eq=False, repr=False)
+class ContainerUsage(Value):
     """The room that the container's own layer takes, measured lately."""
 
     id: str
@@ -67,13 +68,13 @@ class ContainerUsage:
     size_reason: str | None
 
 
-@frozen(kw_only=True)
-class VolumeUsage:
+@frozen(kw_only=True, eq=False, repr=False)
+class VolumeUsage(Value):
     name: str
     size: int | None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class StoreUsage(Result):
     """``store.usage``. A sum is ``None`` while one of its parts is unknown; ``sizes_pending`` counts the layers
     that are still to be measured."""
@@ -91,8 +92,8 @@ class StoreUsage(Result):
     sizes_pending: int
 
 
-@frozen(kw_only=True)
-class Flaw:
+@frozen(kw_only=True, eq=False, repr=False)
+class Flaw(Value):
     """Something wrong in the store, where it lies and what mends it."""
 
     name: str
@@ -102,8 +103,8 @@ class Flaw:
     command: str | None = None
 
 
-@frozen(kw_only=True)
-class Finding:
+@frozen(kw_only=True, eq=False, repr=False)
+class Finding(Value):
     """One thing that ``store.check`` found. ``id`` is a record's id, or a path for tables and files."""
 
     name: str
@@ -121,7 +122,7 @@ class Finding:
     """What mends it without losing data."""
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class CheckReport(Result):
     """``store.check``: a slice of it where ``resume`` is not ``None``. ``done`` and ``total`` count units."""
 
