@@ -18,7 +18,7 @@ from attrs import frozen
 from .peers import PeerMissing, ToolError
 
 _NAME = "storaged-rival"
-_PACKAGES = ("storaged", "storaged_client", "attr", "attrs", "msgspec", "filelock")
+_PACKAGES = ("storaged", "storaged_client", "attr", "attrs", "msgspec", "filelock", "docker_image", "regex")
 
 
 @frozen(kw_only=True)

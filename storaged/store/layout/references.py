@@ -4,7 +4,8 @@
 
     reference = [registry "/"] path [":" tag] ["@" digest]
 
-What ``grammar`` reads is guarded here against what no name may have, and cached.
+The grammar is docker-image-py's. Here it is guarded (that library's anchors let a final newline pass, its
+errors have two unrelated bases) and cached, for a store's names are parsed at every reload.
 
 Source of the podman rules: container-libs ``libimage/normalize.go`` (NormalizeName).
 """
@@ -15,9 +16,11 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from attrs import evolve, frozen
+from docker_image.digest import InvalidDigest
+from docker_image.reference import InvalidReference
+from docker_image.reference import Reference as Grammar
 
 from storaged.errors import InvalidName
-from storaged.store.layout import grammar
 
 MAX_LENGTH = 1024
 """Characters of a reference: registry and path have at most 511, a tag 128, a digest about 140."""
@@ -70,7 +73,7 @@ def parse(text: str) -> Reference:
     Raises:
         InvalidName: it is none.
     """
-    return _guarded(text, grammar.parse)
+    return _reference(_guarded(text, Grammar.parse))
 
 
 @lru_cache(maxsize=_CACHED)
@@ -80,7 +83,7 @@ def parse_docker(text: str) -> Reference:
     Raises:
         InvalidName: it is none, or is 64 hexadecimal digits, which would be an id.
     """
-    return _guarded(text, grammar.parse_docker)
+    return _reference(_guarded(text, Grammar.parse_normalized_named))
 
 
 @lru_cache(maxsize=_CACHED)
@@ -147,13 +150,21 @@ def _is_registry(component: str) -> bool:
     return "." in component or ":" in component or component == "localhost"
 
 
-def _guarded(text: str, parser: Callable[[str], grammar.Parts]) -> Reference:
+def _guarded(text: str, parser: Callable[[str], Grammar]) -> Grammar:
     if len(text) > MAX_LENGTH:
         raise InvalidName(f"a reference has at most {MAX_LENGTH} characters", asked=text[:80])
     if not text.isascii() or any(letter.isspace() for letter in text):
         raise InvalidName(f"{text!r} is no image reference: only printable ASCII without spaces", asked=text)
     try:
-        registry, path, tag, digest = parser(text)
-    except grammar.NotAReference as error:
+        return parser(text)
+    except (InvalidReference, InvalidDigest) as error:
         raise InvalidName(f"{text!r} is no image reference: {error}", asked=text) from None
-    return Reference(registry=registry, path=path, tag=tag, digest=digest)
+
+
+def _reference(grammar: Grammar) -> Reference:
+    return Reference(
+        registry=grammar.domain() or None,
+        path=grammar.path(),
+        tag=grammar["tag"] or None,
+        digest=grammar["digest"] or None,
+    )
