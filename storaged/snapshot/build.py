@@ -158,7 +158,7 @@ def _layers(
         record = row.record
         layer = record.id
         children, on_it, used_by = tree.children.get(layer, ()), images.get(layer, ()), users.get(layer, ())
-        depth, damage, size = tree.depth[layer], tree.damage.get(layer), sizes.size(record)
+        depth, damage, size = tree.depth(layer), tree.damage.get(layer), sizes.size(record)
         reason = sizes.reasons.get(layer) if size is None else None
         known = kept.get(layer)
         if (

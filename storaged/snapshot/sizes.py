@@ -78,7 +78,7 @@ def _chain_sizes(tree: LayerTree, known: KnownSizes) -> tuple[dict[LayerID, int 
     for layer in tree.top_down:
         record = tree.by_id[layer].record
         own = known.size(record)
-        parent = tree.below[layer]
+        parent = tree.below(layer)
         under = 0 if parent is None else sums[parent]
         if own is not None and under is not None and layer not in tree.damage:
             sums[layer] = own + under
@@ -113,10 +113,10 @@ def in_common(one: LayerID, other: LayerID, tree: LayerTree) -> LayerID | None:
     left: LayerID | None = one
     right: LayerID | None = other
     while left is not None and right is not None and left != right:
-        if tree.depth[left] >= tree.depth[right]:
-            left = tree.below[left]
+        if tree.depth(left) >= tree.depth(right):
+            left = tree.below(left)
         else:
-            right = tree.below[right]
+            right = tree.below(right)
     return left if left == right else None
 
 
@@ -140,7 +140,7 @@ def _exclusive(
         user = users.get(layer, _SHARED)
         if user != _SHARED:
             sums[user] = sums.get(user, 0) + (known.size(tree.by_id[layer].record) or 0)
-        parent = tree.below[layer]
+        parent = tree.below(layer)
         if parent is not None:
             use(parent, user)
     return sums

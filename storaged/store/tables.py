@@ -7,6 +7,7 @@ order of storage.conf. A record belongs to the store it was read from.
 from __future__ import annotations
 
 from attrs import frozen
+from msgspec import Struct
 
 from storaged.store.layout.records import ContainerRecord, ImageRecord, LayerRecord
 
@@ -52,8 +53,7 @@ class ImageRow:
     raw: bytes
 
 
-@frozen(kw_only=True)
-class LayerRow:
+class LayerRow(Struct, frozen=True, gc=False, kw_only=True):
     record: LayerRecord
     store: int
     volatile: bool = False
