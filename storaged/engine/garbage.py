@@ -10,9 +10,9 @@
 
 What was put aside is freed as ever when the last reference to it goes; only circles are not found there. Without that
 the first allocation after a load had its hundreds of thousands of values walked through, tens of milliseconds in which
-no thread runs. Put aside are also what requests and connections are made of that are there when a load ends: ours are in
-no circles when they end, but those of event loops and libraries may be. So once a minute everything is walked through
-all the same.
+no thread runs. Put aside are also what requests and connections are made of that are there when a load ends: ours are
+in no circles when they end, but those of event loops and libraries may be. So once a minute everything is walked
+through all the same.
 """
 
 from __future__ import annotations

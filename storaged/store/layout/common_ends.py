@@ -26,7 +26,7 @@ from storaged.errors import StoreCorrupt
 from storaged.store.layout.table import split
 
 RUN = 64
-"""Records of a run at most, some 30 KiB of layers: no thread waits for a look at it, and so many are decoded in vain."""
+"""Records of a run at most, some 30 KiB of layers: no thread waits for a look at it, and few are decoded in vain."""
 
 _COMMA = ord(",")
 _Print = tuple[int, int]
