@@ -25,6 +25,7 @@ from storaged.store.layout.records import (
 )
 
 if TYPE_CHECKING:
+    from storaged.snapshot.remeasure import Uses
     from storaged.snapshot.tree import LayerTree
 
 
@@ -243,7 +244,7 @@ class Snapshot:
     """What the sizes were made of besides the records."""
     forest: LayerTree = field(eq=False, repr=False)
     """How the layers hang together; the next snapshot takes it over where no layer changed."""
-    uses: tuple[object, ...] = field(default=(), eq=False, repr=False)
+    uses: Uses = field(eq=False, repr=False)
     """Who has which layer, and the sizes of big data; with the same ones the next snapshot takes layers and sizes over.
     """
 

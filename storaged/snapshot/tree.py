@@ -22,7 +22,7 @@ from attrs import frozen
 from msgspec.structs import force_setattr
 
 from storaged.snapshot.model import Chain, Damage, StoreFlaw
-from storaged.store.layout.records import LayerID
+from storaged.store.layout.records import LayerID, LayerRecord
 from storaged.store.tables import LayerRow
 
 
@@ -88,15 +88,11 @@ def build_tree(table: Sequence[LayerRow], previous: LayerTree | None = None) -> 
     rows: list[LayerRow] = []
     by_id: dict[LayerID, LayerRow] = {}
     hidden: set[tuple[int, LayerID]] = set()
-    incomplete: set[LayerID] = set()
-    under_incomplete: set[LayerID] = set()
+    incomplete, under_incomplete = under_any(table)
     flaws: list[StoreFlaw] = []
     for row in table:
         record = row.record
         if record.flags is not None and record.incomplete:
-            incomplete.add(record.id)
-            if record.parent:
-                under_incomplete.add(record.parent)
             continue
         first = by_id.setdefault(record.id, row)
         if first is not row:
@@ -109,18 +105,12 @@ def build_tree(table: Sequence[LayerRow], previous: LayerTree | None = None) -> 
     parents: dict[LayerID, LayerID | None] = {}
     above: dict[LayerID, list[LayerID]] = {}
     for layer, row in by_id.items():
-        parent = row.record.parent or None
+        parent = parents[layer] = parent_of(row.record, by_id)
         if parent is not None:
-            known = by_id.get(parent)
-            if known is not None and known.record.id is not parent:
-                # Every record was decoded by itself: the name of its parent is an equal text of its own.
-                parent = known.record.id
-                force_setattr(row.record, "parent", parent)
             above.setdefault(parent, []).append(layer)
-        parents[layer] = parent
     damage = dict(_lost_parents(parents, incomplete))
     roots = [layer for layer, parent in parents.items() if parent is None or parent not in by_id]
-    top_down = list(_walk(roots, above, set()))
+    top_down = list(walk(roots, above, set()))
     if len(top_down) < len(by_id):
         _cut_cycles(top_down, parents, above, damage)
     flaws.extend(StoreFlaw(name=found.name, detail=f"layer {layer}: {found.detail}") for layer, found in damage.items())
@@ -128,13 +118,35 @@ def build_tree(table: Sequence[LayerRow], previous: LayerTree | None = None) -> 
         table=table,
         rows=tuple(rows) if len(rows) < len(table) else table,
         by_id=by_id,
-        incomplete=frozenset(incomplete - by_id.keys()),
-        under_incomplete=frozenset(under_incomplete),
+        incomplete=incomplete - by_id.keys(),
+        under_incomplete=under_incomplete,
         children=_kept_children(above, previous.children if previous is not None else {}),
         top_down=tuple(top_down),
         chains=_chains(top_down, parents, damage, previous.chains if previous is not None else {}),
         damage=damage,
         flaws=tuple(flaws),
+    )
+
+
+def parent_of(record: LayerRecord, by_id: Mapping[LayerID, LayerRow]) -> LayerID | None:
+    """The parent as the record names it, by the same text as the parent's own record where there is one.
+
+    Every record was decoded by itself, with an equal text of its own: 128 bytes a layer.
+    """
+    parent = record.parent or None
+    known = by_id.get(parent) if parent is not None else None
+    if known is None or known.record.id is parent:
+        return parent
+    force_setattr(record, "parent", known.record.id)
+    return known.record.id
+
+
+def under_any(table: Iterable[LayerRow]) -> tuple[frozenset[LayerID], frozenset[LayerID]]:
+    """The ids of the records that are incomplete, and the parents of those."""
+    records = [row.record for row in table if row.record.flags is not None and row.record.incomplete]
+    return (
+        frozenset([record.id for record in records]),
+        frozenset([record.parent for record in records if record.parent]),
     )
 
 
@@ -149,7 +161,7 @@ def _kept_children(
 
 
 def _lost_parents(
-    parents: Mapping[LayerID, LayerID | None], incomplete: set[LayerID]
+    parents: Mapping[LayerID, LayerID | None], incomplete: frozenset[LayerID]
 ) -> Iterator[tuple[LayerID, Damage]]:
     for layer, parent in parents.items():
         if parent is None or parent in parents:
@@ -160,7 +172,7 @@ def _lost_parents(
             yield layer, Damage(name="ParentLayerMissing", detail=f"its parent {parent} is not in the store")
 
 
-def _walk(
+def walk(
     roots: Iterable[LayerID], children: Mapping[LayerID, Sequence[LayerID]], done: set[LayerID]
 ) -> Iterator[LayerID]:
     """Yield each layer above the roots once, in preorder; what is in ``done`` is not entered."""
@@ -198,7 +210,7 @@ def _cut_cycles(
         for member in members:
             damage[member] = Damage(name="LayerCycle", detail="it is its own ancestor")
         parents[layer] = None
-        top_down.extend(_walk((layer,), children, done))
+        top_down.extend(walk((layer,), children, done))
 
 
 def _chains(
