@@ -68,7 +68,6 @@ def grow(before: LayerTree, rows: Sequence[LayerRow]) -> Growth | None:
         or altered != [layer for layer in will if layer in was]
         or any(was[layer].record.parent != will[layer].record.parent for layer in altered)
         or any(child not in gone for layer in gone for child in before.children.get(layer, ()))
-        or any(layer in before.children for layer in new)
     ):
         return None
     by_id = dict(before.by_id)
@@ -77,11 +76,8 @@ def grow(before: LayerTree, rows: Sequence[LayerRow]) -> Growth | None:
     by_id.update(will)
     if any(row.record.parent and row.record.parent not in by_id for row in new.values()):
         return None
-    halves = len(finished) < len(now) or len(was) < len(old)
-    incomplete, under_incomplete = under_any(table) if halves else (before.incomplete, before.under_incomplete)
-    if not incomplete.isdisjoint(by_id) or not incomplete.isdisjoint(before.children):
-        return None
-    later = {row.record.id for row in table[len(table) - last :]} if last else frozenset[LayerID]()
+    incomplete, under_incomplete = under_any(table)
+    later = {row.record.id for row in table[len(table) - last :] if not row.record.incomplete} if last else set()
     middle = {layer: parent_of(row.record, by_id) for layer, row in will.items()}
     losing = {was[layer].record.parent for layer in gone}
     parents = {parent for parent in (*losing, *[middle[layer] for layer in new]) if parent}
@@ -120,7 +116,7 @@ def grow(before: LayerTree, rows: Sequence[LayerRow]) -> Growth | None:
         table=table,
         rows=table if len(by_id) == len(table) else tuple([row for row in table if not row.record.incomplete]),
         by_id=by_id,
-        incomplete=incomplete,
+        incomplete=incomplete - by_id.keys(),
         under_incomplete=under_incomplete,
         children=children,
         top_down=tuple(order),

@@ -61,7 +61,18 @@ class _History:
             self.store.image(f"image {number}", layer=str(self.random.randrange(6)))
 
     def step(self) -> None:
-        steps = [self._add, self._add, self._branch, self._remove, self._image, self._unimage, self._box, self._unbox]
+        steps = [
+            self._add,
+            self._add,
+            self._branch,
+            self._remove,
+            self._image,
+            self._unimage,
+            self._box,
+            self._unbox,
+            self._half,
+            self._whole,
+        ]
         if not self.orderly:
             steps += [self._alter, self._reparent, self._incomplete, self._move, self._anywhere, self._twice, self._tag]
         for _ in range(self.random.choice((1, 1, 1, 2, 4))):
@@ -75,7 +86,7 @@ class _History:
 
     def _known(self) -> str | None:
         names = {layer_id(str(number)): str(number) for number in range(12)}
-        known = [names[row.record.id] for row in self.store.layers]
+        known = [names[row.record.id] for row in self.store.layers if not row.record.incomplete]
         if not self.orderly and self.random.random() < 0.2:
             return self._name()
         return self.random.choice([*known, None])
@@ -143,6 +154,19 @@ class _History:
     def _unbox(self) -> None:
         if self.store.containers:
             del self.store.containers[self.random.randrange(len(self.store.containers))]
+
+    def _half(self) -> None:
+        """A layer that a pull is about to make, or of which an additional store has a whole one."""
+        name, store = self._free(), 0
+        if name is None or self.random.random() < 0.2:
+            name, store = self._name(), 1
+        self.store.layer(name, self._known(), incomplete=True, store=store)
+
+    def _whole(self) -> None:
+        for at, row in enumerate(self.store.layers):
+            if row.record.incomplete and row.store == 0:
+                self.store.layers[at] = replace(row, record=replace(row.record, flags=None))
+                return
 
     def _put(self, change: Callable[[LayerRow], LayerRow]) -> None:
         at = self._at()
@@ -242,6 +266,34 @@ def test_what_a_measured_size_changes_is_seen_beside_a_new_layer() -> None:
     sizes = KnownSizes(layers={LayerID(layer_id("base")): 70})
     after = store.snapshot(previous=before, known_sizes=sizes)
     assert (after.images[0].size, after.layers[0].size) == (80, 70)
+
+
+def test_a_top_layer_and_a_mapped_copy_are_told_apart() -> None:
+    store = Store()
+    store.layer("base")
+    store.image("one", mapped=("base",))
+    before = store.snapshot()
+    del store.images[0], store.contents[0]
+    store.image("one", layer="base")
+    store.layer("other")
+    after = store.snapshot(previous=before)
+    _claim_same(after, store.snapshot())
+    del store.layers[1], store.images[0], store.contents[0]
+    store.image("one", layer="base")
+    _claim_same(store.snapshot(previous=before), store.snapshot())
+
+
+def test_a_forest_that_is_worked_out_as_a_whole_takes_over_chains_all_the_same() -> None:
+    store = Store()
+    store.layer("base")
+    store.layer("lost", "nowhere")
+    store.image("one", layer="base")
+    before = store.snapshot()
+    assert before.forest.damage
+    store.layer("new", "base")
+    after = store.snapshot(previous=before)
+    assert after.images[0].chain is before.images[0].chain
+    assert after.images[0].chain is not None
 
 
 def test_texts_of_parents_are_those_of_their_own_records() -> None:
