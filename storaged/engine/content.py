@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from storaged.store.layout.contents import ContentDamage, ImageContent
-from storaged.store.layout.records import ImageRecord
+from storaged.store.layout.records import ImageID, ImageRecord
 from storaged.store.tables import ImageRow
 
 
@@ -35,19 +35,16 @@ class ContentSource(Protocol):
         ...
 
 
-_Key = tuple[object, ...]
-
-
-def _key(row: ImageRow) -> _Key:
-    """What a content depends on besides the bytes on disk: all but names, history and times."""
-    record = row.record
+def _same_data(row: ImageRow, other: ImageRow) -> bool:
+    """Whether the contents of two records are one: all is the same but names, history and times."""
+    one, two = row.record, other.record
     return (
-        row.store,
-        record.id,
-        record.layer is None,
-        record.big_data_names,
-        tuple((record.big_data_sizes or {}).items()),
-        tuple((record.big_data_digests or {}).items()),
+        row.store == other.store
+        and one.id == two.id
+        and (one.layer is None) is (two.layer is None)
+        and one.big_data_names == two.big_data_names
+        and (one.big_data_sizes or {}) == (two.big_data_sizes or {})
+        and (one.big_data_digests or {}) == (two.big_data_digests or {})
     )
 
 
@@ -56,8 +53,8 @@ class Contents:
 
     def __init__(self, source: ContentSource) -> None:
         self._source = source
-        self._by_raw: dict[tuple[int, bytes], ImageContent] = {}
-        self._by_key: dict[_Key, ImageContent] = {}
+        self._rows: Sequence[ImageRow] = ()
+        self._contents: Sequence[ImageContent] = ()
         self._damaged: tuple[ContentDamage, ...] = ()
 
     @property
@@ -78,10 +75,14 @@ class Contents:
         Nothing is kept of it until ``commit``: a round that was lost to a writer leaves no trace.
         """
         known = set(self._damaged)
+        # Made for the time of the look: kept, it would be hundreds of kilobytes, and a tag makes it anew anyway.
+        by_id: dict[tuple[int, ImageID], list[tuple[ImageRow, ImageContent]]] = {}
+        for row, content in zip(self._rows, self._contents, strict=True):
+            by_id.setdefault((row.store, row.record.id), []).append((row, content))
         contents: list[ImageContent] = []
         surprise = False
         for row in rows:
-            kept = self._by_raw.get((row.store, row.raw)) or self._by_key.get(_key(row))
+            kept = _known(row, by_id.get((row.store, row.record.id), ()))
             if kept is None or afresh or any(self._source.repaired(damage) for damage in kept.damage):
                 content = self._source.read(row)
                 surprise = surprise or any(damage not in known for damage in content.damage)
@@ -94,6 +95,13 @@ class Contents:
 
     def commit(self, rows: Sequence[ImageRow], contents: Sequence[ImageContent]) -> None:
         """Keep what ``collect`` found, and only that: what no record names any more is forgotten."""
-        self._by_raw = {(row.store, row.raw): content for row, content in zip(rows, contents, strict=True)}
-        self._by_key = {_key(row): content for row, content in zip(rows, contents, strict=True)}
+        self._rows, self._contents = rows, contents
         self._damaged = tuple(damage for content in contents for damage in content.damage)
+
+
+def _known(row: ImageRow, records: Sequence[tuple[ImageRow, ImageContent]]) -> ImageContent | None:
+    """The content of the same record, or of one of the same data; the last of several, as for every look-up by id."""
+    for other, content in reversed(records):
+        if other is row or other.raw == row.raw:
+            return content
+    return next((content for other, content in reversed(records) if _same_data(row, other)), None)

@@ -65,9 +65,9 @@ def tree(snapshot: Snapshot, layer_id: str | None) -> Sequence[LayerID]:
     if damage is not None and damage.name == "LayerCycle":
         # The order of the forest cuts a ring somewhere; each of its members stands on each other.
         return tuple(_climb(forest, root))
-    start, depth = forest.position[root], forest.depth[root]
+    start, depth = forest.position[root], forest.depth(root)
     end = start + 1
-    while end < len(forest.top_down) and forest.depth[forest.top_down[end]] > depth:
+    while end < len(forest.top_down) and forest.depth(forest.top_down[end]) > depth:
         end += 1
     return forest.top_down[start:end]
 

@@ -76,7 +76,7 @@ def _data(image: Image) -> int:
 def _layer_sizes(snapshot: Snapshot) -> Iterator[int | None]:
     of_images = {image.chain.layer for image in snapshot.images if image.chain is not None}
     for layer in reversed(snapshot.forest.top_down):
-        parent = snapshot.forest.below[layer]
+        parent = snapshot.forest.below(layer)
         if layer in of_images and parent is not None:
             of_images.add(parent)
     for row in snapshot.layers:
@@ -102,14 +102,14 @@ def _parts(snapshot: Snapshot) -> _Parts:
                 users[common] = users.get(common, 0) - 1
             previous = top
     for layer in reversed(tree.top_down):
-        parent = tree.below[layer]
+        parent = tree.below(layer)
         if parent is not None:
             users[parent] = users.get(parent, 0) + users.get(layer, 0)
     shared: dict[LayerID, int | None] = {}
     unique: dict[LayerID, int | None] = {}
     for layer in tree.top_down:
         size = snapshot.layer_by_id[layer].size
-        parent = tree.below[layer]
+        parent = tree.below(layer)
         own, other = (shared, unique) if users.get(layer, 0) > 1 else (unique, shared)
         under = own[parent] if parent is not None else 0
         own[layer] = size + under if size is not None and under is not None else None

@@ -6,31 +6,29 @@ containers, sizes), then the images themselves, then the indexes over them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Iterable, Iterator, Sequence
 
 from storaged.snapshot.digests import membership
 from storaged.snapshot.evidence import find_evidence
+from storaged.snapshot.growth import grow
 from storaged.snapshot.images import Relations, make_image, same_kin
+from storaged.snapshot.layers import group, make_layers
 from storaged.snapshot.lookup import index
 from storaged.snapshot.model import (
     NOTHING_MEASURED,
     Container,
     KnownSizes,
-    Layer,
     Snapshot,
     StoreFlaw,
 )
 from storaged.snapshot.owners import guess_owner
 from storaged.snapshot.relations import relate
-from storaged.snapshot.sizes import Sizes, big_data_size, measure, top_layers
+from storaged.snapshot.remeasure import Uses, remeasure, uses_of
+from storaged.snapshot.sizes import Sizes, measure, top_layers
 from storaged.snapshot.tree import LayerTree, build_tree
 from storaged.store.layout.contents import ImageContent
-from storaged.store.layout.records import ImageID, LayerID
-from storaged.store.tables import ContainerRow, ImageRow, RecordFlaw, StoreTables
-
-_K = TypeVar("_K", bound=str)
-_V = TypeVar("_V", bound=str)
+from storaged.store.layout.records import ImageID
+from storaged.store.tables import ContainerRow, RecordFlaw, StoreTables
 
 
 def build(
@@ -57,12 +55,19 @@ def build(
     seen = [contents[at] for at in shown]
     evidence = tuple(find_evidence(rows, seen, tables.flaws))
     lender = lender or previous
-    tree = build_tree(tables.layers, lender.forest if lender is not None else None)
+    before = lender.forest if lender is not None else None
+    growth = grow(before, tables.layers) if before is not None else None
+    tree = growth.after if growth is not None else build_tree(tables.layers, before)
     containers = tuple(_containers(tables.containers))
-    uses = _uses(tables.images, contents, containers)
+    uses = uses_of(tables.images, contents, containers)
     same = lender if lender is not None and _same(lender, tree, known_sizes, uses) else None
     if same is None:
-        measured = measure(tables.images, tree, (c.record.layer for c in containers if c.record.layer), known_sizes)
+        measured = None
+        if growth is not None and lender is not None:
+            measured = remeasure(lender, growth, tables.images, uses, known_sizes)
+        if measured is None:
+            users = [container.record.layer for container in containers if container.record.layer]
+            measured = measure(tables.images, tree, users, known_sizes)
         sizes = [measured[at] for at in shown]
     else:
         sizes = [Sizes(image.size, image.unique_size, image.size_pending) for image in same.images]
@@ -73,7 +78,7 @@ def build(
         kin=kin or relate(rows, seen, tree),
         sizes=sizes,
         lists=lists,
-        containers=_group((c.record.image, c.id) for c in containers),
+        containers=group((c.record.image, c.id) for c in containers),
         provable=tables.proven and not evidence,
     )
     # The next decoding takes over the record of the same bytes: it is the same object then, and lives as long.
@@ -83,12 +88,7 @@ def build(
         for at, (row, content) in enumerate(zip(rows, seen, strict=True))
     )
     if same is None:
-        kept_layers = lender.layer_by_id if lender is not None else {}
-        layers = tuple(_layers(tree, rows, containers, known_sizes, kept_layers))
-        first: dict[LayerID, Layer] = {}
-        for layer in layers:
-            first.setdefault(layer.id, layer)
-        layer_by_id: Mapping[LayerID, Layer] = first
+        layers, layer_by_id = make_layers(tree, rows, containers, known_sizes, lender, growth)
     else:
         layers, layer_by_id = same.layers, same.layer_by_id
     indexes = index(images)
@@ -129,80 +129,14 @@ def build(
     )
 
 
-def _uses(
-    rows: Sequence[ImageRow], contents: Sequence[ImageContent], containers: Sequence[Container]
-) -> tuple[object, ...]:
-    """All that layers and sizes depend on besides the forest and the measured sizes."""
-    images = [
-        (content.half_made, row.record.id, row.record.layer, row.record.mapped_layers, big_data_size(row.record))
-        for row, content in zip(rows, contents, strict=True)
-    ]
-    return (*images, *[(container.id, container.record.layer) for container in containers])
-
-
-def _same(previous: Snapshot, tree: LayerTree, sizes: KnownSizes, uses: tuple[object, ...]) -> bool:
+def _same(previous: Snapshot, tree: LayerTree, sizes: KnownSizes, uses: Uses) -> bool:
     return previous.forest is tree and previous.known_sizes is sizes and previous.uses == uses
-
-
-def _layers(
-    tree: LayerTree,
-    rows: Iterable[ImageRow],
-    containers: Iterable[Container],
-    sizes: KnownSizes,
-    kept: Mapping[LayerID, Layer],
-) -> Iterator[Layer]:
-    """One value a row; of ``kept``, those of the snapshot before, each that is the same again."""
-    images = _group((row.record.layer, row.record.id) for row in rows)
-    users = _group((container.record.layer, container.id) for container in containers)
-    for row in tree.rows:
-        record = row.record
-        layer = record.id
-        children, on_it, used_by = tree.children.get(layer, ()), images.get(layer, ()), users.get(layer, ())
-        depth, damage, size = tree.depth[layer], tree.damage.get(layer), sizes.size(record)
-        reason = sizes.reasons.get(layer) if size is None else None
-        known = kept.get(layer)
-        if (
-            known is not None
-            and known.record is record
-            and known.store == row.store
-            and known.volatile == row.volatile
-            and known.children == children
-            and known.images == on_it
-            and known.containers == used_by
-            and known.depth == depth
-            and known.size == size
-            and known.size_reason == reason
-            and known.damage == damage
-        ):
-            yield known
-            continue
-        yield Layer(
-            record=record,
-            store=row.store,
-            volatile=row.volatile,
-            children=children,
-            images=on_it,
-            containers=used_by,
-            depth=depth,
-            size=size,
-            size_pending=size is None and reason is None,
-            size_reason=reason,
-            damage=damage,
-        )
 
 
 def _containers(rows: Iterable[ContainerRow]) -> Iterator[Container]:
     for row in rows:
         owner = guess_owner(row.record, volatile=row.volatile)
         yield Container(record=row.record, store=row.store, volatile=row.volatile, owner=owner)
-
-
-def _group(pairs: Iterable[tuple[_K | None, _V]]) -> dict[_K, tuple[_V, ...]]:
-    found: dict[_K, dict[_V, None]] = {}
-    for key, value in pairs:
-        if key:
-            found.setdefault(key, {})[value] = None
-    return {key: tuple(values) for key, values in found.items()}
 
 
 def _record_flaws(flaws: Iterable[RecordFlaw]) -> Iterator[StoreFlaw]:

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from attrs import field, frozen
+from msgspec import Struct
 
 from storaged.store.layout.contents import ImageContent, ManifestFacts
 from storaged.store.layout.records import (
@@ -24,6 +25,7 @@ from storaged.store.layout.records import (
 )
 
 if TYPE_CHECKING:
+    from storaged.snapshot.remeasure import Uses
     from storaged.snapshot.tree import LayerTree
 
 
@@ -67,13 +69,15 @@ class Damage:
     detail: str
 
 
-@frozen(eq=False, repr=False)
+@frozen(eq=False, repr=False, weakref_slot=False)
 class Chain:
     """A layer and what lies below it. Shared by every chain it is part of, so that all of them together
-    take room for one node a layer."""
+    take room for one node a layer; and by snapshots that follow each other, as long as it is the same."""
 
     layer: LayerID
     below: Chain | None
+    depth: int
+    """How many lie below it."""
 
 
 @frozen(kw_only=True)
@@ -138,8 +142,7 @@ class Image:
         return not self.names and bool(self.children)
 
 
-@frozen(kw_only=True)
-class Layer:
+class Layer(Struct, frozen=True, gc=False, kw_only=True):
     """One layer record. Incomplete layers are not in a snapshot."""
 
     record: LayerRecord
@@ -241,7 +244,7 @@ class Snapshot:
     """What the sizes were made of besides the records."""
     forest: LayerTree = field(eq=False, repr=False)
     """How the layers hang together; the next snapshot takes it over where no layer changed."""
-    uses: tuple[object, ...] = field(default=(), eq=False, repr=False)
+    uses: Uses = field(eq=False, repr=False)
     """Who has which layer, and the sizes of big data; with the same ones the next snapshot takes layers and sizes over.
     """
 

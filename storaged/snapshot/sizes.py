@@ -18,7 +18,8 @@ from storaged.snapshot.tree import LayerTree
 from storaged.store.layout.records import ImageRecord, LayerID
 from storaged.store.tables import ImageRow
 
-_SHARED = -1
+SHARED = -1
+"""Instead of an image's index: several need the layer, or something that is no image."""
 
 
 @frozen
@@ -50,15 +51,23 @@ def measure(
     chain_sizes, waiting = _chain_sizes(tree, known)
     tops = [top_layers(row.record) for row in rows]
     alone = _exclusive(tops, tree, container_layers, known)
-    measured: list[Sizes] = []
-    for index, row in enumerate(rows):
-        data = big_data_size(row.record)
-        layers = union(tops[index], tree, chain_sizes)
-        if data is None or layers is None:
-            measured.append(Sizes(None, None, data is not None and not waiting.isdisjoint(tops[index])))
-        else:
-            measured.append(Sizes(layers + data, alone.get(index, 0) + data))
-    return measured
+    return [
+        sizes_of(
+            row.record, union(tops[index], tree, chain_sizes), alone.get(index, 0), waiting.isdisjoint(tops[index])
+        )
+        for index, row in enumerate(rows)
+    ]
+
+
+def sizes_of(record: ImageRecord, layers: int | None, alone: int, never: bool) -> Sizes:
+    """The sizes of an image whose layers, and those of them that it alone needs, take so many bytes.
+
+    ``never``: where those of the layers are not known, they will not be.
+    """
+    data = big_data_size(record)
+    if data is None or layers is None:
+        return Sizes(None, None, data is not None and not never)
+    return Sizes(layers + data, alone + data)
 
 
 def top_layers(record: ImageRecord) -> tuple[LayerID, ...]:
@@ -78,7 +87,7 @@ def _chain_sizes(tree: LayerTree, known: KnownSizes) -> tuple[dict[LayerID, int 
     for layer in tree.top_down:
         record = tree.by_id[layer].record
         own = known.size(record)
-        parent = tree.below[layer]
+        parent = tree.below(layer)
         under = 0 if parent is None else sums[parent]
         if own is not None and under is not None and layer not in tree.damage:
             sums[layer] = own + under
@@ -113,10 +122,10 @@ def in_common(one: LayerID, other: LayerID, tree: LayerTree) -> LayerID | None:
     left: LayerID | None = one
     right: LayerID | None = other
     while left is not None and right is not None and left != right:
-        if tree.depth[left] >= tree.depth[right]:
-            left = tree.below[left]
+        if tree.depth(left) >= tree.depth(right):
+            left = tree.below(left)
         else:
-            right = tree.below[right]
+            right = tree.below(right)
     return left if left == right else None
 
 
@@ -127,20 +136,20 @@ def _exclusive(
     users: dict[LayerID, int] = {}
 
     def use(layer: LayerID, user: int) -> None:
-        users[layer] = user if users.setdefault(layer, user) == user else _SHARED
+        users[layer] = user if users.setdefault(layer, user) == user else SHARED
 
     for index, layers in enumerate(tops):
         for layer in layers:
             use(layer, index)
     for layer in (*container_layers, *tree.under_incomplete):
-        users[layer] = _SHARED
+        users[layer] = SHARED
     sums: dict[int, int] = {}
     for layer in reversed(tree.top_down):
         # A layer that nobody uses still holds those below it in place.
-        user = users.get(layer, _SHARED)
-        if user != _SHARED:
+        user = users.get(layer, SHARED)
+        if user != SHARED:
             sums[user] = sums.get(user, 0) + (known.size(tree.by_id[layer].record) or 0)
-        parent = tree.below[layer]
+        parent = tree.below(layer)
         if parent is not None:
             use(parent, user)
     return sums

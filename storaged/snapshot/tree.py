@@ -16,11 +16,13 @@ there, so they are here.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 
 from attrs import frozen
+from msgspec.structs import force_setattr
 
 from storaged.snapshot.model import Chain, Damage, StoreFlaw
-from storaged.store.layout.records import LayerID
+from storaged.store.layout.records import LayerID, LayerRecord
 from storaged.store.tables import LayerRow
 
 
@@ -35,23 +37,31 @@ class LayerTree:
     incomplete: frozenset[LayerID]
     under_incomplete: frozenset[LayerID]
     """Parents of incomplete layers: a pull or a deletion is at work above them."""
-    named_parents: frozenset[LayerID]
-    """Every id that a record names as its parent, known or not."""
     children: Mapping[LayerID, tuple[LayerID, ...]]
+    """By every id that a record names as its parent, known or not."""
     top_down: tuple[LayerID, ...]
     """Every known id once, parents before children, each subtree in one piece."""
-    position: Mapping[LayerID, int]
-    """Where an id stands in ``top_down``."""
-    below: Mapping[LayerID, LayerID | None]
-    """The known parent, with cycles cut: following it ends."""
-    depth: Mapping[LayerID, int]
     chains: Mapping[LayerID, Chain]
     damage: Mapping[LayerID, Damage]
     flaws: tuple[StoreFlaw, ...]
 
+    @cached_property
+    def position(self) -> Mapping[LayerID, int]:
+        """Where an id stands in ``top_down``. Worked out when it is first asked for: few questions need it."""
+        return {layer: position for position, layer in enumerate(self.top_down)}
+
+    def below(self, layer: LayerID) -> LayerID | None:
+        """The known parent of a known layer, with cycles cut: following it ends."""
+        under = self.chains[layer].below
+        return under.layer if under is not None else None
+
+    def depth(self, layer: LayerID) -> int:
+        """How many layers lie below a known layer."""
+        return self.chains[layer].depth
+
     def is_node(self, layer: LayerID) -> bool:
         """Whether images can be attached to it: upstream makes a node for a parent that is lost, too."""
-        return layer in self.by_id or layer in self.named_parents
+        return layer in self.by_id or layer in self.children
 
     def named_parent(self, layer: LayerID) -> LayerID | None:
         """The parent as the record names it, known or not."""
@@ -77,61 +87,81 @@ def build_tree(table: Sequence[LayerRow], previous: LayerTree | None = None) -> 
         return previous
     rows: list[LayerRow] = []
     by_id: dict[LayerID, LayerRow] = {}
-    incomplete: set[LayerID] = set()
-    under_incomplete: set[LayerID] = set()
+    hidden: set[tuple[int, LayerID]] = set()
+    incomplete, under_incomplete = under_any(table)
     flaws: list[StoreFlaw] = []
-    seen: set[tuple[int, LayerID]] = set()
     for row in table:
         record = row.record
-        if record.incomplete:
-            incomplete.add(record.id)
-            if record.parent:
-                under_incomplete.add(record.parent)
+        if record.flags is not None and record.incomplete:
             continue
-        place = (row.store, record.id)
-        if place in seen:
-            flaws.append(StoreFlaw(name="DuplicateLayer", detail=f"layer {record.id} has a second record"))
-            continue
-        seen.add(place)
+        first = by_id.setdefault(record.id, row)
+        if first is not row:
+            place = (row.store, record.id)
+            if first.store == row.store or place in hidden:
+                flaws.append(StoreFlaw(name="DuplicateLayer", detail=f"layer {record.id} has a second record"))
+                continue
+            hidden.add(place)
         rows.append(row)
-        by_id.setdefault(record.id, row)
     parents: dict[LayerID, LayerID | None] = {}
-    children: dict[LayerID, list[LayerID]] = {}
+    above: dict[LayerID, list[LayerID]] = {}
     for layer, row in by_id.items():
-        parent = row.record.parent or None
-        parents[layer] = parent
+        parent = parents[layer] = parent_of(row.record, by_id)
         if parent is not None:
-            children.setdefault(parent, []).append(layer)
+            above.setdefault(parent, []).append(layer)
     damage = dict(_lost_parents(parents, incomplete))
     roots = [layer for layer, parent in parents.items() if parent is None or parent not in by_id]
-    top_down = list(_walk(roots, children, set()))
-    below: dict[LayerID, LayerID | None] = {
-        layer: parent if parent in by_id else None for layer, parent in parents.items()
-    }
+    top_down = list(walk(roots, above, set()))
     if len(top_down) < len(by_id):
-        _cut_cycles(top_down, below, children, damage)
+        _cut_cycles(top_down, parents, above, damage)
     flaws.extend(StoreFlaw(name=found.name, detail=f"layer {layer}: {found.detail}") for layer, found in damage.items())
-    depth, chains = _heights(top_down, below, damage)
     return LayerTree(
         table=table,
-        rows=tuple(rows),
+        rows=tuple(rows) if len(rows) < len(table) else table,
         by_id=by_id,
-        incomplete=frozenset(incomplete - by_id.keys()),
-        under_incomplete=frozenset(under_incomplete),
-        named_parents=frozenset(children),
-        children={layer: tuple(above) for layer, above in children.items()},
+        incomplete=incomplete - by_id.keys(),
+        under_incomplete=under_incomplete,
+        children=_kept_children(above, previous.children if previous is not None else {}),
         top_down=tuple(top_down),
-        position={layer: position for position, layer in enumerate(top_down)},
-        below=below,
-        depth=depth,
-        chains=chains,
+        chains=_chains(top_down, parents, damage, previous.chains if previous is not None else {}),
         damage=damage,
         flaws=tuple(flaws),
     )
 
 
+def parent_of(record: LayerRecord, by_id: Mapping[LayerID, LayerRow]) -> LayerID | None:
+    """The parent as the record names it, by the same text as the parent's own record where there is one.
+
+    Every record was decoded by itself, with an equal text of its own: 128 bytes a layer.
+    """
+    parent = record.parent or None
+    known = by_id.get(parent) if parent is not None else None
+    if known is None or known.record.id is parent:
+        return parent
+    force_setattr(record, "parent", known.record.id)
+    return known.record.id
+
+
+def under_any(table: Iterable[LayerRow]) -> tuple[frozenset[LayerID], frozenset[LayerID]]:
+    """The ids of the records that are incomplete, and the parents of those."""
+    records = [row.record for row in table if row.record.flags is not None and row.record.incomplete]
+    return (
+        frozenset([record.id for record in records]),
+        frozenset([record.parent for record in records if record.parent]),
+    )
+
+
+def _kept_children(
+    above: Mapping[LayerID, Sequence[LayerID]], before: Mapping[LayerID, tuple[LayerID, ...]]
+) -> dict[LayerID, tuple[LayerID, ...]]:
+    found: dict[LayerID, tuple[LayerID, ...]] = {}
+    for layer, ids in above.items():
+        children, kept = tuple(ids), before.get(layer)
+        found[layer] = kept if kept == children else children
+    return found
+
+
 def _lost_parents(
-    parents: Mapping[LayerID, LayerID | None], incomplete: set[LayerID]
+    parents: Mapping[LayerID, LayerID | None], incomplete: frozenset[LayerID]
 ) -> Iterator[tuple[LayerID, Damage]]:
     for layer, parent in parents.items():
         if parent is None or parent in parents:
@@ -142,7 +172,7 @@ def _lost_parents(
             yield layer, Damage(name="ParentLayerMissing", detail=f"its parent {parent} is not in the store")
 
 
-def _walk(
+def walk(
     roots: Iterable[LayerID], children: Mapping[LayerID, Sequence[LayerID]], done: set[LayerID]
 ) -> Iterator[LayerID]:
     """Yield each layer above the roots once, in preorder; what is in ``done`` is not entered."""
@@ -159,46 +189,49 @@ def _walk(
 
 def _cut_cycles(
     top_down: list[LayerID],
-    below: dict[LayerID, LayerID | None],
+    parents: dict[LayerID, LayerID | None],
     children: Mapping[LayerID, Sequence[LayerID]],
     damage: dict[LayerID, Damage],
 ) -> None:
     """Bring the layers that no root reaches into the order: cut each cycle at one of its members."""
     done = set(top_down)
-    for start in below:
+    for start in parents:
         if start in done:
             continue
         path: dict[LayerID, None] = {}
         layer: LayerID | None = start
         while layer is not None and layer not in path:
             path[layer] = None
-            layer = below[layer]
+            layer = parents.get(layer)
         if layer is None:
             continue
         order = list(path)
         members = order[order.index(layer) :]
         for member in members:
             damage[member] = Damage(name="LayerCycle", detail="it is its own ancestor")
-        below[layer] = None
-        top_down.extend(_walk((layer,), children, done))
+        parents[layer] = None
+        top_down.extend(walk((layer,), children, done))
 
 
-def _heights(
-    top_down: Iterable[LayerID], below: Mapping[LayerID, LayerID | None], damage: dict[LayerID, Damage]
-) -> tuple[dict[LayerID, int], dict[LayerID, Chain]]:
-    depth: dict[LayerID, int] = {}
+def _chains(
+    top_down: Iterable[LayerID],
+    parents: Mapping[LayerID, LayerID | None],
+    damage: dict[LayerID, Damage],
+    before: Mapping[LayerID, Chain],
+) -> dict[LayerID, Chain]:
+    """The chain of each layer, that of ``before`` where it is the same; adds to the damage what lies above some."""
     chains: dict[LayerID, Chain] = {}
     for layer in top_down:
-        parent = below[layer]
-        if parent is None:
-            depth[layer] = 0
-            chains[layer] = Chain(layer, None)
-            continue
-        depth[layer] = depth[parent] + 1
-        chains[layer] = Chain(layer, chains[parent])
-        wrong = damage.get(parent)
+        parent = parents[layer]
+        below = chains.get(parent) if parent is not None else None
+        kept = before.get(layer)
+        if kept is not None and kept.below is below:
+            chains[layer] = kept
+        else:
+            chains[layer] = Chain(layer, below, below.depth + 1 if below is not None else 0)
+        wrong = damage.get(parent) if below is not None and parent is not None else None
         if wrong is not None and layer not in damage:
             if wrong.name != "ChainBroken":
                 wrong = Damage(name="ChainBroken", detail=f"its chain is broken at layer {parent}: {wrong.detail}")
             damage[layer] = wrong
-    return depth, chains
+    return chains

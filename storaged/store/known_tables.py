@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import chain
 
 from msgspec import Struct
@@ -12,7 +12,7 @@ from storaged.metrics import Metrics
 from storaged.store.files import Files
 from storaged.store.inventory import lock_files, table_files
 from storaged.store.stamp import Stamp
-from storaged.store.table_source import TableContent, TableSource
+from storaged.store.table_source import RowT, TableContent, TableSource
 from storaged.store.tables import ContainerRow, ImageRow, LayerRow, RecordFlaw, StoreLocation, StoreTables
 
 
@@ -84,9 +84,9 @@ class KnownTables:
     def settle(self, contents: list[TableContent], stamp: Stamp, *, proven: bool) -> Loaded:
         """All rows in the order of the store. ``proven``: the stamp shows that they are one complete state."""
         tables = StoreTables(
-            images=tuple(chain.from_iterable(content.of(ImageRow) for content in contents)),
-            layers=tuple(chain.from_iterable(content.of(LayerRow) for content in contents)),
-            containers=tuple(chain.from_iterable(content.of(ContainerRow) for content in contents)),
+            images=_rows(contents, ImageRow),
+            layers=_rows(contents, LayerRow),
+            containers=_rows(contents, ContainerRow),
             flaws=(*(flaw for content in contents for flaw in content.flaws), *self._missing_stores()),
             proven=proven,
         )
@@ -98,8 +98,8 @@ class KnownTables:
     def _keep(self, index: int, content: TableContent) -> None:
         """Kept even where the race is lost: a content is right for the identity it bears."""
         self._known[index] = content
-        self._decoded += content.table.decoded
-        self._metrics.add("records.decoded", content.table.decoded)
+        self._decoded += content.decoded
+        self._metrics.add("records.decoded", content.decoded)
 
     def _missing_stores(self) -> list[RecordFlaw]:
         """Additional stores whose folder is not there: skipped, as upstream does from 1.57."""
@@ -111,3 +111,9 @@ class KnownTables:
                 detail = f"additional image store cannot be read: {error.strerror}"
                 flaws.append(RecordFlaw(file=root, index=-1, detail=detail, store=store, table="store"))
         return flaws
+
+
+def _rows(contents: Sequence[TableContent], kind: type[RowT]) -> tuple[RowT, ...]:
+    """Those of one kind in the order of the store; of most stores one table has them all, whose own they are then."""
+    found = [rows for content in contents if (rows := content.of(kind))]
+    return found[0] if len(found) == 1 else tuple(chain.from_iterable(found))

@@ -12,7 +12,7 @@ from storaged.errors import StoreCorrupt
 from storaged.metrics import Metrics
 from storaged.store.files import Files, Identity, read_whole
 from storaged.store.inventory import TableFile
-from storaged.store.layout.common_ends import split_beside
+from storaged.store.layout.common_ends import Run, split_beside
 from storaged.store.layout.records import ContainerRecord, ImageRecord, LayerRecord
 from storaged.store.layout.table import Decoder, Table
 from storaged.store.stamp import LockIdentity
@@ -41,9 +41,12 @@ class TableContent(Struct, frozen=True, kw_only=True, eq=False):
     seen: Identity | None
     lock: LockIdentity
     racy: bool
-    table: Table[Row]
     rows: tuple[Row, ...]
     flaws: tuple[RecordFlaw, ...]
+    runs: tuple[Run, ...]
+    """What the text of the file is known by again."""
+    decoded: int
+    """How many records are not those of the content before."""
 
     def of(self, kind: type[RowT]) -> tuple[RowT, ...]:
         """The rows, where this is a table of that kind; else none."""
@@ -102,20 +105,19 @@ class TableSource:
     def _content(
         self, known: TableContent | None, data: bytes, seen: Identity | None, lock: LockIdentity, began: int
     ) -> TableContent:
-        before: Sequence[tuple[bytes, Row]] = known.table.entries if known is not None else ()
         rows = known.rows if known is not None else ()
-        parts = split_beside(data, before, file=self.table.path)
-        after = len(before) - parts.last
-        new = self._decoder.decode(parts.between, dict(before[parts.first : after]), at=parts.first)
-        table = Table(
-            entries=(*before[: parts.first], *new.entries, *before[after:]), flaws=new.flaws, decoded=new.decoded
+        parts = split_beside(data, known.runs if known is not None else (), file=self.table.path)
+        after = len(rows) - parts.last
+        before = rows[parts.first : after]
+        new = self._decoder.decode(
+            parts.between, {row.raw: row for row in before if isinstance(row, ImageRow)}, at=parts.first
         )
+        between, taken = _taken_over(before, new)
         return TableContent(
             seen=seen,
             lock=lock,
             racy=seen is not None and max(seen[3], seen[4]) + RACY_NS > began,
-            table=table,
-            rows=(*rows[: parts.first], *[row for _, row in new.entries], *rows[after:]),
+            rows=(*rows[: parts.first], *between, *rows[after:]) if parts.first or parts.last else between,
             flaws=tuple(
                 RecordFlaw(
                     file=self.table.path,
@@ -128,7 +130,31 @@ class TableSource:
                 )
                 for flaw in new.flaws
             ),
+            runs=parts.runs({flaw.index - parts.first for flaw in new.flaws}),
+            decoded=new.decoded - taken,
         )
+
+
+def _taken_over(before: Sequence[Row], new: Table[Row]) -> tuple[tuple[Row, ...], int]:
+    """The new rows, each that was decoded as one of those before replaced by it, and how many those are.
+
+    Rows of images are found by their bytes before that. A record with flags is never taken for another one: in
+    Python true equals 1, which upstream does not read as a flag.
+    """
+    by_id: dict[str, Row] = {
+        row.record.id: row for row in before if not isinstance(row, ImageRow) and not row.record.flags
+    }
+    if not by_id:
+        return tuple([row for _, row in new.entries]), 0
+    rows: list[Row] = []
+    taken = 0
+    for _, row in new.entries:
+        kept = by_id.get(row.record.id)
+        if kept is not None and kept == row:
+            taken += 1
+            row = kept
+        rows.append(row)
+    return tuple(rows), taken
 
 
 def _decoder(table: TableFile) -> _RowDecoder:

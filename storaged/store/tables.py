@@ -51,7 +51,7 @@ class ImageRow(Struct, frozen=True, kw_only=True):
     raw: bytes
 
 
-class LayerRow(Struct, frozen=True, kw_only=True):
+class LayerRow(Struct, frozen=True, gc=False, kw_only=True):
     record: LayerRecord
     store: int
     volatile: bool = False

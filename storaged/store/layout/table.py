@@ -68,11 +68,12 @@ def split(data: bytes, *, file: str) -> list[bytes]:
         return []
     try:
         # The splitter checks no text it skips, and a record is never to be emitted that Go would rewrite.
-        text = data.decode("utf-8")
+        if not data.isascii():
+            data.decode("utf-8")
         try:
             return [bytes(element) for element in _splitter.decode(data) or ()]
         except msgspec.MsgspecError:
-            return _split_slowly(text)
+            return _split_slowly(data.decode("utf-8"))
     except RecursionError:
         raise StoreCorrupt(f"{file}: nested too deeply", file=file, detail="nested too deeply") from None
     except ValueError as error:

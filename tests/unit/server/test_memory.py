@@ -38,6 +38,27 @@ trim()
 print(before - between, before - resident())
 """
 
+_LARGE = """
+import os, sys
+from storaged.server.memory import keep_together
+
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+if sys.argv[1] == "together":
+    keep_together()
+table = b"table" * (4 << 20)
+del table
+pieces, kept = [], []
+for _ in range(20):
+    pieces.append(b"piece" * (1 << 18))
+    kept.append(bytes(2000))
+before = resident()
+pieces.clear()
+print(before - resident())
+"""
+
 _PLACES = """
 import ctypes, sys, threading
 from storaged.server.memory import keep_together
@@ -69,6 +90,13 @@ def test_all_threads_take_their_memory_from_one_place(tmp_path: Path, together: 
     told = tmp_path / "malloc.xml"
     subprocess.run([sys.executable, "-c", _PLACES, str(told), together], check=True, timeout=25)
     assert (told.read_text().count("<heap nr=") == 1) is one
+
+
+@pytest.mark.parametrize(("together", "goes_back"), [("together", True), ("apart", False)])
+def test_large_pieces_go_back_although_small_ones_beside_them_stay(together: str, goes_back: bool) -> None:
+    command = [sys.executable, "-c", _LARGE, together]
+    told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=25)
+    assert (int(told.stdout) > 20 * MIB) is goes_back
 
 
 def test_what_was_freed_goes_back_to_the_system() -> None:

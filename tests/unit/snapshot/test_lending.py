@@ -78,7 +78,9 @@ def test_a_snapshot_does_not_depend_on_who_lent_it_values(near: int, seed: int) 
     lent = _built(store, lender=lender)
     assert lent == alone
     assert lent.forest.chains.keys() == alone.forest.chains.keys()
-    assert lent.forest.depth == alone.forest.depth
+    for layer, chain in alone.forest.chains.items():
+        assert lent.forest.depth(layer) == chain.depth
+        assert lent.forest.below(layer) == alone.forest.below(layer)
     assert lent.uses == alone.uses
     # No list of this store is damaged, so what the previous one knew of lists changes nothing either.
     assert _built(store, previous=lender) == alone

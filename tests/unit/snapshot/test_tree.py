@@ -9,7 +9,7 @@ def test_children_depth_and_chain_follow_the_parents() -> None:
         store.layer(name, parent)
     tree = build_tree(store.layers)
     assert tree.children[layer_id("a")] == (layer_id("b"), layer_id("d"))
-    assert [tree.depth[layer_id(name)] for name in "abcd"] == [0, 1, 2, 1]
+    assert [tree.depth(layer_id(name)) for name in "abcd"] == [0, 1, 2, 1]
     assert tree.top_down == tuple(map(layer_id, "abcd"))
     assert not tree.damage
     assert not tree.flaws

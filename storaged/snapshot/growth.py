@@ -1,0 +1,213 @@
+"""The layer forest of a new state of the tables, from the one before and what came, went and was altered.
+
+::
+
+    table before   [ first rows as they are | gone, altered | last rows as they are ]
+    table now      [ first rows as they are | new, altered  | last rows as they are ]
+
+A pull, a commit, a container made or deleted changes a few layers at the upper ends of their chains. What hangs
+together otherwise is taken over whole: tables of all layers are copied, and none is worked out again. Where that is
+not all, where a record names another parent than before, a layer goes from below others, or where anything is damaged,
+the forest is worked out as a whole, by ``build_tree``; what both make is equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from operator import is_
+
+from attrs import frozen
+
+from storaged.snapshot.model import Chain
+from storaged.snapshot.tree import LayerTree, parent_of, under_any, walk
+from storaged.store.layout.records import LayerID
+from storaged.store.tables import LayerRow
+
+_MOST = 500
+"""Rows that came, went or were altered beyond which it is no less work."""
+
+_MOST_PLACES = 50
+"""Places in the order of the forest where something comes in: each is looked for among all layers."""
+
+_COMPARED = 1024
+
+
+@frozen(kw_only=True)
+class Growth:
+    """How a forest came of the one before."""
+
+    before: LayerTree
+    after: LayerTree
+    gone: frozenset[LayerID]
+    new: frozenset[LayerID]
+    altered: frozenset[LayerID]
+    """Layers that both have, whose record or store is another."""
+    parents: frozenset[LayerID]
+    """Known layers that got or lost a child, finished or not."""
+
+
+def grow(before: LayerTree, rows: Sequence[LayerRow]) -> Growth | None:
+    """The forest of these rows, all stores' in their order; None where it is to be worked out as a whole."""
+    table = tuple(rows)
+    if before.table == table:
+        return unchanged(before)
+    if before.flaws or before.damage or len(before.by_id) < len(before.rows):
+        return None
+    first, last = _common(before.table, table)
+    old, now = before.table[first : len(before.table) - last], table[first : len(table) - last]
+    if len(old) + len(now) > _MOST:
+        return None
+    finished = [row for row in now if not row.record.incomplete]
+    was = {row.record.id: row for row in old if not row.record.incomplete}
+    will = {row.record.id: row for row in finished}
+    altered = [layer for layer in was if layer in will]
+    gone, new = was.keys() - will.keys(), {layer: row for layer, row in will.items() if layer not in was}
+    if (
+        len(will) < len(finished)
+        or not before.by_id.keys().isdisjoint(new)
+        or altered != [layer for layer in will if layer in was]
+        or any(was[layer].record.parent != will[layer].record.parent for layer in altered)
+        or any(child not in gone for layer in gone for child in before.children.get(layer, ()))
+    ):
+        return None
+    by_id = dict(before.by_id)
+    for layer in gone:
+        del by_id[layer]
+    by_id.update(will)
+    if any(row.record.parent and row.record.parent not in by_id for row in new.values()):
+        return None
+    incomplete, under_incomplete = under_any(table)
+    later = {row.record.id for row in table[len(table) - last :] if not row.record.incomplete} if last else set()
+    middle = {layer: parent_of(row.record, by_id) for layer, row in will.items()}
+    losing = {was[layer].record.parent for layer in gone}
+    parents = {parent for parent in (*losing, *[middle[layer] for layer in new]) if parent}
+    children = dict(before.children)
+    for parent in parents:
+        kept = [child for child in before.children.get(parent, ()) if child not in gone and child not in middle]
+        found = (
+            *[child for child in kept if child not in later],
+            *[child for child in middle if middle[child] == parent],
+            *[child for child in kept if child in later],
+        )
+        if found:
+            children[parent] = found
+        else:
+            children.pop(parent, None)
+    tops = [layer for layer in new if middle[layer] not in new]
+    if len(tops) > _MOST_PLACES:
+        return None
+    chains = dict(before.chains)
+    for layer in gone:
+        del chains[layer]
+    order = [layer for layer in before.top_down if layer not in gone] if gone else list(before.top_down)
+    added = 0
+    for top in tops:
+        branch = list(walk((top,), children, set()))
+        added += len(branch)
+        at = _place(top, middle[top], order, children, chains, later, middle)
+        order[at:at] = branch
+        for layer in branch:
+            under = middle[layer]
+            below = chains[under] if under is not None else None
+            chains[layer] = Chain(layer, below, below.depth + 1 if below is not None else 0)
+    if added < len(new):
+        return None  # a ring
+    after = LayerTree(
+        table=table,
+        rows=table if len(by_id) == len(table) else tuple([row for row in table if not row.record.incomplete]),
+        by_id=by_id,
+        incomplete=incomplete - by_id.keys(),
+        under_incomplete=under_incomplete,
+        children=children,
+        top_down=tuple(order),
+        chains=chains,
+        damage=before.damage,
+        flaws=before.flaws,
+    )
+    touched = (parents | (under_incomplete ^ before.under_incomplete)) & by_id.keys()
+    return Growth(
+        before=before,
+        after=after,
+        gone=frozenset(gone),
+        new=frozenset(new),
+        altered=frozenset(altered),
+        parents=frozenset(touched),
+    )
+
+
+def unchanged(forest: LayerTree) -> Growth:
+    """That of a forest into itself."""
+    nothing: frozenset[LayerID] = frozenset()
+    return Growth(before=forest, after=forest, gone=nothing, new=nothing, altered=nothing, parents=nothing)
+
+
+def _place(
+    top: LayerID,
+    parent: LayerID | None,
+    order: Sequence[LayerID],
+    children: Mapping[LayerID, Sequence[LayerID]],
+    chains: Mapping[LayerID, Chain],
+    later: Collection[LayerID],
+    middle: Mapping[LayerID, LayerID | None],
+) -> int:
+    """Where in the order the branch of a new layer begins: behind those of its elder siblings that are there."""
+    if parent is None:
+        return _place_of_root(top, order, chains, later, middle)
+    elder = None
+    for sibling in children[parent]:
+        if sibling == top:
+            break
+        elder = sibling
+    at = order.index(parent if elder is None else elder) + 1
+    if elder is not None:
+        depth = chains[elder].depth
+        while at < len(order) and chains[order[at]].depth > depth:
+            at += 1
+    return at
+
+
+def _place_of_root(
+    top: LayerID,
+    order: Sequence[LayerID],
+    chains: Mapping[LayerID, Chain],
+    later: Collection[LayerID],
+    middle: Mapping[LayerID, LayerID | None],
+) -> int:
+    younger = {layer for layer in _after(top, middle) if middle[layer] is None}
+    if not younger and not later:
+        return len(order)
+    return next(
+        (at for at, layer in enumerate(order) if (layer in younger or layer in later) and chains[layer].below is None),
+        len(order),
+    )
+
+
+def _after(top: LayerID, middle: Mapping[LayerID, LayerID | None]) -> Iterator[LayerID]:
+    ids = iter(middle)
+    for layer in ids:
+        if layer == top:
+            break
+    yield from ids
+
+
+def _common(before: Sequence[LayerRow], now: Sequence[LayerRow]) -> tuple[int, int]:
+    """How many rows at both ends are the same values; the ends do not overlap."""
+    shorter = min(len(before), len(now))
+    first = 0
+    while first < shorter:
+        stop = min(first + _COMPARED, shorter)
+        if not all(map(is_, before[first:stop], now[first:stop])):
+            while before[first] is now[first]:
+                first += 1
+            break
+        first = stop
+    last = 0
+    while last < shorter - first:
+        many = min(_COMPARED, shorter - first - last)
+        ends = len(before) - last, len(now) - last
+        if not all(map(is_, before[ends[0] - many : ends[0]], now[ends[1] - many : ends[1]])):
+            while before[-1 - last] is now[-1 - last]:
+                last += 1
+            break
+        last += many
+    return first, last
