@@ -155,12 +155,17 @@ async def _ask(on: Stage, random: Random, seen: Counter[str]) -> tuple[Asked, An
         for _ in range(random.randrange(5)):
             on.steps.move("between plan and application")
         params = {key: value for key, value in asked.params.items() if key != "dry_run"}
-        # What another tool removed since is another image where it comes back: nothing need be said of it.
-        there = {row.name for row in on.observer.look().plan.rows if row.kind != "half"}
+        # Of what another tool removes, before our last decision or long before, nothing need be said.
         listed = frozenset(row["id"] for row in planned["removed"])
+        due = listed & _whole(on)
         answer = await _handle(on, Asked(method=asked.method, params={"plan": planned["plan"]}), seen)
-        return Asked(method=asked.method, params=params, listed=listed, due=listed & there), answer
+        return Asked(method=asked.method, params=params, listed=listed, due=due & _whole(on)), answer
     return asked, await _handle(on, asked, seen)
+
+
+def _whole(on: Stage) -> set[str]:
+    """The images there are at this moment."""
+    return {row.name for row in on.observer.look().plan.rows if row.kind != "half"}
 
 
 async def _handle(on: Stage, asked: Asked, seen: Counter[str]) -> Answer:
