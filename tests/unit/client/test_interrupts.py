@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 import threading
@@ -29,7 +30,9 @@ def interrupted(moment: int) -> Iterator[None]:
 
     def profile(frame: FrameType, event: str, _: object) -> None:
         nonlocal left
-        if event in ("call", "c_return") and frame.f_code.co_filename.startswith(_OURS):
+        # One that strikes a generator as the interpreter disposes of it is told on stderr, and nobody else.
+        disposed = event == "call" and frame.f_code.co_flags & inspect.CO_GENERATOR
+        if event in ("call", "c_return") and not disposed and frame.f_code.co_filename.startswith(_OURS):
             if left == 0:
                 sys.setprofile(None)
                 raise KeyboardInterrupt
