@@ -26,7 +26,7 @@ _CHANGES = {
         ),
     ),
     "storaged_client/contract/params.py": (
-        ("    manifest: bool = False\n\n\n@frozen(kw_only=True)\nclass ImagesHistory", None),
+        ("    manifest: bool = False\n\n\n@frozen(kw_only=True, eq=False, repr=False)\nclass ImagesHistory", None),
     ),
     "storaged_client/contract/types/images.py": (("    exists: bool\n", "    exists: bool\n    since: str\n"),),
     "storaged_client/cli/image_exists.py": (
