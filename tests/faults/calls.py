@@ -84,7 +84,8 @@ def _wrap(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
     def wrapped(self: Intercepted, *positional: Any, **named: Any) -> Any:
         if self._unseen:
             return method(self, *positional, **named)
-        call = Call(name=name, arguments={**defaults, **dict(zip(names, positional, strict=False)), **named})
+        given = {**defaults, **dict(zip(names, positional, strict=False)), **named}
+        call = Call(name=name, arguments={each: given[each] for each in names})
         if self.rival is not None:
             self.rival.before(call, self)
         return self.make(call, lambda: method(self, *positional, **named))
