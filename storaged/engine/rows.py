@@ -1,4 +1,4 @@
-"""The rows of a listing as JSON, each encoded once per generation, so that a reply is a join of bytes."""
+"""The rows of a listing as JSON, each encoded once per generation, so that a reply is a join of bytes; and replies."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 from attrs import evolve
 
+from storaged.engine.kept import Kept
 from storaged.operations.listing import summary
 from storaged.snapshot.model import Image, Snapshot
 
@@ -22,8 +23,8 @@ class Rows:
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
         self._rows: dict[int, bytes] = {}
-        self.listing: list[bytes] | None = None
-        """Members of the reply to a listing of all of ``Snapshot.listed``, once there was one: the usual question."""
+        self.kept = Kept()
+        """Whole answers, of whatever method."""
 
     def parts(
         self, images: Iterable[Image], fields: Sequence[str] | None, names: Mapping[int, tuple[str, ...]] = _ALL_NAMES

@@ -30,6 +30,8 @@ class Selection(Struct, frozen=True, kw_only=True):
     names: Mapping[int, tuple[str, ...]] = msgspec.field(default_factory=dict)
     """Of images that answer with some of their names only (see ``filters.reference``): by ``id()`` of the image,
     since two records of one store may bear the same id."""
+    lasting: bool = True
+    """The same is chosen as long as nothing changes: the time of day has no part in it."""
 
 
 def select(snapshot: Snapshot, params: ImagesList, view: View, now: datetime) -> Selection:
@@ -51,12 +53,12 @@ def select(snapshot: Snapshot, params: ImagesList, view: View, now: datetime) ->
         shown = ((image, chosen.references.names(image)) for image in images)
         names = {id(image): some for image, some in shown if some != image.names}
     if params.sort == "store":
-        return Selection(images=images, names=names)
+        return Selection(images=images, names=names, lasting=chosen.lasting)
     order = _ORDERS.get(params.sort)
     if order is None:
         raise InvalidParams(f"sort is one of store, {', '.join(_ORDERS)}", path="sort")
     ordered = sorted(images, key=lambda image: order(image, names.get(id(image), image.names)))
-    return Selection(images=tuple(ordered), names=names)
+    return Selection(images=tuple(ordered), names=names, lasting=chosen.lasting)
 
 
 def check_fields(names: Sequence[str] | None) -> tuple[str, ...] | None:

@@ -154,7 +154,8 @@ class Connection:
 
     async def _read(self, requests: TaskGroup) -> None:
         while True:
-            await self._room()
+            if self._full():
+                await self._room()
             try:
                 data, descriptors = await receive(self._socket, _READ, self._limits.descriptors)
             except anyio.EndOfStream:
@@ -177,7 +178,8 @@ class Connection:
                 if begun and begun % _BURST == 0:
                     await checkpoint()
                 begun += 1
-                await self._room()
+                if self._full():
+                    await self._room()
             event = self._pending.popleft()
             match event:
                 case Request() | Notification():

@@ -14,6 +14,7 @@ from storaged.engine.cache import Cache
 from storaged.engine.checking import Checker
 from storaged.engine.content import ContentSource
 from storaged.engine.cursors import Cursors
+from storaged.engine.kept import Question
 from storaged.engine.leases import Leases
 from storaged.engine.plans import Plans
 from storaged.engine.sizes import LayerSizes
@@ -43,6 +44,8 @@ class Pinned:
     length: int
     page: Callable[[int, int], list[bytes] | Later[list[bytes]]]
     """The members of a reply that holds the rows from one index up to another, but ``next_cursor``; in pieces."""
+    lasting: bool = True
+    """The same question chooses the same rows as long as nothing changes."""
 
 
 @frozen(kw_only=True)
@@ -86,13 +89,17 @@ class Engine:
 
 @frozen(kw_only=True)
 class Call:
-    """One request being answered. ``view`` is one generation for all its reads."""
+    """One request being answered. ``view`` is one generation for all its reads.
+
+    ``asked`` is set where its answer may serve the next one who asks the same of this view.
+    """
 
     session: Session
     common: Common
     view: View
     engine: Engine
     progress: Progress
+    asked: Question | None = None
 
     @property
     def asking(self) -> Asking:

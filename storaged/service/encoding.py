@@ -21,11 +21,13 @@ _LONG = 64 << 10
 class Encoded(Struct, frozen=True, kw_only=True):
     """Members of a result that are JSON already: ``"images":[…],"next_cursor":null``, in pieces to be joined.
 
-    ``view`` is what it was made from, where that is not the request's own.
+    ``view`` is what it was made from, where that is not the request's own. ``lasting``: the same question has the
+    same answer as long as nothing changes.
     """
 
     members: list[bytes]
     view: View | None = None
+    lasting: bool = False
 
 
 def stale_of(staleness: Staleness | None) -> t.Stale | None:

@@ -46,27 +46,19 @@ def _listed(
 ) -> Encoded | Later[Encoded]:
     rows = call.view.rows
     images, names = selection.images, selection.names
-    usual = images is call.view.snapshot.listed and fields is None and not names
 
     def encoded(some: Sequence[Image]) -> list[bytes]:
+        # Joined: what is kept is sent again and again, and each piece of it costs something each time.
         parts = rows.parts(some, fields, names)
-        # What is kept is joined, what is sent once is not: a reply of megabytes is copied as often as it is joined.
-        return [parts[0], b"".join(parts[1:-1]), parts[-1]] if usual else parts
+        return [parts[0], b"".join(parts[1:-1]), parts[-1]]
 
     def page(start: int, end: int) -> list[bytes] | Later[list[bytes]]:
-        whole = usual and (start, end) == (0, len(images))
-        if whole and rows.listing is not None:
-            return rows.listing
-
         def members(array: list[bytes]) -> list[bytes]:
-            found = [b'"images":', *array, b',"sizes_pending":%d' % listing.sizes_pending(images)]
-            if whole:
-                rows.listing = found
-            return found
+            return [b'"images":', *array, b',"sizes_pending":%d' % listing.sizes_pending(images)]
 
         return then(in_pieces(encoded, images[start:end]), members)
 
-    pinned = Pinned(method="images.list", view=call.view, length=len(images), page=page)
+    pinned = Pinned(method="images.list", view=call.view, length=len(images), page=page, lasting=selection.lasting)
     return first_page(call, pinned, limit)
 
 

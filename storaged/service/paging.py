@@ -96,6 +96,10 @@ def _page(call: Call, pinned: Pinned, token: str, offset: int, limit: int | None
             following = cursor_text(token or call.engine.cursors.pin(call.session.credentials.uid, pinned), end)
         elif token:
             call.engine.cursors.finish(token)
-        return Encoded(members=[*members, b',"next_cursor":', encode_value(following)], view=pinned.view)
+        return Encoded(
+            members=[*members, b',"next_cursor":', encode_value(following)],
+            view=pinned.view,
+            lasting=pinned.lasting and not token and following is None,
+        )
 
     return then(pinned.page(offset, end), paged)

@@ -36,16 +36,13 @@ def _waiting(read: Callable[[Call, Any], Awaitable[Found]]) -> Reader:
     return lambda call, params: partial(read, call, params)
 
 
-READERS: dict[str, Reader] = {
+_OF_THE_VIEW: dict[str, Reader] = {
     "images.list": images.list_images,
-    "images.get": _waiting(images.get),
     "images.exists": images.exists,
     "images.resolve": images.resolve,
     "images.why": images.why,
     "images.relations": images.relations,
-    "images.history": _waiting(images.history),
     "images.tree": images.tree,
-    "images.data": _waiting(images.data),
     "layers.list": layers.list_layers,
     "layers.get": layers.get,
     "layers.tree": layers.tree,
@@ -54,9 +51,20 @@ READERS: dict[str, Reader] = {
     "manifests.exists": manifests.exists,
     "manifests.referenced": manifests.referenced,
     "containers.list": containers.list_containers,
+}
+"""Made of the view and the parameters alone, by nobody's leave and at no cost to anybody."""
+
+READERS: dict[str, Reader] = {
+    **_OF_THE_VIEW,
+    "images.get": _waiting(images.get),
+    "images.history": _waiting(images.history),
+    "images.data": _waiting(images.data),
     "store.usage": _waiting(store.usage),
     "store.lease": _waiting(leasing.lease),
 }
+
+REPEATED = frozenset(_OF_THE_VIEW)
+"""The same question of the same view has the same answer, unless that says otherwise (``Encoded.lasting``)."""
 
 HOLDING = frozenset({"store.lease", "store.release"})
 """What takes effect though it changes nothing for others: it is never answered by ``unchanged``."""

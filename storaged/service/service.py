@@ -2,7 +2,8 @@
 
 ::
 
-    begin   the snapshot is current, and the reader waits for nothing ... the answer, at once
+    begin   the snapshot is current, and this was asked of it before ..... the answer of then
+            the snapshot is current, and the reader waits for nothing ... the answer, at once
             anything else ............................................... what waits for it, for a task of its own
 """
 
@@ -18,22 +19,24 @@ from typing import Any, TypeAlias
 from anyio import get_cancelled_exc_class
 
 from storaged.engine.change_scope import change_scope
+from storaged.engine.kept import Question, question
 from storaged.engine.views import View
 from storaged.errors import StoreError
 from storaged.operations.naming import shortened
 from storaged.service.access import Access, audit, result_of, structure, target_of
 from storaged.service.context import Call, Engine
 from storaged.service.discover import document
-from storaged.service.encoding import encode_read, encode_value, encode_view
+from storaged.service.encoding import Encoded, encode_read, encode_value, encode_view
 from storaged.service.errors import to_contract
-from storaged.service.later import Later, have
+from storaged.service.later import Later, have, then
 from storaged.service.progress import Progress
-from storaged.service.registry import CHANGERS, HERALDS, HOLDING, READERS, STEWARDS, Found
+from storaged.service.registry import CHANGERS, HERALDS, HOLDING, READERS, REPEATED, STEWARDS, Found
 from storaged.service.session import Session
 from storaged_client.contract import types as t
 from storaged_client.contract.errors import InvalidParams, MethodNotFound, StoragedError
 from storaged_client.contract.methods import METHODS, Method
 from storaged_client.contract.params import Common
+from storaged_client.contract.wire import is_own
 
 Answer: TypeAlias = bytes | list[bytes]
 """An encoded ``result``, a long one in pieces to be joined."""
@@ -70,8 +73,15 @@ class Service:
         """
         if method in HERALDS or (method in READERS and method not in HOLDING):
             with self._counted(method) as attempt:
+                view = self._engine.cache.view_now() if method in REPEATED and is_own(params) else None
+                asked = _question(view, method, params) if view is not None else None
+                known = view.rows.kept.find(asked) if view is not None and asked is not None else None
+                if known is not None:
+                    self._engine.metrics.add("answers.repeated")
+                    self._engine.cursors.sweep()
+                    return known
                 common, structured = structure(METHODS[method], params)
-                answer = self._at_once(session, method, common, structured)
+                answer = self._at_once(session, method, common, structured, view, asked)
                 if answer is not None and not callable(answer):
                     return answer
                 attempt.continued = True
@@ -89,16 +99,18 @@ class Service:
 
     # -------------------------------------------------------------- within
 
-    def _at_once(self, session: Session, method: str, common: Common, params: Any) -> Answer | Later[Answer] | None:
-        """None: the view has to be waited for, or progress is to be told."""
+    def _at_once(
+        self, session: Session, method: str, common: Common, params: Any, view: View | None, asked: Question | None
+    ) -> Answer | Later[Answer] | None:
+        """None: the view has to be waited for, or progress is to be told. ``view``: the current one, if known."""
         if common.progress_token is not None:
             return None
         if method in HERALDS:
             return HERALDS[method](self._engine, common)
-        view = self._engine.cache.view_now(common.consistency)
+        view = view or self._engine.cache.view_now(common.consistency)
         if view is None:
             return None
-        return self._read(method, self._call(session, common, view, Progress(session, None)), params)
+        return self._read(method, self._call(session, common, view, Progress(session, None), asked), params)
 
     async def _finish(self, session: Session, method: str, answer: Later[Answer]) -> Answer:
         with self._counted(method), session.shares.answering():
@@ -153,22 +165,22 @@ class Service:
             steward = STEWARDS.get(method)
             if steward is not None:
                 return await steward(self._engine, session, common, structured, progress)
-            return await have(self._read(method, await self._viewing(session, common, progress), structured))
+            view = await self._engine.cache.view(common.consistency, common.timeout)
+            call = self._call(session, common, view, progress, _question(view, method, params))
+            return await have(self._read(method, call, structured))
 
-    async def _viewing(self, session: Session, common: Common, progress: Progress) -> Call:
-        view = await self._engine.cache.view(common.consistency, common.timeout)
-        return self._call(session, common, view, progress)
-
-    def _call(self, session: Session, common: Common, view: View, progress: Progress) -> Call:
+    def _call(
+        self, session: Session, common: Common, view: View, progress: Progress, asked: Question | None = None
+    ) -> Call:
         self._engine.cursors.sweep()
-        return Call(session=session, common=common, view=view, engine=self._engine, progress=progress)
+        return Call(session=session, common=common, view=view, engine=self._engine, progress=progress, asked=asked)
 
     def _read(self, method: str, call: Call, params: Any) -> Answer | Later[Answer]:
         if call.common.if_generation is not None and call.common.if_generation == call.view.generation:
             return encode_view(t.Unchanged(), call.view)
 
         found = READERS[method](call, params)
-        return partial(_encoded, found, call.view) if callable(found) else encode_read(found, call.view)
+        return then(found, partial(_encoded, call))
 
     async def _audited(self, session: Session, row: Method, params: object) -> bytes:
         """A mutation: one line in the log, whatever becomes of it."""
@@ -188,7 +200,8 @@ class Service:
                     return answer
                 # Nothing may be awaited between the end of this scope and the answer: see its docstring.
                 with change_scope():
-                    outcome = await CHANGERS[row.name](await self._viewing(session, common, progress), structured)
+                    view = await self._engine.cache.view(common.consistency, common.timeout)
+                    outcome = await CHANGERS[row.name](self._call(session, common, view, progress), structured)
             word = result_of(outcome.result)
             return encode_view(outcome.result, outcome.view)
         except get_cancelled_exc_class():
@@ -204,8 +217,18 @@ class Service:
             audit(session, row.name, target=target, result=word)
 
 
-async def _encoded(found: Later[Found], view: View) -> Answer:
-    return encode_read(await found(), view)
+def _question(view: View, method: str, params: object) -> Question | None:
+    """None: its answer is not the same each time, or is of other than the current state."""
+    if method not in REPEATED or view.stale is not None or not is_own(params):
+        return None
+    return question(view.circumstances.number, method, params)
+
+
+def _encoded(call: Call, found: Found) -> Answer:
+    answer = encode_read(found, call.view)
+    if call.asked is not None and (found.lasting if isinstance(found, Encoded) else True):
+        call.view.rows.kept.keep(call.asked, answer)
+    return answer
 
 
 def _refuse_if_generation(common: Common) -> None:

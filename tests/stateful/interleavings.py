@@ -155,11 +155,12 @@ async def _ask(on: Stage, random: Random, seen: Counter[str]) -> tuple[Asked, An
         for _ in range(random.randrange(5)):
             on.steps.move("between plan and application")
         params = {key: value for key, value in asked.params.items() if key != "dry_run"}
-        # Of what another tool removes, before our last decision or long before, nothing need be said.
+        # Of what another tool removes nothing need be said, whether it comes back or not.
         listed = frozenset(row["id"] for row in planned["removed"])
         due = listed & _whole(on)
+        on.rival.removed.clear()
         answer = await _handle(on, Asked(method=asked.method, params={"plan": planned["plan"]}), seen)
-        return Asked(method=asked.method, params=params, listed=listed, due=due & _whole(on)), answer
+        return Asked(method=asked.method, params=params, listed=listed, due=due & _whole(on) - on.rival.removed), answer
     return asked, await _handle(on, asked, seen)
 
 

@@ -70,6 +70,8 @@ class Rival:
         self._what = ""
         self.holding = 0
         self.recipes: dict[str, Recipe] = {}
+        self.removed: set[str] = set()
+        """Images it ever removed since this was last cleared, those that came back with their ids among them."""
         self._count = 0
 
     def step(self) -> str:
@@ -288,6 +290,7 @@ class Rival:
                 return
             going = self._random.choice(free)
             records.remove(going)
+            self.removed.add(going["id"])
             publish(Path(self._table("images")), records, images)
             yield from self._pause()
             shutil.rmtree(paths.image_dir(self._root, self._driver, ImageID(going["id"])))

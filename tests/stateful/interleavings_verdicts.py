@@ -30,7 +30,8 @@ class Asked:
     params: dict[str, Any]
     listed: frozenset[str] | None = None
     due: frozenset[str] = frozenset()
-    """Those of ``listed`` that were there when the plan was applied, and are now: something is to be said of each."""
+    """Those of ``listed`` that were there when the plan was applied and all the time until now: something is to be said
+    of each."""
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -102,11 +102,17 @@ def _refuse(errors: list[dict[str, str]]) -> InvalidParams:
     return InvalidParams(text, {"path": errors[0]["path"], "errors": errors})
 
 
-def _names(cls: type[Any]) -> tuple[str, ...]:
+@cache
+def _names(cls: Any) -> tuple[str, ...]:
     return tuple(attribute.name for attribute in attrs.fields(cls))
 
 
 _COMMON = frozenset(_names(Common))
+
+
+def is_own(params: object) -> bool:
+    """Whether they are the method's own parameters, and none that every method has is among them."""
+    return not isinstance(params, dict) or _COMMON.isdisjoint(params)
 
 
 def split_common(params: dict[str, Any] | list[Any] | None) -> tuple[Common, dict[str, Any] | list[Any]]:
@@ -133,7 +139,8 @@ def structure_params(cls: type[T], params: dict[str, Any] | list[Any] | None) ->
 
     Raises: InvalidParams; ``data`` has the first ``path`` and ``errors``, a list of ``{path, message}``.
     """
-    names = _names(cls)
+    kind: Any = cls
+    names = _names(kind)
     if isinstance(params, list):
         if len(params) > len(names):
             raise _refuse([{"path": f"$[{len(names)}]", "message": f"is one too many: at most {len(names)}"}])

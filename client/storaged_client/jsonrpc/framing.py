@@ -156,6 +156,8 @@ class Framer:
         return value
 
     def _find_start(self) -> bool:
+        if self._start == len(self._buffer):
+            return False
         match = _BLANK.match(self._buffer, self._start)
         start = match.end() if match else self._start
         self.work += start - self._start

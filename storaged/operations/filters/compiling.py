@@ -66,15 +66,22 @@ _VALUED: Final[dict[str, Callable[[Asked, Asking], Test]]] = {
     "until": until,
 }
 
+_TIMED: Final = frozenset({"until"})
+"""What goes by the time of day, which is ``Asking.now``."""
+
 SERVED: Final = tuple(sorted((*_FLAGS, *_VALUED, "reference")))
 
 
 class Compiled(Struct, frozen=True, kw_only=True):
-    """The tests, all of which must hold, and what was asked of each key that says yes or no."""
+    """The tests, all of which must hold, and what was asked of each key that says yes or no.
+
+    ``lasting``: they will choose the same as long as nothing changes.
+    """
 
     tests: tuple[Callable[[Image], bool], ...]
     flags: Mapping[str, bool]
     references: References | None
+    lasting: bool
 
 
 def compile_filters(filters: Sequence[Filter], asking: Asking) -> Compiled:
@@ -99,7 +106,8 @@ def compile_filters(filters: Sequence[Filter], asking: Asking) -> Compiled:
     references = compile_references(named, asking) if named else None
     if references is not None:
         tests.append(references)
-    return Compiled(tests=tuple(tests), flags=flags, references=references)
+    lasting = _TIMED.isdisjoint(asked.key for asked in every)
+    return Compiled(tests=tuple(tests), flags=flags, references=references, lasting=lasting)
 
 
 def laborious(filters: Sequence[Filter]) -> bool:
