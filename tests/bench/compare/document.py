@@ -24,7 +24,9 @@ Every figure is *median / p99 (of so many requests)*, in milliseconds, warm unle
 asked a few times before anything counts, then all by turns, so that what the machine does besides meets all alike. The
 p99 of less than a hundred requests is the slowest one. *N x* is how many times as long as storaged the program takes,
 by the medians; beside a limit, *ours N x* how many times as long as the limit storaged takes. A time over a socket is
-from the first byte sent to the last one received. Before anything is timed the answers are held against each other:
+from the first byte sent to the last one received. Who asks storaged what was asked before of the same state of the
+store gets the bytes of that answer, once the store's files have been looked at; *made anew* are answers to the same
+questions that it has to make again. Before anything is timed the answers are held against each other:
 {claims}. Stores are generated; `python -m tests.bench.real_shapes` has podman build small ones of the same shapes, and
 holds the two against each other.
 {size}
@@ -79,16 +81,18 @@ def _processor() -> str:
 def _asked(judged: Sequence[Verdict], figures: Figures, folder: Path) -> str:
     rows = [
         "## What is asked, and what was reached\n\n"
-        "| at 800 images, unless it says otherwise | asked | worst | best | |\n|---|---|---|---|---|\n"
+        "| at 800 images, unless it says otherwise | asked | worst | best | | worst, made anew |\n"
+        "|---|---|---|---|---|---|\n"
     ]
     for verdict in judged:
         asked = verdict.requirement
         if verdict.worst is None or verdict.best is None:
-            rows.append(f"| {asked.text} | {asked.kind} {asked.bound:g} | | | not measured |\n")
+            rows.append(f"| {asked.text} | {asked.kind} {asked.bound:g} | | | not measured | |\n")
             continue
         reached = "reached" if verdict.reached else "**missed**"
         worst, best = plots.said(verdict.worst), plots.said(verdict.best)
-        rows.append(f"| {asked.text} | {asked.kind} {asked.bound:g} | {worst} | {best} | {reached} |\n")
+        anew = plots.said(verdict.anew) if verdict.anew is not None else ""
+        rows.append(f"| {asked.text} | {asked.kind} {asked.bound:g} | {worst} | {best} | {reached} | {anew} |\n")
     rows += [
         f"\n*{verdict.requirement.text}*: missed. {reason(verdict, figures)}\n"
         for verdict in judged

@@ -10,13 +10,15 @@ from storaged.sample import SampleSpec, Shape
 from tests.rivals.daemon import Client
 
 from .echo import echo
-from .figures import ECHO, LOOP, SERVICE, STORAGED
+from .figures import ANEW, ECHO, LOOP, SERVICE, STORAGED
 from .stage import Run, Stage, stage
 from .timing import Contender, by_turns
 
 SIZES = (100, 200, 400, 800)
 FORMS: tuple[Shape, ...] = ("distinct", "shared", "lists", "half_listed")
 ALL, DANGLING = "images.list, all", "images.list, dangling"
+NO_EFFECT = {"timeout": 10.0}
+"""What a request says anyway, where it says nothing of it."""
 
 
 def measure(run: Run) -> None:
@@ -34,7 +36,10 @@ def compare(run: Run, on: Stage, case: str, ours: set[str], theirs: set[str] | N
 
     ``theirs`` None: the two must agree, and nobody else says on what.
     """
-    request = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "images.list", "params": params})
+    request, anew = (
+        json.dumps({"jsonrpc": "2.0", "id": 1, "method": "images.list", "params": params | beside})
+        for beside in ({}, NO_EFFECT)
+    )
     line = on.client.raw(request)
     found = {row["id"] for row in json.loads(line)["result"]["images"]}
     where = f"{case}, {on.spec.shape} {on.spec.images}"
@@ -43,8 +48,13 @@ def compare(run: Run, on: Stage, case: str, ours: set[str], theirs: set[str] | N
     run.figures.facts[f"{where}: bytes"] = str(len(line) + 1)
     with echo(line + b"\n") as bare, echo(line + b"\n", "trio") as loop:
         contenders = [
-            Contender(who=who, ask=asking(client, request), burst=20, warm=20)
-            for who, client in ((STORAGED, on.client), (ECHO, bare), (LOOP, loop))
+            Contender(who=who, ask=asking(client, text), burst=20, warm=20)
+            for who, client, text in (
+                (STORAGED, on.client, request),
+                (ANEW, on.client, anew),
+                (ECHO, bare, request),
+                (LOOP, loop, request),
+            )
         ]
         if (rest := on.rest) is not None:
             query = podmans(params)

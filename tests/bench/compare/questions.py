@@ -12,8 +12,8 @@ from storaged.sample import SampleSpec
 from tests.rivals.peers import ToolError
 
 from .echo import echo
-from .figures import ECHO, LOOP, PING, SERVICE, STORAGED
-from .listing import ALL, DANGLING, asking, compare
+from .figures import ANEW, ECHO, LOOP, PING, SERVICE, STORAGED
+from .listing import ALL, DANGLING, NO_EFFECT, asking, compare
 from .rest import Rest, named
 from .stage import Run, Stage, single, stage
 from .timing import Contender, by_turns
@@ -75,7 +75,9 @@ def lookups(run: Run, on: Stage) -> None:
             for who, client in ((PING, on.client), (ECHO, bare), (LOOP, loop))
         ]
         for case, ask in asks.items():
-            contenders = [Contender(who=STORAGED, ask=ask, burst=50, warm=50), *limits]
+            contenders = [Contender(who=STORAGED, ask=ask, burst=50, warm=len(names)), *limits]
+            if case != INSPECT:
+                contenders.insert(1, Contender(who=ANEW, ask=cycling(on, case, names, **NO_EFFECT), burst=50, warm=50))
             if rest is not None:
                 theirs = "/json" if case == INSPECT else "/exists"
                 contenders.append(Contender(who=SERVICE, ask=_podmans_lookup(rest, names, theirs), burst=10))
@@ -155,12 +157,12 @@ def calling(on: Stage, method: str, **params: Any) -> Callable[[], float]:
     return ask
 
 
-def cycling(on: Stage, method: str, names: list[str]) -> Callable[[], float]:
+def cycling(on: Stage, method: str, names: list[str], **beside: Any) -> Callable[[], float]:
     """One request after the other about each of the names."""
     turns = itertools.cycle(names)
 
     def params(name: str) -> Mapping[str, Any]:
-        return {"names": [name]} if method == INSPECT else {"name": name}
+        return {"names": [name]} if method == INSPECT else {"name": name, **beside}
 
     def ask() -> float:
         on.client.call(method, **params(next(turns)))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from . import commands, containerd, flat, listing, plots, questions, typed
 from .figures import (
+    ANEW,
     CLIENT,
     CONTAINERD,
     ECHO,
@@ -146,11 +147,15 @@ REQUIREMENTS = (
 
 @frozen(kw_only=True)
 class Verdict:
-    """One requirement beside what was measured: the worst and the best place it holds for."""
+    """One requirement beside what was measured: the worst and the best place it holds for.
+
+    ``anew``: the worst of answers that none of before served for.
+    """
 
     requirement: Requirement
     worst: float | None = None
     best: float | None = None
+    anew: float | None = None
     case: str = ""
     """The case and the place of the worst."""
     place: tuple[str, int] = ("", 0)
@@ -170,7 +175,11 @@ Place = tuple[str, tuple[str, int]]
 
 def verdicts(figures: Figures, sizes: dict[int, int]) -> list[Verdict]:
     """All of them. ``sizes`` maps the sizes of the full run to those of this one."""
-    found = [_judge(each, dict(_ratios(figures, each, sizes[each.images]))) for each in REQUIREMENTS]
+    found = []
+    for each in REQUIREMENTS:
+        size = sizes[each.images]
+        anew = _judge(each, dict(_ratios(figures, _anew(each), size)))
+        found.append(evolve(_judge(each, dict(_ratios(figures, each, size))), anew=anew.worst))
     return [*found, _flat(figures)]
 
 
@@ -197,6 +206,12 @@ def reason(verdict: Verdict, figures: Figures) -> str:
             if seconds is not None
         )
     return text
+
+
+def _anew(requirement: Requirement) -> Requirement:
+    """The same of answers that are made anew."""
+    other = {name: ANEW for name in ("slow", "fast") if getattr(requirement, name) == STORAGED}
+    return evolve(requirement, **other) if other else evolve(requirement, cases=())
 
 
 def _judge(requirement: Requirement, ratios: dict[Place, float]) -> Verdict:
