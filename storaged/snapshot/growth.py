@@ -14,11 +14,11 @@ the forest is worked out as a whole, by ``build_tree``; what both make is equal.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from operator import is_
 
 from attrs import frozen
 
 from storaged.snapshot.model import Chain
+from storaged.snapshot.same_ends import same_ends
 from storaged.snapshot.tree import LayerTree, parent_of, under_any, walk
 from storaged.store.layout.records import LayerID
 from storaged.store.tables import LayerRow
@@ -28,8 +28,6 @@ _MOST = 500
 
 _MOST_PLACES = 50
 """Places in the order of the forest where something comes in: each is looked for among all layers."""
-
-_COMPARED = 1024
 
 
 @frozen(kw_only=True)
@@ -53,7 +51,67 @@ def grow(before: LayerTree, rows: Sequence[LayerRow]) -> Growth | None:
         return unchanged(before)
     if before.flaws or before.damage or len(before.by_id) < len(before.rows):
         return None
-    first, last = _common(before.table, table)
+    moved = _moved(before, table)
+    if moved is None:
+        return None
+    by_id = dict(before.by_id)
+    for layer in moved.gone:
+        del by_id[layer]
+    by_id.update(moved.will)
+    if any(row.record.parent and row.record.parent not in by_id for row in moved.new.values()):
+        return None
+    middle = {layer: parent_of(row.record, by_id) for layer, row in moved.will.items()}
+    parents, children = _families(before, moved, middle)
+    placed = _placed(before, moved, middle, children)
+    if placed is None:
+        return None
+    order, chains = placed
+    incomplete, under_incomplete = under_any(table)
+    after = LayerTree(
+        table=table,
+        rows=table if len(by_id) == len(table) else tuple([row for row in table if not row.record.incomplete]),
+        by_id=by_id,
+        incomplete=incomplete - by_id.keys(),
+        under_incomplete=under_incomplete,
+        children=children,
+        top_down=order,
+        chains=chains,
+        damage=before.damage,
+        flaws=before.flaws,
+    )
+    touched = (parents | (under_incomplete ^ before.under_incomplete)) & by_id.keys()
+    return Growth(
+        before=before,
+        after=after,
+        gone=moved.gone,
+        new=frozenset(moved.new),
+        altered=moved.altered,
+        parents=frozenset(touched),
+    )
+
+
+def unchanged(forest: LayerTree) -> Growth:
+    """That of a forest into itself."""
+    nothing: frozenset[LayerID] = frozenset()
+    return Growth(before=forest, after=forest, gone=nothing, new=nothing, altered=nothing, parents=nothing)
+
+
+@frozen(kw_only=True)
+class _Moved:
+    """What of the middle of the table is finished now and what was; the rest of both tables is the same rows."""
+
+    will: Mapping[LayerID, LayerRow]
+    was: Mapping[LayerID, LayerRow]
+    gone: frozenset[LayerID]
+    new: Mapping[LayerID, LayerRow]
+    altered: frozenset[LayerID]
+    later: frozenset[LayerID]
+    """Finished layers behind the middle."""
+
+
+def _moved(before: LayerTree, table: tuple[LayerRow, ...]) -> _Moved | None:
+    """None where it is too much, or other than layers at the upper ends of their chains and members of records."""
+    first, last = same_ends(before.table, table)
     old, now = before.table[first : len(before.table) - last], table[first : len(table) - last]
     if len(old) + len(now) > _MOST:
         return None
@@ -70,75 +128,63 @@ def grow(before: LayerTree, rows: Sequence[LayerRow]) -> Growth | None:
         or any(child not in gone for layer in gone for child in before.children.get(layer, ()))
     ):
         return None
-    by_id = dict(before.by_id)
-    for layer in gone:
-        del by_id[layer]
-    by_id.update(will)
-    if any(row.record.parent and row.record.parent not in by_id for row in new.values()):
-        return None
-    incomplete, under_incomplete = under_any(table)
-    later = {row.record.id for row in table[len(table) - last :] if not row.record.incomplete} if last else set()
-    middle = {layer: parent_of(row.record, by_id) for layer, row in will.items()}
-    losing = {was[layer].record.parent for layer in gone}
-    parents = {parent for parent in (*losing, *[middle[layer] for layer in new]) if parent}
+    behind = table[len(table) - last :] if last else ()
+    return _Moved(
+        will=will,
+        was=was,
+        gone=frozenset(gone),
+        new=new,
+        altered=frozenset(altered),
+        later=frozenset(row.record.id for row in behind if not row.record.incomplete),
+    )
+
+
+def _families(
+    before: LayerTree, moved: _Moved, middle: Mapping[LayerID, LayerID | None]
+) -> tuple[set[LayerID], dict[LayerID, tuple[LayerID, ...]]]:
+    """Whose children are others than before, and all children; ``middle`` has the parents of what is finished now."""
+    losing = {moved.was[layer].record.parent for layer in moved.gone}
+    parents = {parent for parent in (*losing, *[middle[layer] for layer in moved.new]) if parent}
     children = dict(before.children)
     for parent in parents:
-        kept = [child for child in before.children.get(parent, ()) if child not in gone and child not in middle]
+        kept = [child for child in before.children.get(parent, ()) if child not in moved.gone and child not in middle]
         found = (
-            *[child for child in kept if child not in later],
+            *[child for child in kept if child not in moved.later],
             *[child for child in middle if middle[child] == parent],
-            *[child for child in kept if child in later],
+            *[child for child in kept if child in moved.later],
         )
         if found:
             children[parent] = found
         else:
             children.pop(parent, None)
-    tops = [layer for layer in new if middle[layer] not in new]
+    return parents, children
+
+
+def _placed(
+    before: LayerTree,
+    moved: _Moved,
+    middle: Mapping[LayerID, LayerID | None],
+    children: Mapping[LayerID, Sequence[LayerID]],
+) -> tuple[tuple[LayerID, ...], dict[LayerID, Chain]] | None:
+    """The order of the forest and all chains; None where too much comes in, or a ring of layers does."""
+    tops = [layer for layer in moved.new if middle[layer] not in moved.new]
     if len(tops) > _MOST_PLACES:
         return None
     chains = dict(before.chains)
-    for layer in gone:
+    for layer in moved.gone:
         del chains[layer]
-    order = [layer for layer in before.top_down if layer not in gone] if gone else list(before.top_down)
+    order = [layer for layer in before.top_down if layer not in moved.gone] if moved.gone else list(before.top_down)
     added = 0
     for top in tops:
         branch = list(walk((top,), children, set()))
         added += len(branch)
-        at = _place(top, middle[top], order, children, chains, later, middle)
+        at = _place(top, middle[top], order, children, chains, moved.later, middle)
         order[at:at] = branch
         for layer in branch:
             under = middle[layer]
             below = chains[under] if under is not None else None
             chains[layer] = Chain(layer, below, below.depth + 1 if below is not None else 0)
-    if added < len(new):
-        return None  # a ring
-    after = LayerTree(
-        table=table,
-        rows=table if len(by_id) == len(table) else tuple([row for row in table if not row.record.incomplete]),
-        by_id=by_id,
-        incomplete=incomplete - by_id.keys(),
-        under_incomplete=under_incomplete,
-        children=children,
-        top_down=tuple(order),
-        chains=chains,
-        damage=before.damage,
-        flaws=before.flaws,
-    )
-    touched = (parents | (under_incomplete ^ before.under_incomplete)) & by_id.keys()
-    return Growth(
-        before=before,
-        after=after,
-        gone=frozenset(gone),
-        new=frozenset(new),
-        altered=frozenset(altered),
-        parents=frozenset(touched),
-    )
-
-
-def unchanged(forest: LayerTree) -> Growth:
-    """That of a forest into itself."""
-    nothing: frozenset[LayerID] = frozenset()
-    return Growth(before=forest, after=forest, gone=nothing, new=nothing, altered=nothing, parents=nothing)
+    return None if added < len(moved.new) else (tuple(order), chains)
 
 
 def _place(
@@ -188,26 +234,3 @@ def _after(top: LayerID, middle: Mapping[LayerID, LayerID | None]) -> Iterator[L
         if layer == top:
             break
     yield from ids
-
-
-def _common(before: Sequence[LayerRow], now: Sequence[LayerRow]) -> tuple[int, int]:
-    """How many rows at both ends are the same values; the ends do not overlap."""
-    shorter = min(len(before), len(now))
-    first = 0
-    while first < shorter:
-        stop = min(first + _COMPARED, shorter)
-        if not all(map(is_, before[first:stop], now[first:stop])):
-            while before[first] is now[first]:
-                first += 1
-            break
-        first = stop
-    last = 0
-    while last < shorter - first:
-        many = min(_COMPARED, shorter - first - last)
-        ends = len(before) - last, len(now) - last
-        if not all(map(is_, before[ends[0] - many : ends[0]], now[ends[1] - many : ends[1]])):
-            while before[-1 - last] is now[-1 - last]:
-                last += 1
-            break
-        last += many
-    return first, last
