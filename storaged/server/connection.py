@@ -38,7 +38,7 @@ from storaged.server.guard import Guard, Limits
 from storaged.server.hangup import hung_up, linger
 from storaged.server.outbox import Outbox
 from storaged.server.receiving import close_all, receive
-from storaged.server.sending import send, send_now
+from storaged.server.sending import send_now
 from storaged.service.session import Session, tell_nobody
 from storaged_client.jsonrpc.peer import (
     Cancel,
@@ -234,23 +234,19 @@ class Connection:
         self._outbox.put((self._peer.send_notification(method, params),), written)
 
     async def _write(self) -> None:
-        while (entry := await self._outbox.take()) is not None:
-            data, written = entry
-            rest = send_now(self._socket, data)
-            if rest:
-                try:
-                    with anyio.fail_after(self._limits.stall_seconds):
-                        await send(self._socket, rest)
-                except TimeoutError:
-                    self._guard.reached("stall_seconds")
-                    _log.warning("peer does not read connection=%d waiting=%d", self.session.number, self._outbox.size)
-                    self._scope.cancel()
-                    return
-            self._outbox.size -= len(data)
-            for call in written:
-                call()
-            if self._outbox.size:
-                await checkpoint()  # a reader that keeps up must not keep everybody else waiting
+        while await self._outbox.filled():
+            if self._outbox.write():
+                if self._outbox.size:
+                    await checkpoint()  # a reader that keeps up must not keep everybody else waiting
+                continue
+            try:
+                with anyio.fail_after(self._limits.stall_seconds):
+                    await anyio.wait_writable(self._socket)
+            except TimeoutError:
+                self._guard.reached("stall_seconds")
+                _log.warning("peer does not read connection=%d waiting=%d", self.session.number, self._outbox.size)
+                self._scope.cancel()
+                return
 
     def _release(self) -> None:
         """Give back what the connection holds after an end in the middle of things."""

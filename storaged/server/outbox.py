@@ -2,42 +2,44 @@
 
 ::
 
-    put: head, row, row, row ... row, tail, (told) | answer, (told) | ...
-         nothing waits: what the kernel takes is written at once, half a mebibyte at most
-    take:  [ up to 128 KiB joined ] [ up to 128 KiB ] ...
+    put: head, rows, rows ... tail, (told) | answer, (told) | ...
+         nothing waits: what the kernel takes is written at once
+    write: half a mebibyte of it in one system call, from where the parts are
 
-An answer comes in the parts it was made of, and no more than one piece of it is ever copied at a time: rows that
-the cache keeps anyway are sent from there, whatever their number, and a long one is cut.
+An answer comes in the parts it was made of, and no byte of them is copied but by the kernel.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Final, TypeAlias
 
 import anyio
 
-PIECE = 128 << 10
-"""Bytes written at once: small parts are joined up to it, long ones cut to it."""
+TURN: Final = 512 << 10
+"""Bytes written before everybody else has a turn, where the kernel takes them."""
 
-_AT_ONCE = 4
-"""Pieces written before everybody else has a turn, where the kernel takes them."""
+_MOST_PARTS: Final = 512
+"""Parts of one write; a system call takes 1024."""
 
 Told = Callable[[], None]
+Part: TypeAlias = bytes | memoryview
 
 
 class Outbox:
-    """A queue of byte strings with one reader, the connection's writer.
+    """A queue of byte strings. Belongs to the event loop.
 
     It does not bound itself: each entry belongs to a request that counts as in flight until it was
     written, or to an answer after which the connection reads no further before it was written.
 
-    ``send_now`` gives the kernel what it takes without waiting and returns the rest.
+    ``give`` hands parts to the kernel without waiting and returns how many bytes it took.
     """
 
-    def __init__(self, send_now: Callable[[bytes | memoryview], memoryview] = memoryview) -> None:
-        self._send_now = send_now
-        self._parts: deque[bytes | memoryview | Told] = deque()
+    def __init__(self, give: Callable[[Sequence[Part]], int]) -> None:
+        self._give = give
+        self._parts: deque[Part | Told] = deque()
         self._wake = anyio.Event()
         self._finished = False
         self.size = 0
@@ -45,64 +47,66 @@ class Outbox:
 
     def put(self, parts: Sequence[bytes], written: Told) -> None:
         """Write or queue one message; ``written`` is called once all of it was given to the kernel."""
-        first = not self._parts and not self.size
+        first = not self._parts
         self._parts.extend(parts)
         self._parts.append(written)
         self.size += sum(map(len, parts))
-        if not first or not self._rush():
+        if first:
+            with suppress(anyio.BrokenResourceError):  # who waits for the queue writes, too: that ends the connection
+                self.write()
+        if self._parts:
             self._wake.set()
 
-    def _rush(self) -> bool:
-        """Write at once what can be; whether that was all."""
-        for _ in range(_AT_ONCE):
-            data, told = self._piece()
-            try:
-                rest = self._send_now(data)
-            except anyio.BrokenResourceError:
-                rest = memoryview(data)  # who takes what waits meets it, too, and ends the connection
-            self.size -= len(data) - len(rest)
-            if rest:
-                self._parts.extendleft((*reversed(told), rest))
-                return False
-            for call in told:
-                call()
-            if not self._parts:
-                return True
-        return False
+    def write(self) -> bool:
+        """Give the kernel of what waits as much as one turn allows; False where it did not take all of that.
+
+        Raises:
+            BrokenResourceError: the connection is lost.
+        """
+        some: list[Part] = []
+        room = TURN
+        for part in self._parts:
+            if callable(part):
+                continue
+            if not room or len(some) == _MOST_PARTS:
+                break
+            some.append(part if len(part) <= room else memoryview(part)[:room])
+            room -= len(some[-1])
+        wanted = TURN - room
+        taken = self._give(some) if wanted else 0
+        self.size -= taken
+        self._drop(taken)
+        return taken == wanted
 
     def finish(self) -> None:
-        """Nothing more will be put: the reader ends when it has written what is there."""
+        """Nothing more will be put: the wait ends when all is written."""
         self._finished = True
         self._wake.set()
 
     def clear(self) -> None:
-        """Drop what was not taken: nobody is told, and nothing may be put any more."""
+        """Drop what was not written: nobody is told, and nothing may be put any more."""
         self._parts.clear()
 
-    async def take(self) -> tuple[bytes | memoryview, list[Told]] | None:
-        """The next bytes to write, and who is told once they are written: whose last ones they are. None at the end."""
+    async def filled(self) -> bool:
+        """Wait until something is there to be written; False at the end."""
         while not self._parts:
             if self._finished:
-                return None
+                return False
             self._wake = anyio.Event()
             await self._wake.wait()
-        return self._piece()
+        return True
 
-    def _piece(self) -> tuple[bytes | memoryview, list[Told]]:
-        pieces: list[bytes | memoryview] = []
-        told: list[Told] = []
-        room = PIECE
+    def _drop(self, taken: int) -> None:
+        """So many bytes are written: tell those whose last ones are among them."""
         while self._parts:
-            part = self._parts.popleft()
+            part = self._parts[0]
             if callable(part):
-                told.append(part)
-            elif len(part) <= room:
-                pieces.append(part)
-                room -= len(part)
+                self._parts.popleft()
+                part()
+            elif len(part) <= taken:
+                self._parts.popleft()
+                taken -= len(part)
             else:
-                whole = memoryview(part)
-                if room:
-                    pieces.append(whole[:room])
-                self._parts.appendleft(whole[room:])
-                break
-        return (pieces[0] if len(pieces) == 1 else b"".join(pieces)), told
+                if taken:
+                    self._parts[0] = memoryview(part)[taken:]
+                return

@@ -1,40 +1,26 @@
-"""Bytes to a socket, as fast as its reader takes them.
+"""Bytes to a socket, as many as the kernel takes without waiting for the reader.
 
 anyio's ``send`` leaves asyncio a callback that raises InvalidStateError in the loop, where the wait for the reader is
-cancelled in the tick in which there is room again.
+cancelled in the tick in which there is room again. So what waits is ``anyio.wait_writable``.
 """
 
 from __future__ import annotations
 
 import socket
+from collections.abc import Sequence
 
 import anyio
 
 
-def send_now(channel: socket.socket, data: bytes | memoryview) -> memoryview:
-    """Hand the kernel what it takes without waiting; returns the rest. Nearly every answer is done by this alone.
+def send_now(channel: socket.socket, parts: Sequence[bytes | memoryview]) -> int:
+    """Hand the kernel what it takes of these parts, 1024 at most; returns the number of bytes.
 
     Raises:
         BrokenResourceError: the connection is lost.
     """
-    rest = memoryview(data)
     try:
-        while rest:
-            rest = rest[channel.send(rest, socket.MSG_DONTWAIT) :]
+        return channel.sendmsg(parts, (), socket.MSG_DONTWAIT)
     except (BlockingIOError, InterruptedError):
-        return rest
+        return 0
     except OSError as error:
         raise anyio.BrokenResourceError from error
-    return rest
-
-
-async def send(channel: socket.socket, data: bytes | memoryview) -> None:
-    """Hand all of it to the kernel, waiting for the reader; does not wait where there is room. One task at a time.
-
-    Raises:
-        BrokenResourceError: the connection is lost.
-    """
-    rest = send_now(channel, data)
-    while rest:
-        await anyio.wait_writable(channel)
-        rest = send_now(channel, rest)

@@ -20,7 +20,7 @@ from storaged.server import peercred
 from storaged.server.connection import Connection
 from storaged.server.guard import Guard, Limits
 from storaged.server.receiving import receive
-from storaged.server.sending import send
+from storaged.server.sending import send_now
 from storaged.service.later import Later
 from storaged.service.session import Session
 from storaged_client.contract.errors import ImageUnknown
@@ -80,6 +80,13 @@ def logged(name: str) -> Iterator[io.StringIO]:
         yield written
     finally:
         logger.removeHandler(handler)
+
+
+async def send(channel: socket.socket, data: bytes) -> None:
+    """All of it, waiting for the reader."""
+    rest = memoryview(data)
+    while rest := rest[send_now(channel, [rest]) :]:
+        await anyio.wait_writable(channel)
 
 
 class Wire:

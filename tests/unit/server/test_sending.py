@@ -8,7 +8,8 @@ import anyio.to_thread
 import pytest
 from anyio.lowlevel import checkpoint
 
-from storaged.server.sending import send, send_now
+from storaged.server.sending import send_now
+from tests.unit.server.conftest import send
 
 pytestmark = pytest.mark.anyio
 
@@ -36,23 +37,40 @@ async def test_more_than_the_kernel_holds_arrives_as_it_is_read() -> None:
         assert got == _MUCH
 
 
-async def test_a_reader_that_is_gone_is_told() -> None:
+def test_parts_arrive_one_after_the_other() -> None:
+    near, far = _pair()
+    with near, far:
+        assert send_now(near, [b"ab", memoryview(b"xcdx")[1:3], b"", *[b"e"] * 500]) == 504
+        assert far.recv(1000) == b"abcd" + b"e" * 500
+
+
+def test_what_the_kernel_does_not_take_at_once_is_not_counted() -> None:
+    near, far = _pair()
+    with near, far:
+        assert send_now(near, [b"x"]) == 1
+        taken = send_now(near, [_MUCH[:5], _MUCH[5:]])
+        assert 5 < taken < len(_MUCH)
+        far.setblocking(False)
+        got = bytearray()
+        with suppress(BlockingIOError):
+            while True:
+                got += far.recv(1 << 20)
+        assert got == b"x" + _MUCH[:taken]
+
+
+def test_nothing_is_taken_while_there_is_no_room() -> None:
+    near, far = _pair()
+    with near, far:
+        while send_now(near, [_MUCH]):
+            pass
+        assert send_now(near, [b"x"]) == 0
+
+
+def test_a_reader_that_is_gone_is_told() -> None:
     near, far = _pair()
     far.close()
     with near, pytest.raises(anyio.BrokenResourceError):
-        await send(near, b"x")
-
-
-async def test_what_the_kernel_does_not_take_at_once_is_given_back() -> None:
-    near, far = _pair()
-    with near, far:
-        assert not send_now(near, b"x")
-        rest = send_now(near, _MUCH)
-        assert 0 < len(rest) < len(_MUCH)
-        assert rest == _MUCH[-len(rest) :]
-        far.close()
-        with pytest.raises(anyio.BrokenResourceError):
-            send_now(near, b"x")
+        send_now(near, [b"x"])
 
 
 async def test_a_wait_cancelled_in_the_tick_in_which_there_is_room_leaves_nothing_in_the_loop() -> None:
