@@ -246,7 +246,7 @@ def _run(showing: Showing, seed: int, *, full: bool) -> Run:
     seconds = time.monotonic() - began
     held = process.returncode == 0
     print(f"    {'held' if held else 'VIOLATED'}, {seconds:.0f} s", flush=True)
-    return Run(line=line, held=held, seconds=seconds, figures="".join(output[-40:]))
+    return Run(line=line, held=held, seconds=seconds, figures="".join(output[-80:]))
 
 
 # ---------------------------------------------------------------- docs/results.md
