@@ -1,18 +1,20 @@
 """Answers to what was asked of one snapshot before: the same question has the same answer, byte for byte.
 
 Who looks at a store all day (a desktop's list, a monitor's count, a build's ``exists``) asks the same few questions
-again and again. So an answer lives as long as its snapshot, within some room: the first ones go first.
+again and again. An answer lives as long as its snapshot, within some room; the one not asked for longest goes first.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from sys import getsizeof
 from typing import Final, TypeAlias
 
-ROOM: Final = 8 << 20
-"""Bytes kept of one snapshot, at most."""
+ROOM: Final = 12 << 20
+"""Bytes kept of one snapshot, at most: two listings of the largest store reported, and thousands of small answers."""
 
 _BESIDES: Final = 400
-"""Bytes that keeping an answer takes besides its own."""
+"""Bytes that an entry takes, and each part of an answer, besides texts."""
 
 _LONGEST: Final = 1 << 10
 """Characters of the parameters of a question that is asked again."""
@@ -26,11 +28,10 @@ Answer: TypeAlias = bytes | list[bytes]
 
 def question(circumstances: int, method: str, params: object) -> Question | None:
     """The question whose answer may be kept; ``params`` are as JSON has them. None: they are longer than is usual."""
-    try:
-        # Tells true from 1 and 1 from 1.0, as parameters are not equal either.
-        text = repr(params)
-    except RecursionError:
+    if not _is_short(params):
         return None
+    # Tells true from 1 and 1 from 1.0, as parameters are not equal either.
+    text = repr(params)
     return (circumstances, method, text) if len(text) <= _LONGEST else None
 
 
@@ -38,12 +39,15 @@ class Kept:
     """Of one snapshot. Belongs to the event loop."""
 
     def __init__(self, room: int = ROOM) -> None:
-        self._answers: dict[Question, Answer] = {}
+        self._answers: OrderedDict[Question, Answer] = OrderedDict()
         self._room = self._left = room
 
     def find(self, question: Question) -> Answer | None:
         """What was answered before."""
-        return self._answers.get(question)
+        answer = self._answers.get(question)
+        if answer is not None:
+            self._answers.move_to_end(question)
+        return answer
 
     def keep(self, question: Question, answer: Answer) -> None:
         """Keep an answer, unless it takes more than all the room there is. Its parts must not change any more."""
@@ -51,12 +55,31 @@ class Kept:
         if taken > self._room or question in self._answers:
             return
         while self._left < taken:
-            first = next(iter(self._answers))
-            self._left += _taken(first, self._answers.pop(first))
+            self._left += _taken(*self._answers.popitem(last=False))
         self._answers[question] = answer
         self._left -= taken
 
 
+def _is_short(params: object) -> bool:
+    """Whether it is worth while to spell them out: a request may be a megabyte, or a list of lists without end."""
+    room = _LONGEST
+    waiting = [params]
+    while waiting:
+        value = waiting.pop()
+        room -= 1
+        if isinstance(value, str):
+            room -= len(value)
+        elif isinstance(value, list | dict):
+            room -= len(value)
+            if room >= 0:
+                waiting += value
+                if isinstance(value, dict):
+                    waiting += value.values()
+        if room < 0:
+            return False
+    return True
+
+
 def _taken(question: Question, answer: Answer) -> int:
     size = len(answer) if isinstance(answer, bytes) else sum(map(len, answer)) + _BESIDES * len(answer)
-    return size + len(question[2]) + _BESIDES
+    return size + getsizeof(question[2]) + _BESIDES

@@ -41,12 +41,14 @@ class Outbox:
         self._give = give
         self._parts: deque[Part | Told] = deque()
         self._wake = anyio.Event()
-        self._finished = False
+        self._finished = self._closed = False
         self.size = 0
         """Bytes put and not written yet."""
 
     def put(self, parts: Sequence[bytes], written: Told) -> None:
         """Write or queue one message; ``written`` is called once all of it was given to the kernel."""
+        if self._closed:
+            return
         first = not self._parts
         self._parts.extend(parts)
         self._parts.append(written)
@@ -84,8 +86,9 @@ class Outbox:
         self._wake.set()
 
     def clear(self) -> None:
-        """Drop what was not written: nobody is told, and nothing may be put any more."""
+        """Drop what was not written, and all that is put from now on: nobody is told."""
         self._parts.clear()
+        self._closed = True
 
     async def filled(self) -> bool:
         """Wait until something is there to be written; False at the end."""

@@ -73,15 +73,7 @@ class Service:
         """
         if method in HERALDS or (method in READERS and method not in HOLDING):
             with self._counted(method) as attempt:
-                view = self._engine.cache.view_now() if method in REPEATED and is_own(params) else None
-                asked = _question(view, method, params) if view is not None else None
-                known = view.rows.kept.find(asked) if view is not None and asked is not None else None
-                if known is not None:
-                    self._engine.metrics.add("answers.repeated")
-                    self._engine.cursors.sweep()
-                    return known
-                common, structured = structure(METHODS[method], params)
-                answer = self._at_once(session, method, common, structured, view, asked)
+                answer = self._at_once(session, method, params)
                 if answer is not None and not callable(answer):
                     return answer
                 attempt.continued = True
@@ -99,10 +91,21 @@ class Service:
 
     # -------------------------------------------------------------- within
 
-    def _at_once(
-        self, session: Session, method: str, common: Common, params: Any, view: View | None, asked: Question | None
-    ) -> Answer | Later[Answer] | None:
-        """None: the view has to be waited for, or progress is to be told. ``view``: the current one, if known."""
+    def _at_once(self, session: Session, method: str, params: object) -> Answer | Later[Answer] | None:
+        """None: the view has to be waited for, or progress is to be told."""
+        asked: Question | None = None
+        view: View | None = None
+        if method in REPEATED and is_own(params):
+            view = self._engine.cache.view_now()
+            if view is None:
+                return None
+            asked = _question(view, method, params)
+            known = view.rows.kept.find(asked) if asked is not None else None
+            if known is not None:
+                self._engine.metrics.add("answers.repeated")
+                self._engine.cursors.sweep()
+                return known
+        common, structured = structure(METHODS[method], params)
         if common.progress_token is not None:
             return None
         if method in HERALDS:
@@ -110,7 +113,7 @@ class Service:
         view = view or self._engine.cache.view_now(common.consistency)
         if view is None:
             return None
-        return self._read(method, self._call(session, common, view, Progress(session, None), asked), params)
+        return self._read(method, self._call(session, common, view, Progress(session, None), asked), structured)
 
     async def _finish(self, session: Session, method: str, answer: Later[Answer]) -> Answer:
         with self._counted(method), session.shares.answering():

@@ -13,7 +13,7 @@ import pytest
 from tests.bench.compare import containerd, document, plots, required, rest
 from tests.bench.compare.commands import json_ids, printed_ids
 from tests.bench.compare.echo import Kind, echo
-from tests.bench.compare.figures import ECHO, PING, SERVICE, STORAGED, Figures
+from tests.bench.compare.figures import ANEW, ECHO, PING, SERVICE, STORAGED, Figures
 from tests.bench.compare.flat import CASES
 from tests.bench.compare.listing import ALL, DANGLING, podmans
 from tests.bench.compare.timing import Contender, Effort, Timing, by_turns
@@ -35,7 +35,7 @@ def figures(**medians: dict[tuple[str, str, int], float]) -> Figures:
     return found
 
 
-_PROGRAMS = {"ours": STORAGED, "theirs": SERVICE, "echo": ECHO, "ping": PING}
+_PROGRAMS = {"ours": STORAGED, "anew": ANEW, "theirs": SERVICE, "echo": ECHO, "ping": PING}
 
 
 # ---------------------------------------------------------------- turns
@@ -168,10 +168,22 @@ def test_what_was_not_measured_is_neither_reached_nor_missed() -> None:
 
 def test_flat_compares_the_largest_store_with_the_smallest() -> None:
     case = next(iter(CASES))
-    measured = figures(ours={(case, "realistic", 100): 0.2, (case, "realistic", 3_929): 0.5})
+    places = [(case, "realistic", 100), (case, "realistic", 3_929)]
+    measured = figures(ours=dict.fromkeys(places, 0.1), anew=dict(zip(places, (0.2, 0.5), strict=True)))
     verdict = required.verdicts(measured, SIZES)[-1]
     assert (verdict.worst, verdict.reached) == (pytest.approx(2.5), False)
     assert "0.2 ms at 100 images" in required.reason(verdict, measured)
+
+
+def test_what_is_made_anew_is_told_beside_what_is_kept() -> None:
+    place = (ALL, "realistic", 800)
+    measured = figures(ours={place: 0.5}, anew={place: 2.0}, theirs={place: 1000.0}, echo={place: 0.5})
+    told = {verdict.requirement.text: verdict for verdict in required.verdicts(measured, SIZES)}
+    listing = next(verdict for text, verdict in told.items() if "against podman's warm service" in text)
+    assert (listing.worst, listing.anew, listing.reached) == (pytest.approx(2000), pytest.approx(500), True)
+    absolute = next(verdict for text, verdict in told.items() if "absolute" in text)
+    assert (absolute.worst, absolute.anew) == (pytest.approx(0.5), pytest.approx(2.0))
+    assert all(verdict.anew is None for text, verdict in told.items() if "storagectl" in text)
 
 
 def test_the_reason_of_a_miss_is_what_was_measured_there() -> None:

@@ -21,7 +21,8 @@ from attrs import frozen
 from storaged.sample import SampleSpec
 from tests.rivals.peers import PeerMissing
 
-from .figures import CONTAINERD, STORAGED
+from .figures import ANEW, CONTAINERD, STORAGED
+from .listing import NO_EFFECT
 from .questions import calling, cycling
 from .stage import Run, single, stage
 from .timing import Contender, by_turns
@@ -50,6 +51,7 @@ def measure(run: Run) -> None:
                     run.figures.facts[f"{LIST}, {spec.images}: bytes"] = str(len(answer))
                     contenders = [
                         Contender(who=STORAGED, ask=calling(on, "images.list", all=True), burst=20, warm=20),
+                        Contender(who=ANEW, ask=calling(on, "images.list", all=True, **NO_EFFECT), burst=20, warm=20),
                         Contender(who=CONTAINERD, ask=partial(rival.timed, "List", b""), burst=20, warm=20),
                     ]
                     run.figures.add(run.report, LIST, on.place, by_turns(contenders, run.effort(3)))
@@ -57,6 +59,7 @@ def measure(run: Run) -> None:
                     known = single(on.sample)
                     contenders = [
                         Contender(who=STORAGED, ask=cycling(on, "images.resolve", known), burst=20, warm=20),
+                        Contender(who=ANEW, ask=cycling(on, "images.resolve", known, **NO_EFFECT), burst=20, warm=20),
                         Contender(who=CONTAINERD, ask=partial(rival.timed, "Get", ask), burst=20, warm=20),
                     ]
                     run.figures.add(run.report, GET, on.place, by_turns(contenders, run.effort(2)))

@@ -26,9 +26,9 @@ p99 of less than a hundred requests is the slowest one. *N x* is how many times 
 by the medians; beside a limit, *ours N x* how many times as long as the limit storaged takes. A time over a socket is
 from the first byte sent to the last one received. Who asks storaged what was asked before of the same state of the
 store gets the bytes of that answer, once the store's files have been looked at; *made anew* are answers to the same
-questions that it has to make again. Before anything is timed the answers are held against each other:
-{claims}. Stores are generated; `python -m tests.bench.real_shapes` has podman build small ones of the same shapes, and
-holds the two against each other.
+questions that it makes again, from rows that are JSON already. Before anything is timed the answers are held against
+each other: {claims}. Stores are generated; `python -m tests.bench.real_shapes` has podman build small ones of the same
+shapes, and holds the two against each other.
 {size}
 | program | version |
 |---|---|
@@ -94,7 +94,7 @@ def _asked(judged: Sequence[Verdict], figures: Figures, folder: Path) -> str:
         anew = plots.said(verdict.anew) if verdict.anew is not None else ""
         rows.append(f"| {asked.text} | {asked.kind} {asked.bound:g} | {worst} | {best} | {reached} | {anew} |\n")
     rows += [
-        f"\n*{verdict.requirement.text}*: missed. {reason(verdict, figures)}\n"
+        f"\n*{verdict.requirement.text}*: missed. {reason(verdict, figures)}{verdict.requirement.design}\n"
         for verdict in judged
         if verdict.reached is False
     ]

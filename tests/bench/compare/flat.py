@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from storaged.sample import FLEET_HOST, SampleSpec
 
-from .figures import PING, STORAGED
+from .figures import ANEW, PING, STORAGED
+from .listing import NO_EFFECT
 from .questions import EXISTS, RESOLVE, WHY, calling, cycling
 from .stage import Run, single, stage
 from .timing import Contender, by_turns
@@ -30,10 +31,16 @@ def measure(run: Run) -> None:
                 for on, known in zip((small, large), names, strict=True)
                 for contender in (
                     Contender(who=f"{on.spec.images} {STORAGED}", ask=cycling(on, method, known), burst=50, warm=200),
+                    Contender(
+                        who=f"{on.spec.images} {ANEW}",
+                        ask=cycling(on, method, known, **NO_EFFECT),
+                        burst=50,
+                        warm=200,
+                    ),
                     Contender(who=f"{on.spec.images} {PING}", ask=calling(on, PING), burst=50, warm=200),
                 )
             ]
             taken = by_turns(contenders, run.effort(3, least=20))
             for on in (small, large):
-                own = {who: taken[f"{on.spec.images} {who}"] for who in (STORAGED, PING)}
+                own = {who: taken[f"{on.spec.images} {who}"] for who in (STORAGED, ANEW, PING)}
                 run.figures.add(run.report, case, on.place, own)

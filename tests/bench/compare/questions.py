@@ -101,7 +101,10 @@ def whole(run: Run, on: Stage) -> None:
         contenders.append(Contender(who=SERVICE, ask=ask_usage))
     run.figures.add(run.report, USAGE, on.place, by_turns(contenders, run.effort()))
 
-    contenders = [Contender(who=STORAGED, ask=calling(on, "manifests.list", include=["instances"]), burst=5)]
+    contenders = [
+        Contender(who=who, ask=calling(on, "manifests.list", include=["instances"], **beside), burst=5)
+        for who, beside in ((STORAGED, {}), (ANEW, NO_EFFECT))
+    ]
     if rest is not None:
         answered = _answered(rest, on.sample.lists)
         run.figures.facts[f"{LISTS}: lists, and those podman shows"] = f"{len(on.sample.lists)}, {len(answered)}"

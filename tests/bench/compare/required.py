@@ -35,7 +35,7 @@ FLAT = 1.5
 class Requirement:
     """One line: ``slow`` over ``fast`` in each of the cases and shapes, at a store of so many images.
 
-    ``fast`` empty: the seconds of ``slow`` themselves, in milliseconds.
+    ``fast`` empty: the seconds of ``slow`` themselves, in milliseconds. ``design``: what would reach it.
     """
 
     text: str
@@ -46,7 +46,14 @@ class Requirement:
     fast: str
     images: int = 800
     shapes: tuple[str, ...] = ("realistic",)
+    design: str = ""
 
+
+_CHEAPER_REQUESTS = (
+    " Of a short answer nearly all the time is the cost of a request, whatever it asks for: event loop, framing, the "
+    "look at the store's files. What would lower it is a loop that keeps its sockets registered and a framing outside "
+    "the interpreter: see [scaling](scaling.md)."
+)
 
 REQUIREMENTS = (
     Requirement(
@@ -57,6 +64,7 @@ REQUIREMENTS = (
         shapes=SHAPES,
         slow=SERVICE,
         fast=STORAGED,
+        design=_CHEAPER_REQUESTS,
     ),
     Requirement(
         text="label filters, the same",
@@ -117,6 +125,7 @@ REQUIREMENTS = (
         shapes=SHAPES,
         slow=STORAGED,
         fast=ECHO,
+        design=_CHEAPER_REQUESTS,
     ),
     Requirement(
         text="`resolve`, `exists`, `why`, against podman's warm `exists`",
@@ -236,10 +245,11 @@ def _ratios(figures: Figures, requirement: Requirement, size: int) -> Iterator[t
 
 
 def _flat(figures: Figures) -> Verdict:
-    """The largest store beside the smallest, each of the three questions."""
+    """The largest store beside the smallest, each of the three questions. What is kept is flat by itself, so that it is
+    answers made anew that are judged."""
     ratios: dict[Place, float] = {}
     for case in flat.CASES:
-        places = {figure.place: figure.timing.median for figure in figures.of(case) if figure.who == STORAGED}
+        places = {figure.place: figure.timing.median for figure in figures.of(case) if figure.who == ANEW}
         if len(places) > 1:
             small, large = sorted(places, key=lambda place: place[1])[:: len(places) - 1]
             ratios[case, large] = places[large] / places[small]
@@ -248,7 +258,8 @@ def _flat(figures: Figures) -> Verdict:
         kind="at most",
         bound=FLAT,
         cases=tuple(flat.CASES),
-        slow=STORAGED,
-        fast=STORAGED,
+        slow=ANEW,
+        fast=ANEW,
     )
-    return _judge(requirement, ratios)
+    judged = _judge(requirement, ratios)
+    return evolve(judged, anew=judged.worst)

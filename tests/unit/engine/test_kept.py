@@ -43,6 +43,9 @@ def test_the_method_and_the_circumstances_are_of_the_question() -> None:
 def test_a_question_is_short() -> None:
     assert question(0, "m", {"name": "a" * 900}) is not None
     assert question(0, "m", {"name": "a" * 1100}) is None
+    assert question(0, "m", {"a" * 1100: 1}) is None
+    assert question(0, "m", [0] * 1100) is None
+    assert question(0, "m", {"filters": [{"key": "label", "value": "a=b"}] * 3}) is not None
     deep: list[object] = []
     for _ in range(100_000):
         deep = [deep]
@@ -60,12 +63,13 @@ def test_an_answer_is_found_by_its_question_alone() -> None:
     assert (kept.find(asked(1)), kept.find(asked(2)), kept.find(asked(3))) == (b"one", [b"t", b"wo"], None)
 
 
-def test_the_first_answers_make_room_and_one_that_is_too_long_takes_none() -> None:
+def test_what_was_not_asked_for_longest_makes_room_and_one_that_is_too_long_takes_none() -> None:
     kept = Kept(room=10_000)
     for number in range(100):
         kept.keep(asked(number), bytes(1000))
+        assert kept.find(asked(0)) is not None
     found = [number for number in range(100) if kept.find(asked(number)) is not None]
-    assert found == list(range(100 - len(found), 100))
+    assert found == [0, *range(101 - len(found), 100)]
     assert 5 <= len(found) <= 9
     kept.keep(asked(100), [bytes(5000), bytes(6000)])
     assert [number for number in range(101) if kept.find(asked(number)) is not None] == found
