@@ -52,7 +52,7 @@ class Requirement:
 _CHEAPER_REQUESTS = (
     " Of a short answer nearly all the time is the cost of a request, whatever it asks for: event loop, framing, the "
     "look at the store's files. What would lower it is a loop that keeps its sockets registered and a framing outside "
-    "the interpreter: see [scaling](scaling.md)."
+    "the interpreter (scaling.md, Clients)."
 )
 
 REQUIREMENTS = (
