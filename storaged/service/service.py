@@ -9,8 +9,6 @@
 
 from __future__ import annotations
 
-import logging
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -25,6 +23,7 @@ from storaged.errors import StoreError
 from storaged.operations.naming import shortened
 from storaged.service.access import Access, audit, result_of, structure, target_of
 from storaged.service.context import Call, Engine
+from storaged.service.counting import Counted
 from storaged.service.discover import document
 from storaged.service.encoding import Encoded, encode_read, encode_value, encode_view
 from storaged.service.errors import to_contract
@@ -43,20 +42,6 @@ Answer: TypeAlias = bytes | list[bytes]
 
 _LONGEST_TOKEN = 200
 
-_COUNTED = METHODS.keys() | {"rpc.discover"}
-"""Methods with numbers of their own: what else a client may call shares those of ``unknown``."""
-
-_log = logging.getLogger(__name__)
-
-
-class _Attempt:
-    """One stretch of answering. ``continued``: another one follows, and it is that which counts."""
-
-    __slots__ = ("continued",)
-
-    def __init__(self) -> None:
-        self.continued = False
-
 
 class Service:
     """Answers requests. One instance a daemon; any number of requests at once."""
@@ -72,7 +57,7 @@ class Service:
             StoragedError: the answer is an error of the contract; what is returned raises it, too.
         """
         if method in HERALDS or (method in READERS and method not in HOLDING):
-            with self._counted(method) as attempt:
+            with Counted(self._engine.metrics, method) as attempt:
                 answer = self._at_once(session, method, params)
                 if answer is not None and not callable(answer):
                     return answer
@@ -99,7 +84,7 @@ class Service:
             view = self._engine.cache.view_now()
             if view is None:
                 return None
-            asked = _question(view, method, params)
+            asked = question(view.circumstances.number, method, params)
             known = view.rows.kept.find(asked) if asked is not None else None
             if known is not None:
                 self._engine.metrics.add("answers.repeated")
@@ -116,39 +101,12 @@ class Service:
         return self._read(method, self._call(session, common, view, Progress(session, None), asked), structured)
 
     async def _finish(self, session: Session, method: str, answer: Later[Answer]) -> Answer:
-        with self._counted(method), session.shares.answering():
+        with Counted(self._engine.metrics, method), session.shares.answering():
             return await answer()
 
     async def _handle(self, session: Session, method: str, params: object) -> Answer:
-        with self._counted(method), session.shares.answering():
+        with Counted(self._engine.metrics, method), session.shares.answering():
             return await self._answer(session, method, params)
-
-    @contextmanager
-    def _counted(self, method: str) -> Iterator[_Attempt]:
-        """Within, a request is answered: it is counted, and its error is made one of the contract."""
-        metrics = self._engine.metrics
-        name = f"requests.{method if method in _COUNTED else 'unknown'}"
-        attempt = _Attempt()
-        failed = True
-        began = time.perf_counter()
-        try:
-            yield attempt
-            failed = False
-        except StoreError as error:
-            contracted = to_contract(error)
-            metrics.add(f"errors.{contracted.name}")
-            # With its traceback the cause has this frame, and so what is raised and all that was asked: a circle.
-            raise contracted from error.with_traceback(None)
-        except StoragedError as error:
-            metrics.add(f"errors.{error.name}")
-            raise
-        finally:
-            if not attempt.continued:
-                seconds = time.perf_counter() - began
-                metrics.spend(name, seconds)
-                if failed:
-                    metrics.add(f"{name}.errors")
-                _log.debug("request method=%s seconds=%.6f failed=%s", method, seconds, failed)
 
     async def _answer(self, session: Session, method: str, params: object) -> Answer:
         if method == "rpc.discover":
