@@ -1,4 +1,4 @@
-"""The rows of a listing as JSON, each encoded once per generation, so that a reply is a join of bytes; and replies."""
+"""What is JSON already of one snapshot: the rows of listings, each encoded once, and whole answers (``kept``)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Rows:
         """A JSON array of the images' rows, whole or with the members named only, in pieces to be joined.
 
         ``names``: of images that answer with some of their names only, by ``id()``; such rows are not kept.
-        Pieces, because a reply of megabytes is copied as often as it is joined.
+        Pieces, so that who wants some of them joined copies them once.
         """
         pieces = [b"["]
         if fields is not None:
