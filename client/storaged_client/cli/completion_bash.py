@@ -112,7 +112,8 @@ _storagectl_add() {
     case $1 in
         '') ;;
         @images | @lists) mapfile -t offered < <(storagectl __complete "${1#@}" "$3" "$socket" 2>/dev/null) ;;
-        @files) mapfile -t offered < <(compgen -f -- "$3") ;;
+        # Left to readline: it knows the quotes that were typed, and adds those that a name needs.
+        @files) compopt -o default 2>/dev/null ;;
         *) mapfile -t offered < <(compgen -W "${1//,/ }" -- "$3") ;;
     esac
     found+=("${offered[@]/#/$2}")

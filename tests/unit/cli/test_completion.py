@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
+import select
 import shutil
 import subprocess
 import sys
@@ -62,7 +64,11 @@ def environment(daemon: Answerer, tmp_path: Path) -> dict[str, str]:
     """A shell in which ``storagectl`` is this one, and the daemon answers."""
     program = tmp_path / "bin" / "storagectl"
     program.parent.mkdir()
-    program.write_text(f"#!{sys.executable}\nimport sys\nfrom storaged_client.cli.main import main\nsys.exit(main())\n")
+    program.write_text(
+        f"#!{sys.executable}\nimport json, sys\nfrom storaged_client.cli.main import main\n"
+        f"if sys.argv[1] != '__complete': open({str(tmp_path / 'ran')!r}, 'w').write(json.dumps(sys.argv[1:]))\n"
+        "sys.exit(main())\n"
+    )
     program.chmod(0o755)
     home = tmp_path / "home"
     home.mkdir()
@@ -289,3 +295,71 @@ def test_a_tab_typed_into_zsh_completes(line: str, wanted: str, environment: dic
     setup = f"unsetopt prompt_cr zle_bracketed_paste; autoload -U compinit; compinit -u -D; source {tmp_path}/script"
     shown = _typed(["zsh", "-f", "-i"], setup, line, environment, wanted)
     assert wanted in shown
+
+
+HOSTILE = [
+    "$(touch PWNED)",
+    "`touch PWNED`",
+    "a;touch PWNED",
+    "a:$(touch PWNED)",
+    "a b&touch PWNED",
+    "it's=$(touch PWNED)",
+]
+INTERACTIVE = {
+    "bash": ["bash", "--norc", "-i"],
+    "zsh": ["zsh", "-f", "-i"],
+    "fish": ["fish", "--no-config", "-i"],
+}
+SETUP = {
+    "bash": "source {script}",
+    "zsh": "unsetopt prompt_cr zle_bracketed_paste; autoload -U compinit; compinit -u -D; source {script}",
+    "fish": "source {script}",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("typed", ["--socket ", "--socket=", '--socket "'])
+@pytest.mark.parametrize("shell", INTERACTIVE)
+def test_a_completed_file_name_is_a_word_and_no_code(
+    shell: str, typed: str, name: str, environment: dict[str, str], tmp_path: Path
+) -> None:
+    _need(shell)
+    (tmp_path / "script").write_text(_script(shell, environment))
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / name).touch()
+    (tmp_path / "ran").unlink()
+    setup = f"{SETUP[shell].format(script=tmp_path / 'script')}; cd {folder}"
+    end = b"\x05" if shell == "zsh" else b""  # behind a closing quote that stands there already
+    ran = _run_completed(INTERACTIVE[shell], setup, f"storagectl {typed}", end, environment, tmp_path / "ran")
+    words = json.loads(ran)
+    assert words in (["--socket", name], [f"--socket={name}"])
+    assert not (folder / "PWNED").exists()
+
+
+def _run_completed(argv: list[str], setup: str, line: str, end: bytes, environment: dict[str, str], ran: Path) -> str:
+    """Type a line, a tab and return into an interactive shell; what the program it ran left in ``ran``."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execvpe(argv[0], argv, environment)
+    shown = b""
+
+    def read_until(done: Callable[[], bool]) -> None:
+        nonlocal shown
+        while not done():
+            if select.select([terminal], [], [], 0.1)[0]:
+                shown += os.read(terminal, 65536)
+
+    try:
+        os.write(terminal, f"{setup}; echo re''ady\n".encode())
+        read_until(lambda: b"ready\r\n" in shown)
+        shown = b""
+        os.write(terminal, f"{line}\t".encode())
+        read_until(lambda: b"PWNED" in shown)
+        os.write(terminal, end + b"\n")
+        read_until(lambda: ran.exists() and ran.stat().st_size > 0)
+        return ran.read_text()
+    finally:
+        os.kill(pid, 9)
+        os.waitpid(pid, 0)
+        os.close(terminal)
