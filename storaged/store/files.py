@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Final, TypeAlias
 
+from storaged.store.same_mount import open_same_mount
+
 Identity: TypeAlias = tuple[int, int, int, int, int]
 """(dev, inode, size, mtime_ns, ctime_ns) of a file. A rename gives another one; a write in place too."""
 
@@ -28,6 +30,14 @@ class Files:
     def open(self, path: str, flags: int, mode: int = 0o600, *, dir_fd: int | None = None) -> int:
         """Open close-on-exec: a descriptor that a child inherits would keep a record lock alive."""
         return os.open(path, flags | os.O_CLOEXEC, mode, dir_fd=dir_fd)
+
+    def enter(self, name: str, dir_fd: int) -> int:
+        """Open a folder of an open folder, or the one above (``..``); never a link, never across a mount point.
+
+        Raises:
+            OSError: as open(2); EXDEV where something is mounted there, a bind mount included.
+        """
+        return open_same_mount(name, dir_fd)
 
     def close(self, fd: int) -> None:
         os.close(fd)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .rival import Rival
 
 LOOKING = frozenset(
-    {"stat", "fstat", "read", "pread", "access", "readlink", "listdir", "scan", "close", "fsync", "fdatasync"}
+    {"stat", "fstat", "enter", "read", "pread", "access", "readlink", "listdir", "scan", "close", "fsync", "fdatasync"}
 )
 """Calls that change nothing a name leads to. Flushes are among them: they change what a power loss takes."""
 
@@ -185,7 +185,7 @@ class Dying(Counting):
                 perform()
             return None
         done = super().make(call, perform)
-        if call.name == "open":
+        if call.name in ("open", "enter"):
             self._open.add(done)
         return done
 
@@ -202,7 +202,7 @@ class Dying(Counting):
             self.died = call
             if self._after:
                 done = perform()
-                if call.name == "open":
+                if call.name in ("open", "enter"):
                     os.close(done)
                 elif call.name == "scan":
                     done.close()

@@ -132,6 +132,13 @@ class Recording(Intercepted):
             self._open[fd] = before
         return fd
 
+    def _on_enter(self, given: Any, perform: Callable[[], Any]) -> Any:
+        node = self._find(given["name"], given["dir_fd"])
+        fd = perform()
+        if node is not None:
+            self._open[fd] = node
+        return fd
+
     def _place_or_none(self, path: str, dir_fd: int | None) -> tuple[NodeID, str] | None:
         try:
             return self._place(path, dir_fd)

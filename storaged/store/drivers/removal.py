@@ -1,10 +1,9 @@
 """Removing a tree: what lies at one path and everything below it, and nothing else.
 
 No link is followed: each folder is opened from the one above it, and the way back is proven by the inode. Nothing is
-entered that lies on another file system. One folder is open at a time, however deep they are nested. What is missing
-is removed already, so a removal that broke off is simply done again.
-
-A bind mount of the same file system looks like any folder from here: whoever calls asks ``mount_points`` first.
+entered that lies on another file system or behind a mount point: a bind mount of the same file system looks like any
+folder, and may be made at any moment, so the kernel is asked at each folder (``Files.enter``). One folder is open at a
+time, however deep they are nested. What is missing is removed already, so a removal that broke off is done again.
 """
 
 from __future__ import annotations
@@ -136,14 +135,14 @@ class _Walk(Struct):
         if self._was_empty(name):
             return None
         try:
-            fd = self.files.open(name, _FOLDER, dir_fd=self.fd)
+            fd = self.files.enter(name, self.fd)
         except OSError as error:
             self._keep(name, error)
             return None
         try:
             above, status = self.files.fstat(self.fd), self.files.fstat(fd)
             if status.st_dev != self.device:
-                raise OSError(errno.EBUSY, "another file system is mounted there")
+                raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
         except OSError as error:
             self.files.close(fd)
             self._keep(name, error)
@@ -168,8 +167,16 @@ class _Walk(Struct):
         return True
 
     def _leave(self) -> list[str]:
-        """Go back to the folder above and remove the one left; what waits there still."""
-        above = self.files.open("..", _FOLDER, dir_fd=self.fd)
+        """Go back to the folder above and remove the one left; what waits there still.
+
+        Raises:
+            OSError: there is no way back, as where something was mounted over the folder above.
+        """
+        try:
+            above = self.files.enter("..", self.fd)
+        except OSError as error:
+            self._keep("..", error)
+            raise
         frame = self.frames[-1]
         try:
             status = self.files.fstat(above)
@@ -231,7 +238,7 @@ def _why(error: OSError) -> str:
     match error.errno:
         case errno.EPERM:
             return f"{reason}: it may be immutable (see lsattr)"
-        case errno.EBUSY:
+        case errno.EBUSY | errno.EXDEV:
             return f"{reason}: something is mounted there (see findmnt); unmount it"
         case _:
             return reason

@@ -7,6 +7,7 @@ import os
 import shutil
 import stat
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -78,11 +79,11 @@ def test_a_folder_that_becomes_a_link_while_it_is_removed_is_not_followed(tmp_pa
     class Swapping(Files):
         """Whoever can write there puts a link in the place of a folder, between the look and the way in."""
 
-        def open(self, path: str, flags: int, mode: int = 0o600, *, dir_fd: int | None = None) -> int:
-            if path == "dir" and (tmp_path / "f" / "dir").is_dir() and not (tmp_path / "f" / "dir").is_symlink():
+        def enter(self, name: str, dir_fd: int) -> int:
+            if name == "dir" and (tmp_path / "f" / "dir").is_dir() and not (tmp_path / "f" / "dir").is_symlink():
                 shutil.rmtree(tmp_path / "f" / "dir")
                 (tmp_path / "f" / "dir").symlink_to(tmp_path / "elsewhere")
-            return super().open(path, flags, mode, dir_fd=dir_fd)
+            return super().enter(name, dir_fd)
 
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "kept").write_bytes(b"")
@@ -95,10 +96,10 @@ def test_a_folder_that_becomes_a_link_while_it_is_removed_is_not_followed(tmp_pa
 
 def test_a_folder_that_is_moved_away_while_it_is_removed_ends_the_removal(tmp_path: Path) -> None:
     class Moving(Files):
-        def open(self, path: str, flags: int, mode: int = 0o600, *, dir_fd: int | None = None) -> int:
-            if path == ".." and (tmp_path / "f" / "dir").exists():
+        def enter(self, name: str, dir_fd: int) -> int:
+            if name == ".." and (tmp_path / "f" / "dir").exists():
                 (tmp_path / "f" / "dir").rename(tmp_path / "other")
-            return super().open(path, flags, mode, dir_fd=dir_fd)
+            return super().enter(name, dir_fd)
 
     (tmp_path / "f" / "dir").mkdir(parents=True)
     (tmp_path / "f" / "dir" / "file").write_bytes(b"")
@@ -177,6 +178,64 @@ def test_another_file_system_below_is_not_entered(tmp_path: Path) -> None:
 
 
 @as_root
+@pytest.mark.parametrize("way", ["openat2", "compared"])
+@pytest.mark.parametrize("moment", ["before", "at the look", "within"])
+def test_a_bind_mount_made_while_the_tree_is_removed_loses_nothing(tmp_path: Path, moment: str, way: str) -> None:
+    """The removal runs in a mount namespace of its own, where somebody mounts at the worst moment."""
+    precious = tmp_path / "precious"
+    (precious / "deeper").mkdir(parents=True)
+    for number in range(50):
+        (precious / "deeper" / str(number)).write_bytes(b"1")
+    tree = filled(tmp_path / "f")
+    (tree / "dir" / "deeper" / "empty" / "file").write_bytes(b"")
+    done = subprocess.run(
+        ["unshare", "--mount", sys.executable, "-c", _BESIDE_A_MOUNT, moment, way, tree, precious],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    if "cannot mount" in done.stderr:
+        pytest.skip("nothing can be mounted here")
+    assert done.returncode == 0, done.stderr
+    assert len(list((precious / "deeper").iterdir())) == 50
+    left, detail = done.stdout.splitlines()
+    assert left == str(tree / "dir" / "deeper")
+    assert "findmnt" in detail
+
+
+_BESIDE_A_MOUNT = r"""
+import os, subprocess, sys
+from storaged.store import files as seam, same_mount
+from storaged.store.drivers.removal import remove_tree
+
+moment, way, tree, precious = sys.argv[1:]
+if way == "compared":
+    seam.open_same_mount = same_mount.open_comparing
+point = os.path.join(tree, "dir", "deeper")
+
+def mount():
+    if not os.path.ismount(point) and subprocess.run(["mount", "--bind", precious, point]).returncode:
+        sys.exit("cannot mount")
+
+class Beside(seam.Files):
+    def enter(self, name, dir_fd):
+        if moment == "at the look" and name == "deeper":
+            mount()  # the mounts were looked at long before
+        fd = super().enter(name, dir_fd)
+        if moment == "within" and name == "deeper":
+            mount()  # over the folder that is open
+        return fd
+
+subprocess.run(["mount", "--make-rprivate", "/"], check=True)
+if moment == "before":
+    mount()
+left = remove_tree(Beside(), tree)
+print(left.path, left.detail, sep="\n")
+"""
+
+
+@as_root
 def test_a_mount_point_is_found_below_the_entry_it_belongs_to(tmp_path: Path) -> None:
     mounted = tmp_path / "with space" / "merged"
     mounted.mkdir(parents=True)
@@ -203,6 +262,10 @@ def test_each_failing_call_leaves_no_descriptor_and_names_what_stays(tmp_path: P
         def open(self, path: str, flags: int, mode: int = 0o600, *, dir_fd: int | None = None) -> int:
             self._count(path)
             return super().open(path, flags, mode, dir_fd=dir_fd)
+
+        def enter(self, name: str, dir_fd: int) -> int:
+            self._count(name)
+            return super().enter(name, dir_fd)
 
         def stat(self, path: str, *, dir_fd: int | None = None, follow_symlinks: bool = True) -> os.stat_result:
             self._count(path)
@@ -246,11 +309,12 @@ def test_an_empty_folder_is_removed_without_being_opened(tmp_path: Path) -> None
         def __init__(self) -> None:
             self.opened: list[str] = []
 
-        def open(self, path: str, flags: int, mode: int = 0o600, *, dir_fd: int | None = None) -> int:
-            self.opened.append(path)
-            return super().open(path, flags, mode, dir_fd=dir_fd)
+        def enter(self, name: str, dir_fd: int) -> int:
+            self.opened.append(name)
+            return super().enter(name, dir_fd)
 
     (tmp_path / "f" / "work").mkdir(parents=True)
     files = Opening()
     assert removed(tmp_path / "f", files=files) is None
+    assert "f" in files.opened
     assert "work" not in files.opened
