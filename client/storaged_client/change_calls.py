@@ -102,7 +102,8 @@ def images_prune(
 ) -> Call[t.PruneReport]:
     """Remove dangling images, or with ``all`` every image without containers; ``dry_run`` only tells what and why.
 
-    ``plan`` is that of a dry run's report: it removes nothing that the report did not list.
+    ``plan`` is that of a dry run's report: it removes nothing that the report did not list; with ``dry_run`` it is only
+    looked at.
 
     Raises: PlanStale.
     """

@@ -60,8 +60,8 @@ class Plans(Generic[T]):
         self._kept[text] = _Kept(uid=uid, plan=plan, made=anyio.current_time())
         return text
 
-    def take(self, uid: int, text: str) -> T:
-        """The plan of this name. It stays kept.
+    def take(self, uid: int, text: str, *, apply: bool = True) -> T:
+        """The plan of this name. It stays kept; without ``apply`` it was only looked at.
 
         Raises:
             PlanStale: there is none for this uid.
@@ -74,7 +74,7 @@ class Plans(Generic[T]):
                 "until the daemon ends; make a new one with dry_run",
                 plan=text[:100],
             )
-        kept.applied = True
+        kept.applied = kept.applied or apply
         return kept.plan
 
     def _sweep(self) -> None:

@@ -197,7 +197,7 @@ class _Decision:
         return found
 
 
-_DANGLING: Final = Going(code="dangling", detail="it has no name and no child, and no manifest list names it")
+_DANGLING: Final = Going(code="dangling", detail="no name, no child, and in no manifest list")
 _UNUSED: Final = Going(code="unused", detail="no container uses it")
 _FILTERED: Final = Reason(code="filtered", detail="a filter of this prune does not choose it")
 
@@ -205,7 +205,7 @@ _FILTERED: Final = Reason(code="filtered", detail="a filter of this prune does n
 def _ancestor(child: Image) -> Going:
     return Going(
         code="ancestor",
-        detail=f"it has no name, and image {child.id[:12]}, the last that was built on it, goes",
+        detail=f"no name, and {child.id[:12]}, its last child, goes",
         image=child.id,
     )
 
@@ -213,5 +213,5 @@ def _ancestor(child: Image) -> Going:
 def _delisted(gone: Image) -> Going:
     return Going(
         code="dangling",
-        detail=f"it has no name, and manifest list {gone.id[:12]}, the last that names it, goes",
+        detail=f"no name, and {gone.id[:12]}, the last list that names it, goes",
     )

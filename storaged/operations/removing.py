@@ -176,7 +176,7 @@ class _Decision:
                     parent,
                     Going(
                         code="ancestor",
-                        detail=f"it has no name, and image {child.id[:12]}, the last that was built on it, goes",
+                        detail=f"no name, and {child.id[:12]}, its last child, goes",
                         image=child.id,
                     ),
                 )

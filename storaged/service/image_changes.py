@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
 from msgspec import structs
@@ -76,22 +76,40 @@ async def remove_names(
 
 
 async def prune_images(call: Call, params: p.ImagesPrune) -> Outcome[t.PruneReport]:
-    """``images.prune``: decide, and with ``dry_run`` keep the decision as a plan; ``plan`` applies one."""
+    """``images.prune``: decide, and with ``dry_run`` keep the decision as a plan; ``plan`` applies one, or with
+    ``dry_run`` tells what it would do now."""
     plans, uid = call.engine.plans, call.session.credentials.uid
     if params.plan is not None:
-        if params != p.ImagesPrune(plan=params.plan):
-            raise InvalidParams("a plan is applied as it was made: it takes no other parameter", path="plan")
-        kept = plans.take(uid, params.plan)
-        return await _carry_out_prune(call, kept.asked, kept.images)
+        if params != p.ImagesPrune(plan=params.plan, dry_run=params.dry_run):
+            raise InvalidParams(
+                "a plan is applied as it was made: it takes no other parameter than dry_run", path="plan"
+            )
+        kept = plans.take(uid, params.plan, apply=not params.dry_run)
+        if not params.dry_run:
+            return await _carry_out_prune(call, kept.asked, kept.images)
+        return await _dry_run(call, kept.asked, kept.images, lambda _: params.plan)
     asked = Pruning(filters=params.filters, all=params.all, external=params.external, now=datetime.now().astimezone())
     if not params.dry_run:
         return await _carry_out_prune(call, asked, None)
+
+    def keep(images: tuple[ImageID, ...]) -> str | None:
+        return plans.keep(uid, PrunePlan(asked=asked, images=images)) if call.view.snapshot.proven else None
+
+    return await _dry_run(call, asked, None, keep)
+
+
+async def _dry_run(
+    call: Call,
+    asked: Pruning,
+    listed: tuple[ImageID, ...] | None,
+    keep: Callable[[tuple[ImageID, ...]], str | None],
+) -> Outcome[t.PruneReport]:
+    """What would go now, of ``listed`` only if given; ``keep`` names the plan of the images that would."""
     snapshot = call.view.snapshot
-    done = (await call.in_thread(lambda: prune(snapshot, asked, call.asking))).result
+    done = (await call.in_thread(lambda: prune(snapshot, asked, call.asking, among=listed))).result
     report: Report[ImageID] = Report()
     report.add(done)
-    plan = plans.keep(uid, PrunePlan(asked=asked, images=done.items)) if snapshot.proven else None
-    return Outcome(result=report.made(plan), view=call.view)
+    return Outcome(result=report.made(keep(done.items)), view=call.view)
 
 
 async def _carry_out_prune(call: Call, asked: Pruning, listed: tuple[ImageID, ...] | None) -> Outcome[t.PruneReport]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from . import exits, output, removals
+from . import exits, measures, output, removals
 from .flags import Flag, Options, UsageError
 from .invocation import Invocation
 
@@ -16,6 +16,7 @@ FLAGS = (
     Flag("external", "Remove images even when they are used by external containers (e.g., by build containers)"),
     Flag("filter", "Provide filter values (e.g. 'label=<key>=<value>')", kind="list"),
     Flag("force", "Do not prompt for confirmation", short="f"),
+    Flag("kept", "With --dry-run: list each image that stays, not only how many and why"),
     Flag("plan", "Remove what a dry run listed, and nothing else", kind="string"),
 )
 PODMANS = (Flag("build-cache", "Remove persistent build cache created by --mount=type=cache"),)
@@ -23,7 +24,7 @@ PODMANS = (Flag("build-cache", "Remove persistent build cache created by --mount
 _WARNINGS = {
     "dangling": "WARNING! This command removes all dangling images.",
     "all": "WARNING! This command removes all images without at least one container associated with them.",
-    "plan": "WARNING! This command removes the images that its plan lists.",
+    "plan": "WARNING! This command removes {}, as planned.",
 }
 _QUESTION = "Are you sure you want to continue? [y/N] "
 
@@ -34,15 +35,17 @@ def run(invocation: Invocation) -> int:
     if invocation.arguments:
         raise UsageError("`storagectl image prune` takes no arguments")
     asked = params(options)
-    if not options.on("force") and not options.on("dry-run") and not _confirmed(_warning(options)):
-        return exits.DONE
+    if not options.on("force") and not options.on("dry-run"):
+        warning = _warning(invocation, options)
+        if warning is None or not _confirmed(warning):
+            return exits.DONE
     report = removals.asked_for(invocation, "images.prune", asked)
     if json:
         output.emit(output.pretty(report))
     elif options.on("dry-run") and not options.on("quiet"):
         from . import removal_plan
 
-        removal_plan.show(report, full=options.on("no-trunc"), heading=not options.on("noheading"))
+        removal_plan.show(invocation, report, each=options.on("kept"))
     else:
         output.emit(removals.ids(report))
     removals.complain(report)
@@ -63,16 +66,39 @@ def params(options: Options) -> dict[str, Any]:
     asked: dict[str, Any] = {name: True for name, on in switches.items() if on}
     if filters:
         asked["filters"] = filters
+    if options.on("kept") and not options.on("dry-run"):
+        raise UsageError("--kept lists what a dry run keeps: give --dry-run, too")
     plan = options.text("plan")
     if plan is None:
         return asked
-    if asked:
-        raise UsageError("a plan says what goes: --plan takes no --all, --dry-run, --external or --filter")
-    return {"plan": plan}
+    if asked.keys() - {"dry_run"}:
+        raise UsageError("a plan says what goes: --plan takes no --all, --external or --filter")
+    return {**asked, "plan": plan}
 
 
-def _warning(options: Options) -> str:
-    return _WARNINGS["plan" if options.text("plan") is not None else "all" if options.on("all") else "dangling"]
+def _warning(invocation: Invocation, options: Options) -> str | None:
+    """What is asked about; None where a plan has nothing left to remove.
+
+    Raises:
+        StoragedError: there is no such plan, or the store cannot be looked at.
+    """
+    plan = options.text("plan")
+    if plan is None:
+        return _WARNINGS["all" if options.on("all") else "dangling"]
+    from storaged_client.contract.errors import InvalidParams
+
+    try:
+        report = removals.asked_for(invocation, "images.prune", {"plan": plan, "dry_run": True})
+    except InvalidParams:
+        # An earlier daemon looks at a plan only when it carries it out.
+        return _WARNINGS["plan"].format("the images")
+    removals.complain(report)
+    number = len(report["removed"])
+    if not number:
+        output.complain("storagectl: nothing that this plan lists may go any more")
+        return None
+    freed = "" if report["freed"] is None else f" and frees {measures.size(report['freed'])}"
+    return _WARNINGS["plan"].format(f"{number} image{'s' * (number > 1)}{freed}")
 
 
 def _confirmed(warning: str) -> bool:

@@ -30,7 +30,7 @@ def run(invocation: Invocation) -> int:
     elif options.on("dry-run"):
         from . import removal_plan
 
-        removal_plan.show(report, full=options.on("no-trunc"), heading=not options.on("noheading"))
+        removal_plan.show(invocation, report)
     else:
         output.emit(removals.removed(report))
     removals.complain(report)

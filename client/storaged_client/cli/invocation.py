@@ -16,6 +16,9 @@ _PAGE = 10_000
 """Items a page: well below the limit of a reply, and one page for nearly every store."""
 _LISTINGS = 3
 
+_WHERE = ("socket", "root", "runroot", "storage-driver")
+"""The flags that choose the daemon."""
+
 
 class Invocation:
     """The options and arguments of a command, and ``call``.
@@ -107,6 +110,13 @@ class Invocation:
         if len(self.arguments) < number:
             raise UsageError(f"requires at least {number} arg(s), only received {len(self.arguments)}")
         return self.arguments
+
+    def own_command(self, *words: str) -> str:
+        """A command of storagectl that asks the same daemon as this one."""
+        import shlex
+
+        where = [part for name in _WHERE if (value := self.options.text(name)) for part in (f"--{name}", value)]
+        return shlex.join(("storagectl", *where, *words))
 
     def podmans_command(self) -> str:
         """The command that asks podman for the same."""

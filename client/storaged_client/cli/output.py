@@ -92,6 +92,11 @@ def table(header: tuple[str, ...], rows: list[tuple[str, ...]], heading: bool = 
     return "".join("".join(map(str.ljust, line, widths)) + "\n" for line in cells)
 
 
+def used_by(lines: Sequence[tuple[str, ...]], columns: int) -> int:
+    """How wide the first columns of a table are that ``table`` makes of these lines, with what parts them."""
+    return sum(max(_MIN_WIDTH, *(len(printable(line[at])) + _PADDING for line in lines)) for at in range(columns))
+
+
 def identifier(id_: str, full: bool) -> str:
     """An image's id as podman prints it: twelve digits, or all of them with the algorithm before."""
     return f"sha256:{id_}" if full else id_[:12]

@@ -1,67 +1,78 @@
-"""What a dry run found: every image that goes or stays, with its reasons, and what that frees."""
+"""What a dry run found: every image that goes, with its bytes and reasons; what stays, summed up; what that frees."""
 
 from __future__ import annotations
 
-import shutil
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from . import measures, names, output, removals, terminal
 
 if TYPE_CHECKING:
-    from .wire_changes import Removed, Report
+    from collections.abc import Sequence
 
-_HEADER = ("IMAGE ID", "NAMES", "VERDICT", "FREED", "BECAUSE")
-_GOES, _STAYS = "goes", "stays"
-_COLOURS = {_GOES: terminal.YELLOW, _STAYS: terminal.GREEN}
+    from .invocation import Invocation
+    from .wire_changes import Kept, Removed, Report
+
+_STAYS = {
+    "named": "has a name",
+    "child": "has a child",
+    "manifest_list": "a list names it",
+    "container": "a container uses it",
+    "lease": "is leased",
+    "read_only": "is read-only",
+    "unreadable_evidence": "evidence is unreadable",
+    "filtered": "the filters do not choose it",
+}
+"""The codes of reasons in a summary; a newer daemon's code stands for itself."""
+
+_LEAST = 12
+"""Columns that names get at the least, and a reason before it is cut."""
 
 
-def show(report: Report, *, full: bool, heading: bool) -> None:
-    """Print it: as wide as it is in a pipe, cut to the screen and in colour on a terminal."""
-    text = render(report, full=full, heading=heading)
-    output.emit(fitted(text, shutil.get_terminal_size().columns) if terminal.wanted() else text)
+def show(invocation: Invocation, report: Report, *, each: bool = True) -> None:
+    """Print it: as wide as it is in a pipe, fitted to the screen on a terminal unless ``--no-trunc`` is given."""
+    full, heading = invocation.options.on("no-trunc"), not invocation.options.on("noheading")
+    width = None if full else terminal.width()
+    text = render(report, full=full, heading=heading, each=each, width=width, colour=terminal.wanted())
+    if report["removed"] and report["plan"] is not None:
+        command = invocation.own_command("image", "prune", "--plan", report["plan"])
+        text += _lines(["to remove what goes here and nothing else:", f"  {command}"])
+    output.emit(text)
 
 
-def render(report: Report, *, full: bool = False, heading: bool = True) -> str:
-    """What goes first, in the order it goes; a name that only is taken is a line below the table."""
-    rows: list[tuple[str, ...]] = [
-        (
-            output.identifier(each["id"], full),
-            ",".join(each["names"]) or names.NONE,
-            _GOES,
-            measures.size(each["freed"]),
-            _why_it_goes(each),
-        )
-        for each in report["removed"]
+def render(
+    report: Report,
+    *,
+    full: bool = False,
+    heading: bool = True,
+    each: bool = True,
+    width: int | None = None,
+    colour: bool = False,
+) -> str:
+    """What goes, in the order it goes; what stays, ``each`` or a line for all that have the same reasons; the sum.
+
+    On ``width`` columns names are shortened first, then reasons; a name that only is taken is a line of its own.
+    """
+    going = [
+        ((output.identifier(it["id"], full), measures.size(it["freed"]), _why_it_goes(it)), it["names"])
+        for it in report["removed"]
     ]
-    rows += [
-        (
-            output.identifier(each["id"], full),
-            ",".join(each["names"]) or names.NONE,
-            _STAYS,
-            "-",
-            removals.because(each),
-        )
-        for each in report["kept"]
-    ]
-    table = output.table(_HEADER, rows, heading=heading) if rows else ""
-    gone = {each["id"] for each in report["removed"]}
-    lines = [f"loses the name {each['name']}" for each in report["untagged"] if each["id"] not in gone]
-    lines.append(_total(report))
-    if report["plan"] is not None:
-        lines.append(f"to remove what goes here and nothing else: storagectl image prune --plan {report['plan']}")
-    return table + "".join(f"{output.printable(line)}\n" for line in lines)
-
-
-def fitted(text: str, width: int) -> str:
-    """The rows cut to ``width`` columns and painted by their verdict. The lines below the table stay whole."""
-    lines = []
-    at = text.partition("\n")[0].find("VERDICT")
-    for line in text.split("\n"):
-        verdict = line[at:].partition(" ")[0] if at >= 0 else ""
-        if verdict in _COLOURS:
-            line = terminal.paint(line if len(line) <= width else f"{line[: max(1, width - 1)]}…", _COLOURS[verdict])
-        lines.append(line)
-    return "\n".join(lines)
+    parts = []
+    if going:
+        table = _table(("IMAGE ID", "FREED", "GOES BECAUSE"), going, width, heading=heading)
+        parts.append(_painted(table, terminal.YELLOW if colour else "", heading))
+    gone = {it["id"] for it in report["removed"]}
+    untagged = [f"loses the name {it['name']}" for it in report["untagged"] if it["id"] not in gone]
+    if untagged:
+        parts.append(_lines(untagged))
+    kept = report["kept"]
+    if kept and each:
+        staying = [((output.identifier(it["id"], full), removals.because(it)), it["names"]) for it in kept]
+        table = _table(("IMAGE ID", "STAYS BECAUSE"), staying, width, heading=heading)
+        parts.append(_painted(table, terminal.GREEN if colour else "", heading))
+    elif kept:
+        parts.append(_lines(["what stays, and why (--kept lists each)", *_summary(kept)]))
+    return "\n".join((*parts, _lines(_total(report))))
 
 
 def _why_it_goes(removed: Removed) -> str:
@@ -71,7 +82,65 @@ def _why_it_goes(removed: Removed) -> str:
     return "; ".join(details)
 
 
-def _total(report: Report) -> str:
+def _table(
+    header: tuple[str, ...], rows: Sequence[tuple[tuple[str, ...], list[str]]], width: int | None, *, heading: bool
+) -> str:
+    """The cells, the last of which is the reason, and the names where there are any."""
+    if not any(called for _, called in rows):
+        texts = [cells for cells, _ in rows]
+        room = None if width is None else width - output.used_by([header, *texts], len(header) - 1)
+        fitted = [(*cells[:-1], _cut(cells[-1], room)) for cells in texts]
+        return output.table(header, fitted, heading=heading)
+    room = reason = None
+    if width is not None:
+        room = width - output.used_by([header, *(cells for cells, _ in rows)], len(header) - 1)
+        longest = max(len(output.printable(cells[-1])) for cells, _ in rows)
+        reason = max(_LEAST, min(longest, room - 2 - _LEAST))
+        room -= max(_LEAST, reason + 2, len(header[-1]) + 2)
+    lines = [(*cells[:-1], _cut(cells[-1], reason), _called(called, room)) for cells, called in rows]
+    return output.table((*header, "NAMES"), lines, heading=heading)
+
+
+def _cut(text: str, room: int | None) -> str:
+    text = output.printable(text)
+    return text if room is None or len(text) <= room else f"{text[: max(1, room - 1)]}…"
+
+
+def _called(called: list[str], room: int | None) -> str:
+    """The names; where they are too long the first alone, and of that the end, which tells most."""
+    text = output.printable(",".join(called)) or names.NONE
+    if room is None or len(text) <= room:
+        return text
+    more = f" +{len(called) - 1}" if len(called) > 1 else ""
+    first = output.printable(called[0])
+    left = max(2, room - len(more))
+    return (first if len(first) <= left else f"…{first[1 - left :]}") + more
+
+
+def _painted(table: str, code: str, heading: bool) -> str:
+    lines = table.splitlines()
+    first = 1 if heading else 0
+    return _lines([*lines[:first], *(terminal.paint(line, code) if code else line for line in lines[first:])])
+
+
+def _summary(kept: list[Kept]) -> list[str]:
+    """How many stay for the same reasons; most first."""
+    counts = Counter(tuple(dict.fromkeys(reason["code"] for reason in it["reasons"])) for it in kept)
+    width = max(len(f"{count:,}") for count in counts.values())
+    return [
+        f"  {count:>{width},}  {', '.join(_STAYS.get(code, code) for code in codes) or removals.NOT_NOW}"
+        for codes, count in counts.most_common()
+    ]
+
+
+def _total(report: Report) -> list[str]:
     going, all_ = len(report["removed"]), len(report["removed"]) + len(report["kept"])
+    images = f"{all_:,} image{'s' if all_ != 1 else ''}"
+    if not going:
+        return [f"would remove none of {images}" if all_ else "would remove nothing: no image was looked at"]
     freed = "an amount still unknown" if report["freed"] is None else measures.size(report["freed"])
-    return f"would remove {going} of {all_} images and free {freed}"
+    return [f"would remove {going:,} of {images} and free {freed}"]
+
+
+def _lines(lines: list[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)

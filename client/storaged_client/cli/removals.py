@@ -21,6 +21,9 @@ _UNKNOWN = frozenset(("ImageUnknown", "ManifestListUnknown", "LayerUnknown"))
 _MOST = 3
 """Reasons a line."""
 
+NOT_NOW = "it may not go now"
+"""What is told of an image that stays without a reason."""
+
 
 def asked_for(invocation: Invocation, method: str, params: dict[str, Any]) -> Report:
     """Call a method that removes, telling how far it is, and return its report as the wire has it."""
@@ -63,7 +66,7 @@ def because(kept: Kept) -> str:
     """The reasons in one line."""
     details = [reason["detail"] for reason in kept["reasons"]]
     more = len(details) - _MOST
-    return "; ".join(details[:_MOST]) + (f"; and {more} more" if more > 0 else "") if details else "it may not go now"
+    return "; ".join(details[:_MOST]) + (f"; and {more} more" if more > 0 else "") if details else NOT_NOW
 
 
 def status(failed: list[Failed]) -> int:

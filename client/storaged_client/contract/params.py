@@ -164,7 +164,7 @@ class ImagesRemove(Value):
 class ImagesPrune(Value):
     """``all`` means every image without containers, not only dangling ones. ``external`` takes images whose
     containers are all of other tools than podman, with these containers. ``plan`` applies a dry run's plan and
-    takes no other parameter."""
+    takes no other parameter; with ``dry_run`` it is looked at: the report tells what would go of it now."""
 
     filters: tuple[Filter, ...] = ()
     all: bool = False

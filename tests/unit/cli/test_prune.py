@@ -14,9 +14,10 @@ import pytest
 
 from storaged_client.cli import exits, removal_plan
 from storaged_client.cli.main import main
+from storaged_client.contract.errors import InvalidParams, PlanStale
 
-from .answerer import Answerer
-from .facts import APP, BASE, LIST, report, unremoved
+from .answerer import Answerer, Refusal
+from .facts import APP, BASE, LIST, info, report, unremoved
 
 DANGLING = "WARNING! This command removes all dangling images.\nAre you sure you want to continue? [y/N] "
 UNUSED = (
@@ -117,8 +118,9 @@ def test_flags_become_parameters(flags: list[str], params: Any, daemon: Answerer
         (["-f", "--filter", "x"], "filter input must be in the form of filter=value: x is invalid"),
         (
             ["-f", "--plan", "p", "-a"],
-            "a plan says what goes: --plan takes no --all, --dry-run, --external or --filter",
+            "a plan says what goes: --plan takes no --all, --external or --filter",
         ),
+        (["-f", "--kept"], "--kept lists what a dry run keeps: give --dry-run, too"),
         (
             ["-f", "--build-cache"],
             "--build-cache is not a flag of storagectl; use: podman image prune -f --build-cache",
@@ -133,22 +135,90 @@ def test_a_wrong_command_line_asks_nothing_and_removes_nothing(
     assert capsys.readouterr() == ("", f"Error: {text}\n")
 
 
-def test_a_dry_run_tells_of_each_image_why_it_goes_or_stays(
+TOTAL = """
+would remove 2 of 3 images and free 1.24 MB
+to remove what goes here and nothing else:
+  storagectl image prune --plan p-1
+"""
+
+
+def test_a_dry_run_tells_of_each_image_why_it_goes_and_sums_up_why_others_stay(
     daemon: Answerer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["prune", "--dry-run"]) == exits.DONE
-    assert capsys.readouterr().out == (
-        f"""\
-IMAGE ID      NAMES                              VERDICT     FREED       BECAUSE
-{APP[:12]}  <none>                             goes        1.24 MB     no name, no child, in no list
-{BASE[:12]}  localhost/base:1,localhost/base:2  goes        -           \
-its last child goes; with its containers cccccccccccc
-{LIST[:12]}  <none>                             stays       -           \
-container 0 uses it; container 1 uses it; container 2 uses it; and 2 more
-would remove 2 of 3 images and free 1.24 MB
-to remove what goes here and nothing else: storagectl image prune --plan p-1
+    stays = "what stays, and why (--kept lists each)\n  1  a container uses it\n"
+    shown = capsys.readouterr().out
+    assert [line.split("  ")[0] for line in shown.splitlines()[:3]] == ["IMAGE ID", APP[:12], BASE[:12]]
+    assert shown.endswith(f"\n{stays}{TOTAL}")
+
+
+def test_kept_lists_each_image_that_stays(daemon: Answerer, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["prune", "--dry-run", "--kept"]) == exits.DONE
+    shown = capsys.readouterr().out
+    reasons = "container 0 uses it; container 1 uses it; container 2 uses it; and 2 more"
+    assert shown.endswith(f"\nIMAGE ID      STAYS BECAUSE\n{LIST[:12]}  {reasons}\n{TOTAL}")
+
+
+def kept(*codes: str) -> Any:
+    return {"id": LIST, "names": [], "reasons": [{"code": code, "detail": code} for code in codes]}
+
+
+def test_thousands_that_stay_are_a_line_for_each_set_of_reasons_the_most_first() -> None:
+    staying = [kept("container", "named"), *[kept("named")] * 3996, kept("a newer one"), kept("named", "container")]
+    text = removal_plan.render(report(kept=staying), each=False)
+    assert text == (
+        """\
+what stays, and why (--kept lists each)
+  3,996  has a name
+      1  a container uses it, has a name
+      1  a newer one
+      1  has a name, a container uses it
+
+would remove none of 3,999 images
 """
     )
+
+
+def test_no_plan_is_offered_for_nothing(short_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with Answerer(short_dir / "s", {"images.prune": lambda _: report(kept=[kept("named")], plan="p-2")}):
+        assert main(["image", "prune", "--dry-run", "--socket", str(short_dir / "s")]) == exits.DONE
+    shown = capsys.readouterr().out
+    assert "would remove none of 1 image\n" in shown
+    assert "p-2" not in shown
+
+
+def test_a_plan_is_offered_by_the_command_that_reaches_the_same_daemon(
+    daemon: Answerer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["image", "prune", "--dry-run", "--socket", str(daemon.path)]) == exits.DONE
+    assert capsys.readouterr().out.endswith(f"\n  storagectl --socket {daemon.path} image prune --plan p-1\n")
+
+
+LONG = [f"registry.example.com/{'x' * 120}/group/app:1", "localhost/b:2"]
+
+
+def on_80_columns(**members: Any) -> list[str]:
+    going = {**PLANNED["removed"][0], **members}
+    return removal_plan.render(report(removed=[going], freed=7, plan="p" * 24), width=80).splitlines()
+
+
+def test_on_80_columns_names_are_shortened_first_to_what_tells_most_and_the_reason_stays_whole() -> None:
+    head, row, *_ = lines = on_80_columns(names=LONG)
+    assert max(map(len, lines)) <= 80
+    assert head.split() == ["IMAGE", "ID", "FREED", "GOES", "BECAUSE", "NAMES"]
+    assert "no name, no child, in no list" in row
+    assert row.endswith("/group/app:1 +1")
+    assert "…" in row
+
+
+def test_a_reason_that_is_too_long_for_80_columns_beside_short_names_is_cut() -> None:
+    reasons = [{"code": "unused", "detail": "r" * 200, "image": None}]
+    assert all(len(line) <= 80 for line in on_80_columns(names=LONG, reasons=reasons))
+    assert all(len(line) <= 80 for line in on_80_columns(names=[], reasons=reasons))
+
+
+def test_whatever_has_no_names_has_no_column_of_names() -> None:
+    assert on_80_columns()[0] == "IMAGE ID      FREED       GOES BECAUSE"
 
 
 def test_a_quiet_dry_run_prints_the_ids_that_would_go(daemon: Answerer, capsys: pytest.CaptureFixture[str]) -> None:
@@ -156,23 +226,81 @@ def test_a_quiet_dry_run_prints_the_ids_that_would_go(daemon: Answerer, capsys: 
     assert capsys.readouterr().out == f"{APP}\n{BASE}\n"
 
 
-def test_on_a_screen_the_rows_are_cut_to_it_and_painted_by_their_verdict() -> None:
-    text = removal_plan.fitted(removal_plan.render(PLANNED), 60)
-    head, first, *_, stays, total, hint, end = text.split("\n")
-    assert "\x1b" not in head + total + hint + end
+def test_rows_are_painted_by_their_verdict_and_nothing_else_is() -> None:
+    text = removal_plan.render(PLANNED, colour=True)
+    head, first, second, _, title, stays, *rest = text.split("\n")
+    assert "\x1b" not in "".join((head, title, *rest))
     assert first.startswith("\x1b[33m")
+    assert second.startswith("\x1b[33m")
     assert stays.startswith("\x1b[32m")
-    assert stays.endswith("…\x1b[0m")
-    assert len(stays) == 60 + len("\x1b[32m\x1b[0m")
-    assert hint.endswith("--plan p-1")
 
 
 def test_nothing_to_consider_is_one_line() -> None:
-    assert removal_plan.render(report()) == "would remove 0 of 0 images and free 0 B\n"
+    assert removal_plan.render(report()) == "would remove nothing: no image was looked at\n"
 
 
 def test_an_unknown_amount_is_not_called_nothing() -> None:
-    assert "free an amount still unknown" in removal_plan.render(report(freed=None))
+    assert "free an amount still unknown" in removal_plan.render(report(removed=PLANNED["removed"], freed=None))
+
+
+def test_a_plan_is_looked_at_before_anything_is_asked(
+    daemon: Answerer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answering(b"y\n", monkeypatch)
+    assert main(["image", "prune", "--plan", "p-1"]) == exits.DONE
+    assert daemon.requests == [
+        ("images.prune", {"plan": "p-1", "dry_run": True}),
+        ("images.prune", {"plan": "p-1"}),
+    ]
+    question = "WARNING! This command removes 2 images and frees 1.24 MB, as planned.\nAre you sure"
+    assert capsys.readouterr().out.startswith(question)
+
+
+def failing(name: str, code: int) -> Any:
+    def fail(params: Any) -> Any:
+        raise Refusal(code, name, "this plan is not kept")
+
+    return fail
+
+
+def test_a_plan_that_is_not_kept_is_said_before_anything_is_asked(
+    short_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answering(b"y\n", monkeypatch)
+    with Answerer(short_dir / "s", {"images.prune": failing("PlanStale", PlanStale.code)}) as daemon:
+        assert main(["image", "prune", "--plan", "bogus", "--socket", str(daemon.path)]) == PlanStale.exit_status
+    assert daemon.requests == [("images.prune", {"plan": "bogus", "dry_run": True})]
+    assert capsys.readouterr() == ("", "Error: this plan is not kept\n")
+
+
+def test_a_plan_of_which_nothing_is_left_asks_nothing(
+    short_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answering(b"y\n", monkeypatch)
+    answer = report(changed=[{**kept("named"), "reasons": [{"code": "named", "detail": "it is called x"}]}], plan="p")
+    with Answerer(short_dir / "s", {"images.prune": lambda _: answer}) as daemon:
+        assert main(["image", "prune", "--plan", "p", "--socket", str(daemon.path)]) == exits.DONE
+    assert len(daemon.requests) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == (
+        f"storagectl: {LIST[:12]} was kept: it is called x\nstoragectl: nothing that this plan lists may go any more\n"
+    )
+
+
+def test_a_daemon_that_cannot_look_at_a_plan_is_asked_to_carry_it_out(
+    short_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answering(b"y\n", monkeypatch)
+    refuse = failing("InvalidParams", InvalidParams.code)
+    answers = {
+        "images.prune": lambda params: refuse(params) if params.get("dry_run") else report(),
+        "server.info": lambda _: info(),
+    }
+    with Answerer(short_dir / "s", answers) as daemon:
+        assert main(["image", "prune", "--plan", "p", "--socket", str(daemon.path)]) == exits.DONE
+    assert daemon.requests[-1] == ("images.prune", {"plan": "p"})
+    assert capsys.readouterr().out.startswith("WARNING! This command removes the images, as planned.\n")
 
 
 def test_a_failure_leaves_the_list_of_what_went(short_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -128,10 +128,12 @@ def test_a_dry_run_tells_what_would_go_and_what_only_loses_a_name(
     run(short_dir, report(removed=[going], untagged=names, freed=5), "rmi", "--dry-run", "a:1", "b:1")
     assert capsys.readouterr().out == (
         f"""\
-IMAGE ID      NAMES          VERDICT     FREED       BECAUSE
-{APP[:12]}  localhost/a:1  goes        5 B         asked for
+IMAGE ID      FREED       GOES BECAUSE  NAMES
+{APP[:12]}  5 B         asked for     localhost/a:1
+
 loses the name localhost/b:1
-would remove 1 of 1 images and free 5 B
+
+would remove 1 of 1 image and free 5 B
 """
     )
 

@@ -25,8 +25,9 @@ async def test_a_plan_is_kept_for_its_uid_and_can_be_taken_more_than_once() -> N
 async def test_a_plan_that_was_applied_is_no_limit_that_was_reached() -> None:
     metrics = Metrics()
     plans: Plans[str] = Plans(metrics, per_uid=1)
-    plans.take(7, plans.keep(7, "applied"))
-    plans.keep(7, "not applied")
+    plans.take(7, looked_at := plans.keep(7, "applied"))
+    plans.take(7, looked_at, apply=False)
+    plans.take(7, plans.keep(7, "not applied"), apply=False)
     assert metrics.counters["limits.plans"] == 0
     plans.keep(7, "another")
     assert metrics.counters["limits.plans"] == 1

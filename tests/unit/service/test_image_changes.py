@@ -100,8 +100,11 @@ async def test_a_plan_is_applied_as_it_was_made_and_to_nothing_else(desk: Desk) 
         await desk.ask("images.tag", {"name": second["id"], "tags": ["kept"]})
         with pytest.raises(InvalidParams):
             await desk.ask("images.prune", {"plan": plan["plan"], "all": True})
+        looked = await desk.ask("images.prune", {"plan": plan["plan"], "dry_run": True})
         report = await desk.ask("images.prune", {"plan": plan["plan"]})
         removed = {row["id"] for row in report["removed"]}
+        # A look at a plan names the very images that its application takes, keeps and frees, and makes no other plan.
+        assert {**report, "plan": plan["plan"], "generation": looked["generation"], "stale": None} == looked
         listed = {row["id"] for row in plan["removed"]}
         assert first["id"] not in listed
         assert removed <= listed - {second["id"]}
@@ -112,6 +115,8 @@ async def test_a_plan_is_applied_as_it_was_made_and_to_nothing_else(desk: Desk) 
             await desk.ask("images.prune", {"plan": plan["plan"]}, uid=4711)
         with pytest.raises(PlanStale):
             await desk.ask("images.prune", {"plan": "another"})
+        with pytest.raises(PlanStale):
+            await desk.ask("images.prune", {"plan": "another", "dry_run": True})
 
 
 async def test_one_mounted_image_fails_alone_and_hinders_no_other(desk: Desk) -> None:
