@@ -13,7 +13,7 @@ from unittest.mock import patch
 from from_code.text import NotInTheCode, plain
 from storaged import cli
 from storaged_client.cli.commands import COMMANDS, Command
-from storaged_client.cli.flags import GLOBAL, Flag
+from storaged_client.cli.flags import GLOBAL, VERSION, Flag
 
 PLAIN = {"COLUMNS": "1000", "NO_COLOR": "1", "PYTHON_COLORS": "0", "FORCE_COLOR": ""}
 """argparse asks the environment how wide a line is, and whether to colour it."""
@@ -72,7 +72,7 @@ def _term(spelling: str, text: str) -> str:
 
 def global_options() -> str:
     """The flags that every command of ``storagectl`` has."""
-    return "\n".join(map(_option, GLOBAL))
+    return "\n".join(map(_option, (*GLOBAL, VERSION)))
 
 
 def _option(flag: Flag) -> str:

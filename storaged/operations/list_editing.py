@@ -37,7 +37,8 @@ from storaged.store.layout.records import Digest, ImageID, digest_of
 from storaged_client.contract import params as p
 from storaged_client.contract.types import ListEdited
 
-_DIGEST = re.compile(r"[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[a-zA-Z0-9=_-]+")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}")
+"""What go-digest knows. Anything else with a colon, ``name:tag`` or ``containers-storage:ID``, is a name."""
 
 
 class Birth(Struct, frozen=True, kw_only=True):

@@ -60,6 +60,10 @@ def at(image: str) -> str:
     return f"containers-storage:localhost/{image}:1"
 
 
+def at_id(image: dict[str, Any]) -> str:
+    return f"containers-storage:{image['id']}"
+
+
 # Each step: what it is, our method with its parameters but the list's name, and podman's arguments, LIST being it.
 STEPS: list[Step] = [
     (
@@ -125,8 +129,13 @@ NEWER_STEPS: list[Step] = [
         lambda scene: ("annotate", {"index": True, "subject": "one:1"}),
         lambda scene: f"annotate --index --subject {at('one')} LIST".split(),
     ),
+    (
+        "an image by its id",  # RamaLama's convert
+        lambda scene: ("annotate", {"digest": at_id(scene.two), "annotations": {"file": "model"}}),
+        lambda scene: f"annotate --annotation file=model LIST {at_id(scene.two)}".split(),
+    ),
 ]
-_AFTER_FEATURES = {"annotate the index", "more annotations", "a subject"}
+_AFTER_FEATURES = {"annotate the index", "more annotations", "a subject", "an image by its id"}
 
 
 def test_the_same_commands_leave_the_same_bytes(writing_peer: Peer) -> None:

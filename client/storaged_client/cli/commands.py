@@ -1,7 +1,8 @@
 """Which command is which module, and which methods it calls: the one table of ``storagectl``.
 
 A command's module has ``FLAGS`` (its own, besides the global ones), ``ARGUMENTS`` (for its help) and
-``run(invocation) -> int``; and ``PODMANS``, the flags that podman has and storagectl refuses, where there are some.
+``run(invocation) -> int``; where there are some, ``PODMANS``, the flags that podman has and storagectl refuses, and
+``IGNORED``, those that podman takes and does nothing with, either.
 A test holds this table and the method table together.
 """
 

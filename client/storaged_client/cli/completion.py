@@ -10,7 +10,7 @@ from importlib import import_module
 
 from . import exits, output
 from .commands import COMMANDS, GROUPS
-from .flags import GLOBAL, Flag, UsageError
+from .flags import GLOBAL, VERSION, Flag, UsageError
 from .invocation import Invocation
 
 ARGUMENTS = "SHELL"
@@ -70,7 +70,7 @@ def places() -> list[Place]:
         commands = {command.path.rpartition(" ")[2]: command.summary for command in inside}
         if not group:
             commands.update((name, f"Commands of podman {name}") for name in GROUPS)
-        found.append(Place([group], commands, GLOBAL, ""))
+        found.append(Place([group], commands, GLOBAL if group else (*GLOBAL, VERSION), ""))
     modules: dict[str, Place] = {}
     for command in COMMANDS:
         if command.module in modules:

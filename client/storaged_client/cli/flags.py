@@ -44,6 +44,8 @@ class Flag:
 
 
 LOG_LEVELS = ("trace", "debug", "info", "warn", "warning", "error", "fatal", "panic")
+VERSION = Flag("version", "Print the versions of client and daemon", short="v")
+"""Before the command only, as podman has it: behind it ``-v`` is the command's own, or unknown."""
 GLOBAL = (
     Flag("socket", "Socket of the daemon", kind="string"),
     Flag("format", "Output format: json, table or a Go template", kind="string"),
@@ -53,7 +55,6 @@ GLOBAL = (
     Flag("timeout", "Give up after so many seconds (also 500ms, 2m)", kind="string"),
     Flag("no-spawn", "Do not start a daemon"),
     Flag("log-level", "Accepted for podman's sake: there is no log here", kind="string", choices=LOG_LEVELS),
-    Flag("version", "Print the versions of client and daemon", short="v"),
     Flag("help", "Print this help", short="h"),
 )
 

@@ -20,6 +20,7 @@ REGISTRY = (
     Flag("authfile", "Path of the authentication file", kind="string"),
     Flag("cert-dir", "Certificates for accessing a registry", kind="string"),
     Flag("creds", "Credentials for accessing a registry", kind="string"),
+    Flag("insecure", "Neither require HTTPS nor verify certificates when accessing a registry"),
     Flag("tls-verify", "Require HTTPS and verify certificates when accessing a registry"),
 )
 """podman's flags for a registry, which storaged never asks."""

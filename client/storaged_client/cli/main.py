@@ -10,7 +10,7 @@ import sys
 
 from . import exits
 from .commands import BY_PATH, COMMANDS, GROUPS, Command, is_podmans
-from .flags import GLOBAL, HelpWanted, Options, UsageError, help_text, parse
+from .flags import GLOBAL, VERSION, HelpWanted, Options, UsageError, help_text, parse
 from .output import FormatError, ReaderGone, complain, emit
 
 _VERSION = Command("--version", "version", ("server.info",), "Print the versions of client and daemon")
@@ -57,7 +57,7 @@ def _dispatch(argv: list[str]) -> int:
             raise UsageError(f"an argument is not valid UTF-8: {word!r}")
     options = Options()
     try:
-        words = parse(GLOBAL, argv, options, "storagectl", stop=True)
+        words = parse((*GLOBAL, VERSION), argv, options, "storagectl", stop=True)
         if options.on("version"):
             return _run(_VERSION, options, words)
         if not words:
@@ -99,14 +99,13 @@ def _run(command: Command, options: Options, words: list[str]) -> int:
 
     module = import_module(f".{command.module}", __package__)
     podmans = getattr(module, "PODMANS", ())
+    ignored = getattr(module, "IGNORED", ())
     flags = (*module.FLAGS, *GLOBAL)
     try:
-        arguments = parse((*flags, *podmans), words, options, f"storagectl {command.path}")
+        arguments = parse((*flags, *podmans, *ignored), words, options, f"storagectl {command.path}")
     except HelpWanted:
         emit(help_text(command.path, module.ARGUMENTS, command.summary, flags))
         return exits.DONE
-    if options.on("version") and command is not _VERSION:
-        return _run(_VERSION, options, [])
     from .invocation import Invocation
 
     invocation = Invocation(options, arguments, (*command.path.split(), *words))
@@ -131,7 +130,9 @@ def _run(command: Command, options: Options, words: list[str]) -> int:
 def _overview() -> str:
     width = max(len(command.path) for command in COMMANDS) + 2
     lines = [f"  {command.path.ljust(width)}{command.summary}" for command in COMMANDS]
-    text = help_text("COMMAND", "", "Ask storaged about the image store of podman, buildah and skopeo", GLOBAL)
+    text = help_text(
+        "COMMAND", "", "Ask storaged about the image store of podman, buildah and skopeo", (*GLOBAL, VERSION)
+    )
     return "\n".join((text, "Commands:", *lines, ""))
 
 

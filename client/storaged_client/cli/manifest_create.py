@@ -14,7 +14,7 @@ FLAGS = (
     Flag("amend", "Modify an existing list if one with the desired name already exists", short="a"),
     Flag("annotation", "Set annotations on the new list", kind="list"),
 )
-PODMANS = tuple(flag for flag in list_edits.REGISTRY if flag.name == "tls-verify")
+PODMANS = tuple(flag for flag in list_edits.REGISTRY if flag.name in ("insecure", "tls-verify"))
 
 
 def run(invocation: Invocation) -> int:

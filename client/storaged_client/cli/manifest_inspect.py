@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import exits, output
+from . import exits, list_edits, output
 from .flags import Flag
 from .invocation import Invocation
 
 ARGUMENTS = "LIST"
 FLAGS: tuple[Flag, ...] = ()
+PODMANS = tuple(flag for flag in list_edits.REGISTRY if flag.name in ("authfile", "insecure", "tls-verify"))
+IGNORED = (Flag("verbose", "Nothing: docker has it", short="v"),)
 
 _LIST = ("schemaVersion", "mediaType", "artifactType", "manifests", "subject", "annotations")
 _DESCRIPTOR = ("mediaType", "size", "digest", "urls", "platform", "annotations", "artifactType", "data", "files")

@@ -24,6 +24,11 @@ def _tagged(params: Any) -> Any:
     return {"generation": "g", "stale": None, "id": APP, "names": [], "changed": True, "moved_from": []}
 
 
+def _got(params: Any) -> Any:
+    summary = {"id": LIST, "names": [], "media_type": "m/t"}
+    return {"generation": "g", "stale": None, "manifest": summary, "raw": {"manifests": []}}
+
+
 def _edited(params: Any) -> Any:
     edited = {"id": LIST, "names": [], "digest": DIGEST, "instances": [], "changed": True}
     return {"generation": "g", "stale": None, **edited}
@@ -32,7 +37,7 @@ def _edited(params: Any) -> Any:
 @pytest.fixture
 def daemon(short_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Answerer]:
     edits = ("create", "add", "annotate", "remove_instance")
-    answers: dict[str, Any] = {"images.tag": _tagged, "images.untag": _tagged}
+    answers: dict[str, Any] = {"images.tag": _tagged, "images.untag": _tagged, "manifests.get": _got}
     answers.update({f"manifests.{verb}": _edited for verb in edits})
     with Answerer(short_dir / "s", answers) as answerer:
         monkeypatch.setenv("STORAGED_SOCKET", str(answerer.path))
@@ -98,6 +103,18 @@ def test_an_edit_prints_the_id_of_the_list(
     assert main(["manifest", *argv]) == exits.DONE
     assert daemon.requests == [(f"manifests.{method}", params)]
     assert capsys.readouterr() == (f"{LIST}\n", "")
+
+
+def test_verbose_is_taken_and_changes_nothing_as_podman_has_it(
+    daemon: Answerer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    printed = []
+    for flags in ([], ["-v"], ["--verbose"]):
+        assert main(["manifest", "inspect", *flags, "l"]) == exits.DONE
+        printed.append(capsys.readouterr())
+    assert printed == [printed[0]] * 3
+    assert '"mediaType": "m/t"' in printed[0].out
+    assert daemon.requests == [("manifests.get", {"name": "l"})] * 3
 
 
 def test_several_images_are_added_one_after_the_other(daemon: Answerer, capsys: pytest.CaptureFixture[str]) -> None:
@@ -166,6 +183,22 @@ def test_files_beyond_a_request_are_podmans_task(
         (
             ["manifest", "create", "--tls-verify=false", "l"],
             "--tls-verify is not a flag of storagectl; use: podman manifest create --tls-verify=false l",
+        ),
+        (
+            ["manifest", "create", "--insecure", "l"],
+            "--insecure is not a flag of storagectl; use: podman manifest create --insecure l",
+        ),
+        *[
+            (
+                ["manifest", "inspect", *flag, "l"],
+                f"{flag[0].partition('=')[0]} is not a flag of storagectl; "
+                f"use: podman manifest inspect {' '.join(flag)} l",
+            )
+            for flag in (["--authfile", "f"], ["--insecure"], ["--tls-verify=false"])
+        ],
+        (
+            ["manifest", "add", "--insecure", "l", "x"],
+            "--insecure is not a flag of storagectl; use: podman manifest add --insecure l x",
         ),
         (["manifest", "add", "l"], "requires at least 2 arg(s), only received 1"),
         (["manifest", "add", "--artifact-type", "x", "l", "a"], "--artifact-type requires --artifact"),

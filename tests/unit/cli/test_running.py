@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from storaged_client.cli import exits
+from storaged_client.cli.commands import COMMANDS
 from storaged_client.cli.main import main
 from storaged_client.contract.version import VERSION
 from tests.unit.client.test_address import enable
@@ -203,11 +204,24 @@ def test_a_raw_error_is_json_with_its_own_number_whatever_it_says(
 
 
 def test_the_version_is_that_of_both_ends(daemon: Answerer, capsys: pytest.CaptureFixture[str]) -> None:
-    for argv in (["--version"], ["images", "--version"]):
+    for argv in (["--version"], ["-v"], ["-v", "images"]):
         assert main(argv) == exits.DONE
         client, server = capsys.readouterr().out.splitlines()
         assert client.startswith("storagectl version ")
         assert server == "storaged version 0.1.0 (protocol 1.0), pid 123"
+
+
+def test_behind_a_command_there_is_no_flag_for_the_version(
+    daemon: Answerer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for command in COMMANDS:
+        if command.module != "system_df":  # whose -v is --verbose
+            assert main([*command.path.split(), "--version"]) == exits.FAILED
+            assert capsys.readouterr().err.startswith("Error: unknown flag: --version\n")
+    for argv in (["images", "-v"], ["manifest", "-v", "ls"], ["manifest", "annotate", "-v", "l"]):
+        assert main(argv) == exits.FAILED
+        assert "unknown shorthand flag: 'v' in -v\n" in capsys.readouterr().err
+    assert daemon.requests == []
 
 
 def test_a_daemon_of_another_version_is_told_with_the_command_that_replaces_it(

@@ -361,7 +361,9 @@ def test_an_entry_is_meant_by_its_digest_by_an_image_or_by_a_file_of_an_artifact
     one = shelf.image("one", "localhost/one:latest")
     artifacts = compact({"manifests": {ELSEWHERE: "{}"}, "files": {ELSEWHERE: ["/home/a/b.txt"]}})
     target = foreign(shelf, one.digest or ABSENT, ELSEWHERE, artifacts=artifacts)
-    for number, (asked, index) in enumerate(((str(one.digest), 0), ("one", 0), (one.id, 0), ("/home/a/b.txt", 1))):
+    names = ("one", "one:latest", "localhost/one:latest", one.id, one.id[:12])
+    meant = [str(one.digest), *names, *(f"containers-storage:{name}" for name in (*names, f"@{one.id}"))]
+    for number, (asked, index) in enumerate([*((name, 0) for name in meant), ("/home/a/b.txt", 1)]):
         edited = annotate(shelf, "foreign", asked, annotations={"n": str(number)})
         assert entries(shelf, target)[index]["annotations"]["n"] == str(number)
         assert edited.instances == (entries(shelf, target)[index]["digest"],)
