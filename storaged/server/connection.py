@@ -14,9 +14,10 @@ one connection's answers one goes on at a time (``service.shares``). So who asks
 steps of each busy connection, however many requests each of them has in flight.
 
 The end comes in one of three ways. *End of input* (the client closed its writing side, or the daemon
-cut it to drain): what was sent is answered, then the connection closes. *Protocol error*: the same,
-after which the rest of what the client writes is read and dropped for a moment, lest it die of SIGPIPE
-before it reads why. *Hang-up* (the client is gone, or takes nothing for 30 s): all is cancelled.
+cut it to drain): what was sent is answered, then the connection closes. *Protocol error*, and a text that
+is begun and does not come whole in time is one: the same, after which the rest of what the client writes is
+read and dropped for a moment, lest it die of SIGPIPE before it reads why. *Hang-up* (the client is gone, or
+takes nothing for 30 s): all is cancelled.
 """
 
 from __future__ import annotations
@@ -107,6 +108,9 @@ class Connection:
         self.received = 0
         """Bytes, whatever became of them."""
         self._closing = ""
+        self._text = 0
+        """The text last waited for, by its number, and for how many seconds."""
+        self._waited = 0.0
 
     async def run(self) -> None:
         """Serve until the end; close the stream. Never raises anything but cancellation."""
@@ -157,18 +161,40 @@ class Connection:
             if self._full():
                 await self._room()
             try:
-                data, descriptors = await receive(self._socket, _READ, self._limits.descriptors)
+                received = await self._receive()
             except anyio.EndOfStream:
                 self._pending.extend(self._peer.receive_eof())
                 await self._dispatch(requests)
                 return
-            self.received += len(data)
-            self._pending.extend(self._peer.receive_data(data, descriptors))
+            if received is None:
+                self._pending.extend(self._peer.expire(self._limits.text_seconds, "text_seconds"))
+            else:
+                self.received += len(received[0])
+                self._pending.extend(self._peer.receive_data(*received))
             if not await self._dispatch(requests):
                 self._protocol_error = True
                 self._metrics.add("connections.refused_input")
                 _log.info("input refused connection=%d reason=%s", self.session.number, self._closing)
                 return
+
+    async def _receive(self) -> tuple[bytes, list[int]] | None:
+        """What one read brings, with its descriptors; None where a text begun did not come whole in time.
+
+        Only the waiting counts: while the connection is full, it is the daemon that does not read.
+
+        Raises:
+            EndOfStream, BrokenResourceError: as ``receive``.
+        """
+        if not self._peer.unfinished:
+            return await receive(self._socket, _READ, self._limits.descriptors)
+        if self._text != self._peer.texts:
+            self._text, self._waited = self._peer.texts, 0.0
+        began = anyio.current_time()
+        with anyio.move_on_after(self._limits.text_seconds - self._waited):
+            received = await receive(self._socket, _READ, self._limits.descriptors)
+            self._waited += anyio.current_time() - began
+            return received
+        return None
 
     async def _dispatch(self, requests: TaskGroup) -> bool:
         """Act on the events in their order; False where the connection must read no further."""

@@ -54,6 +54,8 @@ class Limits:
     """Of one connection's answers that wait to be written; then reading stops."""
     stall_seconds: int = 30
     """A peer that takes nothing for so long is closed."""
+    text_seconds: int = 30
+    """A peer that begins a text and is waited for so long until it has come whole is closed."""
     drain_seconds: int = 10
     """From the first SIGTERM to the end."""
     uid_connections: int = 255

@@ -33,6 +33,7 @@ RANGES: Mapping[str, tuple[int, int]] = {
     "in_flight_bytes": (4096, 1 << 30),
     "waiting_bytes": (4096, 1 << 30),
     "stall_seconds": (1, 86400),
+    "text_seconds": (1, 86400),
     "drain_seconds": (1, 86400),
     "uid_connections": (1, 65536),
     "uid_in_flight": (1, 1_000_000),

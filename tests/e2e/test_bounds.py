@@ -149,6 +149,14 @@ def stalled(it: Reached) -> None:
             client.lines()  # up to an end in the middle of an answer
 
 
+def unfinished(it: Reached) -> None:
+    with it.daemon.client() as client:
+        assert client.call("server.ping")["result"]
+        client.write(b'{"jsonrpc":"2.0","id":1,')
+        (answer,) = client.lines()
+        assert (error(answer), answer["error"]["code"]) == ("ParseError", -32700)
+
+
 def spent_in_flight(it: Reached) -> None:
     with it.daemon.client() as busy, it.daemon.client() as sister:
         with it.writer():
@@ -240,6 +248,7 @@ CASES: dict[str, tuple[dict[str, int], Callable[[Reached], None]]] = {
     "in_flight_bytes": ({"in_flight_bytes": 4096}, in_flight_bytes),
     "waiting_bytes": ({"waiting_bytes": 20_000}, waiting_bytes),
     "stall_seconds": ({"stall_seconds": 1}, stalled),
+    "text_seconds": ({"text_seconds": 1}, unfinished),
     "uid_in_flight": ({"uid_in_flight": 6, "in_flight": 4}, spent_in_flight),
     "uid_bytes": ({"uid_bytes": 1 << 20, "reply_bytes": 1 << 20}, spent_bytes),
     "uid_request_bytes": ({"uid_request_bytes": 4096, "request_bytes": 4096}, spent_request_bytes),

@@ -15,6 +15,7 @@ from storaged.engine import leases, plans
 from storaged.sample import SampleSpec, write_store
 from storaged.server.guard import Limits
 from storaged_client.contract.methods import METHODS
+from storaged_client.contract.nesting import MESSAGE
 from tests.e2e.daemons import Client, serving
 
 _TEXT = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text()
@@ -107,6 +108,8 @@ def test_the_limits_printed_are_the_defaults() -> None:
             "a reply": str(limits.reply_bytes >> 20),
             "connections": str(limits.connections),
             "a peer that does not read its replies": str(limits.stall_seconds),
+            "a request begun and not finished": str(limits.text_seconds),
+            "levels of arrays and objects in a request": str(MESSAGE),
         }.items()
     )
 

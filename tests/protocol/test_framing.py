@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from storaged_client.contract.nesting import MESSAGE
 from storaged_client.jsonrpc.framing import NOTHING, Framer, NotJSON, TextTooLong, parse
 
 
@@ -61,8 +62,9 @@ def test_memory_is_bounded_by_the_limit_and_one_chunk(size: int) -> None:
     held = []
 
     def send_without_end() -> None:
+        framer.feed(b"[")
         for _ in range(5_000):
-            framer.feed(b"[" * size)
+            framer.feed(b"0" * size)
             held.append(framer.held)
             pull_all(framer)
 
@@ -102,6 +104,75 @@ def test_what_is_not_utf8_is_not_json(data: bytes) -> None:
     framer.feed(data + b"}")
     with pytest.raises(NotJSON):
         pull_all(framer)
+
+
+@pytest.mark.parametrize("size", [1, 7, 4096])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'[{"jsonrpc": "2.0", "method": "sum", "id": "1"},\n {"jsonrpc": "2.0", "method"\n]',
+        b"[1}",
+        b'{"a":[{]',
+        b"[[[}",
+        b'[{"a":"]"}}',
+        b'{"a":1,"b":{"c":"\\""]',
+        b'{"a":[[]]]',
+    ],
+)
+def test_a_bracket_of_the_other_kind_is_an_error_as_soon_as_it_comes(data: bytes, size: int) -> None:
+    framer = Framer(1 << 20)
+    assert run(framer, data[:-1], size) == []
+    framer.feed(data[-1:])
+    with pytest.raises(NotJSON, match="bracket"):
+        framer.pull()
+
+
+def test_the_brackets_of_the_text_before_are_forgotten() -> None:
+    framer = Framer(1 << 20)
+    assert run(framer, b'{"a":[1]}[{"b":[]}]{}[]', 1) == [{"a": [1]}, [{"b": []}], {}, []]
+
+
+NESTED = {
+    "arrays": (b"[", b"]"),
+    "objects": (b'{"a":', b"}"),
+    "objects before others": (b'{"a":', b',"b":{},"c":[1]}'),
+    "arrays behind strings": (b'["[[{",', b',"]"]'),
+}
+
+
+@pytest.mark.parametrize("lines", [False, True], ids=["any", "lines"])
+@pytest.mark.parametrize("size", [1, 1 << 20])
+@pytest.mark.parametrize("before", [b"", b"{}"], ids=["alone", "behind another text"])
+@pytest.mark.parametrize(("opening", "closing"), NESTED.values(), ids=NESTED.keys())
+@pytest.mark.parametrize("inner", [b"1", b"[]", b'{"a":1}'])
+def test_a_text_has_as_many_levels_as_it_may_and_not_one_more(
+    opening: bytes, closing: bytes, inner: bytes, before: bytes, size: int, lines: bool
+) -> None:
+    def nested(levels: int) -> bytes:
+        outer = levels - (inner != b"1" or b"[1]" in closing)
+        return before + opening * outer + inner + closing * outer + b"\n"
+
+    framer = Framer(1 << 20, lines=lines)
+    *first, value = run(framer, nested(MESSAGE), size)
+    assert first == ([{}] if before else [])
+    assert isinstance(value, dict | list)
+    framer.feed(nested(MESSAGE + 1))
+    with pytest.raises(NotJSON, match="nested too deeply"):
+        pull_all(framer)
+
+
+def test_the_level_too_many_is_refused_before_the_end_comes() -> None:
+    framer = Framer(1 << 20)
+    framer.feed(b"[" * (MESSAGE + 1))
+    with pytest.raises(NotJSON, match="nested too deeply"):
+        framer.pull()
+
+
+def test_many_arrays_side_by_side_are_not_deep() -> None:
+    for lines in (False, True):
+        framer = Framer(1 << 20, lines=lines)
+        framer.feed(b"[" + b'{"a":["[[["]},' * 2_000 + b"1]\n")
+        assert len(framer.pull()) == 2_001
 
 
 def test_an_end_inside_a_text_is_an_error_and_between_texts_none() -> None:

@@ -178,6 +178,42 @@ def test_deep_nesting_is_a_parse_error() -> None:
     assert error_of(peer.receive_data(b"[" * 100_000 + b"]" * 100_000 + b"\n"))["code"] == -32700
 
 
+def test_the_broken_batch_of_the_specification_is_answered_without_its_end() -> None:
+    peer = Peer(1_000)
+    text = b"""[
+  {"jsonrpc": "2.0", "method": "sum", "params": [1,2,4], "id": "1"},
+  {"jsonrpc": "2.0", "method"
+]"""
+    events = peer.receive_data(text)
+    assert error_of(events) == {"code": -32700, "name": "ParseError"}
+    assert isinstance(events[-1], Close)
+
+
+def test_only_a_text_begun_is_unfinished_and_expires() -> None:
+    peer = Peer(1_000)
+    assert peer.receive_data(request(1) + b" \n")
+    assert not peer.unfinished
+    assert peer.expire(30) == []
+    assert peer.texts == 1
+    assert peer.receive_data(b"{") == []
+    assert peer.unfinished
+    events = peer.expire(30, "text_seconds")
+    assert error_of(events) == {"code": -32700, "name": "ParseError"}
+    assert isinstance(events[0], Reply)
+    assert events[0].limit == "text_seconds"
+    assert isinstance(events[-1], Close)
+    assert not peer.unfinished
+
+
+def test_a_text_whose_descriptors_do_not_come_expires_and_gives_back_those_that_came() -> None:
+    peer = Peer(1_000)
+    assert peer.receive_data(request(1, fds=2), (7,)) == []
+    assert peer.unfinished
+    events = peer.expire(30)
+    assert error_of(events)["code"] == -32050
+    assert events[-1] == Discard((7,))
+
+
 # ---------------------------------------------------------------- descriptors
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import frozen
 
-from .reference import Message
+from .reference import DEEPEST, Message
 
 SEPARATORS = (b"", b"\n", b" ", b"\r\n\t ", b"\n\n")
 _WORDS = ("", "a", "\x00", "é", "\U0001f4a9", '"', "\\", "]}", "2.0", "id", "x" * 70, "\ud800", "{", "\n")
@@ -214,8 +214,8 @@ class Inputs:
         return self._input("long", [blanks + json.dumps(call).encode(), self._text(self._call())])
 
     def _deep(self) -> Input:
-        """So deep that no recursion follows, or shallow enough for all."""
-        deep = self._random.choice((50, _DEEP))
+        """As deep as may be, one level deeper, so deep that no recursion follows, or shallow enough for all."""
+        deep = self._random.choice((50, DEEPEST, DEEPEST + 1, _DEEP))
         ends = (b"[", b"]") if self._random.random() < 0.5 else (b'{"a":', b"}")
         middle = self._random.choice((b"", b"1", b'"'))
         return self._input("deep", [ends[0] * deep + middle + ends[1] * deep])

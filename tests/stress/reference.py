@@ -20,6 +20,9 @@ _BLANKS = " \t\n\r"
 _DELIMITERS = _BLANKS + '"{}[],:'
 _FIRST = '{["-0123456789tfn'
 
+DEEPEST = 256
+"""Levels of a text, by the protocol."""
+
 PARSE_ERROR, INVALID, TOO_LONG, DESCRIPTORS = -32700, -32600, -32002, -32050
 
 
@@ -118,11 +121,23 @@ def _split(data: bytes, limit: int) -> tuple[list[_Text], int, frozenset[int]]:
         offset += length
 
 
+def _levels(value: Any) -> int:
+    """How deeply it is nested, without recursion."""
+    levels, here = 0, [value]
+    while here := [one for one in here if isinstance(one, dict | list)]:
+        levels += 1
+        here = [inner for one in here for inner in (one.values() if isinstance(one, dict) else one)]
+    return levels
+
+
 def _one(text: str, begin: int) -> tuple[Any, int]:
     if text[begin] not in _FIRST:
         raise ValueError(text[begin])
     if text[begin] in '{["':
-        return _DECODER.raw_decode(text, begin)
+        value, end = _DECODER.raw_decode(text, begin)
+        if _levels(value) > DEEPEST:
+            raise ValueError("nested too deeply")
+        return value, end
     end = begin
     while end < len(text) and text[end] not in _DELIMITERS:
         end += 1

@@ -7,9 +7,10 @@ A text ends where its JSON ends; whitespace between texts means nothing::
     }
 
 The usual case is one text a line, and that takes one search for LF and one decode. Where the line is
-not exactly one text, a scanner finds the end by counting brackets outside strings. Whatever the sender
-does and however the stream is cut, each byte is searched, scanned and decoded at most once each:
-``work`` counts that.
+not exactly one text, a scanner finds the end by matching brackets outside strings: one that closes another
+than the last that was opened, or one level too many, is an error as soon as it comes, for the end of such a
+text would never come. Whatever the sender does and however the stream is cut, each byte is searched, scanned
+and decoded at most once each: ``work`` counts that.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import json
 import re
 from collections.abc import Callable
 from typing import Any, Final
+
+from storaged_client.contract.nesting import MESSAGE, NestedTooDeeply, check_nesting
 
 BLANKS: Final = b" \t\n\r"
 """What may stand between texts."""
@@ -28,13 +31,16 @@ _RUN: Final = re.compile(rb"[{\[]++|[}\]]++")
 _STRING: Final = rb'[^"\\]*+(?>(?:\\.[^"\\]*+)*)'
 _STRING_REST: Final = re.compile(_STRING, re.DOTALL)
 _FLAT: Final = rb'(?:[^"{}\[\]]++|"%s")' % _STRING
-_LEAVES: Final = re.compile(rb"(?>(?:%s|[{\[](?>%s*)[}\]])*)" % (_FLAT, _FLAT), re.DOTALL)
+_LEAVES: Final = re.compile(rb"(?>(?:%s|\{(?>%s*)\}|\[(?>%s*)\])*)" % (_FLAT, _FLAT, _FLAT), re.DOTALL)
 """Whole strings, what stands between brackets, and brackets that hold no others: what leaves the depth
 as it is. An opener is tried once as a leaf and goes no further than the next bracket."""
+_BETWEEN: Final = re.compile(rb"(?>%s*)" % _FLAT, re.DOTALL)
+"""The same without the brackets."""
 _SCALAR_REST: Final = re.compile(rb'[^ \t\n\r"{}\[\],:]*+')
 _FIRST: Final = frozenset(b'{["-0123456789tfn')
 _QUOTE: Final = ord('"')
 _OPENERS: Final = frozenset(b"{[")
+_CLOSERS_OF: Final = bytes.maketrans(b"{[", b"}]")
 _BACKSLASH: Final = ord("\\")
 
 NOTHING: Final = object()
@@ -59,9 +65,9 @@ _decoder = json.JSONDecoder(parse_constant=_refuse_constant)
 def parse(data: bytes) -> Any:
     """Decode one JSON text in UTF-8; NaN and the infinities are refused.
 
-    ``json.loads`` would also take UTF-16 and UTF-32.
+    ``json.loads`` would also take UTF-16 and UTF-32. How deeply it is nested is for the caller to bound.
 
-    Raises: ValueError (also for bytes that are not UTF-8), RecursionError.
+    Raises: ValueError (also for bytes that are not UTF-8).
     """
     return _decoder.decode(str(data, "utf-8"))
 
@@ -69,8 +75,8 @@ def parse(data: bytes) -> Any:
 class Framer:
     """One direction of a stream. Holds at most ``limit`` bytes and the last chunk.
 
-    ``limit`` is in bytes a text. ``decode`` takes the bytes of one text and raises ValueError or
-    RecursionError. With ``lines`` the sender is known to end each text with LF, and no end is looked
+    ``limit`` is in bytes a text. ``decode`` takes the bytes of one text, of at most ``MESSAGE`` levels, and
+    raises ValueError. With ``lines`` the sender is known to end each text with LF, and no end is looked
     for before one: a long reply that comes in many chunks then costs one search.
     """
 
@@ -94,7 +100,8 @@ class Framer:
         self._line_end = -1
         """The line up to here is not exactly one text: its texts go by the scanner."""
         self._at = 0
-        self._depth = 0
+        self._expected = bytearray()
+        """The brackets that close those open now, the outermost first."""
         self._in_string = False
 
     @property
@@ -171,7 +178,7 @@ class Framer:
         self._inside = True
         self._searched = max(self._searched, start)
         self._at = start
-        self._depth = 0
+        self._expected.clear()
         self._in_string = self._by_scanner = False
         return True
 
@@ -185,8 +192,8 @@ class Framer:
         if found - self._start <= self.limit:
             self.work += found - self._start
             try:
-                value = self._decode(self._slice(found))
-            except (ValueError, RecursionError):
+                value = self._decode_line(self._slice(found))
+            except ValueError:
                 value = NOTHING
         if value is NOTHING:
             # Not necessarily wrong: part of a text, or several. The scanner will tell.
@@ -196,10 +203,22 @@ class Framer:
         self._inside = False
         return value
 
+    def _decode_line(self, line: bytes) -> Any:
+        if self._lines:
+            check_nesting(line, MESSAGE)
+        elif line.count(b"[") + line.count(b"{") > MESSAGE:
+            # The scanner measures the depth as it goes, and stops where it is too much.
+            return NOTHING
+        return self._decode(line)
+
     def _pull_scanned(self, *, at_end: bool) -> Any:
         self._by_scanner = True
         before = self._at
-        end = self._scan_scalar(at_end) if self._is_scalar() else self._scan()
+        try:
+            end = self._scan_scalar(at_end) if self._is_scalar() else self._scan()
+        except ValueError as error:
+            self._reset()
+            raise NotJSON(str(error)) from None
         self.work += self._at - before
         if end < 0:
             self._check_length(len(self._buffer))
@@ -208,9 +227,6 @@ class Framer:
         self.work += end - self._start
         try:
             value = self._decode(self._slice(end))
-        except RecursionError:
-            self._reset()
-            raise NotJSON("nested too deeply") from None
         except ValueError as error:
             self._reset()
             raise NotJSON(str(error)) from None
@@ -235,8 +251,11 @@ class Framer:
         return self._at if at_end or self._at < len(self._buffer) else -1
 
     def _scan(self) -> int:
-        """Go on from ``_at`` to the end of the current text; -1 where it has not come yet."""
-        buffer, at, depth = self._buffer, self._at, self._depth
+        """Go on from ``_at`` to the end of the current text; -1 where it has not come yet.
+
+        Raises: ValueError: a bracket closes another than the last that was opened; NestedTooDeeply.
+        """
+        buffer, at, expected = self._buffer, self._at, self._expected
         while True:
             if self._in_string:
                 rest = _STRING_REST.match(buffer, at)
@@ -245,11 +264,12 @@ class Framer:
                     break
                 at += 1
                 self._in_string = False
-                if depth == 0:
+                if not expected:
                     self._at = at
                     return at
-            if depth:
-                leaves = _LEAVES.match(buffer, at)
+            if expected:
+                # A leaf is a level of its own, which there may be no room for.
+                leaves = (_LEAVES if len(expected) < MESSAGE else _BETWEEN).match(buffer, at)
                 at = leaves.end() if leaves else at
                 if at == len(buffer):
                     break
@@ -261,11 +281,18 @@ class Framer:
             assert run is not None
             first, at = at, run.end()
             if buffer[first] in _OPENERS:
-                depth += at - first
-            elif at - first >= depth:
-                self._at = first + depth
-                return self._at
-            else:
-                depth -= at - first
-        self._at, self._depth = at, depth
+                if len(expected) + at - first > MESSAGE:
+                    raise NestedTooDeeply(f"nested too deeply: a message has at most {MESSAGE} levels")
+                expected += buffer[first:at].translate(_CLOSERS_OF)
+                continue
+            at = min(at, first + len(expected))
+            closed = expected[first - at :]
+            closed.reverse()
+            if closed != buffer[first:at]:
+                raise ValueError("a bracket closes one of the other kind")
+            del expected[first - at :]
+            if not expected:
+                self._at = at
+                return at
+        self._at = at
         return -1

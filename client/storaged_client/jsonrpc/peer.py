@@ -92,6 +92,8 @@ class Peer:
         self._outgoing: set[ID] = set()
         self._last_id = 0
         self._closed = False
+        self.texts = 0
+        """Texts of the other end that were complete."""
 
     @property
     def work(self) -> int:
@@ -102,6 +104,11 @@ class Peer:
     def held(self) -> int:
         """Bytes received and kept."""
         return self._framer.held
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether a text has begun and has not come whole, its descriptors among it."""
+        return not self._closed and (self._waiting is not None or self._framer.held > 0)
 
     @property
     def in_flight(self) -> int:
@@ -143,6 +150,15 @@ class Peer:
             self._shut(events, "end of stream")
         return events
 
+    def expire(self, seconds: float, limit: str = "") -> list[Event]:
+        """The text begun did not come whole within so many seconds, the limit of this name: refuse it. Never raises."""
+        events: list[Event] = []
+        if self.unfinished:
+            code = messages.PARSE_ERROR if self._waiting is None else messages.DESCRIPTOR_MISMATCH
+            text = f"a text begun must come whole within {seconds:g} s, with its descriptors: write it at once"
+            self._fail(events, code, text, {"seconds": seconds}, limit=limit)
+        return events
+
     def abandon(self) -> None:
         """The connection is gone: forget requests in flight and bytes kept. Take what ``receive_eof`` says first."""
         self._closed = True
@@ -157,6 +173,7 @@ class Peer:
                     value = pull()
                     if value is NOTHING:
                         return
+                    self.texts += 1
                     self._waiting = (value, self._announced(value))
                 value, count = self._waiting
                 if count > len(self._fds):

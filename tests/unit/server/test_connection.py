@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import socket
 from contextlib import suppress
+from typing import Any
 
 import anyio
 import pytest
+import trio
 from anyio.abc import SocketAttribute
+from trio.testing import MockClock
 
 from storaged.metrics import Metrics
 from storaged.server.guard import Guard, Limits
@@ -184,6 +188,51 @@ async def test_a_peer_that_takes_nothing_is_closed() -> None:
             await it.ended.wait()
         assert it.metrics.counters["limits.stall_seconds"] == 1
         assert it.guard.bytes == 0
+
+
+async def test_a_text_begun_and_not_finished_in_time_is_told_and_the_connection_closed() -> None:
+    async with served(Methods(), Limits(text_seconds=0)) as it:
+        await it.wire.call(1, "echo")
+        assert (await it.wire.line())["id"] == 1
+        await it.wire.write(b'{"jsonrpc": "2.0", "id": 2, "method": "ec')
+        with anyio.fail_after(5):
+            (answer,) = await it.wire.lines()
+        assert (answer["id"], answer["error"]["code"]) == (None, -32700)
+        assert "begun" in answer["error"]["message"]
+        assert it.metrics.counters["limits.text_seconds"] == 1
+        await it.wire.stream.aclose()
+        with anyio.fail_after(5):
+            await it.ended.wait()
+
+
+async def test_a_text_whose_descriptors_do_not_come_in_time_is_told_and_the_connection_closed() -> None:
+    async with served(Methods(), Limits(text_seconds=0)) as it:
+        await it.wire.send({"jsonrpc": "2.0", "id": 1, "method": "echo", "fds": 1})
+        with anyio.fail_after(5):
+            (answer,) = await it.wire.lines()
+        assert answer["error"]["code"] == -32050
+
+
+def test_a_text_that_comes_byte_by_byte_has_one_limit_for_all_of_it_and_the_next_one_its_own() -> None:
+    text = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "echo"}).encode()
+    answers: list[dict[str, Any]] = []
+
+    async def main() -> None:
+        async with served(Methods(), Limits(text_seconds=30)) as it:
+            for _ in range(3):
+                for part in (text[:9], text[9:20], text[20:]):
+                    await it.wire.write(part)
+                    await anyio.sleep(14)
+                answers.append(await it.wire.line())
+            with suppress(anyio.BrokenResourceError, OSError):
+                for at in range(len(text)):
+                    await it.wire.write(text[at : at + 1])
+                    await anyio.sleep(14)
+            answers.extend(await it.wire.lines())
+
+    trio.run(main, clock=MockClock(autojump_threshold=0.1))
+    assert [answer["id"] for answer in answers] == [1, 1, 1, None]
+    assert answers[-1]["error"]["code"] == -32700
 
 
 async def test_a_reply_over_the_limit_is_an_error_that_says_what_to_do() -> None:
