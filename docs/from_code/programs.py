@@ -13,7 +13,7 @@ from unittest.mock import patch
 from from_code.text import NotInTheCode, plain
 from storaged import cli
 from storaged_client.cli.commands import COMMANDS, Command
-from storaged_client.cli.flags import GLOBAL, VERSION, Flag
+from storaged_client.cli.flags import GLOBAL, OUTPUT, VERSION, Flag
 
 PLAIN = {"COLUMNS": "1000", "NO_COLOR": "1", "PYTHON_COLORS": "0", "FORCE_COLOR": ""}
 """argparse asks the environment how wide a line is, and whether to colour it."""
@@ -71,8 +71,10 @@ def _term(spelling: str, text: str) -> str:
 
 
 def global_options() -> str:
-    """The flags that every command of ``storagectl`` has."""
-    return "\n".join(map(_option, (*GLOBAL, VERSION)))
+    """The flags that may stand before every command of ``storagectl``, or before those that have them."""
+    of_some = "; only before a command that has it"
+    some = [Flag(each.name, each.summary + of_some, short=each.short, kind=each.kind) for each in OUTPUT]
+    return "\n".join(map(_option, (*GLOBAL, VERSION, *some)))
 
 
 def _option(flag: Flag) -> str:

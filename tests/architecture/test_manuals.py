@@ -27,7 +27,7 @@ from storaged import serving, settings
 from storaged.operations.filters.compiling import SERVED
 from storaged_client.cli import exits
 from storaged_client.cli.commands import COMMANDS, Command
-from storaged_client.cli.flags import GLOBAL, VERSION
+from storaged_client.cli.flags import GLOBAL, OUTPUT, VERSION
 from storaged_client.contract import errors
 from storaged_client.contract.methods import METHODS
 from storaged_client.contract.params import Common
@@ -126,7 +126,7 @@ def test_every_command_of_storagectl_stands_in_its_page_with_all_spellings_and_f
 
 def test_every_global_flag_of_storagectl_stands_in_its_page(pages: _Pages) -> None:
     section = pages["storagectl.1"].partition("## Global options\n")[2].partition("\n## ")[0]
-    assert re.findall(r"\*\*--([a-z-]+)\*\*", section) == [flag.name for flag in (*GLOBAL, VERSION)]
+    assert re.findall(r"\*\*--([a-z-]+)\*\*", section) == [flag.name for flag in (*GLOBAL, VERSION, *OUTPUT)]
 
 
 def test_every_filter_stands_in_the_page_of_storagectl(pages: _Pages) -> None:

@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from . import exits, output, terminal
-from .flags import Flag
+from .flags import NO_TRUNC, QUIET, Flag
 from .invocation import Invocation
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ FLAGS = (
         kind="string",
         choices=("records", "files", "contents"),
     ),
+    QUIET,
+    NO_TRUNC,
 )
 
 _SLICE = 2.0

@@ -2,7 +2,8 @@
 
 A command's module has ``FLAGS`` (its own, besides the global ones), ``ARGUMENTS`` (for its help) and
 ``run(invocation) -> int``; where there are some, ``PODMANS``, the flags that podman has and storagectl refuses, and
-``IGNORED``, those that podman takes and does nothing with, either.
+``IGNORED``, those that podman takes and does nothing with, either; and ``CONNECTS = False`` where it asks no daemon.
+A flag of ``flags.OUTPUT`` that is not in ``FLAGS`` is refused.
 A test holds this table and the method table together.
 """
 

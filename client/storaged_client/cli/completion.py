@@ -10,11 +10,12 @@ from importlib import import_module
 
 from . import exits, output
 from .commands import COMMANDS, GROUPS
-from .flags import GLOBAL, VERSION, Flag, UsageError
+from .flags import GLOBAL, OUTPUT, VERSION, Flag, UsageError, taken
 from .invocation import Invocation
 
 ARGUMENTS = "SHELL"
 FLAGS: tuple[Flag, ...] = ()
+CONNECTS = False
 
 SHELLS = ("bash", "fish", "zsh")
 
@@ -70,17 +71,15 @@ def places() -> list[Place]:
         commands = {command.path.rpartition(" ")[2]: command.summary for command in inside}
         if not group:
             commands.update((name, f"Commands of podman {name}") for name in GROUPS)
-        found.append(Place([group], commands, GLOBAL if group else (*GLOBAL, VERSION), ""))
+        found.append(Place([group], commands, (*OUTPUT, *GLOBAL, *(() if group else (VERSION,))), ""))
     modules: dict[str, Place] = {}
     for command in COMMANDS:
         if command.module in modules:
             modules[command.module].paths.append(command.path)
             continue
         module = import_module(f".{command.module}", __package__)
-        own = {flag.name for flag in module.FLAGS}
-        flags = (*module.FLAGS, *(flag for flag in GLOBAL if flag.name not in own))
         word = module.ARGUMENTS.partition(" ")[0].strip("[].")
-        modules[command.module] = Place([command.path], {}, flags, sources.get(word, ""))
+        modules[command.module] = Place([command.path], {}, taken(module), sources.get(word, ""))
     return [*found, *modules.values()]
 
 

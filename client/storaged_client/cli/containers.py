@@ -6,14 +6,14 @@ import time
 from typing import TYPE_CHECKING
 
 from . import exits, measures, names, output
-from .flags import Flag
+from .flags import FORMAT, NO_TRUNC, NOHEADING, QUIET
 from .invocation import Invocation
 
 if TYPE_CHECKING:
     from .wire import Container
 
 ARGUMENTS = ""
-FLAGS: tuple[Flag, ...] = ()
+FLAGS = (FORMAT, QUIET, NO_TRUNC, NOHEADING)
 
 
 def run(invocation: Invocation) -> int:

@@ -8,6 +8,10 @@ and takes longer to import than a request takes.)
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 _TRUE = frozenset(("1", "t", "T", "true", "TRUE", "True"))
 _FALSE = frozenset(("0", "f", "F", "false", "FALSE", "False"))
 
@@ -43,20 +47,50 @@ class Flag:
         return f"-{self.short}, --{self.name}" if self.short else f"--{self.name}"
 
 
+FORMAT = Flag("format", "Output format: json, table or a Go template such as '{{.ID}}'", kind="string")
+FORMAT_JSON = Flag("format", "Output format: json or table", kind="string")
+QUIET = Flag("quiet", "Print identifiers only", short="q")
+NO_TRUNC = Flag("no-trunc", "Do not truncate output")
+NOHEADING = Flag("noheading", "Do not print column headings", short="n")
+OUTPUT = (FORMAT, QUIET, NO_TRUNC, NOHEADING)
+"""How the output looks. They may stand before a command as well, but only before one that has them in its ``FLAGS``."""
+
 LOG_LEVELS = ("trace", "debug", "info", "warn", "warning", "error", "fatal", "panic")
 VERSION = Flag("version", "Print the versions of client and daemon", short="v")
 """Before the command only, as podman has it: behind it ``-v`` is the command's own, or unknown."""
+
 GLOBAL = (
     Flag("socket", "Socket of the daemon", kind="string"),
-    Flag("format", "Output format: json, table or a Go template", kind="string"),
-    Flag("quiet", "Print identifiers only", short="q"),
-    Flag("no-trunc", "Do not truncate output"),
-    Flag("noheading", "Do not print column headings", short="n"),
     Flag("timeout", "Give up after so many seconds (also 500ms, 2m)", kind="string"),
     Flag("no-spawn", "Do not start a daemon"),
-    Flag("log-level", "Accepted for podman's sake: there is no log here", kind="string", choices=LOG_LEVELS),
+    Flag(
+        "log-level",
+        "Tell on standard error what is done: debug, info (default warn)",
+        kind="string",
+        choices=LOG_LEVELS,
+    ),
+    Flag(
+        "color",
+        "Paint the output: auto, always or never (default auto: on a terminal)",
+        kind="string",
+        choices=("auto", "always", "never"),
+    ),
     Flag("help", "Print this help", short="h"),
 )
+"""Before or after every command."""
+
+
+ASKING = ("socket", "timeout", "no-spawn")
+"""Those that mean nothing to a command which asks no daemon (``CONNECTS = False`` in its module)."""
+
+
+def taken(module: object) -> tuple[Flag, ...]:
+    """Every flag that a command's module reads, its own first; not those of podman that it refuses or ignores."""
+    flags: tuple[Flag, ...] = getattr(module, "FLAGS", ())
+    own = {flag.name for flag in flags}
+    if not getattr(module, "CONNECTS", True):
+        own.update(ASKING)
+    return (*flags, *(flag for flag in GLOBAL if flag.name not in own))
 
 
 class Options:
@@ -141,7 +175,7 @@ def _take_long(word: str, rest: list[str], known: dict[str, Flag], options: Opti
     name, equals, value = word[2:].partition("=")
     flag = known.get(name)
     if flag is None:
-        raise UsageError(f"unknown flag: --{name}", see)
+        raise UsageError(f"unknown flag: --{name}{meant(name, known, '--')}", see)
     if not equals:
         if flag.kind == "bool":
             value = "true"
@@ -171,6 +205,14 @@ def _take_short(word: str, rest: list[str], known: dict[str, Flag], options: Opt
         return
 
 
+def meant(word: str, known: Iterable[str], before: str = "") -> str:
+    """A line that names the nearest of the words known, to go behind a message; empty where none is near."""
+    import difflib  # only where something is wrong
+
+    near = difflib.get_close_matches(word[:64], known, 1, 0.7)
+    return f"\nDid you mean {before}{near[0]}?" if near else ""
+
+
 def seconds(text: str | None) -> float | None:
     """A duration given as seconds, or with a unit: ``0.5``, ``500ms``, ``10s``, ``2m``, ``2min``, ``1h``.
 
@@ -188,13 +230,3 @@ def seconds(text: str | None) -> float | None:
     if factor is None or digits != digits.strip() or not 0 < value * factor < 1e9:
         raise UsageError(f'invalid argument "{text}" for "--timeout" flag: not a duration')
     return value * factor
-
-
-def help_text(path: str, arguments: str, summary: str, flags: tuple[Flag, ...]) -> str:
-    """The help of one command."""
-    rows = [(f"    {f.spelling}" if not f.short else f.spelling, f.kind if f.kind != "bool" else "", f) for f in flags]
-    left = [f"  {spelling} {kind}".rstrip() for spelling, kind, _ in rows]
-    width = max(map(len, left)) + 3
-    lines = [f"{first.ljust(width)}{flag.summary}" for first, (_, _, flag) in zip(left, rows, strict=True)]
-    usage = f"storagectl {path} [options] {arguments}".rstrip()
-    return "\n".join((summary, "", "Usage:", f"  {usage}", "", "Options:", *lines, ""))

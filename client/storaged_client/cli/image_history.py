@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from . import exits, measures, output
-from .flags import Flag
+from .flags import FORMAT, NO_TRUNC, NOHEADING, Flag
 from .invocation import Invocation
 
 if TYPE_CHECKING:
@@ -16,6 +16,9 @@ ARGUMENTS = "IMAGE"
 FLAGS = (
     Flag("human", "Display sizes and dates in human readable format (default true)", short="H"),
     Flag("quiet", "Display the numeric IDs only", short="q"),
+    FORMAT,
+    NO_TRUNC,
+    NOHEADING,
 )
 
 TITLES = {"CreatedBy": "CREATED BY", "CreatedAt": "CREATED AT", "CreatedSince": "CREATED SINCE"}

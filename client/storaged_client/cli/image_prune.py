@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from . import exits, measures, output, removals
-from .flags import Flag, Options, UsageError
+from .flags import FORMAT_JSON, NO_TRUNC, NOHEADING, QUIET, Flag, Options, UsageError
 from .invocation import Invocation
 
 ARGUMENTS = ""
@@ -18,6 +18,10 @@ FLAGS = (
     Flag("force", "Do not prompt for confirmation", short="f"),
     Flag("kept", "With --dry-run: list each image that stays, not only how many and why"),
     Flag("plan", "Remove what a dry run listed, and nothing else", kind="string"),
+    FORMAT_JSON,
+    QUIET,
+    NO_TRUNC,
+    NOHEADING,
 )
 PODMANS = (Flag("build-cache", "Remove persistent build cache created by --mount=type=cache"),)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import output, removals
-from .flags import Flag, Options, UsageError
+from .flags import FORMAT_JSON, NO_TRUNC, NOHEADING, QUIET, Flag, Options, UsageError
 from .invocation import Invocation
 
 ARGUMENTS = "IMAGE [IMAGE...]"
@@ -15,6 +15,10 @@ FLAGS = (
     Flag("force", "Remove images with several names, and containers of other tools than podman", short="f"),
     Flag("ignore", "Ignore names that mean no image", short="i"),
     Flag("no-prune", "Do not remove dangling ancestors"),
+    FORMAT_JSON,
+    QUIET,
+    NO_TRUNC,
+    NOHEADING,
 )
 
 

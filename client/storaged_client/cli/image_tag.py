@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from . import exits, output
-from .flags import Flag
+from .flags import FORMAT_JSON
 from .invocation import Invocation
 
 ARGUMENTS = "IMAGE TARGET_NAME [TARGET_NAME...]"
-FLAGS: tuple[Flag, ...] = ()
+FLAGS = (FORMAT_JSON,)
 
 
 def run(invocation: Invocation) -> int:

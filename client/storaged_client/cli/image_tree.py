@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import exits, measures, names, output, terminal
-from .flags import Flag
+from .flags import FORMAT, NO_TRUNC, QUIET, Flag
 from .invocation import Invocation
 
 if TYPE_CHECKING:
     from .wire import Tree, TreeImage, TreeLayer
 
 ARGUMENTS = "IMAGE"
-FLAGS = (Flag("whatrequires", "Show all child images and layers of the specified image"),)
+FLAGS = (Flag("whatrequires", "Show all child images and layers of the specified image"), FORMAT, QUIET, NO_TRUNC)
 
 
 class Node:

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from . import exits, measures, names, output
-from .flags import Flag, Options, UsageError
+from .flags import FORMAT, NO_TRUNC, NOHEADING, QUIET, Flag, Options, UsageError
 from .invocation import Invocation
 
 if TYPE_CHECKING:
@@ -20,6 +20,10 @@ FLAGS = (
     Flag("filter", "Filter output based on conditions provided", short="f", kind="list"),
     Flag("history", "Display the image name history"),
     Flag("sort", "Sort by created, id, repository, size, tag (default created)", kind="string", choices=SORTS),
+    FORMAT,
+    QUIET,
+    NO_TRUNC,
+    NOHEADING,
 )
 
 _ROW = ("id", "names", "created", "size", "read_only", "damage")

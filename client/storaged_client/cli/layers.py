@@ -6,14 +6,14 @@ import time
 from typing import TYPE_CHECKING
 
 from . import exits, measures, output
-from .flags import Flag, UsageError
+from .flags import FORMAT, NO_TRUNC, NOHEADING, QUIET, Flag, UsageError
 from .invocation import Invocation
 
 if TYPE_CHECKING:
     from .wire import Layer
 
 ARGUMENTS = "[LAYER]"
-FLAGS = (Flag("tree", "Show the forest, or what stands on LAYER, parents first"),)
+FLAGS = (Flag("tree", "Show the forest, or what stands on LAYER, parents first"), FORMAT, QUIET, NO_TRUNC, NOHEADING)
 
 
 def run(invocation: Invocation) -> int:

@@ -8,10 +8,14 @@ from __future__ import annotations
 import gc
 import sys
 
-from . import exits
-from .commands import BY_PATH, COMMANDS, GROUPS, Command, is_podmans
-from .flags import GLOBAL, VERSION, HelpWanted, Options, UsageError, help_text, parse
+from . import exits, terminal
+from .commands import BY_PATH, GROUPS, Command, is_podmans
+from .flags import GLOBAL, OUTPUT, VERSION, HelpWanted, Options, UsageError, parse, taken
 from .output import FormatError, ReaderGone, complain, emit
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
 
 _VERSION = Command("--version", "version", ("server.info",), "Print the versions of client and daemon")
 
@@ -19,12 +23,25 @@ _VERSION = Command("--version", "version", ("server.info",), "Print the versions
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit status; a broken pipe or Ctrl-C ends the process quietly."""
     arguments = sys.argv[1:] if argv is None else argv
+    _fill_streams()
     # A command ends soon, and neither modules nor an answer's values are garbage before: each look for some is in vain.
     gc.disable()
     try:
         return _run_command(arguments)
     finally:
         gc.enable()
+
+
+def _fill_streams() -> None:
+    """Put /dev/null where a standard stream is closed, so that no socket and no file comes to stand in its place."""
+    if None in (sys.stdin, sys.stdout, sys.stderr):
+        import os
+
+        while (descriptor := os.open(os.devnull, os.O_RDWR)) < 3:
+            os.set_inheritable(descriptor, True)
+        os.close(descriptor)
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 # as long as the process
 
 
 def _run_command(arguments: list[str]) -> int:
@@ -56,42 +73,58 @@ def _dispatch(argv: list[str]) -> int:
         if any("\ud800" <= character <= "\udfff" for character in word):
             raise UsageError(f"an argument is not valid UTF-8: {word!r}")
     options = Options()
+    before = (*OUTPUT, *GLOBAL, VERSION)
     try:
-        words = parse((*GLOBAL, VERSION), argv, options, "storagectl", stop=True)
-        if options.on("version"):
-            return _run(_VERSION, options, words)
-        if not words:
-            raise UsageError("missing command 'storagectl COMMAND'")
-        if words[0] == "help":
-            raise HelpWanted
-        command, rest = _find(words, options)
+        words = parse(before, argv, options, "storagectl", stop=True)
     except HelpWanted:
-        emit(_overview())
-        return exits.DONE
-    return _run(command, options, rest)
-
-
-def _find(words: list[str], options: Options) -> tuple[Command, list[str]]:
+        return _help([])
+    if options.on("version"):
+        return _run(_VERSION, options, words)
+    if not words:
+        raise UsageError("missing command 'storagectl COMMAND'")
+    if words[0] == "help":
+        return _help(words[1:])
     path, rest = words[:1], words[1:]
     if path[0] in GROUPS:
         # Global flags may stand between the two words, too.
-        rest = parse(GLOBAL, rest, options, f"storagectl {path[0]}", stop=True)
+        try:
+            rest = parse((*OUTPUT, *GLOBAL), rest, options, f"storagectl {path[0]}", stop=True)
+        except HelpWanted:
+            return _help(path)
         if not rest:
-            raise UsageError(f"missing command 'storagectl {path[0]} COMMAND'")
+            raise UsageError(f"missing command 'storagectl {path[0]} COMMAND'", f"storagectl {path[0]}")
         path, rest = [path[0], rest[0]], rest[1:]
     command = BY_PATH.get(" ".join(path))
     if command is None:
         raise _unknown(path, rest)
-    return command, rest
+    return _run(command, options, rest)
+
+
+def _help(words: list[str]) -> int:
+    from . import help
+
+    text = help.known(words)
+    if text is None:
+        raise _unknown(words, ["--help"])
+    emit(text)
+    return exits.DONE
 
 
 def _unknown(path: list[str], rest: list[str]) -> UsageError:
-    if not is_podmans(path):
-        hint = "Try 'storagectl --help' for more information"
-        return UsageError(f"unrecognized command `storagectl {' '.join(path)}`\n{hint}")
-    import shlex
+    if is_podmans(path):
+        import shlex
 
-    return UsageError(f"not a command of storagectl; use: podman {shlex.join([*path, *rest])}")
+        return UsageError(f"not a command of storagectl; use: podman {shlex.join([*path, *rest])}")
+    import difflib
+
+    *group, word = path
+    prefix = "".join(f"{each} " for each in group)
+    words = [known.removeprefix(prefix) for known in BY_PATH if known.startswith(prefix)]
+    near = difflib.get_close_matches(word[:64], [*words, *(() if group else GROUPS)], 3, 0.7)
+    near += [known for known in words if known.rpartition(" ")[2] == word and known not in near]
+    suggested = "".join(("\n\nDid you mean this?", *(f"\n\t{prefix}{each}" for each in near), "\n")) if near else ""
+    hint = f"Try 'storagectl {prefix}--help' for more information"
+    return UsageError(f"unrecognized command `storagectl {' '.join(path)}`{suggested}\n{hint}")
 
 
 def _run(command: Command, options: Options, words: list[str]) -> int:
@@ -100,12 +133,13 @@ def _run(command: Command, options: Options, words: list[str]) -> int:
     module = import_module(f".{command.module}", __package__)
     podmans = getattr(module, "PODMANS", ())
     ignored = getattr(module, "IGNORED", ())
-    flags = (*module.FLAGS, *GLOBAL)
+    see = f"storagectl {command.path}"
+    _refuse_idle(module, options, see)
     try:
-        arguments = parse((*flags, *podmans, *ignored), words, options, f"storagectl {command.path}")
+        arguments = parse((*taken(module), *podmans, *ignored), words, options, see)
     except HelpWanted:
-        emit(help_text(command.path, module.ARGUMENTS, command.summary, flags))
-        return exits.DONE
+        return _help(command.path.split())
+    terminal.choose(options.text("color"))
     from .invocation import Invocation
 
     invocation = Invocation(options, arguments, (*command.path.split(), *words))
@@ -127,13 +161,16 @@ def _run(command: Command, options: Options, words: list[str]) -> int:
     return status
 
 
-def _overview() -> str:
-    width = max(len(command.path) for command in COMMANDS) + 2
-    lines = [f"  {command.path.ljust(width)}{command.summary}" for command in COMMANDS]
-    text = help_text(
-        "COMMAND", "", "Ask storaged about the image store of podman, buildah and skopeo", (*GLOBAL, VERSION)
-    )
-    return "\n".join((text, "Commands:", *lines, ""))
+def _refuse_idle(module: ModuleType, options: Options, see: str) -> None:
+    """Refuse what stands before the command and which it does not read.
+
+    Raises:
+        UsageError: there is such a flag.
+    """
+    known = {flag.name for flag in taken(module)}
+    for flag in (*OUTPUT, *GLOBAL):
+        if options.given(flag.name) and flag.name not in known:
+            raise UsageError(f"unknown flag: --{flag.name}", see)
 
 
 def _die_of(signal_name: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import artifacts, exits, list_edits, output
-from .flags import Flag
+from .flags import FORMAT_JSON, Flag
 from .invocation import Invocation
 
 ARGUMENTS = "LIST IMAGEORARTIFACT [IMAGEORARTIFACT...]"
@@ -14,6 +14,7 @@ FLAGS = (
     Flag("annotation", "Set an annotation for the entry", kind="list"),
     *list_edits.PLATFORM,
     *artifacts.FLAGS,
+    FORMAT_JSON,
 )
 PODMANS = list_edits.REGISTRY
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import exits, list_edits, output
-from .flags import Flag, Options, UsageError
+from .flags import FORMAT_JSON, Flag, Options, UsageError
 from .invocation import Invocation
 
 ARGUMENTS = "LIST IMAGEORARTIFACT"
@@ -15,6 +15,7 @@ FLAGS = (
     list_edits.OS_FEATURES,
     Flag("index", "Apply --annotation values to the image index itself"),
     Flag("subject", "Set the subject to which the image index refers", kind="string"),
+    FORMAT_JSON,
 )
 
 _OF_ENTRIES = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import exits, list_edits, output
-from .flags import Flag
+from .flags import FORMAT_JSON, Flag
 from .invocation import Invocation
 
 ARGUMENTS = "LIST [IMAGE...]"
@@ -13,6 +13,7 @@ FLAGS = (
     Flag("all", "Add all of the lists' images if the images to add are lists"),
     Flag("amend", "Modify an existing list if one with the desired name already exists", short="a"),
     Flag("annotation", "Set annotations on the new list", kind="list"),
+    FORMAT_JSON,
 )
 PODMANS = tuple(flag for flag in list_edits.REGISTRY if flag.name in ("insecure", "tls-verify"))
 

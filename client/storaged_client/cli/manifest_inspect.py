@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 from . import exits, list_edits, output
-from .flags import Flag
+from .flags import FORMAT, Flag
 from .invocation import Invocation
 
 ARGUMENTS = "LIST"
-FLAGS: tuple[Flag, ...] = ()
+FLAGS = (FORMAT,)
 PODMANS = tuple(flag for flag in list_edits.REGISTRY if flag.name in ("authfile", "insecure", "tls-verify"))
 IGNORED = (Flag("verbose", "Nothing: docker has it", short="v"),)
 

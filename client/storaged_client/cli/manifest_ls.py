@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import exits, names, output
-from .flags import Flag
+from .flags import FORMAT, NO_TRUNC, NOHEADING, QUIET
 from .invocation import Invocation
 
 if TYPE_CHECKING:
     from .wire import Instance, ManifestList
 
 ARGUMENTS = ""
-FLAGS: tuple[Flag, ...] = ()
+FLAGS = (FORMAT, QUIET, NO_TRUNC, NOHEADING)
 
 
 def run(invocation: Invocation) -> int:

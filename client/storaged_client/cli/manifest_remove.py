@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from . import exits, list_edits, output
-from .flags import Flag, UsageError
+from .flags import FORMAT_JSON, UsageError
 from .invocation import Invocation
 
 ARGUMENTS = "LIST DIGEST"
-FLAGS: tuple[Flag, ...] = ()
+FLAGS = (FORMAT_JSON,)
 
 
 def run(invocation: Invocation) -> int:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from . import output, removals
-from .flags import Flag
+from .flags import FORMAT_JSON, QUIET, Flag
 from .invocation import Invocation
 
 ARGUMENTS = "LIST [LIST...]"
-FLAGS = (Flag("ignore", "Ignore errors when a specified manifest is missing", short="i"),)
+FLAGS = (Flag("ignore", "Ignore errors when a specified manifest is missing", short="i"), FORMAT_JSON, QUIET)
 
 
 def run(invocation: Invocation) -> int:

@@ -76,7 +76,7 @@ def emit_filled(form: Template, rows: Sequence[Mapping[str, Any]], titles: Mappi
         ReaderGone, OSError: as ``emit``.
     """
     text = form.render(rows, titles)
-    if sys.stdout.isatty():
+    if sys.stdout is not None and sys.stdout.isatty():
         text = "\n".join("\t".join(map(printable, line.split("\t"))) for line in text.split("\n"))
     emit(text)
 
@@ -149,9 +149,11 @@ def emit(text: str) -> None:
 
     Raises:
         ReaderGone: the other end of the pipe is closed.
-        OSError: the output cannot be written, as on a full disk.
+        OSError: the output cannot be written, as on a full disk, or is closed.
     """
     # Past Python's buffer: what it cannot write it would try again at exit, with a traceback and status 120.
+    if sys.stdout is None:
+        raise OSError("standard output is closed")
     stream: Any = getattr(sys.stdout.buffer, "raw", sys.stdout.buffer)
     rest = memoryview(text.encode("utf-8", "replace"))
     try:

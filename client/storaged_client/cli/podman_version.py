@@ -23,6 +23,7 @@ PODMAN = "5.8.6"
 """Which podman's answers these are: that which the daemon and these commands are compared with."""
 
 ARGUMENTS = ""
+CONNECTS = False
 FLAGS = (Flag("format", "Output format: json or a Go template", short="f", kind="string"),)
 
 _ARCHITECTURES = {

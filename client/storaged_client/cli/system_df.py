@@ -9,14 +9,14 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from . import exits, measures, names, output, terminal
-from .flags import Flag, UsageError
+from .flags import FORMAT, NO_TRUNC, NOHEADING, Flag, UsageError
 from .invocation import Invocation
 
 if TYPE_CHECKING:
     from .wire import ImageUsage, Usage
 
 ARGUMENTS = ""
-FLAGS = (Flag("verbose", "Show detailed information on disk usage", short="v"),)
+FLAGS = (Flag("verbose", "Show detailed information on disk usage", short="v"), FORMAT, NO_TRUNC, NOHEADING)
 
 TITLES = {"RawSize": "RAW SIZE", "RawReclaimable": "RAW RECLAIMABLE"}
 _LARGEST = 5

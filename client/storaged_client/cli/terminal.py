@@ -1,4 +1,4 @@
-"""Colour, and only where it is wanted: on a terminal that has it, and not against NO_COLOR (no-color.org)."""
+"""The terminal: how wide it is, and colour only where it is wanted (no-color.org, force-color.org)."""
 
 from __future__ import annotations
 
@@ -8,14 +8,33 @@ import sys
 BOLD, DIM, RED, GREEN, YELLOW, CYAN = "1", "2", "31", "32", "33", "36"
 
 
+_chosen = "auto"
+
+
+def choose(when: str | None) -> None:
+    """Paint ``always`` or ``never``, whatever the environment says; ``auto`` or None leaves it to that."""
+    global _chosen
+    _chosen = when or "auto"
+
+
 def wanted() -> bool:
-    """Whether standard output is a terminal that should be painted."""
-    return sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb" and not os.environ.get("NO_COLOR")
+    """Whether to paint standard output: by ``--color``, else NO_COLOR, else FORCE_COLOR, else on a terminal."""
+    if _chosen != "auto":
+        return _chosen == "always"
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return _is_terminal() and os.environ.get("TERM", "dumb") != "dumb"
+
+
+def _is_terminal() -> bool:
+    return sys.stdout is not None and sys.stdout.isatty()
 
 
 def width() -> int | None:
     """The columns of the terminal behind standard output; None where it is none."""
-    if not sys.stdout.isatty():
+    if not _is_terminal():
         return None
     import shutil
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import exits, output, terminal
-from .flags import Flag
+from .flags import FORMAT, NO_TRUNC, QUIET
 from .invocation import Invocation
 
 if TYPE_CHECKING:
     from .wire import Reason, Why
 
 ARGUMENTS = "IMAGE"
-FLAGS: tuple[Flag, ...] = ()
+FLAGS = (FORMAT, QUIET, NO_TRUNC)
 
 _TITLES = {
     "named": "it has a name",

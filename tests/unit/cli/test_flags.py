@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from storaged_client.cli import images
-from storaged_client.cli.flags import GLOBAL, HelpWanted, Options, UsageError, help_text, parse, seconds
+from storaged_client.cli.flags import GLOBAL, HelpWanted, Options, UsageError, parse, seconds
 
 FLAGS = (*images.FLAGS, *GLOBAL)
 
@@ -71,10 +71,10 @@ def test_help_is_asked_for_by_either_name(word: str) -> None:
         given("name", word)
 
 
-def test_help_names_every_flag() -> None:
-    text = help_text("images", images.ARGUMENTS, "List images", FLAGS)
-    assert all(f"--{flag.name}" in text for flag in FLAGS)
-    assert "storagectl images [options] [IMAGE]" in text
+def test_the_nearest_flag_is_named() -> None:
+    with pytest.raises(UsageError) as caught:
+        given("--filtre", "a=b")
+    assert str(caught.value) == "unknown flag: --filtre\nDid you mean --filter?"
 
 
 @pytest.mark.parametrize(

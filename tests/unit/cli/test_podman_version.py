@@ -39,7 +39,7 @@ def test_ansible_reads_what_follows_the_word_version(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["/usr/local/bin/podman", "--version"])
-    for argv in (["--version"], ["-v", "images"], ["images", "--version"]):
+    for argv in (["--version"], ["-v"], ["-v", "images"]):
         assert shown(capsys, *argv).split("version")[1].strip() == PODMAN
 
 

@@ -203,6 +203,34 @@ def test_a_raw_error_is_json_with_its_own_number_whatever_it_says(
     assert json.loads(capsys.readouterr().err) == error
 
 
+def closed(streams: str, *argv: str) -> subprocess.CompletedProcess[str]:
+    """What a command does whose standard streams are closed by the shell that starts it."""
+    code = "import sys; from storaged_client.cli.main import main; sys.exit(main())"
+    script = f'exec "$0" -c "$1" "${{@:2}}" {streams}'
+    return subprocess.run(
+        ["bash", "-c", script, sys.executable, code, *argv],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("argv", [["images"], ["images", "--format", "{{.ID}}"], ["info"], ["--help"]])
+def test_a_closed_standard_output_is_an_error_and_no_traceback(daemon: Answerer, argv: list[str]) -> None:
+    done = closed(">&-", *argv)
+    assert (done.returncode, done.stderr) == (exits.FAILED, "Error: standard output is closed\n")
+
+
+@pytest.mark.parametrize("streams", ["<&-", "2>&-", "<&- 2>&-", "<&- >&- 2>&-"])
+def test_nothing_else_comes_to_stand_where_a_standard_stream_was(daemon: Answerer, streams: str) -> None:
+    # Its answer is its status; it complains of stale state, which must not get into the daemon's socket.
+    done = closed(streams, "exists", "localhost/app")
+    assert (done.returncode, done.stdout) == (exits.DONE, "")
+    assert [method for method, _ in daemon.requests] == ["images.exists"]
+    assert closed(streams, "images", "--bogus").returncode == exits.FAILED
+
+
 def test_the_version_is_that_of_both_ends(daemon: Answerer, capsys: pytest.CaptureFixture[str]) -> None:
     for argv in (["--version"], ["-v"], ["-v", "images"]):
         assert main(argv) == exits.DONE

@@ -83,6 +83,31 @@ def test_a_pipe_gets_none(command: str, environment: dict[str, str]) -> None:
     assert "\x1b" not in done.stdout + done.stderr
 
 
+@pytest.mark.parametrize("flag", [["--color=always"], []])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_pipe_that_is_to_be_painted_is(command: str, flag: list[str], environment: dict[str, str]) -> None:
+    forced = environment if flag else {**environment, "FORCE_COLOR": "1"}
+    done = subprocess.run([*_argv(command), *flag], env=forced, capture_output=True, text=True, check=False)
+    assert _painted(done.stdout)
+
+
+@pytest.mark.parametrize("flag", [["--color", "never"], ["--color=never"]])
+def test_the_flag_counts_before_the_environment(flag: list[str], environment: dict[str, str]) -> None:
+    forced = {**environment, "FORCE_COLOR": "1"}
+    done = subprocess.run([*_argv("why app"), *flag], env=forced, capture_output=True, text=True, check=False)
+    assert done.stdout
+    assert not _painted(done.stdout)
+    refused = {**environment, "NO_COLOR": "1"}
+    argv = [*_argv("--color=always why app")]
+    done = subprocess.run(argv, env=refused, capture_output=True, text=True, check=False)
+    assert _painted(done.stdout)
+
+
+def test_no_color_counts_before_force_color(environment: dict[str, str]) -> None:
+    both = {**environment, "NO_COLOR": "1", "FORCE_COLOR": "1"}
+    assert not _painted(_on_a_terminal("why app", both))
+
+
 @pytest.mark.parametrize("command", ["tree app", "df", "why app", "check"])
 def test_json_is_never_painted(command: str, environment: dict[str, str]) -> None:
     assert not _painted(_on_a_terminal(f"{command} --format json", environment))
