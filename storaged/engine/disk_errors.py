@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 from collections.abc import Sequence
 
-from storaged.errors import DiskFailure, NoSpace, StoreError, StoreReadOnly
-from storaged.store.files import FULL
+from storaged.errors import DiskFailure, NoSpace, StoreBusy, StoreCorrupt, StoreError, StoreReadOnly
+from storaged.store.files import DISK_FAILED, EXHAUSTED, FULL
 
 _FORBIDDEN = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 
@@ -15,6 +15,8 @@ def disk_error(error: OSError) -> StoreError:
     """The error to answer: what was refused, and what to do next."""
     file = str(error.filename or error.filename2 or "the store")
     detail = error.strerror or str(error) or type(error).__name__
+    if error.errno in EXHAUSTED:
+        return _exhausted(file, detail)
     if error.errno in FULL:
         return NoSpace(f"{file}: {detail}: make room on its file system, then ask again", file=file, detail=detail)
     if error.errno in _FORBIDDEN:
@@ -24,6 +26,23 @@ def disk_error(error: OSError) -> StoreError:
         file=file,
         detail=detail,
     )
+
+
+def reading_error(error: OSError) -> StoreCorrupt | StoreBusy:
+    """The error to answer where the store could not be read: ``StoreBusy`` where that says nothing about it."""
+    file = str(error.filename or error.filename2 or "the store")
+    detail = error.strerror or str(error) or type(error).__name__
+    if error.errno in EXHAUSTED:
+        return _exhausted(file, detail)
+    if error.errno in DISK_FAILED:
+        text = f"{file}: {detail}: the disk failed and is asked again; the kernel's log says more"
+        return StoreBusy(text, file=file, detail=detail)
+    return StoreCorrupt(f"{file}: {detail}", file=file, detail=detail)
+
+
+def _exhausted(file: str, detail: str) -> StoreBusy:
+    text = f"{file}: {detail}: the daemon lacks descriptors or memory at the moment; try again"
+    return StoreBusy(text, file=file, detail=detail)
 
 
 def store_error(error: Exception) -> StoreError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from storaged.errors import StoreCorrupt
+from storaged.errors import StoreBusy, StoreCorrupt
 from storaged.store.stamp import Stamp
 
 
@@ -14,8 +14,14 @@ class Failure(Struct, frozen=True, kw_only=True):
     number: int
     stamp: Stamp
     when: float
-    cause: StoreCorrupt
+    cause: StoreCorrupt | StoreBusy
+    """``StoreBusy``: means were lacking, or the disk failed, which says nothing about the store."""
 
-    def error(self) -> StoreCorrupt:
+    @property
+    def may_pass(self) -> bool:
+        """Whether the same files may be readable a moment later."""
+        return isinstance(self.cause, StoreBusy)
+
+    def error(self) -> StoreCorrupt | StoreBusy:
         """A new one for each to raise: one instance would gather the tracebacks of all of them."""
-        return StoreCorrupt(self.cause.text, **self.cause.evidence)
+        return type(self.cause)(self.cause.text, **self.cause.evidence)

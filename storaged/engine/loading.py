@@ -2,7 +2,8 @@
 
 The tables are one proven state (architecture, fact 4). Big data is read afterwards and checked against
 the records (fact 5): a damage never seen before may be a race with a writer, so the locks are asked and
-the stamp is taken again, and where it moved the round is lost and the tables are read anew.
+the stamp is taken again, and where it moved the round is lost and the tables are read anew. Where it did not, the
+damaged contents are read a second time: only what both looks found is told as certain.
 
 A change of our own needs no reload: its new tables are taken over as they were written (``adopt``), under the stamp
 that was taken before its locks were released.
@@ -91,6 +92,7 @@ class Loader:
             WriterActive: a writer is at work (not with ``unproven``).
             StoreBusy: too many rounds were lost, or the shared locks could not be had in time.
             StoreCorrupt: a table cannot be read.
+            OSError: the daemon lacks descriptors or memory, or the disk failed.
         """
         with self._working("reload"):
             return self._rounds(unproven, afresh, cancelled, insisting=insisting)
@@ -151,6 +153,7 @@ class Loader:
         Raises:
             StoreCorrupt: a table cannot be read.
             StoreBusy: the files change although their locks are held, or an additional store is being written.
+            OSError: as ``load``.
         """
         with self._working("reload", hurried=True):
             try:
@@ -175,17 +178,17 @@ class Loader:
     ) -> Current:
         for _ in range(1 if insisting else _ROUNDS):
             loaded = self._read(unproven=unproven, insisting=insisting, cancelled=cancelled)
-            contents, surprise = self._contents.collect(loaded.tables.images, afresh=afresh, cancelled=cancelled)
+            contents, surprises = self._contents.collect(loaded.tables.images, afresh=afresh, cancelled=cancelled)
             if cancelled():
                 raise StoreBusy("the daemon is shutting down")
-            if not surprise or unproven:
+            if not surprises or unproven:
                 return self._settle(loaded, contents)
             # A writer that replaces a file of big data before it renews token and table holds its lock meanwhile.
             holder, same = self._reader.look_again(loaded.stamp)
             if holder is not None:
                 raise WriterActive(holder)
-            if same:
-                return self._settle(loaded, contents)
+            if same and (confirmed := self._contents.confirm(loaded.tables.images, contents, surprises)) is not None:
+                return self._settle(loaded, confirmed)
             self._metrics.add("loads.lost_to_content")
         raise StoreBusy("the store changed under every attempt to read it; try again")
 

@@ -6,6 +6,7 @@
                       ├────▶ a writer at work . look every 20 ms until it ends, load again;
                       │                         after 2 s with shared locks (``insistence``)
                       ├────▶ lost every race .. load again
+                      ├────▶ means lacking .... failure is kept; load again after 20 ms, then later and later
                       └────▶ unreadable ....... failure is kept, idle
 
 Whoever waits (``round``) is woken at the end of each load and at each look that found a writer: a request
@@ -23,6 +24,7 @@ import anyio
 from anyio.to_thread import run_sync
 
 from storaged.engine.content import Contents, ContentSource
+from storaged.engine.disk_errors import reading_error
 from storaged.engine.failure import Failure
 from storaged.engine.insistence import Insistence
 from storaged.engine.loading import Current, Loader
@@ -47,8 +49,14 @@ _FIRST_TRIES = 10
 _RECHECK = 1.0
 """Seconds for which a file found unreadable is not read again while the stamp stays the same."""
 
+_LONGEST_RETRY = 1.0
+"""Seconds at most between two loads that fail for want of descriptors or memory, or by the disk."""
+
 _DAMAGE_LOOK = 0.25
 """Seconds between two looks at the files of known damages."""
+
+_UNSETTLED_LOOK = 5.0
+"""Seconds between two loads that are made only because a damage is not certain."""
 
 
 class Reloads:
@@ -75,6 +83,7 @@ class Reloads:
         self.succeeded = 0
         """The number of the last load that succeeded, counted by ``started``."""
         self._looked_at_damage = 0.0
+        self._looked_at_unsettled = 0.0
         self._afresh = False
         self._wanted = anyio.Event()
         self._moved = anyio.Event()
@@ -97,6 +106,9 @@ class Reloads:
         if self._contents.damaged and now - self._looked_at_damage >= _DAMAGE_LOOK:
             self._looked_at_damage = now
             if self._contents.repaired():
+                return False
+            if self._contents.unsettled and now - self._looked_at_unsettled >= _UNSETTLED_LOOK:
+                self._looked_at_unsettled = now
                 return False
         self.verified = now
         return True
@@ -155,7 +167,9 @@ class Reloads:
         """
         async with stopped_by_cancelling(self._stop):
             for _ in range(_FIRST_TRIES):
-                if await self._load(unproven=False) or self.failure is not None:
+                if await self._load(unproven=False):
+                    return
+                if self.failure is not None and not self.failure.may_pass:
                     return
                 await anyio.sleep(RETRY[1])
             await self._load(unproven=True)
@@ -176,7 +190,13 @@ class Reloads:
         """Load until it is done, or cannot be."""
         pause = RETRY[0]
         insisting = False
-        while not await self._load(unproven=False, insisting=insisting) and self.failure is None:
+        while not await self._load(unproven=False, insisting=insisting):
+            if self.failure is not None:
+                if not self.failure.may_pass:
+                    return
+                pause = min(max(pause, RETRY[1]) * 2, _LONGEST_RETRY)
+                await anyio.sleep(pause)
+                continue
             if insisting:
                 self._insistence.insisted(anyio.current_time())
             await anyio.sleep(pause)
@@ -222,13 +242,13 @@ class Reloads:
             case StoreCorrupt():
                 self._fail(number, stamp, error)
             case OSError():
-                self._fail(number, stamp, StoreCorrupt(f"{error.filename}: {error.strerror}", file=error.filename))
+                self._fail(number, stamp, reading_error(error))
 
     def _announce(self) -> None:
         moved, self._moved = self._moved, anyio.Event()
         moved.set()
 
-    def _fail(self, number: int, stamp: Stamp, error: StoreCorrupt) -> None:
+    def _fail(self, number: int, stamp: Stamp, error: StoreCorrupt | StoreBusy) -> None:
         if self.failure is None or self.failure.cause.text != error.text:
             logger.warning("store unreadable detail=%s", error.text)
         self.failure = Failure(number=number, stamp=stamp, when=anyio.current_time(), cause=error)

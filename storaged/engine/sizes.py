@@ -40,6 +40,9 @@ _PUBLISH = (0.5, 10.0)
 _FRESH = 0.2
 """Seconds for which a size that may change is not measured again."""
 
+_HINDERED = 1.0
+"""Seconds of rest where descriptors or memory were lacking."""
+
 _SHARE = 20
 """Nor for this many times as long as it took to measure."""
 
@@ -204,6 +207,12 @@ class LayerSizes:
                     await anyio.sleep(_PAUSE)
         except Uncountable as error:
             reason = str(error)
+        except OSError:
+            # It says nothing about the layer: a reason would be kept for as long as the layer is there.
+            self._metrics.add("sizes.hindered")
+            self._again[name] = target
+            await anyio.sleep(_HINDERED)
+            return
         finally:
             # Nobody runs it now: a thread is waited for, cancelled or not.
             steps.close()

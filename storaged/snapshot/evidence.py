@@ -1,5 +1,7 @@
 """Unreadable evidence: what may be a manifest list and cannot be read, and what removes it.
 
+No command is told where the list may be whole: its damage was seen only once, or the disk did not give the bytes.
+
 Which command works was tried on records whose manifest was missing, empty, cut short, or well formed
 but not the recorded bytes. ``podman image rm --force ID`` removes the record as long as podman does
 not take it for a list; if it does, that command acts on the list's local instance instead, and only
@@ -31,7 +33,7 @@ def find_evidence(
             names=row.record.names or (),
             detail=damage.detail if damage is not None else "its manifest cannot be read",
             file=damage.file if damage is not None else "",
-            command=removal_command(row, content),
+            command=removal_command(row, content) if damage is None or damage.proven else "",
         )
     for flaw in flaws:
         if flaw.evidence:

@@ -10,21 +10,23 @@ evidence*, for what such a list protected is not known any more::
                                                  is unreadable evidence
     else ....................................... an image: the same is damage of this image alone
 
-Damage found may be a race with a writer (data files are replaced before the record): the caller takes the
-stamp again and reloads where it moved. Nothing outside the image's own folder is ever opened: a symbolic
-link there is damage, and so is anything that is no regular file.
+Damage found may be a race with a writer (data files are replaced before the record): the caller takes the stamp again
+and reloads where it moved, and looks a second time where it did not. That a file could not be read for want of
+descriptors or memory says nothing about it, and no content is made of that. Nothing outside the image's own folder is
+ever opened: a symbolic link there is damage, and so is anything that is no regular file.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from collections.abc import Callable
 from typing import TypeVar
 
-from storaged.errors import DataUnknown, ImageDamaged, TooLarge
+from storaged.errors import DataUnknown, ImageDamaged, StoreBusy, TooLarge
 from storaged.metrics import Metrics
-from storaged.store.files import Files, FileTooLarge, identity, read_whole
+from storaged.store.files import DISK_FAILED, EXHAUSTED, Files, FileTooLarge, identity, read_whole
 from storaged.store.inventory import writable_image_roots
 from storaged.store.layout.contents import ConfigFacts, ContentDamage, ImageContent, ManifestFacts
 from storaged.store.layout.manifests import Undecodable, is_signed_schema1, parse_config, parse_manifest
@@ -36,6 +38,7 @@ ITEM_LIMIT = 32 << 20
 """Bytes of a manifest or configuration beyond which it is damage; registries refuse those over 4 MiB."""
 
 _ALGORITHMS = frozenset({"sha256", "sha384", "sha512"})
+_FORBIDDEN = frozenset({errno.EACCES, errno.EPERM})
 _HEX = frozenset("0123456789abcdef")
 T = TypeVar("T", ManifestFacts, ConfigFacts)
 
@@ -48,15 +51,22 @@ class ContentReader:
         self._metrics = metrics
         self._files = files or Files()
 
-    def read(self, row: ImageRow) -> ImageContent:
-        """The content of one record. Never fails: what is wrong is in ``damage``."""
+    def read(self, row: ImageRow, *, disk_failed: bool = False) -> ImageContent:
+        """The content of one record. What is wrong with its files is in ``damage``, each seen once.
+
+        ``disk_failed`` makes damage of a failure of the disk, too: it failed before, and does not keep all others
+        from being read.
+
+        Raises:
+            OSError: the daemon lacks descriptors or memory, or the disk failed; ``filename`` says where.
+        """
         record, store = row.record, row.store
         names = record.big_data_names or ()
         if "manifest" not in names:
             return ImageContent(half_made=True)
         damage: list[ContentDamage] = []
         self._metrics.add("manifests.read")
-        manifest = self._item(record, store, "manifest", parse_manifest, damage)
+        manifest = self._item(record, store, "manifest", parse_manifest, damage, disk_failed)
         unreadable = bool(damage) and may_be_list(record)
         if unreadable and manifest is not None and not manifest.is_list:
             # Bytes of another digest that are no list say nothing of what the list named.
@@ -67,7 +77,7 @@ class ContentReader:
         key = config_key(record, manifest)
         if key is not None:
             self._metrics.add("configs.read")
-            config = self._item(record, store, key, parse_config, damage)
+            config = self._item(record, store, key, parse_config, damage, disk_failed)
         elif not unreadable and (manifest is None or manifest.config_digest is not None):
             # Schema 1 has no configuration of its own.
             damage.append(self._damage("config_missing", "the record names no configuration", record, store, None))
@@ -80,6 +90,7 @@ class ContentReader:
             DataUnknown: the record does not name this key.
             TooLarge: it is longer than ``limit``.
             ImageDamaged: the file is missing, is no file, or has other bytes than the record says.
+            StoreBusy: the daemon lacks descriptors or memory, or the disk failed.
         """
         if key not in (record.big_data_names or ()):
             raise DataUnknown(f"image {record.id[:12]} has no data under {key!r}", id=record.id, key=key)
@@ -92,6 +103,10 @@ class ContentReader:
         except FileTooLarge:
             raise TooLarge(f"{key!r} is longer than {limit} bytes", size=None, limit=limit, key=key) from None
         except (OSError, ValueError) as error:
+            if isinstance(error, OSError) and error.errno in (EXHAUSTED | DISK_FAILED):
+                raise StoreBusy(
+                    f"{path}: {_why(error)}: it says nothing about the image; try again", file=path
+                ) from None
             raise ImageDamaged(f"{path}: {_why(error)}", id=record.id, key=key, file=path) from None
         wrong = _mismatch(record, key, data)
         if wrong is not None:
@@ -102,15 +117,27 @@ class ContentReader:
         """Whether the file of a damage is another one than when it was judged. One system call."""
         try:
             return identity(self._files.stat(damage.file, follow_symlinks=False)) != damage.seen
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
             return damage.seen is not None
+        except OSError:
+            return False
 
     # -------------------------------------------------------------- within
 
     def _item(
-        self, record: ImageRecord, store: int, key: str, parse: Callable[[bytes], T], damage: list[ContentDamage]
+        self,
+        record: ImageRecord,
+        store: int,
+        key: str,
+        parse: Callable[[bytes], T],
+        damage: list[ContentDamage],
+        disk_failed: bool,
     ) -> T | None:
-        """Read, check, parse; what is wrong is appended to ``damage``, and bytes of another digest are parsed still."""
+        """Read, check, parse; what is wrong is appended to ``damage``, and bytes of another digest are parsed still.
+
+        Raises:
+            OSError: as ``read``.
+        """
         kind = "manifest" if key == "manifest" else "config"
         seen = None
         try:
@@ -124,7 +151,11 @@ class ContentReader:
         except Undecodable as error:
             damage.append(self._damage(f"{kind}_undecodable", str(error), record, store, key, seen))
         except (OSError, ValueError) as error:
-            damage.append(self._damage(f"{kind}_unreadable", _why(error), record, store, key))
+            number = error.errno if isinstance(error, OSError) else None
+            if number in EXHAUSTED or (number in DISK_FAILED and not disk_failed):
+                raise OSError(number, _why(error), self._path(record, store, key)) from None
+            withheld = number in DISK_FAILED or number in _FORBIDDEN
+            damage.append(self._damage(f"{kind}_unreadable", _why(error), record, store, key, withheld=withheld))
         return None
 
     def _read(self, record: ImageRecord, store: int, key: str, limit: int) -> tuple[bytes, tuple[int, ...]]:
@@ -180,14 +211,18 @@ class ContentReader:
         store: int,
         key: str | None,
         seen: tuple[int, ...] | None = None,
+        *,
+        withheld: bool = False,
     ) -> ContentDamage:
         path = self._path(record, store, key)
         if seen is None:
             try:
                 seen = identity(self._files.stat(path, follow_symlinks=False))
-            except OSError:
+            except (FileNotFoundError, NotADirectoryError):
                 seen = None
-        return ContentDamage(name=name, detail=detail, file=path, seen=seen)
+            except OSError:
+                seen = ()
+        return ContentDamage(name=name, detail=detail, file=path, seen=seen, withheld=withheld, seen_once=True)
 
 
 def may_be_list(record: ImageRecord) -> bool:

@@ -21,6 +21,12 @@ Identity: TypeAlias = tuple[int, int, int, int, int]
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 """What a file system without room answers, or a quota."""
 
+EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EAGAIN, errno.EINTR})
+"""What the kernel answers while it lacks the means: it says nothing about the file."""
+
+DISK_FAILED: Final = frozenset({errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EREMOTEIO})
+"""What a disk, or a file server, answers that did not answer in time or in full: it may do so later."""
+
 _LEAST = 4096
 
 

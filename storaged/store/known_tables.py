@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from storaged.errors import StoreCorrupt
 from storaged.metrics import Metrics
-from storaged.store.files import Files
+from storaged.store.files import EXHAUSTED, Files
 from storaged.store.inventory import lock_files, table_files
 from storaged.store.stamp import Stamp
 from storaged.store.table_source import RowT, TableContent, TableSource
@@ -108,6 +108,8 @@ class KnownTables:
             try:
                 self._files.stat(root)
             except OSError as error:
+                if error.errno in EXHAUSTED:
+                    raise
                 detail = f"additional image store cannot be read: {error.strerror}"
                 flaws.append(RecordFlaw(file=root, index=-1, detail=detail, store=store, table="store"))
         return flaws

@@ -20,7 +20,7 @@ from typing import Literal
 
 from storaged.errors import StoreBusy, StoreCorrupt, StoreError
 from storaged.metrics import Metrics
-from storaged.store.files import Files
+from storaged.store.files import EXHAUSTED, Files
 from storaged.store.inventory import lock_files, table_files, writable_lock_files
 from storaged.store.known_tables import KnownTables, Loaded
 from storaged.store.locks.order import hold
@@ -112,6 +112,7 @@ class StoreReader:
             StoreBusy: every race was lost and the shared locks were not had in 2 s, or ``cancelled`` said so.
             StoreCorrupt: a table cannot be read or is no JSON array, or a lock file cannot be looked into;
                 ``file`` says which.
+            OSError: the daemon lacks descriptors or memory.
         """
         with self._mutex:
             self._metrics.add("loads")
@@ -221,6 +222,8 @@ class StoreReader:
                 proven = all(lock.still_named() for lock in locks) and self._own_watch.take() == stamp
                 self._refuse_fault()
         except OSError as lost:
+            if lost.errno in EXHAUSTED:
+                raise
             raise StoreBusy(
                 f"{lost.filename}: {lost.strerror}: the lock files are changing", lock=lost.filename
             ) from None
@@ -234,6 +237,8 @@ class StoreReader:
         """A lock file that cannot be looked into is as bad as a table that cannot: nothing is proven without it."""
         fault = self._own_watch.fault()
         if fault is not None:
+            if fault.errno in EXHAUSTED:
+                raise fault
             detail = f"{fault.strerror}: its holder cannot be asked for"
             raise StoreCorrupt(f"{fault.filename}: {detail}", file=fault.filename, detail=detail)
 

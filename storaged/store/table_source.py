@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from storaged.errors import StoreCorrupt
 from storaged.metrics import Metrics
-from storaged.store.files import Files, Identity, read_whole
+from storaged.store.files import EXHAUSTED, Files, Identity, read_whole
 from storaged.store.inventory import TableFile
 from storaged.store.layout.common_ends import Run, split_beside
 from storaged.store.layout.records import ContainerRecord, ImageRecord, LayerRecord
@@ -79,6 +79,7 @@ class TableSource:
 
         Raises:
             StoreCorrupt: it cannot be read or is no table.
+            OSError: the daemon lacks descriptors or memory, which says nothing about the table.
         """
         data, began = b"", time.time_ns()
         if seen is not None:
@@ -87,6 +88,8 @@ class TableSource:
             except FileNotFoundError:
                 seen = None
             except OSError as error:
+                if error.errno in EXHAUSTED:
+                    raise
                 detail = error.strerror or str(error)
                 raise StoreCorrupt(f"{self.table.path}: {detail}", file=self.table.path, detail=detail) from None
             else:

@@ -174,7 +174,8 @@ class PlanStale(StoragedError):
 
 
 class StoreBusy(StoragedError, TimeoutError):
-    """A writer held the store past the time allowed; ``data["holder"]`` names it."""
+    """A writer held the store past the time allowed; ``data["holder"]`` names it. Or the machine could not read it
+    then: descriptors or memory were lacking, or the disk failed."""
 
     code = 3001
     exit_status = 75

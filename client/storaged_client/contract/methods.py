@@ -122,7 +122,7 @@ _ROWS = (
         summary="One item of an image's big data, up to 1 MiB.",
         params=p.ImagesData,
         result=t.Data,
-        errors=(*_LOOKUP, "DataUnknown", "ImageDamaged"),
+        errors=(*_LOOKUP, "DataUnknown", "ImageDamaged", "StoreBusy"),
     ),
     Method(
         name="images.create",

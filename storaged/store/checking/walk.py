@@ -6,10 +6,10 @@
              each file          each table         each record      each record      each listing
              └──── scope records ────┘             └──────── scopes files, contents ────────┘
 
-What a step finds are candidates. They are told only if the tables they were judged by are still the same and no
-writer was at work meanwhile; otherwise the tables are read anew and the same unit is looked at again. So a store
-that changes during the check brings no false finding, and a unit that writers never leave alone is named as
-``unsettled``.
+What a step finds are candidates. They are told only if a second look finds them again, the tables they were judged by
+are still the same and no writer was at work meanwhile; otherwise the tables are read anew and the same unit is looked
+at again. So a store that changes during the check brings no false finding, and a unit that writers never leave alone
+is named as ``unsettled``.
 
 A resume token says which unit was done last. Units have an order of their own and not of the tables, so a token
 stays good whatever is added to or removed from the store, and after a restart.
@@ -24,7 +24,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from storaged.errors import InvalidParams
+from storaged.errors import InvalidParams, StoreBusy
 from storaged.metrics import Metrics
 from storaged.store.checking.directories import directories
 from storaged.store.checking.findings import Finding, Subject, finding
@@ -32,10 +32,10 @@ from storaged.store.checking.image_data import check_image_data
 from storaged.store.checking.look import Look, Scope
 from storaged.store.checking.overlay_layers import check_overlay_layer
 from storaged.store.checking.relations import check_relations
-from storaged.store.checking.state import KINDS, Watcher
+from storaged.store.checking.state import KINDS, State, Watcher
 from storaged.store.checking.tables import check_store, check_table
 from storaged.store.checking.vfs_layers import check_vfs_layer
-from storaged.store.files import Files
+from storaged.store.files import EXHAUSTED, Files
 from storaged.store.inventory import TableKind, table_files
 from storaged.store.tables import ImageRow, LayerRow, StoreLocation
 
@@ -86,6 +86,7 @@ def walk(
 
     Raises:
         InvalidParams: ``resume`` is no token of this scope.
+        StoreBusy: the tables cannot be read for want of descriptors or memory.
     """
     return _Walk(location, scope, files or Files(), metrics or Metrics(), clock, pause).run(_after(resume, scope))
 
@@ -135,7 +136,7 @@ class _Walk:
 
     def run(self, after: Key) -> Generator[Step, None, None]:
         try:
-            self._renew()
+            self._begin()
             key = after
             if not self._remaining(key):
                 yield Step(done=len(self._units), total=len(self._units), resume=None)
@@ -158,6 +159,21 @@ class _Walk:
         finally:
             self._watcher.close()
 
+    def _begin(self) -> None:
+        for pause in _PAUSES:
+            if pause:
+                self._pause(pause)
+            try:
+                self._renew()
+            except OSError as error:
+                lacking = error
+            else:
+                return
+        text = (
+            f"{lacking.filename}: {lacking.strerror}: the daemon lacks descriptors or memory at the moment; try again"
+        )
+        raise StoreBusy(text, file=lacking.filename)
+
     def _remaining(self, key: Key) -> int:
         return len(self._units) - bisect_right(self._units, key)
 
@@ -165,29 +181,57 @@ class _Walk:
 
     def _unit(self, key: Key) -> Iterator[_Outcome | None]:
         """Look at one unit until nobody disturbs; None now and then while much is read."""
+        hindered: OSError | None = None
         for pause in _PAUSES:
             if pause:
                 if self._patience < pause:
                     break
                 self._patience -= pause
                 self._pause(pause)
-                self._renew()
-            candidates: list[Finding] = []
-            forbidden: str | None = None
+                try:
+                    self._renew()
+                except OSError as error:
+                    hindered = error
+                    continue
+            hindered = None
             try:
-                for found in self._check(key):
-                    if found is None:
-                        yield None
-                    else:
-                        candidates.append(found)
-            except PermissionError as error:
-                forbidden = f"{error.filename}: it is not ours to read"
+                candidates, forbidden = yield from self._candidates(key)
+                if candidates:
+                    # A mend may delete: what only one of two looks found is told by neither.
+                    self._look = self._looking(self._look.state)
+                    again, _ = yield from self._candidates(key)
+                    candidates = [each for each in candidates if each in again]
             except OSError as error:
-                candidates.append(_unreadable(key, error))
+                hindered = error
+                continue
             if not candidates or self._watcher.settled(self._look.state, self._needs(key)):
                 yield _Outcome(findings=tuple(candidates), unsettled=forbidden)
                 return
-        yield _Outcome(findings=(), unsettled=f"{self._words(key)}: a writer was at work through every look")
+        reason = "a writer was at work through every look"
+        if hindered is not None:
+            reason = f"{hindered.strerror}: the daemon lacked descriptors or memory"
+        yield _Outcome(findings=(), unsettled=f"{self._words(key)}: {reason}")
+
+    def _candidates(self, key: Key) -> Generator[None, None, tuple[list[Finding], str | None]]:
+        """What one look finds, and why it could not see all.
+
+        Raises:
+            OSError: the daemon lacks descriptors or memory, which says nothing about the unit.
+        """
+        found: list[Finding] = []
+        try:
+            for each in self._check(key):
+                if each is None:
+                    yield None
+                else:
+                    found.append(each)
+        except PermissionError as error:
+            return found, f"{error.filename}: it is not ours to read"
+        except OSError as error:
+            if error.errno in EXHAUSTED:
+                raise
+            found.append(_unreadable(key, error))
+        return found, None
 
     def _check(self, key: Key) -> Iterator[Finding | None]:
         phase, store, id = key
@@ -230,7 +274,7 @@ class _Walk:
     def _renew(self) -> None:
         """Read the tables, where they changed, and list the units."""
         state = self._watcher.look()
-        self._look = Look(location=self._location, files=self._files, state=state, scope=self._scope, now=self._clock())
+        self._look = self._looking(state)
         self._images = {(row.store, row.record.id): row for row in state.images}
         self._layers = {(row.store, row.record.id): row for row in reversed(state.layers)}
         units = [(_TABLE, store, _STORE) for store in range(1, len(self._location.additional) + 1)]
@@ -242,6 +286,9 @@ class _Walk:
                 units += [(_LAYER, *each) for each in self._layers]
                 units += [(_DIRECTORY, *each) for each in self._directories]
         self._units = sorted(units)
+
+    def _looking(self, state: State) -> Look:
+        return Look(location=self._location, files=self._files, state=state, scope=self._scope, now=self._clock())
 
 
 class _Outcome(Struct, frozen=True, kw_only=True):

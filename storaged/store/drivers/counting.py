@@ -21,7 +21,7 @@ from typing import TypeAlias
 
 from msgspec import Struct, field
 
-from storaged.store.files import Files
+from storaged.store.files import EXHAUSTED, Files
 
 Steps: TypeAlias = Generator[None, None, int]
 """Yields now and then, and returns bytes. Closing it ends the count."""
@@ -132,7 +132,7 @@ class _Count(Struct):
             return None
         try:
             lower = self._open(name, self.lower) if self.lower is not None else None
-        except Uncountable:
+        except (Uncountable, OSError):
             self.files.close(fd)
             raise
         frame = _Frame(self.files.fstat(self.fd).st_ino, waiting, None, None)
@@ -153,6 +153,8 @@ class _Count(Struct):
         except OSError as error:
             if error.errno in _GONE:
                 return None
+            if error.errno in EXHAUSTED:
+                raise
             where = "/".join((*self.names, name))
             raise Uncountable(f"{where[-200:]}: {os.strerror(error.errno or 0)}") from None
 
@@ -184,17 +186,20 @@ def count(files: Files, folder: str, lower: str | None = None) -> Steps:
     Raises:
         Missing: there is no such folder.
         Uncountable: a folder must not be read, was moved, or holds too much.
+        OSError: the daemon lacks descriptors or memory, which says nothing about the folder.
     """
     fd = _open_root(files, folder)
     try:
         below = _open_root(files, lower) if lower is not None else None
-    except Uncountable:
+    except (Uncountable, OSError):
         files.close(fd)
         raise
     counted = _Count(files, files.fstat(fd).st_dev, fd, below)
     try:
         return (yield from counted.steps())
     except OSError as error:
+        if error.errno in EXHAUSTED:
+            raise
         raise Uncountable(os.strerror(error.errno or 0)) from None
     finally:
         counted.close()
@@ -206,6 +211,8 @@ def _open_root(files: Files, folder: str) -> int:
     except FileNotFoundError:
         raise Missing(f"{folder}: the folder is missing") from None
     except OSError as error:
+        if error.errno in EXHAUSTED:
+            raise
         raise Uncountable(f"{folder}: {os.strerror(error.errno or 0)}") from None
 
 

@@ -6,7 +6,7 @@ both against the size and digest the record names (architecture, fact 5).
 
 from __future__ import annotations
 
-from attrs import frozen
+from attrs import evolve, field, frozen
 
 from storaged.store.layout.records import Digest
 
@@ -77,7 +77,17 @@ class ContentDamage:
     detail: str
     file: str
     seen: tuple[int, ...] | None
-    """(dev, inode, size, mtime_ns, ctime_ns) of the file when it was judged; None where it was absent."""
+    """(dev, inode, size, mtime_ns, ctime_ns) of the file when it was judged; None where it was absent, empty where
+    that could not be told."""
+    withheld: bool = False
+    """The file system did not give the bytes, or not to us: they may be whole."""
+    seen_once: bool = field(default=False, eq=False)
+    """No second look has found the same yet. It is no part of what is wrong, so it does not tell damages apart."""
+
+    @property
+    def proven(self) -> bool:
+        """Whether the file itself is wrong: two looks had its bytes, or that it is absent."""
+        return not self.withheld and not self.seen_once
 
 
 @frozen(kw_only=True)
@@ -93,6 +103,15 @@ class ImageContent:
     damage: tuple[ContentDamage, ...] = ()
     half_made: bool = False
     unreadable_evidence: bool = False
+
+    @property
+    def settled(self) -> bool:
+        """Whether a later look can find nothing else as long as the files stay."""
+        return all(damage.proven for damage in self.damage)
+
+    def confirmed(self) -> ImageContent:
+        """The same, its damage seen twice."""
+        return evolve(self, damage=tuple([evolve(damage, seen_once=False) for damage in self.damage]))
 
     @property
     def kin_in_doubt(self) -> bool:

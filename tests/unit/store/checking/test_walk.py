@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
@@ -13,7 +14,7 @@ import pytest
 
 from storaged.errors import InvalidParams
 from storaged.store.checking.findings import Finding
-from storaged.store.checking.walk import Step, walk
+from storaged.store.checking.walk import Scope, Step, walk
 from storaged.store.files import Files
 from storaged.store.layout import paths
 from storaged.store.locks.record_lock import FLOCK
@@ -218,6 +219,60 @@ def test_a_file_that_the_disk_refuses_is_a_finding(tmp_path: Path) -> None:
     path = store.item(id, "manifest")
     (found,) = (each for step in walk(store.location, files=_Failing(path, OSError, 5)) for each in step.findings)
     assert (found.name, found.kind, found.id, found.file) == ("file_unreadable", "image", id, str(path))
+
+
+class _Lacking(Files):
+    """Has no descriptor left for a file, as often as told."""
+
+    def __init__(self, path: Path, times: int) -> None:
+        self._path = str(path)
+        self.left = times
+
+    def open(self, path: str, flags: int, mode: int = 0o600, *, dir_fd: int | None = None) -> int:
+        if self.left and path == self._path:
+            self.left -= 1
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), path)
+        return super().open(path, flags, mode, dir_fd=dir_fd)
+
+
+@pytest.mark.parametrize("scope", ["files", "contents"])
+def test_a_want_of_descriptors_that_ends_is_no_finding(tmp_path: Path, scope: Scope) -> None:
+    store = lay(tmp_path, "overlay")
+    for path in (store.item(store.list["id"], "manifest"), store.tar_split(store.layer["id"]), store.table("images")):
+        files = _Lacking(path, times=2)
+        steps = list(walk(store.location, scope=scope, files=files, pause=lambda _: None))
+        assert _findings(steps) == []
+        assert [step.unsettled for step in steps if step.unsettled] == []
+        assert files.left == 0
+
+
+def test_a_want_of_descriptors_that_lasts_leaves_the_unit_unsettled(tmp_path: Path) -> None:
+    store = lay(tmp_path, "overlay")
+    id = store.list["id"]
+    files = _Lacking(store.item(id, "manifest"), times=1_000_000)
+    steps = list(walk(store.location, files=files, pause=lambda _: None))
+    assert _findings(steps) == []
+    told = [step.unsettled for step in steps if step.unsettled]
+    assert told == [f"image {id}: Too many open files: the daemon lacked descriptors or memory"]
+
+
+def test_what_only_one_of_two_looks_found_is_no_finding(tmp_path: Path) -> None:
+    store = lay(tmp_path, "overlay")
+    link = store.link(store.base["id"])
+    target = os.readlink(link)
+    link.unlink()
+
+    class Mending(Files):
+        """The link is back after the first look at it."""
+
+        def stat(self, path: str, *, dir_fd: int | None = None, follow_symlinks: bool = True) -> os.stat_result:
+            try:
+                return super().stat(path, dir_fd=dir_fd, follow_symlinks=follow_symlinks)
+            finally:
+                if path == str(link) and not os.path.lexists(link):
+                    link.symlink_to(target)
+
+    assert _findings(list(walk(store.location, files=Mending()))) == []
 
 
 def test_a_file_that_is_not_ours_to_read_is_unsettled_and_no_finding(tmp_path: Path) -> None:
