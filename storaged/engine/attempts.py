@@ -17,6 +17,7 @@ from storaged.operations.planned import Planned
 from storaged.snapshot.model import Snapshot
 from storaged.store.changes import NOTHING, Change
 from storaged.store.writing.commit import StoreWriter
+from storaged.store.writing.idle import LayersBusy
 from storaged.store.writing.prepared import Committed, ListLocked
 
 _PAUSES = (0.0, 0.005, 0.01, 0.02)
@@ -68,6 +69,7 @@ class Attempts:
 
         Raises:
             PlanOutdated, Leased: the store or the leases are others by now; nothing was changed.
+            LayersBusy: a pull or an import uses layers that would go; nothing was changed.
             StoreBusy: a lock was not had before ``deadline`` (``time.monotonic``), or ``cancelled`` said so.
             StoreError, OSError: the plan's, or what hindered the writer; nothing was changed.
             BrokenOff: something was; the images stay claimed then, too.
@@ -106,6 +108,11 @@ class Attempts:
                 turns -= 1
                 if not turns:
                     raise
+                continue
+            except LayersBusy:
+                # It is never waited for with a lock of the store in hand.
+                self._leases.yield_claim()
+                self._writer.await_idle(deadline, cancelled)
                 continue
             # The new snapshot takes longer than the commit, and no store lock: others need not wait for it.
             return self._taken_over(current, planned, committed)

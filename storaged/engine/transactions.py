@@ -41,6 +41,7 @@ from storaged.engine.views import View
 from storaged.errors import ImageDamaged, Leased, StoreBusy, StoreError, StoreReadOnly
 from storaged.metrics import Metrics
 from storaged.store.writing.commit import StoreWriter
+from storaged.store.writing.idle import LayersBusy
 from storaged.store.writing.prepared import Committed, PlanOutdated
 
 ROUNDS = 3
@@ -48,6 +49,9 @@ ROUNDS = 3
 
 _PATIENCE = 1.0
 """Seconds one round waits for a state that nobody is changing."""
+
+_PAUSE = 0.02
+"""Seconds until layers that somebody began to use are asked for again."""
 
 _FINISHERS = 2
 """Deletions of trees at a time."""
@@ -107,7 +111,8 @@ class Transactions:
 
         Raises:
             StoreReadOnly, StoreUnsupported: this store is not written.
-            StoreBusy: the slot, a current state of the store or a lock was not had in time.
+            StoreBusy: the slot, a current state of the store or a lock was not had in time, or a pull or an import used
+                layers all that time.
             StoreCorrupt: a table cannot be read, or must not be written as it is.
             Leased: a lease came in the way each time.
             NoSpace, DiskFailure, StoreReadOnly: the file system refused. Nothing was changed, but where ``partial`` is
@@ -171,17 +176,27 @@ class Transactions:
 
     async def _decide(self, plan: Plan[T], deadline: float) -> Done[T]:
         cancelled = cancellation()
-        for _ in range(ROUNDS):
+        lost_races = 0
+        while lost_races < ROUNDS:
             try:
                 current = await self._current(min(deadline, time.monotonic() + _PATIENCE))
             except StoreBusy:
                 break  # others write without a pause: our turn comes with the locks alone
             try:
                 return await self._work(partial(self._attempts.one, plan, current, deadline, cancelled))
+            except LayersBusy as busy:
+                # One began after it was waited for: all is given back, and the next try waits for its end.
+                if time.monotonic() >= deadline:
+                    raise
+                busy.__traceback__ = None
+                self._leases.yield_claim()
+                self._metrics.add("changes.lost.layers")
+                await anyio.sleep(_PAUSE)
             except (PlanOutdated, Leased, ImageDamaged) as lost:
                 # What looks damaged may be half of what another writer does: its file is there, its record follows.
                 # Out of a thread, an error is in a circle with its traceback, whose frames have all that was planned.
                 lost.__traceback__ = None
+                lost_races += 1
                 self._leases.yield_claim()
                 self._metrics.add(f"changes.lost.{'leases' if isinstance(lost, Leased) else 'races'}")
         self._metrics.add("changes.decided_under_locks")

@@ -78,7 +78,7 @@ class Probe:
 
 def command_of(pid: int, files: Files) -> str | None:
     """The command name of a process, as the kernel has it (15 characters); None where it is gone."""
-    data = _read(f"/proc/{pid}/comm", files)
+    data = read_proc(f"/proc/{pid}/comm", files)
     return data.decode("utf-8", "replace").rstrip("\n") if data else None
 
 
@@ -103,22 +103,25 @@ def identify(holder: LockHolder, files: Files) -> LockHolder:
         except OSError:
             continue
         for descriptor in descriptors:
-            data = _read(f"/proc/{name}/fdinfo/{descriptor}", files)
+            data = read_proc(f"/proc/{name}/fdinfo/{descriptor}", files)
             for mode, major, minor, inode in _OFD_LINE.findall(data):
                 if (int(major, 16), int(minor, 16), int(inode)) == mine and mode.decode().lower() == holder.mode:
                     return structs.replace(holder, pid=int(name), command=command_of(int(name), files))
     return holder
 
 
-def _read(path: str, files: Files) -> bytes:
-    """A small file of /proc; empty where it is gone."""
+def read_proc(path: str, files: Files) -> bytes:
+    """A file of /proc, whole; empty where it is gone."""
+    parts = []
     try:
         fd = files.open(path, os.O_RDONLY)
     except OSError:
         return b""
     try:
-        return files.read(fd, 4096)
+        while part := files.read(fd, 1 << 16):
+            parts.append(part)
     except OSError:
         return b""
     finally:
         files.close(fd)
+    return b"".join(parts)

@@ -26,11 +26,13 @@ from functools import partial
 from storaged.errors import ImageDamaged, ImageUnknown, NoSpace, StoreCorrupt, StoreError, StoreUnsupported
 from storaged.metrics import Metrics
 from storaged.store.changes import NOTHING, Change
+from storaged.store.drivers.contents import contents_of
 from storaged.store.drivers.removal import Leftover
 from storaged.store.files import Files
 from storaged.store.stamp import Stamp
 from storaged.store.tables import StoreLocation
 from storaged.store.writing.data import forget
+from storaged.store.writing.idle import await_idle
 from storaged.store.writing.journal import OpenEntry
 from storaged.store.writing.locking import WriterLocks, locks_of, make_missing
 from storaged.store.writing.prepared import Committed, Holdings, PlanOutdated, Prepared
@@ -77,12 +79,13 @@ class StoreWriter:
 
         ``stamp`` is that of the snapshot on which the change was planned. A removal that finds the disk full
         is given the reserve. ``deadline``, on the clock of ``time.monotonic``, bounds the wait for pulls that copy
-        out of layers.
+        out of layers and imports that read them.
 
         Raises:
             PlanOutdated: the store has moved on since.
             StoreCorrupt, StoreUnsupported, ImageUnknown, ImageDamaged: the change cannot be written.
-            ImageInUse, StoreBusy: a layer that would go is mounted, or a pull was at work until the deadline.
+            ImageInUse, LayersBusy: a layer that would go is mounted, or a pull or an import was at work until the
+                deadline.
             NoSpace, StoreReadOnly, OSError: the disk refuses.
             ChangeRefused: the planner contradicts the tables.
         """
@@ -116,6 +119,7 @@ class StoreWriter:
         Raises:
             PlanOutdated: the stamp under the locks is not the plan's, or evidence was replaced: nothing was written.
             StoreBusy: the locks were not had in time, or ``cancelled`` said so: nothing was written.
+            LayersBusy: a pull or an import began since: nothing was written, and every lock is given back.
             NoSpace, StoreReadOnly, OSError: the disk refused. Where ``partial`` is among a StoreError's evidence the
                 change is there in part, or all of it without being durable; of an OSError that is not known.
         """
@@ -168,6 +172,15 @@ class StoreWriter:
             if prepared.deletion is not None:
                 prepared.deletion.abandon()
             _remove(holdings.entries)
+
+    def await_idle(self, deadline: float, cancelled: Callable[[], bool] = lambda: False) -> None:
+        """Wait until nobody pulls into the store or imports out of it; no lock of the store may be held.
+
+        Raises:
+            LayersBusy: somebody does at ``deadline``, or ``cancelled`` said so.
+            StoreUnsupported, OSError: it cannot be told.
+        """
+        await_idle(self._location, contents_of(self._location, self._files), self._files, deadline, cancelled)
 
     def editing(
         self, expected: Change, deadline: float, cancelled: Callable[[], bool] = lambda: False

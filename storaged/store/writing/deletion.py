@@ -2,8 +2,8 @@
 
 ::
 
-    prepare    no lock      refuse what is mounted; wait for pulls; journal entry, flushed
-    confirm    exclusive    nothing was mounted and no pull began since: before the first table is replaced
+    prepare    no lock      refuse what is mounted; wait for pulls and imports; journal entry, flushed
+    confirm    exclusive    nothing was mounted, no pull or import began since: before the first table is replaced
     stage      exclusive    moved aside, by renames (``aside``)
     finish     no lock      trees, lock files, empty parents of ours; all of it flushed; the journal entry
 
@@ -21,13 +21,15 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
-from storaged.errors import NoSpace, StoreError
+from storaged.errors import LockOrderViolation, NoSpace, StoreError
 from storaged.metrics import Metrics
 from storaged.store.drivers.contents import contents_of
 from storaged.store.drivers.removal import Leftover, OwnRemover, RemovalCancelled, Remover
 from storaged.store.drivers.userns import UserNamespace, is_needed
 from storaged.store.files import FULL, Files
+from storaged.store.layout.paths import layers_lock
 from storaged.store.layout.records import ContainerID, ImageID, LayerID
+from storaged.store.locks.record_lock import RecordLock
 from storaged.store.tables import StoreLocation
 from storaged.store.writing.aside import Aside
 from storaged.store.writing.entries import Deletion
@@ -76,11 +78,12 @@ class LayerDeletion:
     def prepare(self, *, deadline: float = 0.0, cancelled: Callable[[], bool] = lambda: False) -> None:
         """Make sure that all this can go. No lock of the store need be held.
 
-        ``deadline`` is on the clock of ``time.monotonic`` and bounds the wait for pulls that copy out of layers.
+        ``deadline`` is on the clock of ``time.monotonic`` and bounds the wait for pulls that copy out of layers and for
+        imports that read them.
 
         Raises:
             ImageInUse: a layer, or something of a container, is mounted.
-            StoreBusy: a pull was at work until the deadline, or ``cancelled`` said so.
+            LayersBusy: a pull or an import was at work until the deadline, or ``cancelled`` said so.
             StoreUnsupported: the driver, or this user without subordinate ids, is not served.
             StoreCorrupt: what is mounted cannot be told.
             NoSpace, StoreReadOnly, OSError: the journal cannot be written.
@@ -120,16 +123,24 @@ class LayerDeletion:
             self._remover.close()
             raise
 
-    def confirm(self) -> None:
-        """Whether it may still go. The exclusive locks must be held and no table replaced yet.
+    def confirm(self, locks: Sequence[RecordLock]) -> None:
+        """Whether it may still go. ``locks`` are the exclusive locks, held; no table may be replaced yet.
+
+        From then on, until they are given back, nobody imports layers.
 
         Raises:
             ImageInUse: something was mounted since.
-            StoreBusy: a pull began since.
+            LayersBusy: a pull or an import began since.
             StoreCorrupt, OSError: it cannot be told.
+            LockOrderViolation: layers would go, and their lock is not among ``locks``.
         """
-        if self._idle is not None:
-            self._idle.confirm()
+        if self._idle is None:
+            return
+        path = layers_lock(self._location.graphroot, self._location.driver)
+        lock = next((held for held in locks if held.lock_file == path), None) if self._layers else None
+        if self._layers and lock is None:
+            raise LockOrderViolation(f"layers were to be removed without {path}")
+        self._idle.confirm(lock)
 
     def stage(self) -> None:
         """Move everything aside. The exclusive locks of layers, images and containers must be held.

@@ -1,28 +1,40 @@
-"""Whether layers may go: nothing of them is mounted, and no pull copies files out of them.
+"""Whether layers may go: nothing of them is mounted, no pull copies files out of them, nobody imports them.
 
 A mount and its count change under layers.lock, so what ``confirm`` finds under that lock holds until it is given back.
 A pull holds no lock of the tables while it copies, only its own ``overlay/staging/<x>/staging.lock``; upstream lets
-deletions run into it, and the pull fails.
+deletions run into it, and the pull fails. An import of composefs-rs holds a flock(2) on layers.lock
+(``locks.layer_readers``), for as long as it likes: with a lock of the store in hand neither is ever waited for.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from storaged.errors import ImageInUse, StoreBusy
 from storaged.store.drivers.contents import LayerContents
 from storaged.store.drivers.mount_points import below, count_identity, counted, counted_file, mount_points
 from storaged.store.files import Files, Identity
-from storaged.store.layout.paths import containers_dir
+from storaged.store.layout.paths import containers_dir, layers_lock
 from storaged.store.layout.records import ContainerID, LayerID
+from storaged.store.locks.layer_readers import holder_of_flock, reader_at_work, shut_out
 from storaged.store.locks.order import holding
 from storaged.store.locks.probe import LockHolder, Probe, busy, identify
+from storaged.store.locks.record_lock import RecordLock
 from storaged.store.tables import StoreLocation
 
 _PAUSE = 0.02
-"""Seconds between two looks at a pull."""
+"""Seconds between two looks at a pull or an import."""
+
+
+_log = logging.getLogger(__name__)
+
+
+class LayersBusy(StoreBusy):
+    """A pull or an import uses layers: give back every lock, wait for its end (``await_idle``), and plan again."""
 
 
 class MountsAndPulls:
@@ -45,32 +57,33 @@ class MountsAndPulls:
         self._seen: Identity | None = None
 
     def wait(self, deadline: float, cancelled: Callable[[], bool]) -> None:
-        """Refuse mounts, wait for pulls. No lock of the store need be held; where one is, nothing is waited for.
+        """Refuse mounts, wait for pulls and imports. No lock of the store need be held; where one is, nothing is
+        waited for.
 
         Raises:
             ImageInUse: something is mounted.
-            StoreBusy: a pull is at work at ``deadline``, or at once where a lock is held or ``cancelled`` says so.
+            LayersBusy: one is at work at ``deadline``, or at once where a lock is held or ``cancelled`` says so.
             StoreCorrupt, OSError: it cannot be told.
         """
-        while (pull := self._pull()) is not None:
-            # A pull needs the store's locks to end: who holds them would wait for himself.
-            if cancelled() or holding() or time.monotonic() >= deadline:
-                raise self._busy(pull)
-            time.sleep(_PAUSE)
+        if self._layers:
+            await_idle(self._location, self._contents, self._files, deadline, cancelled)
         self._refuse_counted()
         self._refuse_mounted()
 
-    def confirm(self) -> None:
-        """The same without a wait, cheaply. layers.lock must be held for writing.
+    def confirm(self, lock: RecordLock | None) -> None:
+        """The same without a wait, cheaply. Where layers go, ``lock`` is layers.lock, held for writing; imports are
+        shut out until it is given back.
 
         Raises:
-            ImageInUse, StoreBusy, StoreCorrupt, OSError: as ``wait``.
+            ImageInUse, LayersBusy, StoreCorrupt, OSError: as ``wait``.
         """
+        if lock is not None and not shut_out(lock.descriptor):
+            raise _imported(holder_of_flock(lock.lock_file, self._files))
         if self._layers and count_identity(self._location, self._files) != self._seen:
             self._refuse_counted()
         self._refuse_mounted()
-        if (pull := self._pull()) is not None:
-            raise self._busy(pull)
+        if (pull := _pull(self._contents, self._probe, self._files)) is not None:
+            raise _pulled(pull, self._files)
 
     def _refuse_counted(self) -> None:
         if not self._layers:
@@ -95,24 +108,63 @@ class MountsAndPulls:
             return {}
         return {name: point for name, point in below(points, os.path.realpath(folder)) if name in ids}
 
-    def _pull(self) -> LockHolder | None:
-        """Who holds the lock of a pull."""
-        for path in self._contents.pulls() if self._contents is not None else ():
-            try:
-                fd = self._files.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY)
-            except (FileNotFoundError, NotADirectoryError):
-                continue
-            try:
-                holder = self._probe.holder(fd, path)
-            finally:
-                self._files.close(fd)
-            if holder is not None:
-                return holder
-        return None
 
-    def _busy(self, pull: LockHolder) -> StoreBusy:
-        error = busy(identify(pull, self._files))
-        return StoreBusy(f"a pull copies files out of layers: {error.text}", **error.evidence)
+def await_idle(
+    location: StoreLocation,
+    contents: LayerContents | None,
+    files: Files,
+    deadline: float,
+    cancelled: Callable[[], bool],
+) -> None:
+    """Wait until nobody pulls into the store or imports out of it.
+
+    Raises:
+        LayersBusy: somebody does at ``deadline``, or at once where this thread holds a lock of the store (a pull needs
+            these locks to end, and an import takes its time), or ``cancelled`` says so.
+        OSError: it cannot be told.
+    """
+    probe, lock = Probe(files), layers_lock(location.graphroot, location.driver)
+    told = False
+    while True:
+        # Not both at once: under the locks of the store, the import is looked for on the descriptor that holds them.
+        if (pull := _pull(contents, probe, files)) is not None:
+            error = partial(_pulled, pull, files)
+        elif not holding() and (reader := reader_at_work(lock, files)) is not None:
+            error = partial(_imported, reader)
+        else:
+            return
+        if cancelled() or holding() or time.monotonic() >= deadline:
+            raise error()
+        if not told:
+            _log.info("a removal waits: %s", error())
+            told = True
+        time.sleep(_PAUSE)
+
+
+def _pull(contents: LayerContents | None, probe: Probe, files: Files) -> LockHolder | None:
+    """Who holds the lock of a pull."""
+    for path in contents.pulls() if contents is not None else ():
+        try:
+            fd = files.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        try:
+            holder = probe.holder(fd, path)
+        finally:
+            files.close(fd)
+        if holder is not None:
+            return holder
+    return None
+
+
+def _pulled(pull: LockHolder, files: Files) -> LayersBusy:
+    error = busy(identify(pull, files))
+    return LayersBusy(f"a pull copies files out of layers: {error.text}", **error.evidence)
+
+
+def _imported(reader: LockHolder) -> LayersBusy:
+    error = busy(reader)
+    return LayersBusy(f"an import (composefs, bootc) reads layers: {error.text}", **error.evidence)
 
 
 def _in_use(found: dict[LayerID, str] | dict[str, str], why: str) -> ImageInUse:

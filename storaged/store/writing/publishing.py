@@ -35,7 +35,7 @@ class Publisher:
 
         Raises:
             PlanOutdated: it does not.
-            ImageInUse, StoreBusy: something that would go was mounted since, or a pull began.
+            ImageInUse, LayersBusy: something that would go was mounted since, or a pull or an import began.
         """
         for lock in locks:
             if not lock.still_named():
@@ -49,7 +49,7 @@ class Publisher:
             if not same:
                 raise PlanOutdated(f"{path} was replaced", file=path)
         if prepared.deletion is not None:
-            prepared.deletion.confirm()
+            prepared.deletion.confirm(locks)
 
     def compare(self, planned: Stamp, locks: Sequence[str]) -> None:
         """Compare what these locks guard, and the additional stores: what else was written meanwhile is another's.

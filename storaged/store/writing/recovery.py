@@ -33,6 +33,7 @@ from storaged.store.tables import StoreLocation
 from storaged.store.writing.commit import StoreWriter
 from storaged.store.writing.drafting import ChangeRefused
 from storaged.store.writing.entries import Creation, Deletion, Editing, Entry, Unread
+from storaged.store.writing.idle import LayersBusy
 from storaged.store.writing.interrupted_edit import carry_on, forget
 from storaged.store.writing.journal import Journal, OpenEntry
 from storaged.store.writing.prepared import PlanOutdated
@@ -230,8 +231,11 @@ class _Unfinished:
             try:
                 deadline = time.monotonic() + PATIENCE
                 prepared = self._writer.prepare(change, loaded.stamp, deadline=deadline, cancelled=self._cancelled)
-                committed = self._writer.commit(prepared, deadline=deadline, cancelled=self._cancelled)
             except PlanOutdated:
+                continue
+            try:
+                committed = self._writer.commit(prepared, deadline=deadline, cancelled=self._cancelled)
+            except (PlanOutdated, LayersBusy):
                 continue
             return self._writer.finish(committed, cancelled=self._cancelled)
         raise PlanOutdated("other tools change the store again and again")

@@ -27,6 +27,7 @@ from storaged.store.tables import StoreLocation
 from storaged.store.writing.aside import staging_parents
 from storaged.store.writing.deletion import LayerDeletion
 from storaged.store.writing.entries import Deletion
+from storaged.store.writing.idle import LayersBusy
 from storaged.store.writing.prepared import PlanOutdated
 from storaged.store.writing.staging import clear_dead, exists, remove_empty
 from storaged.store.writing.temporary import OURS
@@ -142,6 +143,8 @@ class Unrecorded:
             deletion.prepare(deadline=deadline, cancelled=cancelled)
             try:
                 staged = self._stage(deletion, loaded, deadline, cancelled)
+            except LayersBusy:
+                staged = False  # it began since: the next round waits for its end, without our locks
             except BaseException:
                 deletion.abandon()
                 raise
@@ -174,7 +177,7 @@ class Unrecorded:
         ) as held:
             if self._reader.stamp() != loaded.stamp or not all(lock.still_named() for lock in held):
                 return False
-            deletion.confirm()
+            deletion.confirm(held)
             deletion.stage()
             return True
 

@@ -7,7 +7,9 @@ import gc
 import json
 import os
 import threading
+import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import anyio
@@ -19,15 +21,18 @@ from attrs import define, field
 from storaged.engine.change_scope import change_scope
 from storaged.engine.transactions import ROUNDS, Outcome, Transactions
 from storaged.errors import DiskFailure, ImageUnknown, Leased, NoSpace, StoreBusy, StoreCorrupt, StoreReadOnly
+from storaged.metrics import Metrics
 from storaged.operations.planned import Planned
 from storaged.sample.exclusive import exclusive, publish
 from storaged.snapshot.model import Snapshot
 from storaged.store.changes import Change, ImageEdit
 from storaged.store.files import Files
 from storaged.store.layout import paths
-from storaged.store.layout.records import ImageID
+from storaged.store.layout.records import ImageID, LayerID
+from storaged.store.locks.order import hold
 from storaged.store.writing.prepared import PlanOutdated
 from tests.ground import DRIVER, Ground, held, transactions_of
+from tests.unit.store.holding import held_elsewhere
 
 pytestmark = pytest.mark.anyio
 
@@ -245,6 +250,111 @@ async def test_a_daemon_that_may_not_write_refuses_before_it_plans(ground: Groun
         with pytest.raises(StoreReadOnly, match="--read-only"):
             await refusing.run(plan, timeout=5)
     assert plan.seen == []
+
+
+@define
+class Import:
+    """A foreign reader of layers, as composefs-rs is one: a shared flock on layers.lock; it begins once."""
+
+    ground: Ground
+    begun: threading.Event = field(factory=threading.Event)
+    ended: threading.Event = field(factory=threading.Event)
+    stack: ExitStack = field(factory=ExitStack)
+    pid: int = 0
+
+    @property
+    def lock(self) -> str:
+        return paths.layers_lock(self.ground.location.graphroot, DRIVER)
+
+    def begin(self) -> None:
+        if not self.begun.is_set():
+            self.pid = self.stack.enter_context(held_elsewhere(self.lock, "read", "flock")).pid
+            self.begun.set()
+
+    def end(self) -> None:
+        self.ended.set()
+        self.stack.close()
+
+
+def with_a_layer(ground: Ground) -> tuple[ImageID, LayerID, Path]:
+    """An image whose layer nobody else has, and a file of that layer."""
+    image = ImageID(ground.writer.add_image("goes"))
+    table = json.loads(ground.images_json.read_bytes())
+    layer = LayerID(next(record["layer"] for record in table if record["id"] == image))
+    file = Path(paths.layer_contents(ground.location.graphroot, DRIVER, layer)) / "diff" / "file"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(b"1")
+    return image, layer, file
+
+
+def take_all(ground: Ground) -> None:
+    """Have every lock of the store for a moment, as any podman would."""
+    graphroot = ground.location.graphroot
+    names = [name(graphroot, DRIVER) for name in (paths.layers_lock, paths.images_lock, paths.containers_lock)]
+    with hold(names, "exclusive", deadline=time.monotonic() + 20, files=Files(), metrics=Metrics()):
+        pass
+
+
+@pytest.mark.parametrize("moment", ["before", "prepared", "under the locks"])
+async def test_layers_that_an_import_reads_go_when_it_has_ended_and_keep_nobody_from_the_store(
+    ground: Ground, moment: str
+) -> None:
+    image, layer, file = await run_sync(with_a_layer, ground)
+    rival = sorted(ground.sample.dangling)[1]
+    reader = Import(ground)
+    times: list[int] = []
+
+    def before_a_rename(target: str) -> None:
+        if moment == "prepared" and os.path.basename(target).startswith("journal-"):
+            reader.begin()
+        if target.endswith(f"-{layer}"):
+            beside.append(reader.begun.is_set() and not reader.ended.is_set())
+
+    def plan(snapshot: Snapshot) -> Planned[str]:
+        times.append(1)
+        if moment == "under the locks":
+            if len(times) <= ROUNDS + 1:
+                ground.writer.set_names(rival, [f"localhost/rival:{len(times)}"])
+            else:
+                reader.begin()
+        return Planned(change=Change(removed=(image,), layers=(layer,)), result=image)
+
+    async def give_way() -> None:
+        await run_sync(reader.begun.wait, 20)
+        for _ in range(5):
+            await run_sync(take_all, ground)
+        await run_sync(reader.end)
+
+    beside: list[bool] = []
+    """Of each move of the layer, whether the import was at work."""
+    with reader.stack:
+        async with ground.running(), anyio.create_task_group() as tasks:
+            if moment == "before":
+                await run_sync(reader.begin)
+            tasks.start_soon(give_way)
+            outcome = await transactions_of(ground, Hooked(before_a_rename)).run(plan, timeout=60)
+        assert image not in outcome.view.snapshot.by_id
+    assert beside == [False]
+    assert not await anyio.Path(file).exists()
+
+
+async def test_an_import_that_does_not_end_is_named_when_the_time_is_over(
+    ground: Ground, transactions: Transactions
+) -> None:
+    image, layer, file = await run_sync(with_a_layer, ground)
+    reader = Import(ground)
+    with reader.stack:
+        await run_sync(reader.begin)
+        async with ground.running():
+            with pytest.raises(StoreBusy) as busy:
+                await transactions.run(
+                    lambda snapshot: Planned(change=Change(removed=(image,), layers=(layer,)), result=1), timeout=0.3
+                )
+            assert (await ground.cache.view("strict")).snapshot.by_id[image]
+        await run_sync(reader.end)
+    assert (busy.value.evidence["lock"], busy.value.evidence["holder"]["pid"]) == (reader.lock, reader.pid)
+    assert await anyio.Path(file).exists()
+    assert await leftovers(ground) == []
 
 
 async def test_a_lock_held_by_another_process_is_named_when_the_time_is_over(

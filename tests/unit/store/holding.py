@@ -1,4 +1,5 @@
-"""Another process that holds a lock file as containers/storage does: a classic POSIX record lock."""
+"""Another process that holds a lock file: as containers/storage does, by a classic POSIX record lock; by an OFD lock as
+we do; or by flock(2), as composefs-rs does."""
 
 from __future__ import annotations
 
@@ -11,7 +12,9 @@ _PROGRAM = """
 import fcntl, os, struct, sys
 path, kind, language = sys.argv[1:]
 fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-if language == "posix":
+if language == "flock":
+    fcntl.flock(fd, fcntl.LOCK_EX if kind == "write" else fcntl.LOCK_SH)
+elif language == "posix":
     fcntl.lockf(fd, fcntl.LOCK_EX if kind == "write" else fcntl.LOCK_SH)
 else:
     wanted = fcntl.F_WRLCK if kind == "write" else fcntl.F_RDLCK

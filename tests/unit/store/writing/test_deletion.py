@@ -9,25 +9,41 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from storaged.errors import ImageInUse, NoSpace, StoreBusy, StoreCorrupt, StoreUnsupported
+from storaged.errors import ImageInUse, LockOrderViolation, NoSpace, StoreBusy, StoreCorrupt, StoreUnsupported
 from storaged.metrics import Metrics
 from storaged.store.drivers.removal import OwnRemover
 from storaged.store.files import Files
 from storaged.store.layout import paths
 from storaged.store.layout.records import LayerID
 from storaged.store.locks.order import hold
+from storaged.store.locks.record_lock import RecordLock
 from storaged.store.tables import StoreLocation
 from storaged.store.writing.deletion import LayerDeletion
+from storaged.store.writing.idle import LayersBusy
 from storaged.store.writing.staging import StagingFolder
 from tests.unit.store.holding import held_elsewhere
 
 from .shop import Shop, descriptors, never, nothing, opened, seen_by_a_cleaner
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounts and attributes need root")
+
+
+@contextmanager
+def locked(shop: Shop) -> Iterator[tuple[RecordLock, ...]]:
+    """Every lock of the store, as for a commit."""
+    location = shop.location
+    locks = [
+        name(location.graphroot, location.driver)
+        for name in (paths.layers_lock, paths.images_lock, paths.containers_lock)
+    ]
+    deadline = time.monotonic() + 20
+    with hold(locks, "exclusive", deadline=deadline, files=shop.files, metrics=Metrics()) as held:
+        yield held
 
 
 @pytest.fixture(params=["overlay", "vfs"])
@@ -49,9 +65,10 @@ def test_all_that_belongs_to_an_image_and_its_layer_goes_and_nothing_else(shop: 
     assert len(victims) > 6
     deletion = shop.deletion()
     deletion.prepare()
-    deletion.confirm()
-    assert shop.everything() == before
-    deletion.stage()
+    with locked(shop) as locks:
+        deletion.confirm(locks)
+        assert shop.everything() == before
+        deletion.stage()
     assert not before.intersection(victims).intersection(shop.everything())
     assert deletion.finish(nothing, never) == ()
     assert shop.everything() == before - victims
@@ -253,7 +270,8 @@ def test_other_layers_mounts_and_counts_of_zero_stop_nothing(shop: Shop) -> None
     shop.mount_counts.write_text(json.dumps(counts))
     deletion = shop.deletion()
     deletion.prepare()
-    deletion.confirm()
+    with locked(shop) as locks:
+        deletion.confirm(locks)
     deletion.abandon()
 
 
@@ -291,8 +309,8 @@ def test_what_is_mounted_after_the_preparation_stops_the_deletion_before_its_fir
     deletion.prepare()
     shop.mount_counts.write_text(json.dumps([{"id": shop.layer, "path": "/mnt/x", "count": 1}]))
     before = shop.everything()
-    with pytest.raises(ImageInUse):
-        deletion.confirm()
+    with locked(shop) as locks, pytest.raises(ImageInUse):
+        deletion.confirm(locks)
     deletion.abandon()
     assert shop.everything() == before
     assert shop.journal() == []
@@ -346,9 +364,10 @@ def test_a_pull_that_copies_out_of_layers_is_named_and_waited_for(overlay: Shop)
         threading.Timer(0.1, pull.stdin.close).start()
         deletion = overlay.deletion()
         deletion.prepare(deadline=time.monotonic() + 20)
-    deletion.confirm()
-    with held_elsewhere(str(folder / "staging.lock")), pytest.raises(StoreBusy):
-        deletion.confirm()
+    with locked(overlay) as locks:
+        deletion.confirm(locks)
+        with held_elsewhere(str(folder / "staging.lock")), pytest.raises(LayersBusy):
+            deletion.confirm(locks)
     deletion.abandon()
 
 
@@ -364,6 +383,58 @@ def test_a_pull_is_never_waited_for_with_a_lock_in_hand_for_it_needs_that_lock_t
         pytest.raises(StoreBusy),
     ):
         overlay.deletion().prepare(deadline=deadline)
+
+
+def test_an_import_that_reads_layers_is_named_and_waited_for(shop: Shop) -> None:
+    path = paths.layers_lock(shop.location.graphroot, shop.location.driver)
+    with held_elsewhere(path, "read", "flock") as reader:
+        with pytest.raises(LayersBusy) as caught:
+            shop.deletion().prepare()
+        assert caught.value.evidence["lock"] == path
+        assert caught.value.evidence["holder"]["pid"] == reader.pid
+        assert f"pid {reader.pid}" in caught.value.text
+        assert shop.journal() == []
+        assert reader.stdin is not None
+        threading.Timer(0.1, reader.stdin.close).start()
+        deletion = shop.deletion()
+        deletion.prepare(deadline=time.monotonic() + 20)
+    deletion.abandon()
+
+
+def test_an_import_that_began_after_the_preparation_stops_a_deletion_before_its_first_step(shop: Shop) -> None:
+    path = paths.layers_lock(shop.location.graphroot, shop.location.driver)
+    before = shop.everything()
+    deletion = shop.deletion()
+    deletion.prepare()
+    with held_elsewhere(path, "read", "flock") as reader:
+        with locked(shop) as locks, pytest.raises(LayersBusy) as caught:
+            deletion.confirm(locks)
+        assert caught.value.evidence["holder"]["pid"] == reader.pid
+        deletion.abandon()
+        with locked(shop):
+            pass
+    assert shop.everything() == before
+    assert shop.journal() == []
+
+
+def test_no_import_begins_between_the_last_look_and_the_end_of_the_hold(shop: Shop) -> None:
+    path = paths.layers_lock(shop.location.graphroot, shop.location.driver)
+    deletion = shop.deletion()
+    deletion.prepare()
+    with locked(shop) as locks:
+        deletion.confirm(locks)
+        assert subprocess.run(["flock", "--shared", "--nonblock", path, "true"], check=False).returncode == 1
+        deletion.stage()
+    assert subprocess.run(["flock", "--shared", "--nonblock", path, "true"], check=False).returncode == 0
+    assert deletion.finish(nothing, never) == ()
+
+
+def test_layers_never_go_without_their_lock(shop: Shop) -> None:
+    deletion = shop.deletion()
+    deletion.prepare()
+    with pytest.raises(LockOrderViolation):
+        deletion.confirm(())
+    deletion.abandon()
 
 
 # -------------------------------------------------------------- what goes wrong

@@ -1,0 +1,82 @@
+"""Readers of layers that no record lock keeps out: they hold a shared flock(2) on ``layers.lock`` while they read.
+
+composefs-rs, and bootc with it, reads ``layers.json``, tar-split files and ``diff/`` that way, for as long as an import
+takes. flock(2) and record locks do not see each other, so who removes layers needs both: the record lock first, then
+the exclusive flock on the very same descriptor, at once or not at all. Source: composefs-rs ``storage`` (locking).
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import re
+from typing import Final, Literal
+
+from storaged.store.files import Files
+from storaged.store.locks.probe import LockHolder, command_of, read_proc
+
+_LINE = re.compile(rb"^\d+: FLOCK +\S+ +(READ|WRITE) +(\d+) ([0-9a-f]+):([0-9a-f]+):(\d+) ", re.MULTILINE)
+_HELD: Final = frozenset({errno.EAGAIN, errno.EACCES})
+
+
+def shut_out(fd: int) -> bool:
+    """Keep these readers out until the descriptor is closed, its file description with it; False where one is at work.
+
+    A file system without flock(2) has no such readers. Waits for nothing.
+    """
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno not in _HELD
+    return True
+
+
+def reader_at_work(path: str, files: Files) -> LockHolder | None:
+    """Who reads layers under this lock file now; None where nobody does, or the file is not there.
+
+    Must not be called while this process shuts readers out: it would be the one found.
+
+    Raises:
+        OSError: it cannot be told.
+    """
+    try:
+        fd = files.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    except FileNotFoundError:
+        return None
+    try:
+        return None if shut_out(fd) else holder_of_flock(path, files)
+    finally:
+        files.close(fd)
+
+
+def holder_of_flock(path: str, files: Files) -> LockHolder:
+    """The first process that holds a flock(2) on the file, as far as ``/proc`` tells. For reports only."""
+    nobody = LockHolder(lock=path, mode="read")
+    try:
+        status = files.stat(path)
+    except OSError:
+        return nobody
+    for kind, pid, major, minor, inode in _LINE.findall(read_proc("/proc/locks", files)):
+        # A subvolume of btrfs shows another device here than to stat(2): then the descriptors of the process tell.
+        device = os.makedev(int(major, 16), int(minor, 16))
+        number = int(pid)
+        if int(inode) == status.st_ino and number > 0 and (device == status.st_dev or _has_open(number, status, files)):
+            mode: Literal["read", "write"] = "write" if kind == b"WRITE" else "read"
+            return LockHolder(lock=path, pid=number, command=command_of(number, files), mode=mode)
+    return nobody
+
+
+def _has_open(pid: int, wanted: os.stat_result, files: Files) -> bool:
+    try:
+        descriptors = files.listdir(f"/proc/{pid}/fd")
+    except OSError:
+        return False
+    for descriptor in descriptors:
+        try:
+            status = files.stat(f"/proc/{pid}/fd/{descriptor}")
+        except OSError:
+            continue
+        if (status.st_dev, status.st_ino) == (wanted.st_dev, wanted.st_ino):
+            return True
+    return False
