@@ -1,4 +1,23 @@
-"""The client of storaged: ``connect`` (blocking) and ``aconnect`` (anyio: trio or asyncio).
+"""The client of storaged: what is in the image store of podman, buildah and skopeo, asked of a resident daemon.
+
+::
+
+    import storaged_client
+
+    with storaged_client.connect() as store:                          # threads
+        for image in store.images.list({"dangling": True}):
+            print(image.short_id, image.created_at, image.size)
+        try:
+            print(store.images.get("localhost/app:latest").config)
+        except storaged_client.ImageUnknown as error:
+            print(error)
+
+    async with storaged_client.aconnect() as store:                   # trio or asyncio
+        lists = await store.manifests.list(["instances"])
+
+``connect`` and ``aconnect`` make a client. Its nouns ``images``, ``layers``, ``manifests``, ``containers``, ``store``
+and ``server`` have a verb for each method of the protocol; what they return is in ``types``. An error that the daemon
+answers is a ``StoragedError``, one that comes before its answer a ``ClientError``.
 
 Importing this loads no anyio, attrs or cattrs; what needs them loads them when it is first used.
 """
@@ -9,39 +28,152 @@ from .contract.version import VERSION as __version__
 
 TYPE_CHECKING = False  # typing is a third of the start-up time of a command
 if TYPE_CHECKING:
-    from typing import Any
-
     from .aio import AsyncClient, aconnect
     from .contract import types
+    from .contract.errors import (
+        AmbiguousName,
+        BadArchive,
+        ContainerUnknown,
+        DataUnknown,
+        DescriptorMismatch,
+        DigestMismatch,
+        GenerationGone,
+        ImageDamaged,
+        ImageInUse,
+        ImageUnknown,
+        InstanceUnknown,
+        InternalError,
+        InvalidName,
+        InvalidParams,
+        InvalidRequest,
+        LayerUnknown,
+        Leased,
+        LeaseUnknown,
+        ManifestListUnknown,
+        MessageTooLarge,
+        MethodNotFound,
+        MultipleNames,
+        NameInUse,
+        NoSpace,
+        NotAManifestList,
+        NotPermitted,
+        NotSupported,
+        ParseError,
+        PlanStale,
+        ReadOnlyImage,
+        RequestCancelled,
+        ShuttingDown,
+        StoragedError,
+        StoreBusy,
+        StoreCorrupt,
+        StoreReadOnly,
+        StoreUnsupported,
+        TagUnknown,
+        TooLarge,
+        TooManyRequests,
+    )
+    from .contract.wire import MalformedResult
+    from .errors import (
+        AddressError,
+        ClientClosed,
+        ClientError,
+        DaemonUnavailable,
+        ForeignLoop,
+        OutcomeUnknown,
+        RequestTimeout,
+        SocketForbidden,
+        VersionSkew,
+    )
+    from .progress import Progress
     from .sync import Client, connect
 
-__all__ = ["AsyncClient", "Client", "__version__", "aconnect", "connect", "types"]
-
 _WHERE = {
-    "AsyncClient": ".aio",
-    "aconnect": ".aio",
-    "Client": ".sync",
-    "connect": ".sync",
-    "MalformedResult": ".contract.wire",
+    "aconnect": "aio",
+    "AsyncClient": "aio",
+    "connect": "sync",
+    "Client": "sync",
+    "MalformedResult": "contract.wire",
+    "Progress": "progress",
+    "types": "contract.types",
 }
+_ERRORS = ("errors", "contract.errors")
 
+__all__ = [
+    "AddressError",
+    "AmbiguousName",
+    "AsyncClient",
+    "BadArchive",
+    "Client",
+    "ClientClosed",
+    "ClientError",
+    "ContainerUnknown",
+    "DaemonUnavailable",
+    "DataUnknown",
+    "DescriptorMismatch",
+    "DigestMismatch",
+    "ForeignLoop",
+    "GenerationGone",
+    "ImageDamaged",
+    "ImageInUse",
+    "ImageUnknown",
+    "InstanceUnknown",
+    "InternalError",
+    "InvalidName",
+    "InvalidParams",
+    "InvalidRequest",
+    "LayerUnknown",
+    "LeaseUnknown",
+    "Leased",
+    "MalformedResult",
+    "ManifestListUnknown",
+    "MessageTooLarge",
+    "MethodNotFound",
+    "MultipleNames",
+    "NameInUse",
+    "NoSpace",
+    "NotAManifestList",
+    "NotPermitted",
+    "NotSupported",
+    "OutcomeUnknown",
+    "ParseError",
+    "PlanStale",
+    "Progress",
+    "ReadOnlyImage",
+    "RequestCancelled",
+    "RequestTimeout",
+    "ShuttingDown",
+    "SocketForbidden",
+    "StoragedError",
+    "StoreBusy",
+    "StoreCorrupt",
+    "StoreReadOnly",
+    "StoreUnsupported",
+    "TagUnknown",
+    "TooLarge",
+    "TooManyRequests",
+    "VersionSkew",
+    "__version__",
+    "aconnect",
+    "connect",
+    "types",
+]
 
-def __getattr__(name: str) -> Any:
-    """Names on demand: the clients, ``types``, and every error of the daemon and of the client."""
-    from importlib import import_module
+if not TYPE_CHECKING:  # which is not to take a misspelt name for anything
 
-    if name in _WHERE:
-        found = getattr(import_module(_WHERE[name], __name__), name)
-    elif name == "types":
-        found = import_module(".contract.types", __name__)
-    elif name[:1].isupper():
-        for module in (".errors", ".contract.errors"):
-            found = getattr(import_module(module, __name__), name, None)
-            if isinstance(found, type) and issubclass(found, Exception):
-                break
-        else:
+    def __getattr__(name: str) -> object:
+        """Names on demand: the clients, ``types``, and every error of the daemon and of the client."""
+        from importlib import import_module
+
+        if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    else:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    globals()[name] = found
-    return found
+        for module in (_WHERE[name],) if name in _WHERE else _ERRORS:
+            loaded = import_module(f".{module}", __name__)
+            found = loaded if name == "types" else getattr(loaded, name, None)
+            if found is not None:
+                break
+        globals()[name] = found
+        return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

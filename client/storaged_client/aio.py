@@ -10,7 +10,7 @@ import socket
 import time
 from functools import cached_property
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 import anyio.lowlevel
@@ -21,16 +21,21 @@ from . import address as addresses
 from . import managers, retry, skew, spawn
 from .aio_link import Link, Pending
 from .calls import Call
-from .contract import types, wire
+from .contract import wire
 from .contract.errors import MethodNotFound, ShuttingDown, StoragedError, from_wire
 from .contract.methods import METHODS
 from .errors import ClientClosed, DaemonUnavailable, ForeignLoop, OutcomeUnknown, RequestTimeout
 from .progress import Listener, with_token
 
+if TYPE_CHECKING:
+    from .managers import AsyncClientVerbs
+else:
+    AsyncClientVerbs = object
+
 R = TypeVar("R")
 
 
-class AsyncClient:
+class AsyncClient(AsyncClientVerbs):
     """An async context manager; see ``sync.Client`` for what the parameters mean. For the tasks of one loop."""
 
     def __init__(
@@ -109,10 +114,12 @@ class AsyncClient:
         timeout = timeout + retry.GRACE if timeout is not None and not row.mutates else None
         answer = await self.call(call.method, call.params, timeout=timeout, progress=call.progress)
         try:
-            return wire.structure_result(row.result, answer)
+            result = wire.structure_result(row.result, answer)
         except wire.MalformedResult as error:
+            error.method = call.method
             error.hint = await self.skew()
             raise
+        return call.settle(result) if call.settle is not None and type(result) is row.result else result
 
     async def discover(self) -> dict[str, Any]:
         """The OpenRPC document of the daemon.
@@ -160,20 +167,10 @@ class AsyncClient:
     def store(self) -> managers.AsyncStore:
         return managers.AsyncStore(self)
 
-    @property
-    def check(self) -> managers.AsyncBoundVerb[..., types.CheckReport]:
-        """``store.check``."""
-        return self.store.check
-
-    @property
-    def usage(self) -> managers.AsyncBoundVerb[..., types.StoreUsage]:
-        """``store.usage``."""
-        return self.store.usage
-
-    @property
-    def refresh(self) -> managers.AsyncBoundVerb[..., types.Empty]:
-        """``store.refresh``."""
-        return self.store.refresh
+    if not TYPE_CHECKING:  # typed as they are by AsyncClientVerbs
+        check = property(lambda self: self.store.check, doc="``store.check``.")
+        usage = property(lambda self: self.store.usage, doc="``store.usage``.")
+        refresh = property(lambda self: self.store.refresh, doc="``store.refresh``.")
 
     # ------------------------------------------------------------ within
 

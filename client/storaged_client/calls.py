@@ -6,8 +6,9 @@ that is the default is not sent.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar, overload
 
 if TYPE_CHECKING:
     from .contract import types as t
@@ -16,20 +17,48 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 Consistency = Literal["fresh", "strict", "cached"]
-FilterValue = str | int | bool
-Filters = Mapping[str, FilterValue | Sequence[FilterValue]] | Sequence[str | Mapping[str, Any]]
+Texts: TypeAlias = list[str] | tuple[str, ...] | AbstractSet[str]
+"""Several strings. Not ``Sequence[str]``, which a single one is, too."""
+FilterValue: TypeAlias = str | int | bool
+FilterValues: TypeAlias = (
+    FilterValue
+    | list[str]
+    | list[int]
+    | list[bool]
+    | list[FilterValue]
+    | tuple[FilterValue, ...]
+    | AbstractSet[str]
+    | AbstractSet[int]
+)
+Filter: TypeAlias = str | Mapping[str, Any]
+Filters: TypeAlias = (
+    Mapping[str, FilterValues]
+    | list[str]
+    | list[Mapping[str, Any]]
+    | list[Filter]
+    | tuple[Filter, ...]
+    | AbstractSet[str]
+)
 """``{"dangling": True, "label!": ["a", "b=c"]}``, or podman's ``"key=value"``, or the wire's objects."""
+Sort: TypeAlias = Literal["store", "created", "id", "repository", "size", "tag"]
+Part: TypeAlias = Literal["instances", "annotations"]
+Parts: TypeAlias = list[Part] | tuple[Part, ...] | AbstractSet[Part]
+Scope: TypeAlias = Literal["records", "files", "contents"]
 
 
 class Call(Generic[R]):
-    """A method and its parameters. ``R`` is the type of its result, ``progress`` is told how far it has come."""
+    """A method and its parameters. ``R`` is the type of its result, ``progress`` is told how far it has come.
 
-    __slots__ = ("method", "params", "progress")
+    ``settle`` makes ``R`` of what the daemon answers, where that is not it.
+    """
+
+    __slots__ = ("method", "params", "progress", "settle")
 
     def __init__(self, method: str, params: dict[str, Any]) -> None:
         self.method = method
         self.params = params
         self.progress: Listener | None = None
+        self.settle: Callable[[Any], R] | None = None
 
     def __repr__(self) -> str:
         return f"Call({self.method!r}, {self.params!r})"
@@ -71,8 +100,9 @@ def wire_filters(filters: Filters) -> tuple[Any, ...] | None:
 
     ``"label!"`` negates; several values of one key are several filters.
     """
-    if isinstance(filters, str):
-        raise TypeError(f"filters takes a mapping or several strings: [{filters!r}]")
+    one: object = filters
+    if isinstance(one, str):
+        raise TypeError(f"filters takes a mapping or several strings, not one: [{one!r}]")
     if not filters:
         return None
     if not isinstance(filters, Mapping):
@@ -114,10 +144,10 @@ def server_shutdown(*, consistency: Consistency = "fresh", timeout: float | None
 def images_list(
     filters: Filters = (),
     all: bool = False,
-    sort: Literal["store", "created", "id", "repository", "size", "tag"] = "store",
+    sort: Sort = "store",
     limit: int | None = None,
     cursor: str | None = None,
-    fields: Sequence[str] | None = None,
+    fields: Texts | None = None,
     *,
     consistency: Consistency = "fresh",
     timeout: float | None = None,
@@ -139,11 +169,35 @@ def images_list(
     )
 
 
+@overload
 def images_get(
-    names: Sequence[str], *, consistency: Consistency = "fresh", timeout: float | None = None
-) -> Call[t.ImageDetailsList]:
-    """Everything known of several images; one bad name fails no other."""
-    return request("images.get", consistency, timeout, {"names": texts("names", names)})
+    names: str, *, consistency: Consistency = "fresh", timeout: float | None = None
+) -> Call[t.ImageDetails]: ...
+@overload
+def images_get(
+    names: Texts, *, consistency: Consistency = "fresh", timeout: float | None = None
+) -> Call[t.ImageDetailsList]: ...
+def images_get(
+    names: str | Texts, *, consistency: Consistency = "fresh", timeout: float | None = None
+) -> Call[t.ImageDetails] | Call[t.ImageDetailsList]:
+    """Everything known of one image; or of several, of which one bad name fails no other.
+
+    Raises: ImageUnknown, AmbiguousName, InvalidName, of the one.
+    """
+    several = (names,) if isinstance(names, str) else texts("names", names)
+    call: Call[Any] = request("images.get", consistency, timeout, {"names": several})
+    if isinstance(names, str):
+        call.settle = _the_one
+    return call
+
+
+def _the_one(found: t.ImageDetailsList) -> t.ImageDetails:
+    lookup = found[0]
+    if lookup.image is None:
+        from .contract.errors import from_wire
+
+        raise from_wire(lookup.error.to_dict() if lookup.error is not None else {})
+    return lookup.image
 
 
 def images_exists(
@@ -257,7 +311,7 @@ def layers_tree(
 
 
 def manifests_list(
-    include: Sequence[Literal["instances", "annotations"]] = (),
+    include: Parts = (),
     *,
     consistency: Consistency = "fresh",
     timeout: float | None = None,
@@ -300,7 +354,7 @@ def containers_list(*, consistency: Consistency = "fresh", timeout: float | None
 
 
 def store_check(
-    scope: Literal["records", "files", "contents"] = "files",
+    scope: Scope = "files",
     slice: float | None = None,
     resume: str | None = None,
     *,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from .calls import Call, Consistency, Filters, request, texts, wire_filters
+from .calls import Call, Consistency, Filters, Texts, request, texts, wire_filters
 
 if TYPE_CHECKING:
     from .contract import types as t
@@ -32,7 +32,7 @@ class PlatformMembers(TypedDict, total=False):
 
 
 def images_tag(
-    name: str, tags: Sequence[str], *, consistency: Consistency = "fresh", timeout: float | None = None
+    name: str, tags: Texts, *, consistency: Consistency = "fresh", timeout: float | None = None
 ) -> Call[t.Tagged]:
     """Give names to an image or list; a name that another bears is taken from it, and ``moved_from`` says from which.
 
@@ -42,7 +42,7 @@ def images_tag(
 
 
 def images_untag(
-    name: str, tags: Sequence[str] = (), *, consistency: Consistency = "fresh", timeout: float | None = None
+    name: str, tags: Texts = (), *, consistency: Consistency = "fresh", timeout: float | None = None
 ) -> Call[t.Tagged]:
     """Take names from an image or list; all of them without ``tags``. The image stays.
 
@@ -53,7 +53,7 @@ def images_untag(
 
 def images_create(
     config: Mapping[str, Any],
-    names: Sequence[str] = (),
+    names: Texts = (),
     *,
     consistency: Consistency = "fresh",
     timeout: float | None = None,
@@ -66,7 +66,7 @@ def images_create(
 
 
 def images_remove(
-    names: Sequence[str] = (),
+    names: Texts = (),
     force: bool = False,
     ignore: bool = False,
     no_prune: bool = False,
@@ -124,7 +124,7 @@ def images_prune(
 
 def manifests_create(
     name: str,
-    images: Sequence[str] = (),
+    images: Texts = (),
     all: bool = False,
     amend: bool = False,
     annotations: Mapping[str, str] | None = None,
@@ -215,7 +215,7 @@ def manifests_remove_instance(
 
 
 def manifests_remove(
-    names: Sequence[str],
+    names: Texts,
     ignore: bool = False,
     *,
     consistency: Consistency = "fresh",
@@ -229,7 +229,7 @@ def manifests_remove(
 
 
 def store_lease(
-    images: Sequence[str], ttl: float = _TTL, *, consistency: Consistency = "fresh", timeout: float | None = None
+    images: Texts, ttl: float = _TTL, *, consistency: Consistency = "fresh", timeout: float | None = None
 ) -> Call[t.Lease]:
     """Keep images from every prune and removal of this daemon, for ``ttl`` seconds and while the connection lasts.
 

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
     from . import managers
     from .calls import Call
-    from .contract import types
+    from .managers import ClientVerbs
+else:
+    ClientVerbs = object
 
 R = TypeVar("R")
 
@@ -41,7 +43,7 @@ def _after_fork() -> None:
 os.register_at_fork(after_in_child=_after_fork)
 
 
-class Client:
+class Client(ClientVerbs):
     """A connection to the daemon at ``address``, made when first needed and again after it was lost.
 
     ``timeout`` bounds each call, in seconds; None waits for ever. With ``spawn`` a daemon is started
@@ -148,10 +150,12 @@ class Client:
             timeout = None
         answer = self.call(call.method, call.params, timeout=timeout, progress=call.progress)
         try:
-            return wire.structure_result(row.result, answer)
+            result = wire.structure_result(row.result, answer)
         except wire.MalformedResult as error:
+            error.method = call.method
             error.hint = self.skew()
             raise
+        return call.settle(result) if call.settle is not None and type(result) is row.result else result
 
     def discover(self) -> dict[str, Any]:
         """The OpenRPC document of the daemon.
@@ -219,20 +223,10 @@ class Client:
 
         return Store(self)
 
-    @property
-    def check(self) -> managers.BoundVerb[..., types.CheckReport]:
-        """``store.check``."""
-        return self.store.check
-
-    @property
-    def usage(self) -> managers.BoundVerb[..., types.StoreUsage]:
-        """``store.usage``."""
-        return self.store.usage
-
-    @property
-    def refresh(self) -> managers.BoundVerb[..., types.Empty]:
-        """``store.refresh``."""
-        return self.store.refresh
+    if not TYPE_CHECKING:  # typed as they are by ClientVerbs
+        check = property(lambda self: self.store.check, doc="``store.check``.")
+        usage = property(lambda self: self.store.usage, doc="``store.usage``.")
+        refresh = property(lambda self: self.store.refresh, doc="``store.refresh``.")
 
     # ------------------------------------------------------------ within
 

@@ -297,3 +297,8 @@ def test_a_man_page_is_set_without_complaint_and_shows_its_flags_and_titles(
     assert f"{name.partition('.')[0].upper()}" in shown.splitlines()[0].upper()
     assert set(re.findall(r"\*\*(-[a-zA-Z-]+)\*\*", pages[name])) <= set(re.findall(r"-[a-zA-Z-]+", shown))
     assert set(re.findall(r"^### (.+)$", pages[name], re.MULTILINE)) <= {line.strip() for line in shown.splitlines()}
+
+
+def test_the_clients_verbs_are_written_out_for_type_checkers_as_they_are(from_code: ModuleType) -> None:
+    stubs = importlib.import_module(f"{from_code.__name__}.stubs")
+    assert stubs.PATH.read_text() == stubs.text(), "run: cd docs && python -m from_code.stubs"

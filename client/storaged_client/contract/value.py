@@ -24,11 +24,34 @@ class Value:
         return _members(self) == _members(other)
 
     def __hash__(self) -> int:
-        return hash((self.__class__, *_members(self)))
+        return hash((self.__class__, *map(_hashable, _members(self))))
 
     def __repr__(self) -> str:
         shown = (f"{name}={member!r}" for name, member in zip(_names(self), _members(self), strict=True))
         return f"{self.__class__.__qualname__}({', '.join(shown)})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The members as JSON has them: a new dict of dicts, lists, texts, numbers, booleans and None."""
+        return {name: _plain(getattr(self, name)) for name in _names(self)}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Value):
+        return value.to_dict()
+    if isinstance(value, (tuple, list)):
+        return [_plain(one) for one in value]
+    if isinstance(value, dict):
+        return {name: _plain(one) for name, one in value.items()}
+    return value
+
+
+def _hashable(value: Any) -> Any:
+    """Something that can be hashed, and is equal where the values are: an object of JSON is a dict."""
+    if isinstance(value, (tuple, list)):
+        return tuple(map(_hashable, value))
+    if isinstance(value, dict):
+        return frozenset((name, _hashable(one)) for name, one in value.items())
+    return value
 
 
 def _members(value: Any) -> list[Any]:

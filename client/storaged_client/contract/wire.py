@@ -34,11 +34,14 @@ class MalformedResult(ValueError):
     def __init__(self, cls: type, errors: list[dict[str, str]]) -> None:
         super().__init__(f"no {cls.__name__}: " + "; ".join(f"{e['path']}: {e['message']}" for e in errors))
         self.errors = errors
+        self.method = ""
+        """Whose result it is."""
         self.hint = ""
         """What the client adds for people where the daemon is of another version."""
 
     def __str__(self) -> str:
-        return f"{self.args[0]}; {self.hint}" if self.hint else str(self.args[0])
+        text = f"{self.method}: {self.args[0]}" if self.method else str(self.args[0])
+        return f"{text}; {self.hint}" if self.hint else text
 
 
 _params = make_converter(strict=True)

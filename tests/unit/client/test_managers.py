@@ -1,21 +1,28 @@
 from __future__ import annotations
 
 import inspect
+import json
+import pydoc
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import anyio
 import attrs
 import pytest
 
 import storaged_client
+from storaged_client import errors as client_errors
 from storaged_client import managers
 from storaged_client.calls import wire_filters
+from storaged_client.contract import errors as contract_errors
 from storaged_client.contract import methods, types
 from storaged_client.contract.methods import METHODS
 from storaged_client.contract.params import Common
+from storaged_client.verbs import Manager
 from tests.unit.client.server import Server
 
 
@@ -25,6 +32,7 @@ def server(short_dir: Path) -> Iterator[Server]:
         yield server
 
 
+HOLDING = {"store.lease", "store.release"}
 TELLING = {"store.check", "images.remove", "images.prune", "manifests.remove"}
 
 
@@ -44,22 +52,26 @@ def test_every_method_is_a_verb_of_both_clients_with_its_parameters_in_order(met
         assert (parameter.default is parameter.empty) == (member.default is attrs.NOTHING)
         assert parameter.default in (member.default, parameter.empty)
     shared = {name for name, one in blocking.parameters.items() if one.kind is one.KEYWORD_ONLY}
-    telling = {"progress"} if method in TELLING else set()
-    assert shared == {one.name for one in attrs.fields(Common)} - {"progress_token"} | telling
+    wanted = {one.name for one in attrs.fields(Common)} - {"progress_token"}
+    wanted |= {"progress"} if method in TELLING else set()
+    # Who changes or holds something wants it done, whatever the generation.
+    holds = METHODS[method].mutates or method in HOLDING
+    assert shared == wanted - ({"if_generation"} if holds else set())
     assert verb("", method).__doc__
     assert verb("", method).__doc__ == verb("Async", method).__doc__
-    assert f"-> 'Call[t.{METHODS[method].result.__name__}]'" in str(blocking)
+    assert f"Call[t.{METHODS[method].result.__name__}]'" in str(blocking)
 
 
 def test_no_verb_is_without_a_method() -> None:
-    for prefix, kind in (("", managers.Manager), ("Async", managers.AsyncManager)):
-        found = {
-            f"{cls.__name__.removeprefix(prefix).lower()}.{name}"
-            for cls in kind.__subclasses__()
-            for name in vars(cls)
-            if not name.startswith("_")
-        }
-        assert found == set(METHODS)
+    found = {
+        f"{cls.__name__.lower()}.{name}"
+        for cls in Manager.__subclasses__()
+        for name in vars(cls)
+        if not name.startswith("_")
+    }
+    assert found == set(METHODS)
+    for cls in Manager.__subclasses__():
+        assert issubclass(getattr(managers, f"Async{cls.__name__}"), cls)
 
 
 def test_a_verb_sends_what_differs_from_the_default_and_nothing_else(server: Server) -> None:
@@ -142,17 +154,101 @@ def test_filters_of_a_mapping_negate_by_a_mark_and_repeat_by_a_list() -> None:
 
 def test_one_string_where_several_are_wanted_is_the_callers_mistake(server: Server) -> None:
     with storaged_client.connect(server.path) as client:
-        for wrong in (
-            lambda: client.images.get("abc"),
-            lambda: client.images.list("dangling=true"),
-            lambda: client.images.list(fields="id"),
-            lambda: client.images.tag("a", "b"),
-            lambda: client.images.remove("a"),
-            lambda: client.store.lease("a"),
+        for method, wrong in (
+            ("images.list", lambda: client.images.list("dangling=true")),
+            ("images.list", lambda: client.images.list(fields="id")),
+            ("images.tag", lambda: client.images.tag("a", "b")),
+            ("images.remove", lambda: client.images.remove("a")),
+            ("store.lease", lambda: client.store.lease("a")),
         ):
-            with pytest.raises(TypeError):
+            with pytest.raises(TypeError, match=f"^{method}: .* several strings, not one: \\['"):
                 wrong()
     assert server.seen == []
+
+
+def test_a_wrong_call_is_told_by_the_name_of_the_method(server: Server) -> None:
+    server.answers["images.list"] = {"images": 3}
+    with storaged_client.connect(server.path) as client:
+        for text, wrong in (
+            ("images.why: missing 1 required positional argument: 'name'", lambda: client.images.why()),
+            ("images.list: got an unexpected keyword argument 'al'", lambda: client.images.list(al=True)),
+            ("images.tag: got an unexpected keyword argument 'if_generation'",
+             lambda: client.images.tag("a", ["b"], if_generation="g")),
+            ("images.list is called on a client: storaged_client.connect().images.list()",
+             lambda: managers.Images.list()),
+        ):  # fmt: skip
+            with pytest.raises(TypeError) as caught:
+                wrong()
+            assert str(caught.value) == text
+        with pytest.raises(storaged_client.MalformedResult, match=r"^images\.list: no ImageList: "):
+            client.images.list()
+        assert repr(client.images.list) == "<method images.list of storaged>"
+
+
+ONE = {
+    "summary": {"id": "i", "digest": None, "digests": [], "names": ["n"], "names_history": [],
+                "created": "2026-01-02T03:04:05.678901234+01:00", "size": 1, "unique_size": None, "labels": {"a": "b"},
+                "architecture": None, "os": None, "variant": None, "parent": None, "children": 0, "containers": 0,
+                "read_only": False, "manifest_list": False, "dangling": False, "intermediate": False, "in_lists": [],
+                "damage": None},
+    "top_layer": None, "layers": [], "diff_ids": [], "config": {"Cmd": ["x"]}, "healthcheck": None, "history": [],
+    "author": None, "comment": None, "docker_version": None, "config_media_type": None, "manifest_type": None,
+    "annotations": {}, "big_data": [], "driver": "vfs", "driver_data": {},
+}  # fmt: skip
+MISSING = {"code": 1001, "message": "nope: image not known", "data": {"name": "ImageUnknown", "asked": "nope"}}
+
+
+def _got(params: Any) -> Any:
+    known = {"n": {"name": "n", "image": ONE, "error": None}, "nope": {"name": "nope", "image": None, "error": MISSING}}
+    if params.get("if_generation") == "g":
+        return {"generation": "g", "unchanged": True}
+    return {"generation": "g", "images": [known[name] for name in params["names"]]}
+
+
+def test_one_name_gets_the_image_or_its_error_and_several_get_a_list(server: Server) -> None:
+    server.answers["images.get"] = _got
+    with storaged_client.connect(server.path) as client:
+        assert client.images.get("n").summary.names == ("n",)
+        with pytest.raises(storaged_client.ImageUnknown, match="nope: image not known") as caught:
+            client.images.get("nope")
+        assert caught.value.data == MISSING["data"]
+        assert client.images.get("n", if_generation="g") == types.Unchanged(generation="g")
+        several = client.images.get(["n", "nope"])
+        assert several[0].image == client.images.get("n")
+        assert several[1].error is not None
+
+
+@pytest.mark.parametrize("backend", ["trio", "asyncio"])
+def test_one_name_gets_the_same_of_the_async_client(server: Server, backend: str) -> None:
+    server.answers["images.get"] = _got
+
+    async def ask() -> None:
+        async with storaged_client.aconnect(server.path) as client:
+            assert (await client.images.get("n")).summary.names == ("n",)
+            with pytest.raises(storaged_client.ImageUnknown):
+                await client.images.get("nope")
+            assert len(await client.images.get(["nope"])) == 1
+
+    anyio.run(ask, backend=backend)
+
+
+def test_rows_are_hashed_indexed_dated_and_made_plain(server: Server) -> None:
+    rows = [ONE["summary"], {**ONE["summary"], "id": "j", "created": ""}]
+    server.answers["images.list"] = {"generation": "g", "images": rows}
+    with storaged_client.connect(server.path) as client:
+        found = client.images.list()
+        assert client.images.get is not None
+    assert (found[0].id, found[-1].id, found[1:], found.index(found[1])) == ("i", "j", (found[1],), 1)
+    assert found[0] in found
+    assert isinstance(found, Sequence)
+    assert len({*found, *found}) == 2
+    assert {found, found} == {found}
+    when = found[0].created_at
+    assert when is not None
+    assert when.astimezone(UTC) == datetime(2026, 1, 2, 2, 4, 5, 678901, UTC)
+    assert found[1].created_at is None
+    assert found.to_dict()["images"] == rows
+    assert json.loads(json.dumps(found.to_dict())) == found.to_dict()
 
 
 def run_python(code: str) -> str:
@@ -173,6 +269,20 @@ def test_a_raw_call_loads_no_more(server: Server) -> None:
         "print(c.call('echo', [1])); c.close()"
     )
     assert run_python(f"{code}; print(sorted({HEAVY} & set(sys.modules)))") == "[1]\n[]"
+
+
+def test_all_names_of_the_package_are_there_and_shown_by_help() -> None:
+    errors = {cls for module in (contract_errors, client_errors) for cls in vars(module).values()
+              if isinstance(cls, type) and issubclass(cls, Exception)}  # fmt: skip
+    assert {cls.__name__ for cls in errors} <= set(storaged_client.__all__) <= set(dir(storaged_client))
+    shown = pydoc.plain(pydoc.render_doc(storaged_client))
+    for name in storaged_client.__all__:
+        assert getattr(storaged_client, name) is not None
+        assert name in shown or name == "__version__"
+    for text in ("with storaged_client.connect() as store:", "async with storaged_client.aconnect() as store:"):
+        assert text in shown
+    assert "    aconnect(" in shown
+    assert "    connect(" in shown
 
 
 def test_errors_and_types_are_names_of_the_package() -> None:

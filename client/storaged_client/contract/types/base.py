@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any, ClassVar, Literal, TypeVar, overload
 
 from attrs import field, frozen
 
@@ -10,6 +12,43 @@ from ..value import Value
 
 JSON = Any
 """A value as JSON has it, passed through untouched."""
+
+T = TypeVar("T")
+
+
+def moment(text: str | None) -> datetime | None:
+    """The moment that a time of the store names, with its zone, cut to microseconds; None where it names none."""
+    try:
+        found = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else None
+
+
+class Listing(Sequence[T]):
+    """A result that is a sequence of its rows: to be indexed, sliced, counted and looped over."""
+
+    __slots__ = ()
+
+    rows_of: ClassVar[str]
+    """The name of the member that holds them."""
+
+    def _rows(self) -> tuple[T, ...]:
+        rows: tuple[T, ...] = getattr(self, self.rows_of)
+        return rows
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self._rows())
+
+    def __len__(self) -> int:
+        return len(self._rows())
+
+    @overload
+    def __getitem__(self, at: int) -> T: ...
+    @overload
+    def __getitem__(self, at: slice) -> tuple[T, ...]: ...
+    def __getitem__(self, at: int | slice) -> T | tuple[T, ...]:
+        return self._rows()[at]
 
 
 @frozen(kw_only=True, eq=False, repr=False)

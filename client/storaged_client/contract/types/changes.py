@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal
 
 from attrs import frozen
 
 from ..value import Value
-from .base import ErrorObject, Result
+from .base import ErrorObject, Result, moment
 from .images import Reason
 
 
@@ -131,3 +132,8 @@ class Lease(Result):
     lease: str
     images: tuple[str, ...]
     expires: str
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """``expires`` as a time with its zone, to the microsecond; None where the text is no time."""
+        return moment(self.expires)

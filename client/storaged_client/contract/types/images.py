@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Literal
+from datetime import datetime
+from typing import ClassVar, Literal
 
 from attrs import frozen
 
 from ..value import Value
-from .base import JSON, Damage, ErrorObject, Result
+from .base import JSON, Damage, ErrorObject, Listing, Result, moment
 
 
 @frozen(kw_only=True, eq=False, repr=False)
@@ -42,20 +42,21 @@ class ImageSummary(Value):
         """The first twelve digits of the id."""
         return self.id[:12]
 
+    @property
+    def created_at(self) -> datetime | None:
+        """``created`` as a time with its zone, to the microsecond; None where the text is no time."""
+        return moment(self.created)
+
 
 @frozen(kw_only=True, eq=False, repr=False)
-class ImageList(Result):
+class ImageList(Result, Listing[ImageSummary]):
     """``images.list``. With ``fields``, the members not asked for are absent on the wire."""
+
+    rows_of: ClassVar = "images"
 
     images: tuple[ImageSummary, ...] = ()
     next_cursor: str | None = None
     sizes_pending: int = 0
-
-    def __iter__(self) -> Iterator[ImageSummary]:
-        return iter(self.images)
-
-    def __len__(self) -> int:
-        return len(self.images)
 
 
 @frozen(kw_only=True, eq=False, repr=False)
@@ -67,6 +68,11 @@ class HistoryEntry(Value):
     author: str | None = None
     comment: str | None = None
     empty_layer: bool = False
+
+    @property
+    def created_at(self) -> datetime | None:
+        """``created`` as a time with its zone, to the microsecond; None where the text is no time."""
+        return moment(self.created)
 
 
 @frozen(kw_only=True, eq=False, repr=False)
@@ -112,16 +118,12 @@ class ImageLookup(Value):
 
 
 @frozen(kw_only=True, eq=False, repr=False)
-class ImageDetailsList(Result):
+class ImageDetailsList(Result, Listing[ImageLookup]):
     """``images.get``: an entry a name, in the order asked."""
 
+    rows_of: ClassVar = "images"
+
     images: tuple[ImageLookup, ...] = ()
-
-    def __iter__(self) -> Iterator[ImageLookup]:
-        return iter(self.images)
-
-    def __len__(self) -> int:
-        return len(self.images)
 
 
 @frozen(kw_only=True, eq=False, repr=False)
@@ -216,18 +218,19 @@ class HistoryRow(Value):
     """All names of that image."""
     empty_layer: bool
 
+    @property
+    def created_at(self) -> datetime | None:
+        """``created`` as a time with its zone, to the microsecond; None where the text is no time."""
+        return moment(self.created)
+
 
 @frozen(kw_only=True, eq=False, repr=False)
-class ImageHistory(Result):
+class ImageHistory(Result, Listing[HistoryRow]):
     """``images.history``, newest first."""
 
+    rows_of: ClassVar = "history"
+
     history: tuple[HistoryRow, ...] = ()
-
-    def __iter__(self) -> Iterator[HistoryRow]:
-        return iter(self.history)
-
-    def __len__(self) -> int:
-        return len(self.history)
 
 
 @frozen(kw_only=True, eq=False, repr=False)
@@ -251,9 +254,11 @@ class TreeLayer(Value):
 
 
 @frozen(kw_only=True, eq=False, repr=False)
-class ImageTree(Result):
+class ImageTree(Result, Listing[TreeLayer]):
     """``images.tree``: the layers of an image, base first; or with ``what_requires`` its top layer and all that
     stands on it, parents first and each subtree in one piece."""
+
+    rows_of: ClassVar = "layers"
 
     id: str
     names: tuple[str, ...]
@@ -261,9 +266,3 @@ class ImageTree(Result):
     size_pending: bool
     top_layer: str | None
     layers: tuple[TreeLayer, ...] = ()
-
-    def __iter__(self) -> Iterator[TreeLayer]:
-        return iter(self.layers)
-
-    def __len__(self) -> int:
-        return len(self.layers)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from datetime import datetime
+from typing import ClassVar
 
 from attrs import frozen
 
 from ..value import Value
-from .base import Damage, Result
+from .base import Damage, Listing, Result, moment
 
 
 @frozen(kw_only=True, eq=False, repr=False)
@@ -36,19 +37,20 @@ class LayerSummary(Value):
     damage: Damage | None
     size_reason: str | None = None
 
+    @property
+    def created_at(self) -> datetime | None:
+        """``created`` as a time with its zone, to the microsecond; None where the text is no time."""
+        return moment(self.created)
+
 
 @frozen(kw_only=True, eq=False, repr=False)
-class LayerList(Result):
+class LayerList(Result, Listing[LayerSummary]):
     """``layers.list`` (store order) and ``layers.tree`` (parents before children)."""
+
+    rows_of: ClassVar = "layers"
 
     layers: tuple[LayerSummary, ...] = ()
     next_cursor: str | None = None
-
-    def __iter__(self) -> Iterator[LayerSummary]:
-        return iter(self.layers)
-
-    def __len__(self) -> int:
-        return len(self.layers)
 
 
 @frozen(kw_only=True, eq=False, repr=False)

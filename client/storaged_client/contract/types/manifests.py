@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from datetime import datetime
+from typing import ClassVar
 
 from attrs import frozen
 
 from ..value import Value
-from .base import JSON, Damage, Result
+from .base import JSON, Damage, Listing, Result, moment
 
 
 @frozen(kw_only=True, eq=False, repr=False)
@@ -48,18 +49,19 @@ class ManifestListSummary(Value):
     annotations: dict[str, str] | None = None
     damage: Damage | None = None
 
+    @property
+    def created_at(self) -> datetime | None:
+        """``created`` as a time with its zone, to the microsecond; None where the text is no time."""
+        return moment(self.created)
+
 
 @frozen(kw_only=True, eq=False, repr=False)
-class ManifestLists(Result):
+class ManifestLists(Result, Listing[ManifestListSummary]):
     """``manifests.list``."""
 
+    rows_of: ClassVar = "manifests"
+
     manifests: tuple[ManifestListSummary, ...] = ()
-
-    def __iter__(self) -> Iterator[ManifestListSummary]:
-        return iter(self.manifests)
-
-    def __len__(self) -> int:
-        return len(self.manifests)
 
 
 @frozen(kw_only=True, eq=False, repr=False)
@@ -80,13 +82,9 @@ class ReferencedDigest(Value):
 
 
 @frozen(kw_only=True, eq=False, repr=False)
-class ReferencedDigests(Result):
+class ReferencedDigests(Result, Listing[ReferencedDigest]):
     """``manifests.referenced``, sorted by digest."""
 
+    rows_of: ClassVar = "digests"
+
     digests: tuple[ReferencedDigest, ...] = ()
-
-    def __iter__(self) -> Iterator[ReferencedDigest]:
-        return iter(self.digests)
-
-    def __len__(self) -> int:
-        return len(self.digests)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal
 
 from attrs import Factory, frozen
 
 from ..value import Value
-from .base import Result
+from .base import Result, moment
 from .store import Flaw
 
 
@@ -47,6 +48,11 @@ class ServerInfo(Result):
     """Ids of image records that do not name a manifest yet; hidden from every listing."""
     unreadable_evidence: tuple[Flaw, ...]
     flaws: tuple[Flaw, ...]
+
+    @property
+    def started_at(self) -> datetime | None:
+        """``started`` as a time with its zone, to the microsecond; None where the text is no time."""
+        return moment(self.started)
 
 
 @frozen(kw_only=True, eq=False, repr=False)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Literal
+from datetime import datetime
+from typing import ClassVar, Literal
 
 from attrs import frozen
 
 from ..value import Value
-from .base import Result
+from .base import Listing, Result, moment
 
 
 @frozen(kw_only=True, eq=False, repr=False)
@@ -21,18 +21,19 @@ class ContainerSummary(Value):
     owner: Literal["podman", "buildah", "cri-o", "unknown"]
     volatile: bool
 
+    @property
+    def created_at(self) -> datetime | None:
+        """``created`` as a time with its zone, to the microsecond; None where the text is no time."""
+        return moment(self.created)
+
 
 @frozen(kw_only=True, eq=False, repr=False)
-class ContainerList(Result):
+class ContainerList(Result, Listing[ContainerSummary]):
     """``containers.list``: storage containers of every tool."""
 
+    rows_of: ClassVar = "containers"
+
     containers: tuple[ContainerSummary, ...] = ()
-
-    def __iter__(self) -> Iterator[ContainerSummary]:
-        return iter(self.containers)
-
-    def __len__(self) -> int:
-        return len(self.containers)
 
 
 @frozen(kw_only=True, eq=False, repr=False)
@@ -53,6 +54,11 @@ class ImageUsage(Value):
     freed: int | None
     containers: int
 
+    @property
+    def created_at(self) -> datetime | None:
+        """``created`` as a time with its zone, to the microsecond; None where the text is no time."""
+        return moment(self.created)
+
 
 @frozen(kw_only=True, eq=False, repr=False)
 class ContainerUsage(Value):
@@ -66,6 +72,11 @@ class ContainerUsage(Value):
     size: int | None
     size_pending: bool
     size_reason: str | None
+
+    @property
+    def created_at(self) -> datetime | None:
+        """``created`` as a time with its zone, to the microsecond; None where the text is no time."""
+        return moment(self.created)
 
 
 @frozen(kw_only=True, eq=False, repr=False)
@@ -123,8 +134,10 @@ class Finding(Value):
 
 
 @frozen(kw_only=True, eq=False, repr=False)
-class CheckReport(Result):
+class CheckReport(Result, Listing[Finding]):
     """``store.check``: a slice of it where ``resume`` is not ``None``. ``done`` and ``total`` count units."""
+
+    rows_of: ClassVar = "findings"
 
     findings: tuple[Finding, ...] = ()
     done: int
@@ -132,9 +145,3 @@ class CheckReport(Result):
     resume: str | None = None
     unsettled: tuple[str, ...] = ()
     """What could not be judged: a writer was at work through every look, or it may not be read."""
-
-    def __iter__(self) -> Iterator[Finding]:
-        return iter(self.findings)
-
-    def __len__(self) -> int:
-        return len(self.findings)
