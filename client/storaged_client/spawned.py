@@ -16,6 +16,7 @@ import os
 from contextlib import suppress
 from typing import Any
 
+from .contract.nesting import CONTENT, check_nesting
 from .contract.version import VERSION
 from .errors import DaemonUnavailable
 
@@ -34,7 +35,9 @@ def read(path: str) -> dict[str, Any]:
             # In a folder that others may write to, anyone could have us end a daemon.
             if os.fstat(file.fileno()).st_uid != os.geteuid():
                 return {}
-            found = json.loads(file.read(4096))
+            text = file.read(4096)
+            check_nesting(text.encode(), CONTENT)
+            found = json.loads(text)
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

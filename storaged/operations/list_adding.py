@@ -23,6 +23,7 @@ from storaged.operations.list_sources import local_reference
 from storaged.operations.naming import shortened, visible
 from storaged.operations.resolving import choose_instance, find
 from storaged.snapshot.model import Image, Snapshot
+from storaged.store.layout.decoding import bounded
 from storaged.store.layout.edit import encode
 from storaged.store.layout.manifests import OCI_INDEX, Undecodable, is_signed_schema1, parse_manifest
 from storaged.store.layout.records import Digest, digest_of
@@ -46,6 +47,10 @@ class _Config(msgspec.Struct):
     os_version: str | None = msgspec.field(default=None, name="os.version")
     os_features: list[str] | None = msgspec.field(default=None, name="os.features")
     variant: str | None = None
+
+
+_decode_manifest = bounded(msgspec.json.Decoder(_Manifest).decode)
+_decode_config = bounded(msgspec.json.Decoder(_Config).decode)
 
 
 class Contribution(Struct, frozen=True, kw_only=True):
@@ -164,8 +169,8 @@ def _platform(image: Image, means: Means) -> Members | None:
         return None
     data = _read(image, manifest.config_digest, means)
     try:
-        config = msgspec.json.decode(data, type=_Config)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        config = _decode_config(data)
+    except ValueError as error:
         raise ImageDamaged(f"the configuration of {image.id[:12]} cannot be decoded: {error}", id=image.id) from None
     told = {
         "architecture": config.architecture,
@@ -186,8 +191,8 @@ def _read(image: Image, key: str, means: Means) -> bytes:
 
 def _decoded(image: Image, data: bytes) -> _Manifest:
     try:
-        return msgspec.json.decode(data, type=_Manifest)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        return _decode_manifest(data)
+    except ValueError as error:
         raise ImageDamaged(f"the manifest of {image.id[:12]} cannot be decoded: {error}", id=image.id) from None
 
 

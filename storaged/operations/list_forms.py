@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterable, Mapping
 import msgspec
 from msgspec import Struct, field, structs
 
+from storaged.store.layout.decoding import bounded
 from storaged.store.layout.edit import emit, encode
 from storaged.store.layout.manifests import DOCKER_LIST, OCI_INDEX, Undecodable, parse_manifest
 from storaged.store.layout.records import Digest
@@ -49,7 +50,7 @@ _CHOICES = {
 _SILENT = frozenset((*_INDEX, *_ENTRY[OCI_INDEX], *_PLATFORM))
 _NULL = b"null"
 
-_object = msgspec.json.Decoder(dict[str, msgspec.Raw] | None)
+_object = bounded(msgspec.json.Decoder(dict[str, msgspec.Raw] | None).decode)
 _array = msgspec.json.Decoder(list[msgspec.Raw] | None)
 
 
@@ -168,7 +169,7 @@ def members_of(value: bytes) -> dict[str, bytes]:
     Raises:
         msgspec.DecodeError: it is no object.
     """
-    return {name: bytes(found) for name, found in (_object.decode(value) or {}).items()}
+    return {name: bytes(found) for name, found in (_object(value) or {}).items()}
 
 
 def in_order(members: Members, order: Iterable[str]) -> dict[str, bytes]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import msgspec
 from msgspec import Struct, field, structs
 
 from storaged.errors import DataUnknown, ImageDamaged, TooLarge
@@ -21,7 +20,6 @@ from storaged.operations.tagging import Read
 from storaged.operations.view import View
 from storaged.snapshot.model import Image
 from storaged.store.changes import Item
-from storaged.store.layout.manifests import Undecodable
 from storaged.store.layout.records import Digest, ImageID
 from storaged.store.tables import StoreLocation
 
@@ -121,7 +119,7 @@ def load(image: Image, means: Means) -> ListParts:
             f"manifest list {image.id[:12]}: {error.text}: no tool can edit it. Make a new list of its images",
             **{**error.evidence, "id": image.id},
         ) from None
-    except (Undecodable, msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+    except ValueError as error:
         raise ImageDamaged(f"manifest list {image.id[:12]} cannot be edited: {error}", id=image.id) from None
     return ListParts(form=form, instances=instances, artifacts=artifacts)
 

@@ -23,6 +23,7 @@ import msgspec
 from msgspec import Struct, field, structs
 
 from storaged.operations.list_forms import Members, members_of
+from storaged.store.layout.decoding import bounded
 from storaged.store.layout.edit import emit, encode
 from storaged.store.layout.records import Digest, ImageID
 from storaged.store.tables import StoreLocation
@@ -31,7 +32,7 @@ _OF_ARTIFACTS = ("manifests", "files", "config", "layers")
 _OF_BLOBS = ("detached", "blobs")
 _KNOWN = (*_OF_ARTIFACTS, *_OF_BLOBS)
 
-_instances = msgspec.json.Decoder(dict[str, str] | None)
+_instances = bounded(msgspec.json.Decoder(dict[str, str] | None).decode)
 
 
 class Artifact(Struct, frozen=True, kw_only=True):
@@ -101,7 +102,7 @@ class Artifacts(Struct, frozen=True, kw_only=True):
 
 def parse_instances(data: bytes) -> dict[str, str]:
     """Raises: msgspec.DecodeError: the bytes are no map of texts."""
-    return _instances.decode(data) or {}
+    return _instances(data) or {}
 
 
 def serialise_instances(instances: Mapping[str, str]) -> bytes:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from typing import Any
 
 import msgspec
 
@@ -11,6 +12,7 @@ from storaged.operations.resolving import find, local_instance
 from storaged.operations.view import View
 from storaged.snapshot.model import Image, Snapshot
 from storaged.store.layout.contents import InstanceFacts, ManifestFacts
+from storaged.store.layout.decoding import bounded
 from storaged.store.layout.records import Digest
 from storaged_client.contract.types import (
     JSON,
@@ -24,6 +26,8 @@ from storaged_client.contract.types import (
     ReferencedDigest,
     ReferencedDigests,
 )
+
+_decode: Callable[[bytes], Any] = bounded(msgspec.json.decode)
 
 
 def list_manifests(snapshot: Snapshot, include: Collection[str]) -> ManifestLists:
@@ -121,8 +125,8 @@ def _facts(snapshot: Snapshot, image: Image) -> ManifestFacts | None:
 def _raw(image: Image) -> JSON:
     raw = image.content.manifest.raw if image.content.manifest is not None else None
     try:
-        return msgspec.json.decode(raw or b"")
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        return _decode(raw or b"")
+    except ValueError as error:
         raise ImageDamaged(f"the manifest of {image.id[:12]} cannot be decoded: {error}", id=image.id) from None
 
 

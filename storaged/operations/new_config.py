@@ -18,6 +18,7 @@ import msgspec
 import msgspec.structs
 
 from storaged.errors import InvalidParams
+from storaged.store.layout.decoding import bounded
 from storaged.store.layout.manifests import Undecodable, instant, parse_config
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -106,9 +107,8 @@ _KNOWN: dict[type[msgspec.Struct], dict[str, str]] = {
     kind: {member.encode_name.casefold(): member.encode_name for member in msgspec.structs.fields(kind)}
     for kind in (NewConfig, _Settings, _HealthCheck, _RootFS, _History)
 }
-_TOO_DEEP = "the configuration is nested too deeply"
 
-_decoder = msgspec.json.Decoder(NewConfig)
+_decode = bounded(msgspec.json.Decoder(NewConfig).decode)
 
 
 def config_bytes(config: Any) -> bytes:
@@ -122,8 +122,6 @@ def config_bytes(config: Any) -> bytes:
     if isinstance(config, dict):
         try:
             return msgspec.json.encode(config)
-        except RecursionError:
-            raise InvalidParams(_TOO_DEEP, path="config") from None
         except (msgspec.MsgspecError, UnicodeError, OverflowError) as error:
             raise InvalidParams(f"no image configuration: {error}", path="config") from None
     raise InvalidParams("a configuration is an object, or the text of one", path="config")
@@ -132,12 +130,10 @@ def config_bytes(config: Any) -> bytes:
 def checked(data: bytes) -> NewConfig:
     """Raises: InvalidParams: it is no configuration of an image without layers; the path says where."""
     try:
-        config = _decoder.decode(data)
+        config = _decode(data)
         parse_config(data)
         members = json.loads(data, object_pairs_hook=_once)
-    except RecursionError:
-        raise InvalidParams(_TOO_DEEP, path="config") from None
-    except (msgspec.MsgspecError, UnicodeError, Undecodable) as error:
+    except ValueError as error:
         found = _PATH.search(str(error))
         text = str(error)[: found.start()] if found is not None else str(error)
         raise InvalidParams(

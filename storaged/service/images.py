@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -21,8 +21,11 @@ from storaged.service.paging import first_page, in_pieces, next_page
 from storaged.service.shares import pause
 from storaged.snapshot.model import Image
 from storaged.store.content import ITEM_LIMIT
+from storaged.store.layout.decoding import bounded
 from storaged_client.contract import params as p
 from storaged_client.contract import types as t
+
+_decode: Callable[[bytes], Any] = bounded(msgspec.json.decode)
 
 DATA_LIMIT = 1024 * 1024
 """Bytes of one item that ``images.data`` sends."""
@@ -182,7 +185,7 @@ async def _blobs(call: Call, image: Image) -> dict[str, Any]:
     blobs: dict[str, Any] = {}
     for key in inspecting.lacking(image):
         try:
-            blobs[key] = msgspec.json.decode(await _blob(call, image, key, ITEM_LIMIT))
-        except (ImageDamaged, ValueError, RecursionError):
+            blobs[key] = _decode(await _blob(call, image, key, ITEM_LIMIT))
+        except (ImageDamaged, ValueError):
             blobs[key] = None
     return blobs

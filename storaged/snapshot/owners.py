@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import msgspec
 
+from storaged.store.layout.decoding import bounded
 from storaged.store.layout.records import ContainerRecord
 
 
@@ -22,7 +23,7 @@ class _Metadata(msgspec.Struct, rename="kebab", gc=False):
     pod_id: object = None
 
 
-_decode = msgspec.json.Decoder(_Metadata).decode
+_decode = bounded(msgspec.json.Decoder(_Metadata).decode)
 
 
 def guess_owner(record: ContainerRecord, *, volatile: bool) -> str:
@@ -33,8 +34,8 @@ def guess_owner(record: ContainerRecord, *, volatile: bool) -> str:
     """
     if record.metadata:
         try:
-            metadata = _decode(record.metadata)
-        except (msgspec.MsgspecError, UnicodeError, RecursionError):
+            metadata = _decode(record.metadata.encode())
+        except ValueError:
             return "unknown"
         if metadata.pod_id is not None and metadata.pod_name is not None:
             return "cri-o"

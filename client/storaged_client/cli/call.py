@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from storaged_client.contract.nesting import MESSAGE, check_nesting
+
 from . import exits, output
 from .flags import Flag, UsageError
 from .invocation import Invocation
@@ -37,8 +39,9 @@ def parameters(text: str) -> Any:
         UsageError: it is neither.
     """
     try:
+        check_nesting(text.encode("utf-8", "surrogateescape"), MESSAGE - 1)
         value = json.loads(text, parse_constant=_refuse)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise UsageError(f"the parameters are no JSON: {error}") from error
     if not isinstance(value, dict | list):
         raise UsageError("the parameters must be a JSON object or array")

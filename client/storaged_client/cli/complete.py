@@ -11,6 +11,7 @@ import json
 import time
 
 from storaged_client import address
+from storaged_client.contract.nesting import MESSAGE, check_nesting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def lines(arguments: list[str]) -> list[str]:
     try:
         rows = _ask(kind, socket[0] if socket and socket[0] else None)
         return candidates(rows, prefix)
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+    except (OSError, ValueError, TypeError, KeyError):
         return []
 
 
@@ -82,5 +83,7 @@ def _ask(kind: str, socket: str | None) -> list[dict[str, Any]]:
             if not data or size > _MOST_REPLY:
                 raise ConnectionError
             received.append(data)
-    rows: list[dict[str, Any]] = json.loads(b"".join(received))["result"]["images"]
+    reply = b"".join(received)
+    check_nesting(reply, MESSAGE)
+    rows: list[dict[str, Any]] = json.loads(reply)["result"]["images"]
     return rows

@@ -7,6 +7,7 @@ import math
 from typing import Any, NamedTuple
 
 from storaged_client.contract.errors import BY_CODE
+from storaged_client.contract.nesting import MESSAGE, check_nesting
 
 ID = str | int | float | None
 """What the specification allows as an id."""
@@ -99,10 +100,12 @@ def _read_answer(value: dict[str, Any], known: ID, valid_id: bool) -> Answered |
 def encode(value: Any) -> bytes:
     """JSON without blanks, in ASCII.
 
-    Raises: LocalProtocolError, where the value is no JSON.
+    Raises: LocalProtocolError, where the value is no JSON, or of more levels than a message may have.
     """
     try:
-        return _encode(value).encode("ascii")
+        text = _encode(value).encode("ascii")
+        check_nesting(text, MESSAGE)
+        return text
     except (TypeError, ValueError, RecursionError) as error:
         raise LocalProtocolError(f"cannot be sent as JSON: {error}") from error
 

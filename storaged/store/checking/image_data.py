@@ -28,6 +28,7 @@ from storaged.store.checking.state import layer_roots
 from storaged.store.content import ITEM_LIMIT, config_key, may_be_list
 from storaged.store.files import FileTooLarge, NotAFile, open_regular, read_whole
 from storaged.store.layout.contents import ManifestFacts
+from storaged.store.layout.decoding import bounded
 from storaged.store.layout.manifests import Undecodable, is_signed_schema1, parse_config, parse_manifest
 from storaged.store.layout.paths import big_data_file, image_dir
 from storaged.store.tables import ImageRow
@@ -35,8 +36,8 @@ from storaged.store.tables import ImageRow
 _PIECE: Final = 1 << 20
 _ALGORITHMS: Final = frozenset({"sha256", "sha384", "sha512"})
 _LIST_ONLY: Final = frozenset({"instances_missing", "instances_undecodable", "artifacts_undecodable"})
-_strings = msgspec.json.Decoder(dict[str, str | None] | None)
-_object = msgspec.json.Decoder(dict[str, Any] | None)
+_strings = bounded(msgspec.json.Decoder(dict[str, str | None] | None).decode)
+_object = bounded(msgspec.json.Decoder(dict[str, Any] | None).decode)
 
 
 class _Bad(Exception):
@@ -141,8 +142,8 @@ class _Image:
         """The keys that are more than bytes: how to decode them, and the names of what may be wrong."""
         if manifest is not None and manifest.is_list:
             both = {
-                "instances.json": (_strings.decode, "instances_missing", "instances_undecodable"),
-                "artifacts.json": (_object.decode, "big_data_missing", "artifacts_undecodable"),
+                "instances.json": (_strings, "instances_missing", "instances_undecodable"),
+                "artifacts.json": (_object, "big_data_missing", "artifacts_undecodable"),
             }
             return {key: names for key, names in both.items() if key in keys}
         key = config_key(self._record, manifest) if trusted or not may_be_list(self._record) else None
@@ -154,7 +155,7 @@ class _Image:
             data = self._small(key)
             try:
                 decode(data)
-            except (Undecodable, msgspec.MsgspecError, RecursionError) as error:
+            except (Undecodable, msgspec.MsgspecError) as error:
                 raise _Bad(undecodable, str(error)) from None
             self._compare(key, data)
         except _Bad as error:

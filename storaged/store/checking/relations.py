@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from storaged.store.checking import mending
 from storaged.store.checking.findings import Finding, finding
 from storaged.store.checking.look import Look
 from storaged.store.inventory import TableFile
+from storaged.store.layout.decoding import bounded
 from storaged.store.layout.records import ContainerRecord, LayerID
 from storaged.store.tables import ContainerRow, ImageRow, LayerRow
+
+_metadata: Callable[[bytes], Any] = bounded(json.loads)
 
 _BREATH = 4096
 
@@ -104,8 +108,8 @@ def _in_cycle(look: Look, id: LayerID) -> bool:
 
 def _fetch_image(record: ContainerRecord) -> str | None:
     try:
-        told = json.loads(record.metadata or "")
-    except (ValueError, RecursionError):
+        told = _metadata((record.metadata or "").encode())
+    except ValueError:
         return None
     name = told.get("image-name") if isinstance(told, dict) else None
     return mending.pull_name(name) if isinstance(name, str) else None

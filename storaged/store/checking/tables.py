@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import msgspec
@@ -16,6 +16,7 @@ from storaged.store.checking.look import ID, Look
 from storaged.store.checking.schema import wrong_digests, wrong_time, wrong_types
 from storaged.store.files import FileTooLarge, NotAFile, read_whole
 from storaged.store.inventory import TableFile, TableKind
+from storaged.store.layout.decoding import bounded
 from storaged.store.layout.paths import containers_dir, images_dir, layer_contents
 from storaged.store.layout.records import LayerID
 from storaged.store.layout.references import is_valid
@@ -24,7 +25,8 @@ from storaged.store.table_source import TABLE_LIMIT
 
 _SUBJECT: Final[dict[TableKind, Subject]] = {"images": "image", "layers": "layer", "containers": "container"}
 _BREATH: Final = 4096
-_anything = msgspec.json.Decoder(Any)
+_anything: Callable[[bytes], Any] = bounded(msgspec.json.Decoder(Any).decode)
+_anything_else: Callable[[bytes], Any] = bounded(json.loads)
 
 
 def check_table(look: Look, table: TableFile) -> Iterator[Finding | None]:
@@ -69,12 +71,12 @@ def check_store(look: Look, store: int) -> Iterator[Finding]:
 
 def _members(raw: bytes) -> Any:
     try:
-        return _anything.decode(raw)
-    except (msgspec.MsgspecError, RecursionError):
+        return _anything(raw)
+    except msgspec.MsgspecError:
         # Go and the standard library take an escaped lone surrogate.
         try:
-            return json.loads(raw)
-        except (ValueError, RecursionError):
+            return _anything_else(raw)
+        except ValueError:
             return False
 
 

@@ -29,6 +29,7 @@ import msgspec
 
 from storaged.store.checking.inside import Inside
 from storaged.store.files import Files, NotAFile, open_regular
+from storaged.store.layout.decoding import bounded
 
 _PIECE: Final = 1 << 20
 _BREATH: Final = 32 << 20
@@ -51,7 +52,7 @@ class _Entry(msgspec.Struct, frozen=True):
     payload: str | None = None
 
 
-_entry = msgspec.json.Decoder(_Entry)
+_entry = bounded(msgspec.json.Decoder(_Entry).decode)
 
 
 def read_entries(files: Files, path: str) -> Iterator[_Entry]:
@@ -65,7 +66,7 @@ def read_entries(files: Files, path: str) -> Iterator[_Entry]:
         if not line.strip():
             continue
         try:
-            entry = _entry.decode(line)
+            entry = _entry(line)
         except msgspec.MsgspecError as error:
             raise Undecodable(f"no entry of a tar-split: {error}") from None
         if entry.type not in (1, 2):

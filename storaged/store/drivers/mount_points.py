@@ -20,6 +20,7 @@ import msgspec
 
 from storaged.errors import StoreCorrupt
 from storaged.store.files import Files, Identity, NotAFile, identity, read_whole
+from storaged.store.layout.decoding import bounded
 from storaged.store.layout.paths import layers_dir
 from storaged.store.layout.records import LayerID
 from storaged.store.tables import StoreLocation
@@ -34,7 +35,7 @@ class _Count(msgspec.Struct, frozen=True):
     count: int = 0
 
 
-_counts = msgspec.json.Decoder(list[_Count] | None)
+_counts = bounded(msgspec.json.Decoder(list[_Count] | None).decode)
 
 
 def counted_file(location: StoreLocation) -> str:
@@ -51,7 +52,7 @@ def counted(location: StoreLocation, files: Files) -> tuple[dict[LayerID, str], 
     path = counted_file(location)
     try:
         data, seen = read_whole(files, path, _LIMIT)
-        mounts = _counts.decode(data) if data else None
+        mounts = _counts(data) if data else None
     except FileNotFoundError:
         return {}, None
     except (msgspec.MsgspecError, NotAFile) as error:

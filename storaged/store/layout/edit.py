@@ -24,6 +24,9 @@ from typing import Any, Final
 
 import msgspec
 
+from storaged.store.layout.decoding import bounded
+from storaged_client.contract.nesting import CONTENT, check_nesting
+
 IMAGE: Final = (
     "id",
     "digest",
@@ -63,7 +66,7 @@ LAYER: Final = (
 """The members of a layer record in Go's order."""
 
 _ALWAYS: Final = frozenset({"id", "created"})
-_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_members = bounded(msgspec.json.Decoder(dict[str, msgspec.Raw]).decode)
 
 
 class Uneditable(ValueError):
@@ -103,8 +106,8 @@ def set_flag(raw: bytes, flag: str, order: Sequence[str]) -> bytes:
     """
     found = members(raw, order)
     try:
-        flags = _members.decode(found["flags"]) if found.get("flags", b"null") != b"null" else {}
-    except (msgspec.MsgspecError, RecursionError) as error:
+        flags = _members(found["flags"]) if found.get("flags", b"null") != b"null" else {}
+    except msgspec.MsgspecError as error:
         raise Uneditable(f"its flags are no object: {error}") from None
     texts = {name: bytes(value) for name, value in flags.items()}
     texts[flag] = b"true"
@@ -118,12 +121,10 @@ def members(raw: bytes, order: Sequence[str]) -> dict[str, bytes]:
         Uneditable: as :func:`edit`.
     """
     try:
-        found = {name: bytes(value) for name, value in _members.decode(raw).items()}
+        found = {name: bytes(value) for name, value in _members(raw).items()}
         # The last call of the hook is that for the record itself.
         pairs = json.loads(raw, object_pairs_hook=lambda pairs: [name for name, _ in pairs])
-    except RecursionError:
-        raise Uneditable("it is nested too deeply") from None
-    except (msgspec.MsgspecError, ValueError) as error:
+    except ValueError as error:
         raise Uneditable(f"it is no JSON object: {error}") from None
     if len(pairs) != len(found):
         twice = next(name for name in found if pairs.count(name) > 1)
@@ -151,7 +152,9 @@ def encode(value: Any) -> bytes:
         for letter in "<>&\u2028\u2029":
             if letter in text:
                 text = text.replace(letter, f"\\u{ord(letter):04x}")
-        return text.encode("utf-8")
+        data = text.encode("utf-8")
+        check_nesting(data, CONTENT)
+        return data
     except (TypeError, ValueError, RecursionError) as error:
         raise Uneditable(f"a value cannot be written: {error}") from None
 

@@ -22,6 +22,7 @@ from typing import Any, Final
 import msgspec
 
 from storaged.store.layout.contents import ConfigFacts, InstanceFacts, ManifestFacts, PlatformFacts
+from storaged.store.layout.decoding import bounded
 from storaged.store.layout.records import Digest
 
 DOCKER_LIST: Final = "application/vnd.docker.distribution.manifest.list.v2+json"
@@ -32,7 +33,7 @@ _TIME: Final = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:[.,](\d+))?(?:Z|([+-])(\d\d):(\d\d))", re.ASCII
 )
 _DIGEST: Final = re.compile(r"[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[a-zA-Z0-9=_-]+")
-_objects = msgspec.json.Decoder(dict[str, Any])
+_objects = bounded(msgspec.json.Decoder(dict[str, Any]).decode)
 
 
 class Undecodable(ValueError):
@@ -184,9 +185,7 @@ def _platform(members: Mapping[str, Any]) -> PlatformFacts:
 
 def _decode(data: bytes) -> dict[str, Any]:
     try:
-        return _objects.decode(data)
-    except RecursionError:
-        raise Undecodable("nested too deeply") from None
+        return _objects(data)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise Undecodable(f"no JSON object: {error}") from None
 

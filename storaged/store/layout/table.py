@@ -20,6 +20,7 @@ from attrs import frozen
 from msgspec.structs import replace
 
 from storaged.errors import StoreCorrupt
+from storaged.store.layout.decoding import bounded
 from storaged.store.layout.records import ContainerRecord, ImageRecord, LayerRecord
 
 Record = ImageRecord | LayerRecord | ContainerRecord
@@ -29,7 +30,7 @@ T = TypeVar("T")
 _ID = re.compile(r"[0-9a-f]{64}")
 _splitter = msgspec.json.Decoder(list[msgspec.Raw] | None)
 _scanner = json.JSONDecoder(parse_constant=lambda constant: _refuse(constant))
-_anything = msgspec.json.Decoder(dict[str, Any])
+_anything = bounded(msgspec.json.Decoder(dict[str, Any]).decode)
 
 # Go leaves out empty values but reads them as well: "" is "not set", never a name of something.
 _OPTIONAL: dict[type, tuple[str, ...]] = {
@@ -120,7 +121,7 @@ class Decoder(Generic[R, T]):
 
     def __init__(self, kind: type[R], make: Callable[[bytes, R], T]) -> None:
         self._image = kind is ImageRecord
-        self._decode: Callable[[bytes], R] = msgspec.json.Decoder(kind).decode
+        self._decode: Callable[[bytes], R] = bounded(msgspec.json.Decoder(kind).decode)
         self._optional = _OPTIONAL[kind]
         self._make = make
 
@@ -138,7 +139,7 @@ class Decoder(Generic[R, T]):
                 decoded += 1
                 try:
                     kept = self._make(raw, self._record(raw))
-                except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+                except ValueError as error:
                     flaws.append(self._flaw(index, raw, error))
                     continue
             entries.append((raw, kept))
@@ -155,10 +156,10 @@ class Decoder(Generic[R, T]):
         return record
 
     def _flaw(self, index: int, raw: bytes, error: Exception) -> Flaw:
-        detail = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        detail = str(error)
         try:
-            members = _anything.decode(raw)
-        except (msgspec.MsgspecError, RecursionError):
+            members = _anything(raw)
+        except msgspec.MsgspecError:
             # An object nobody can look into may name anything; a null or a number names nothing.
             return Flaw(index=index, detail=detail, id=None, evidence=self._image and raw.startswith(b"{"))
         own = members.get("id")

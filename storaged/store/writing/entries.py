@@ -15,11 +15,13 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import msgspec
 from msgspec import Struct
 
+from storaged.store.layout.decoding import bounded
 from storaged.store.layout.paths import big_data_file
 from storaged.store.layout.records import ContainerID, Digest, ImageID, LayerID
 from storaged.store.writing.temporary import OURS
@@ -74,14 +76,14 @@ class Creation(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=
 
 Entry: TypeAlias = Deletion | Editing | Creation
 
-_decoder: msgspec.json.Decoder[Entry] = msgspec.json.Decoder(Deletion | Editing | Creation)
+_decode: Callable[[bytes], Entry] = bounded(msgspec.json.Decoder(Deletion | Editing | Creation).decode)
 
 
 class _Bearer(msgspec.Struct, frozen=True):
     driver: str | None = None
 
 
-_bearer = msgspec.json.Decoder(_Bearer)
+_bearer = bounded(msgspec.json.Decoder(_Bearer).decode)
 
 
 class Unread(Struct, frozen=True, kw_only=True):
@@ -98,12 +100,12 @@ def encode(entry: Entry, driver: str) -> bytes:
 def decode(data: bytes, driver: str) -> Entry | Unread:
     """The entry of these bytes, or why it is left alone by a store that has this driver now."""
     try:
-        bearer = _bearer.decode(data).driver
+        bearer = _bearer(data).driver
         if bearer not in (None, driver):
             return Unread(why=f"it is of the store's driver {bearer}, which is {driver} now")
-        entry = _decoder.decode(data)
+        entry = _decode(data)
         _check(entry)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         return not_understood(error)
     return entry
 

@@ -11,6 +11,7 @@ from storaged.operations import creating
 from storaged.operations.planned import Planned
 from storaged.store.changes import Item
 from storaged.store.layout.records import ImageID
+from storaged_client.contract.nesting import CONTENT
 from storaged_client.contract.params import ImagesCreate
 from storaged_client.contract.types import Created, Moved
 from tests.unit.operations.shelf import Shelf, compact, sha
@@ -217,7 +218,7 @@ def test_a_member_that_stands_twice_is_refused_since_go_puts_the_two_together() 
 
 def test_an_object_that_is_nested_too_deeply_or_no_text_is_an_error_of_the_parameters() -> None:
     deep: dict[str, Any] = {}
-    for _ in range(5000):
+    for _ in range(CONTENT - 1):
         deep = {"a": deep}
     with pytest.raises(InvalidParams, match="nested too deeply"):
         plan(Shelf(), {**BARE, "x": deep})
