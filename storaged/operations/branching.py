@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from storaged.snapshot.model import Image, Layer, Snapshot
 from storaged.store.layout.records import LayerID
-from storaged_client.contract.types import ImageTree, TreeImage, TreeLayer
+from storaged_client.contract.types import Damage, ImageTree, TreeImage, TreeLayer
 
 
 def tree(snapshot: Snapshot, image: Image, *, what_requires: bool) -> ImageTree:
@@ -23,6 +23,7 @@ def tree(snapshot: Snapshot, image: Image, *, what_requires: bool) -> ImageTree:
         size_pending=image.size_pending,
         top_layer=image.record.layer or None,
         layers=tuple(_row(snapshot, layer) for layer in layers),
+        damage=Damage(name=image.damage.name, detail=image.damage.detail) if image.damage is not None else None,
     )
 
 

@@ -35,8 +35,11 @@ def lacking(image: Image) -> tuple[str, ...]:
 def details(snapshot: Snapshot, image: Image, blobs: Mapping[str, JSON], location: StoreLocation) -> ImageDetails:
     """Put together what is known; ``blobs`` holds the decoded items that ``lacking`` named, None for a damaged one."""
     content = image.content
-    blob = _object(next((blobs.get(key) for key in lacking(image)), None))
+    found = next((blobs.get(key) for key in lacking(image)), None)
+    blob = _object(found)
+    known = isinstance(found, dict)
     config = blob.get("config")
+    rootfs = _object(blob.get("rootfs"))
     history = tuple(history_entries(blob.get("history")))
     manifest_type = _manifest_type(image)
     docker = manifest_type == _DOCKER_MANIFEST
@@ -45,6 +48,9 @@ def details(snapshot: Snapshot, image: Image, blobs: Mapping[str, JSON], locatio
         top_layer=image.record.layer or None,
         layers=image.layers,
         diff_ids=content.config.diff_ids if content.config is not None else (),
+        created=_text(blob.get("created")) if known else image.record.created,
+        rootfs_type=(_text(rootfs.get("type")) or "") if known else None,
+        absent=tuple(_absent(history=blob.get("history"), diff_ids=rootfs.get("diff_ids"))),
         config=config if isinstance(config, dict) else None,
         healthcheck=_object(config).get("Healthcheck") if docker else None,
         history=history,
@@ -85,6 +91,11 @@ def history_entries(entries: JSON) -> Iterable[HistoryEntry]:
         )
 
 
+def _absent(**members: JSON) -> Iterable[str]:
+    """The names of what is no array."""
+    return (name for name, value in members.items() if not isinstance(value, list))
+
+
 def _big_data(image: Image) -> Iterable[BigData]:
     sizes = image.record.big_data_sizes or {}
     digests = image.record.big_data_digests or {}
@@ -95,10 +106,16 @@ def _big_data(image: Image) -> Iterable[BigData]:
 def _driver_data(snapshot: Snapshot, image: Image, location: StoreLocation) -> dict[str, str]:
     """The layer folders as the overlay driver tells them; other drivers tell nothing.
 
-    ``MergedDir`` is not among them: podman shows it of mounted images only, and mounts are not the snapshot's.
+    ``MergedDir`` is not among them: podman shows it of mounted images only, and mounts are not the snapshot's. An
+    image without layers has the folders of a layer without a name, one above all others.
     (containers/storage ``drivers/overlay/overlay.go:Metadata``.)
     """
-    if location.driver != "overlay" or not image.layers:
+    if location.driver != "overlay" or image.is_list:
+        return {}
+    if not image.record.layer:
+        above = layer_contents(_root(None, location), location.driver, LayerID(""))
+        return {"UpperDir": join(above, "diff"), "WorkDir": join(above, "work")}
+    if not image.layers:
         return {}
     top, *lower = (_contents(snapshot, layer, location) for layer in reversed(image.layers))
     data = {"UpperDir": join(top, "diff"), "WorkDir": join(top, "work")}

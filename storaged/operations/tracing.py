@@ -21,7 +21,7 @@ def history(snapshot: Snapshot, image: Image, blob: JSON) -> ImageHistory:
     """The rows; ``blob`` is the image's configuration, decoded, None where it cannot be had.
 
     Raises:
-        ImageDamaged: there is no configuration, or it tells of more layers than the image has.
+        ImageDamaged: there is no configuration, it tells of more layers than the image has, or a layer is lost.
     """
     if not isinstance(blob, dict):
         raise ImageDamaged(f"image {image.id[:12]} has no configuration that could be read", id=image.id)
@@ -32,10 +32,9 @@ def history(snapshot: Snapshot, image: Image, blob: JSON) -> ImageHistory:
 def _rows(snapshot: Snapshot, image: Image, entries: tuple[HistoryEntry, ...]) -> Iterator[HistoryRow]:
     lineage = _lineage(snapshot, image)
     layer = _layer(snapshot, image.record.layer)
-    if image.record.layer and layer is None:
-        raise ImageDamaged(
-            f"image {image.id[:12]}: its top layer {image.record.layer} is not in the store", id=image.id
-        )
+    damage = snapshot.forest.image_damage(image.record.layer) if image.record.layer else None
+    if damage is not None:
+        raise ImageDamaged(f"image {image.id[:12]}: {damage.detail}: layer not known", id=image.id)
     for at, entry in enumerate(reversed(entries)):
         if not entry.empty_layer and layer is None:
             raise ImageDamaged(

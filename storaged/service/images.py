@@ -163,7 +163,8 @@ async def _blob(call: Call, image: Image, key: str, limit: int) -> bytes:
 async def _entry(call: Call, name: str, details: dict[int, bytes]) -> bytes:
     """One name's ``ImageLookup``; ``details`` keeps the images already encoded, by identity."""
     try:
-        image = _image(call, name, manifest=False, or_list=True)
+        found = resolving.find(call.view.snapshot, name, manifest=False, or_list=True, view=call.asking)
+        image = found.image
         encoded = details.get(id(image))
         if encoded is None:
             encoded = details[id(image)] = await _details(call, image)
@@ -171,7 +172,8 @@ async def _entry(call: Call, name: str, details: dict[int, bytes]) -> bytes:
         known = to_contract(error)
         wrong = t.ErrorObject(code=known.code, message=known.message, data=known.data)
         return encode_value(t.ImageLookup(name=name, error=wrong))
-    return encode_value({"name": name, "image": msgspec.Raw(encoded), "error": None})
+    digest = resolving.meant_digest(found)
+    return encode_value({"name": name, "image": msgspec.Raw(encoded), "digest": digest, "error": None})
 
 
 async def _details(call: Call, image: Image) -> bytes:

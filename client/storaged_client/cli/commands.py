@@ -25,6 +25,7 @@ class Command:
 _IMAGES = ("images", ("images.list",), "List images in local storage")
 _EXISTS = ("image_exists", ("images.exists",), "Check if an image exists in local storage")
 _INSPECT = ("image_inspect", ("images.get",), "Display the configuration of an image")
+_INSPECT_ANY = ("inspect_objects", ("images.get", "containers.list"), "Display the configuration of an image")
 
 _TREE = ("image_tree", ("images.tree",), "Print layer hierarchy of an image in a tree format")
 _HISTORY = ("image_history", ("images.history",), "Show history of a specified image")
@@ -41,7 +42,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("image list", *_IMAGES),
     Command("exists", *_EXISTS),
     Command("image exists", *_EXISTS),
-    Command("inspect", *_INSPECT),
+    Command("inspect", *_INSPECT_ANY),
     Command("image inspect", *_INSPECT),
     Command("history", *_HISTORY),
     Command("image history", *_HISTORY),

@@ -80,7 +80,7 @@ def encoded(row: HistoryRow) -> dict[str, Any]:
 
 def struct(row: HistoryRow, now: float, *, full: bool, human: bool) -> dict[str, Any]:
     """What a template sees: podman's ``historyReporter`` around ``ImageHistoryLayer``."""
-    from .templates import NilSlice, Struct, Time
+    from .templates import NilSlice, Struct, Time, known
 
     created = row["created"] or _ZERO
     form = encoded(row)
@@ -94,7 +94,7 @@ def struct(row: HistoryRow, now: float, *, full: bool, human: bool) -> dict[str,
         "Created": instant,
         "CreatedBy": row["created_by"] or "",
         "Tags": row["tags"] or NilSlice(),
-        "Size": row["size"],
+        "Size": known(row["size"]),
         "Comment": row["comment"] or "",
     }
     methods = {

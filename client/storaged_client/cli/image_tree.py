@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from . import exits, measures, names, output, terminal
 from .flags import FORMAT, NO_TRUNC, QUIET, Flag
 from .invocation import Invocation
+from .lost_layers import require_layers
 
 if TYPE_CHECKING:
     from .wire import Tree, TreeImage, TreeLayer
@@ -34,6 +35,7 @@ def run(invocation: Invocation) -> int:
     result = invocation.call("images.tree", {"name": name, "what_requires": requires})
     full = options.on("no-trunc")
     tree: Tree = result  # type: ignore[assignment] # the wire's dictionary, see wire.py
+    require_layers(tree["id"], tree["damage"])
     if options.on("quiet"):
         output.emit("".join(f"{_short(layer['id'], full)}\n" for layer in tree["layers"]))
     elif template is not None:

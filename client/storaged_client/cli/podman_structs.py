@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from . import measures, names, output
-from .templates import NilMap, NilSlice, Struct, Time
+from .templates import Duration, NilMap, NilSlice, Struct, Time, known
 
 if TYPE_CHECKING:
     from .images import Row
@@ -52,9 +52,9 @@ def image(row: Row, now: float, *, full: bool) -> Struct:
         "RepoTags": given["names"] or NilSlice(),
         "RepoDigests": names.repository_digests(given["names"], members.get("digests") or []),
         "Created": row.created,
-        "Size": given["size"],
+        "Size": known(given["size"]),
         "SharedSize": 0,
-        "VirtualSize": given["size"],
+        "VirtualSize": known(given["size"]),
         "Labels": _strings(members.get("labels")),
         "Containers": members.get("containers") or 0,
         "ReadOnly": given["read_only"],
@@ -104,19 +104,20 @@ def inspected(described: Mapping[str, Any]) -> Struct:
     It has both spellings that podman knows in one place each: ``.Id`` and ``.ID``, ``.HealthCheck`` and
     ``.Healthcheck``, also in ``.Config`` where Docker has it.
     """
-    health = described.get("Healthcheck")
-    health = Struct("*manifest.Schema2HealthConfig", health) if isinstance(health, dict) else None
+    health = _health(described.get("Healthcheck"))
     history = [_history(entry) for entry in described["History"] or ()]
     fields = {
         **described,
-        "Created": _time(described["Created"]),
+        "Created": _time(described["Created"]) if described["Created"] is not None else None,
+        "Size": known(described["Size"]),
+        "VirtualSize": known(described["VirtualSize"]),
         "RepoTags": described["RepoTags"] or NilSlice(),
         "RepoDigests": described["RepoDigests"] or NilSlice(),
         "Config": _config(described["Config"], health),
         "GraphDriver": _driver(described["GraphDriver"]),
-        "RootFS": Struct("*inspect.RootFS", described["RootFS"]),
+        "RootFS": _rootfs(described["RootFS"]),
         "Labels": _strings(described["Labels"]),
-        "History": history or NilSlice(),
+        "History": NilSlice() if described["History"] is None else history,
         "NamesHistory": described["NamesHistory"] or NilSlice(),
         "HealthCheck": health,
     }
@@ -124,7 +125,7 @@ def inspected(described: Mapping[str, Any]) -> Struct:
     printed = tuple(fields)
     spellings = {**fields, "ID": described["Id"], "Healthcheck": health}
     # As `inspect` prints it: no member more or less, and what is empty there is no null here.
-    empty = ("RepoTags", "RepoDigests", "NamesHistory")
+    empty = ("RepoTags", "RepoDigests")
     encoded = {name: described[name] if name in empty else spellings[name] for name in described}
     return Struct("*inspect.ImageData", spellings, printed=printed, encoded=encoded)
 
@@ -168,6 +169,23 @@ def _config(config: Mapping[str, Any], health: Struct | None) -> Struct:
 def _driver(driver: Mapping[str, Any]) -> Struct:
     data = _strings(driver["Data"])
     return Struct("*inspect.DriverData", {**driver, "Data": data}, encoded=driver)
+
+
+def _health(check: Any) -> Struct | None:
+    if not isinstance(check, dict):
+        return None
+    spans = ("StartPeriod", "StartInterval", "Interval", "Timeout")
+    fields: dict[str, Any] = {"Test": check.get("Test") or NilSlice()}
+    for name in spans:
+        span = check.get(name)
+        fields[name] = Duration(span if isinstance(span, int) else 0)
+    fields["Retries"] = check.get("Retries", 0)
+    return Struct("*manifest.Schema2HealthConfig", fields, encoded=check)
+
+
+def _rootfs(rootfs: Mapping[str, Any]) -> Struct:
+    layers = NilSlice() if rootfs["Layers"] is None else rootfs["Layers"]
+    return Struct("*inspect.RootFS", {**rootfs, "Layers": layers})
 
 
 def _history(entry: Mapping[str, Any]) -> Struct:

@@ -147,10 +147,10 @@ def encoded(row: Summary) -> dict[str, Any]:
 
 def struct(row: Summary) -> dict[str, Any]:
     """What a template sees."""
-    from .templates import Struct
+    from .templates import Struct, known
 
     form = encoded(row)
-    members = {name: value for name, value in form.items() if name != "TotalCount"}
+    members = {name: known(value) for name, value in form.items() if name != "TotalCount"}
     printed = ("Type", "Total", "Active", "RawSize", "RawReclaimable")
     return Struct("*system.dfSummary", members, printed=printed, encoded=form)
 

@@ -51,6 +51,9 @@ class Details(TypedDict):
     top_layer: str | None
     layers: list[str]
     diff_ids: list[str]
+    created: str | None
+    rootfs_type: str | None
+    absent: list[str]
     config: dict[str, Any] | None
     healthcheck: Any
     history: list[History]
@@ -73,6 +76,7 @@ class Error(TypedDict):
 class Lookup(TypedDict):
     name: str
     image: Details | None
+    digest: str | None
     error: Error | None
 
 
@@ -146,6 +150,7 @@ class Tree(TypedDict):
     size_pending: bool
     top_layer: str | None
     layers: list[TreeLayer]
+    damage: Damage | None
 
 
 class ImageUsage(TypedDict):

@@ -107,6 +107,14 @@ def run(tmp: Path, capsys: pytest.CaptureFixture[str], result: Any, *argv: str) 
     return status, out, err
 
 
+def test_a_number_that_nobody_knows_is_a_dash_in_a_template(
+    short_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    form = "{{.Type}} {{.Active}} {{.RawReclaimable}} {{json .Active}}"
+    _, out, _ = run(short_dir, capsys, usage(), "df", "--format", form)
+    assert out == "Images 1 46127 1\nContainers - - null\nLocal Volumes - - null\n"
+
+
 @pytest.mark.parametrize("path", [["df"], ["system", "df"]])
 def test_json_is_podmans(short_dir: Path, capsys: pytest.CaptureFixture[str], path: list[str]) -> None:
     status, out, err = run(short_dir, capsys, usage(), *path, "--format", "json")

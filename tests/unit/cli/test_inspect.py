@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from storaged_client.cli import image_inspect
+import pytest
+
+from storaged_client.cli import image_inspect, podman_structs
+from storaged_client.cli.templates import compile
+from storaged_client.contract.errors import ImageDamaged
 
 from .facts import APP, BASE, details, image
 
@@ -36,7 +40,7 @@ def base() -> Any:
 
 
 def found(value: Any, name: str = "x") -> Any:
-    return {"name": name, "image": value, "error": None}
+    return {"name": name, "image": value, "digest": value["summary"]["digest"], "error": None}
 
 
 def missing(name: str, error: str = "ImageUnknown", message: str = "no image is called so") -> Any:
@@ -126,6 +130,75 @@ def test_dockers_members_of_a_configuration_are_not_shown() -> None:
     assert shown["Labels"] is None
 
 
+def test_a_health_check_has_the_order_of_podmans_struct_and_no_zeros() -> None:
+    check = {"Retries": 3, "Timeout": 5, "Interval": 9, "StartInterval": 0, "StartPeriod": 1, "Test": ["NONE"], "X": 1}
+    shown = image_inspect.describe(details(image(), healthcheck=check))["Healthcheck"]
+    assert list(shown.items()) == [
+        ("Test", ["NONE"]),
+        ("StartPeriod", 1),
+        ("Interval", 9),
+        ("Timeout", 5),
+        ("Retries", 3),
+    ]
+    assert image_inspect.describe(details(image(), healthcheck={}))["Healthcheck"] == {}
+
+
+def test_spans_of_a_health_check_are_durations_in_a_template() -> None:
+    check = {"Test": ["CMD", "true"], "Interval": 30_000_000_000, "StartPeriod": 1_000_000}
+    struct = podman_structs.inspected(image_inspect.describe(details(image(), healthcheck=check)))
+    form = compile("{{.HealthCheck.Interval}} {{.HealthCheck.Timeout}} {{.HealthCheck}} {{json .HealthCheck}}")
+    told = '{"Test":["CMD","true"],"StartPeriod":1000000,"Interval":30000000000}'
+    assert form.render([struct]) == f"30s 0s {{[CMD true] 1ms 0s 30s 0s 0}} {told}\n"
+
+
+def test_what_is_empty_and_what_is_not_there_differ_as_in_podmans_json() -> None:
+    empty = image_inspect.describe(details(image(names_history=["x"]), config={"Labels": {}}, rootfs_type="layers"))
+    assert (empty["Labels"], empty["Config"], empty["History"]) == ({}, {}, [])
+    assert (empty["RootFS"], empty["NamesHistory"]) == ({"Type": "layers", "Layers": []}, ["x"])
+    absent = image_inspect.describe(
+        details(image(), config={}, created=None, rootfs_type="", absent=["history", "diff_ids"])
+    )
+    assert (absent["Labels"], absent["History"], absent["Created"]) == (None, None, None)
+    assert (absent["RootFS"], absent["NamesHistory"]) == ({"Type": "", "Layers": None}, None)
+    assert absent["GraphDriver"]["Data"] is None
+    told = compile("{{.Created}} {{json .Created}} {{json .RootFS}} {{json .NamesHistory}} {{json .History}}")
+    nothing = '<nil> null {"Type":"","Layers":null} null null\n'
+    assert told.render([podman_structs.inspected(absent)]) == nothing
+
+
+def test_times_lose_their_trailing_zeros() -> None:
+    entry = {
+        "created": "2024-01-02T03:04:05.100000000Z",
+        "created_by": "a",
+        "author": None,
+        "comment": None,
+        "empty_layer": False,
+    }
+    whole = {**entry, "created": "2024-01-02T03:04:05.000+00:00"}
+    shown = image_inspect.describe(details(image(), created="2024-01-02T03:04:05.120000000Z", history=[entry, whole]))
+    assert shown["Created"] == "2024-01-02T03:04:05.12Z"
+    assert [each["created"] for each in shown["History"]] == ["2024-01-02T03:04:05.1Z", "2024-01-02T03:04:05Z"]
+
+
+def test_the_digest_is_the_one_that_the_name_means() -> None:
+    lookup = {**found(details(image(digest="sha256:list"))), "digest": "sha256:own"}
+    assert json.loads(image_inspect.render([lookup])[0])[0]["Digest"] == "sha256:own"
+
+
+@pytest.mark.parametrize("lost", ["TopLayerMissing", "ParentLayerMissing", "LayerCycle"])
+def test_an_image_that_lacks_a_layer_is_not_inspected_nor_any_other_with_it(lost: str) -> None:
+    damaged = details(image(damage={"name": lost, "detail": "its top layer x is not in the store"}))
+    with pytest.raises(ImageDamaged, match="its top layer x is not in the store: layer not known"):
+        image_inspect.render([found(base()), found(damaged)])
+
+
+def test_what_is_no_image_is_no_such_object_where_podman_looks_for_every_kind() -> None:
+    wrong = missing("UPPER", "InvalidName", "'UPPER' is no image reference")
+    lookups = [missing("nope"), wrong, missing("f", "AmbiguousName", "f fits 2 images")]
+    _, complaints = image_inspect.sort_out(lookups, everything=True)
+    assert complaints == ['no such object: "nope"', 'no such object: "UPPER"', "f fits 2 images"]
+
+
 def test_a_health_check_comes_last_and_only_where_there_is_one() -> None:
     check = {"Test": ["CMD-SHELL", "true"], "Interval": 300000000000}
     assert list(image_inspect.describe(details(image(), healthcheck=check)))[-1] == "Healthcheck"
@@ -140,7 +213,7 @@ def test_digest_only_names_are_no_repo_tags() -> None:
 
 
 def test_an_image_without_layers_and_history_is_podmans() -> None:
-    shown = image_inspect.describe(details(image(), manifest_type=None))
+    shown = image_inspect.describe(details(image(), manifest_type=None, absent=["history"]))
     assert (shown["RootFS"]["Layers"], shown["History"], shown["Config"]) == ([], None, {})
 
 

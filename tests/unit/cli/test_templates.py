@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storaged_client.cli.output import FormatError
-from storaged_client.cli.templates import NilMap, NilSlice, Struct, TemplateError, Time, compile
+from storaged_client.cli.templates import Duration, NilMap, NilSlice, Struct, TemplateError, Time, compile, known
 
 ROW = Struct(
     "images.imageReporter",
@@ -207,12 +208,61 @@ def test_fields_of_a_plain_row_are_fixed_and_those_of_its_maps_are_not() -> None
     [
         ("2026-11-24T08:41:21Z", "2006-01-02T15:04:05Z07:00", "2026-11-24T08:41:21Z"),
         ("2026-11-24T08:41:21.5+02:30", "2006-01-02T15:04:05.999Z07:00", "2026-11-24T08:41:21.5+02:30"),
-        ("2026-01-04T18:01:02.000000001-05:00", "Monday, 2 January 06 3:4:5PM -0700 MST", "Sunday, 4 January 26 6:1:2PM -0500 -05"),
+        ("2026-01-04T18:01:02.000000001-05:00", "Monday, 2 January 06 3:4:5PM -0700 MST", "Sunday, 4 January 26 6:1:2PM -0500 -0500"),
         ("2026-01-04T00:01:02Z", "03:04pm 002 .000 Z0700", "12:01am 004 .000 Z"),
     ],
 )  # fmt: skip
 def test_times_are_formatted_by_gos_layout(text: str, layout: str, shown: str) -> None:
     assert Time(text).format(layout) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("2026-01-04T18:01:02+01:00", "2026-01-04 18:01:02 +0100 CET"),
+        ("2026-07-04T18:01:02+02:00", "2026-07-04 18:01:02 +0200 CEST"),
+        ("2026-07-04T18:01:02+01:00", "2026-07-04 18:01:02 +0100 +0100"),
+        ("2026-07-04T18:01:02+00:00", "2026-07-04 18:01:02 +0000 +0000"),
+        ("2026-07-04T18:01:02Z", "2026-07-04 18:01:02 +0000 UTC"),
+    ],
+)
+def test_an_offset_of_this_machine_bears_the_name_of_its_zone(
+    text: str, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
+        time.tzset()
+        try:
+            assert str(Time(text)) == shown
+        finally:
+            patch.undo()
+            time.tzset()
+
+
+@pytest.mark.parametrize(
+    ("nanoseconds", "shown"),
+    [
+        (0, "0s"),
+        (1, "1ns"),
+        (1_500, "1.5µs"),
+        (1_000_000, "1ms"),
+        (999_999_999, "999.999999ms"),
+        (30_000_000_000, "30s"),
+        (90_000_000_001, "1m30.000000001s"),
+        (3_600_000_000_000, "1h0m0s"),
+        (-5_500_000_000, "-5.5s"),
+    ],
+)
+def test_a_duration_is_printed_as_go_prints_it_and_is_a_number_in_json(nanoseconds: int, shown: str) -> None:
+    form = '{{.D}} {{printf "%v %s %d" .D .D .D}} {{json .D}} {{.D.String}} {{.D.Milliseconds}}'
+    number = str(nanoseconds)
+    milliseconds = int(nanoseconds / 1_000_000)
+    wanted = f"{shown} {shown} {shown} {number} {number} {shown} {milliseconds}\n"
+    assert filled(form, {"D": Duration(nanoseconds)}) == wanted
+
+
+def test_a_number_that_nobody_knows_is_a_dash_and_null_in_json() -> None:
+    assert filled("{{.N}} {{json .N}} {{json .}}", {"N": known(None)}) == '- null {"N":null}\n'
 
 
 @pytest.mark.parametrize("text", ["", "never", "2026-13-01T00:00:00Z", "2026-11-24", "2026-11-24T08:41:21"])

@@ -32,8 +32,9 @@ def _images(params: Any) -> Any:
 def _get(params: Any) -> Any:
     missing = {"code": 1001, "message": "no image is called so", "data": {"name": "ImageUnknown"}}
     found = details(image(), config={"Labels": {"a": "b"}})
-    answers = [(name, None, missing) if name == "nope" else (name, found, None) for name in params["names"]]
-    return {**STATE, "images": [dict(zip(("name", "image", "error"), one, strict=True)) for one in answers]}
+    members = ("name", "image", "digest", "error")
+    answers = [(name, *((None, None, missing) if name == "nope" else (found, None, None))) for name in params["names"]]
+    return {**STATE, "images": [dict(zip(members, one, strict=True)) for one in answers]}
 
 
 ANSWERS: dict[str, Any] = {
@@ -113,7 +114,7 @@ def test_what_was_found_is_printed_beside_what_was_not(daemon: Answerer, capsys:
     assert main(["inspect", "x", "nope", "--format", "{{.Id}}"]) == exits.FAILED
     printed = capsys.readouterr()
     assert printed.out == f"{APP}\n"
-    assert printed.err == "Error: nope: image not known\n"
+    assert printed.err == 'Error: no such object: "nope"\n'
 
 
 def test_control_characters_reach_a_pipe_and_no_terminal(daemon: Answerer) -> None:

@@ -20,7 +20,7 @@ from .facts import APP
 
 STATE = {"generation": "g", "stale": None}
 LAYER = {"id": APP, "parent": None, "size": 5, "images": [], "containers": [], "siblings": False, "depth": 1}
-TREE = {"id": APP, "names": ["localhost/app:1"], "size": 5, "top_layer": APP, "layers": [LAYER]}
+TREE = {"id": APP, "names": ["localhost/app:1"], "size": 5, "top_layer": APP, "layers": [LAYER], "damage": None}
 USAGE: dict[str, Any] = {
     **{"images": [], "containers": [], "volumes": [], "images_size": 9, "images_reclaimable": 3},
     **{"containers_size": 0, "volumes_size": 0, "sizes_pending": 0},

@@ -63,6 +63,17 @@ def test_a_broken_chain_begins_where_it_breaks() -> None:
     assert layers(store, "lost") == layers(store, "lost", what_requires=True) == []
 
 
+def test_a_tree_tells_which_layer_is_lost() -> None:
+    store = Store()
+    store.layer("upper", "gone")
+    store.image("i", layer="upper", config=config())
+    store.image("lost", layer="nowhere", config=config())
+    snapshot = store.snapshot()
+    for what_requires in (False, True):
+        found = [tree(snapshot, snapshot.by_id[image_id(name)], what_requires=what_requires) for name in ("i", "lost")]
+        assert [each.damage and each.damage.name for each in found] == ["ParentLayerMissing", "TopLayerMissing"]
+
+
 def test_a_ring_of_layers_is_walked_once() -> None:
     store = Store()
     store.layer("a", "b")

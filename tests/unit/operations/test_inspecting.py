@@ -60,6 +60,24 @@ def test_a_docker_image_has_healthcheck_version_and_its_own_comment() -> None:
     assert [(entry.created_by, entry.empty_layer) for entry in found.history] == [("COPY", False), ("LABEL", True)]
 
 
+def test_what_the_configuration_does_not_have_is_told_from_what_is_empty() -> None:
+    found = inspected(
+        chain(), {"rootfs": {"type": "layers", "diff_ids": []}, "history": [], "created": "2026-01-01T00:00:00Z"}
+    )
+    assert (found.absent, found.rootfs_type, found.created) == ((), "layers", "2026-01-01T00:00:00Z")
+    found = inspected(chain(), {"rootfs": {"diff_ids": None}, "created": None})
+    assert (found.absent, found.rootfs_type, found.created) == (("history", "diff_ids"), "", None)
+    damaged = inspected(chain(), None)
+    assert (damaged.rootfs_type, damaged.created) == (None, damaged.summary.created)
+
+
+def test_an_image_without_layers_has_the_folders_of_a_layer_without_a_name() -> None:
+    store = Store()
+    store.image("i", config=config())
+    assert inspected(store, BLOB).driver_data == {"UpperDir": "/g/overlay/diff", "WorkDir": "/g/overlay/work"}
+    assert inspected(store, BLOB, evolve(OVERLAY, driver="vfs")).driver_data == {}
+
+
 def test_an_oci_image_takes_its_comment_from_the_first_entry_of_history() -> None:
     found = inspected(chain(), BLOB)
     assert (found.comment, found.healthcheck, found.docker_version) == ("first", None, None)

@@ -3,7 +3,7 @@ from attrs import evolve
 from msgspec import structs
 
 from storaged.errors import AmbiguousName, ImageDamaged, ImageUnknown, InvalidName, NotAManifestList
-from storaged.operations.resolving import exists, find, resolve
+from storaged.operations.resolving import exists, find, meant_digest, resolve
 from storaged.operations.view import HostPlatform, normalise_platform
 from storaged.store.layout.contents import ImageContent, PlatformFacts
 from tests.unit.snapshot.stores import AMD64, ARM64, HERE, Store, config, digest_of, image_id, missing
@@ -23,6 +23,39 @@ def found(store: Store, name: str, **how: bool) -> tuple[str, str]:
     known = {image.record.id: image.record for image in store.images}
     assert result.id in known
     return result.id, result.how
+
+
+def pulled_through_a_list() -> Store:
+    """An image as podman pulls it: the record has the list's digest, the list's bytes lie beside its own manifest."""
+    store = Store()
+    store.image("i", ("localhost/i:1",), config=config())
+    row = store.images[0]
+    own, digests = digest_of("i"), {**(row.record.big_data_digests or {})}
+    digests.update({"manifest": own, f"manifest-{digest_of('list')}": digest_of("list")})
+    fields = {name: getattr(row.record, name) for name in row.record.__struct_fields__}
+    names = tuple(dict.fromkeys((*(row.record.big_data_names or ()), *digests)))
+    fields |= {"digest": digest_of("list"), "big_data_digests": digests, "big_data_names": names}
+    store.images[0] = structs.replace(row, record=type(row.record)(**fields))
+    return store
+
+
+@pytest.mark.parametrize(
+    ("name", "digest"),
+    [
+        ("localhost/i:1", "i"),
+        ("i:1", "i"),
+        (image_id("i"), "list"),
+        (image_id("i")[:12], "list"),
+        (f"localhost/i@{digest_of('i')}", "i"),
+        (f"localhost/i@{digest_of('list')}", "list"),
+        (f"i@{digest_of('list')}", "list"),
+        (digest_of("i"), "i"),
+        (digest_of("list"), "list"),
+    ],
+)
+def test_a_name_means_the_digest_in_it_or_that_of_its_manifest_and_an_id_the_records(name: str, digest: str) -> None:
+    store = pulled_through_a_list()
+    assert meant_digest(find(store.snapshot(), name, manifest=False, or_list=True, view=HERE)) == digest_of(digest)
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,14 @@ def test_a_sibling_on_the_same_layer_is_never_shown() -> None:
     assert (row.id, row.tags) == (image_id("second"), ("localhost/second:1",))
 
 
+def test_a_chain_that_breaks_has_no_history_however_few_entries_there_are() -> None:
+    store = Store()
+    store.layer("upper", "gone")
+    store.image("i", layer="upper", config=config())
+    with pytest.raises(ImageDamaged, match=f"its parent {layer_id('gone')} is not in the store: layer not known"):
+        ids(store, "i", "-a")
+
+
 def test_rows_below_the_last_known_parent_have_no_image() -> None:
     store = Store()
     store.layer("one")

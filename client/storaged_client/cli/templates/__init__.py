@@ -23,10 +23,10 @@ from .errors import TemplateError
 from .evaluation import Evaluation
 from .nodes import Node
 from .tabwriter import aligned
-from .times import Time
-from .values import Header, NilMap, NilSlice, Struct
+from .times import Duration, Time
+from .values import Header, NilMap, NilSlice, Struct, known
 
-__all__ = ["NilMap", "NilSlice", "Struct", "Template", "TemplateError", "Time", "compile"]
+__all__ = ["Duration", "NilMap", "NilSlice", "Struct", "Template", "TemplateError", "Time", "compile", "known"]
 
 _TABLE = "table "
 _OWN_RANGE = r"(?as:\{\{\s*range\s*\.\s*\}\}.*\{\{\s*end\s*-?\s*\}\})"

@@ -8,7 +8,7 @@ from typing import Any
 from . import functions, values
 from .errors import Refusal, TemplateError, place
 from .nodes import Action, Branch, Call, Command, Leave, Node, Operand, Pipeline, Text
-from .times import Time
+from .times import Duration, Time
 from .values import NO_VALUE, Header, NoValue, Struct, type_name
 
 _DEEPEST = 100
@@ -227,7 +227,7 @@ class Evaluation:
         return node.value
 
     def field(self, node: Operand, value: Any, name: str, start: int, arguments: list[Any]) -> Any:
-        if isinstance(value, Time):
+        if isinstance(value, Time | Duration):
             method = value.method(name)
             if method is not None:
                 return self.method(node, method, name, [value, *arguments])

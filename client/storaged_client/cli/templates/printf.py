@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import values
+from .times import Duration
 
 _VERB = r"%([-+# 0]*)(\*|\d+)?(?:\.(\*|\d*))?(?:\[(\d+)\])?(.?)"
 _ABSENT = object()
@@ -114,7 +115,7 @@ class _Field:
     def _scalar(self, verb: str, value: Any) -> str | None:
         if isinstance(value, bool):
             return self._padded(values.shown(value)) if verb in "tv" else None
-        if isinstance(value, int):
+        if isinstance(value, int) and not (isinstance(value, Duration) and verb in "sv"):
             return self._integer(verb, value)
         if isinstance(value, float):
             return self._float(verb, value)

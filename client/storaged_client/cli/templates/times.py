@@ -1,10 +1,11 @@
-"""Times as Go's ``time.Time`` in a template: printed, and the methods scripts call on them."""
+"""Times and durations as Go's ``time`` has them in a template: printed, and the methods scripts call on them."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
+from time import localtime
 from typing import Any
 
 # Patterns are text here and are compiled when first used: most templates show no time.
@@ -64,9 +65,42 @@ class Time:
     def format(self, layout: str) -> str:
         """The time by Go's layout, the reference time written as wanted.
 
-        An offset of zero is called UTC, another one by its digits: zone names are not in the text.
+        As in Go ``Z`` is UTC, and an offset that is this machine's at that moment bears the name of its zone; any other
+        has its digits: zone names are not in the text.
         """
         return re.sub(_LAYOUT, lambda found: _element(found[0], self), layout)
+
+
+class Duration(int):
+    """A span of nanoseconds, as a number in JSON, printed as Go prints it: ``1m30.5s``, ``1ms``, ``0s``."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        span = abs(int(self))
+        sign = "-" if self < 0 else ""
+        if span == 0:
+            return "0s"
+        for unit, size in (("ns", 1), ("µs", 1_000), ("ms", 1_000_000)):
+            if span < min(size * 1000, 1_000_000_000):
+                return f"{sign}{_fraction(span, size)}{unit}"
+        minutes, rest = divmod(span, 60_000_000_000)
+        hours, minutes = divmod(minutes, 60)
+        text = f"{_fraction(rest, 1_000_000_000)}s"
+        if hours or minutes:
+            text = f"{minutes}m{text}"
+        return f"{sign}{hours}h{text}" if hours else f"{sign}{text}"
+
+    def method(self, name: str) -> Callable[..., Any] | None:
+        """The method of ``time.Duration`` that a template may call."""
+        return _DURATIONS.get(name)
+
+
+def _fraction(number: int, unit: int) -> str:
+    """The quotient, as many decimals as it has."""
+    whole, rest = divmod(number, unit)
+    decimals = f"{rest:0{len(str(unit)) - 1}d}".rstrip("0") if rest else ""
+    return f"{whole}.{decimals}" if decimals else str(whole)
 
 
 _LAYOUT = (
@@ -91,7 +125,7 @@ def _element(word: str, time: Time) -> str:
         "Jan": _MONTHS[moment.month - 1][:3],
         "Monday": _DAYS[moment.weekday()],
         "Mon": _DAYS[moment.weekday()][:3],
-        "MST": _zone(moment),
+        "MST": _zone(time),
         "2006": f"{moment.year:04d}",
         "06": f"{moment.year % 100:02d}",
         "01": f"{moment.month:02d}",
@@ -122,17 +156,37 @@ def _offset(word: str, moment: datetime) -> str:
     return ("-" if seconds < 0 else "+") + (":" if ":" in word else "").join(parts)
 
 
-def _zone(moment: datetime) -> str:
-    offset = _offset("-0700", moment)
-    if offset == "+0000":
+def _zone(time: Time) -> str:
+    if time.text[-1:] in "Zz":
         return "UTC"
-    return offset[:3] if offset.endswith("00") else offset
+    try:
+        here = localtime(time.unix)
+    except (OverflowError, OSError):
+        return _offset("-0700", time.moment)
+    if timedelta(seconds=here.tm_gmtoff) == time.moment.utcoffset():
+        return here.tm_zone
+    return _offset("-0700", time.moment)
 
 
 def _in_utc(time: Time) -> Time:
     moment = time.moment.astimezone(UTC).replace(tzinfo=None)
     fraction = f".{time.nanoseconds:09d}".rstrip("0").rstrip(".")
     return Time(f"{moment.isoformat()}{fraction}Z")
+
+
+_DURATIONS: dict[str, Callable[..., Any]] = {
+    "Nanoseconds": int,
+    "Microseconds": lambda span: _towards_zero(span, 1_000),
+    "Milliseconds": lambda span: _towards_zero(span, 1_000_000),
+    "Seconds": lambda span: int(span) / 1_000_000_000,
+    "Minutes": lambda span: int(span) / 60_000_000_000,
+    "Hours": lambda span: int(span) / 3_600_000_000_000,
+    "String": str,
+}
+
+
+def _towards_zero(span: int, unit: int) -> int:
+    return abs(span) // unit * (-1 if span < 0 else 1)
 
 
 _METHODS: dict[str, Callable[..., Any]] = {

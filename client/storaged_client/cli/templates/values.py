@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from .times import Time
+from .times import Duration, Time
 
 
 class NoValue:
@@ -57,6 +57,23 @@ class NilMap(dict[str, Any]):
     __slots__ = ()
 
 
+class Unknown(str):
+    """A number that nobody knows: ``-`` where it is printed, ``null`` in JSON."""
+
+    __slots__ = ()
+
+    def __new__(cls) -> Unknown:
+        return super().__new__(cls, "-")
+
+
+UNKNOWN = Unknown()
+
+
+def known(number: Any) -> Any:
+    """The number, or ``UNKNOWN`` for None."""
+    return UNKNOWN if number is None else number
+
+
 class Header(str):
     """The title of a column, where the first line of a table has it in the place of a value."""
 
@@ -77,6 +94,8 @@ def type_name(value: Any) -> str:
         return value.go_type
     if value is None or isinstance(value, NoValue):
         return "nil"
+    if isinstance(value, Duration):
+        return "time.Duration"
     for kind, name in ((bool, "bool"), (int, "int"), (float, "float64"), (str, "string"), (Time, "time.Time")):
         if isinstance(value, kind):
             return name
@@ -106,6 +125,8 @@ def shown(value: Any) -> str:
         return str(value)
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, Duration):
+        return str(value)
     if value is None:
         return "<nil>"
     if isinstance(value, NoValue):
@@ -159,7 +180,7 @@ def _plain(value: Any) -> Any:
         if not isinstance(source, Mapping):
             return _plain(source)
         return {key: _plain(item) for key, item in source.items()}
-    if value is None or isinstance(value, NoValue | NilSlice | NilMap):
+    if value is None or isinstance(value, NoValue | NilSlice | NilMap | Unknown):
         return None
     if isinstance(value, Time):
         return value.text

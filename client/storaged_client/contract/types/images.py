@@ -93,6 +93,12 @@ class ImageDetails(Value):
     layers: tuple[str, ...]
     """Layer ids, base first."""
     diff_ids: tuple[str, ...]
+    created: str | None
+    """The time as the configuration has it, None where it tells none; the record's where there is no configuration."""
+    rootfs_type: str | None
+    """``rootfs.type`` of the configuration, empty where it tells none; None where there is no configuration."""
+    absent: tuple[str, ...]
+    """Which of ``history`` and ``diff_ids`` the configuration does not have, or has as null, rather than empty."""
     config: JSON
     """The ``config`` member of the configuration blob, as it is there."""
     healthcheck: JSON
@@ -114,6 +120,9 @@ class ImageLookup(Value):
 
     name: str
     image: ImageDetails | None = None
+    digest: str | None = None
+    """The digest that the name means: the one in it, that of the image's own manifest, or by an id the record's, which
+    is the list's where the image was pulled through one."""
     error: ErrorObject | None = None
 
 
@@ -266,3 +275,5 @@ class ImageTree(Result, Listing[TreeLayer]):
     size_pending: bool
     top_layer: str | None
     layers: tuple[TreeLayer, ...] = ()
+    damage: Damage | None = None
+    """What is wrong with the image, as in its summary: with a layer lost there are those above it only."""
