@@ -26,7 +26,11 @@ def run(invocation: Invocation) -> int:
     if options.on("quiet"):
         output.emit("".join(f"{item['id'] if full else item['id'][:12]}\n" for item in containers))
     elif template is not None:
-        output.emit_filled(template, containers, None if options.on("noheading") else {})
+        from . import rows
+
+        now = time.time()
+        structs = [rows.struct(item, columns(item, now, full=full)) for item in containers]
+        output.emit_filled(template, structs, None if options.on("noheading") else _TITLES)
     elif json:
         output.emit(output.pretty(containers))
     else:
@@ -34,19 +38,31 @@ def run(invocation: Invocation) -> int:
     return exits.DONE
 
 
+_TITLES = {
+    "ID": "CONTAINER ID",
+    "Owner": "OWNER",
+    "Image": "IMAGE",
+    "Layer": "LAYER",
+    "Created": "CREATED",
+    "Names": "NAMES",
+}
+"""Columns by the names that a template has for them."""
+
+
 def render(containers: list[Container], now: float, *, full: bool = False, heading: bool = True) -> str:
     """A row a container; ids as podman's ``ps`` shows them, without a prefix."""
+    rows = [tuple(columns(item, now, full=full).values()) for item in containers]
+    return output.table(tuple(_TITLES.values()), rows, heading=heading)
+
+
+def columns(item: Container, now: float, *, full: bool = False) -> dict[str, str]:
+    """What stands in the columns of a row."""
     length = 64 if full else 12
-    rows: list[tuple[str, ...]] = [
-        (
-            item["id"][:length],
-            item["owner"],
-            (item["image"] or "-")[:length],
-            (item["layer"] or "-")[:length],
-            measures.age(item["created"], now),
-            ",".join(item["names"]) or names.NONE,
-        )
-        for item in containers
-    ]
-    header = ("CONTAINER ID", "OWNER", "IMAGE", "LAYER", "CREATED", "NAMES")
-    return output.table(header, rows, heading=heading)
+    return {
+        "ID": item["id"][:length],
+        "Owner": item["owner"],
+        "Image": (item["image"] or "-")[:length],
+        "Layer": (item["layer"] or "-")[:length],
+        "Created": measures.age(item["created"], now),
+        "Names": ",".join(item["names"]) or names.NONE,
+    }

@@ -39,7 +39,14 @@ def run(invocation: Invocation) -> int:
     if options.on("quiet"):
         output.emit("".join(f"{_short(layer['id'], full)}\n" for layer in tree["layers"]))
     elif template is not None:
-        output.emit_filled(template, [result], {})
+        from . import rows
+
+        columns = {
+            "ID": _short(tree["id"], full),
+            "Tags": _tags(tree["names"]),
+            "Size": measures.brief(tree["size"], 4),
+        }
+        output.emit_filled(template, [rows.struct(result, columns)], {})
     elif json:
         output.emit(output.pretty(result))
     elif terminal.wanted():

@@ -41,7 +41,11 @@ def run(invocation: Invocation) -> int:
     if options.on("quiet"):
         output.emit("".join(f"{_short(layer['id'], full)}\n" for layer in layers))
     elif template is not None:
-        output.emit_filled(template, layers, None if options.on("noheading") else {})
+        from . import rows
+
+        now = time.time()
+        structs = [rows.struct(layer, columns(layer, now, full=full)) for layer in layers]
+        output.emit_filled(template, structs, None if options.on("noheading") else _TITLES)
     elif json:
         output.emit(output.pretty(layers))
     else:
@@ -50,26 +54,41 @@ def run(invocation: Invocation) -> int:
     return exits.DONE
 
 
+_TITLES = {
+    "ID": "LAYER ID",
+    "Parent": "PARENT",
+    "Created": "CREATED",
+    "Size": "SIZE",
+    "Images": "IMAGES",
+    "Containers": "CONTAINERS",
+    "Damage": "DAMAGE",
+}
+"""Columns by the names that a template has for them; the last one stands in a table only where there is damage."""
+
+
 def render(layers: list[Layer], now: float, *, full: bool = False, tree: bool = False, heading: bool = True) -> str:
     """A row a layer. IMAGES counts those whose top layer it is; a tree indents the id by the layer's depth."""
-    damaged = any(layer["damage"] for layer in layers)
-    header = ["LAYER ID", "PARENT", "CREATED", "SIZE", "IMAGES", "CONTAINERS", *(["DAMAGE"] if damaged else [])]
+    shown = len(_TITLES) if any(layer["damage"] for layer in layers) else len(_TITLES) - 1
     lowest = min((layer["depth"] for layer in layers), default=0)
     rows = []
     for layer in layers:
+        first, *rest = columns(layer, now, full=full).values()
         indent = "  " * (layer["depth"] - lowest) if tree else ""
-        row = [
-            indent + _short(layer["id"], full),
-            _short(layer["parent"], full) if layer["parent"] else "",
-            measures.age(layer["created"], now),
-            measures.size(layer["size"]),
-            str(len(layer["images"])),
-            str(len(layer["containers"])),
-        ]
-        if damaged:
-            row.append(layer["damage"]["name"] if layer["damage"] else "")
-        rows.append(tuple(row))
-    return output.table(tuple(header), rows, heading=heading)
+        rows.append((f"{indent}{first}", *rest)[:shown])
+    return output.table(tuple(_TITLES.values())[:shown], rows, heading=heading)
+
+
+def columns(layer: Layer, now: float, *, full: bool = False) -> dict[str, str]:
+    """What stands in the columns of a row."""
+    return {
+        "ID": _short(layer["id"], full),
+        "Parent": _short(layer["parent"], full) if layer["parent"] else "",
+        "Created": measures.age(layer["created"], now),
+        "Size": measures.size(layer["size"]),
+        "Images": str(len(layer["images"])),
+        "Containers": str(len(layer["containers"])),
+        "Damage": layer["damage"]["name"] if layer["damage"] else "",
+    }
 
 
 def _short(id_: str, full: bool) -> str:

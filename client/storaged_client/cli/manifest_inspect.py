@@ -29,7 +29,9 @@ def run(invocation: Invocation) -> int:
     name = invocation.one_argument()
     result = invocation.call("manifests.get", {"name": name})
     if template is not None:
-        output.emit_filled(template, [result["raw"]], {})
+        from . import rows
+
+        output.emit_filled(template, [rows.struct(result["raw"])], {})
         return exits.DONE
     output.emit(render(result["raw"], result["manifest"]["media_type"]))
     return exits.DONE

@@ -26,7 +26,10 @@ def run(invocation: Invocation) -> int:
         full = options.on("no-trunc")
         output.emit("".join(f"{output.identifier(item['id'], full)}\n" for item in lists))
     elif template is not None:
-        output.emit_filled(template, lists, None if options.on("noheading") else {})
+        from . import rows
+
+        structs = [rows.struct(item, columns(item, full=options.on("no-trunc"))) for item in lists]
+        output.emit_filled(template, structs, None if options.on("noheading") else _TITLES)
     elif json:
         output.emit(output.pretty(lists))
     else:
@@ -34,26 +37,38 @@ def run(invocation: Invocation) -> int:
     return exits.DONE
 
 
+_TITLES = {
+    "ID": "LIST ID",
+    "Names": "NAMES",
+    "Digest": "DIGEST",
+    "Instances": "INSTANCES",
+    "Local": "LOCAL",
+    "Platforms": "PLATFORMS",
+    "Damage": "DAMAGE",
+}
+"""Columns by the names that a template has for them; the last one stands in a table only where there is damage."""
+
+
 def render(lists: list[ManifestList], *, full: bool = False, heading: bool = True) -> str:
     """A row a list. LOCAL counts the instances whose image is in the store."""
-    damaged = any(item["damage"] for item in lists)
-    header = ["LIST ID", "NAMES", "DIGEST", "INSTANCES", "LOCAL", "PLATFORMS", *(["DAMAGE"] if damaged else [])]
-    rows = []
-    for item in lists:
-        instances = item["instances"] or []
-        digest = item["digest"] or names.NONE
-        row = [
-            output.identifier(item["id"], full),
-            ",".join(item["names"]) or names.NONE,
-            digest if full else digest[:19],
-            str(item["instance_count"]),
-            str(sum(instance["image"] is not None for instance in instances)),
-            ",".join(dict.fromkeys(filter(None, map(_platform, instances)))) or "-",
-        ]
-        if damaged:
-            row.append(item["damage"]["name"] if item["damage"] else "")
-        rows.append(tuple(row))
-    return output.table(tuple(header), rows, heading=heading)
+    shown = len(_TITLES) if any(item["damage"] for item in lists) else len(_TITLES) - 1
+    rows = [tuple(columns(item, full=full).values())[:shown] for item in lists]
+    return output.table(tuple(_TITLES.values())[:shown], rows, heading=heading)
+
+
+def columns(item: ManifestList, *, full: bool = False) -> dict[str, str]:
+    """What stands in the columns of a row."""
+    instances = item["instances"] or []
+    digest = item["digest"] or names.NONE
+    return {
+        "ID": output.identifier(item["id"], full),
+        "Names": ",".join(item["names"]) or names.NONE,
+        "Digest": digest if full else digest[:19],
+        "Instances": str(item["instance_count"]),
+        "Local": str(sum(instance["image"] is not None for instance in instances)),
+        "Platforms": ",".join(dict.fromkeys(filter(None, map(_platform, instances)))) or "-",
+        "Damage": item["damage"]["name"] if item["damage"] else "",
+    }
 
 
 def _platform(instance: Instance) -> str:

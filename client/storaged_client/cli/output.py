@@ -28,6 +28,10 @@ class FormatError(Exception):
     """``--format`` asks for something this command cannot print."""
 
 
+_FIELDS = {"df": "{{.Type}}", "info": "{{.Store.GraphRoot}}", "version": "{{.Client.Version}}"}
+"""A template to begin with, where rows have no id."""
+
+
 def json_wanted(form: str | None, default: bool = False) -> bool:
     """Whether ``--format`` means JSON: ``json`` or podman's ``{{json .}}``; a table otherwise.
 
@@ -37,13 +41,17 @@ def json_wanted(form: str | None, default: bool = False) -> bool:
     if form is None:
         return default
     word = form.strip()
-    if word == "json" or (word[:2] == "{{" and word.replace(" ", "") in ("{{json.}}", "{{json}}")):
+    if _is_json(word):
         return True
     if word == "table":
         return False
     if "{{" in word:
         raise FormatError(f"no Go templates here, use --format json or --format table: {form}")
     raise FormatError(f"unknown format {form!r}: use json or table")
+
+
+def _is_json(word: str) -> bool:
+    return word == "json" or (word[:2] == "{{" and word.replace(" ", "") in ("{{json.}}", "{{json}}"))
 
 
 def is_template(form: str) -> bool:
@@ -57,9 +65,15 @@ def template(form: str | None, name: str) -> Template | None:
     ``name`` stands for the template in messages: podman's is the command.
 
     Raises:
-        FormatError: it cannot be read.
+        FormatError: it cannot be read, or is neither a template nor such a word.
     """
-    if form is None or not is_template(form):
+    if form is None:
+        return None
+    if not is_template(form):
+        word = form.strip()
+        if word != "table" and not _is_json(word):
+            example = _FIELDS.get(name, "{{.ID}}")
+            raise FormatError(f"unknown format {form!r}: use json, table or a Go template such as '{example}'")
         return None
     from . import templates
 

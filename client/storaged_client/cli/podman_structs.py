@@ -90,6 +90,7 @@ def image(row: Row, now: float, *, full: bool) -> Struct:
         "IsManifestList": bool(members.get("manifest_list")),
     }
     own = {"Repository": row.repository, "Tag": row.tag}
+    methods["Damage"] = given["damage"]["name"] if given["damage"] else ""
     return Struct(
         "images.imageReporter",
         {**own, "ImageSummary": whole, **fields, **methods},

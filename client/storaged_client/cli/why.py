@@ -39,7 +39,10 @@ def run(invocation: Invocation) -> int:
         output.emit("".join(f"{code}\n" for code in reasons))
         return exits.DONE
     if template is not None:
-        output.emit_filled(template, [result], {})
+        from . import rows
+
+        id_ = result["id"] if options.on("no-trunc") else result["id"][:12]
+        output.emit_filled(template, [rows.struct(result, {"ID": id_})], {})
         return exits.DONE
     why: Why = result  # type: ignore[assignment] # the wire's dictionary, see wire.py
     if json:

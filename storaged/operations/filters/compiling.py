@@ -7,6 +7,7 @@ may be repeated only with the same meaning (podman: only with the same spelling)
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Final
 
 from msgspec import Struct
@@ -65,6 +66,9 @@ _VALUED: Final[dict[str, Callable[[Asked, Asking], Test]]] = {
     "unique-size": unique_size,
     "until": until,
 }
+
+_LONGEST_KEY: Final = 32
+"""Characters of a key that is none by which the nearest one is looked for."""
 
 _TIMED: Final = frozenset({"until"})
 """What goes by the time of day, which is ``Asking.now``."""
@@ -127,7 +131,10 @@ def _test(asked: Asked, asking: Asking, flags: dict[str, bool]) -> Callable[[Ima
         return lambda image: flag(image) is wanted
     make = _VALUED.get(asked.key)
     if make is None:
-        raise asked.wrong(f'invalid image filter "{shortened(asked.key)}": there are {", ".join(SERVED)}', ".key")
+        near = get_close_matches(asked.key[:_LONGEST_KEY], SERVED, 1, 0.7)
+        meant = f'did you mean "{near[0]}"? ' if near else ""
+        text = f'invalid image filter "{shortened(asked.key)}": {meant}there are {", ".join(SERVED)}'
+        raise asked.wrong(text, ".key")
     wanted = not asked.negate
     if asked.key == "containers":
         wanted = _claim_containers(asked, flags)

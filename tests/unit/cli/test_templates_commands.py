@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -23,8 +25,63 @@ CLEARED = "localhost/clear:\x1b[2J"
 RAW = {"schemaVersion": 2, "manifests": [{"digest": "sha256:28", "annotations": {"org.x": "ramalama"}}]}
 
 
+CREATED = "2026-11-24T08:02:28.078025249Z"
+DAMAGE = {"name": "manifest_missing", "detail": "no file"}
+CONTAINERS = [
+    {
+        "id": "c1",
+        "names": ["x", "y"],
+        "image": APP,
+        "layer": None,
+        "created": CREATED,
+        "owner": "podman",
+        "volatile": False,
+    }
+]
+LAYERS = [
+    {
+        **{"id": "l1", "parent": None, "names": [], "created": CREATED, "diff_digest": None, "size": 5, "depth": 1},
+        **{"images": [APP], "containers": [], "children": 0, "read_only": False, "damage": DAMAGE},
+    }
+]
+LISTS = [
+    {
+        **{"id": LIST, "names": ["localhost/list:1"], "digest": "sha256:" + "d" * 64, "media_type": "m/t"},
+        **{
+            "created": CREATED,
+            "read_only": False,
+            "instance_count": 1,
+            "annotations": {"org.x": "y"},
+            "damage": DAMAGE,
+        },
+        "instances": [
+            {"digest": "sha256:28", "platform": {"architecture": "arm64", "os": "linux", "variant": None}, "image": APP}
+        ],
+    }
+]
+TREE = {
+    **{"id": APP, "names": ["localhost/app:1"], "size": 5, "size_pending": False, "top_layer": "l1", "damage": None},
+    "layers": [
+        {
+            **{"id": "l1", "parent": None, "siblings": 0, "size": 5, "size_pending": False, "containers": []},
+            "images": [{"id": APP, "names": ["localhost/app:1"]}],
+        }
+    ],
+}
+HISTORY = [
+    {
+        **{"id": APP, "created": CREATED, "created_by": "/bin/sh", "size": 5, "comment": "said", "tags": []},
+        "empty_layer": False,
+    }
+]
+USAGE: dict[str, Any] = {
+    **{"images": [], "containers": [], "volumes": [], "images_size": 9, "images_reclaimable": 3},
+    **{"containers_size": 0, "volumes_size": 0, "sizes_pending": 0},
+}
+
+
 def _images(params: Any) -> Any:
-    rows = [image(names=["localhost/app:latest"]), image(id=BASE, names=[CLEARED])]
+    rows = [image(names=["localhost/app:latest"], damage=DAMAGE, read_only=True), image(id=BASE, names=[CLEARED])]
     rows = [{name: row[name] for name in params["fields"]} for row in rows]
     return {**STATE, "images": rows, "next_cursor": None, "sizes_pending": 0}
 
@@ -42,9 +99,12 @@ ANSWERS: dict[str, Any] = {
     "images.get": _get,
     "images.why": lambda _: {**STATE, "id": APP, "dangling": False, "prunable": False, "reasons": [{"code": "named"}]},
     "server.info": lambda _: info(),
-    "containers.list": lambda _: {**STATE, "containers": [{"id": "c1", "owner": "podman", "names": ["x"]}]},
-    "layers.list": lambda _: {**STATE, "layers": [{"id": "l1", "size": 5, "parent": None}], "next_cursor": None},
-    "manifests.list": lambda _: {**STATE, "manifests": [{"id": LIST, "names": ["localhost/list:1"]}]},
+    "images.history": lambda _: {**STATE, "history": HISTORY},
+    "images.tree": lambda _: {**STATE, **TREE},
+    "store.usage": lambda _: {**STATE, **USAGE},
+    "containers.list": lambda _: {**STATE, "containers": CONTAINERS},
+    "layers.list": lambda _: {**STATE, "layers": LAYERS, "next_cursor": None},
+    "manifests.list": lambda _: {**STATE, "manifests": LISTS},
     "manifests.get": lambda _: {**STATE, "manifest": {"media_type": None}, "raw": RAW},
 }
 
@@ -66,9 +126,17 @@ def daemon(short_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Answere
         (["info"], "{{.Store.GraphRoot}}", "/nowhere/storage\n"),
         (["containers"], "table {{.id}} {{.owner}}", "ID          OWNER\nc1          podman\n"),
         (["layers"], "{{.id}}={{.size}} {{.parent}}", "l1=5 <nil>\n"),
+        (["layers"], "{{.DiffDigest}} {{.ReadOnly}} {{.Damage}}", "<nil> false manifest_missing\n"),
+        (["layers"], "{{json .images}}", f'["{APP}"]\n'),
         (["manifest", "ls"], '{{join .names ","}}', "localhost/list:1\n"),
         (["manifest", "inspect", "x"], '{{index (index .manifests 0).annotations "org.x"}}', "ramalama\n"),
         (["why", "x"], "{{range .reasons}}{{.code}}{{end}}", "named\n"),
+        (["why", "x"], "{{.ID}} {{.Dangling}} {{range .Reasons}}{{.Code}}{{end}}", f"{APP[:12]} false named\n"),
+        (["tree", "x"], "{{.ID}} {{.Size}} {{.Tags}}", f"{APP[:12]} 5B [localhost/app:1]\n"),
+        (["tree", "x"], "{{range .Layers}}{{.ID}} {{range .Images}}{{.Names}}{{end}}{{end}}", "l1 [localhost/app:1]\n"),
+        (["manifest", "ls"], "{{(index .instances 0).Platform.Os}}", "linux\n"),
+        (["manifest", "ls"], '{{index .Annotations "org.x"}} {{.MediaType}}', "y m/t\n"),
+        (["manifest", "inspect", "x"], "{{.SchemaVersion}} {{(index .Manifests 0).Digest}}", "2 sha256:28\n"),
     ],
 )
 def test_a_command_prints_its_rows_by_a_template(
@@ -76,6 +144,88 @@ def test_a_command_prints_its_rows_by_a_template(
 ) -> None:
     assert main([*argv, "--format", form]) == exits.DONE
     assert capsys.readouterr().out == text
+
+
+SPELLED = dict.fromkeys(("ID", "IMAGE ID", "CONTAINER ID", "LAYER ID", "LIST ID"), "ID") | {"R/O": "ReadOnly"}
+"""Names of columns that are not their titles in Go's spelling."""
+
+
+def _named(title: str) -> str:
+    return SPELLED.get(title) or "".join(word.capitalize() for word in title.split())
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["images"],
+        ["images", "--digests"],
+        ["images", "--no-trunc"],
+        ["history", "x"],
+        ["df"],
+        ["containers"],
+        ["containers", "--no-trunc"],
+        ["layers"],
+        ["layers", "--noheading"],
+        ["manifest", "ls"],
+        ["manifest", "ls", "--no-trunc"],
+    ],
+    ids=" ".join,
+)
+def test_a_template_of_the_columns_names_prints_the_very_table(
+    argv: list[str], daemon: Answerer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([word for word in argv if word != "--noheading"]) == exits.DONE
+    titles = re.split(r" {2,}", capsys.readouterr().out.splitlines()[0].rstrip())
+    assert main(argv) == exits.DONE
+    table = capsys.readouterr().out
+    form = "table " + "\\t".join(f"{{{{.{_named(title)}}}}}" for title in titles)
+    assert main([*argv, "--format", form]) == exits.DONE
+    by_template = capsys.readouterr().out
+    if argv[0] in ("images", "history", "df"):
+        # podman's own structs: their titles are podman's, and a template passes control characters on to a pipe.
+        assert list(map(str.split, by_template.replace("\x1b", "\\x1b").splitlines()[1:])) == list(
+            map(str.split, table.splitlines()[1:])
+        )
+    else:
+        assert by_template == table
+
+
+@pytest.mark.parametrize(
+    ("argv", "example"),
+    [
+        (["images"], "{{.ID}}"),
+        (["history", "x"], "{{.ID}}"),
+        (["inspect", "x"], "{{.ID}}"),
+        (["tree", "x"], "{{.ID}}"),
+        (["why", "x"], "{{.ID}}"),
+        (["containers"], "{{.ID}}"),
+        (["layers"], "{{.ID}}"),
+        (["manifest", "ls"], "{{.ID}}"),
+        (["df"], "{{.Type}}"),
+        (["info"], "{{.Store.GraphRoot}}"),
+        (["version"], "{{.Client.Version}}"),
+    ],
+    ids=str,
+)
+def test_a_word_that_is_no_format_tells_of_templates_with_one_that_works(
+    argv: list[str], example: str, daemon: Answerer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*argv, "--format", "yaml"]) == exits.FAILED
+    assert capsys.readouterr() == (
+        "",
+        f"Error: unknown format 'yaml': use json, table or a Go template such as '{example}'\n",
+    )
+    assert daemon.requests == []
+    assert main([*argv, "--format", example]) == exits.DONE
+    assert capsys.readouterr().out.strip()
+
+
+def test_the_json_of_a_row_has_the_names_of_the_wire_alone(
+    daemon: Answerer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for argv, row in ((["layers"], LAYERS[0]), (["manifest", "ls"], LISTS[0]), (["containers"], CONTAINERS[0])):
+        assert main([*argv, "--format", "{{json .}}"]) == exits.DONE
+        assert json.loads(capsys.readouterr().out) == row
 
 
 def test_ids_alone_come_before_a_template_as_podman_has_it(

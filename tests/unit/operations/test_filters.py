@@ -100,6 +100,12 @@ def test_an_unknown_filter_is_told_which_there_are() -> None:
     text = refused(labelled(), "colour=red").text
     assert '"colour"' in text
     assert all(key in text for key in SERVED)
+    assert "did you mean" not in text
+
+
+@pytest.mark.parametrize(("key", "near"), [("danglin", "dangling"), ("lable", "label"), ("inlist", "in-list")])
+def test_of_an_unknown_filter_the_nearest_is_named(key, near) -> None:
+    assert f'"{key}": did you mean "{near}"? there are ' in refused(labelled(), f"{key}=true").text
 
 
 @pytest.mark.parametrize(
