@@ -1,9 +1,9 @@
 """Becoming the one daemon of a graphroot: at once, or when the other has ended.
 
 A daemon that a service manager started for a waiting client must not end at once because another one serves the
-store: it would be started again for the same client, at once, and after five times the manager gives up the socket
-for good. So it waits a while, in which another that drains is gone, and ends only then: the manager's next start for
-the client comes at a pace that no start limit minds (StartLimitIntervalSec= is ten seconds).
+store: it would be started again for the same client, at once and without end, or until a start limit gives up the
+socket for good (units of one's own may have one). So it waits a while, in which another that drains is gone, and ends
+only then: the manager's next start for the client comes at a pace that nothing minds.
 """
 
 from __future__ import annotations

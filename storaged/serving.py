@@ -82,5 +82,5 @@ def _fail(error: Exception, status: int, notifier: systemd.Notifier, pause: floa
 
 def _pause(environ: MutableMapping[str, str]) -> float:
     """Seconds to wait before a daemon that cannot serve ends: an activated one is started again for whoever waits at
-    its socket, and after five starts in ten seconds systemd would give the socket up, whatever is mended then."""
+    its socket, at once and without end; under a start limit (five in ten seconds) systemd would give the socket up."""
     return _PACE if "LISTEN_FDS" in environ else 0.0

@@ -165,6 +165,29 @@ def test_a_killed_daemon_is_replaced(machine: Machine, path: str) -> None:
     assert info(path)["pid"] != first
 
 
+def test_twelve_clean_stops_in_a_row_end_neither_service_nor_socket(machine: Machine, path: str) -> None:
+    seen = set()
+    for _ in range(12):
+        seen.add(info(path)["pid"])
+        machine.run(COMMAND, "stop")
+    assert len(seen) == 12
+    assert info(path)["pid"] not in seen
+    assert machine.show(SOCKET, "ActiveState", "Result") == ["active", "success"]
+    assert machine.show(SERVICE, "ActiveState", "Result") == ["active", "success"]
+
+
+def test_a_daemon_that_is_killed_again_and_again_is_started_again_each_time_and_not_at_once(
+    machine: Machine, path: str
+) -> None:
+    for times in range(1, 8):
+        assert info(path)["pid"]
+        machine.run("systemctl", "kill", "--signal=KILL", SERVICE)
+        assert info(path)["pid"]
+        assert machine.show(SERVICE, "NRestarts") == [str(times)]
+    assert machine.show(SERVICE, "RestartUSec") == ["2s"]
+    assert machine.show(SOCKET, "ActiveState", "Result") == ["active", "success"]
+
+
 # ---------------------------------------------------------------- what the manager is told
 
 
