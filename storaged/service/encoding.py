@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
 
@@ -13,6 +14,7 @@ from storaged.engine.views import Staleness, View
 from storaged_client.contract import types as t
 
 _encoder = msgspec.json.Encoder()
+_ascii_encoder = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
 _LONG = 64 << 10
 """Bytes from which on a reply is left in its pieces."""
@@ -49,7 +51,7 @@ def encode(result: t.Result | Encoded, generation: str, staleness: Staleness | N
     if isinstance(result, Encoded):
         return b"".join(_pieces(result, generation, staleness))
     stale = stale_of(staleness)
-    return _encoder.encode(evolve(result, generation=generation, stale=stale))
+    return _encode(evolve(result, generation=generation, stale=stale))
 
 
 def encode_view(result: t.Result | Encoded, view: View) -> bytes:
@@ -79,7 +81,7 @@ def _is_long(pieces: Iterable[bytes]) -> bool:
 
 
 def _pieces(result: Encoded, generation: str, staleness: Staleness | None) -> list[bytes]:
-    head = b'{"generation":' + _encoder.encode(generation) + b',"stale":' + _encoder.encode(stale_of(staleness))
+    head = b'{"generation":' + _encode(generation) + b',"stale":' + _encode(stale_of(staleness))
     return [head, b"," if result.members else b"", *result.members, b"}"]
 
 
@@ -88,9 +90,17 @@ def members(result: t.Result) -> list[bytes]:
     own = {field.name: getattr(result, field.name) for field in fields(type(result))}
     for name in ("generation", "stale"):
         del own[name]
-    return [_encoder.encode(own)[1:-1]] if own else []
+    return [_encode(own)[1:-1]] if own else []
 
 
 def encode_value(value: object) -> bytes:
     """Any JSON-like value."""
-    return _encoder.encode(value)
+    return _encode(value)
+
+
+def _encode(value: object) -> bytes:
+    try:
+        return _encoder.encode(value)
+    except UnicodeEncodeError:
+        # The name of a file may have any bytes. JSON's escapes carry those that are no UTF-8 as Python has them.
+        return _ascii_encoder.encode(msgspec.to_builtins(value)).encode("ascii")

@@ -15,6 +15,8 @@ from cattrs import Converter, IterableValidationNote
 from cattrs.errors import BaseValidationError, IterableValidationError
 from cattrs.gen import make_dict_structure_fn
 
+from .texts import NO_TEXT, is_text
+
 FAULTS = (ValueError, TypeError, KeyError, AttributeError, BaseValidationError)
 """What cattrs and the hooks below raise for a wrong value."""
 MOST_ERRORS = 10
@@ -33,6 +35,14 @@ def _exactly(wanted: type) -> Callable[[Any, Any], Any]:
         return value
 
     return structure
+
+
+def _text(value: Any, _: Any) -> str:
+    if type(value) is not str:
+        raise WrongType(f"must be {_WORDS[str]}")
+    if not is_text(value):
+        raise WrongType(NO_TEXT)
+    return value
 
 
 def _number(value: Any, _: Any) -> float:
@@ -73,6 +83,12 @@ def _choose(value: Any, cls: Any) -> Any:
     if type(value) not in get_args(cls):
         raise WrongType("must be " + " or ".join(_WORDS[one] for one in get_args(cls)))
     return value
+
+
+def _choose_text(value: Any, cls: Any) -> Any:
+    if type(value) is str and not is_text(value):
+        raise WrongType(NO_TEXT)
+    return _choose(value, cls)
 
 
 def is_tuple(cls: Any) -> bool:
@@ -144,13 +160,15 @@ def _optional_hook(cls: Any, converter: Converter) -> Callable[[Any, Any], Any]:
 
 
 def make_converter(*, strict: bool) -> Converter:
-    """A converter; a ``strict`` one refuses members and words that it does not know."""
+    """A converter; a ``strict`` one refuses members and words that it does not know, and strings that are no text."""
     converter = Converter(detailed_validation=True, forbid_extra_keys=strict)
     for plain in (str, int, bool):
         converter.register_structure_hook(plain, _exactly(plain))
+    if strict:
+        converter.register_structure_hook(str, _text)
     converter.register_structure_hook(float, _number)
     converter.register_structure_hook_func(_is_literal, _one_of if strict else _a_word)
-    converter.register_structure_hook_func(_is_choice, _choose)
+    converter.register_structure_hook_func(_is_choice, _choose_text if strict else _choose)
     converter.register_structure_hook_factory(attrs.has, _object_hook)
     converter.register_structure_hook_factory(_is_optional_object, _optional_hook)
     converter.register_structure_hook_factory(_is_dict, _dict_hook)

@@ -21,6 +21,7 @@ from storaged.operations.naming import shortened
 from storaged.operations.view import View
 from storaged.snapshot.model import Image, Snapshot
 from storaged_client.contract.params import Filter
+from storaged_client.contract.texts import NO_TEXT, is_text
 
 Test = Callable[[Image], bool | None]
 """Whether an image matches. None: it cannot be told (a time that is none, labels that cannot be read), and then it
@@ -53,10 +54,12 @@ class Asked(Struct, frozen=True, kw_only=True):
         """The value, which must be a string.
 
         Raises:
-            InvalidParams: it is none.
+            InvalidParams: it is none, or no text.
         """
         if not isinstance(self.value, str):
             raise self.wrong(f'the value of filter "{self.key}" is a string')
+        if not is_text(self.value):
+            raise self.wrong(f'the value of filter "{self.key}" {NO_TEXT}')
         return self.value
 
     def boolean(self) -> bool:

@@ -5,9 +5,11 @@ Commands are given only where they were tried on podman 4.3 and 5.8. Text from t
 
 from __future__ import annotations
 
+import os
+import shlex
+import string
 from collections.abc import Iterable
 from itertools import chain
-from shlex import quote
 from typing import Final
 
 from storaged.errors import InvalidName
@@ -22,6 +24,20 @@ COLLECT: Final = "podman system prune --external (podman 5; while nothing is pul
 """Garbage collection of podman up to 5.7 takes what later versions are unpacking for debris (contract §6.2, 8)."""
 
 _MOST_NAMES: Final = 16
+_PLAIN: Final = frozenset(string.ascii_letters + string.digits + "/._-:@%+=, ")
+
+
+def quote(text: str) -> str:
+    """One word for a shell: bytes of a file's name that are no UTF-8 as bash, zsh and ksh have them."""
+    quoted = shlex.quote(text)
+    if quoted.isascii():
+        return quoted
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        letters = (chr(byte) if chr(byte) in _PLAIN else f"\\x{byte:02x}" for byte in os.fsencode(text))
+        return f"$'{''.join(letters)}'"
+    return quoted
 
 
 def remove(path: str) -> str:

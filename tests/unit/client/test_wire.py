@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from storaged_client.contract import params as p
+from storaged_client.contract import types as t
 from storaged_client.contract import wire
 from storaged_client.contract.errors import InvalidParams
 from storaged_client.contract.methods import METHODS
@@ -128,6 +130,41 @@ def test_all_wrong_parameters_are_told_at_once() -> None:
     with pytest.raises(InvalidParams) as caught:
         wire.structure_params(ImagesList, {"all": 1, "limit": "x", "fields": [1]})
     assert [one["path"] for one in caught.value.data["errors"]] == ["$.all", "$.limit", "$.fields[0]"]
+
+
+@pytest.mark.parametrize(
+    ("cls", "params", "path"),
+    [
+        (p.ImagesGet, {"names": ["a", "\ud800"]}, "$.names[1]"),
+        (p.ImagesTag, {"name": "a\udfff", "tags": ["b"]}, "$.name"),
+        (p.ManifestsCreate, {"name": "a", "annotations": {"k": "\ud800"}}, "$.annotations['k']"),
+        (p.ManifestsCreate, {"name": "a", "annotations": {"\ud800": "v"}}, "$.annotations"),
+        (p.LayersTree, {"id": "\ud800"}, "$.id"),
+    ],
+)
+def test_half_of_a_surrogate_pair_is_no_text(cls: type, params: Any, path: str) -> None:
+    with pytest.raises(InvalidParams) as caught:
+        wire.structure_params(cls, params)
+    assert "surrogate" in caught.value.message
+    assert caught.value.data["path"].startswith(path)
+
+
+def test_a_whole_surrogate_pair_and_every_other_letter_is_text() -> None:
+    names = json.loads('["\\ud83d\\ude00", "\u00e9", "\\u0000"]')
+    assert wire.structure_params(p.ImagesGet, {"names": names}).names == tuple(names)
+
+
+def test_a_result_may_have_the_name_of_a_file_in_any_bytes() -> None:
+    report = {
+        "done": 1,
+        "total": 1,
+        "resume": None,
+        "unsettled": [],
+        "findings": [],
+        "generation": "\udcff",
+        "stale": None,
+    }
+    assert wire.structure_result(t.CheckReport, report).generation == "\udcff"
 
 
 def test_half_a_million_wrong_names_are_told_as_ten() -> None:

@@ -90,6 +90,8 @@ def test_a_key_repeated_with_one_meaning_is_fine() -> None:
         (({"key": "containers", "value": 1},), "filters[0].value"),
         (({"key": "reference", "value": 1},), "filters[0].value"),
         (("id>5",), "filters[0]"),
+        (["label=\ud800"], "filters[0].value"),
+        (["reference=\ud800*"], "filters[0].value"),
     ],
 )
 def test_a_wrong_filter_is_refused_with_its_path(filters, path) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+
+import anyio
 import pytest
 from anyio.to_thread import run_sync
 
@@ -43,6 +46,19 @@ async def test_a_slice_ends_with_a_token_that_leads_to_the_end(desk: Desk) -> No
                 break
             params["resume"] = answer["resume"]
     assert found == whole["findings"]
+
+
+async def test_a_file_whose_name_is_no_utf8_is_a_finding_whose_command_removes_it(desk: Desk) -> None:
+    folder = os.path.join(os.path.dirname(desk.ground.images_json), desk.ground.sample.images[0])
+    stray = os.path.join(os.fsencode(folder), b"\xffad '$x")
+    await anyio.Path(os.fsdecode(stray)).touch()
+    async with desk.ground.running():
+        answer = await desk.ask("store.check", {"scope": "files"})
+    (found,) = (each for each in answer["findings"] if each["name"] == "big_data_extra")
+    assert os.fsencode(found["file"]) == stray
+    assert found["mend"].startswith("rm ")
+    await anyio.run_process(["bash", "-c", found["mend"]])
+    assert not await anyio.Path(os.fsdecode(stray)).exists()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,15 @@
+"""What is a text: JSON can spell half of a surrogate pair, which is no character, and which no UTF-8 carries."""
+
+from __future__ import annotations
+
+NO_TEXT = "has half of a surrogate pair, which is no character"
+
+
+def is_text(value: str) -> bool:
+    if value.isascii():
+        return True
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
