@@ -28,12 +28,16 @@ def _file(path: str) -> str:
     return path + ".spawned"
 
 
-def read(path: str) -> dict[str, Any]:
-    """The mark beside the socket at ``path``; empty where there is none of this user. Blocking."""
+def read(path: str, since: float = 0.0) -> dict[str, Any]:
+    """The mark beside the socket at ``path``; empty where there is none of this user. Blocking.
+
+    Only one written ``since``, in seconds since 1970.
+    """
     try:
         with open(os.open(_file(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), encoding="utf-8") as file:
             # In a folder that others may write to, anyone could have us end a daemon.
-            if os.fstat(file.fileno()).st_uid != os.geteuid():
+            status = os.fstat(file.fileno())
+            if status.st_uid != os.geteuid() or status.st_mtime < since:
                 return {}
             text = file.read(4096)
             check_nesting(text.encode(), CONTENT)

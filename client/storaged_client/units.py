@@ -39,6 +39,12 @@ def restart_command(path: str) -> str | None:
     return manager and f"{manager} restart {SERVICE}"
 
 
+def log_command(path: str) -> str:
+    """The command that shows the log of the service behind that socket."""
+    own = _manager(path) == "systemctl --user"
+    return f"journalctl {'--user ' if own else ''}-u {SERVICE}"
+
+
 def _manager(path: str) -> str | None:
     for folders, runtime, command in (
         (_SYSTEM, "/run", "systemctl"),

@@ -51,6 +51,20 @@ def test_of_fifty_racing_clients_one_starts_the_daemon_and_all_are_answered(user
     assert "cannot serve" not in user.log.read_text()
 
 
+def test_the_client_that_starts_a_daemon_and_info_name_its_log(user: Home) -> None:
+    told = user.ctl("--log-level", "info", "images", "-q")
+    assert told.returncode == 0
+    (line,) = told.stderr.splitlines()
+    assert f'level=info msg="a daemon was started, pid {user.marked()}; its log is {user.log}"' in line
+    again = user.ctl("--log-level", "info", "images", "-q")
+    assert (again.returncode, again.stderr) == (0, "")
+    shown = user.ctl("info")
+    assert f"\nlog            {user.log}\n" in shown.stdout
+    # Where it writes is asked of the daemon's process, not of this client's environment.
+    elsewhere = {"XDG_STATE_HOME": str(user.folder / "another")}
+    assert json.loads(user.ctl("info", "--format", "json", environ=elsewhere).stdout)["log"] == str(user.log)
+
+
 @pytest.mark.timeout(180)
 def test_a_daemon_killed_at_its_start_and_one_killed_in_service_cost_no_racing_client_its_answer(user: Home) -> None:
     clients = race(user)

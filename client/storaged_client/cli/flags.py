@@ -65,7 +65,7 @@ GLOBAL = (
     Flag("no-spawn", "Do not start a daemon"),
     Flag(
         "log-level",
-        "Tell on standard error what is done: debug, info (default warn)",
+        "Tell on standard error what is asked and done: debug; a daemon that is started: info (default warn)",
         kind="string",
         choices=LOG_LEVELS,
     ),

@@ -36,7 +36,7 @@ def run(invocation: Invocation) -> int:
 def podman_form(info: Info) -> dict[str, Any]:
     """podman's ``store`` member (what a storage daemon cannot know is null), and all of ``server.info`` beside it.
 
-    ``problems`` are those of the screen: what is wrong, and the commands to run next.
+    ``problems`` are those of the screen: what is wrong, and the commands to run next. ``log`` as ``daemon_log``.
     """
     allocated, used = _space(info["graphroot"])
     store = {
@@ -55,7 +55,7 @@ def podman_form(info: Info) -> dict[str, Any]:
         "volumePath": None,
     }
     problems = [{"text": each.text, "commands": list(each.commands)} for each in diagnosis.problems(info)]
-    return {"store": store, "storaged": info, "problems": problems}
+    return {"store": store, "storaged": info, "problems": problems, "log": daemon_log(info)}
 
 
 def render(info: Info, now: float) -> str:
@@ -75,6 +75,7 @@ def render(info: Info, now: float) -> str:
     facts = [
         ("daemon", f"{daemon}, started {started}{_STARTED_BY.get(info.get('started_by', ''), '')}"),
         ("socket", info["socket"]),
+        *(("log", text) for text in [daemon_log(info)] if text),
         ("settings", _settings(info)),
         ("store", store),
         *(("also reads", path) for path in info["additional_stores"]),
@@ -90,6 +91,26 @@ def render(info: Info, now: float) -> str:
     else:
         lines += ["", "Wrong", *(f"  {line}" for problem in problems for line in problem.lines())]
     return "".join(f"{output.printable(line)}\n" for line in lines)
+
+
+def daemon_log(info: Info) -> str | None:
+    """Where the daemon's log is: a file, or the command that shows it; None where it cannot be told.
+
+    The file behind its standard error, which the kernel tells to its own user and to root; else what a client that
+    started it would have given it.
+    """
+    from storaged_client import spawned, units
+
+    if info.get("started_by") == "systemd":
+        return units.log_command(info["socket"])
+    process = f"/proc/{int(info['pid'])}"
+    try:
+        with open(f"{process}/cmdline", "rb") as file:
+            # Of a daemon in a container the number may be another process's here.
+            found = os.readlink(f"{process}/fd/2") if b"storaged" in file.read(4096) else ""
+    except OSError:
+        return spawned.log_path() if spawned.is_spawned(info["socket"], info["pid"]) else None
+    return found if os.path.isfile(found) else None
 
 
 def _settings(info: Info) -> str:

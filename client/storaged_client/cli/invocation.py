@@ -9,8 +9,12 @@ from .flags import Options, UsageError, seconds
 from .output import complain, overwrite
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from storaged_client.progress import Progress
     from storaged_client.sync import Client
+
+    from .log import Log
 
 _PAGE = 10_000
 """Items a page: well below the limit of a reply, and one page for nearly every store."""
@@ -33,6 +37,15 @@ class Invocation:
         self._words = words
         self._client: Client | None = None
         self._told_stale = False
+        self._log: Log | None = None
+        level = options.text("log-level")
+        if level in ("trace", "debug", "info"):
+            import shlex
+
+            from .log import Log
+
+            self._log = Log(level)
+            self._log.begin(shlex.join(words))
 
     def call(self, method: str, params: Any = None, *, watched: bool = False) -> dict[str, Any]:
         """The result of one request. ``watched``: how far it has come is shown where somebody can see it.
@@ -49,9 +62,11 @@ class Invocation:
 
             spawn = not self.options.on("no-spawn")
             self._client = storaged_client.connect(self.options.text("socket"), spawn=spawn, timeout=timeout)
+            if self._log is not None:
+                self._log.reached(self._client.address)
         listener = _show if watched and sys.stderr.isatty() else None
         try:
-            result: dict[str, Any] = self._client.call(method, params, timeout=timeout, progress=listener)
+            result = self._asked(self._client, method, params, timeout, listener)
         finally:
             if listener is not None:
                 overwrite("")
@@ -60,6 +75,20 @@ class Invocation:
             self._told_stale = True
             complain(f"storagectl: {stale_text(stale)}")
         return result
+
+    def _asked(
+        self,
+        client: Client,
+        method: str,
+        params: Any,
+        timeout: float | None,
+        listener: Callable[[Progress], None] | None,
+    ) -> dict[str, Any]:
+        def ask() -> dict[str, Any]:
+            result: dict[str, Any] = client.call(method, params, timeout=timeout, progress=listener)
+            return result
+
+        return ask() if self._log is None else self._log.watch(client.address, method, params, ask)
 
     def skew(self) -> str:
         """What is to be said of a daemon of another version; empty where it is of this one, or was not asked yet."""

@@ -135,8 +135,8 @@ def information(form: Mapping[str, Any]) -> Struct:
     """``info``: podman's ``.Store`` with Go's names, and ``.Storaged`` with the names of ``server.info``."""
     store = _capitalized("*define.StoreInfo", form["store"])
     storaged = Struct("ServerInfo", form["storaged"])
-    encoded = {"store": store, "storaged": storaged}
-    return Struct("define.Info", {"Store": store, "Storaged": storaged}, encoded=encoded)
+    encoded = {"store": store, "storaged": storaged, "log": form["log"]}
+    return Struct("define.Info", {"Store": store, "Storaged": storaged, "Log": form["log"]}, encoded=encoded)
 
 
 def _capitalized(go_type: str, members: Mapping[str, Any]) -> Struct:

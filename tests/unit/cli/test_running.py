@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -201,6 +202,48 @@ def test_a_raw_error_is_json_with_its_own_number_whatever_it_says(
         error["data"] = {"name": "OfANewerDaemon"}
     assert main(["call", "refuse", json.dumps(error)]) == exits.FAILED
     assert json.loads(capsys.readouterr().err) == error
+
+
+LINE = re.compile(r'time="\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:Z|[+-]\d\d:\d\d)" level=(\w+) msg=(".*")')
+
+
+def logged(text: str) -> list[tuple[str, str]]:
+    """The level and the text of each line; nothing else may be there."""
+    found = [LINE.fullmatch(line) for line in text.splitlines()]
+    assert all(found), text
+    return [(one[1], json.loads(one[2])) for one in found if one]
+
+
+@pytest.mark.parametrize("level", ["debug", "trace"])
+def test_debug_tells_what_is_asked_of_whom_and_what_came_of_it(
+    level: str, daemon: Answerer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--log-level", level, "images", "-q", "--filter", "label=a\nb"]) == exits.DONE
+    out, err = capsys.readouterr()
+    assert out == f"{BASE[:12]}\n{APP[:12]}\n"
+    lines = logged(err)
+    assert {level for level, _ in lines} == {"debug"}
+    first, asked, answered, *_ = [text for _, text in lines]
+    assert first.startswith(f"storagectl {VERSION} (protocol ")
+    assert first.endswith(": images -q --filter 'label=a\nb'")
+    assert asked.startswith(f"asking {daemon.path}: images.list {{")
+    assert re.fullmatch(r"images\.list answered after \d+\.\d ms, generation g", answered)
+    assert len(lines) == 1 + 2 * len(daemon.requests)
+
+
+def test_debug_tells_which_error_it_was(daemon: Answerer, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--log-level=debug", "why", "nope"]) == exits.FAILED
+    *told, error = capsys.readouterr().err.splitlines()
+    assert logged("\n".join(told))[-1][1].endswith(" ms: ImageUnknown: nope: image not known")
+    assert error == "Error: nope: image not known"
+
+
+@pytest.mark.parametrize("level", ["info", "warn", "warning", "error", "fatal", "panic"])
+def test_any_other_level_tells_nothing_of_a_request(
+    level: str, daemon: Answerer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["images", "-q", "--log-level", level]) == exits.DONE
+    assert capsys.readouterr().err == ""
 
 
 def closed(streams: str, *argv: str) -> subprocess.CompletedProcess[str]:
