@@ -19,13 +19,15 @@ import importlib.resources
 import os
 import re
 import shutil
-import stat
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from attrs import frozen
 
+import storaged
+import storaged_client
+from storaged.ownership import foreign
 from storaged.placing import Outcome, put
 from storaged_client import address
 from storaged_client.errors import ClientError
@@ -75,10 +77,14 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     given = parser().parse_args(arguments)
     try:
         command = given.executable or executable(sys.argv[0])
-        if given.executable is None and not given.user:
+        if not given.user and given.executable is None:
             _refuse_foreign(command)
+        elif not given.user and given.root == "/":
+            _warn_of_foreign(command)
         plan = make_plan(user=given.user, root=given.root, prefix=given.prefix, command=command, environ=environ)
-        outcomes = {path: put(Path(path), text, force=given.force) for path, text in plan.files.items()}
+        outcomes = {
+            path: put(Path(path), text, force=given.force, root=Path(plan.root)) for path, text in plan.files.items()
+        }
     except InstallError as error:
         sys.stderr.write(f"storaged: {error}\n")
         return 1
@@ -133,21 +139,26 @@ def _refuse_foreign(command: str) -> None:
     """Root's unit runs nothing that somebody else may put there.
 
     Raises:
-        InstallError: the command, or a folder it lies in, is not root's.
+        InstallError: the command, its interpreter, the code it imports, or a folder on the way to one of them, is not
+            root's alone.
     """
-    path = os.path.realpath(command)
-    while True:
-        status = os.stat(path)
-        anyone = status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX
-        if status.st_uid or anyone:
-            who = "anyone may write it" if anyone else f"uid {status.st_uid} owns it"
+    packages = [os.path.abspath(file) for file in (storaged.__file__, storaged_client.__file__) if file]
+    for path in (command, sys.executable, os.__file__, *packages):
+        if (found := foreign(path)) is not None:
             raise InstallError(
-                f"the system's unit would run {command} as root, but of {path} {who}: "
+                f"the system's unit would run {command} as root, but of {found.path} {found.why}: "
                 "install storaged where only root writes, or name it with --executable"
             )
-        if path == "/":
-            return
-        path = os.path.dirname(path)
+
+
+def _warn_of_foreign(command: str) -> None:
+    """Whoever names the command knows what it is; who may change it is said all the same."""
+    try:
+        found = foreign(command)
+    except OSError:
+        return
+    if found is not None:
+        sys.stderr.write(f"storaged: the unit runs {command} as root, but of {found.path} {found.why}\n")
 
 
 def make_plan(

@@ -3,64 +3,144 @@
 Each begins with a line that has the digest of the rest. A file whose digest is not right was changed here, and one
 without the line is somebody else's: both are left as they are, unless told otherwise; then the old file stays beside
 the new one. A link in the place of a file (a masked unit) is never touched.
+
+In an image, links of folders mean what they mean to who runs it: nothing outside of it is read or written.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
+import stat
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 Outcome = Literal["written", "updated", "unchanged", "kept", "replaced"]
 
 _MARK = re.compile(r"\A# Installed by storaged install-units; sha256 of the rest: ([0-9a-f]{64})\n")
+_LINKS: Final = 40
 
 
-def put(path: Path, text: str, *, force: bool = False) -> Outcome:
-    """Write a file with its mark, if nobody else's work is lost by it. Its folders are made.
+def put(path: Path, text: str, *, force: bool = False, root: Path = Path("/")) -> Outcome:
+    """Write a file below ``root`` with its mark, if nobody else's work is lost by it. Its folders are made.
 
     Raises:
-        OSError: it cannot be read or written.
+        OSError: it cannot be read or written; names the path.
     """
-    whole = _marked(text)
-    if path.is_symlink():
-        return "kept"
+    try:
+        with _folder(root, path.parent) as folder:
+            return _put(folder, path.name, _marked(text), force=force)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _put(folder: int, name: str, whole: str, *, force: bool) -> Outcome:
     outcome: Outcome = "written"
     try:
-        found = path.read_bytes()
+        there = os.stat(name, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
-        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        pass
     else:
+        if not stat.S_ISREG(there.st_mode):
+            return "kept"
+        found = _read(folder, name)
         if found == whole.encode():
             return "unchanged"
         if _is_ours(found):
             outcome = "updated"
         elif force:
             outcome = "replaced"
-            _keep(path, found)
+            _keep(folder, name, found)
         else:
             return "kept"
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = f".{name}.{os.getpid()}"
     try:
-        with temporary.open("x", encoding="utf-8") as file:
-            file.write(whole)
-        temporary.chmod(0o644)
-        temporary.replace(path)
+        _make(folder, temporary, whole.encode(), 0o644)
+        os.replace(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            os.unlink(temporary, dir_fd=folder)
         raise
     return outcome
 
 
-def _keep(path: Path, data: bytes) -> None:
+@contextmanager
+def _folder(root: Path, folder: Path) -> Iterator[int]:
+    """A folder, made where it is missing, as a process finds it whose root directory is ``root``: one name after the
+    other, links read within, ``..`` of the root the root itself (as chroot(2) has it)."""
+    root.mkdir(mode=0o755, parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        way = [_opened(str(root), None, stack)]
+        waiting = list(folder.relative_to(root).parts[::-1])
+        links = 0
+        while waiting:
+            name = waiting.pop()
+            if name == "..":
+                way = way[: max(1, len(way) - 1)]
+                continue
+            target = _link(name, way[-1])
+            if target is None:
+                with suppress(FileExistsError):
+                    os.mkdir(name, 0o755, dir_fd=way[-1])
+                way.append(_opened(name, way[-1], stack))
+                continue
+            links += 1
+            if links > _LINKS:
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+            way = way[:1] if target.startswith("/") else way
+            waiting += [part for part in target.split("/")[::-1] if part not in ("", ".")]
+        yield way[-1]
+
+
+def _opened(name: str, folder: int | None, stack: ExitStack) -> int:
+    fd = os.open(
+        name, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC | (0 if folder is None else os.O_NOFOLLOW), dir_fd=folder
+    )
+    stack.callback(os.close, fd)
+    return fd
+
+
+def _link(name: str, folder: int) -> str | None:
+    """Where a link leads; None where it is none."""
+    try:
+        return os.readlink(name, dir_fd=folder)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        if error.errno == errno.EINVAL:
+            return None
+        raise
+
+
+def _read(folder: int, name: str) -> bytes:
+    fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    with open(fd, "rb") as file:
+        return file.read()
+
+
+def _make(folder: int, name: str, data: bytes, mode: int | None = None) -> None:
+    """Make a file that is not there.
+
+    Raises:
+        FileExistsError: it is.
+    """
+    fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666, dir_fd=folder)
+    with open(fd, "wb") as file:
+        file.write(data)
+        if mode is not None:
+            os.fchmod(fd, mode)
+
+
+def _keep(folder: int, name: str, data: bytes) -> None:
     """Beside it, under the first of ``.old``, ``.old.1`` … that nobody has: what was kept before is kept."""
     for number in count():
         try:
-            with path.with_name(f"{path.name}.old{f'.{number}' if number else ''}").open("xb") as file:
-                file.write(data)
+            _make(folder, f"{name}.old{f'.{number}' if number else ''}", data)
         except FileExistsError:
             continue
         return

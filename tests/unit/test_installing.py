@@ -13,6 +13,7 @@ import pytest
 
 from storaged import installing
 from storaged.installing import InstallError, executable, make_plan
+from storaged.ownership import foreign
 from storaged.placing import put
 
 ROOT = Path(__file__).parents[2]
@@ -136,6 +137,125 @@ def test_the_systems_unit_runs_no_command_that_somebody_else_may_replace(
     assert installing.main(["--root", str(tmp_path / "root")], os.environ) == 1
     assert f"of {command.parent} uid 65534 owns it" in capsys.readouterr().err
     assert not (tmp_path / "root").exists()
+
+
+def refused(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: Path, root: Path) -> str:
+    """What is said where the running command is this one, and the system's unit is refused to it."""
+    monkeypatch.setattr(sys, "argv", [str(command)])
+    assert installing.main(["--root", str(root)], os.environ) == 1
+    assert not root.exists()
+    return capsys.readouterr().err
+
+
+def script(path: Path, first_line: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"{first_line}\n")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+@pytest.mark.parametrize(
+    "first_line",
+    [
+        "#!{python}",
+        "#! {python} -I",
+        "#!/usr/bin/env {python}",
+        "#!/bin/sh\n'''exec' \"{python}\" \"$0\" \"$@\"\n' '''",
+    ],
+)
+@pytest.mark.parametrize("of", ["interpreter", "folder", "link's folder"])
+def test_a_script_that_runs_by_somebody_elses_interpreter_is_refused_to_the_systems_unit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], first_line: str, of: str
+) -> None:
+    python = tmp_path / "env" / "python"
+    if of == "link's folder":
+        python.parent.mkdir()
+        python.symlink_to("/bin/true")
+    else:
+        script(python, "#!/bin/sh")
+    theirs = python if of == "interpreter" else python.parent
+    os.chown(theirs, 65534, 65534)
+    command = script(tmp_path / "bin" / "storaged", first_line.format(python=python))
+    said = refused(capsys, monkeypatch, command, tmp_path / "root")
+    assert f"of {theirs} uid 65534 owns it" in said
+    assert installing.main(["--root", str(tmp_path / "root"), "--executable", COMMAND], os.environ) == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+@pytest.mark.parametrize("what", ["file", "folder", "interpreter"])
+def test_what_a_group_may_write_is_refused_to_the_systems_unit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], what: str
+) -> None:
+    python = script(tmp_path / "env" / "python", "#!/bin/sh")
+    command = script(tmp_path / "bin" / "storaged", f"#!{python}")
+    theirs = {"file": command, "folder": command.parent, "interpreter": python}[what]
+    os.chown(theirs, 0, 50)
+    theirs.chmod(0o775)
+    assert f"of {theirs} group 50 may write it" in refused(capsys, monkeypatch, command, tmp_path / "root")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_link_that_somebody_else_may_turn_is_refused_to_the_systems_unit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = tmp_path / "home" / "storaged"
+    command.parent.mkdir()
+    command.symlink_to(script(tmp_path / "bin" / "storaged", "#!/bin/sh"))
+    os.chown(command.parent, 65534, 65534)
+    assert f"of {command.parent} uid 65534 owns it" in refused(capsys, monkeypatch, command, tmp_path / "root")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="what root alone may change")
+def test_an_interpreter_that_is_looked_for_when_it_is_run_is_not_roots_alone(tmp_path: Path) -> None:
+    found = foreign(str(script(tmp_path / "storaged", "#!/usr/bin/env no-such-python")))
+    assert found is not None
+    assert "no-such-python" in found.why
+    assert foreign(str(script(tmp_path / "other", "#!/usr/bin/env sh"))) is None
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    with pytest.raises(OSError, match="symbolic links"):
+        foreign(str(loop))
+
+
+@pytest.mark.parametrize("target", ["{outside}", "../../../../../../../../../..{outside}", "/usr/lib/systemd"])
+def test_a_link_out_of_an_image_leads_to_a_place_in_the_image(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], target: str
+) -> None:
+    outside, image = tmp_path / "outside", tmp_path / "image"
+    (outside / "system").mkdir(parents=True)
+    (image / "etc").mkdir(parents=True)
+    link = target.format(outside=outside)
+    (image / "etc/systemd").symlink_to(link)
+    installed(capsys, "--root", str(image))
+    assert [*outside.rglob("*")] == [outside / "system"]
+    inside = image / link.replace("../", "").lstrip("./")
+    assert sorted(path.name for path in (inside / "system").iterdir()) == ["storaged.service", "storaged.socket"]
+    assert "written" not in installed(capsys, "--root", str(image))
+
+
+def test_a_root_that_is_itself_reached_by_a_link_is_a_root_like_any_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "image").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "image")
+    installed(capsys, "--root", str(tmp_path / "link"))
+    assert (tmp_path / "image/etc/systemd/system/storaged.service").is_file()
+
+
+def test_links_without_an_end_in_an_image_are_an_error_that_names_the_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "etc").symlink_to("etc")
+    assert installing.main(["--executable", COMMAND, "--root", str(tmp_path)], {}) == 1
+    assert f"storaged: {tmp_path}/etc/systemd/system/storaged.service: Too many" in capsys.readouterr().err
+
+
+def test_what_is_no_file_in_a_units_place_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    unit = tmp_path / "etc/systemd/system/storaged.service"
+    unit.parent.mkdir(parents=True)
+    os.mkfifo(unit)
+    assert f"{unit}: kept" in installed(capsys, "--root", str(tmp_path), "--force", status=1)
 
 
 def test_a_masked_unit_stays_masked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
