@@ -152,7 +152,11 @@ def remove_instance(snapshot: Snapshot, params: p.ManifestsRemoveInstance, means
     target = find_list(snapshot, params.name, means)
     certainly(snapshot, params.name, means.view)
     before = _editable(target, means)
-    entry = _member(snapshot, params.digest, before, target, means)
+    try:
+        entry = _member(snapshot, params.digest, before, target, means)
+    except InstanceUnknown as error:
+        text = f"removing from manifest list {shortened(params.name)}: {error.text}: file does not exist"
+        raise InstanceUnknown(text, **error.evidence) from None
     return _edited(target, before, before.without(entry.digest), [entry.digest])
 
 
@@ -242,7 +246,7 @@ def _member(snapshot: Snapshot, asked: str, parts: ListParts, target: Image, mea
         entry = next((found for digest in digests if (found := parts.form.find(digest)) is not None), None)
     if entry is None:
         raise InstanceUnknown(
-            f"manifest list {target.id[:12]} has no instance {shortened(asked)}; `manifests.get` lists those it has",
+            f'no instance matching digest "{shortened(asked)}" found in manifest list',
             asked=asked[:200],
             list=target.id,
         )

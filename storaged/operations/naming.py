@@ -66,7 +66,7 @@ def hits(snapshot: Snapshot, text: str, view: View) -> Iterator[Found]:
         wrong = error
     # A repository may be called sha256: with a digest behind it the tag, and its colon, are ignored.
     if name.startswith("sha256:") and (reference is None or reference.digest is None):
-        raise InvalidName(f"{shortened(name)}: sha256: must be followed by 64 hexadecimal digits", asked=name[:200])
+        raise InvalidName(f"{shortened(name)}: invalid format: no 64-byte hexadecimal value", asked=name[:200])
     anything = False
     if reference is not None:
         for found in _by_candidates(snapshot, reference, view):

@@ -56,14 +56,13 @@ def _in_use(image: Image, holding: Sequence[Container], force: bool) -> ImageInU
     owner = first.owner if first.owner != "unknown" else "a tool that left no mark"
     if force:
         hint = f"only podman can remove its own containers: `{removal_command(first)}` does it"
-    elif first.owner == "podman":
-        hint = f"`{removal_command(first)}` removes the container"
     else:
-        hint = "consider listing external containers and force-removing image, "
-        hint += f"or `{removal_command(first)}`, which removes the container"
+        hint = f"`{removal_command(first)}` removes the container"
     more = f" and {len(holding) - 1} more" if len(holding) > 1 else ""
+    # podman's sentence first, whole, which scripts compare; it says the same of its own containers.
     return ImageInUse(
-        f"image used by {first.id}: image is in use by a container: {name}, made by {owner}{more}; {hint}",
+        f"image used by {first.id}: image is in use by a container: consider listing external containers and "
+        f"force-removing image: it is {name}, made by {owner}{more}; {hint}",
         id=image.id,
         containers=[
             {

@@ -173,13 +173,8 @@ def _borne(image: Image, borne: Collection[str], text: str) -> str:
         return text
     full = references.normalise_name(text)
     if full not in borne:
-        raise TagUnknown(
-            f"{full}: tag not known: image {image.id[:12]} "
-            f"{'is named ' + ', '.join(image.names[:10]) if image.names else 'has no name'}",
-            tag=full,
-            id=image.id,
-            names=list(image.names[:10]),
-        )
+        # podman's words and no more: scripts compare the whole line. What the image is named stands beside it.
+        raise TagUnknown(f"{full}: tag not known", tag=full, id=image.id, names=list(image.names[:10]))
     return full
 
 

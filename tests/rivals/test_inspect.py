@@ -25,11 +25,11 @@ _FORMS = (
 )
 
 
-def _theirs(store: Store, *command: str) -> tuple[int, str, str]:
+def theirs_of(store: Store, *command: str) -> tuple[int, str, str]:
     return _run(store.peer.argv(store.work, ["podman", *command]), store.environment())
 
 
-def _ours(running: Daemon, *command: str) -> tuple[int, str, str]:
+def ours_of(running: Daemon, *command: str) -> tuple[int, str, str]:
     program = "import sys; from storaged_client.cli.main import main; sys.exit(main())"
     argv = [sys.executable, "-c", program, "--socket", str(running.path), *command]
     return _run(argv, {**os.environ, "STORAGED_NO_SPAWN": "1", "TZ": "UTC"})
@@ -43,7 +43,7 @@ def _run(argv: list[str], environment: dict[str, str]) -> tuple[int, str, str]:
 def _differing(store: Store, running: Daemon, commands: list[list[str]]) -> list[Any]:
     found = []
     for command in commands:
-        theirs, ours = _theirs(store, *command), _ours(running, *command)
+        theirs, ours = theirs_of(store, *command), ours_of(running, *command)
         if _rows(theirs[1]) != _rows(ours[1]) or theirs[0] != ours[0]:
             found.append((command, theirs, ours))
     return found
@@ -81,7 +81,7 @@ def test_the_digest_of_an_image_of_a_list_is_the_one_its_name_means(podman_58: P
         names = [f"{repository}:list", "x:list", id_, id_[:12], f"sha256:{id_}"]
         names += [f"{repository}@{digest_of(index)}", f"{repository}@{digest_of(manifest)}"]
         with daemon(store) as running:
-            assert {_ours(running, "inspect", name, "--format", "{{.Digest}}")[1] for name in names} == {
+            assert {ours_of(running, "inspect", name, "--format", "{{.Digest}}")[1] for name in names} == {
                 f"{digest_of(index)}\n",
                 f"{digest_of(manifest)}\n",
             }
@@ -107,7 +107,7 @@ def test_an_image_that_lacks_a_layer_is_described_by_no_command(podman_58: Peer,
         ]
         with daemon(store) as running:
             assert _differing(store, running, commands) == []
-            status, out, err = _ours(running, "inspect", "localhost/odd:broken")
+            status, out, err = ours_of(running, "inspect", "localhost/odd:broken")
             assert (status, out) == (125, "")
             assert "is not in the store" in err
 
@@ -146,5 +146,5 @@ def test_what_is_no_image_is_told_in_podmans_words(podman_58: Peer) -> None:
         pull(store, "1", *image(OCI, {"created": CREATED}, 1, "x"))
         with daemon(store) as running:
             for line in lines:
-                status, out, err = _ours(running, *line)
-                assert (status, out, err.replace("storagectl", "podman")) == _theirs(store, *line), line
+                status, out, err = ours_of(running, *line)
+                assert (status, out, err.replace("storagectl", "podman")) == theirs_of(store, *line), line

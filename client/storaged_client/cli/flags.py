@@ -24,6 +24,12 @@ class UsageError(Exception):
         self.see = see
 
 
+class UnknownLogLevel(Exception):
+    """``--log-level`` has none of its words: podman prints this text as it is, and ends with 1."""
+
+    exit_status = 1
+
+
 class HelpWanted(Exception):
     """``--help`` was given."""
 
@@ -127,6 +133,8 @@ class Options:
         elif flag.kind == "string":
             if flag.choices and value not in flag.choices:
                 choices = ", ".join(flag.choices)
+                if flag.choices is LOG_LEVELS:
+                    raise UnknownLogLevel(f'Log Level "{value}" is not supported, choose from: {choices}')
                 reason = f'"{value}" is not a valid value.  Choose from: "{choices}"'
                 raise UsageError(f'invalid argument "{value}" for "{flag.spelling}" flag: {reason}', see)
             self._strings[flag.name] = value

@@ -13,7 +13,7 @@ _WIDTH = 80
 SECTIONS = (
     (
         "Look at images",
-        ("images", "image_inspect", "inspect", "image_exists", "image_history", "image_tree", "why"),
+        ("images", "inspect_objects", "image_inspect", "image_exists", "image_history", "image_tree", "why"),
     ),
     ("Change images", ("image_tag", "image_untag", "image_rm", "image_prune")),
     (

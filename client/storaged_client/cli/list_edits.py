@@ -43,8 +43,8 @@ def platform(options: Options) -> dict[str, Any]:
     return given
 
 
-def annotated(options: Options) -> dict[str, str]:
-    """The annotations given.
+def annotated(options: Options, *, adding: bool = False) -> dict[str, str]:
+    """The annotations given; ``manifest add`` has its own words for one that is none.
 
     Raises:
         UsageError: one has no ``=``.
@@ -53,6 +53,8 @@ def annotated(options: Options) -> dict[str, str]:
     for text in options.many("annotation"):
         key, equals, value = text.partition("=")
         if not equals:
+            if adding:
+                raise UsageError(f'no value given for annotation "{text}"')
             raise UsageError(f'expected --annotation "{text}" to be in key=value format')
         given[key] = value
     return given

@@ -10,7 +10,7 @@ import sys
 
 from . import exits, terminal
 from .commands import BY_PATH, GROUPS, Command, is_podmans
-from .flags import GLOBAL, OUTPUT, VERSION, HelpWanted, Options, UsageError, parse, taken
+from .flags import GLOBAL, OUTPUT, VERSION, HelpWanted, Options, UnknownLogLevel, UsageError, parse, taken
 from .output import FormatError, ReaderGone, complain, emit
 
 TYPE_CHECKING = False
@@ -58,6 +58,9 @@ def _run_command(arguments: list[str]) -> int:
     except FormatError as error:
         complain(f"Error: {error}")
         return exits.FAILED
+    except UnknownLogLevel as error:
+        complain(str(error))
+        return error.exit_status
     except ReaderGone:
         return _die_of("SIGPIPE")
     except KeyboardInterrupt:

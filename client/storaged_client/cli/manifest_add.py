@@ -25,7 +25,7 @@ def run(invocation: Invocation) -> int:
     json = output.json_wanted(options.text("format"))
     name, *given = invocation.at_least(2)
     params: dict[str, Any] = {"name": name}
-    members = {"platform": list_edits.platform(options), "annotations": list_edits.annotated(options)}
+    members = {"platform": list_edits.platform(options), "annotations": list_edits.annotated(options, adding=True)}
     params.update({member: value for member, value in members.items() if value})
     entries: list[dict[str, Any]]
     if options.on("artifact"):

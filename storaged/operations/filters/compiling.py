@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from storaged.errors import InvalidParams
 from storaged.operations.filters.labels import label
-from storaged.operations.filters.language import Asked, Asking, Test, divide
+from storaged.operations.filters.language import Asked, Asking, Test, divide, malformed
 from storaged.operations.filters.places import containers, in_list, layer, unique_size
 from storaged.operations.filters.reference import References, compile_references
 from storaged.operations.filters.times import before, since, until
@@ -133,8 +133,7 @@ def _test(asked: Asked, asking: Asking, flags: dict[str, bool]) -> Callable[[Ima
     if make is None:
         near = get_close_matches(asked.key[:_LONGEST_KEY], SERVED, 1, 0.7)
         meant = f'did you mean "{near[0]}"? ' if near else ""
-        text = f'invalid image filter "{shortened(asked.key)}": {meant}there are {", ".join(SERVED)}'
-        raise asked.wrong(text, ".key")
+        raise asked.wrong(f"{malformed(asked.key)}; {meant}there are {', '.join(SERVED)}", ".key")
     wanted = not asked.negate
     if asked.key == "containers":
         wanted = _claim_containers(asked, flags)

@@ -76,6 +76,11 @@ class Asked(Struct, frozen=True, kw_only=True):
         return found
 
 
+def malformed(given: str) -> str:
+    """podman's words for a filter without a value and for one that it does not have."""
+    return f'invalid image filter "{shortened(given)}": must be in the format "filter=value or filter!=value"'
+
+
 class Asking(Struct, frozen=True, kw_only=True):
     """What filters are compiled against."""
 
@@ -98,9 +103,7 @@ def divide(given: Filter, path: str) -> Asked:
         else:
             key, equals, value = given.partition("=")
             if not equals:
-                raise InvalidParams(
-                    f'invalid filter "{shortened(given)}": it must read key=value or key!=value', path=path
-                )
+                raise InvalidParams(malformed(given), path=path)
         return Asked(path=path, key=key.removesuffix("!"), value=value, negate=key.endswith("!"))
     if not isinstance(given, Mapping):
         raise InvalidParams("a filter is a string (key=value) or an object (key, value, negate)", path=path)

@@ -12,6 +12,7 @@ Source of the podman rules: container-libs ``libimage/normalize.go`` (NormalizeN
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -96,8 +97,9 @@ def normalise(text: str) -> Reference:
     Raises:
         InvalidName: it is no reference.
     """
-    reference = parse(text)
-    full = parse_docker(reference.text if reference.qualified else f"localhost/{reference.text}")
+    reference = _reference(_guarded(text, Grammar.parse, asked=text, doing="normalizing name"))
+    prefixed = reference.text if reference.qualified else f"localhost/{reference.text}"
+    full = _reference(_guarded(prefixed, Grammar.parse_normalized_named, asked=text, doing="normalizing name"))
     if full.digest is not None:
         return evolve(full, tag=None)
     return full if full.tag is not None else evolve(full, tag="latest")
@@ -150,15 +152,20 @@ def _is_registry(component: str) -> bool:
     return "." in component or ":" in component or component == "localhost"
 
 
-def _guarded(text: str, parser: Callable[[str], Grammar]) -> Grammar:
+def _guarded(
+    text: str, parser: Callable[[str], Grammar], *, asked: str | None = None, doing: str = "parsing reference"
+) -> Grammar:
+    """The grammar's reading; ``asked`` is the text as it was given. Errors are in podman's words."""
+    asked = text if asked is None else asked
     if len(text) > MAX_LENGTH:
-        raise InvalidName(f"a reference has at most {MAX_LENGTH} characters", asked=text[:80])
-    if not text.isascii() or any(letter.isspace() for letter in text):
-        raise InvalidName(f"{text!r} is no image reference: only printable ASCII without spaces", asked=text)
-    try:
-        return parser(text)
-    except (InvalidReference, InvalidDigest) as error:
-        raise InvalidName(f"{text!r} is no image reference: {error}", asked=text) from None
+        raise InvalidName(f"a reference has at most {MAX_LENGTH} characters", asked=asked[:80])
+    reason = "invalid reference format: only printable ASCII without spaces"
+    if text.isascii() and not any(letter.isspace() for letter in text):
+        try:
+            return parser(text)
+        except (InvalidReference, InvalidDigest) as error:
+            reason = str(error)
+    raise InvalidName(f"{doing} {json.dumps(asked, ensure_ascii=False)}: {reason}", asked=asked)
 
 
 def _reference(grammar: Grammar) -> Reference:

@@ -20,7 +20,7 @@ FIRST = list({command.module: command for command in reversed(commands.COMMANDS)
 CLI = Path(help.__file__).parent
 FLAG = re.compile(r"^ {2}(?:-\w, | {4})--([a-z-]+)", re.MULTILINE)
 
-HELPERS = ("artifacts", "list_edits", "removal_plan", "removals")
+HELPERS = ("artifacts", "image_inspect", "list_edits", "removal_plan", "removals")
 """What reads flags on behalf of commands that import it."""
 
 

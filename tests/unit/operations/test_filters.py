@@ -107,7 +107,10 @@ def test_an_unknown_filter_is_told_which_there_are() -> None:
 
 @pytest.mark.parametrize(("key", "near"), [("danglin", "dangling"), ("lable", "label"), ("inlist", "in-list")])
 def test_of_an_unknown_filter_the_nearest_is_named(key, near) -> None:
-    assert f'"{key}": did you mean "{near}"? there are ' in refused(labelled(), f"{key}=true").text
+    assert (
+        f'"{key}": must be in the format "filter=value or filter!=value"; did you mean "{near}"? there are '
+        in refused(labelled(), f"{key}=true").text
+    )
 
 
 @pytest.mark.parametrize(

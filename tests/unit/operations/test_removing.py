@@ -148,7 +148,10 @@ def test_an_image_in_use_keeps_its_last_name_and_the_container_is_named_with_the
     assert change.edits[0].members["names"] == ("localhost/a:2",)
     error = done.refused[0].error
     assert error.text.startswith("image used by ")
-    assert "image is in use by a container: work-working-container, made by buildah" in error.text
+    assert (
+        "image is in use by a container: consider listing external containers and force-removing image: it is "
+        in error.text
+    )
     assert error.evidence["containers"][0]["command"] == "buildah rm work-working-container"
 
 

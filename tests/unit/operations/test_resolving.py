@@ -127,7 +127,7 @@ def test_an_image_called_sha256_is_found_by_its_digest_whatever_tag_stands_befor
         assert found(store, name) == (image_id("odd"), "digest")
     with pytest.raises(ImageUnknown):
         found(store, f"sha256:v1@{digest_of('another')}")
-    with pytest.raises(InvalidName, match="64 hexadecimal digits"):
+    with pytest.raises(InvalidName, match="no 64-byte hexadecimal value"):
         found(store, "sha256:v1")
 
 

@@ -115,7 +115,7 @@ def test_untag_takes_the_names_given_or_all_and_remembers_the_last_dropped_first
 
 
 def test_a_name_that_is_not_borne_keeps_all_of_them() -> None:
-    with pytest.raises(TagUnknown, match="localhost/x:latest: tag not known"):
+    with pytest.raises(TagUnknown, match=r"^localhost/x:latest: tag not known$"):
         untag(named("localhost/a:2", "localhost/a:1").snapshot(), "a:1", ("a:1", "x"), HERE, nothing)
 
 
