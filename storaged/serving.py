@@ -12,6 +12,7 @@ from contextlib import closing
 from storaged import daemon, process
 from storaged.errors import ConfigError, GuardTaken, StoreError
 from storaged.server import memory, systemd
+from storaged.server.closing import allow_interrupts
 from storaged.server.errors import ServerError, SocketTaken
 from storaged.settings import Settings
 from storaged_client.errors import ClientError
@@ -38,6 +39,7 @@ def run(settings: Settings, environ: MutableMapping[str, str], *, reread: Callab
     os.umask(0o077)
     memory.keep_together()
     process.take_turns()
+    allow_interrupts()
     with closing(systemd.Notifier.from_environment(environ)) as notifier:
         try:
             daemon.serve(settings, environ, notifier, reread)

@@ -18,9 +18,9 @@ from anyio.abc import TaskGroup
 
 from storaged.logs import begin_request, end_request
 from storaged.metrics import Metrics
+from storaged.server.closing import AccountCloser
 from storaged.server.guard import Guard, Limits
 from storaged.server.outbox import Outbox
-from storaged.server.receiving import close_all
 from storaged.service.access import audit_unbegun
 from storaged.service.later import Later
 from storaged.service.session import Session
@@ -60,6 +60,7 @@ class Answers:
         peer: Peer,
         outbox: Outbox,
         moved: Callable[[], None],
+        closer: AccountCloser,
     ) -> None:
         self._session = session
         self._handler = handler
@@ -69,6 +70,7 @@ class Answers:
         self._peer = peer
         self._outbox = outbox
         self._moved = moved
+        self._closer = closer
         self._uid = session.credentials.uid
         self._running: dict[ID, anyio.CancelScope] = {}
         self._scopes: set[anyio.CancelScope] = set()
@@ -106,7 +108,7 @@ class Answers:
     def begin(self, call: Request | Notification, requests: TaskGroup) -> None:
         """Answer at once where nothing has to be waited for, or in a task of its own."""
         # No method takes descriptors, and kept until the answer 64 requests would hold a thousand of them.
-        close_all(call.fds)
+        self._closer.close(call.fds)
         try:
             if self._refusing:
                 raise ShuttingDown("the daemon is shutting down: ask again")
@@ -139,7 +141,7 @@ class Answers:
 
     def never_begun(self, call: Request | Notification) -> None:
         """The connection ended before this could begin."""
-        close_all(call.fds)
+        self._closer.close(call.fds)
         self._audit_unbegun(call, RequestCancelled.__name__)
 
     def _audit_unbegun(self, call: Request | Notification, result: str) -> None:

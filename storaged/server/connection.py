@@ -35,10 +35,11 @@ from anyio.lowlevel import checkpoint
 
 from storaged.metrics import Metrics
 from storaged.server.answering import Answers, Handler
+from storaged.server.closing import Closer
 from storaged.server.guard import Guard, Limits
 from storaged.server.hangup import hung_up, linger
 from storaged.server.outbox import Outbox
-from storaged.server.receiving import close_all, receive
+from storaged.server.receiving import end, receive
 from storaged.server.sending import send_now
 from storaged.service.session import Session, tell_nobody
 from storaged_client.jsonrpc.peer import (
@@ -65,7 +66,11 @@ _log = logging.getLogger(__name__)
 
 
 class Connection:
-    """Serves one accepted stream until its end. The caller counted it in the guard and does so no more."""
+    """Serves one accepted stream until its end. The caller counted it in the guard and does so no more.
+
+    ``taker`` receives and closes descriptors; ``ender`` closes what was never received, which nobody can make it
+    wait for: so it may be given any number.
+    """
 
     def __init__(
         self,
@@ -76,6 +81,8 @@ class Connection:
         limits: Limits,
         guard: Guard,
         metrics: Metrics,
+        taker: Closer,
+        ender: Closer,
     ) -> None:
         self.session = session
         self._stream = stream
@@ -83,6 +90,8 @@ class Connection:
         self._limits = limits
         self._guard = guard
         self._metrics = metrics
+        self._closer = taker.of(session.credentials.uid)
+        self._ender = ender.of(session.credentials.uid)
         self._peer = Peer(
             max_message=limits.request_bytes,
             max_batch=limits.batch,
@@ -99,6 +108,7 @@ class Connection:
             peer=self._peer,
             outbox=self._outbox,
             moved=self._notice,
+            closer=self._closer,
         )
         session.notify = self._notify
         self._scope = anyio.CancelScope()
@@ -108,6 +118,8 @@ class Connection:
         self.received = 0
         """Bytes, whatever became of them."""
         self._closing = ""
+        self.gone: Callable[[], None] = _nobody
+        """Called when all is answered; only closing is left, which may take long."""
         self._text = 0
         """The text last waited for, by its number, and for how many seconds."""
         self._waited = 0.0
@@ -126,7 +138,7 @@ class Connection:
                     watching.cancel_scope.cancel()
                 # Unwatched: both ends have closed their writing side then, and an end before all is read is a reset.
                 if self._protocol_error:
-                    await linger(self._stream, self._limits.descriptors)
+                    await linger(self._stream, self._closer)
         except* (anyio.BrokenResourceError, anyio.ClosedResourceError):
             _log.debug("connection lost connection=%d", self.session.number)
         except* Exception:
@@ -139,8 +151,8 @@ class Connection:
                 self.session.end()
                 self.session.notify = tell_nobody
             finally:
-                with anyio.CancelScope(shield=True):
-                    await self._stream.aclose()
+                self.gone()
+                await end(self._stream, self._socket, self._ender)
 
     def cut(self) -> None:
         """Let nothing more in: what is in the socket's buffer is still read, a later write of the peer fails."""
@@ -186,12 +198,12 @@ class Connection:
             EndOfStream, BrokenResourceError: as ``receive``.
         """
         if not self._peer.unfinished:
-            return await receive(self._socket, _READ, self._limits.descriptors)
+            return await receive(self._socket, _READ, self._limits.descriptors, self._closer)
         if self._text != self._peer.texts:
             self._text, self._waited = self._peer.texts, 0.0
         began = anyio.current_time()
         with anyio.move_on_after(self._limits.text_seconds - self._waited):
-            received = await receive(self._socket, _READ, self._limits.descriptors)
+            received = await receive(self._socket, _READ, self._limits.descriptors, self._closer)
             self._waited += anyio.current_time() - began
             return received
         return None
@@ -218,7 +230,7 @@ class Connection:
                     self._outbox.put((event.data,), self._notice)
                 case Discard() | Response():
                     # The daemon asks nothing, so an answer is as little expected as a stray descriptor.
-                    close_all(event.fds)
+                    self._closer.close(event.fds)
                 case Close():
                     self._closing = event.reason
                     return False
@@ -281,6 +293,10 @@ class Connection:
             if isinstance(event, Request | Notification):
                 self.answers.never_begun(event)
             elif isinstance(event, Response | Discard):
-                close_all(event.fds)
+                self._closer.close(event.fds)
         self._pending.clear()
         self.answers.release()
+
+
+def _nobody() -> None:
+    """Nobody wants to know."""

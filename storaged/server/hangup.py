@@ -9,7 +9,8 @@ import socket
 import anyio
 from anyio.abc import SocketAttribute, UNIXSocketStream
 
-from storaged.server.receiving import close_all, receive
+from storaged.server.closing import AccountCloser
+from storaged.server.receiving import receive
 
 _LINGER_SECONDS = 2.0
 _LINGER_BYTES = 64 << 20
@@ -35,10 +36,10 @@ async def hung_up(sock: socket.socket, number: int) -> bool:
     return True
 
 
-async def linger(stream: UNIXSocketStream, descriptors: int) -> None:
+async def linger(stream: UNIXSocketStream, closer: AccountCloser) -> None:
     """Let a peer that is still writing finish, so that it comes to read why it was refused; for a moment only.
 
-    ``descriptors`` are as many as may come with a message; they are closed.
+    Descriptors that come with it are closed.
 
     Raises:
         BrokenResourceError: the connection is lost.
@@ -49,8 +50,7 @@ async def linger(stream: UNIXSocketStream, descriptors: int) -> None:
         await stream.send_eof()
         while left > 0:
             try:
-                data, received = await receive(sock, _READ, descriptors)
+                data, _ = await receive(sock, _READ, 0, closer)
             except anyio.EndOfStream:
                 return
-            close_all(received)
             left -= len(data)

@@ -163,7 +163,7 @@ class Lifecycle:
         finally:
             with anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(self._door.withdraw)
-            self._door.close()
+            await self._reception.close(self._door.close)
         _log.info("ended reason=%s", self._reason)
         return self._reason
 

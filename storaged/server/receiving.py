@@ -1,6 +1,10 @@
 """Bytes and descriptors from a socket, none of which a child process can inherit, not even for a moment.
 
 anyio's ``receive_fds`` leaves them inheritable until its task runs again, and children are started meanwhile.
+
+The event loop reads nothing that comes with descriptors. Those for which there is no room are closed by the kernel
+within the call that reads, and a close may take as long as their sender likes (``closing``). So it looks first, which
+takes nothing away: where there are some, a thread of the closer reads.
 """
 
 from __future__ import annotations
@@ -8,16 +12,24 @@ from __future__ import annotations
 import array
 import os
 import socket
-from collections.abc import Iterable
 from contextlib import suppress
+from functools import partial
+from typing import Final
 
 import anyio
+from anyio.abc import UNIXSocketStream
+
+from storaged.server.closing import AccountCloser, close_all
+
+_MOST: Final = 253
+"""Descriptors that come with one message at most: SCM_MAX_FD of the kernel."""
+_SIZE: Final = array.array("i").itemsize
 
 
-async def receive(channel: socket.socket, size: int, most: int) -> tuple[bytes, list[int]]:
+async def receive(channel: socket.socket, size: int, most: int, closer: AccountCloser) -> tuple[bytes, list[int]]:
     """Wait for up to ``size`` bytes, and up to ``most`` descriptors that come with them. One task at a time.
 
-    Descriptors beyond ``most`` are closed by the kernel.
+    Descriptors beyond ``most`` are closed. The rest is to be closed by ``closer``, too.
 
     Raises:
         EndOfStream: the peer writes no more.
@@ -26,24 +38,52 @@ async def receive(channel: socket.socket, size: int, most: int) -> tuple[bytes, 
     while True:
         await anyio.wait_readable(channel)
         try:
-            data, ancillary, _, _ = channel.recvmsg(
-                size, socket.CMSG_LEN(most * array.array("i").itemsize), socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC
-            )
+            seen, _, flags, _ = channel.recvmsg(size, 0, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+            if flags & socket.MSG_CTRUNC:
+                data, descriptors = await closer.run(partial(_take, channel, size, most), _drop)
+            else:
+                # No more than was seen: what has come since may have come with descriptors.
+                data, descriptors = channel.recv(len(seen), socket.MSG_DONTWAIT) if seen else b"", []
         except (BlockingIOError, InterruptedError):
             continue
         except OSError as error:
             raise anyio.BrokenResourceError from error
-        descriptors = array.array("i")
-        for level, kind, content in ancillary:
-            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
-                descriptors.frombytes(content[: len(content) - len(content) % descriptors.itemsize])
         if not data and not descriptors:
             raise anyio.EndOfStream
-        return data, list(descriptors)
+        return data, descriptors
 
 
-def close_all(descriptors: Iterable[int]) -> None:
-    """Close descriptors that nobody took."""
-    for descriptor in descriptors:
-        with suppress(OSError):
-            os.close(descriptor)
+def _take(channel: socket.socket, size: int, most: int) -> tuple[bytes, list[int]]:
+    data, ancillary, _, _ = channel.recvmsg(
+        size, socket.CMSG_LEN(_MOST * _SIZE), socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC
+    )
+    descriptors = array.array("i")
+    for level, kind, content in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            descriptors.frombytes(content[: len(content) - len(content) % _SIZE])
+    close_all(descriptors[most:])
+    return data, list(descriptors[:most])
+
+
+def _drop(taken: tuple[bytes, list[int]]) -> None:
+    close_all(taken[1])
+
+
+async def end(stream: UNIXSocketStream, channel: socket.socket, closer: AccountCloser) -> None:
+    """Close a connection whose tasks have all ended; by a thread where anything in it is unread."""
+    with anyio.CancelScope(shield=True):
+        unread = _unread(channel)
+        descriptor = channel.detach() if unread else -1
+        await stream.aclose()
+    if unread:
+        await closer.run(partial(os.close, descriptor))
+
+
+def _unread(channel: socket.socket) -> bool:
+    with suppress(OSError):
+        # From here on nobody can add to it.
+        channel.shutdown(socket.SHUT_RDWR)
+    try:
+        return bool(channel.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+    except OSError:
+        return False

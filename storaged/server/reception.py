@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import json
 import logging
+import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from itertools import count
 
 import anyio
@@ -16,14 +18,19 @@ from anyio.abc import SocketAttribute, SocketListener, TaskGroup, UNIXSocketStre
 from storaged.metrics import Metrics
 from storaged.server import peercred
 from storaged.server.answering import Handler
+from storaged.server.closing import Closer
 from storaged.server.connection import Connection
 from storaged.server.guard import Guard, Limits
 from storaged.server.memory import Memory
+from storaged.server.receiving import end
 from storaged.service.session import Session
 from storaged_client.contract.errors import StoragedError
 
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _EXHAUSTED_PAUSE = 0.1
+_LONGEST_CLOSE = 2.0
+_MOST_ENDINGS = 256
+"""Connections with unread bytes that wait to be closed, from which on nobody is let in before one turned away is."""
 _HEAVY = 1 << 20
 """Bytes that a connection made the daemon hold at once from which on its end is worth giving memory back."""
 
@@ -42,10 +49,17 @@ class Reception:
         self._guard = guard
         self._metrics = metrics
         self._memory = Memory()
+        self._taker = Closer()
+        self._ender = Closer()
         self._used = 0
         self._numbers = count(1)
         self._connections: set[Connection] = set()
         self._changed = anyio.Event()
+
+    async def close(self, door: Callable[[], object]) -> None:
+        """Close the listening socket, and with it whoever is in its queue; not waited for where that takes long."""
+        with anyio.move_on_after(_LONGEST_CLOSE, shield=True):
+            await self._ender.run(os.geteuid(), door)
 
     def __len__(self) -> int:
         return len(self._connections)
@@ -89,9 +103,9 @@ class Reception:
             _log.error("cannot accept error=%s connections=%d", error.__cause__, len(self))
             await anyio.sleep(_EXHAUSTED_PAUSE)
             return None
-        return self._welcome(stream, handler, tasks)
+        return await self._welcome(stream, handler, tasks)
 
-    def _welcome(self, stream: object, handler: Handler, tasks: TaskGroup) -> Connection | None:
+    async def _welcome(self, stream: object, handler: Handler, tasks: TaskGroup) -> Connection | None:
         assert isinstance(stream, UNIXSocketStream)
         raw: socket.socket = stream.extra(SocketAttribute.raw_socket)
         # A listening socket may hand this on; credentials beside the bytes are none we asked for.
@@ -103,7 +117,11 @@ class Reception:
         except StoragedError as error:
             _log.warning("connection refused uid=%d pid=%d limit=%s", credentials.uid, credentials.pid, error.data)
             _turn_away(raw, error)
-            tasks.start_soon(stream.aclose)
+            closer = self._ender.of(credentials.uid)
+            if self._ender.waiting < _MOST_ENDINGS:
+                tasks.start_soon(end, stream, raw, closer)
+            else:
+                await end(stream, raw, closer)
             return None
         self._metrics.add("connections")
         connection = Connection(
@@ -113,19 +131,24 @@ class Reception:
             limits=self._limits,
             guard=self._guard,
             metrics=self._metrics,
+            taker=self._taker,
+            ender=self._ender,
         )
+        connection.gone = partial(self._gone, connection)
         self._connections.add(connection)
         self._changed.set()
         tasks.start_soon(self._serve, connection)
         return connection
+
+    def _gone(self, connection: Connection) -> None:
+        self._connections.discard(connection)
+        self._changed.set()
 
     async def _serve(self, connection: Connection) -> None:
         try:
             await connection.run()
         finally:
             self._guard.leave(connection.session.credentials.uid, connection.session.credentials.pid)
-            self._connections.discard(connection)
-            self._changed.set()
         # What many held one after the other lies about as what one held does.
         self._used += connection.answers.heaviest + connection.received
         if self._used >= _HEAVY:

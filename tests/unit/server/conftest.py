@@ -17,9 +17,9 @@ from anyio.abc import SocketAttribute, UNIXSocketStream
 from storaged.logs import Lines
 from storaged.metrics import Metrics
 from storaged.server import peercred
+from storaged.server.closing import Closer
 from storaged.server.connection import Connection
 from storaged.server.guard import Guard, Limits
-from storaged.server.receiving import receive
 from storaged.server.sending import send_now
 from storaged.service.later import Later
 from storaged.service.session import Session
@@ -110,7 +110,10 @@ class Wire:
     async def line(self) -> Any:
         """The next message; raises EndOfStream at the end."""
         while b"\n" not in self._buffer:
-            data, _ = await receive(self.socket, 1 << 20, 0)
+            await anyio.wait_readable(self.socket)
+            data = self.socket.recv(1 << 20, socket.MSG_DONTWAIT)
+            if not data:
+                raise anyio.EndOfStream
             self._buffer += data
         line, _, rest = bytes(self._buffer).partition(b"\n")
         self._buffer[:] = rest
@@ -151,6 +154,8 @@ async def served(handler: Methods, limits: Limits | None = None, guard: Guard | 
         limits=limits,
         guard=guard,
         metrics=metrics,
+        taker=Closer(),
+        ender=Closer(),
     )
     wire = Wire(await UNIXSocketStream.from_socket(near))
     result = Served(wire, connection, guard, metrics)

@@ -14,6 +14,7 @@ from anyio import from_thread
 from anyio.to_thread import run_sync
 
 from storaged.engine.change_scope import change_scope, shield_change
+from storaged.server.closing import Closer
 from storaged.server.receiving import receive
 from tests.unit.server.conftest import Methods, served
 
@@ -135,13 +136,13 @@ async def test_no_descriptor_that_a_client_sends_can_be_inherited_by_a_child(tmp
     with near, Watched(fileno=far.detach()) as watched:
         watched.setblocking(False)
         socket.send_fds(near, [b"x"], [near.fileno(), near.fileno()])
-        data, descriptors = await receive(watched, 100, 16)
+        data, descriptors = await receive(watched, 100, 16, Closer().of(os.getuid()))
         assert (data, len(descriptors), inheritable) == (b"x", 2, [False, False])
         for descriptor in descriptors:
             os.close(descriptor)
         near.shutdown(socket.SHUT_WR)
         with pytest.raises(anyio.EndOfStream):
-            await receive(watched, 100, 16)
+            await receive(watched, 100, 16, Closer().of(os.getuid()))
 
 
 def _descriptors(ancillary: Any) -> list[int]:

@@ -14,6 +14,7 @@ from anyio.abc import UNIXSocketStream
 
 from storaged.metrics import Metrics
 from storaged.server import peercred
+from storaged.server.closing import Closer
 from storaged.server.connection import Connection
 from storaged.server.guard import Guard, Limits
 from storaged.service.session import Session
@@ -62,6 +63,8 @@ async def _one_connection(number: int) -> weakref.ref[Connection]:
         limits=limits,
         guard=Guard(limits, metrics),
         metrics=metrics,
+        taker=Closer(),
+        ender=Closer(),
     )
     wire = Wire(await UNIXSocketStream.from_socket(near))
     async with anyio.create_task_group() as tasks:
