@@ -71,7 +71,7 @@ class Plans(Generic[T]):
         if kept is None or kept.uid != uid:
             raise PlanStale(
                 f"this plan is not kept: the last {self._per_uid} of a user are, for {self._seconds:.0f} seconds and "
-                "until the daemon ends; make a new one with dry_run",
+                "until the daemon ends; make a new one with dry_run (storagectl image prune --dry-run)",
                 plan=text[:100],
             )
         kept.applied = kept.applied or apply

@@ -46,7 +46,7 @@ def reasons(
     """
     decided = bool(image.names) or any(map(is_left, chain(image.children, image.in_lists)))
     found = (
-        _names(image),
+        _names(image, view),
         _children(snapshot, filter(is_left, image.children)),
         _lists(snapshot, image, filter(is_left, image.in_lists)),
         _containers(snapshot, image),
@@ -58,12 +58,12 @@ def reasons(
     return tuple(reason for some in found for reason in islice(some, most))
 
 
-def _names(image: Image) -> Iterator[Reason]:
+def _names(image: Image, view: View) -> Iterator[Reason]:
     for name in image.names:
-        command = f"podman untag {image.id[:12]} {shlex.quote(name)}"
-        if image.is_list:
+        command = f"storagectl untag {image.id[:12]} {shlex.quote(name)}"
+        if image.is_list and view.podman_lists:
             # untag would act on the list's instance.
-            command = f"podman manifest rm {shlex.quote(name)}"
+            command = f"storagectl manifest rm {shlex.quote(name)}"
         yield Reason(
             code="named",
             detail=f"it is named {name}; `{command}` takes that away",
@@ -108,14 +108,14 @@ def _list_command(snapshot: Snapshot, listing: Image | None, list_id: ImageID, d
     manifest = listing.content.manifest if listing is not None else None
     if listing is not None and manifest is not None and any(entry.digest == digest for entry in manifest.instances):
         address = shlex.quote(listing.names[0] if listing.names else list_id)
-        command = f"podman manifest remove {address} {digest}"
-        said = f"names it by {digest}; `{command}` takes it out, `podman manifest rm {address}` removes the list"
+        command = f"storagectl manifest remove {address} {digest}"
+        said = f"names it by {digest}; `{command}` takes it out, `storagectl manifest rm {address}` removes the list"
         return command, said
     command = record_removal(snapshot.evidence, list_id)
     if manifest is not None and not command:
         return "", f"names it by {digest} in another record of the same id, which this one hides"
     if listing is not None and not command:
-        command = f"podman image rm --force {shlex.quote(list_id)}"
+        command = f"storagectl rmi --force {shlex.quote(list_id)}"
     said = f"cannot be read any more; when it last could, it named it by {digest}"
     return command, f"{said}; `{command}` removes the list" if command else said
 
@@ -189,7 +189,7 @@ def _doubt(image: Image, what: str) -> Reason:
     """An image whose configuration is missing or another one, and the command that removes it."""
     damage = next((found for found in image.content.damage if found.name.startswith("config_")), None)
     damage = damage or (image.content.damage[0] if image.content.damage else None)
-    command = f"podman image rm --force {shlex.quote(image.id)}"
+    command = f"storagectl rmi --force {shlex.quote(image.id)}"
     return Reason(
         code="unreadable_evidence",
         detail=f"{what}{': ' + damage.detail if damage is not None else ''}; `{command}` removes that image",

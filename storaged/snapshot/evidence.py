@@ -2,10 +2,13 @@
 
 No command is told where the list may be whole: its damage was seen only once, or the disk did not give the bytes.
 
-Which command works was tried on records whose manifest was missing, empty, cut short, or well formed
-but not the recorded bytes. ``podman image rm --force ID`` removes the record as long as podman does
-not take it for a list; if it does, that command acts on the list's local instance instead, and only
-``podman manifest rm`` with *all* the names (the id where there are none) removes the list.
+Which command works was tried on records whose manifest was missing, empty, cut short, or well formed but not the
+recorded bytes. ``storagectl`` acts on the record itself: by ``rmi --force ID``, or by ``manifest rm`` with all the
+names where it can be read as a list, which the former may take for its instance (``compat = "podman"``).
+
+A store that is only read here is podman's to write to, by naming it as the root. ``podman image rm --force ID`` removes
+the record as long as podman does not take it for a list; if it does, that command acts on the list's local instance
+instead, and only ``podman manifest rm`` with *all* the names (the id where there are none) removes the list.
 """
 
 from __future__ import annotations
@@ -48,24 +51,26 @@ def find_evidence(
 
 
 def removal_command(row: ImageRow, content: ImageContent) -> str:
-    """The podman command that removes this record, whatever podman makes of its manifest."""
+    """The command that removes this record, whatever its manifest is taken for."""
     record = row.record
-    podman = _podman(row, content)
     names = " ".join(shlex.quote(name) for name in record.names or (record.id,))
+    if row.store == 0 or not content.damage:
+        if content.manifest is not None and content.manifest.is_list:
+            return f"storagectl manifest rm {names}"
+        return f"storagectl rmi --force {shlex.quote(record.id)}"
+    podman = _podman(content.damage[0].file)
     as_list = f"{podman} manifest rm {names}"
     as_image = f"{podman} image rm --force {shlex.quote(record.id)}"
     if content.manifest is not None:
         return as_list if content.manifest.is_list else as_image
-    if content.damage and content.damage[0].seen is None:
+    if content.damage[0].seen is None:
         return as_image
     return f"{as_list} || {as_image}"
 
 
-def _podman(row: ImageRow, content: ImageContent) -> str:
-    """A read-only store is written to by naming it as the root: ``ROOT/DRIVER-images/ID/manifest``."""
-    if row.store == 0 or not content.damage:
-        return "podman"
-    folder = dirname(dirname(content.damage[0].file))
+def _podman(manifest: str) -> str:
+    """podman with the store of this file, ``ROOT/DRIVER-images/ID/manifest``, as its root."""
+    folder = dirname(dirname(manifest))
     driver = basename(folder).removesuffix("-images")
     return f"podman --root {shlex.quote(dirname(folder))} --storage-driver {shlex.quote(driver)}"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
+import shlex
 
 import pytest
 
@@ -46,7 +46,9 @@ def test_the_command_named_for_unreadable_evidence_removes_that_record_and_no_ot
         # What the list is known to have named goes on being named.
         assert made in client.call("images.why", name=instance)["reasons"][0]["list"]
 
-        store.run("sh", "-c", flaw["command"])
+        program, *words = shlex.split(flaw["command"])
+        assert program == "storagectl"
+        ours.storagectl(*words)
         assert client.call("server.info")["unreadable_evidence"] == []
         assert {row["id"] for row in client.images(all=True)} == {instance, loose}
         assert client.dangling() == store.dangling() == {instance, loose}
@@ -109,7 +111,7 @@ def test_what_an_unreadable_image_may_have_been_built_on_is_kept_where_podman_gi
             item.unlink()
             client.call("store.refresh")
             (reason,) = client.call("images.why", name=base)["reasons"]
-            subprocess.run(
-                store.peer.argv(store.work, ["sh", "-c", reason["command"]]), env=store.environment(), check=True
-            )
+            program, *words = shlex.split(reason["command"])
+            assert program == "storagectl"
+            running.storagectl(*words)
             assert client.dangling() == store.dangling() == {base, far}

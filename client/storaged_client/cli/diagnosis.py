@@ -129,7 +129,8 @@ def _flaws(info: Info, flaws: list[Flaw]) -> Iterator[Problem]:
         text = f"{flaw['name']}: {image}{flaw['detail']}"
         details = (f"file: {flaw['file']}",) if flaw["file"] else ()
         if flaw["command"]:
-            yield Problem(text, flaw["command"], details=details)
+            own = flaw["command"].removeprefix("storagectl ")
+            yield Problem(text, flaw["command"] if own == flaw["command"] else _ours(info, own), details=details)
         else:
             yield Problem(text, _ours(info, "check"), details=details, intent="see what mends it")
     if len(flaws) > _MOST:

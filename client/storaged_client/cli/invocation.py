@@ -147,6 +147,11 @@ class Invocation:
         where = [part for name in _WHERE if (value := self.options.text(name)) for part in (f"--{name}", value)]
         return shlex.join(("storagectl", *where, *words))
 
+    def reaching(self, text: str) -> str:
+        """A text of the daemon whose commands of storagectl ask the same daemon as this one."""
+        own = self.own_command()
+        return text if own == "storagectl" else text.replace("storagectl ", f"{own} ")
+
     def podmans_command(self) -> str:
         """The command that asks podman for the same."""
         import shlex

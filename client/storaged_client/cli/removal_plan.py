@@ -33,6 +33,9 @@ def show(invocation: Invocation, report: Report, *, each: bool = True) -> None:
     """Print it: as wide as it is in a pipe, fitted to the screen on a terminal unless ``--no-trunc`` is given."""
     full, heading = invocation.options.on("no-trunc"), not invocation.options.on("noheading")
     width = None if full else terminal.width()
+    for kept in report["kept"]:
+        for reason in kept["reasons"]:
+            reason["detail"] = invocation.reaching(reason["detail"])
     text = render(report, full=full, heading=heading, each=each, width=width, colour=terminal.wanted())
     if report["removed"] and report["plan"] is not None:
         command = invocation.own_command("image", "prune", "--plan", report["plan"])

@@ -48,7 +48,7 @@ def run(invocation: Invocation) -> int:
     if json:
         output.emit(output.pretty(result))
         return exits.DONE
-    text = render(name, why, full=options.on("no-trunc"))
+    text = invocation.reaching(render(name, why, full=options.on("no-trunc")))
     output.emit(paint(text) if terminal.wanted() else text)
     return exits.DONE
 

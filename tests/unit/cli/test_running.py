@@ -204,6 +204,34 @@ def test_a_raw_error_is_json_with_its_own_number_whatever_it_says(
     assert json.loads(capsys.readouterr().err) == error
 
 
+def test_a_command_that_mends_reaches_the_daemon_that_named_it(
+    short_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = f"storagectl untag {APP[:12]} localhost/app:1"
+    reason = {
+        "code": "named",
+        "detail": f"it is named x; `{command}` takes that away",
+        "file": None,
+        "command": command,
+    }
+    verdict = {**STATE, "id": APP, "dangling": False, "intermediate": False, "prunable": False, "removable": True}
+    flaw = {"name": "x", "detail": "y", "image": APP, "file": None, "command": f"storagectl rmi --force {APP}"}
+    path = short_dir / "s"
+    answers = {
+        "images.why": lambda _: {**verdict, "reasons": [reason]},
+        "server.info": lambda _: info(flaws=[flaw], socket=str(path)),
+    }
+    with Answerer(path, answers):
+        monkeypatch.setenv("STORAGED_SOCKET", str(path))
+        assert main(["why", "app"]) == exits.DONE
+        assert f"`{command}` takes" in capsys.readouterr().out
+        monkeypatch.setenv("STORAGED_SOCKET", "/nowhere/else")
+        assert main(["why", "app", "--socket", str(path)]) == exits.DONE
+        assert f"`storagectl --socket {path} untag {APP[:12]} localhost/app:1` takes" in capsys.readouterr().out
+        main(["info", "--socket", str(path)])
+        assert f"to mend it: storagectl --socket {path} rmi --force {APP}\n" in capsys.readouterr().out
+
+
 LINE = re.compile(r'time="\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:Z|[+-]\d\d:\d\d)" level=(\w+) msg=(".*")')
 
 

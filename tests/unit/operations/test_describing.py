@@ -29,5 +29,5 @@ def test_the_file_of_a_damage_and_the_command_against_unreadable_evidence_are_to
     snapshot = broken().snapshot()
     assert [flaw.file for flaw in flaws(snapshot)[1:3]] == [None, "/g/vfs-images/torn/manifest"]
     (found,) = evidence(snapshot)
-    assert (found.image, found.command) == (image_id("list"), f"podman image rm --force {image_id('list')}")
+    assert (found.image, found.command) == (image_id("list"), f"storagectl rmi --force {image_id('list')}")
     assert found.file is not None

@@ -33,15 +33,18 @@ def test_a_list_is_named_with_the_digest_and_the_command() -> None:
     (reason,) = found.reasons
     assert (reason.code, reason.list, reason.list_names) == ("manifest_list", image_id("list"), ("localhost/l:1",))
     assert reason.digest == digest_of("label")
-    assert reason.command == f"podman manifest remove localhost/l:1 {digest_of('label')}"
-    assert "podman manifest rm localhost/l:1" in reason.detail
+    assert reason.command == f"storagectl manifest remove localhost/l:1 {digest_of('label')}"
+    assert "storagectl manifest rm localhost/l:1" in reason.detail
 
 
 def test_a_list_is_explained_itself() -> None:
     store = Store()
     store.list("list", ("localhost/l:1",))
     (reason,) = explained(store, "list").reasons
-    assert reason.command == "podman manifest rm localhost/l:1"
+    assert reason.command == f"storagectl untag {image_id('list')[:12]} localhost/l:1"
+    # There a list's name means its instance, and untag would take a name from that.
+    (reason,) = explained(store, "list", structs.replace(HERE, podman_lists=True)).reasons
+    assert reason.command == "storagectl manifest rm localhost/l:1"
 
 
 def test_containers_hold_a_dangling_image_and_are_named_with_their_owner() -> None:
@@ -77,7 +80,7 @@ def test_unreadable_evidence_is_told_where_it_decides_with_file_and_command() ->
     assert (reason.code, reason.image) == ("unreadable_evidence", broken)
     assert reason.file is not None
     assert reason.file.endswith("/manifest")
-    assert reason.command == f"podman image rm --force {broken}"
+    assert reason.command == f"storagectl rmi --force {broken}"
     assert [reason.code for reason in explained(store, "app").reasons] == ["child"]
 
 
@@ -90,7 +93,7 @@ def test_a_list_that_became_unreadable_is_told_by_what_it_last_named() -> None:
     found = why(snapshot, snapshot.by_id[image_id("label")], HERE)
     (reason,) = found.reasons
     assert (reason.code, reason.list, reason.digest) == ("manifest_list", listed, digest_of("label"))
-    assert reason.command == f"podman image rm --force {listed}"
+    assert reason.command == f"storagectl rmi --force {listed}"
 
 
 def test_an_unproven_state_and_an_unreadable_configuration_are_reasons() -> None:
@@ -100,7 +103,7 @@ def test_an_unproven_state_and_an_unreadable_configuration_are_reasons() -> None
     broken = Store()
     broken.image("broken")
     (reason,) = explained(broken, "broken").reasons
-    assert reason.command == f"podman image rm --force {image_id('broken')}"
+    assert reason.command == f"storagectl rmi --force {image_id('broken')}"
 
 
 def test_an_image_that_may_be_a_child_and_cannot_be_read_is_told_with_the_command_that_removes_it() -> None:
@@ -111,7 +114,7 @@ def test_an_image_that_may_be_a_child_and_cannot_be_read_is_told_with_the_comman
     assert (found.dangling, found.prunable) == (False, False)
     (reason,) = found.reasons
     assert (reason.code, reason.image, reason.name) == ("unreadable_evidence", broken, "localhost/b:1")
-    assert (reason.file, reason.command) == (damage.file, f"podman image rm --force {broken}")
+    assert (reason.file, reason.command) == (damage.file, f"storagectl rmi --force {broken}")
     assert reason.detail.startswith("image localhost/b:1 may have been built on it")
     assert [reason.code for reason in explained(store, "app").reasons] == ["child"]
 
@@ -128,7 +131,7 @@ def test_names_are_quoted_in_commands() -> None:
     store = Store()
     store.image("evil", ("localhost/a:1; rm -rf /",), config=config())
     (reason,) = explained(store, "evil").reasons
-    assert reason.command == f"podman untag {image_id('evil')[:12]} 'localhost/a:1; rm -rf /'"
+    assert reason.command == f"storagectl untag {image_id('evil')[:12]} 'localhost/a:1; rm -rf /'"
 
 
 def test_a_command_is_told_only_where_the_list_found_by_that_id_is_the_one_that_names_it() -> None:

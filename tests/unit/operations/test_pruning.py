@@ -143,7 +143,7 @@ def test_nothing_goes_while_something_that_may_be_a_list_cannot_be_read(all_: bo
     assert change.empty
     assert codes(done, "label") == ["unreadable_evidence"]
     (kept,) = [kept for kept in done.kept if kept.id == image_id("label")]
-    assert kept.reasons[0].command == f"podman image rm --force {image_id('torn')}"
+    assert kept.reasons[0].command == f"storagectl rmi --force {image_id('torn')}"
 
 
 def test_nothing_goes_from_a_state_read_while_a_writer_was_at_work() -> None:

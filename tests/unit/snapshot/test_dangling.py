@@ -64,7 +64,7 @@ def test_nothing_dangles_while_a_list_cannot_be_read_and_the_record_is_named() -
     assert not any(image.dangling for image in snapshot.images)
     (evidence,) = snapshot.evidence
     assert evidence.image == broken
-    assert evidence.command == f"podman image rm --force {broken}"
+    assert evidence.command == f"storagectl rmi --force {broken}"
     assert evidence.file.endswith("/manifest")
 
 
@@ -191,10 +191,13 @@ def test_the_command_fits_what_podman_will_make_of_the_record() -> None:
         unreadable_evidence=True,
     )
     gone, other, far = image_id("gone"), image_id("other"), image_id("far")
-    assert removal_command(rows[0], contents[0]) == f"podman image rm --force {gone}"
-    assert removal_command(rows[1], contents[1]) == "podman manifest rm localhost/a:1 'localhost/b c:1'"
+    assert removal_command(rows[0], contents[0]) == f"storagectl rmi --force {gone}"
+    assert removal_command(rows[1], contents[1]) == "storagectl manifest rm localhost/a:1 'localhost/b c:1'"
     assert removal_command(rows[2], contents[2]) == f"podman --root /g --storage-driver vfs manifest rm {far}"
-    assert removal_command(rows[1], torn).endswith(f" || podman image rm --force {other}")
+    assert removal_command(rows[1], torn) == f"storagectl rmi --force {other}"
+    torn_far = removal_command(rows[2], torn)
+    assert torn_far == f"podman --root /g --storage-driver vfs manifest rm {far} || {torn_far.partition(' || ')[2]}"
+    assert torn_far.endswith(f" --storage-driver vfs image rm --force {far}")
 
 
 def test_two_lists_of_one_id_both_go_on_protecting() -> None:
