@@ -70,8 +70,7 @@ def params(options: Options) -> dict[str, Any]:
     asked: dict[str, Any] = {name: True for name, on in switches.items() if on}
     if filters:
         asked["filters"] = filters
-    if options.on("kept") and not options.on("dry-run"):
-        raise UsageError("--kept lists what a dry run keeps: give --dry-run, too")
+    removals.refuse_idle(options)
     plan = options.text("plan")
     if plan is None:
         return asked

@@ -51,6 +51,7 @@ def params(options: Options, names: list[str]) -> dict[str, Any]:
         raise UsageError("when using the --all switch, you may not pass any images names or IDs")
     if not options.on("all") and not names:
         raise UsageError("image name or ID must be specified")
+    removals.refuse_idle(options)
     # podman's --force does not mind names of nothing.
     switches = {
         "all": options.on("all"),

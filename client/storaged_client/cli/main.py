@@ -84,7 +84,7 @@ def _dispatch(argv: list[str]) -> int:
     if options.on("version"):
         return _run(_VERSION, options, words)
     if not words:
-        raise UsageError("missing command 'storagectl COMMAND'")
+        raise UsageError("missing command 'storagectl COMMAND'", "storagectl")
     if words[0] == "help":
         return _help(words[1:])
     path, rest = words[:1], words[1:]

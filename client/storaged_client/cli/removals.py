@@ -9,8 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from . import exits, output
+from .flags import UsageError
 
 if TYPE_CHECKING:
+    from .flags import Options
     from .invocation import Invocation
     from .wire_changes import Failed, Kept, Report
 
@@ -23,6 +25,17 @@ _MOST = 3
 
 NOT_NOW = "it may not go now"
 """What is told of an image that stays without a reason."""
+
+
+def refuse_idle(options: Options) -> None:
+    """Refuse what only the table of a dry run reads.
+
+    Raises:
+        UsageError: there is such a flag, and no ``--dry-run``.
+    """
+    for name in ("kept", "no-trunc", "noheading"):
+        if options.on(name) and not options.on("dry-run"):
+            raise UsageError(f"--{name} is for the table of a dry run: give --dry-run, too")
 
 
 def asked_for(invocation: Invocation, method: str, params: dict[str, Any]) -> Report:

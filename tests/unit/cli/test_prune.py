@@ -120,7 +120,9 @@ def test_flags_become_parameters(flags: list[str], params: Any, daemon: Answerer
             ["-f", "--plan", "p", "-a"],
             "a plan says what goes: --plan takes no --all, --external or --filter",
         ),
-        (["-f", "--kept"], "--kept lists what a dry run keeps: give --dry-run, too"),
+        (["-f", "--kept"], "--kept is for the table of a dry run: give --dry-run, too"),
+        (["-f", "--no-trunc"], "--no-trunc is for the table of a dry run: give --dry-run, too"),
+        (["-fn"], "--noheading is for the table of a dry run: give --dry-run, too"),
         (
             ["-f", "--build-cache"],
             "--build-cache is not a flag of storagectl; use: podman image prune -f --build-cache",
