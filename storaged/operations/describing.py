@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from storaged.snapshot.model import Snapshot
+from storaged.store.checking.loss import Loss, Recorded
+from storaged.store.inventory import TableKind
 from storaged_client.contract import types as t
 
 
@@ -31,3 +33,32 @@ def flaws(snapshot: Snapshot) -> tuple[t.Flaw, ...]:
             file = image.content.damage[0].file if image.content.damage else None
             found.append(t.Flaw(name=image.damage.name, detail=image.damage.detail, image=image.id, file=file))
     return tuple(found)
+
+
+def recorded(snapshot: Snapshot, stores: int) -> Recorded:
+    """What the tables of ``stores`` stores name, the writable one among them: beside it folders tell what was lost."""
+    ids: dict[tuple[TableKind, int], set[str]] = {
+        ("containers", 0): {each.id for each in snapshot.containers if not each.volatile}
+    }
+    for store in range(stores):
+        ids["images", store], ids["layers", store] = set(), set()
+    for image in snapshot.images:
+        ids["images", image.store].add(image.id)
+    for layer in snapshot.layers:
+        if not layer.volatile:
+            ids["layers", layer.store].add(layer.id)
+    # Theirs are not told by store; any will do, as they are looked for nowhere.
+    ids["images", 0].update(snapshot.half_made)
+    ids["layers", 0].update(snapshot.forest.incomplete)
+    return Recorded(
+        ids={key: frozenset(each) for key, each in ids.items()},
+        unfinished=frozenset((*snapshot.half_made, *snapshot.forest.incomplete)),
+        volatile=frozenset(each.id for each in snapshot.layers if each.volatile)
+        | frozenset(each.id for each in snapshot.containers if each.volatile),
+        unread=frozenset(flaw.file for flaw in snapshot.flaws if flaw.file is not None),
+    )
+
+
+def losses(found: tuple[Loss, ...]) -> tuple[t.Flaw, ...]:
+    """What the folders of the store tell of loss."""
+    return tuple(t.Flaw(name=loss.name, detail=loss.detail, file=loss.file) for loss in found)

@@ -29,6 +29,7 @@ from storaged.service.host import Host
 from storaged.service.later import Later
 from storaged.service.progress import Progress
 from storaged.service.session import Session
+from storaged.store.checking.loss import LossWatch
 from storaged.store.tables import StoreLocation
 from storaged_client.contract.params import Common
 
@@ -75,6 +76,8 @@ class Engine:
     """What dry runs of ``images.prune`` decided, for their application."""
     condition: Condition = Factory(Condition)
     """How the daemon itself fares."""
+    losses: LossWatch = Factory(lambda self: LossWatch(self.location), takes_self=True)
+    """Whether folders tell of records, or records of folders, that were lost. For one thread at a time."""
     checker: Checker = Factory(lambda self: Checker(self.location, self.metrics), takes_self=True)
 
     @property

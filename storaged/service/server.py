@@ -17,9 +17,14 @@ from storaged.service.context import Engine
 from storaged.service.encoding import encode, encode_view
 from storaged.service.session import Session
 from storaged.service.statistics import statistics
+from storaged.snapshot.model import Snapshot
 from storaged_client.contract import types as t
 from storaged_client.contract.params import Common
 from storaged_client.contract.version import PROTOCOL, VERSION
+
+_Look = tuple[
+    tuple[t.Flaw, ...], tuple[t.Flaw, ...], str | None, str | None, StartedBy, Literal["locks", "file system"]
+]
 
 
 async def info(engine: Engine, session: Session, common: Common) -> bytes:
@@ -37,18 +42,22 @@ async def info(engine: Engine, session: Session, common: Common) -> bytes:
         for error in engine.short_name_flaws()
     )
     snapshot = view.snapshot if view else None
+    current = snapshot if view is not None and view.stale is None else None
     facts, location = engine.host.facts(), engine.location
     condition = engine.condition
 
-    def look() -> tuple[str | None, tuple[t.Flaw, ...], str | None, StartedBy, Literal["locks", "file system"]]:
+    def look() -> _Look:
         reason = engine.why_not_writable()
         flaws = condition.flaws(location, facts.socket, writable=reason is None)
-        return reason, flaws, condition.settings_file(), condition.started_by(), engine.freshness()
+        lost = _losses(engine, current) if current is not None else ()
+        return flaws, lost, reason, condition.settings_file(), condition.started_by(), engine.freshness()
 
     # Not in the threads that reloads use: a store that hangs must not keep them from everybody.
     async with session.shares.threads:
-        reason, flaws, file, started_by, freshness = await run_sync(look, limiter=engine.blob_threads)
+        flaws, lost, reason, file, started_by, freshness = await run_sync(look, limiter=engine.blob_threads)
     broken += flaws
+    if lost and (now := engine.cache.view_now()) is not None and now.snapshot is current:
+        broken += lost
     result = t.ServerInfo(
         version=VERSION,
         protocol=PROTOCOL,
@@ -81,6 +90,14 @@ async def info(engine: Engine, session: Session, common: Common) -> bytes:
     if view is not None:
         return encode_view(result, view)
     return encode(result, engine.cache.generation, None)
+
+
+def _losses(engine: Engine, snapshot: Snapshot) -> tuple[t.Flaw, ...]:
+    """Blocking. True only if the snapshot is the store's afterwards, too."""
+    stores = len(engine.location.additional) + 1
+    return describing.losses(
+        engine.losses.look(snapshot.generation, lambda: describing.recorded(snapshot, stores)),
+    )
 
 
 def ping(engine: Engine, common: Common) -> bytes:

@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
+from storaged.sample import SampleSpec, write_store
+from storaged.store.layout import paths
 from storaged.store.layout.paths import own_dir
 
 from .daemons import STORAGED, flags, serving, started
@@ -28,7 +30,47 @@ TEXTFILE = re.compile(r"```sh\n(dir=.*?)```", re.DOTALL)
 
 def storagectl(socket: str, *arguments: str) -> str:
     command = [*STORAGECTL, "--no-spawn", "--socket", socket, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    done = subprocess.run(command, capture_output=True, text=True)
+    # 1: `info` names something wrong.
+    assert done.returncode in ((0, 1) if "info" in arguments else (0,)), done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("table", [b"", b"[]"], ids=["no bytes", "no records"])
+def test_info_and_check_tell_a_lost_table_and_lost_files_by_their_status(short_dir: Path, table: bytes) -> None:
+    write_store(short_dir / "root", short_dir / "run", SampleSpec(images=20, seed=1, contents="files"))
+    images = Path(paths.images_json(str(short_dir / "root"), "overlay"))
+
+    def asked(*arguments: str) -> tuple[int, str]:
+        command = [*STORAGECTL, "--no-spawn", "--socket", daemon.path, *arguments]
+        done = subprocess.run(command, capture_output=True, text=True)
+        return done.returncode, done.stdout
+
+    with serving(short_dir) as daemon:
+        assert asked("info")[0] == 0
+        assert asked("check")[0] == 0
+        before = images.read_bytes()
+        folders = sum(entry.is_dir() for entry in images.parent.iterdir())
+        images.write_bytes(table)
+        status, shown = asked("info")
+        assert status == 1
+        assert f"table_lost: it names nothing, but {folders} whole folders of images are there" in shown
+        told = json.loads(asked("info", "--format", "json")[1])
+        assert [problem["text"].split(":")[0] for problem in told["problems"]] == ["table_lost"]
+        assert asked("check", "--scope", "records")[0] == 1
+        images.write_bytes(before)
+        assert asked("info")[0] == 0
+        layers = sorted((short_dir / "root" / "overlay").glob("*/diff"))[:4]
+        for diff in layers:
+            shutil.rmtree(diff)
+            diff.mkdir()
+        status, shown = asked("check")
+        assert (status, shown.count("layer_content_lost: ")) == (1, 4)
+        for diff in layers:
+            shutil.rmtree(diff.parent)
+        status, shown = asked("info")
+        assert status == 1
+        assert "layer_directory_missing: 4 of " in shown
 
 
 @BACKENDS
@@ -123,7 +165,8 @@ def test_a_daemon_knows_that_a_client_started_it(short_dir: Path) -> None:
     socket = str(short_dir / "d" / "s")
     command = [*STORAGECTL, "--socket", socket, "info", "--format", "json"]
     try:
-        done = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
+        done = subprocess.run(command, env=environ, capture_output=True, text=True)
+        assert done.returncode == 1, "there is no store yet"
         assert json.loads(done.stdout)["storaged"]["started_by"] == "client"
     finally:
         subprocess.run([*STORAGED, "stop", "--socket", socket], check=True)

@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     from .wire import Finding
 
 ARGUMENTS = ""
+_SCOPES = ("records", "files", "contents")
 FLAGS = (
     Flag("format", "Output format: json or table", short="f", kind="string"),
     Flag(
         "scope",
         "What to look at: records, files (also sizes and small files), contents (also every byte)",
         kind="string",
-        choices=("records", "files", "contents"),
+        choices=_SCOPES,
     ),
     QUIET,
     NO_TRUNC,
@@ -27,6 +28,12 @@ FLAGS = (
 
 _SLICE = 2.0
 """Seconds between two signs of life on a terminal."""
+
+_UNSEEN = {
+    "files": "the files of images and layers, and what lies in them",
+    "contents": "every byte of images' data and layers' files",
+}
+"""What a look that left out these scopes did not see."""
 
 _SEVERITIES = ("fatal", "damage", "warning", "debris")
 _MOST_IMAGES = 4
@@ -43,7 +50,7 @@ _COLOURS = {
 
 
 def run(invocation: Invocation) -> int:
-    """0 where nothing is wrong, 1 where something is."""
+    """0 where nothing is wrong in what was looked at, 1 where something is."""
     options = invocation.options
     json = output.json_wanted(options.text("format"))
     invocation.no_arguments()
@@ -74,12 +81,18 @@ def _whole(invocation: Invocation, scope: str) -> dict[str, Any]:
         if result["resume"] is None:
             return {
                 "scope": scope,
+                "not_looked_at": not_looked_at(scope),
                 "findings": findings,
                 "unsettled": unsettled,
                 "done": result["done"],
                 "total": result["total"],
             }
         params["resume"] = result["resume"]
+
+
+def not_looked_at(scope: str) -> list[str]:
+    """The scopes that look further than this one."""
+    return list(_SCOPES[_SCOPES.index(scope) + 1 :])
 
 
 def render(report: dict[str, Any], *, full: bool = False) -> str:
@@ -96,11 +109,16 @@ def render(report: dict[str, Any], *, full: bool = False) -> str:
             lines.append("")
     if report["unsettled"]:
         lines += ["not judged; check again later", *(f"  {text}" for text in report["unsettled"]), ""]
-    units = _count(report["total"], "unit")
+    judged = _count(report["total"] - len(report["unsettled"]), "unit")
+    if report["unsettled"]:
+        judged += f" of {report['total']}"
     if findings:
+        units = _count(report["total"], "unit")
         lines.append(f"{_count(len(findings), 'finding')} in {units} (scope {report['scope']})")
     else:
-        lines.append(f"Nothing is wrong in {units} (scope {report['scope']}).")
+        lines.append(f"Nothing is wrong in {judged} (scope {report['scope']}).")
+    if unseen := not_looked_at(report["scope"]):
+        lines.append(f"Not looked at: {_UNSEEN[unseen[0]]}: storagectl check --scope {unseen[-1]}")
     return "".join(f"{output.printable(line)}\n" for line in lines)
 
 

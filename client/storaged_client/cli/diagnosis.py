@@ -38,7 +38,7 @@ class Problem:
         ]
 
 
-def _ours(info: Info, command: str) -> str:
+def ours(info: Info, command: str) -> str:
     """A command of storagectl that reaches the same daemon."""
     try:
         found = address.find(None)
@@ -108,11 +108,11 @@ def _freshness(info: Info) -> Iterator[Problem]:
         return
     pid = (stale.get("holder") or {}).get("pid")
     if stale.get("reason") == "unreadable":
-        command, intent = _ours(info, "check"), "see what mends it"
+        command, intent = ours(info, "check"), "see what mends it"
     elif pid is not None:
         command, intent = f"ps -fp {int(pid)}", "see who that is"
     else:
-        command, intent = _ours(info, "info"), "see whether it has"
+        command, intent = ours(info, "info"), "see whether it has"
     healing = "it heals itself when the writer is done or the file is whole again"
     yield Problem(stale_text(stale), command, details=(healing,), intent=intent)
 
@@ -130,11 +130,11 @@ def _flaws(info: Info, flaws: list[Flaw]) -> Iterator[Problem]:
         details = (f"file: {flaw['file']}",) if flaw["file"] else ()
         if flaw["command"]:
             own = flaw["command"].removeprefix("storagectl ")
-            yield Problem(text, flaw["command"] if own == flaw["command"] else _ours(info, own), details=details)
+            yield Problem(text, flaw["command"] if own == flaw["command"] else ours(info, own), details=details)
         else:
-            yield Problem(text, _ours(info, "check"), details=details, intent="see what mends it")
+            yield Problem(text, ours(info, "check"), details=details, intent="see what mends it")
     if len(flaws) > _MOST:
-        yield Problem(f"and {len(flaws) - _MOST} more", _ours(info, "check"), intent="see them all")
+        yield Problem(f"and {len(flaws) - _MOST} more", ours(info, "check"), intent="see them all")
 
 
 def _half_made(info: Info) -> Iterator[Problem]:
@@ -143,7 +143,7 @@ def _half_made(info: Info) -> Iterator[Problem]:
         more = len(info["half_made"]) - _MOST
         yield Problem(
             f"half made, hidden: {ids}{f' and {more} more' if more > 0 else ''}",
-            _ours(info, "check"),
+            ours(info, "check"),
             details=("a tool is writing them now, or died while it did",),
             intent="look closer if they stay",
         )

@@ -3,8 +3,8 @@
 ::
 
       0    done; ``exists``: it does
-      1    ``exists``: it does not; ``check``: something is wrong; ``rmi``, ``manifest rm``: nothing bears that name;
-          ``--log-level``: none of its words
+      1    ``exists``: it does not; ``check``, ``info``: something is wrong; ``rmi``, ``manifest rm``: nothing bears
+          that name; ``--log-level``: none of its words
       2    ``rmi``: an image is in use
      69    no daemon, and none could be started     (EX_UNAVAILABLE)
      75    the store or the daemon is busy, or the time was up     (EX_TEMPFAIL)

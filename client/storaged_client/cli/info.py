@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -30,13 +31,19 @@ def run(invocation: Invocation) -> int:
         output.emit_filled(template, [podman_structs.information(podman_form(result))], {})
         return exits.DONE
     output.emit(output.pretty(podman_form(result), indent=2) if json else render(result, time.time()))
-    return exits.DONE
+    # Under podman's name it answers podman's question, to callers who take another status for a failed command.
+    return exits.FOUND if diagnosis.problems(result) and not _as_podman() else exits.DONE
+
+
+def _as_podman() -> bool:
+    return os.path.basename(sys.argv[0]) == "podman"
 
 
 def podman_form(info: Info) -> dict[str, Any]:
     """podman's ``store`` member (what a storage daemon cannot know is null), and all of ``server.info`` beside it.
 
-    ``problems`` are those of the screen: what is wrong, and the commands to run next. ``log`` as ``daemon_log``.
+    ``problems`` are those of the screen: what is wrong, and the commands to run next; ``not_looked_at`` are scopes of
+    the check; ``log`` as ``daemon_log``.
     """
     allocated, used = _space(info["graphroot"])
     store = {
@@ -55,7 +62,13 @@ def podman_form(info: Info) -> dict[str, Any]:
         "volumePath": None,
     }
     problems = [{"text": each.text, "commands": list(each.commands)} for each in diagnosis.problems(info)]
-    return {"store": store, "storaged": info, "problems": problems, "log": daemon_log(info)}
+    return {
+        "store": store,
+        "storaged": info,
+        "problems": problems,
+        "not_looked_at": ["files", "contents"],
+        "log": daemon_log(info),
+    }
 
 
 def render(info: Info, now: float) -> str:
@@ -84,6 +97,8 @@ def render(info: Info, now: float) -> str:
         ("changes", "allowed" if info["writable"] else f"refused: {info['writable_reason'] or 'reason unknown'}"),
         ("fresh by", "the store's locks" if info["freshness"] == "locks" else "file identity (no usable locks)"),
     ]
+    deeper = diagnosis.ours(info, "check --scope contents")
+    facts.append(("looked at", f"records, and whether their folders are there; what lies in them: {deeper}"))
     lines = [f"{title.ljust(15)}{text}" for title, text in facts]
     problems = diagnosis.problems(info)
     if not problems:

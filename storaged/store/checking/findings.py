@@ -49,6 +49,7 @@ _IMAGES: Final = "the images on this layer: they cannot be mounted, run or built
 _OLD_TOOLS: Final = "the images on this layer, with tools before containers/storage 1.63: they do not use lower-layers"
 _NEW_TOOLS: Final = "the images on this layer, with containers/storage 1.63 and later: lower-layers is all they read"
 _PUSH: Final = "push and save of the images on this layer: their digests may not come out as recorded"
+_CONTENT_LOST: Final = "the images on this layer: they start without its files, or not at all"
 _CONTENT: Final = "what the images on this layer run: it may not be what was pulled"
 _CONTAINER: Final = "the container: it cannot be started again, or not inspected in full"
 _NAMES: Final = "the name: one of its bearers loses it at the next change"
@@ -99,6 +100,7 @@ CATALOGUE: Final[dict[str, tuple[Severity, str]]] = {
     # layers against their files
     "layer_directory_missing": ("damage", _IMAGES),
     "layer_diff_missing": ("damage", _IMAGES),
+    "layer_content_lost": ("damage", _CONTENT_LOST),
     "link_file_lost": ("damage", _IMAGES),
     "link_lost": ("damage", _IMAGES),
     "link_wrong": ("damage", _IMAGES),

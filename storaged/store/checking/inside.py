@@ -6,14 +6,17 @@ followed, but an absolute one starts at the layer's own root and ``..`` ends the
 
 from __future__ import annotations
 
+import errno
 import os
 import stat as mode_bits
 from collections import deque
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 from storaged.store.files import Files, open_regular
 
 _MOST_LINKS: Final = 40
+T = TypeVar("T")
 
 
 class Inside:
@@ -26,6 +29,24 @@ class Inside:
     def close(self) -> None:
         self._files.close(self._root)
 
+    def has(self, name: str) -> bool:
+        """Whether something lies there, of any kind; also where that must not be seen.
+
+        Raises:
+            OSError: as stat(2).
+        """
+        try:
+            self._walk(name, lambda part, here: self._files.stat(part, dir_fd=here, follow_symlinks=False), last=True)
+        except PermissionError:
+            return True
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                return False
+            raise
+        return True
+
     def open(self, name: str) -> int:
         """Open a regular file for reading. ``name`` is taken as relative, whatever it begins with.
 
@@ -33,6 +54,10 @@ class Inside:
             NotAFile: it is something else.
             OSError: as open(2), ELOOP too.
         """
+        return self._walk(name, lambda part, here: open_regular(self._files, part, dir_fd=here, follow=False))
+
+    def _walk(self, name: str, end: Callable[[str, int], T], *, last: bool = False) -> T:
+        """Go to a name and do ``end`` with its last part and the folder it lies in; ``last``: also if it is a link."""
         way: list[int] = []
         rest = deque(_parts(name))
         links = 0
@@ -44,6 +69,8 @@ class Inside:
                     if way:
                         self._files.close(way.pop())
                     continue
+                if last and not rest:
+                    return end(part, here)
                 status = self._files.stat(part, dir_fd=here, follow_symlinks=False)
                 if mode_bits.S_ISLNK(status.st_mode):
                     links += 1
@@ -57,7 +84,7 @@ class Inside:
                 elif rest:
                     way.append(self._files.open(part, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=here))
                 else:
-                    return open_regular(self._files, part, dir_fd=here, follow=False)
+                    return end(part, here)
             raise IsADirectoryError(21, os.strerror(21), name)
         finally:
             for fd in way:

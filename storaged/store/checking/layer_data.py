@@ -56,8 +56,18 @@ def check_tar_split(look: Look, row: LayerRow, folder: str, *, whole: bool) -> I
         yield layer_finding(look, row, "tar_split_empty", "the tar-split has no bytes", path)
     elif head != _GZIP:
         yield layer_finding(look, row, "tar_split_undecodable", "no gzip", path)
+    elif whole and (gone := _gone(look, path, folder)) is not None:
+        yield layer_finding(look, row, "layer_content_lost", gone, folder)
     elif look.scope == "contents":
         yield from _contents(look, row, path, folder, whole)
+
+
+def _gone(look: Look, path: str, folder: str) -> str | None:
+    """What shows that the layer's files are gone; what else is wrong with its tar-split is told by ``contents``."""
+    try:
+        return tar_split.lost(look.files, path, folder)
+    except tar_split.Undecodable:
+        return None
 
 
 def _contents(look: Look, row: LayerRow, path: str, folder: str, whole: bool) -> Iterator[Finding | None]:

@@ -18,11 +18,12 @@ import functools
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from storaged.errors import StoreCorrupt
 from storaged.metrics import Metrics
-from storaged.store.files import Files
+from storaged.store.checking.loss import LEAST_FOLDERS, unnamed
+from storaged.store.files import EXHAUSTED, Files
 from storaged.store.inventory import TableFile, TableKind, table_files, writable_image_roots
 from storaged.store.layout.records import ImageID, LayerID
 from storaged.store.stamp import Stamp, StampWatch
@@ -42,6 +43,8 @@ class State:
     stamps: dict[TableKind, Stamp]
     proven: frozenset[TableKind]
     """The kinds whose tables were read as one state."""
+    hollow: frozenset[tuple[TableKind, int]] = frozenset()
+    """(kind, store) of tables that name nothing although several whole folders are there: they were lost."""
     _whole: dict[tuple[TableKind, int | None], bool] = field(factory=dict, init=False)
     _known: dict[tuple[TableKind, int | None], frozenset[str]] = field(factory=dict, init=False)
 
@@ -90,7 +93,10 @@ class State:
         return all(flaw.id is not None for flaw in self._flaws(kind, store))
 
     def emptied(self, kind: TableKind, store: int) -> bool:
-        """Whether the table of a store is missing or has no bytes: it may have been lost with all it named."""
+        """Whether the table of a store is missing or has no bytes, or is hollow: it was or may have been lost with all
+        it named."""
+        if (kind, store) in self.hollow:
+            return True
         stable = [
             content
             for table, content in self.contents
@@ -161,6 +167,8 @@ class Watcher:
     """Reads the tables of one store again and again, each table whatever the others are like. Takes no lock."""
 
     def __init__(self, location: StoreLocation, files: Files, metrics: Metrics) -> None:
+        self._location = location
+        self._files = files
         self._tables = table_files(location)
         self._sources = [TableSource(table, files, metrics) for table in self._tables]
         self._known: list[TableContent | None] = [None] * len(self._tables)
@@ -174,7 +182,11 @@ class Watcher:
         }
 
     def look(self) -> State:
-        """The tables of this moment. One that cannot be read is ``broken`` and spoils no other."""
+        """The tables of this moment. One that cannot be read is ``broken`` and spoils no other.
+
+        Raises:
+            OSError: the daemon lacks descriptors or memory.
+        """
         contents: dict[int, TableContent] = {}
         broken: dict[int, str] = {}
         stamps: dict[TableKind, Stamp] = {}
@@ -195,12 +207,43 @@ class Watcher:
                 as_stamped = as_stamped and known.seen == seen
             if as_stamped and self._undisturbed(kind, stamp):
                 proven.add(kind)
-        return State(
+        state = State(
             contents=tuple((self._tables[i], contents[i]) for i in sorted(contents)),
             broken=tuple((self._tables[i], broken[i]) for i in sorted(broken)),
             stamps=stamps,
             proven=frozenset(proven),
         )
+        return evolve(state, hollow=self._hollow(state))
+
+    def _hollow(self, state: State) -> frozenset[tuple[TableKind, int]]:
+        named = {
+            (table.kind, table.store)
+            for table, content in state.contents
+            if not table.volatile and (content.rows or content.flaws)
+        }
+        named |= {(table.kind, table.store) for table, _ in state.broken}
+        hollow = {
+            (table.kind, table.store)
+            for table in self._tables
+            if (table.kind, table.store) not in named
+            and not state.emptied(table.kind, table.store)
+            and self._has_folders(table.kind, table.store, state.known(table.kind, table.store))
+        }
+        lost = {store for kind, store in hollow if kind == "images"}
+        # Where there is no image any more, folders of layers were left by removals that broke off.
+        return frozenset(
+            (kind, store)
+            for kind, store in hollow
+            if kind != "layers" or store in lost or ("images", store) in named or state.emptied("images", store)
+        )
+
+    def _has_folders(self, kind: TableKind, store: int, known: frozenset[str]) -> bool:
+        try:
+            return len(unnamed(self._location, self._files, kind, store, known)) >= LEAST_FOLDERS
+        except OSError as error:
+            if error.errno in EXHAUSTED:
+                raise
+            return False
 
     def settled(self, state: State, kinds: Iterable[TableKind]) -> bool:
         """Whether nothing of these kinds was changed, or is being changed, since ``state`` was read."""

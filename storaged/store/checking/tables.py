@@ -48,6 +48,8 @@ def check_table(look: Look, table: TableFile) -> Iterator[Finding | None]:
     if not data:
         yield from _lost(look, table, "the file is empty")
         return
+    if not raws and (table.kind, table.store) in look.state.hollow:
+        yield from _lost(look, table, "it names nothing")
     for index, raw in enumerate(raws):
         if index % _BREATH == _BREATH - 1:
             yield None

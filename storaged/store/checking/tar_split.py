@@ -33,6 +33,10 @@ from storaged.store.layout.decoding import bounded
 
 _PIECE: Final = 1 << 20
 _BREATH: Final = 32 << 20
+_SAMPLE: Final = 8
+"""Files whose absence shows that a layer's are gone."""
+_MOST_SAMPLED: Final = 512
+"""Entries that are read to find them."""
 _LONGEST_LINE: Final = 64 << 20
 
 
@@ -72,6 +76,43 @@ def read_entries(files: Files, path: str) -> Iterator[_Entry]:
         if entry.type not in (1, 2):
             raise Undecodable(f"an entry of unknown type {entry.type}")
         yield entry
+
+
+def lost(files: Files, path: str, folder: str) -> str | None:
+    """What shows that the files of a layer are gone: of the first that its tar-split names, none is in ``folder``.
+
+    Where it names files with content, those count alone. None where it shows nothing: something is there, is not
+    ours to see, or the layer makes no files.
+
+    Raises:
+        Undecodable: as ``read_entries``.
+        OSError: a file that is there cannot be read.
+    """
+    named: list[str] = []
+    filled: list[str] = []
+    for count, entry in enumerate(read_entries(files, path)):
+        if entry.type == 1 and (name := _made(entry)) is not None:
+            (filled if entry.size > 0 and entry.payload is not None else named).append(name)
+        if len(filled) >= _SAMPLE or count >= _MOST_SAMPLED:
+            break
+    sample = (filled or named)[:_SAMPLE]
+    if not sample:
+        return None
+    inside = Inside(files, folder)
+    try:
+        if any(inside.has(name) for name in sample):
+            return None
+    finally:
+        inside.close()
+    kind = "files with content" if filled else "entries"
+    return f"none of the first {len(sample)} {kind} that its tar-split names is there, as {sample[0][-200:]!a}"
+
+
+def _made(entry: _Entry) -> str | None:
+    """The name under which an entry of the tar lies in the layer; None for its root and for whiteouts."""
+    name = os.fsdecode(_decode(entry.name_raw)) if entry.name_raw else entry.name or ""
+    parts = [part for part in name.split("/") if part not in ("", ".")]
+    return None if not parts or parts[-1].startswith(".wh.") else name
 
 
 def compare(files: Files, path: str, folder: str, digest: str | None, size: int | None) -> Iterator[None]:

@@ -51,6 +51,19 @@ def test_a_clean_store_ends_with_zero(short_dir: Path, capsys: pytest.CaptureFix
     assert capsys.readouterr().out == "Nothing is wrong in 3 units (scope contents).\n"
 
 
+def test_a_scope_that_was_not_looked_at_is_named(short_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, _ = run(short_dir, [report(unsettled=["layer x: a writer"])])
+    assert status == exits.DONE
+    shown = capsys.readouterr().out
+    assert "Nothing is wrong in 2 units of 3 (scope files).\n" in shown
+    assert shown.endswith(
+        "Not looked at: every byte of images' data and layers' files: storagectl check --scope contents\n"
+    )
+    (short_dir / "s").unlink()
+    run(short_dir, [report()], "--scope", "records", "--format", "json")
+    assert json.loads(capsys.readouterr().out)["not_looked_at"] == ["files", "contents"]
+
+
 def test_slices_are_asked_for_until_the_last(short_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first, last = finding(), finding(name="link_orphan", severity="debris", kind="file", id="/store/l/Z", images=[])
     replies = [report(findings=[first], resume="token"), report(findings=[last], unsettled=["layer x: a writer"])]
@@ -97,6 +110,7 @@ not judged; check again later
   x: a writer
 
 4 findings in 1 unit (scope files)
+Not looked at: every byte of images' data and layers' files: storagectl check --scope contents
 """
     )
 

@@ -14,6 +14,7 @@ import pytest
 
 from storaged.store.checking.findings import CATALOGUE
 from storaged.store.checking.walk import Scope
+from storaged.store.layout import paths
 from storaged.store.locks.record_lock import FLOCK
 from tests.unit.store.checking.damaged import Damaged, lay, old
 
@@ -60,6 +61,19 @@ def a_table_that_is_an_object(store: Damaged) -> tuple[str, str]:
 def an_empty_table_of_images(store: Damaged) -> tuple[str, str]:
     store.table("images").write_bytes(b"")
     return "table_lost", str(store.table("images"))
+
+
+@plant(scope="records")
+def a_table_of_no_images_beside_their_folders(store: Damaged) -> tuple[str, str]:
+    """As podman 4.3 leaves it that took a torn table for an empty one."""
+    store.write("images", [])
+    return "table_lost", str(store.table("images"))
+
+
+@plant("overlay", scope="records")
+def a_table_of_no_layers_beside_their_folders(store: Damaged) -> tuple[str, str]:
+    store.write("layers", [])
+    return "table_lost", str(store.table("layers"))
 
 
 @plant(scope="records")
@@ -583,11 +597,19 @@ def a_file_of_no_bytes(store: Damaged) -> tuple[str, str]:
     return "layer_content_differs", id
 
 
-@plant(scope="contents")
-def a_lost_file(store: Damaged) -> tuple[str, str]:
+@plant()
+def a_lost_file_that_was_all_there_was(store: Damaged) -> tuple[str, str]:
     id = store.layer["id"]
     _file(store, id).unlink()
-    return "layer_content_differs", id
+    return "layer_content_lost", id
+
+
+@plant("overlay")
+def a_layer_without_payload(store: Damaged) -> tuple[str, str]:
+    id = store.layer["id"]
+    shutil.rmtree(store.files_of(id))
+    store.files_of(id).mkdir()
+    return "layer_content_lost", id
 
 
 def _file(store: Damaged, id: str) -> Path:
@@ -752,6 +774,32 @@ def test_what_is_young_or_held_is_not_called_left(tmp_path: Path) -> None:
         fcntl.fcntl(held, fcntl.F_OFD_SETLK, FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
         assert store.check() == []
     assert [(each.name, each.id) for each in store.check()] == [("staging_stale", str(above / "temp-dir-1"))]
+
+
+def test_what_a_removal_left_that_broke_off_is_no_lost_table(tmp_path: Path) -> None:
+    store = lay(tmp_path, "overlay")
+    keep = store.image["id"]
+    for record in store.records("images"):
+        if record["id"] != keep:
+            shutil.rmtree(store.image_dir(record["id"]))
+    for record in store.records("containers"):
+        shutil.rmtree(Path(paths.containers_dir(store.root, store.driver), record["id"]))
+    for noun in ("images", "containers", "layers"):
+        store.write(noun, [])
+    found = {each.name for each in store.check("files")}
+    assert "image_directory_orphan" in found
+    assert "layer_directory_orphan" in found
+    assert "table_lost" not in found
+
+
+def test_a_layer_that_only_takes_away_has_lost_nothing(tmp_path: Path) -> None:
+    store = lay(tmp_path, "overlay")
+    id = store.layer["id"]
+    lines = [{"type": 1, "name": name, "size": 0, "payload": None} for name in ("./", "etc/.wh.passwd", ".wh..wh..opq")]
+    store.tar_split(id).write_bytes(gzip.compress(b"".join(json.dumps(line).encode() + b"\n" for line in lines)))
+    shutil.rmtree(store.files_of(id))
+    store.files_of(id).mkdir()
+    assert store.check("files") == []
 
 
 def test_a_damaged_layer_names_the_images_upon_it(tmp_path: Path) -> None:
