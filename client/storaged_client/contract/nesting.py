@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import re
 from itertools import accumulate
-from typing import Final
+
+TYPE_CHECKING = False  # a press of a key in a shell imports this: nothing that it can do without
+if TYPE_CHECKING:
+    from typing import Final
 
 MESSAGE: Final = 256
 """Levels of a message."""
