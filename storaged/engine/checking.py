@@ -3,26 +3,42 @@
 Between two turns the loop lives, progress is told and a cancelled request ends. All checks share one thread, turn
 by turn, so that any number of them load the disk like one. A turn that has begun is waited for: it holds no lock
 and keeps nobody waiting, but its descriptors must be closed by the thread that opened them.
+
+How often the store is read does not depend on how many ask::
+
+    a run of this scope is under way .......... everybody joins it
+    one has ended, and who asks may only read . its result, while that is no older than ``KEPT``
+    one has ended, and who asks may change .... a run of its own: it may have mended something
+    the next slice of a run ................... what that run found behind the last one
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable
+from typing import Final
 
 import anyio
-from anyio.to_thread import run_sync
 from msgspec import Struct
 
+from storaged.engine.check_run import CheckRun
 from storaged.metrics import Metrics
 from storaged.store.checking.findings import Finding
 from storaged.store.checking.look import Scope
-from storaged.store.checking.walk import Step, walk
+from storaged.store.checking.walk import Key, key_of, token_of
 from storaged.store.files import Files
 from storaged.store.tables import StoreLocation
 
 _TURN = 0.05
-"""Seconds of steps in one go; a step that takes longer ends its turn."""
+"""Seconds of steps in one go."""
+
+KEPT: Final[dict[Scope, float]] = {"records": 0.0, "files": 10.0, "contents": 600.0}
+"""Seconds for which a result is told to those who may only read: the more it costs, the longer."""
+
+_RESUMED: Final = 600.0
+"""Seconds for which the slices of a run that has ended can still be had."""
+
+_ABANDONED: Final = 30.0
+"""Seconds after which a run that nobody had go on is not under way any more, for those who may change the store."""
 
 MOST_FINDINGS = 5_000
 """Findings after which a slice ends although nobody asked: a reply has a limit, a damaged store has none."""
@@ -37,16 +53,21 @@ class Checked(Struct, frozen=True, kw_only=True):
     resume: str | None
     unsettled: tuple[str, ...]
     """Units that could not be judged: a writer was at work through every look, or they may not be read."""
+    age: float
+    """Seconds since the run ended whose result this is; 0 where it is under way, or ended for this request."""
+    begun: float
+    """Seconds since that run began."""
 
 
 class Checker:
-    """Checks one store. Belongs to the event loop; keeps nothing between slices."""
+    """Checks one store. Belongs to the event loop; keeps the last run of each scope."""
 
     def __init__(self, location: StoreLocation, metrics: Metrics, files: Files | None = None) -> None:
         self._location = location
         self._metrics = metrics
         self._files = files or Files()
         self._thread = anyio.CapacityLimiter(1)
+        self._runs: dict[Scope, CheckRun] = {}
 
     async def run(
         self,
@@ -55,47 +76,69 @@ class Checker:
         slice: float | None = None,
         resume: str | None = None,
         progress: Callable[[int, int], None] | None = None,
+        may_change: bool = True,
     ) -> Checked:
         """Check until all is done, or for about ``slice`` seconds and one step at least.
 
-        ``progress`` is given units done and all units after each turn.
+        ``progress`` is given units done and all units after each turn. ``may_change``: who asks may change the store,
+        and gets no result of a run that ended before.
 
         Raises:
             InvalidParams: ``resume`` is no token of this scope.
+            StoreBusy: the tables cannot be read for want of descriptors or memory.
         """
-        deadline = None if slice is None else anyio.current_time() + slice
-        steps = walk(self._location, scope=scope, resume=resume, files=self._files, metrics=self._metrics)
-        findings: list[Finding] = []
-        unsettled: list[str] = []
+        now = anyio.current_time()
+        deadline = None if slice is None else now + slice
+        at = key_of(resume, scope)
+        run = self._run_for(scope, at, now, anew=may_change and resume is None)
+        ended, ahead, turns = run.ended, run.at < at, run.turns
+        run.join(at)
         try:
             while True:
-                turn = await run_sync(lambda: _turn(steps), limiter=self._thread)
-                for step in turn:
-                    findings += step.findings
-                    if step.unsettled is not None:
-                        unsettled.append(step.unsettled)
-                last = turn[-1]
-                self._metrics.add("check.steps", len(turn))
+                told, all_told = run.after(at, MOST_FINDINGS)
+                moved = run.reached(at) or (ahead and run.turns > turns)
+                over = deadline is not None and anyio.current_time() >= deadline and moved
+                if run.ended is not None or over or not all_told or sum(len(e.findings) for e in told) >= MOST_FINDINGS:
+                    break
+                await run.go_on()
                 if progress is not None:
-                    progress(last.done, last.total)
-                over = deadline is not None and anyio.current_time() >= deadline
-                if last.resume is None or over or len(findings) >= MOST_FINDINGS:
-                    return Checked(
-                        findings=tuple(findings),
-                        done=last.done,
-                        total=last.total,
-                        resume=last.resume,
-                        unsettled=tuple(unsettled),
-                    )
+                    progress(run.done, run.total)
         finally:
-            with anyio.CancelScope(shield=True):
-                await run_sync(steps.close, limiter=self._thread)
+            await run.leave(at)
+        behind = max(run.at, at) if all_told else told[-1].key
+        now = anyio.current_time()
+        return Checked(
+            findings=tuple(finding for each in told for finding in each.findings),
+            done=run.done,
+            total=run.total,
+            resume=None if run.ended is not None and all_told else token_of(scope, behind),
+            unsettled=tuple(each.unsettled for each in told if each.unsettled is not None),
+            age=0.0 if ended is None else now - ended,
+            begun=now - run.began,
+        )
 
+    def _run_for(self, scope: Scope, at: Key, now: float, *, anew: bool) -> CheckRun:
+        for other, kept in list(self._runs.items()):
+            if kept.ended is not None and now - kept.ended > _RESUMED:
+                del self._runs[other]
+        run = self._runs.get(scope)
+        if run is not None and run.covers(at) and self._serves(run, now, anew=anew, first=at == key_of(None, scope)):
+            self._metrics.add("check.joined")
+            return run
+        run = CheckRun(
+            location=self._location,
+            scope=scope,
+            files=self._files,
+            metrics=self._metrics,
+            thread=self._thread,
+            at=at,
+            began=now,
+            turn=_TURN,
+        )
+        self._runs[scope] = run
+        return run
 
-def _turn(steps: Generator[Step, None, None]) -> list[Step]:
-    """Some steps, one at least: a walk ends with a step that says so."""
-    until = time.monotonic() + _TURN
-    taken = [next(steps)]
-    while taken[-1].resume is not None and time.monotonic() < until:
-        taken.append(next(steps))
-    return taken
+    def _serves(self, run: CheckRun, now: float, *, anew: bool, first: bool) -> bool:
+        if run.ended is not None:
+            return not anew and now - run.ended <= (KEPT[run.scope] if first else _RESUMED)
+        return run.shared or now - run.touched <= (_ABANDONED if anew else _RESUMED)

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 from storaged.engine.transactions import Outcome
 from storaged.service import containers, image_changes, images, layers, leasing, list_changes, manifests, server, store
+from storaged.service.access import Access
 from storaged.service.context import Call, Engine
 from storaged.service.encoding import Encoded
 from storaged.service.later import Later
@@ -24,7 +25,7 @@ from storaged_client.contract.params import Common
 
 Found: TypeAlias = t.Result | Encoded
 Reader = Callable[[Call, Any], Found | Later[Found]]
-Steward = Callable[[Engine, Session, Common, Any, Progress], Awaitable[bytes]]
+Steward = Callable[[Engine, Session, Common, Any, Progress, Access], Awaitable[bytes]]
 Herald = Callable[[Engine, Common], bytes]
 """A steward that waits for nothing."""
 Changer = Callable[[Call, Any], Awaitable[Outcome[Any]]]
@@ -70,30 +71,42 @@ HOLDING = frozenset({"store.lease", "store.release"})
 """What takes effect though it changes nothing for others: it is never answered by ``unchanged``."""
 
 
-async def _release(engine: Engine, session: Session, common: Common, params: Any, progress: Progress) -> bytes:
+async def _release(
+    engine: Engine, session: Session, common: Common, params: Any, progress: Progress, access: Access
+) -> bytes:
     return leasing.release(engine, session, params)
 
 
-async def _info(engine: Engine, session: Session, common: Common, params: Any, progress: Progress) -> bytes:
+async def _info(
+    engine: Engine, session: Session, common: Common, params: Any, progress: Progress, access: Access
+) -> bytes:
     return await server.info(engine, session, common)
 
 
-async def _stats(engine: Engine, session: Session, common: Common, params: Any, progress: Progress) -> bytes:
+async def _stats(
+    engine: Engine, session: Session, common: Common, params: Any, progress: Progress, access: Access
+) -> bytes:
     async with session.shares.threads:
         return await server.stats(engine, common)
 
 
-async def _shutdown(engine: Engine, session: Session, common: Common, params: Any, progress: Progress) -> bytes:
+async def _shutdown(
+    engine: Engine, session: Session, common: Common, params: Any, progress: Progress, access: Access
+) -> bytes:
     return server.shutdown(engine, session)
 
 
-async def _refresh(engine: Engine, session: Session, common: Common, params: Any, progress: Progress) -> bytes:
+async def _refresh(
+    engine: Engine, session: Session, common: Common, params: Any, progress: Progress, access: Access
+) -> bytes:
     return await store.refresh(engine, common)
 
 
-async def _check(engine: Engine, session: Session, common: Common, params: Any, progress: Progress) -> bytes:
+async def _check(
+    engine: Engine, session: Session, common: Common, params: Any, progress: Progress, access: Access
+) -> bytes:
     async with session.shares.checks:
-        return await store.check(engine, params, progress)
+        return await store.check(engine, params, progress, may_change=access.may_mutate(session))
 
 
 HERALDS: dict[str, Herald] = {

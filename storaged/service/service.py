@@ -125,7 +125,7 @@ class Service:
                 return HERALDS[method](self._engine, common)
             steward = STEWARDS.get(method)
             if steward is not None:
-                return await steward(self._engine, session, common, structured, progress)
+                return await steward(self._engine, session, common, structured, progress, self._access)
             view = await self._engine.cache.view(common.consistency, common.timeout)
             call = self._call(session, common, view, progress, _question(view, method, params))
             return await have(self._read(method, call, structured))
@@ -156,7 +156,8 @@ class Service:
             _refuse_if_generation(common)
             with _progress(session, common) as progress:
                 if row.name in STEWARDS:
-                    answer = await STEWARDS[row.name](self._engine, session, common, structured, progress)
+                    steward = STEWARDS[row.name]
+                    answer = await steward(self._engine, session, common, structured, progress, self._access)
                     word = "ok"
                     return answer
                 # Nothing may be awaited between the end of this scope and the answer: see its docstring.

@@ -37,8 +37,11 @@ async def refresh(engine: Engine, common: Common) -> bytes:
     return encode_view(t.Unchanged() if common.if_generation == view.generation else t.Empty(), view)
 
 
-async def check(engine: Engine, params: p.StoreCheck, progress: Progress) -> bytes:
-    """``store.check``: answers when the tables cannot be read, too; that is its first finding."""
+async def check(engine: Engine, params: p.StoreCheck, progress: Progress, *, may_change: bool) -> bytes:
+    """``store.check``: answers when the tables cannot be read, too; that is its first finding.
+
+    ``may_change``: who asks may change the store, and gets a look of this moment.
+    """
     if params.slice is not None and params.slice <= 0:
         raise InvalidParams("slice must be more than 0 seconds", path="slice")
     checked = await engine.checker.run(
@@ -46,6 +49,7 @@ async def check(engine: Engine, params: p.StoreCheck, progress: Progress) -> byt
         slice=params.slice,
         resume=params.resume,
         progress=lambda done, total: progress.tell(done, total, "units", "checking"),
+        may_change=may_change,
     )
     report = t.CheckReport(
         findings=tuple(map(_finding, checked.findings)),
@@ -53,6 +57,8 @@ async def check(engine: Engine, params: p.StoreCheck, progress: Progress) -> byt
         total=checked.total,
         resume=checked.resume,
         unsettled=checked.unsettled,
+        age=checked.age,
+        begun=checked.begun,
     )
     return encode(report, engine.cache.generation, None)
 

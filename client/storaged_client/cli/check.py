@@ -72,8 +72,11 @@ def _whole(invocation: Invocation, scope: str) -> dict[str, Any]:
     findings: list[Any] = []
     unsettled: list[str] = []
     params: dict[str, Any] = {"scope": scope, "slice": _SLICE}
+    age = begun = None
     while True:
         result = invocation.call("store.check", params)
+        if age is None:
+            age, begun = result.get("age", 0.0), result.get("begun", 0.0)
         findings += result["findings"]
         unsettled += result["unsettled"]
         if watched:
@@ -86,6 +89,8 @@ def _whole(invocation: Invocation, scope: str) -> dict[str, Any]:
                 "unsettled": unsettled,
                 "done": result["done"],
                 "total": result["total"],
+                "age": age,
+                "begun": begun,
             }
         params["resume"] = result["resume"]
 
@@ -117,6 +122,10 @@ def render(report: dict[str, Any], *, full: bool = False) -> str:
         lines.append(f"{_count(len(findings), 'finding')} in {units} (scope {report['scope']})")
     else:
         lines.append(f"Nothing is wrong in {judged} (scope {report['scope']}).")
+    if report.get("age", 0.0) >= 1.0:
+        lines.append(f"This was found {report['age']:.0f} s ago; who may change the store gets a new check.")
+    elif report.get("begun", 0.0) > 2 * _SLICE:
+        lines.append(f"Another check was under way and was joined; it had begun {report['begun']:.0f} s before.")
     if unseen := not_looked_at(report["scope"]):
         lines.append(f"Not looked at: {_UNSEEN[unseen[0]]}: storagectl check --scope {unseen[-1]}")
     return "".join(f"{output.printable(line)}\n" for line in lines)

@@ -63,6 +63,8 @@ class Step(Struct, frozen=True, kw_only=True):
     """
 
     findings: tuple[Finding, ...] = ()
+    key: Key
+    """The last unit that is done."""
     done: int
     total: int
     resume: str | None
@@ -88,14 +90,20 @@ def walk(
         InvalidParams: ``resume`` is no token of this scope.
         StoreBusy: the tables cannot be read for want of descriptors or memory.
     """
-    return _Walk(location, scope, files or Files(), metrics or Metrics(), clock, pause).run(_after(resume, scope))
+    return _Walk(location, scope, files or Files(), metrics or Metrics(), clock, pause).run(key_of(resume, scope))
 
 
-def _token(scope: Scope, key: Key) -> str:
+def token_of(scope: Scope, key: Key) -> str:
+    """The resume token that goes on after a unit."""
     return f"{_VERSION}.{scope}.{key[0]}.{key[1]}.{key[2]}"
 
 
-def _after(token: str | None, scope: Scope) -> Key:
+def key_of(token: str | None, scope: Scope) -> Key:
+    """The unit that a resume token goes on after; before all units without one.
+
+    Raises:
+        InvalidParams: it is no token of this scope.
+    """
     if token is None:
         return (0, 0, "")
     parts = token.split(".", 4)
@@ -139,21 +147,22 @@ class _Walk:
             self._begin()
             key = after
             if not self._remaining(key):
-                yield Step(done=len(self._units), total=len(self._units), resume=None)
+                yield Step(key=key, done=len(self._units), total=len(self._units), resume=None)
             while remaining := self._remaining(key):
                 unit = self._units[-remaining]
                 for outcome in self._unit(unit):
                     if outcome is None:
                         done = len(self._units) - self._remaining(key)
-                        yield Step(done=done, total=len(self._units), resume=_token(self._scope, key))
+                        yield Step(key=key, done=done, total=len(self._units), resume=token_of(self._scope, key))
                         continue
                     left = self._remaining(unit)
                     yield Step(
+                        key=unit,
                         findings=outcome.findings,
                         unsettled=outcome.unsettled,
                         done=len(self._units) - left,
                         total=len(self._units),
-                        resume=_token(self._scope, unit) if left else None,
+                        resume=token_of(self._scope, unit) if left else None,
                     )
                 key = unit
         finally:

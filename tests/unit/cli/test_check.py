@@ -125,3 +125,10 @@ def test_text_of_the_store_does_not_reach_the_terminal_raw() -> None:
 def test_quiet_prints_the_subjects_only(short_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, _ = run(short_dir, [report(findings=[finding()])], "-q")
     assert (status, capsys.readouterr().out) == (exits.FOUND, f"{BASE}\n")
+
+
+def test_a_result_of_an_earlier_check_is_told_with_its_age() -> None:
+    known = {"findings": [], "unsettled": [], "total": 2, "scope": "contents"}
+    assert "This was found 240 s ago" in check.render({**known, "age": 240.2, "begun": 300.0})
+    assert "it had begun 60 s before" in check.render({**known, "age": 0.0, "begun": 60.0})
+    assert check.render({**known, "age": 0.0, "begun": 0.1}) == "Nothing is wrong in 2 units (scope contents).\n"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import Counter
 from pathlib import Path
 
 import anyio
 import pytest
 from anyio.to_thread import run_sync
 
-from storaged.engine import checking
+from storaged.engine import check_run, checking
 from storaged.engine.checking import Checker
 from storaged.metrics import Metrics
 from storaged.store.files import Files
@@ -114,3 +115,165 @@ async def test_a_cancelled_check_ends_after_the_turn_under_way_and_closes_all(
             tasks.cancel_scope.cancel()
             files.go_on.set()
     assert await run_sync(_open_files, store) == []
+
+
+class _Counting(Files):
+    """Counts how often each file is opened for reading; stops at the first listing where told."""
+
+    def __init__(self) -> None:
+        self.opened: Counter[str] = Counter()
+        self.reached = threading.Event()
+        self.go_on = threading.Event()
+        self.go_on.set()
+
+    def open(self, path: str, flags: int, mode: int = 0o600, *, dir_fd: int | None = None) -> int:
+        self.opened[path] += 1
+        return super().open(path, flags, mode, dir_fd=dir_fd)
+
+    def listdir(self, path: str) -> list[str]:
+        self.reached.set()
+        self.go_on.wait(20)
+        return super().listdir(path)
+
+
+def _tar_split_of(store: Damaged) -> str:
+    return str(store.tar_split(store.layer["id"]))
+
+
+async def test_who_asks_while_a_check_is_under_way_joins_it(store: Damaged, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checking, "_TURN", 0.0)
+    await run_sync(_lose_link, store)
+    files = _Counting()
+    files.go_on.clear()
+    checker = Checker(store.location, Metrics(), files)
+    results: list[list[str]] = []
+
+    async def ask(may_change: bool) -> None:
+        checked = await checker.run(scope="contents", may_change=may_change)
+        results.append([each.name for each in checked.findings])
+
+    path = await run_sync(_tar_split_of, store)
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ask, True)
+            await run_sync(files.reached.wait, 20)
+            for may_change in (False, True, False, True):
+                tasks.start_soon(ask, may_change)
+            await anyio.lowlevel.checkpoint()
+            files.go_on.set()
+    assert results == [["link_lost"]] * 5
+    alone = _Counting()
+    await Checker(store.location, Metrics(), alone).run(scope="contents")
+    assert files.opened[path] == alone.opened[path]
+
+
+async def test_who_joins_and_goes_away_ends_it_for_nobody_else(store: Damaged, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checking, "_TURN", 0.0)
+    files = _Counting()
+    files.go_on.clear()
+    checker = Checker(store.location, Metrics(), files)
+    done: list[int] = []
+
+    async def ask() -> None:
+        done.append((await checker.run(scope="contents")).done)
+
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks, anyio.create_task_group() as leaving:
+            leaving.start_soon(ask)
+            await run_sync(files.reached.wait, 20)
+            tasks.start_soon(ask)
+            await anyio.lowlevel.checkpoint()
+            leaving.cancel_scope.cancel()
+            files.go_on.set()
+    assert len(done) == 1
+    assert await run_sync(_open_files, store) == []
+
+
+async def test_a_reader_is_told_a_finished_result_and_its_age_and_who_may_change_gets_a_new_one(
+    store: Damaged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = _Counting()
+    checker = Checker(store.location, Metrics(), files)
+    path = await run_sync(_tar_split_of, store)
+    first = await checker.run(scope="contents")
+    assert first.age == 0.0
+    once = files.opened[path]
+    await run_sync(_lose_link, store)
+    kept = await checker.run(scope="contents", may_change=False)
+    assert (kept.findings, kept.done, kept.total, kept.resume) == ((), first.done, first.total, None)
+    assert kept.age > 0.0
+    assert kept.begun >= kept.age
+    assert files.opened[path] == once
+    anew = await checker.run(scope="contents", may_change=True)
+    assert [each.name for each in anew.findings] == ["link_lost"]
+    assert files.opened[path] == 2 * once
+    monkeypatch.setitem(checking.KEPT, "contents", -1.0)
+    await checker.run(scope="contents", may_change=False)
+    assert files.opened[path] == 3 * once
+
+
+async def test_the_age_of_a_result_has_a_limit() -> None:
+    assert max(checking.KEPT.values()) == 600.0
+
+
+async def test_a_reader_that_asks_in_slices_or_by_any_token_has_nothing_read_again(
+    store: Damaged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checking, "_TURN", 0.0)
+    await run_sync(_lose_link, store)
+    files = _Counting()
+    checker = Checker(store.location, Metrics(), files)
+    path = await run_sync(_tar_split_of, store)
+    tokens: list[str | None] = [None]
+    found: list[str] = []
+    while True:
+        checked = await checker.run(scope="contents", slice=1e-9, resume=tokens[-1], may_change=False)
+        found += [each.name for each in checked.findings]
+        if checked.resume is None:
+            break
+        tokens.append(checked.resume)
+    assert found == ["link_lost"]
+    once = files.opened[path]
+    alone = _Counting()
+    await Checker(store.location, Metrics(), alone).run(scope="contents")
+    # A unit is never looked at from its beginning because a slice was over.
+    assert once == alone.opened[path]
+    for token in (None, *tokens[::7], "1.contents.2.0.0"):
+        await checker.run(scope="contents", slice=1e-9, resume=token, may_change=False)
+    assert files.opened[path] == once
+
+
+async def test_a_token_ahead_of_the_run_waits_for_it_and_never_goes_back(
+    store: Damaged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checking, "_TURN", 0.0)
+    checker = Checker(store.location, Metrics())
+    await checker.run(scope="contents", slice=1e-9, may_change=False)
+    token: str | None = "1.contents.4.0./"
+    rounds = 0
+    while token is not None:
+        before = token
+        token = (await checker.run(scope="contents", slice=1e-9, resume=token, may_change=False)).resume
+        assert token is None or token >= before
+        rounds += 1
+    assert rounds > 10
+
+
+@pytest.mark.parametrize("turn", [0.0, 60.0])
+async def test_findings_beyond_what_is_kept_are_told_all_the_same(
+    store: Damaged, monkeypatch: pytest.MonkeyPatch, turn: float
+) -> None:
+    monkeypatch.setattr(check_run, "MOST_KEPT", 2)
+    monkeypatch.setattr(checking, "MOST_FINDINGS", 2)
+    monkeypatch.setattr(checking, "_TURN", turn)
+    await run_sync(_lose_tar_splits, store)
+    checker = Checker(store.location, Metrics())
+    resume, found = None, 0
+    while True:
+        checked = await checker.run(resume=resume)
+        found += len(checked.findings)
+        resume = checked.resume
+        if resume is None:
+            break
+    lost = await run_sync(lambda: sum(bool(record.get("diff-digest")) for record in store.records("layers")))
+    assert found == lost

@@ -11,7 +11,7 @@ from anyio.to_thread import run_sync
 from storaged_client.contract import types as t
 from storaged_client.contract import wire
 from storaged_client.contract.errors import InvalidParams
-from tests.unit.service.conftest import Desk
+from tests.unit.service.conftest import OWN_UID, Desk
 
 pytestmark = pytest.mark.anyio
 
@@ -78,3 +78,16 @@ async def test_a_torn_table_is_a_finding_and_no_error(desk: Desk) -> None:
         await run_sync(lambda: path.write_bytes(path.read_bytes()[:700]))
         answer = await desk.ask("store.check", {"scope": "records"})
     assert [(each["name"], each["id"]) for each in answer["findings"]] == [("table_unreadable", str(path))]
+
+
+async def test_who_may_only_read_is_told_what_was_found_lately(desk: Desk) -> None:
+    async with desk.ground.running():
+        mine = await desk.ask("store.check", {"scope": "contents"})
+        steps = desk.ground.metrics.counters["check.steps"]
+        theirs = await desk.ask("store.check", {"scope": "contents"}, uid=1000)
+        assert theirs["findings"] == mine["findings"]
+        assert theirs["age"] > 0
+        assert desk.ground.metrics.counters["check.steps"] == steps
+        again = await desk.ask("store.check", {"scope": "contents"}, uid=OWN_UID)
+        assert again["age"] == 0
+        assert desk.ground.metrics.counters["check.steps"] == 2 * steps
