@@ -26,7 +26,7 @@ from .rival import Rival
 from .scenes import GRAPHROOT, Store
 from .tree import Entry, Tree, below, difference
 
-_OURS = re.compile(r"storaged/(daemon\.lock|reserve|reserve\.d(/\d\d)?|[a-z-]+\.json\.before)")
+_OURS = re.compile(r"storaged/(daemon\.lock|reserve|reserve\.d(/\d\d)?|[a-z-]+\.json\.before(-\d{8}T\d{6}Z)?)")
 """What may always lie in our own folder."""
 
 _TOKEN = 64

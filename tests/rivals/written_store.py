@@ -125,7 +125,7 @@ def check_files(report: Report, where: str, store: Store, found: Tables) -> None
     # podman itself leaves these folders behind, empty.
     for folder in (store.graphroot / store.driver / "tempdirs", store.graphroot / f"{store.driver}-layers" / "tmp"):
         report.claim(not _names(folder), f"{where}: left over in {folder.name}: {_names(folder)}")
-    own = {name for name in _names(store.graphroot / "storaged") - _OURS if not name.endswith(".json.before")}
+    own = {name for name in _names(store.graphroot / "storaged") - _OURS if ".json.before" not in name}
     report.claim(not own, f"{where}: left over in storaged/: {own}")
     for image, record in found.images.items():
         folder = store.graphroot / f"{store.driver}-images" / image

@@ -1,14 +1,25 @@
-"""The tables as they were before the first change of a run: ``graphroot/storaged/images.json.before``.
+"""The tables as they were before changes: ``graphroot/storaged/images.json.before``, and older ones beside it.
 
-No tool can restore a lost table from the data of the images, so one copy is kept. It is that of the last run that
-changed the table while it had records: an emptied table never takes the place of a copy that has some. Volatile tables,
-which end with the boot, have none.
+::
+
+    images.json.before                     before the first change of the last run, or of its last hour
+    images.json.before-20261129T115500Z    older ones, by the time (UTC) they were made
+
+No tool can restore a lost table from the data of the images, so copies are kept, and a loss may be noticed late. Six of
+the older ones stay at most: the oldest of the last hour, the oldest and the latest of the last day and of the last
+week, and the latest of before. Of a table that was emptied no copy is made in that run. Volatile tables, which end with
+the boot, have none.
 """
 
 from __future__ import annotations
 
+import calendar
 import logging
 import os
+import re
+import time
+from collections.abc import Callable, Iterable
+from typing import Final
 
 from storaged.errors import StoreError
 from storaged.store.files import Files
@@ -16,20 +27,29 @@ from storaged.store.layout.paths import own_dir
 from storaged.store.writing.shape import CurrentTable
 from storaged.store.writing.temporary import make_own_folder, sync_folder, temporary_for, told, write_temporary
 
+_HOUR: Final = 3600
+_AGES: Final = (_HOUR, 24 * _HOUR, 7 * 24 * _HOUR)
+"""Seconds: where the spans end."""
+_TIME: Final = "%Y%m%dT%H%M%SZ"
+_OLDER: Final = re.compile(r"(.+\.before)-(\d{8}T\d{6}Z)", re.ASCII)
+
 _log = logging.getLogger(__name__)
 
 
 class Backups:
-    """Copies of one store's tables, each made once."""
+    """Copies of one store's tables. ``clock`` tells the seconds since the epoch."""
 
-    def __init__(self, graphroot: str, files: Files) -> None:
+    def __init__(self, graphroot: str, files: Files, clock: Callable[[], float] = time.time) -> None:
         self._graphroot = graphroot
         self._folder = own_dir(graphroot)
         self._files = files
-        self._kept: set[str] = set()
+        self._clock = clock
+        self._kept: dict[str, float] = {}
+        """When this run last copied each table."""
+        self._emptied: set[str] = set()
 
     def keep(self, table: CurrentTable, *, needed: bool) -> None:
-        """Copy a table that is about to change, unless that was done; no lock need be held.
+        """Copy a table that is about to change, unless this run did within the last hour; no lock need be held.
 
         Where ``needed`` is false a failure is logged alone, and the next change tries again: a removal on a
         full disk must not wait for room that only it can make.
@@ -38,20 +58,24 @@ class Backups:
             NoSpace, StoreReadOnly, OSError: the copy could not be made.
         """
         path = table.file.path
-        if path in self._kept or table.file.volatile:
+        now = self._clock()
+        # A clock that was put back makes a copy too many, never one too few.
+        if table.file.volatile or path in self._emptied or 0 <= now - self._kept.get(path, -_HOUR) < _HOUR:
             return
         if not table.records:
             # What this run adds to an emptied table is no more worth a copy than the emptied table.
-            self._kept.add(path)
+            self._emptied.add(path)
             return
+        target = os.path.join(self._folder, f"{os.path.basename(path)}.before")
         try:
-            self._copy(os.path.join(self._folder, f"{os.path.basename(path)}.before"), table.data)
+            self._copy(target, table.data)
         except (OSError, StoreError) as error:
             if needed:
                 raise
             _log.warning("no copy of a table before its change path=%s error=%s", path, error)
             return
-        self._kept.add(path)
+        self._kept[path] = now
+        self._thin(target, now)
 
     def _copy(self, target: str, data: bytes) -> None:
         with told(self._folder):
@@ -59,8 +83,53 @@ class Backups:
         temporary = temporary_for(self._files, target, data)
         write_temporary(self._files, temporary, data)
         try:
+            self._set_aside(target)
             temporary.publish(self._files)
         except BaseException:
             temporary.remove(self._files)
             raise
         sync_folder(self._files, self._folder)
+
+    def _set_aside(self, target: str) -> None:
+        """Name the copy that is there by its time."""
+        with told(self._folder):
+            try:
+                made = self._files.stat(target, follow_symlinks=False).st_mtime
+            except FileNotFoundError:
+                return
+            self._files.rename(target, f"{target}-{time.strftime(_TIME, time.gmtime(made))}")
+
+    def _thin(self, target: str, now: float) -> None:
+        """Remove the older copies that need not stay. One that cannot be removed costs room alone."""
+        try:
+            for name in surplus(self._files.listdir(self._folder), os.path.basename(target), now):
+                self._files.unlink(os.path.join(self._folder, name))
+        except OSError as error:
+            _log.warning("an old copy of a table stays path=%s error=%s", target, error)
+
+
+def surplus(names: Iterable[str], newest: str, now: float) -> list[str]:
+    """Of the files of these names the older copies of ``newest`` that need not stay at this time."""
+    made: dict[str, float] = {}
+    for name in names:
+        found = _OLDER.fullmatch(name)
+        if found is None or found[1] != newest:
+            continue
+        moment = _instant(found[2])
+        # One of a time to come was made before the clock was put back: how old it is can be told once that time comes.
+        if moment is not None and moment <= now:
+            made[name] = moment
+    spans: list[list[str]] = [[] for _ in (*_AGES, None)]
+    for name in sorted(made, key=lambda name: made[name]):
+        spans[sum(now - made[name] >= age for age in _AGES)].append(name)
+    hour, day, week, ancient = spans
+    # The oldest of a span is the next one of the span behind it; the latest is there when the oldest has gone on.
+    stay = {*hour[:1], *day[:1], *day[-1:], *week[:1], *week[-1:], *ancient[-1:]}
+    return [name for name in made if name not in stay]
+
+
+def _instant(text: str) -> float | None:
+    try:
+        return calendar.timegm(time.strptime(text, _TIME))
+    except ValueError:
+        return None
