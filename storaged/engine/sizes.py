@@ -3,7 +3,7 @@
 ::
 
     a snapshot names a layer of unknown size ──▶ measured, in slices of a worker thread
-    somebody asks for the usage of the store ──▶ containers' layers and volumes are measured again
+    somebody asks for the usage of the store ──▶ containers' layers and files, and volumes are measured again
     something was learned ─────────────────────▶ a new ``known`` and a wish for a snapshot made of it
     a snapshot lacks a layer ──────────────────▶ forgotten
 
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import anyio
 from anyio.to_thread import run_sync
@@ -25,8 +26,10 @@ from storaged.metrics import Metrics
 from storaged.snapshot.model import NOTHING_MEASURED, KnownSizes, Snapshot, layer_size
 from storaged.store.drivers.counting import Steps, Uncountable
 from storaged.store.drivers.measuring import Measurer
-from storaged.store.layout.records import LayerID
+from storaged.store.layout.records import ContainerID, LayerID
 from storaged.store.tables import LayerRow
+
+_Id = TypeVar("_Id", LayerID, ContainerID)
 
 SLICE = 0.05
 """Seconds of measuring between two looks of the loop: what a shutdown waits for at most."""
@@ -51,11 +54,15 @@ class _Layer(Struct, frozen=True):
     row: LayerRow
 
 
+class _Container(Struct, frozen=True):
+    id: ContainerID
+
+
 class _Volume(Struct, frozen=True):
     name: str
 
 
-_Target = _Layer | _Volume
+_Target = _Layer | _Container | _Volume
 
 
 class LayerSizes:
@@ -70,6 +77,8 @@ class LayerSizes:
         """What tells no less than ``known`` of the layers that are left."""
         self._layers: dict[LayerID, int] = {}
         self._reasons: dict[LayerID, str] = {}
+        self._containers: dict[ContainerID, int] = {}
+        self._container_reasons: dict[ContainerID, str] = {}
         self._volumes: dict[str, int | None] | None = None
         self._learned = False
         self._again: dict[str, _Target] = {}
@@ -103,9 +112,10 @@ class LayerSizes:
                 await self._measure(target)
 
     async def renew(self, cache: Cache, patience: float) -> None:
-        """Have containers' layers and volumes measured again, and wait until a snapshot tells; ``patience`` seconds.
+        """Have containers' layers and files, and volumes measured again, and wait until a snapshot tells.
 
-        What was measured a moment ago, or took long, is left as it is for a while.
+        It is waited ``patience`` seconds at most. What was measured a moment ago, or took long, is left as it is for a
+        while.
         """
         snapshot = cache.snapshot
         if snapshot is None:
@@ -113,6 +123,8 @@ class LayerSizes:
         for layer in snapshot.layers:
             if layer.containers and layer_size(layer.record) is None:
                 self._ask(f"layer {layer.id}", _Layer(LayerRow(record=layer.record, store=layer.store)))
+        for container in snapshot.containers:
+            self._ask(f"container {container.id}", _Container(container.id))
         self._list_volumes = True
         self._wake.set()
         with anyio.move_on_after(patience):
@@ -153,21 +165,31 @@ class LayerSizes:
             for layer in (*self._layers, *self._reasons)
             if layer not in present or layer_size(present[layer].record) is not None
         ]
-        if gone:
-            self._forget(gone, snapshot)
+        done = [
+            container
+            for container in (*self._containers, *self._container_reasons)
+            if container not in snapshot.container_by_id
+        ]
+        if gone or done:
+            self._forget(gone, done, snapshot)
         self._unknown = (
             LayerRow(record=layer.record, store=layer.store)
             for layer in snapshot.layer_by_id.values()
             if layer_size(layer.record) is None
         )
 
-    def _forget(self, gone: list[LayerID], snapshot: Snapshot) -> None:
+    def _forget(self, gone: list[LayerID], done: list[ContainerID], snapshot: Snapshot) -> None:
         for layer in gone:
             self._layers.pop(layer, None)
             self._reasons.pop(layer, None)
             self._measured.pop(f"layer {layer}", None)
             self._again.pop(f"layer {layer}", None)
-        self._metrics.add("sizes.forgotten", len(gone))
+        for container in done:
+            self._containers.pop(container, None)
+            self._container_reasons.pop(container, None)
+            self._measured.pop(f"container {container}", None)
+            self._again.pop(f"container {container}", None)
+        self._metrics.add("sizes.forgotten", len(gone) + len(done))
         # No new snapshot is asked for: nothing in this one would be otherwise.
         self._enough = snapshot.known_sizes if snapshot.known_sizes is self.known else None
         self.known = self._now()
@@ -196,8 +218,13 @@ class LayerSizes:
         self._list_volumes = False
 
     async def _measure(self, target: _Target) -> None:
-        name = f"layer {target.row.record.id}" if isinstance(target, _Layer) else f"volume {target.name}"
-        steps = self._measurer.layer(target.row) if isinstance(target, _Layer) else self._measurer.volume(target.name)
+        match target:
+            case _Layer(row=row):
+                name, steps = f"layer {row.record.id}", self._measurer.layer(row)
+            case _Container(id=container):
+                name, steps = f"container {container}", self._measurer.container(container)
+            case _Volume(name=volume):
+                name, steps = f"volume {volume}", self._measurer.volume(volume)
         began = anyio.current_time()
         size, reason = None, ""
         try:
@@ -221,17 +248,20 @@ class LayerSizes:
         self._metrics.add("sizes.unknown" if size is None else "sizes.measured")
         self._again.pop(name, None)
         self._measured[name] = (now, now - began)
-        if isinstance(target, _Volume):
-            self._learn_volume(target.name, size)
-        else:
-            self._learn_layer(target.row.record.id, size, reason)
+        match target:
+            case _Layer(row=row):
+                self._learn(self._layers, self._reasons, row.record.id, size, reason)
+            case _Container(id=container):
+                self._learn(self._containers, self._container_reasons, container, size, reason)
+            case _Volume(name=volume):
+                self._learn_volume(volume, size)
 
-    def _learn_layer(self, layer: LayerID, size: int | None, reason: str) -> None:
-        before = self._layers.pop(layer, None), self._reasons.pop(layer, None)
+    def _learn(self, sizes: dict[_Id, int], reasons: dict[_Id, str], id_: _Id, size: int | None, reason: str) -> None:
+        before = sizes.pop(id_, None), reasons.pop(id_, None)
         if size is not None:
-            self._layers[layer] = size
+            sizes[id_] = size
         else:
-            self._reasons[layer] = reason
+            reasons[id_] = reason
         self._learned = self._learned or before != (size, reason or None)
 
     def _learn_volume(self, name: str, size: int | None) -> None:
@@ -246,7 +276,13 @@ class LayerSizes:
 
     def _now(self) -> KnownSizes:
         volumes = None if self._volumes is None else dict(self._volumes)
-        return KnownSizes(layers=dict(self._layers), reasons=dict(self._reasons), volumes=volumes)
+        return KnownSizes(
+            layers=dict(self._layers),
+            reasons=dict(self._reasons),
+            containers=dict(self._containers),
+            container_reasons=dict(self._container_reasons),
+            volumes=volumes,
+        )
 
 
 def _slice(steps: Steps) -> Callable[[], int | None]:

@@ -9,6 +9,7 @@ Source: libimage ``disk_usage.go``, podman ``cmd/podman/system/df.go`` (5.8; bef
     unique         its other layers, and its big data
     size           both
     reclaimable    images_size less the unique part of images that a container uses
+    container      its own layer, its big data and the files of its two folders
     freed          what removing this one image gives back: the layers that nothing else stands on or uses, and the
                    big data, also of the untagged parents that go along
 
@@ -193,16 +194,18 @@ def _is_freed(
 
 
 def _containers(snapshot: Snapshot) -> Iterator[ContainerUsage]:
+    known = snapshot.known_sizes
     for container in snapshot.containers:
         record = container.record
         layer = snapshot.layer_by_id.get(record.layer) if record.layer else None
+        files, why_not = known.containers.get(container.id), known.container_reasons.get(container.id)
         yield ContainerUsage(
             id=container.id,
             names=record.names or (),
             image=record.image or None,
             created=record.created,
             owner=cast("Owner", container.owner),
-            size=layer.size if layer is not None else None,
-            size_pending=layer is not None and layer.size_pending,
-            size_reason=layer.size_reason if layer is not None else "it has no layer in the store",
+            size=_sum((layer.size, files, *(record.big_data_sizes or {}).values())) if layer is not None else None,
+            size_pending=layer is not None and (layer.size_pending or (files is None and why_not is None)),
+            size_reason=layer.size_reason or why_not if layer is not None else "it has no layer in the store",
         )

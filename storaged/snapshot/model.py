@@ -45,6 +45,10 @@ class KnownSizes:
     """Bytes of layers whose records tell no size."""
     reasons: Mapping[LayerID, str] = field(factory=dict)
     """Why the size of a layer cannot be had; such a layer is waited for no longer."""
+    containers: Mapping[ContainerID, int] = field(factory=dict)
+    """Bytes in the folders of containers, besides their layers and data."""
+    container_reasons: Mapping[ContainerID, str] = field(factory=dict)
+    """Why those of a container cannot be had."""
     volumes: Mapping[str, int | None] | None = None
     """Bytes of each local volume, None while unknown; None as a whole where nobody looked or could."""
 

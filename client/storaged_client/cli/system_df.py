@@ -102,10 +102,16 @@ def still_pending(usage: Usage) -> str | None:
     layers = usage["sizes_pending"]
     if layers:
         parts.append(f"{layers} layer{'s' if layers > 1 else ''}")
+    containers = sum(container["size_pending"] for container in usage["containers"])
+    if containers:
+        parts.append(f"{containers} container{'s' if containers > 1 else ''}")
     volumes = sum(volume["size"] is None for volume in usage["volumes"] or [])
     if volumes:
         parts.append(f"{volumes} volume{'s' if volumes > 1 else ''}")
-    return f"sizes of {' and '.join(parts)} are not known yet; numbers they belong to are shown as -" if parts else None
+    if not parts:
+        return None
+    listed = ", ".join((*parts[:-2], " and ".join(parts[-2:])))
+    return f"sizes of {listed} are not known yet; numbers they belong to are shown as -"
 
 
 def unmeasurable(usage: Usage) -> list[str]:

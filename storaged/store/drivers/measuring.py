@@ -5,8 +5,10 @@
     overlay    the files of <layer>/diff                      (``drivers/overlay`` DiffSize)
     vfs        the files that the parent layer does not have  (``drivers/fsdiff.go`` NaiveDiffDriver.DiffSize)
     volume     the files of <volume>/_data                    (podman ``pkg/domain/infra/abi/system.go`` SystemDf)
+    container  the files of its two folders, in graphroot and runroot                (``store.go`` ContainerSize)
 
-Unlike upstream no layer is mounted, and extended attributes are not compared.
+Unlike upstream no layer is mounted, and extended attributes are not compared. What is mounted in a container's folders
+counts nothing.
 """
 
 from __future__ import annotations
@@ -17,8 +19,8 @@ import stat
 from storaged.store.drivers.counting import Missing, Steps, Uncountable, count
 from storaged.store.files import Files
 from storaged.store.inventory import writable_image_roots
-from storaged.store.layout.paths import layer_contents, volume_data, volumes_dir
-from storaged.store.layout.records import LayerID
+from storaged.store.layout.paths import container_files, layer_contents, volume_data, volumes_dir
+from storaged.store.layout.records import ContainerID, LayerID
 from storaged.store.tables import LayerRow, StoreLocation
 
 
@@ -49,6 +51,21 @@ class Measurer:
             raise Uncountable(str(error)) from None
         return (yield from count(self._files, folder, lower))
 
+    def container(self, container: ContainerID) -> Steps:
+        """Bytes of the files that tools keep for a container, in steps; a folder that is not there has none.
+
+        Raises:
+            Uncountable: they cannot be told.
+        """
+        _require_name(container, "container")
+        total = 0
+        for root in (self._location.graphroot, self._location.runroot):
+            try:
+                total += yield from count(self._files, container_files(root, self._location.driver, container))
+            except Missing:
+                continue
+        return total
+
     def volumes(self) -> tuple[str, ...] | None:
         """Names of the local volumes; None where their folder is not there or must not be read. Blocking."""
         folder = volumes_dir(self._location.graphroot)
@@ -75,8 +92,7 @@ class Measurer:
 
     def _folder(self, layer: LayerID, store: int) -> str:
         """The layer's folder, in the first root that has it."""
-        if "/" in layer or "\0" in layer or layer in ("", ".", ".."):
-            raise Uncountable("the id of a layer is no name of a folder")
+        _require_name(layer, "layer")
         if store > 0:
             # The parent of a read-only layer lies in any additional store.
             roots: tuple[str, ...] = (self._location.additional[store - 1], *self._location.additional)
@@ -96,3 +112,8 @@ class Measurer:
 
     def _device(self, path: str) -> int:
         return self._files.stat(path, follow_symlinks=False).st_dev
+
+
+def _require_name(id_: str, kind: str) -> None:
+    if "/" in id_ or "\0" in id_ or id_ in ("", ".", ".."):
+        raise Uncountable(f"the id of a {kind} is no name of a folder")

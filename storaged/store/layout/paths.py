@@ -153,6 +153,12 @@ def container_dir(root: str, driver: str, container: ContainerID) -> str:
     return os.path.join(containers_dir(root, driver), container)
 
 
+def container_files(root: str, driver: str, container: ContainerID) -> str:
+    """Where tools keep files of a container; in the graphroot those that last, in the runroot those that do not
+    (``store.go:ContainerDirectory``, ``ContainerRunDirectory``)."""
+    return os.path.join(container_dir(root, driver, container), "userdata")
+
+
 def volumes_dir(graphroot: str) -> str:
     """podman's local volumes, where containers.conf does not move them (podman ``libpod`` ``VolumePath``)."""
     return os.path.join(graphroot, "volumes")

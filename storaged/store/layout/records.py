@@ -75,5 +75,6 @@ class ContainerRecord(Struct, frozen=True, gc=False, kw_only=True, rename="kebab
     layer: LayerID | None = None
     metadata: str | None = None
     big_data_names: tuple[str, ...] | None = None
+    big_data_sizes: dict[str, int] | None = None
     created: str = UNKNOWN_TIME
     flags: dict[str, object] | None = None

@@ -22,7 +22,7 @@ from storaged.store.content import ContentReader
 from storaged.store.drivers.measuring import Measurer
 from storaged.store.files import Files
 from storaged.store.layout import paths
-from storaged.store.layout.records import LayerID
+from storaged.store.layout.records import ContainerID, LayerID
 from tests.ground import DRIVER, Ground, held
 
 pytestmark = pytest.mark.anyio
@@ -177,6 +177,34 @@ async def test_containers_are_measured_again_when_usage_is_asked(ground: Ground)
         while snapshot.layer_by_id[layer].size != 250:
             await ground.sizes.renew(ground.cache, 5)
             snapshot = ground.cache.snapshot
+
+
+async def test_files_of_containers_are_measured_when_usage_is_asked_and_forgotten_with_them(ground: Ground) -> None:
+    graphroot, runroot = ground.location.graphroot, ground.location.runroot
+    table = Path(paths.containers_json(graphroot, DRIVER))
+    container = ContainerID("d" * 64)
+
+    def record(rows: list[dict[str, Any]]) -> None:
+        Path(paths.containers_lock(graphroot, DRIVER)).write_bytes(os.urandom(64))
+        table.write_text(json.dumps(rows))
+
+    def prepare() -> None:
+        record([{"id": container, "names": ["one"], "image": next(iter(ground.sample.images))}])
+        for root, size in ((graphroot, 10), (runroot, 5)):
+            folder = Path(paths.container_files(root, DRIVER, container))
+            folder.mkdir(parents=True)
+            (folder / "file").write_bytes(b"x" * size)
+
+    await run_sync(prepare)
+    async with measuring(ground):
+        await ground.sizes.renew(ground.cache, 5)
+        assert ground.cache.snapshot is not None
+        assert ground.cache.snapshot.known_sizes.containers == {container: 15}
+        await run_sync(record, [])
+        snapshot = (await ground.cache.view()).snapshot
+        assert not snapshot.containers
+        await ground.sizes.renew(ground.cache, 5)
+        assert container not in ground.sizes.known.containers
 
 
 async def test_volumes_are_measured_when_usage_is_asked(ground: Ground) -> None:

@@ -122,18 +122,28 @@ def test_an_unknown_layer_makes_the_sums_it_belongs_to_unknown_and_no_other() ->
     assert (found.images_size, found.sizes_pending) == (None, 0)
 
 
-def test_a_containers_own_layer_is_the_containers_size_and_nothing_to_the_images() -> None:
+def test_a_container_is_its_own_layer_its_data_and_its_files_and_nothing_to_the_images() -> None:
     store = family()
     store.layer("run", "two", size=None)
-    store.container("c", "app", layer="run")
-    store.container("without")
-    known = KnownSizes(layers={layer_id("run"): 2703}, volumes={"v": 10, "w": None})
+    one, without = store.container("c", "app", layer="run", data={"buildah.json": 7}), store.container("without")
+    known = KnownSizes(layers={layer_id("run"): 2703}, containers={one: 40, without: 1}, volumes={"v": 10, "w": None})
     found = usage(store.snapshot(known_sizes=known))
     assert found.images_size == 230
-    assert [container.size for container in found.containers] == [2703, None]
+    assert [container.size for container in found.containers] == [2750, None]
+    assert not any(container.size_pending for container in found.containers)
     assert found.containers_size is None
     assert (found.volumes_size, [volume.size for volume in found.volumes or ()]) == (None, [10, None])
     assert usage(store.snapshot()).volumes is None
+
+
+def test_a_container_whose_files_are_not_counted_yet_or_cannot_be_has_no_size() -> None:
+    store = family()
+    store.layer("run", "two", size=3)
+    one = store.container("c", "app", layer="run")
+    (pending,) = usage(store.snapshot()).containers
+    assert (pending.size, pending.size_pending, pending.size_reason) == (None, True, None)
+    (closed,) = usage(store.snapshot(known_sizes=KnownSizes(container_reasons={one: "not ours"}))).containers
+    assert (closed.size, closed.size_pending, closed.size_reason) == (None, False, "not ours")
 
 
 def test_a_damaged_chain_has_no_size() -> None:

@@ -193,6 +193,7 @@ class Store:
         layer: str | None = None,
         metadata: str | None = None,
         volatile: bool = False,
+        data: dict[str, int] | None = None,
     ) -> ContainerID:
         record = ContainerRecord(
             id=ContainerID(hex_of(f"container {name}")),
@@ -200,6 +201,7 @@ class Store:
             image=image_id(image) if image is not None else None,
             layer=layer_id(layer) if layer is not None else None,
             metadata=metadata,
+            big_data_sizes=data,
         )
         self.containers.append(ContainerRow(record=record, store=0, volatile=volatile))
         return record.id

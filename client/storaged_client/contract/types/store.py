@@ -62,7 +62,7 @@ class ImageUsage(Value):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class ContainerUsage(Value):
-    """The room that the container's own layer takes, measured lately."""
+    """The room that a container takes: its own layer, its data and the files tools keep for it, measured lately."""
 
     id: str
     names: tuple[str, ...]

@@ -9,7 +9,7 @@ import pytest
 
 from storaged.store.drivers.counting import Missing, Steps, Uncountable
 from storaged.store.drivers.measuring import Measurer
-from storaged.store.layout.records import LayerID, LayerRecord
+from storaged.store.layout.records import ContainerID, LayerID, LayerRecord
 from storaged.store.tables import LayerRow, StoreLocation
 
 
@@ -73,6 +73,22 @@ def test_an_id_that_is_no_name_leads_nowhere(tmp_path: Path, layer: str) -> None
 def test_other_drivers_are_not_measured(tmp_path: Path) -> None:
     with pytest.raises(Uncountable, match="btrfs"):
         total(Measurer(location(tmp_path, "btrfs")).layer(row("a")))
+
+
+def test_a_container_is_what_tools_keep_in_its_two_folders(tmp_path: Path) -> None:
+    folders = [tmp_path / root / "overlay-containers" / "c" for root in ("g", "r")]
+    measurer = Measurer(location(tmp_path, "overlay"))
+    container = ContainerID("c")
+    assert total(measurer.container(container)) == 0
+    put(folders[0] / "userdata" / "log", 11)
+    put(folders[0] / "userdata" / "more" / "f", 5)
+    os.link(folders[0] / "userdata" / "log", folders[0] / "userdata" / "again")
+    put(folders[0] / "big-data", 100)
+    assert total(measurer.container(container)) == 16
+    put(folders[1] / "userdata" / "pid", 2)
+    assert total(measurer.container(container)) == 18
+    with pytest.raises(Uncountable):
+        total(measurer.container(ContainerID("../c")))
 
 
 def test_volumes_are_the_folders_that_hold_data(tmp_path: Path) -> None:
