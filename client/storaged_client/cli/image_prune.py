@@ -64,7 +64,8 @@ def params(options: Options) -> dict[str, Any]:
     """
     filters = options.many("filter")
     for filter_ in filters:
-        if "=" not in filter_:
+        # Sizes are compared, too: unique-size>1GB.
+        if not any(sign in filter_ for sign in "=<>"):
             raise UsageError(f"filter input must be in the form of filter=value: {filter_} is invalid")
     switches = {"all": options.on("all"), "dry_run": options.on("dry-run"), "external": options.on("external")}
     asked: dict[str, Any] = {name: True for name, on in switches.items() if on}

@@ -66,8 +66,15 @@ def _run_command(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         return _die_of("SIGINT")
     except exits.expected() as error:
-        complain(f"Error: {error}")
+        complain(f"Error: {_said(error)}")
         return exits.status_of(error)
+
+
+def _said(error: BaseException) -> str:
+    """The text of an error; the kernel's own without its number."""
+    if not isinstance(error, OSError) or not error.strerror:
+        return str(error)
+    return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
 
 
 def _dispatch(argv: list[str]) -> int:

@@ -102,6 +102,7 @@ def test_an_input_that_ends_before_its_line_is_no_answer(
         (["-af"], {"all": True}),
         (["-f", "--external", "--filter", "label=a", "--filter", "until!=1h"],
          {"external": True, "filters": ["label=a", "until!=1h"]}),
+        (["-f", "--filter", "unique-size>1GB"], {"filters": ["unique-size>1GB"]}),
         (["--dry-run"], {"dry_run": True}),
         (["-f", "--plan", "p-1"], {"plan": "p-1"}),
     ],
