@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import socket
 import time
+from collections.abc import Sequence
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -80,13 +81,16 @@ class AsyncClient(AsyncClientVerbs):
         *,
         timeout: float | None = None,  # noqa: ASYNC109  # the signature of the blocking client
         progress: Listener | None = None,
+        descriptors: Sequence[int] = (),
     ) -> Any:
         """The raw result of one request. ``timeout`` in seconds, else the client's. Cancelling it tells the daemon.
 
-        ``progress`` is called with each ``Progress`` that the daemon tells meanwhile, by this task.
+        ``progress`` is called with each ``Progress`` that the daemon tells meanwhile, by this task. ``descriptors`` are
+        passed with the request.
 
         Raises: the error the daemon answered (``contract.errors``), DaemonUnavailable, OutcomeUnknown,
-        RequestTimeout, SocketForbidden, ClientClosed, ForeignLoop, TypeError where the params are no JSON.
+        RequestTimeout, SocketForbidden, ClientClosed, ForeignLoop, TypeError where the params are no JSON, OSError
+        where a descriptor is none.
         """
         limit = self._timeout if timeout is None else timeout
         if progress is not None:
@@ -94,7 +98,7 @@ class AsyncClient(AsyncClientVerbs):
         answer: StoragedError | None = None
         with anyio.move_on_after(limit) as scope:
             try:
-                return await self._persist(method, params, progress)
+                return await self._persist(method, params, progress, descriptors)
             except skew.MAY_EXPLAIN as error:
                 answer = error
         if answer is None:
@@ -112,7 +116,9 @@ class AsyncClient(AsyncClientVerbs):
         row = METHODS[call.method]
         timeout = call.params.get("timeout")
         timeout = timeout + retry.GRACE if timeout is not None and not row.mutates else None
-        answer = await self.call(call.method, call.params, timeout=timeout, progress=call.progress)
+        answer = await self.call(
+            call.method, call.params, timeout=timeout, progress=call.progress, descriptors=call.descriptors
+        )
         try:
             result = wire.structure_result(row.result, answer)
         except wire.MalformedResult as error:
@@ -174,11 +180,17 @@ class AsyncClient(AsyncClientVerbs):
 
     # ------------------------------------------------------------ within
 
-    async def _persist(self, method: str, params: dict[str, Any] | list[Any] | None, progress: Listener | None) -> Any:
+    async def _persist(
+        self,
+        method: str,
+        params: dict[str, Any] | list[Any] | None,
+        progress: Listener | None,
+        descriptors: Sequence[int],
+    ) -> Any:
         give_up: float | None = None
         for pause in retry.delays():
             try:
-                return await self._once(method, params, progress)
+                return await self._once(method, params, progress, descriptors)
             except (retry.Again, addresses.NobodyListens, addresses.QueueFull) as error:
                 now = time.monotonic()
                 give_up = give_up or now + retry.WINDOW
@@ -189,9 +201,15 @@ class AsyncClient(AsyncClientVerbs):
             await anyio.sleep(pause)
         raise AssertionError("delays() has no end")
 
-    async def _once(self, method: str, params: dict[str, Any] | list[Any] | None, progress: Listener | None) -> Any:
+    async def _once(
+        self,
+        method: str,
+        params: dict[str, Any] | list[Any] | None,
+        progress: Listener | None,
+        descriptors: Sequence[int],
+    ) -> Any:
         link = await self._connected()
-        pending = await self._ask(link, method, params, progress)
+        pending = await self._ask(link, method, params, progress, descriptors)
         if pending.lost:
             if self._tasks is None:
                 raise ClientClosed("the client was closed while a call ran")
@@ -208,9 +226,13 @@ class AsyncClient(AsyncClientVerbs):
 
     @staticmethod
     async def _ask(
-        link: Link, method: str, params: dict[str, Any] | list[Any] | None, progress: Listener | None = None
+        link: Link,
+        method: str,
+        params: dict[str, Any] | list[Any] | None,
+        progress: Listener | None = None,
+        descriptors: Sequence[int] = (),
     ) -> Pending:
-        id, pending = link.begin(method, params, progress)
+        id, pending = link.begin(method, params, progress, descriptors)
         try:
             await pending.wait()
         except BaseException:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import socket
+from collections.abc import Sequence
 from typing import Any
 
 import anyio
 from anyio.abc import SocketAttribute, UNIXSocketStream
 
+from .channel import send_with
 from .jsonrpc.messages import ID, LocalProtocolError
 from .jsonrpc.peer import Close, ErrorResponse, Notification, Peer, Request, Response
 from .progress import METHOD, Listener, News
@@ -16,12 +19,45 @@ from .retry import MAX_REPLY, SLACK
 _CHUNK = 256 * 1024
 
 
+class Own:
+    """Copies of descriptors until they are sent: whose they are may close them before, and the numbers be others'.
+
+    Raises:
+        OSError: one is none.
+    """
+
+    __slots__ = ("descriptors",)
+
+    def __init__(self, descriptors: Sequence[int]) -> None:
+        self.descriptors: list[int] = []
+        try:
+            for descriptor in descriptors:
+                self.descriptors.append(os.dup(descriptor))
+        except OSError:
+            self.close()
+            raise
+
+    def send(self, channel: socket.socket, data: memoryview) -> int:
+        """Write without waiting, with the descriptors where they were not sent yet; how many bytes were taken."""
+        if not self.descriptors:
+            return channel.send(data)
+        count = send_with(channel, data, self.descriptors)
+        self.close()
+        return count
+
+    def close(self) -> None:
+        """May be repeated."""
+        while self.descriptors:
+            os.close(self.descriptors.pop())
+
+
 class Pending:
-    """One call that waits for its answer."""
+    """One call that waits for its answer. ``own`` are the descriptors it is to send."""
 
-    __slots__ = ("done", "error", "lost", "news", "result", "sent", "size", "stir")
+    __slots__ = ("done", "error", "lost", "news", "own", "result", "sent", "size", "stir")
 
-    def __init__(self, size: int, news: News) -> None:
+    def __init__(self, size: int, news: News, own: Own) -> None:
+        self.own = own
         self.done = False
         self.stir = anyio.Event()
         self.news = news
@@ -63,17 +99,27 @@ class Link:
         self.dead = False
 
     def begin(
-        self, method: str, params: dict[str, Any] | list[Any] | None, listener: Listener | None = None
+        self,
+        method: str,
+        params: dict[str, Any] | list[Any] | None,
+        listener: Listener | None = None,
+        descriptors: Sequence[int] = (),
     ) -> tuple[ID, Pending]:
-        """Queue a request. ``listener`` is told its progress by ``Pending.wait``.
+        """Queue a request. ``listener`` is told its progress by ``Pending.wait``; ``descriptors`` are sent with it, and
+        stay the caller's, who may close them at once.
 
-        Raises: TypeError, where the params are no JSON.
+        Raises: TypeError, where the params are no JSON; OSError, where a descriptor is none.
         """
         try:
-            id, data = self._peer.send_request(method, params)
+            id, data = self._peer.send_request(method, params, fds=len(descriptors))
         except LocalProtocolError as error:
             raise TypeError(str(error)) from error
-        pending = self._pending[id] = Pending(len(data), News(params, listener))
+        try:
+            own = Own(descriptors)
+        except OSError:
+            self._peer.withdraw(id)
+            raise
+        pending = self._pending[id] = Pending(len(data), News(params, listener), own)
         self._outbox[id] = data, pending
         self._wake.set()
         return id, pending
@@ -81,7 +127,9 @@ class Link:
     def abandon(self, id: ID) -> None:
         """Stop waiting: take it back if nothing was sent, else tell the daemon."""
         pending = self._pending.pop(id, None)
-        if self._outbox.pop(id, None) is not None:
+        queued = self._outbox.pop(id, None)
+        if queued is not None:
+            queued[1].own.close()
             self._peer.withdraw(id)
             return
         if pending is None or self.dead:
@@ -122,29 +170,39 @@ class Link:
             self._wake = anyio.Event()
             while self._outbox or self._cancels:
                 ends: list[tuple[int, Pending]] = []
-                total = 0
+                runs: list[tuple[list[bytes], Own]] = []
+                total = sent = 0
                 for data, pending in self._outbox.values():
                     total += len(data)
                     ends.append((total, pending))
                     pending.sent = True
-                texts = [data for data, _ in self._outbox.values()]
-                rest = memoryview(b"".join([*texts, *self._cancels]))
+                    if pending.own.descriptors or not runs:
+                        runs.append(([], pending.own))  # descriptors go with the first byte of their own text
+                    runs[-1][0].append(data)
+                runs.append((list(self._cancels), Own(())))
                 self._outbox.clear()
                 self._cancels.clear()
-                length = len(rest)
                 try:
-                    # Not stream.send: it does not tell how much was sent before it failed.
-                    while rest:
-                        try:
-                            rest = rest[channel.send(rest) :]
-                        except BlockingIOError:
-                            await anyio.wait_writable(channel)
+                    for texts, own in runs:
+                        # Not stream.send: it does not tell how much was sent before it failed.
+                        rest = memoryview(b"".join(texts))
+                        while rest:
+                            try:
+                                count = own.send(channel, rest)
+                            except BlockingIOError:
+                                await anyio.wait_writable(channel)
+                                continue
+                            sent += count
+                            rest = rest[count:]
                 except OSError:
                     self.dead = True
                     for end, pending in ends:
                         # Without its last bracket a text means nothing; the LF after it is not needed.
-                        pending.sent = length - len(rest) >= end - 1
+                        pending.sent = sent >= end - 1
                     return  # the reader sees the end too, after what the daemon still said
+                finally:
+                    for _, own in runs:
+                        own.close()
 
     async def _read(self) -> None:
         while True:
@@ -181,7 +239,7 @@ class Link:
             # The daemon closes after an error that it cannot ascribe: what was not sent goes elsewhere.
             self.dead = True
             for other in self._outbox:
-                self._lose(self._pending.pop(other))
+                self._lose(self._pending.pop(other))  # which closes what it was to send
             self._outbox.clear()
             # Too large or not understood: of what was sent, the longest text is the likely one.
             id = max(self._pending, key=lambda one: self._pending[one].size, default=None)
@@ -192,5 +250,6 @@ class Link:
 
     @staticmethod
     def _lose(pending: Pending) -> None:
+        pending.own.close()
         pending.lost = True
         pending.finish()

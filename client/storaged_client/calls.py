@@ -6,7 +6,7 @@ that is the default is not sent.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar, overload
 
@@ -49,16 +49,17 @@ Scope: TypeAlias = Literal["records", "files", "contents"]
 class Call(Generic[R]):
     """A method and its parameters. ``R`` is the type of its result, ``progress`` is told how far it has come.
 
-    ``settle`` makes ``R`` of what the daemon answers, where that is not it.
+    ``settle`` makes ``R`` of what the daemon answers, where that is not it. ``descriptors`` are passed with it.
     """
 
-    __slots__ = ("method", "params", "progress", "settle")
+    __slots__ = ("descriptors", "method", "params", "progress", "settle")
 
     def __init__(self, method: str, params: dict[str, Any]) -> None:
         self.method = method
         self.params = params
         self.progress: Listener | None = None
         self.settle: Callable[[Any], R] | None = None
+        self.descriptors: Sequence[int] = ()
 
     def __repr__(self) -> str:
         return f"Call({self.method!r}, {self.params!r})"

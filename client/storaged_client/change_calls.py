@@ -7,7 +7,7 @@ is made on the present state whatever its ``consistency`` says; ``timeout`` boun
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
 from .calls import Call, Consistency, Filters, Texts, request, texts, wire_filters
 
@@ -26,6 +26,35 @@ class PlatformMembers(TypedDict, total=False):
     os_version: str
     os_features: Sequence[str]
     features: Sequence[str]
+
+
+class HasFileno(Protocol):
+    """An open file."""
+
+    def fileno(self) -> int:
+        """Its descriptor."""
+        ...
+
+
+class LayerMembers(TypedDict, total=False):
+    """A layer of an artifact: one of ``data`` (as text: base64) and ``file``. A ``media_type`` that is not there is
+    guessed as podman guesses it."""
+
+    data: bytes | str
+    file: int | HasFileno
+    media_type: str
+    title: str
+
+
+class ArtifactMembers(TypedDict, total=False):
+    """An artifact to be made; members that are not there are podman's defaults."""
+
+    type: str
+    config: str
+    config_type: str
+    layers: list[LayerMembers] | tuple[LayerMembers, ...]
+    subject: str
+    annotations: dict[str, str]
 
 
 # ---------------------------------------------------------------- images
@@ -154,16 +183,19 @@ def manifests_add(
     all: bool = False,
     platform: PlatformMembers | None = None,
     annotations: Mapping[str, str] | None = None,
-    artifact: Mapping[str, Any] | None = None,
+    artifact: ArtifactMembers | None = None,
     *,
     consistency: Consistency = "fresh",
     timeout: float | None = None,
 ) -> Call[t.ListEdited]:
-    """Add a local image, or an artifact made of data given here (members as in ``contract.params.Artifact``).
+    """Add a local image, or an artifact made of data and files given here.
+
+    A file is open for reading, and stays open and where it stands; the list keeps its path for podman's pushes.
 
     Raises: ManifestListUnknown, NotAManifestList, ImageUnknown, AmbiguousName, InvalidName, ImageDamaged.
     """
-    return request(
+    descriptors: list[int] = []
+    call: Call[t.ListEdited] = request(
         "manifests.add",
         consistency,
         timeout,
@@ -172,8 +204,32 @@ def manifests_add(
         all=all,
         platform=platform,
         annotations=annotations,
-        artifact=artifact,
+        artifact=_wire_artifact(artifact, descriptors) if artifact is not None else None,
     )
+    call.descriptors = descriptors
+    return call
+
+
+def _wire_artifact(artifact: ArtifactMembers, descriptors: list[int]) -> dict[str, Any]:
+    """As the protocol has it. ``descriptors`` gets those of its files."""
+    wire: dict[str, Any] = {**artifact}
+    if "layers" in artifact:
+        wire["layers"] = [_wire_layer(layer, descriptors) for layer in artifact["layers"]]
+    return wire
+
+
+def _wire_layer(layer: LayerMembers, descriptors: list[int]) -> dict[str, Any]:
+    wire: dict[str, Any] = {**layer}
+    data = layer.get("data")
+    if isinstance(data, bytes):
+        import base64
+
+        wire["data"] = base64.b64encode(data).decode()
+    if "file" in layer:
+        file = wire.pop("file")
+        wire["fd"] = len(descriptors)
+        descriptors.append(file if isinstance(file, int) else file.fileno())
+    return wire
 
 
 def manifests_annotate(

@@ -6,6 +6,8 @@ import select
 import socket
 import threading
 import time
+from array import array
+from collections.abc import Sequence
 from contextlib import suppress
 
 from .errors import RequestTimeout
@@ -62,6 +64,12 @@ class Turns:
             self.owner = None
 
 
+def send_with(channel: socket.socket, data: bytes | memoryview, descriptors: Sequence[int]) -> int:
+    """Write without waiting, with descriptors at the first byte; how many bytes were taken."""
+    ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", descriptors))]
+    return channel.sendmsg([data], ancillary, socket.MSG_DONTWAIT)
+
+
 class Channel:
     """A connected socket. Deadlines are on the monotonic clock; None waits for ever."""
 
@@ -76,8 +84,10 @@ class Channel:
         """Whose turn it is."""
         return self._turns.owner
 
-    def send(self, owner: object, data: bytes, deadline: float | None) -> None:
+    def send(self, owner: object, data: bytes, deadline: float | None, descriptors: Sequence[int] = ()) -> None:
         """Write one text, when it is the turn of ``owner``. ``leave`` must be called after it, also if it raises.
+
+        ``descriptors`` go with its first byte.
 
         Raises: NotSent, RequestTimeout. Where a part was written, the connection is broken off.
         """
@@ -87,7 +97,10 @@ class Channel:
         try:
             while sent < len(data):
                 try:
-                    sent += self._socket.send(data[sent:] if sent else data, socket.MSG_DONTWAIT)
+                    if descriptors and not sent:
+                        sent = send_with(self._socket, data, descriptors)
+                    else:
+                        sent += self._socket.send(data[sent:] if sent else data, socket.MSG_DONTWAIT)
                 except BlockingIOError:
                     if not self.ready(select.POLLOUT, deadline):
                         raise RequestTimeout("no answer in time: the daemon reads nothing") from None

@@ -17,6 +17,7 @@ from __future__ import annotations
 import select
 import socket
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 from .channel import Channel, NotSent, left
@@ -72,8 +73,11 @@ class Link:
         params: dict[str, Any] | list[Any] | None,
         deadline: float | None,
         listener: Listener | None = None,
+        descriptors: Sequence[int] = (),
     ) -> Pending:
         """Send a request and return when it is done: answered, or lost with the connection.
+
+        ``descriptors`` are sent with it, and stay the caller's.
 
         ``listener`` is called, by the calling thread, with the progress that bears the ``progress_token`` of the
         params. What it raises ends the call.
@@ -83,8 +87,8 @@ class Link:
         """
         pending = Pending(News(params, listener))
         try:
-            data = self._begin(pending, method, params)
-            self._channel.send(pending, data, deadline)
+            data = self._begin(pending, method, params, len(descriptors))
+            self._channel.send(pending, data, deadline, descriptors)
             pending.sent = True
             self._leave(pending)
             self._wait(pending, deadline)
@@ -93,12 +97,12 @@ class Link:
             raise
         return pending
 
-    def _begin(self, pending: Pending, method: str, params: dict[str, Any] | list[Any] | None) -> bytes:
+    def _begin(self, pending: Pending, method: str, params: dict[str, Any] | list[Any] | None, count: int) -> bytes:
         with self._state:
             if self.dead:
                 raise NotSent
             try:
-                pending.id, data = self._peer.send_request(method, params)
+                pending.id, data = self._peer.send_request(method, params, fds=count)
             except LocalProtocolError as error:
                 raise TypeError(str(error)) from error
             pending.size = len(data)

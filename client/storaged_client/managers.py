@@ -67,7 +67,7 @@ class Manifests(Manager):
     exists = Verb(calls.manifests_exists)
     referenced = Verb(calls.manifests_referenced)
     create = Change(change_calls.manifests_create)
-    add = Change(change_calls.manifests_add)
+    add = Change(change_calls.manifests_add, tells=True)
     annotate = Change(change_calls.manifests_annotate)
     remove_instance = Change(change_calls.manifests_remove_instance)
     remove = Change(change_calls.manifests_remove, tells=True)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, overload
 
 from .calls import Consistency, Filters, Parts, Scope, Sort, Texts
-from .change_calls import PlatformMembers
+from .change_calls import ArtifactMembers, PlatformMembers
 from .contract import types as t
 from .progress import Listener
 from .verbs import Manager
@@ -779,12 +779,13 @@ class Manifests(Manager):
         all: bool = False,
         platform: PlatformMembers | None = None,
         annotations: Mapping[str, str] | None = None,
-        artifact: Mapping[str, Any] | None = None,
+        artifact: ArtifactMembers | None = None,
         *,
         consistency: Consistency = "fresh",
         timeout: float | None = None,
+        progress: Listener | None = None,
     ) -> t.ListEdited:
-        """Add a local image, or an artifact made of data given here (members as in ``contract.params.Artifact``)."""
+        """Add a local image, or an artifact made of data and files given here."""
     def annotate(
         self,
         name: str,
@@ -893,12 +894,13 @@ class AsyncManifests(Manager):
         all: bool = False,
         platform: PlatformMembers | None = None,
         annotations: Mapping[str, str] | None = None,
-        artifact: Mapping[str, Any] | None = None,
+        artifact: ArtifactMembers | None = None,
         *,
         consistency: Consistency = "fresh",
         timeout: float | None = None,
+        progress: Listener | None = None,
     ) -> t.ListEdited:
-        """Add a local image, or an artifact made of data given here (members as in ``contract.params.Artifact``)."""
+        """Add a local image, or an artifact made of data and files given here."""
     async def annotate(
         self,
         name: str,

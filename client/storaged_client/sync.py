@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 import weakref
+from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -102,15 +103,19 @@ class Client(ClientVerbs):
         *,
         timeout: float | None = None,
         progress: Listener | None = None,
+        descriptors: Sequence[int] = (),
     ) -> Any:
         """The raw result of one request. ``timeout`` in seconds, else the client's.
 
         ``progress`` is called with each ``Progress`` that the daemon tells meanwhile, by this thread; where it is
-        slower than the daemon, with the newest.
+        slower than the daemon, with the newest. ``descriptors`` are passed with the request.
 
         Raises: the error the daemon answered (``contract.errors``), DaemonUnavailable, OutcomeUnknown,
-        RequestTimeout, SocketForbidden, ClientClosed, TypeError where the params are no JSON.
+        RequestTimeout, SocketForbidden, ClientClosed, TypeError where the params are no JSON, OSError where a
+        descriptor is none.
         """
+        for descriptor in descriptors:
+            os.get_inheritable(descriptor)
         deadline = self._deadline(timeout)
         if progress is not None:
             params = with_token(params)
@@ -118,7 +123,7 @@ class Client(ClientVerbs):
         pauses = None
         while True:
             try:
-                return self._once(method, params, deadline, progress)
+                return self._once(method, params, deadline, progress, descriptors)
             except (retry.Again, addresses.NobodyListens, addresses.QueueFull) as error:
                 if pauses is None:
                     pauses = retry.delays()
@@ -148,7 +153,9 @@ class Client(ClientVerbs):
             timeout += retry.GRACE
         else:
             timeout = None
-        answer = self.call(call.method, call.params, timeout=timeout, progress=call.progress)
+        answer = self.call(
+            call.method, call.params, timeout=timeout, progress=call.progress, descriptors=call.descriptors
+        )
         try:
             result = wire.structure_result(row.result, answer)
         except wire.MalformedResult as error:
@@ -240,10 +247,11 @@ class Client(ClientVerbs):
         params: dict[str, Any] | list[Any] | None,
         deadline: float | None,
         progress: Listener | None,
+        descriptors: Sequence[int],
     ) -> Any:
         link = self._connected(deadline)
         try:
-            pending = link.ask(method, params, deadline, progress)
+            pending = link.ask(method, params, deadline, progress, descriptors)
         except NotSent as error:
             self._drop(link)
             raise retry.Again("it closed the connection") from error

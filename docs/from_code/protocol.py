@@ -38,7 +38,12 @@ def methods() -> str:
 
 def _method(method: Method) -> Iterator[str]:
     yield f"### {method.name}\n"
-    yield plain(method.summary) + (" Mutates." if method.mutates else "") + f" {_said(method.params)}\n"
+    yield (
+        plain(method.summary)
+        + (" Mutates." if method.mutates else "")
+        + (" Takes descriptors." if method.descriptors else "")
+        + f" {_said(method.params)}\n"
+    )
     own = list(_parameters(method.params))
     if own:
         yield "Parameters, in the order of their positions:\n"

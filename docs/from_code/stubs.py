@@ -25,7 +25,7 @@ from collections.abc import Mapping
 from typing import Any, overload
 
 from .calls import Consistency, Filters, Parts, Scope, Sort, Texts
-from .change_calls import PlatformMembers
+from .change_calls import ArtifactMembers, PlatformMembers
 from .contract import types as t
 from .progress import Listener
 from .verbs import Manager

@@ -1,4 +1,4 @@
-"""An artifact manifest made of data that came with the request.
+"""An artifact manifest made of data that came with the request, or of files passed with it.
 
 ::
 
@@ -7,7 +7,8 @@
       layer     mediaType digest size annotations{title}
 
 podman remembers the paths of the files and reads them again at each push. Here the daemon opens no path of a
-client: the bytes are kept in the list itself (``artifacts.json``, ``blobs``), where podman pushes them from.
+client. The bytes that came with the request are kept in the list itself (``artifacts.json``, ``blobs``), where podman
+pushes them from; of a file that was passed the path is kept (``detached``), as podman has it of all files.
 
 Source: container-libs ``libimage/manifests/manifests.go`` (AddArtifact), image-spec ``manifest.md``.
 """
@@ -15,9 +16,10 @@ Source: container-libs ``libimage/manifests/manifests.go`` (AddArtifact), image-
 from __future__ import annotations
 
 import base64
-import binascii
+from collections.abc import Sequence
 
-from storaged.errors import InvalidParams
+from msgspec import Struct
+
 from storaged.operations.list_forms import Entry, Members
 from storaged.operations.list_parts import Added
 from storaged.operations.list_sources import Artifact
@@ -32,69 +34,61 @@ CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
 
 _EMPTY = b"{}"
 _TITLE = "org.opencontainers.image.title"
-_TYPES = {
-    "avif": "image/avif",
-    "css": "text/css",
-    "gif": "image/gif",
-    "htm": "text/html",
-    "html": "text/html",
-    "jpeg": "image/jpeg",
-    "jpg": "image/jpeg",
-    "js": "text/javascript",
-    "json": "application/json",
-    "mjs": "text/javascript",
-    "pdf": "application/pdf",
-    "png": "image/png",
-    "svg": "image/svg+xml",
-    "txt": "text/plain",
-    "wasm": "application/wasm",
-    "webp": "image/webp",
-    "xml": "text/xml",
-}
-"""What Go knows by itself (``mime/type.go``), and ``.txt``: the answer is the same on every machine."""
 
 
-def make_artifact(asked: p.Artifact, subject: Members | None) -> Added:
-    """The artifact as an entry of a list, with all its data. ``subject`` is the descriptor of what it refers to.
+class Layer(Struct, frozen=True, kw_only=True):
+    """A layer as it was read: its bytes, or the path of the file that has them."""
 
-    Raises:
-        InvalidParams: the data of a layer is no base64.
-    """
+    media_type: str
+    digest: Digest
+    size: int
+    title: str | None = None
+    data: bytes | None = None
+    path: str | None = None
+
+
+def make_artifact(asked: p.Artifact, layers: Sequence[Layer], subject: Members | None) -> Added:
+    """The artifact as an entry of a list. ``layers`` are what its layers were read as, ``subject`` is the descriptor of
+    what it refers to."""
     config, config_data = _config(asked)
-    blobs = {digest_of(config_data): config_data}
-    layers: list[bytes] = []
-    named: list[str] = []
-    for at, layer in enumerate(asked.layers):
-        data = _data(layer, at)
-        digest = digest_of(data)
-        layers.append(_layer(layer, digest, data))
-        named.append(digest)
-        blobs[digest] = data
+    blobs: dict[str, bytes] = {digest_of(config_data): encode(base64.b64encode(config_data).decode())}
+    detached: dict[str, bytes] = {}
+    for layer in layers:
+        if layer.path is not None:
+            detached[layer.digest] = encode(layer.path)
+        else:
+            blobs[layer.digest] = encode(base64.b64encode(layer.data or b"").decode())
+    shown = [
+        _descriptor(layer.media_type, layer.digest, layer.size, annotations=_titled(layer.title)) for layer in layers
+    ]
+    named = [layer.digest for layer in layers]
     if not layers:
         # The specification wants one layer at least.
-        layers, named = [_descriptor(EMPTY_TYPE, digest_of(_EMPTY), _EMPTY, inline=True)], [digest_of(_EMPTY)]
-        blobs[digest_of(_EMPTY)] = _EMPTY
+        shown, named = [_inline(EMPTY_TYPE, _EMPTY)], [digest_of(_EMPTY)]
+        blobs[digest_of(_EMPTY)] = encode(base64.b64encode(_EMPTY).decode())
     kind = asked.type if asked.type is not None else UNKNOWN_TYPE
     members = {
         "schemaVersion": encode(2),
         "mediaType": encode(MEDIA_TYPE),
         **({"artifactType": encode(kind)} if kind else {}),
         "config": config,
-        "layers": b"[" + b",".join(layers) + b"]",
+        "layers": b"[" + b",".join(shown) + b"]",
         **({"subject": emit(subject)} if subject is not None else {}),
         **({"annotations": encode(asked.annotations)} if asked.annotations else {}),
     }
     manifest = emit(members)
     entry = {"mediaType": encode(MEDIA_TYPE), "size": encode(len(manifest))}
+    files = list(dict.fromkeys(layer.path for layer in layers if layer.path is not None))
     return Added(
         entry=Entry(digest=digest_of(manifest), members={**entry, **({"artifactType": encode(kind)} if kind else {})}),
         artifact=Artifact(
             members={
                 "manifests": encode(manifest.decode()),
+                **({"files": encode(files)} if files else {}),
                 "config": encode(digest_of(config_data)),
                 "layers": encode(named),
             },
-            blobs={"blobs": {digest: encode(base64.b64encode(data).decode()) for digest, data in blobs.items()}},
+            blobs={"detached": detached, "blobs": blobs},
         ),
     )
 
@@ -103,39 +97,24 @@ def _config(asked: p.Artifact) -> tuple[bytes, bytes]:
     """Its descriptor and its bytes."""
     if asked.config:
         data = asked.config.encode()
-        return _descriptor(asked.config_type or CONFIG_TYPE, digest_of(data), data, inline=True), data
-    return _descriptor(asked.config_type or EMPTY_TYPE, digest_of(_EMPTY), _EMPTY, inline=True), _EMPTY
+        return _inline(asked.config_type or CONFIG_TYPE, data), data
+    return _inline(asked.config_type or EMPTY_TYPE, _EMPTY), _EMPTY
 
 
-def _layer(layer: p.ArtifactLayer, digest: Digest, data: bytes) -> bytes:
-    kind = layer.media_type or _TYPES.get((layer.title or "").rpartition(".")[2].lower()) or _sniffed(data)
-    return _descriptor(kind, digest, data, title=layer.title)
+def _inline(kind: str, data: bytes) -> bytes:
+    return _descriptor(kind, digest_of(data), len(data), data=encode(base64.b64encode(data).decode()))
 
 
-def _descriptor(kind: str, digest: Digest, data: bytes, *, inline: bool = False, title: str | None = None) -> bytes:
+def _titled(title: str | None) -> bytes | None:
+    return encode({_TITLE: title}) if title else None
+
+
+def _descriptor(kind: str, digest: Digest, size: int, **more: bytes | None) -> bytes:
     return emit(
         {
             "mediaType": encode(kind),
             "digest": encode(digest),
-            "size": encode(len(data)),
-            **({"annotations": encode({_TITLE: title})} if title else {}),
-            **({"data": encode(base64.b64encode(data).decode())} if inline else {}),
+            "size": encode(size),
+            **{name: value for name, value in more.items() if value is not None},
         }
     )
-
-
-def _data(layer: p.ArtifactLayer, at: int) -> bytes:
-    try:
-        return base64.b64decode(layer.data, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise InvalidParams(
-            f"the data of layer {at} is no base64: {error}", path=f"artifact.layers[{at}].data"
-        ) from None
-
-
-def _sniffed(data: bytes) -> str:
-    """Text or not, as far as the first 512 bytes tell."""
-    head = data[:512]
-    if any(byte < 0x20 and byte not in b"\t\n\f\r\x1b" for byte in head):
-        return "application/octet-stream"
-    return "text/plain"

@@ -9,7 +9,7 @@ The list's digest lock is held around the commit: podman holds it while it reads
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from msgspec import Struct, structs
 
@@ -24,7 +24,7 @@ from storaged.errors import (
 )
 from storaged.operations.addressing import certainly
 from storaged.operations.list_adding import contribution, descriptor, named
-from storaged.operations.list_artifacts import make_artifact
+from storaged.operations.list_artifacts import Layer, make_artifact
 from storaged.operations.list_forms import Entry, overridden
 from storaged.operations.list_parts import MANIFEST, Added, ListParts, Means, load
 from storaged.operations.naming import shortened
@@ -77,13 +77,13 @@ def create(snapshot: Snapshot, params: p.ManifestsCreate, means: Means, birth: B
     return _edited(holder, before, after, touched, evidence)
 
 
-def add(snapshot: Snapshot, params: p.ManifestsAdd, means: Means) -> Planned[ListEdited]:
+def add(snapshot: Snapshot, params: p.ManifestsAdd, means: Means, layers: Sequence[Layer] = ()) -> Planned[ListEdited]:
     """Add a local image, a list's entries, or an artifact, described as asked for, in one write.
 
-    What is asked for describes the first entry that comes in, as podman has it.
+    What is asked for describes the first entry that comes in, as podman has it. ``layers`` are those of the artifact.
 
     Raises:
-        InvalidParams: not one of ``image`` and ``artifact``, or the artifact is none.
+        InvalidParams: not one of ``image`` and ``artifact``.
         ManifestListUnknown, NotAManifestList, ReadOnlyImage, ImageDamaged: of the list.
         ImageUnknown, ImageDamaged, AmbiguousName, InvalidName: of the image, see ``list_adding``.
     """
@@ -96,7 +96,7 @@ def add(snapshot: Snapshot, params: p.ManifestsAdd, means: Means) -> Planned[Lis
     if params.artifact is not None:
         subject = params.artifact.subject
         about = descriptor(named(snapshot, subject, means), means) if subject else None
-        added = (make_artifact(params.artifact, about),)
+        added = (make_artifact(params.artifact, layers, about),)
     else:
         assert params.image is not None
         brought = contribution(snapshot, params.image, params.all, means)

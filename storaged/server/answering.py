@@ -24,8 +24,15 @@ from storaged.server.outbox import Outbox
 from storaged.service.access import audit_unbegun
 from storaged.service.later import Later
 from storaged.service.session import Session
-from storaged_client.contract.errors import InternalError, RequestCancelled, ShuttingDown, StoragedError, TooLarge
-from storaged_client.contract.methods import mutates
+from storaged_client.contract.errors import (
+    InternalError,
+    RequestCancelled,
+    ShuttingDown,
+    StoragedError,
+    TooLarge,
+    TooManyRequests,
+)
+from storaged_client.contract.methods import mutates, takes_descriptors
 from storaged_client.jsonrpc.messages import ID, LocalProtocolError
 from storaged_client.jsonrpc.peer import Batch, Notification, Peer, Request
 
@@ -37,8 +44,12 @@ _log = logging.getLogger(__name__)
 class Handler(Protocol):
     """What answers: ``storaged.service.service.Service.begin``."""
 
-    def __call__(self, session: Session, method: str, params: Any, /) -> Answer | Later[Answer]:
+    def __call__(
+        self, session: Session, method: str, params: Any, descriptors: Sequence[int] = (), /
+    ) -> Answer | Later[Answer]:
         """The encoded ``result`` of one request, whole or in parts to be joined; or what waits for it and returns it.
+
+        ``descriptors`` came with it, and are closed when the answer is there.
 
         Raises:
             StoragedError: the answer is an error; what waits raises it, too.
@@ -79,6 +90,8 @@ class Answers:
         """Bytes of the answers that wait for the rest of their batch."""
         self._held = 0
         self._request_bytes = 0
+        self._descriptors: set[int] = set()
+        """Of requests that are not answered yet."""
         self._refusing = False
         self.in_flight = 0
         self.heaviest = 0
@@ -107,13 +120,15 @@ class Answers:
 
     def begin(self, call: Request | Notification, requests: TaskGroup) -> None:
         """Answer at once where nothing has to be waited for, or in a task of its own."""
-        # No method takes descriptors, and kept until the answer 64 requests would hold a thousand of them.
-        self._closer.close(call.fds)
+        taken = call.fds if takes_descriptors(call.method) else ()
+        if not taken:
+            self._closer.close(call.fds)
         try:
             if self._refusing:
                 raise ShuttingDown("the daemon is shutting down: ask again")
-            self._claim(call)
+            self._claim(call, taken)
         except StoragedError as error:
+            self._closer.close(taken)
             self._audit_unbegun(call, error.name)
             if isinstance(call, Request):
                 self._refuse(call, error)
@@ -124,7 +139,9 @@ class Answers:
         wrong: StoragedError | None = None
         begin_request(self._session.number, _id_of(call))
         try:
-            answer = self._handler(self._session, call.method, call.params)
+            # Where there are none, a handler need not know of them.
+            given = (taken,) if taken else ()
+            answer = self._handler(self._session, call.method, call.params, *given)
         except Exception as failure:
             wrong = self._failed(call, failure)
         finally:
@@ -134,9 +151,9 @@ class Answers:
             self._scopes.add(scope)
             if isinstance(call, Request):
                 self._running[call.id] = scope
-            requests.start_soon(self._run, call, answer, scope)
+            requests.start_soon(self._run, call, answer, scope, taken)
         else:
-            self._let_go(call)
+            self._let_go(call, taken)
             self._deliver(call, answer, wrong)
 
     def never_begun(self, call: Request | Notification) -> None:
@@ -152,12 +169,18 @@ class Answers:
         # This is the task of the connection, whose own lines are not this request's.
         copy_context().run(say)
 
-    def _claim(self, call: Request | Notification) -> None:
-        """Count it in the budgets of its uid.
+    def _claim(self, call: Request | Notification, taken: Sequence[int]) -> None:
+        """Count it in the budgets of its uid, and its descriptors in that of the connection.
 
         Raises:
             TooManyRequests: one of them is spent.
         """
+        if len(self._descriptors) + len(taken) > self._limits.descriptors:
+            self._guard.reached("descriptors")
+            raise TooManyRequests(
+                f"requests of this connection that are not answered yet hold {len(self._descriptors)} descriptors: "
+                "wait for their answers"
+            )
         if mutates(call.method):
             # Its answer is not refused once it is made, so that there must be room for one before.
             self._guard.hold(self._uid, 0, beside=self._held)
@@ -168,12 +191,15 @@ class Answers:
             self._guard.end(self._uid)
             raise
         self._request_bytes += call.size
+        self._descriptors.update(taken)
         self.heaviest = max(self.heaviest, self._request_bytes + self._held)
 
-    async def _run(self, call: Request | Notification, later: Later[Answer], scope: anyio.CancelScope) -> None:
+    async def _run(
+        self, call: Request | Notification, later: Later[Answer], scope: anyio.CancelScope, taken: Sequence[int]
+    ) -> None:
         """The task of one request."""
         try:
-            await self._wait(call, later, scope)
+            await self._wait(call, later, scope, taken)
         except anyio.get_cancelled_exc_class() as cancelled:
             # On asyncio anyio leaves it in a circle with its traceback, whose frames have all that the request is made
             # of and all that was done for it: nothing of that is to stay until the next full collection.
@@ -181,7 +207,9 @@ class Answers:
             del call, later
             raise
 
-    async def _wait(self, call: Request | Notification, later: Later[Answer], scope: anyio.CancelScope) -> None:
+    async def _wait(
+        self, call: Request | Notification, later: Later[Answer], scope: anyio.CancelScope, taken: Sequence[int]
+    ) -> None:
         begin_request(self._session.number, _id_of(call))
         answer: Answer | None = None
         error: StoragedError | None = None
@@ -201,7 +229,7 @@ class Answers:
             self._scopes.discard(scope)
             if isinstance(call, Request):
                 self._running.pop(call.id, None)
-            self._let_go(call)
+            self._let_go(call, taken)
         self._deliver(call, answer, error)
 
     def _failed(self, call: Request | Notification, failure: Exception) -> StoragedError:
@@ -215,8 +243,10 @@ class Answers:
         _log.exception("request failed connection=%d method=%s", self._session.number, call.method)
         return InternalError("the daemon made a mistake; its log has the details")
 
-    def _let_go(self, call: Request | Notification) -> None:
-        """Its text is needed no more."""
+    def _let_go(self, call: Request | Notification, taken: Sequence[int]) -> None:
+        """Its text and its descriptors are needed no more."""
+        self._descriptors.difference_update(taken)
+        self._closer.close(taken)
         self._request_bytes -= call.size
         self._guard.free_request(self._uid, call.size)
         self._moved()
@@ -294,6 +324,9 @@ class Answers:
         self.in_flight = 0
         self._guard.free_request(self._uid, self._request_bytes)
         self._request_bytes = 0
+        # Of tasks that were cancelled before their first step.
+        self._closer.close(self._descriptors)
+        self._descriptors.clear()
         self._free(self._held)
         # The event loop's own objects of a connection are in circles, and must not keep what is large until the next
         # full collection. Nor must this be in a circle with the connection.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, TypeVar
 
 import anyio
+from anyio import from_thread
 from anyio.to_thread import run_sync
 from attrs import Factory, frozen
 
@@ -34,6 +35,10 @@ from storaged.store.tables import StoreLocation
 from storaged_client.contract.params import Common
 
 T = TypeVar("T")
+
+_OF_PASSED = 2
+_TOLD = 16 << 20
+"""Bytes after which how far it has come is told again."""
 
 
 @frozen(kw_only=True)
@@ -72,6 +77,8 @@ class Engine:
     cursors: Cursors[Pinned]
     blob_threads: anyio.CapacityLimiter
     """Bounds the worker threads that read big data for requests."""
+    passed_threads: anyio.CapacityLimiter = Factory(lambda: anyio.CapacityLimiter(_OF_PASSED))
+    """The same for files that clients pass: one of theirs may never answer."""
     plans: Plans[PrunePlan] = Factory(Plans)
     """What dry runs of ``images.prune`` decided, for their application."""
     condition: Condition = Factory(Condition)
@@ -94,7 +101,8 @@ class Engine:
 class Call:
     """One request being answered. ``view`` is one generation for all its reads.
 
-    ``asked`` is set where its answer may serve the next one who asks the same of this view.
+    ``asked`` is set where its answer may serve the next one who asks the same of this view. ``descriptors`` came with
+    the request, and are open until it is answered.
     """
 
     session: Session
@@ -103,6 +111,7 @@ class Call:
     engine: Engine
     progress: Progress
     asked: Question | None = None
+    descriptors: Sequence[int] = ()
 
     @property
     def asking(self) -> Asking:
@@ -129,3 +138,17 @@ class Call:
         """
         async with self.session.shares.threads:
             return await run_sync(work, limiter=self.engine.blob_threads)
+
+    async def of_passed(self, work: Callable[[Callable[[int, int], object]], T]) -> T:
+        """Read what was passed with the request, in one of few threads for that; a cancelled request ends it soon.
+
+        ``work`` is given what to call between the pieces, with the bytes read and those there are.
+        """
+
+        def tell(done: int, total: int) -> None:
+            from_thread.check_cancelled()
+            if done == total or done // _TOLD != (done - 1) // _TOLD:
+                from_thread.run_sync(self.progress.tell, done, total, "bytes", "reading")
+
+        async with self.session.shares.threads:
+            return await run_sync(work, tell, limiter=self.engine.passed_threads)

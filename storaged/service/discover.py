@@ -48,6 +48,7 @@ def _method(method: Method) -> dict[str, Any]:
         "result": {"name": method.result.__name__, "schema": {"$ref": _REF.format(name=method.result.__name__)}},
         "errors": [{"$ref": f"#/components/errors/{name}"} for name in (*method.errors, *COMMON_ERRORS)],
         "x-mutates": method.mutates,
+        "x-descriptors": method.descriptors,
     }
 
 
@@ -70,4 +71,5 @@ def _discover() -> dict[str, Any]:
         "params": [],
         "result": {"name": "OpenRPC", "schema": {"type": "object"}},
         "x-mutates": False,
+        "x-descriptors": False,
     }

@@ -10,11 +10,13 @@ from datetime import UTC, datetime
 from storaged.engine.transactions import Outcome
 from storaged.errors import InvalidParams
 from storaged.operations import creating, list_editing
+from storaged.operations.list_artifacts import Layer
 from storaged.operations.list_editing import Birth
 from storaged.operations.list_parts import Means
 from storaged.operations.removing import Removing
 from storaged.service.context import Call
 from storaged.service.image_changes import reading, remove_names
+from storaged.service.passed_files import read_layers
 from storaged.store.layout.records import ImageID
 from storaged_client.contract import params as p
 from storaged_client.contract import types as t
@@ -27,8 +29,12 @@ async def create(call: Call, params: p.ManifestsCreate) -> Outcome[t.ListEdited]
 
 
 async def add(call: Call, params: p.ManifestsAdd) -> Outcome[t.ListEdited]:
-    """``manifests.add``: entries and what is said of them, in one write."""
-    return await call.change(lambda snapshot: list_editing.add(snapshot, params, _means(call)))
+    """``manifests.add``: entries and what is said of them, in one write. Files of an artifact are read before."""
+    artifact = params.artifact
+    layers: tuple[Layer, ...] = ()
+    if artifact is not None:
+        layers = await call.of_passed(lambda tell: read_layers(artifact, call.descriptors, tell))
+    return await call.change(lambda snapshot: list_editing.add(snapshot, params, _means(call), layers))
 
 
 async def annotate(call: Call, params: p.ManifestsAnnotate) -> Outcome[t.ListEdited]:

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeAlias
@@ -50,8 +50,12 @@ class Service:
         self._engine = engine
         self._access = access
 
-    def begin(self, session: Session, method: str, params: object) -> Answer | Later[Answer]:
+    def begin(
+        self, session: Session, method: str, params: object, descriptors: Sequence[int] = ()
+    ) -> Answer | Later[Answer]:
         """Answer one request: at once, or by what is returned where something has to be waited for.
+
+        ``descriptors`` came with it; they stay the caller's, who closes them when the answer is there.
 
         Raises:
             StoragedError: the answer is an error of the contract; what is returned raises it, too.
@@ -64,15 +68,15 @@ class Service:
                 attempt.continued = True
                 if answer is not None:
                     return partial(self._finish, session, method, answer)
-        return partial(self._handle, session, method, params)
+        return partial(self._handle, session, method, params, descriptors)
 
-    async def handle(self, session: Session, method: str, params: object) -> Answer:
+    async def handle(self, session: Session, method: str, params: object, descriptors: Sequence[int] = ()) -> Answer:
         """``begin``, and the wait where there is one.
 
         Raises:
             StoragedError: as ``begin``.
         """
-        return await have(self.begin(session, method, params))
+        return await have(self.begin(session, method, params, descriptors))
 
     # -------------------------------------------------------------- within
 
@@ -104,11 +108,11 @@ class Service:
         with Counted(self._engine.metrics, method), session.shares.answering():
             return await answer()
 
-    async def _handle(self, session: Session, method: str, params: object) -> Answer:
+    async def _handle(self, session: Session, method: str, params: object, descriptors: Sequence[int]) -> Answer:
         with Counted(self._engine.metrics, method), session.shares.answering():
-            return await self._answer(session, method, params)
+            return await self._answer(session, method, params, descriptors)
 
-    async def _answer(self, session: Session, method: str, params: object) -> Answer:
+    async def _answer(self, session: Session, method: str, params: object, descriptors: Sequence[int]) -> Answer:
         if method == "rpc.discover":
             return encode_value(document())
         row = METHODS.get(method)
@@ -116,7 +120,7 @@ class Service:
             short = shortened(method)
             raise MethodNotFound(f"there is no method {short!r}; rpc.discover lists all", {"method": short})
         if row.mutates:
-            return await self._audited(session, row, params)
+            return await self._audited(session, row, params, descriptors)
         common, structured = structure(row, params)
         if method in HOLDING:
             _refuse_if_generation(common)
@@ -131,10 +135,24 @@ class Service:
             return await have(self._read(method, call, structured))
 
     def _call(
-        self, session: Session, common: Common, view: View, progress: Progress, asked: Question | None = None
+        self,
+        session: Session,
+        common: Common,
+        view: View,
+        progress: Progress,
+        asked: Question | None = None,
+        descriptors: Sequence[int] = (),
     ) -> Call:
         self._engine.cursors.sweep()
-        return Call(session=session, common=common, view=view, engine=self._engine, progress=progress, asked=asked)
+        return Call(
+            session=session,
+            common=common,
+            view=view,
+            engine=self._engine,
+            progress=progress,
+            asked=asked,
+            descriptors=descriptors,
+        )
 
     def _read(self, method: str, call: Call, params: Any) -> Answer | Later[Answer]:
         if call.common.if_generation is not None and call.common.if_generation == call.view.generation:
@@ -143,7 +161,7 @@ class Service:
         found = READERS[method](call, params)
         return then(found, partial(_encoded, call))
 
-    async def _audited(self, session: Session, row: Method, params: object) -> bytes:
+    async def _audited(self, session: Session, row: Method, params: object, descriptors: Sequence[int]) -> bytes:
         """A mutation: one line in the log, whatever becomes of it."""
         target, word = "-", "InternalError"
         try:
@@ -163,7 +181,8 @@ class Service:
                 # Nothing may be awaited between the end of this scope and the answer: see its docstring.
                 with change_scope():
                     view = await self._engine.cache.view(common.consistency, common.timeout)
-                    outcome = await CHANGERS[row.name](self._call(session, common, view, progress), structured)
+                    call = self._call(session, common, view, progress, descriptors=descriptors)
+                    outcome = await CHANGERS[row.name](call, structured)
             word = result_of(outcome.result)
             return encode_view(outcome.result, outcome.view)
         except get_cancelled_exc_class():

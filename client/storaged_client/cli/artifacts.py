@@ -1,9 +1,13 @@
-"""The files of an artifact, read here and sent whole: the daemon opens no path that a client names."""
+"""The files of an artifact: small ones are read here and sent whole, of others the open descriptor is passed.
+
+The daemon opens no path that a client names.
+"""
 
 from __future__ import annotations
 
 import base64
 import os
+import stat
 from typing import TYPE_CHECKING, Any
 
 from .flags import Flag, Options, UsageError
@@ -22,7 +26,9 @@ FLAGS = (
 )
 
 _MOST = 700_000
-"""Bytes of all files together: base64 makes them a third longer, and a request has at most 1 MiB."""
+"""Bytes that a request holds: base64 makes them a third longer, and a request has at most 1 MiB."""
+_FILES = 16
+"""Descriptors that a message takes."""
 
 
 def refuse_without_artifact(options: Options) -> None:
@@ -34,62 +40,119 @@ def refuse_without_artifact(options: Options) -> None:
             raise UsageError(f"--{flag.name} requires --artifact")
 
 
-def read(invocation: Invocation, paths: list[str]) -> dict[str, Any]:
-    """The artifact of ``manifests.add``.
+class Artifact:
+    """An artifact of ``manifests.add`` and the files that go with it: the small ones as bytes, the others opened.
+
+    A context manager, which closes them.
 
     Raises:
-        UsageError: a file cannot be read, or they are too large together.
+        UsageError: a file is none that can be sent, or there is too much for a request.
     """
-    options = invocation.options
-    config = options.text("artifact-config")
-    contents = [_content(path) for path in (*paths, *([config] if config is not None else []))]
-    total = sum(map(len, contents))
-    if total > _MOST:
-        raise UsageError(
-            f"the files have {total} bytes, more than the {_MOST} that one request holds; "
-            f"use: {invocation.podmans_command()}"
-        )
-    layers = []
-    for path, content in zip(paths, contents, strict=False):
-        layer = {"data": base64.b64encode(content).decode()}
-        media_type = options.text("artifact-layer-type")
+
+    def __init__(self, invocation: Invocation, paths: list[str]) -> None:
+        self.descriptors: list[int] = []
+        self._invocation = invocation
+        self._room = _MOST
+        try:
+            self.params = self._params(paths)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Artifact:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the files."""
+        while self.descriptors:
+            os.close(self.descriptors.pop())
+
+    def _params(self, paths: list[str]) -> dict[str, Any]:
+        options = self._invocation.options
+        artifact: dict[str, Any] = {}
+        config = options.text("artifact-config")
+        if config:  # an empty one is none, for podman, too
+            artifact["config"] = self._config(config)
+        artifact["layers"] = [self._layer(path) for path in paths]
+        for flag, member in (
+            ("artifact-config-type", "config_type"),
+            ("artifact-subject", "subject"),
+            ("artifact-type", "type"),
+        ):
+            text = options.text(flag)
+            if text is not None:
+                artifact[member] = text
+        return artifact
+
+    def _layer(self, path: str) -> dict[str, Any]:
+        from storaged_client.media_types import HEAD, guess
+
+        options = self._invocation.options
+        name = os.path.basename(os.path.abspath(path))
+        descriptor, size = _opened(path)
+        try:
+            kind = options.text("artifact-layer-type") or guess(name, _head(path, descriptor, HEAD))
+            layer: dict[str, Any] = {"media_type": kind}
+            if size <= self._room:
+                layer["data"] = base64.b64encode(self._taken(path, descriptor)).decode()
+            elif len(self.descriptors) < _FILES:
+                layer["fd"] = len(self.descriptors)
+                self.descriptors.append(descriptor)
+                descriptor = -1
+            else:
+                raise UsageError(
+                    f"more than {_FILES} files that are too large for one request: add them in parts, or use: "
+                    f"{self._invocation.podmans_command()}"
+                )
+        finally:
+            if descriptor >= 0:
+                os.close(descriptor)
         if not options.on("artifact-exclude-titles"):
-            layer["title"] = os.path.basename(path)
-        elif media_type is None:
-            media_type = _media_type(path)  # elsewhere the daemon tells it by the title
-        if media_type is not None:
-            layer["media_type"] = media_type
-        layers.append(layer)
-    artifact: dict[str, Any] = {"layers": layers}
-    if config is not None:
-        artifact["config"] = _text(config, contents[-1])
-    for flag, member in (
-        ("artifact-config-type", "config_type"),
-        ("artifact-subject", "subject"),
-        ("artifact-type", "type"),
-    ):
-        text = options.text(flag)
-        if text is not None:
-            artifact[member] = text
-    return artifact
+            layer["title"] = name
+        return layer
+
+    def _config(self, path: str) -> str:
+        descriptor, size = _opened(path)
+        try:
+            if size > self._room:
+                raise UsageError(f"{path}: a configuration stands in the manifest: at most {self._room} bytes")
+            content = self._taken(path, descriptor)
+        finally:
+            os.close(descriptor)
+        try:
+            return content.decode()
+        except UnicodeDecodeError as error:
+            raise UsageError(f"{path}: the configuration of an artifact is text in UTF-8: {error}") from error
+
+    def _taken(self, path: str, descriptor: int) -> bytes:
+        """All of a file for which there is room."""
+        with open(descriptor, "rb", closefd=False) as file:
+            content = file.read(self._room + 1)
+        if len(content) > self._room:
+            raise UsageError(f"{path}: it grew while it was read: try again when it is whole")
+        self._room -= len(content)
+        return content
 
 
-def _content(path: str) -> bytes:
+def _opened(path: str) -> tuple[int, int]:
+    """A descriptor of a regular file, and its size. Nothing was read."""
     try:
-        with open(path, "rb") as file:
-            return file.read(_MOST + 1)
+        # Without O_NONBLOCK this waits for who writes into a pipe.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        status = os.fstat(descriptor)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from error
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise UsageError(f"{path}: not a regular file, which podman could read again when it pushes the list")
+    return descriptor, status.st_size
 
 
-def _text(path: str, content: bytes) -> str:
+def _head(path: str, descriptor: int, size: int) -> bytes:
     try:
-        return content.decode()
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: the configuration of an artifact is text in UTF-8: {error}") from error
-
-
-def _media_type(path: str) -> str | None:
-    import mimetypes
-
-    return mimetypes.guess_type(path)[0]
+        return os.pread(descriptor, size, 0)
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from error

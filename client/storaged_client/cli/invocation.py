@@ -47,8 +47,11 @@ class Invocation:
             self._log = Log(level)
             self._log.begin(shlex.join(words))
 
-    def call(self, method: str, params: Any = None, *, watched: bool = False) -> dict[str, Any]:
+    def call(
+        self, method: str, params: Any = None, *, watched: bool = False, descriptors: tuple[int, ...] = ()
+    ) -> dict[str, Any]:
         """The result of one request. ``watched``: how far it has come is shown where somebody can see it.
+        ``descriptors`` are passed with it.
 
         Raises:
             StoragedError: the daemon answered with an error.
@@ -66,7 +69,7 @@ class Invocation:
                 self._log.reached(self._client.address)
         listener = _show if watched and sys.stderr.isatty() else None
         try:
-            result = self._asked(self._client, method, params, timeout, listener)
+            result = self._asked(self._client, method, params, timeout, listener, descriptors)
         finally:
             if listener is not None:
                 overwrite("")
@@ -83,9 +86,12 @@ class Invocation:
         params: Any,
         timeout: float | None,
         listener: Callable[[Progress], None] | None,
+        descriptors: tuple[int, ...],
     ) -> dict[str, Any]:
         def ask() -> dict[str, Any]:
-            result: dict[str, Any] = client.call(method, params, timeout=timeout, progress=listener)
+            result: dict[str, Any] = client.call(
+                method, params, timeout=timeout, progress=listener, descriptors=descriptors
+            )
             return result
 
         return ask() if self._log is None else self._log.watch(client.address, method, params, ask)

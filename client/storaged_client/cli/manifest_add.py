@@ -27,14 +27,15 @@ def run(invocation: Invocation) -> int:
     params: dict[str, Any] = {"name": name}
     members = {"platform": list_edits.platform(options), "annotations": list_edits.annotated(options, adding=True)}
     params.update({member: value for member, value in members.items() if value})
-    entries: list[dict[str, Any]]
     if options.on("artifact"):
-        entries = [{"artifact": artifacts.read(invocation, given)}]
+        with artifacts.Artifact(invocation, given) as artifact:
+            params["artifact"] = artifact.params
+            results = [invocation.call("manifests.add", params, watched=True, descriptors=tuple(artifact.descriptors))]
     else:
         artifacts.refuse_without_artifact(options)
-        entries = [{"image": invocation.local_image(image)} for image in given]
+        images = [invocation.local_image(image) for image in given]
         if options.on("all"):
             params["all"] = True
-    results = [invocation.call("manifests.add", {**params, **entry}) for entry in entries]
+        results = [invocation.call("manifests.add", {**params, "image": image}) for image in images]
     list_edits.show(results[-1], json=json)
     return exits.DONE

@@ -14,13 +14,17 @@ from . import types as t
 
 @frozen(kw_only=True)
 class Method:
-    """One method: its parameters, its result, whether it changes anything for others."""
+    """One method: its parameters, its result, whether it changes anything for others.
+
+    ``descriptors``: it takes some with its message. Of every other method they are closed.
+    """
 
     name: str
     summary: str
     params: type
     result: type[t.Result]
     mutates: bool = False
+    descriptors: bool = False
     errors: tuple[str, ...] = ()
 
     @property
@@ -221,9 +225,10 @@ _ROWS = (
     ),
     Method(
         name="manifests.add",
-        summary="Add a local image, a list's entries, or an artifact made of data given here, to a manifest list.",
+        summary="Add a local image, a list's entries, or an artifact made of data or files given here, to a list.",
         params=p.ManifestsAdd,
         result=t.ListEdited,
+        descriptors=True,
         errors=("ImageUnknown", "ReadOnlyImage", "TooLarge", *_EDIT),
         mutates=True,
     ),
@@ -297,6 +302,12 @@ def mutates(name: str) -> bool:
     """Whether the table has a method of this name that changes anything for others."""
     row = METHODS.get(name)
     return row is not None and row.mutates
+
+
+def takes_descriptors(name: str) -> bool:
+    """Whether the table has a method of this name that takes descriptors."""
+    row = METHODS.get(name)
+    return row is not None and row.descriptors
 
 
 COMMON_ERRORS = (

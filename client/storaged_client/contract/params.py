@@ -188,14 +188,19 @@ class PlatformChoice(Value):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class ArtifactLayer(Value):
-    data: str
+    """One of ``data``, which is base64 and kept in the list, and ``fd``: which of the descriptors that come with the
+    message is the file, from 0. It is read once; the list keeps its path, and podman reads the file at each push.
+    Without a ``media_type`` it is guessed from the title and the data, as podman guesses."""
+
+    data: str | None = None
     media_type: str | None = None
     title: str | None = None
+    fd: int | None = None
 
 
 @frozen(kw_only=True, eq=False, repr=False)
 class Artifact(Value):
-    """An artifact manifest that is made of data given here. ``data`` of a layer is base64."""
+    """An artifact manifest that is made of data and files given here."""
 
     type: str | None = None
     config: str | None = None

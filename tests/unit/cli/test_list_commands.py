@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 
 from storaged_client.cli import artifacts, exits
 from storaged_client.cli.main import main
+from storaged_client.media_types import guess
 
 from .answerer import Answerer, Refusal
 from .facts import APP, LIST
@@ -138,8 +141,8 @@ def test_the_files_of_an_artifact_are_sent_and_not_their_paths(daemon: Answerer,
     assert [params["artifact"] for _, params in daemon.requests] == [
         {
             "layers": [
-                {"data": text, "title": "f.txt"},
-                {"data": octets, "title": "g"},
+                {"data": text, "media_type": "text/plain", "title": "f.txt"},
+                {"data": octets, "media_type": "application/octet-stream", "title": "g"},
             ],
             "config": "{}",
             "config_type": "c/y",
@@ -162,13 +165,57 @@ def test_a_configuration_that_is_no_text_is_refused(
     assert daemon.requests == []
 
 
-def test_files_beyond_a_request_are_podmans_task(
+def test_an_empty_configuration_is_none_as_podman_has_it(daemon: Answerer, tmp_path: Path) -> None:
+    (tmp_path / "f").write_text("x")
+    argv = ["manifest", "add", "--artifact", "--artifact-config=", "--artifact-layer-type=", "l", str(tmp_path / "f")]
+    assert main(argv) == exits.DONE
+    [(_, params)] = daemon.requests
+    assert params["artifact"] == {"layers": [{"data": "eA==", "media_type": "text/plain", "title": "f"}]}
+
+
+def opened(folder: Path) -> list[str]:
+    """Files of this folder that this process has open."""
+    found = []
+    for number in os.listdir("/proc/self/fd"):
+        with suppress(FileNotFoundError):
+            path = os.readlink(f"/proc/self/fd/{number}")
+            found += [path] if path.startswith(str(folder)) else []
+    return found
+
+
+def test_what_one_request_does_not_hold_is_passed_open_and_closed_again(daemon: Answerer, tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("first", "a.tar.gz", "b")]
+    files[0].write_bytes(b"x" * (artifacts._MOST - 5))
+    files[1].write_bytes(b"\x1f\x8b\x08\0\0\0")
+    files[2].write_bytes(b"\1\2\3\4\5")
+    assert main(["manifest", "add", "--artifact", "l", *map(str, files)]) == exits.DONE
+    assert opened(tmp_path) == []
+    [(_, params)] = daemon.requests
+    first, second, third = params["artifact"]["layers"]
+    assert first["title"] == "first"
+    assert second == {"fd": 0, "media_type": guess("a.tar.gz", b""), "title": "a.tar.gz"}
+    assert third == {"data": "AQIDBAU=", "media_type": "application/octet-stream", "title": "b"}
+
+
+def test_more_files_than_a_message_takes_are_podmans_task(
     daemon: Answerer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     large = tmp_path / "large"
     large.write_bytes(b"x" * (artifacts._MOST + 1))
-    assert main(["manifest", "add", "--artifact", "l", str(large)]) == exits.FAILED
-    assert f"use: podman manifest add --artifact l {large}\n" in capsys.readouterr().err
+    assert main(["manifest", "add", "--artifact", "l", *[str(large)] * 17]) == exits.FAILED
+    assert "more than 16 files that are too large for one request" in capsys.readouterr().err
+    assert opened(tmp_path) == []
+    assert daemon.requests == []
+
+
+def test_what_is_no_regular_file_is_refused_and_nobody_waits_for_it(
+    daemon: Answerer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", tmp_path, "/dev/zero"):
+        for argv in (["l", str(path)], ["--artifact-config", str(path), "l", "/dev/null"]):
+            assert main(["manifest", "add", "--artifact", *argv]) == exits.FAILED
+            assert f"{path}: not a regular file" in capsys.readouterr().err
     assert daemon.requests == []
 
 

@@ -39,6 +39,8 @@ def use(names: list[str], generation: str | None) -> None:
         store.images.prune(dry_run=True, progress=told)
         store.manifests.add("l", "i", platform={"architecture": "arm64"}, annotations={"a": "b"})
         store.manifests.list(["instances"])
+        with open("x", "rb") as file:
+            store.manifests.add("l", artifact={"layers": [{"file": file}, {"data": b"x", "title": "t"}]}, progress=told)
         check: types.CheckReport = store.check("contents", progress=told)
         usage: types.StoreUsage = store.usage()
         print(when, row, some, found, several, maybe, surely, check, usage)
@@ -77,6 +79,7 @@ def sync(store: storaged_client.Client) -> None:
     store.images.why("x", if_generation="g").reasons  # union-attr
     store.manifests.list(["instance"])  # list-item
     store.manifests.add("l", platform={"arch": "arm64"})  # arg-type
+    store.manifests.add("l", artifact={"layer": []})  # arg-type
     store.check(scope="all")  # call-overload
     store.images.list()[0].created_att  # attr-defined
 async def awaited(store: storaged_client.AsyncClient) -> None:

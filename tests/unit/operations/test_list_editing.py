@@ -25,6 +25,7 @@ from storaged.operations import list_editing, list_parts
 from storaged.operations.list_editing import Birth
 from storaged.operations.planned import Planned
 from storaged.operations.view import HostPlatform
+from storaged.service.passed_files import read_layers
 from storaged.snapshot.model import Image
 from storaged.store.layout.records import Digest, ImageID
 from storaged_client.contract import params as p
@@ -43,7 +44,8 @@ def create(shelf: Shelf, name: str = "l", *images: str, **more: Any) -> ListEdit
 
 def add(shelf: Shelf, name: str, image: str | None = None, **more: Any) -> ListEdited:
     params = p.ManifestsAdd(name=name, image=image, **more)
-    return done(shelf, list_editing.add(shelf.snapshot(), params, shelf.means()))
+    layers = read_layers(params.artifact, ()) if params.artifact is not None else ()
+    return done(shelf, list_editing.add(shelf.snapshot(), params, shelf.means(), layers))
 
 
 def annotate(shelf: Shelf, name: str, digest: str | None = None, **more: Any) -> ListEdited:
@@ -338,6 +340,27 @@ def test_an_artifact_of_a_list_is_added_to_another_with_its_data() -> None:
     other = Birth(id=ImageID("e" * 64), created=BIRTH.created)
     copy = done(shelf, list_editing.create(shelf.snapshot(), params, shelf.means(), other))
     assert shelf.item(copy.id, "artifacts.json") == shelf.item(made.id, "artifacts.json")
+
+
+def test_of_a_file_the_path_is_kept_and_of_the_manifest_the_same() -> None:
+    shelf = Shelf()
+    create(shelf, "l")
+    create_other = Birth(id=ImageID("e" * 64), created=BIRTH.created)
+    done(shelf, list_editing.create(shelf.snapshot(), p.ManifestsCreate(name="m"), shelf.means(), create_other))
+    asked = p.Artifact(layers=(layer(b"x", title="a.txt"),))
+    inline = add(shelf, "l", artifact=asked)
+    (read,) = read_layers(asked, ())
+    params = p.ManifestsAdd(name="m", artifact=asked)
+    of_file = [replace(read, data=None, path="/home/a/a.txt")]
+    passed = done(shelf, list_editing.add(shelf.snapshot(), params, shelf.means(), of_file))
+    assert passed.instances == inline.instances
+    kept = shelf.item(passed.id, "artifacts.json")
+    assert kept["files"] == {passed.instances[0]: ["/home/a/a.txt"]}
+    assert kept["detached"] == {sha(b"x"): "/home/a/a.txt"}
+    assert kept["blobs"].keys() == {sha(b"{}")}
+    annotate(shelf, "m", "/home/a/a.txt", annotations={"k": "v"})
+    remove(shelf, "m", "/home/a/a.txt")
+    assert shelf.data[passed.id, "artifacts.json"] == b"{}"
 
 
 def test_data_that_is_no_base64_and_neither_or_both_of_image_and_artifact_are_refused() -> None:

@@ -6,7 +6,7 @@ import io
 import json
 import logging
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import Any
@@ -39,8 +39,12 @@ class Methods:
         self.begun: list[Any] = []
         self.ended: list[Any] = []
         self.extra: dict[str, Method] = {}
+        self.taken: list[int] = []
 
-    def __call__(self, session: Session, method: str, params: Any, /) -> bytes | Later[bytes]:
+    def __call__(
+        self, session: Session, method: str, params: Any, descriptors: Sequence[int] = (), /
+    ) -> bytes | Later[bytes]:
+        self.taken.extend(descriptors)
         if not method.startswith("now."):
             return partial(self._answer, method, params)
         step = self._answer(method.removeprefix("now."), params)

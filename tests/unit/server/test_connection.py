@@ -465,8 +465,62 @@ async def test_a_request_being_answered_keeps_no_descriptors() -> None:
                 line = b'{"jsonrpc":"2.0","id":%d,"method":"stick","params":{},"fds":2}\n' % number
                 await it.wire.stream.send_fds(line, [near.fileno(), far.fileno()])
             await until(lambda: len(methods.begun) == 10)
-            await until(lambda: len(open_descriptors()) == before)
+            await until(lambda: len(open_descriptors()) <= before)
             methods.release.set()
+
+
+def adding(number: int, fds: int) -> bytes:
+    return b'{"jsonrpc":"2.0","id":%d,"method":"manifests.add","params":{},"fds":%d}\n' % (number, fds)
+
+
+async def test_a_method_that_takes_descriptors_has_them_until_it_is_answered() -> None:
+    methods = Methods()
+    done = anyio.Event()
+
+    async def add(params: Any) -> bytes:
+        await done.wait()
+        return b"{}"
+
+    methods.extra["manifests.add"] = add
+    near, far = socket.socketpair()
+    with near, far:
+        async with served(methods) as it:
+            before = len(open_descriptors())
+            await it.wire.stream.send_fds(adding(1, 2), [near.fileno(), far.fileno()])
+            await until(lambda: len(methods.begun) == 1)
+            inodes = [os.fstat(descriptor).st_ino for descriptor in methods.taken]
+            assert inodes == [os.fstat(end.fileno()).st_ino for end in (near, far)]
+            # Sixteen a connection, whatever it has in flight.
+            await it.wire.stream.send_fds(adding(2, 15), [near.fileno()] * 15)
+            refused = await it.wire.line()
+            assert (refused["id"], refused["error"]["data"]["name"]) == (2, "TooManyRequests")
+            await until(lambda: len(open_descriptors()) == before + 2)
+            done.set()
+            assert (await it.wire.line())["id"] == 1
+            await until(lambda: len(open_descriptors()) == before)
+            await it.wire.stream.send_fds(adding(3, 16), [near.fileno()] * 16)
+            assert (await it.wire.line())["id"] == 3
+            await until(lambda: len(open_descriptors()) == before)
+
+
+async def test_descriptors_that_were_taken_are_closed_with_the_connection() -> None:
+    methods = Methods()
+
+    async def add(params: Any) -> bytes:
+        await anyio.sleep_forever()
+        return b""
+
+    methods.extra["manifests.add"] = add
+    near, far = socket.socketpair()
+    with near, far:
+        async with served(methods) as it:
+            before = len(open_descriptors())
+            await it.wire.stream.send_fds(adding(1, 2), [near.fileno(), far.fileno()])
+            await until(lambda: len(methods.begun) == 1)
+            await until(lambda: len(open_descriptors()) == before + 2)
+            await it.wire.stream.aclose()
+            await it.ended.wait()
+            await until(lambda: len(open_descriptors()) == before - 2)
 
 
 async def test_a_cut_connection_answers_what_was_sent_and_refuses_later_writes() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import anyio
@@ -61,11 +62,19 @@ class Desk:
     engine: Engine
     transactions: Transactions
 
-    async def ask(self, method: str, params: Any = None, *, uid: int = 0, session: Session | None = None) -> Any:
+    async def ask(
+        self,
+        method: str,
+        params: Any = None,
+        *,
+        uid: int = 0,
+        session: Session | None = None,
+        descriptors: Sequence[int] = (),
+    ) -> Any:
         """One request, of a connection of its own where none is given."""
         session = session or connected(uid)
         try:
-            return json.loads(whole(await self.service.handle(session, method, params)))
+            return json.loads(whole(await self.service.handle(session, method, params, descriptors)))
         except StoragedError as error:
             row = METHODS.get(method)
             if row is not None and error.name not in (*row.errors, *COMMON_ERRORS):
