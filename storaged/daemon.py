@@ -28,6 +28,7 @@ from storaged.engine.upkeep import Upkeep
 from storaged.metrics import Metrics
 from storaged.reconfiguring import Reconfiguration
 from storaged.server import listener, systemd
+from storaged.server.guard import Limits
 from storaged.server.lifecycle import Lifecycle, Terms
 from storaged.server.listener import Door
 from storaged.service.access import Access
@@ -96,7 +97,8 @@ async def _live(
     content = ContentReader(location, metrics)
     sizes = LayerSizes(Measurer(location), metrics)
     limits = settings.limits
-    leases = Leases(metrics, per_uid=limits.leases, images_per_uid=limits.leased_images)
+    leases = Leases(metrics)
+    leases.revise(**_of_leases(limits))
     circumstances = CircumstancesWatch(leases, registries.current, podman_lists=settings.compat == "podman")
     cache = Cache(reader, content, metrics, known_sizes=lambda: sizes.known, circumstances=circumstances)
     files = Files()
@@ -144,8 +146,10 @@ async def _live(
         short_name_flaws=lambda: registries.current().broken,
         transactions=transactions,
         sizes=sizes,
-        cursors=Cursors(metrics, per_uid=limits.cursors, unused_seconds=limits.cursor_seconds),
-        plans=Plans(metrics, per_uid=limits.plans, seconds=limits.plan_seconds),
+        cursors=Cursors(
+            metrics, per_uid=limits.cursors, total=limits.total_cursors, unused_seconds=limits.cursor_seconds
+        ),
+        plans=Plans(metrics, per_uid=limits.plans, total=limits.total_plans, seconds=limits.plan_seconds),
         blob_threads=anyio.CapacityLimiter(_BLOB_THREADS),
         condition=Condition(
             started_by=partial(_started_by, door),
@@ -168,9 +172,9 @@ async def _live(
         process.allow_descriptors(new.limits)
         lifecycle.revise(new.limits, new.idle_exit)
         limits = new.limits
-        leases.revise(per_uid=limits.leases, images_per_uid=limits.leased_images)
-        engine.cursors.revise(per_uid=limits.cursors, unused_seconds=limits.cursor_seconds)
-        engine.plans.revise(per_uid=limits.plans, seconds=limits.plan_seconds)
+        leases.revise(**_of_leases(limits))
+        engine.cursors.revise(per_uid=limits.cursors, total=limits.total_cursors, unused_seconds=limits.cursor_seconds)
+        engine.plans.revise(per_uid=limits.plans, total=limits.total_plans, seconds=limits.plan_seconds)
 
     reconfiguration = Reconfiguration(settings, location, read=reread, discover=discover, apply=apply)
 
@@ -198,6 +202,15 @@ async def _live(
             await lifecycle.serve(lambda *asked: service.begin(*asked), prepare=prepare, ready=ready)
         finally:
             background.cancel_scope.cancel()
+
+
+def _of_leases(limits: Limits) -> dict[str, int]:
+    return {
+        "per_uid": limits.leases,
+        "images_per_uid": limits.leased_images,
+        "total": limits.total_leases,
+        "total_images": limits.total_leased_images,
+    }
 
 
 def _access(settings: Settings) -> Access:

@@ -1,7 +1,8 @@
 """Listings under way: a cursor pins the snapshot and the selection it was made of.
 
-At most four a uid, sixty seconds unused (interface §2); the oldest goes first, before it those that were read to
-their end. A cursor is bound to its uid: another's is unknown, not forbidden, so that its existence does not show.
+At most four an account (a uid, with those that are subordinate to it) and 64 in all, sixty seconds unused; the oldest
+goes first, before it those that were read to their end. A cursor is bound to its uid: another's is unknown, not
+forbidden, so that its existence does not show.
 """
 
 from __future__ import annotations
@@ -14,10 +15,13 @@ from typing import Generic, TypeVar
 import anyio
 from msgspec import Struct
 
+from storaged.engine.crowding import crowded
 from storaged.errors import GenerationGone, InvalidParams
 from storaged.metrics import Metrics
 
 PER_UID = 4
+TOTAL = 64
+"""Of all together."""
 UNUSED_SECONDS = 60
 
 T = TypeVar("T")
@@ -25,6 +29,7 @@ T = TypeVar("T")
 
 class _Pinned(Struct, Generic[T], kw_only=True):
     uid: int
+    account: int
     listing: T
     used: float
     finished: bool = False
@@ -33,34 +38,44 @@ class _Pinned(Struct, Generic[T], kw_only=True):
 class Cursors(Generic[T]):
     """Pinned listings of one method, by opaque token. Belongs to the event loop.
 
-    ``limits.cursors`` and ``limits.cursor_seconds`` of the metrics count listings that were dropped half read.
+    ``limits.cursors``, ``limits.total_cursors`` and ``limits.cursor_seconds`` of the metrics count listings that were
+    dropped half read.
     """
 
     def __init__(
-        self, metrics: Metrics | None = None, *, per_uid: int = PER_UID, unused_seconds: float = UNUSED_SECONDS
+        self,
+        metrics: Metrics | None = None,
+        *,
+        per_uid: int = PER_UID,
+        total: int = TOTAL,
+        unused_seconds: float = UNUSED_SECONDS,
     ) -> None:
         self._metrics = metrics or Metrics()
         self._per_uid = per_uid
+        self._total = total
         self._unused_seconds = unused_seconds
         self._pinned: OrderedDict[str, _Pinned[T]] = OrderedDict()
 
-    def revise(self, *, per_uid: int, unused_seconds: float) -> None:
+    def revise(self, *, per_uid: int, total: int, unused_seconds: float) -> None:
         """Keep by these bounds from now on."""
         self._per_uid = per_uid
+        self._total = total
         self._unused_seconds = unused_seconds
 
     def __len__(self) -> int:
         self.sweep()
         return len(self._pinned)
 
-    def pin(self, uid: int, listing: T) -> str:
-        """Keep a listing; returns its token."""
+    def pin(self, uid: int, listing: T, account: int | None = None) -> str:
+        """Keep a listing; returns its token. It counts as ``account``'s, and only ``uid`` may take it."""
         self.sweep()
-        mine = [token for token, pinned in self._pinned.items() if pinned.uid == uid]
-        mine.sort(key=lambda token: not self._pinned[token].finished)
-        self._drop(mine[: max(0, len(mine) - self._per_uid + 1)], "limits.cursors")
+        account = uid if account is None else account
+        kept = [(token, pinned.account, pinned.finished) for token, pinned in self._pinned.items()]
+        mine = sum(owner == account for _, owner, _ in kept)
+        gone = crowded(kept, account, of_account=self._per_uid, total=self._total)
+        self._drop(gone, "limits.cursors" if mine >= self._per_uid else "limits.total_cursors")
         token = secrets.token_urlsafe(12)
-        self._pinned[token] = _Pinned(uid=uid, listing=listing, used=anyio.current_time())
+        self._pinned[token] = _Pinned(uid=uid, account=account, listing=listing, used=anyio.current_time())
         return token
 
     def take(self, uid: int, cursor: str) -> tuple[str, int, T]:

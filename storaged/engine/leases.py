@@ -32,6 +32,10 @@ PER_UID = 256
 IMAGES_PER_UID = 4096
 """Images in all leases of one uid, each time counted."""
 
+TOTAL = 1024
+TOTAL_IMAGES = 8192
+"""Of all together. Each lease that comes or goes costs the event loop as much as there are."""
+
 LONGEST = 24 * 3600.0
 """Seconds that a lease may last."""
 
@@ -52,10 +56,17 @@ class Leases:
     ``run`` must be running for leases to end by time.
     """
 
-    def __init__(self, metrics: Metrics, *, per_uid: int = PER_UID, images_per_uid: int = IMAGES_PER_UID) -> None:
+    def __init__(
+        self,
+        metrics: Metrics,
+        *,
+        per_uid: int = PER_UID,
+        images_per_uid: int = IMAGES_PER_UID,
+        total: int = TOTAL,
+        total_images: int = TOTAL_IMAGES,
+    ) -> None:
         self._metrics = metrics
-        self._per_uid = per_uid
-        self._images_per_uid = images_per_uid
+        self.revise(per_uid=per_uid, images_per_uid=images_per_uid, total=total, total_images=total_images)
         self._mutex = threading.Lock()
         self._held: dict[str, Held] = {}
         self._going: frozenset[ImageID] = frozenset()
@@ -65,10 +76,12 @@ class Leases:
         self.by_image: Mapping[ImageID, tuple[str, ...]] = {}
         """The leases of each leased image. A new value whenever one comes or goes; may be read by any thread."""
 
-    def revise(self, *, per_uid: int, images_per_uid: int) -> None:
+    def revise(self, *, per_uid: int, images_per_uid: int, total: int, total_images: int) -> None:
         """Grant by these bounds from now on; what is held stays."""
         self._per_uid = per_uid
         self._images_per_uid = images_per_uid
+        self._total = total
+        self._total_images = total_images
 
     def __len__(self) -> int:
         return len(self._held)
@@ -79,13 +92,18 @@ class Leases:
 
     # -------------------------------------------------------------- leasing
 
-    def take(self, images: Collection[ImageID], *, owner: object, uid: int, ttl: float) -> Held | None:
+    def take(
+        self, images: Collection[ImageID], *, owner: object, uid: int, ttl: float, favoured: bool = False
+    ) -> Held | None:
         """Hold images for ``ttl`` seconds; None where one of them is being removed: see ``settled``.
 
+        It counts as ``uid``'s. Who is not ``favoured`` leaves an eighth of what there is in all to those who are.
+
         Raises:
-            TooManyRequests: this uid holds as much as it may.
+            TooManyRequests: this uid holds as much as it may, or all together do.
         """
         self._check(len(images), uid)
+        self._check_all(len(images), favoured=favoured)
         held = Held(
             lease=secrets.token_hex(6),
             images=tuple(dict.fromkeys(images)),
@@ -177,6 +195,24 @@ class Leases:
                 f"a user may lease at most {self._per_uid} times and {self._images_per_uid} images: release some first",
                 what=f"leased {what}" if what == "images" else what,
                 limit=limit,
+            )
+
+    def _check_all(self, images: int, *, favoured: bool) -> None:
+        room = 0 if favoured else 1
+        leases, most = self._total - room * (self._total // 8), self._total_images - room * (self._total_images // 8)
+        if len(self._held) >= leases:
+            self._metrics.add("limits.total_leases")
+            raise TooManyRequests(
+                f"all users together may lease at most {leases} times: wait for some to be released",
+                what="leases",
+                limit=leases,
+            )
+        if images + sum(len(held.images) for held in self._held.values()) > most:
+            self._metrics.add("limits.total_leased_images")
+            raise TooManyRequests(
+                f"all users together may lease at most {most} images: wait for some to be released",
+                what="leased images",
+                limit=most,
             )
 
     def _end(self, over: Collection[Held]) -> None:

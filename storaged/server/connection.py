@@ -90,8 +90,8 @@ class Connection:
         self._limits = limits
         self._guard = guard
         self._metrics = metrics
-        self._closer = taker.of(session.credentials.uid)
-        self._ender = ender.of(session.credentials.uid)
+        self._closer = taker.of(session.account)
+        self._ender = ender.of(session.account)
         self._peer = Peer(
             max_message=limits.request_bytes,
             max_batch=limits.batch,

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import signal
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -29,6 +30,7 @@ from anyio.abc import SocketListener, TaskGroup
 from attrs import evolve, frozen
 
 from storaged.metrics import Metrics
+from storaged.server.accounts import Accounts
 from storaged.server.answering import Handler
 from storaged.server.guard import Guard, Limits
 from storaged.server.listener import Door
@@ -78,8 +80,10 @@ class Lifecycle:
         self._describe = describe
         self._reload = reload
         self._hurry = hurry
-        self._guard = Guard(terms.limits, metrics)
-        self._reception = Reception(terms.limits, self._guard, metrics)
+        accounts = Accounts()
+        favoured = (0, os.geteuid())
+        self._guard = Guard(terms.limits, metrics, owner=accounts.owner, favoured=favoured)
+        self._reception = Reception(terms.limits, self._guard, metrics, accounts)
         self._reporter = Reporter(
             notifier, watchdog=watchdog, status=self._status, changes=(self._reception.change, moved)
         )

@@ -11,12 +11,15 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from itertools import count
+from math import inf
 
 import anyio
 from anyio.abc import SocketAttribute, SocketListener, TaskGroup, UNIXSocketStream
+from anyio.to_thread import run_sync
 
 from storaged.metrics import Metrics
 from storaged.server import peercred
+from storaged.server.accounts import Accounts
 from storaged.server.answering import Handler
 from storaged.server.closing import Closer
 from storaged.server.connection import Connection
@@ -29,6 +32,8 @@ from storaged_client.contract.errors import StoragedError
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _EXHAUSTED_PAUSE = 0.1
 _LONGEST_CLOSE = 2.0
+_ACCOUNTS_SECONDS = 60.0
+"""After which the subordinate ids are looked at again, when somebody comes."""
 _MOST_ENDINGS = 256
 """Connections with unread bytes that wait to be closed, from which on nobody is let in before one turned away is."""
 _HEAVY = 1 << 20
@@ -44,7 +49,9 @@ _log = logging.getLogger(__name__)
 class Reception:
     """The set of connections. Iterating over it is iterating over a copy."""
 
-    def __init__(self, limits: Limits, guard: Guard, metrics: Metrics) -> None:
+    def __init__(self, limits: Limits, guard: Guard, metrics: Metrics, accounts: Accounts) -> None:
+        self._accounts = accounts
+        self._look_again = -inf
         self._limits = limits
         self._guard = guard
         self._metrics = metrics
@@ -103,6 +110,9 @@ class Reception:
             _log.error("cannot accept error=%s connections=%d", error.__cause__, len(self))
             await anyio.sleep(_EXHAUSTED_PAUSE)
             return None
+        if anyio.current_time() >= self._look_again:
+            await run_sync(self._accounts.refresh)
+            self._look_again = anyio.current_time() + _ACCOUNTS_SECONDS
         return await self._welcome(stream, handler, tasks)
 
     async def _welcome(self, stream: object, handler: Handler, tasks: TaskGroup) -> Connection | None:
@@ -117,7 +127,7 @@ class Reception:
         except StoragedError as error:
             _log.warning("connection refused uid=%d pid=%d limit=%s", credentials.uid, credentials.pid, error.data)
             _turn_away(raw, error)
-            closer = self._ender.of(credentials.uid)
+            closer = self._ender.of(self._guard.account(credentials.uid))
             if self._ender.waiting < _MOST_ENDINGS:
                 tasks.start_soon(end, stream, raw, closer)
             else:
@@ -126,7 +136,12 @@ class Reception:
         self._metrics.add("connections")
         connection = Connection(
             stream,
-            session=Session(credentials=credentials, number=next(self._numbers)),
+            session=Session(
+                credentials=credentials,
+                number=next(self._numbers),
+                account=self._guard.account(credentials.uid),
+                favoured=self._guard.is_favoured(credentials.uid),
+            ),
             handler=handler,
             limits=self._limits,
             guard=self._guard,

@@ -78,7 +78,8 @@ async def remove_names(
 async def prune_images(call: Call, params: p.ImagesPrune) -> Outcome[t.PruneReport]:
     """``images.prune``: decide, and with ``dry_run`` keep the decision as a plan; ``plan`` applies one, or with
     ``dry_run`` tells what it would do now."""
-    plans, uid = call.engine.plans, call.session.credentials.uid
+    plans, session = call.engine.plans, call.session
+    uid = session.credentials.uid
     if params.plan is not None:
         if params != p.ImagesPrune(plan=params.plan, dry_run=params.dry_run):
             raise InvalidParams(
@@ -93,7 +94,11 @@ async def prune_images(call: Call, params: p.ImagesPrune) -> Outcome[t.PruneRepo
         return await _carry_out_prune(call, asked, None)
 
     def keep(images: tuple[ImageID, ...]) -> str | None:
-        return plans.keep(uid, PrunePlan(asked=asked, images=images)) if call.view.snapshot.proven else None
+        return (
+            plans.keep(uid, PrunePlan(asked=asked, images=images), session.account)
+            if call.view.snapshot.proven
+            else None
+        )
 
     return await _dry_run(call, asked, None, keep)
 

@@ -66,7 +66,8 @@ def _take(call: Call, params: p.StoreLease) -> Held | None:
         return None
     leases, view = call.engine.leases, call.engine.cache.known()
     images = dict.fromkeys(image for name in params.images for image in _meant(view, name))
-    taken = leases.take(tuple(images), owner=call.session, uid=call.session.credentials.uid, ttl=params.ttl)
+    session = call.session
+    taken = leases.take(tuple(images), owner=session, uid=session.account, ttl=params.ttl, favoured=session.favoured)
     if taken is not None:
         # Of the call nothing is kept: it has a whole snapshot.
         call.session.at_end(leases, partial(leases.end, call.session))

@@ -93,7 +93,9 @@ def _page(call: Call, pinned: Pinned, token: str, offset: int, limit: int | None
     def paged(members: list[bytes]) -> Encoded:
         following: str | None = None
         if end < pinned.length:
-            following = cursor_text(token or call.engine.cursors.pin(call.session.credentials.uid, pinned), end)
+            following = cursor_text(
+                token or call.engine.cursors.pin(call.session.credentials.uid, pinned, call.session.account), end
+            )
         elif token:
             call.engine.cursors.finish(token)
         return Encoded(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from attrs import define, field, frozen
+from attrs import Factory, define, field, frozen
 
 from storaged.service.shares import Shares
 
@@ -38,6 +38,10 @@ class Session:
 
     credentials: Credentials
     number: int
+    account: int = Factory(lambda self: self.credentials.uid, takes_self=True)
+    """The uid whose budgets it counts against: its own, or the one that its own is subordinate to."""
+    favoured: bool = False
+    """Root's or the daemon's own user's: for those some room is kept."""
     """Counts connections since the daemon started; names the connection in the log."""
     notify: Notify = tell_nobody
     shares: Shares = field(factory=Shares)

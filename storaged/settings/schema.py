@@ -39,12 +39,19 @@ RANGES: Mapping[str, tuple[int, int]] = {
     "uid_in_flight": (1, 1_000_000),
     "uid_bytes": (1 << 20, 1 << 40),
     "uid_request_bytes": (4096, 1 << 40),
+    "total_in_flight": (8, 10_000_000),  # an eighth is kept: of fewer nothing would be
+    "total_bytes": (1 << 20, 1 << 40),
+    "total_request_bytes": (4096, 1 << 40),
     "cursors": (1, 10_000),
     "cursor_seconds": (1, 86400),
     "plans": (1, 10_000),
     "plan_seconds": (1, 7 * 86400),
     "leases": (1, 1_000_000),
     "leased_images": (1, 1_000_000_000),
+    "total_cursors": (1, 100_000),
+    "total_plans": (1, 100_000),
+    "total_leases": (1, 10_000_000),
+    "total_leased_images": (1, 10_000_000_000),
 }
 _RANGE = (1, 1 << 31)
 """Of a limit that has none of its own."""
@@ -84,6 +91,9 @@ def _contradictions(table: dict[str, Any]) -> Iterator[Mistake]:
         ("uid_in_flight", "in_flight", False, "one connection alone may have more"),
         ("uid_bytes", "reply_bytes", False, "one reply alone may be longer"),
         ("uid_request_bytes", "request_bytes", False, "one request alone may be longer"),
+        ("total_in_flight", "in_flight", False, "one connection alone may have more"),
+        ("total_bytes", "reply_bytes", False, "one reply alone may be longer"),
+        ("total_request_bytes", "request_bytes", False, "one request alone may be longer"),
     ):
         value, bound = given.get(name), given.get(other, getattr(Limits(), other))
         if type(value) is int and type(bound) is int and (value > bound if above else value < bound):
@@ -102,7 +112,20 @@ def _fitting(limits: Limits, given: Mapping[str, object]) -> Limits:
         fitting["uid_bytes"] = max(limits.uid_bytes, limits.reply_bytes)
     if "uid_request_bytes" not in given:
         fitting["uid_request_bytes"] = max(limits.uid_request_bytes, limits.request_bytes)
-    return evolve(limits, **fitting)
+    limits = evolve(limits, **fitting)
+    totals = {
+        "total_in_flight": limits.uid_in_flight,
+        "total_bytes": limits.uid_bytes,
+        "total_request_bytes": limits.uid_request_bytes,
+        "total_cursors": limits.cursors,
+        "total_plans": limits.plans,
+        "total_leases": limits.leases,
+        "total_leased_images": limits.leased_images,
+    }
+    return evolve(
+        limits,
+        **{name: max(getattr(limits, name), of_one) for name, of_one in totals.items() if name not in given},
+    )
 
 
 # -------------------------------------------------------------------- telling

@@ -188,6 +188,39 @@ def spent_request_bytes(it: Reached) -> None:
         assert first.line()["id"] == 1
 
 
+def all_in_flight(it: Reached) -> None:
+    with it.daemon.client() as busy, it.daemon.client() as sister, it.daemon.client() as third:
+        with it.writer():
+            for number in range(4):
+                it.tag(busy, number)
+                it.tag(sister, number + 4)
+            deadline = time.monotonic() + PATIENCE
+            while "result" in (answer := third.call("server.ping")):  # until all eight have come
+                assert time.monotonic() < deadline
+            assert error(answer) == "TooManyRequests"
+        assert {busy.line()["id"] for _ in range(4)} == set(range(4))
+        assert {sister.line()["id"] for _ in range(4)} == set(range(4, 8))
+
+
+def all_bytes(it: Reached) -> None:
+    with it.daemon.client() as client:
+        flood(client)
+        answers = [client.line() for _ in range(100)]
+        assert {error(answer) for answer in answers if "error" in answer} == {"TooManyRequests"}
+        assert any("result" in answer for answer in answers)
+
+
+def all_request_bytes(it: Reached) -> None:
+    with it.daemon.client() as first, it.daemon.client() as second:
+        with it.writer():
+            it.tag(first, 1, size=2100)
+            first.ask("server.ping", id=2)
+            assert first.line()["result"]
+            second.ask("images.exists", {"name": "x" * 2000})
+            assert error(second.line()) == "TooManyRequests"
+        assert first.line()["id"] == 1
+
+
 def many_cursors(it: Reached) -> None:
     with it.daemon.client() as client:
         first, second = (client.call("images.list", {"limit": 1})["result"]["next_cursor"] for _ in range(2))
@@ -252,6 +285,13 @@ CASES: dict[str, tuple[dict[str, int], Callable[[Reached], None]]] = {
     "uid_in_flight": ({"uid_in_flight": 6, "in_flight": 4}, spent_in_flight),
     "uid_bytes": ({"uid_bytes": 1 << 20, "reply_bytes": 1 << 20}, spent_bytes),
     "uid_request_bytes": ({"uid_request_bytes": 4096, "request_bytes": 4096}, spent_request_bytes),
+    "total_in_flight": ({"total_in_flight": 8, "in_flight": 4}, all_in_flight),
+    "total_bytes": ({"total_bytes": 1 << 20, "reply_bytes": 1 << 20}, all_bytes),
+    "total_request_bytes": ({"total_request_bytes": 4096, "request_bytes": 4096}, all_request_bytes),
+    "total_cursors": ({"total_cursors": 1}, many_cursors),
+    "total_plans": ({"total_plans": 1}, many_plans),
+    "total_leases": ({"total_leases": 1}, many_leases),
+    "total_leased_images": ({"total_leased_images": 2}, many_leased),
     "cursors": ({"cursors": 1}, many_cursors),
     "cursor_seconds": ({"cursor_seconds": 1}, old_cursor),
     "plans": ({"plans": 1}, many_plans),

@@ -1,0 +1,91 @@
+"""Whom a uid counts as: subordinate ids count as the user they were given to.
+
+A user of rootless podman acts as any of 65,536 uids, which would have as many budgets as that.
+
+Source: subuid(5). Ranges that a directory service hands out (``subid:`` of nsswitch.conf) are not seen.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+from bisect import bisect_right
+from typing import Final
+
+SUBUID: Final = "/etc/subuid"
+_LONGEST: Final = 4 << 20
+"""Bytes of the file that are read."""
+
+Range = tuple[int, int, int]
+"""First uid, the one after the last, owner."""
+
+
+class Accounts:
+    """The ranges of the file as it was read last."""
+
+    def __init__(self, path: str = SUBUID) -> None:
+        self._path = path
+        self._stamp: object = None
+        self._ranges: list[Range] = []
+
+    def owner(self, uid: int) -> int:
+        """The user whose subordinate id this is, or itself. Root's are its own: no user can take them."""
+        at = bisect_right(self._ranges, (uid, 1 << 33, 0)) - 1
+        if at < 0 or uid == 0:
+            return uid
+        first, end, owner = self._ranges[at]
+        return owner if first <= uid < end else uid
+
+    def refresh(self) -> None:
+        """Read the file if it is another one than was read; one that cannot be read has no ranges. Blocks."""
+        stamp = _stamp(self._path)
+        if stamp == self._stamp:
+            return
+        try:
+            with open(self._path, encoding="utf-8", errors="replace") as file:
+                text = file.read(_LONGEST)
+        except OSError:
+            text = ""
+        self._ranges = _parsed(text)
+        self._stamp = stamp
+
+
+def _stamp(path: str) -> object:
+    try:
+        seen = os.stat(path)
+    except OSError:
+        return ()
+    return (seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns)
+
+
+def _parsed(text: str) -> list[Range]:
+    """Sorted, and none within another: where ranges overlap, the part that two have is the first one's."""
+    uids: dict[str, int | None] = {}
+    found: list[Range] = []
+    for line in text.splitlines():
+        parts = line.split(":")
+        if len(parts) != 3 or not (parts[1].isascii() and parts[1].isdigit() and parts[2].isascii()):
+            continue
+        name, first = parts[0], int(parts[1])
+        if not parts[2].isdigit() or (count := int(parts[2])) == 0:
+            continue
+        if name not in uids:
+            uids[name] = _uid(name)
+        if (uid := uids[name]) is not None:
+            found.append((first, first + count, uid))
+    ranges: list[Range] = []
+    for first, end, uid in sorted(found):
+        if ranges and first < ranges[-1][1]:
+            first = ranges[-1][1]
+        if first < end:
+            ranges.append((first, end, uid))
+    return ranges
+
+
+def _uid(name: str) -> int | None:
+    if name.isascii() and name.isdigit():
+        return int(name)
+    try:
+        return pwd.getpwnam(name).pw_uid
+    except KeyError:
+        return None
