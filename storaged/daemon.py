@@ -44,6 +44,7 @@ from storaged.store.reader import StoreReader
 from storaged.store.registries import RegistriesWatch
 from storaged.store.tables import StoreLocation
 from storaged.store.writing.commit import StoreWriter
+from storaged.store.writing.making import can_be_made
 from storaged.store.writing.recovery import Recovery
 from storaged.store.writing.reserve import Reserve
 from storaged_client import address, spawn
@@ -110,7 +111,7 @@ async def _live(
         cache,
         writer,
         metrics,
-        why_not_writable=why_not_writable,
+        why_not_writable=partial(_why_not_changed, settings, location, writer),
         provide=reserve.build,
         recover=lambda cancelled: recovery.run(cancelled=cancelled),
     )
@@ -229,6 +230,13 @@ def _describe(cache: Cache) -> str:
     if snapshot is None:
         return "store unreadable"
     return f"{len(snapshot.images)} images, generation {snapshot.generation}"
+
+
+def _why_not_changed(settings: Settings, location: StoreLocation, writer: StoreWriter) -> str | None:
+    """As ``_why_not_writable``, but for a store that is not there and that a change may make."""
+    if not settings.read_only and can_be_made(location.graphroot):
+        return None
+    return _why_not_writable(settings, location, writer)
 
 
 def _why_not_writable(settings: Settings, location: StoreLocation, writer: StoreWriter) -> str | None:

@@ -167,7 +167,7 @@ class Transactions:
             StoreReadOnly, StoreUnsupported: as ``run``.
         """
         refusal = self._writer.refusal()
-        # A store that is not made yet is an empty one: there is nothing to prune, and ``prepare`` refuses the rest.
+        # A store that is not made yet is an empty one: nothing is there to prune, ``prepare`` makes it for the rest.
         if refusal is not None and not refusal.evidence.get("missing"):
             raise refusal
         reason = self._why_not_writable()

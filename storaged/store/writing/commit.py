@@ -35,6 +35,7 @@ from storaged.store.writing.data import forget
 from storaged.store.writing.idle import await_idle
 from storaged.store.writing.journal import OpenEntry
 from storaged.store.writing.locking import WriterLocks, locks_of, make_missing
+from storaged.store.writing.making import make_store
 from storaged.store.writing.prepared import Committed, Holdings, PlanOutdated, Prepared
 from storaged.store.writing.preparing import Preparation, go_on
 from storaged.store.writing.publishing import Publisher
@@ -75,7 +76,8 @@ class StoreWriter:
         deadline: float = 0.0,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> Prepared:
-        """Do everything that needs no locks. Where it fails, nothing is left of it.
+        """Do everything that needs no locks. Where it fails, nothing is left of it. A store that is not there yet is
+        made; it stays.
 
         ``stamp`` is that of the snapshot on which the change was planned. A removal that finds the disk full
         is given the reserve. ``deadline``, on the clock of ``time.monotonic``, bounds the wait for pulls that copy
@@ -89,7 +91,11 @@ class StoreWriter:
             NoSpace, StoreReadOnly, OSError: the disk refuses.
             ChangeRefused: the planner contradicts the tables.
         """
-        if (refused := self.refusal()) is not None:
+        refused = self.refusal()
+        if refused is not None and refused.evidence.get("missing"):
+            make_store(self._location, self._files)
+            refused = self.refusal()
+        if refused is not None:
             raise refused
         locks = locks_of(self._location, change)
         make_missing(self._files, locks)

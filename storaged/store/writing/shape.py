@@ -62,7 +62,7 @@ class CurrentTable:
 def refusal(location: StoreLocation, files: Files) -> StoreError | None:
     """Why nothing can be written to this store, whatever the change; None where it can. A few system calls.
 
-    ``missing`` is among the evidence where the store has not been made yet: what is not there needs no change.
+    ``missing`` is among the evidence where the store has not been made yet (``making``).
     """
     root, driver = location.graphroot, location.driver
     if driver not in DRIVERS:
@@ -80,7 +80,7 @@ def refusal(location: StoreLocation, files: Files) -> StoreError | None:
             files.stat(folder)
         except FileNotFoundError:
             return StoreUnsupported(
-                f"{folder} is not there: run `podman info`, which makes the store", file=folder, missing=True
+                f"{folder} is not there: the store is made by the first change of it", file=folder, missing=True
             )
         except OSError as error:
             return StoreReadOnly(f"{folder}: {error.strerror}", file=folder)
