@@ -31,6 +31,7 @@ class Told(Struct, frozen=True, kw_only=True):
     key: Key
     findings: tuple[Finding, ...]
     unsettled: str | None
+    note: str | None
 
 
 @define(kw_only=True, eq=False)
@@ -155,8 +156,9 @@ class CheckRun:
     def _take(self, step: Step) -> None:
         self.done, self.total, self.at = step.done, step.total, step.key
         self._finished = step.resume is None
-        if step.findings or step.unsettled is not None:
-            self._told.append(Told(key=step.key, findings=step.findings, unsettled=step.unsettled))
+        if step.findings or step.unsettled is not None or step.note is not None:
+            told = Told(key=step.key, findings=step.findings, unsettled=step.unsettled, note=step.note)
+            self._told.append(told)
             self._kept += len(step.findings)
 
     def _forget(self) -> None:

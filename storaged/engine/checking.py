@@ -53,6 +53,8 @@ class Checked(Struct, frozen=True, kw_only=True):
     resume: str | None
     unsettled: tuple[str, ...]
     """Units that could not be judged: a writer was at work through every look, or they may not be read."""
+    notes: tuple[str, ...]
+    """What is not wrong, and must be known before another tool mends the store."""
     age: float
     """Seconds since the run ended whose result this is; 0 where it is under way, or ended for this request."""
     begun: float
@@ -113,6 +115,7 @@ class Checker:
             total=run.total,
             resume=None if run.ended is not None and all_told else token_of(scope, behind),
             unsettled=tuple(each.unsettled for each in told if each.unsettled is not None),
+            notes=tuple(each.note for each in told if each.note is not None),
             age=0.0 if ended is None else now - ended,
             begun=now - run.began,
         )

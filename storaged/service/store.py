@@ -57,6 +57,7 @@ async def check(engine: Engine, params: p.StoreCheck, progress: Progress, *, may
         total=checked.total,
         resume=checked.resume,
         unsettled=checked.unsettled,
+        notes=checked.notes,
         age=checked.age,
         begun=checked.begun,
     )

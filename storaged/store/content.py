@@ -19,7 +19,6 @@ ever opened: a symbolic link there is damage, and so is anything that is no regu
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 from collections.abc import Callable
 from typing import TypeVar
@@ -29,6 +28,7 @@ from storaged.metrics import Metrics
 from storaged.store.files import DISK_FAILED, EXHAUSTED, Files, FileTooLarge, identity, read_whole
 from storaged.store.inventory import writable_image_roots
 from storaged.store.layout.contents import ConfigFacts, ContentDamage, ImageContent, ManifestFacts
+from storaged.store.layout.digest_forms import verify
 from storaged.store.layout.manifests import Undecodable, is_signed_schema1, parse_config, parse_manifest
 from storaged.store.layout.paths import big_data_file, image_dir
 from storaged.store.layout.records import ImageRecord
@@ -37,7 +37,6 @@ from storaged.store.tables import ImageRow, StoreLocation
 ITEM_LIMIT = 32 << 20
 """Bytes of a manifest or configuration beyond which it is damage; registries refuse those over 4 MiB."""
 
-_ALGORITHMS = frozenset({"sha256", "sha384", "sha512"})
 _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM})
 _HEX = frozenset("0123456789abcdef")
 T = TypeVar("T", ManifestFacts, ConfigFacts)
@@ -254,13 +253,10 @@ def _mismatch(record: ImageRecord, key: str, data: bytes) -> str | None:
     digest = (record.big_data_digests or {}).get(key) or (key if ":" in key else None)
     if digest is None:
         return None
-    algorithm, _, value = digest.partition(":")
-    if algorithm not in _ALGORITHMS:
-        return f"{digest[:80]!r} is no digest that can be checked"
     # The digest of a signed schema 1 manifest leaves out its signatures.
-    if hashlib.new(algorithm, data).hexdigest() == value or (key.startswith("manifest") and is_signed_schema1(data)):
+    if verify(digest, data) != "other" or (key.startswith("manifest") and is_signed_schema1(data)):
         return None
-    return f"the bytes do not have the digest {digest}"
+    return f"the bytes do not have the digest {digest[:160]}"
 
 
 def _why(error: Exception) -> str:

@@ -71,6 +71,7 @@ def _whole(invocation: Invocation, scope: str) -> dict[str, Any]:
     watched = sys.stderr.isatty()
     findings: list[Any] = []
     unsettled: list[str] = []
+    notes: list[str] = []
     params: dict[str, Any] = {"scope": scope, "slice": _SLICE}
     age = begun = None
     while True:
@@ -79,6 +80,7 @@ def _whole(invocation: Invocation, scope: str) -> dict[str, Any]:
             age, begun = result.get("age", 0.0), result.get("begun", 0.0)
         findings += result["findings"]
         unsettled += result["unsettled"]
+        notes += result.get("notes", ())
         if watched:
             output.overwrite(f"checked {result['done']} of {result['total']}" if result["resume"] else "")
         if result["resume"] is None:
@@ -87,6 +89,7 @@ def _whole(invocation: Invocation, scope: str) -> dict[str, Any]:
                 "not_looked_at": not_looked_at(scope),
                 "findings": findings,
                 "unsettled": unsettled,
+                "notes": notes,
                 "done": result["done"],
                 "total": result["total"],
                 "age": age,
@@ -114,6 +117,8 @@ def render(report: dict[str, Any], *, full: bool = False) -> str:
             lines.append("")
     if report["unsettled"]:
         lines += ["not judged; check again later", *(f"  {text}" for text in report["unsettled"]), ""]
+    if report.get("notes"):
+        lines += ["to know", *(f"  {text}" for text in report["notes"]), ""]
     judged = _count(report["total"] - len(report["unsettled"]), "unit")
     if report["unsettled"]:
         judged += f" of {report['total']}"

@@ -113,6 +113,10 @@ def used_by(lines: Sequence[tuple[str, ...]], columns: int) -> int:
 
 def identifier(id_: str, full: bool) -> str:
     """An image's id as podman prints it: twelve digits, or all of them with the algorithm before."""
+    if ":" in id_:
+        # It bears an algorithm of its own, and what follows is what people tell it by.
+        algorithm, _, encoded = id_.partition(":")
+        return id_ if full else f"{algorithm}:{encoded[:12]}"
     return f"sha256:{id_}" if full else id_[:12]
 
 

@@ -54,6 +54,10 @@ _CONTENT: Final = "what the images on this layer run: it may not be what was pul
 _CONTAINER: Final = "the container: it cannot be started again, or not inspected in full"
 _NAMES: Final = "the name: one of its bearers loses it at the next change"
 _LOOKUP: Final = "who asks by this name or digest: the wrong record, or none, may be found"
+_ALGORITHM: Final = (
+    "work with tools that do not know the digest's algorithm, all up to containers/storage 1.64: "
+    "where it is a digest of an image they refuse the whole table"
+)
 _NEXT_OPEN: Final = "nothing that is finished: the next command of podman removes the layer"
 _SPACE: Final = "disk space only"
 
@@ -68,6 +72,8 @@ CATALOGUE: Final[dict[str, tuple[Severity, str]]] = {
     "time_malformed": ("fatal", _ERASED),
     "image_digest_invalid": ("fatal", _ALL),
     "digest_invalid": ("warning", _LOOKUP),
+    "digest_not_verifiable": ("warning", _ALGORITHM),
+    "digest_unusual": ("warning", _ALGORITHM),
     "id_duplicate": ("damage", _LOOKUP),
     "name_duplicate": ("warning", _NAMES),
     "name_invalid": ("fatal", _LISTING),

@@ -14,7 +14,6 @@ A record that may be a manifest list is judged by whether its manifest can still
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Iterator
 from typing import Any, Final
@@ -29,12 +28,12 @@ from storaged.store.content import ITEM_LIMIT, config_key, may_be_list
 from storaged.store.files import FileTooLarge, NotAFile, open_regular, read_whole
 from storaged.store.layout.contents import ManifestFacts
 from storaged.store.layout.decoding import bounded
+from storaged.store.layout.digest_forms import hasher_of, is_digest, verify
 from storaged.store.layout.manifests import Undecodable, is_signed_schema1, parse_config, parse_manifest
 from storaged.store.layout.paths import big_data_file, image_dir
 from storaged.store.tables import ImageRow
 
 _PIECE: Final = 1 << 20
-_ALGORITHMS: Final = frozenset({"sha256", "sha384", "sha512"})
 _LIST_ONLY: Final = frozenset({"instances_missing", "instances_undecodable", "artifacts_undecodable"})
 _strings = bounded(msgspec.json.Decoder(dict[str, str | None] | None).decode)
 _object = bounded(msgspec.json.Decoder(dict[str, Any] | None).decode)
@@ -184,8 +183,9 @@ class _Image:
         told = self._told(key)
         if told is None:
             return
-        algorithm, _, value = told.partition(":")
-        digest = hashlib.new(algorithm)
+        digest = hasher_of(told)
+        if digest is None:
+            return
         files = self._look.files
         fd = open_regular(files, path, follow=False)
         try:
@@ -196,7 +196,9 @@ class _Image:
         finally:
             files.close(fd)
         # The digest of a signed schema 1 manifest leaves out its signatures.
-        if digest.hexdigest() != value and not (key.startswith("manifest") and is_signed_schema1(self._small(key))):
+        if digest.hexdigest() != told.partition(":")[2] and not (
+            key.startswith("manifest") and is_signed_schema1(self._small(key))
+        ):
             raise _Bad("big_data_digest", f"the bytes do not have the digest {told}")
 
     def _compare(self, key: str, data: bytes) -> None:
@@ -204,8 +206,7 @@ class _Image:
         told = self._told(key)
         if told is None:
             return
-        algorithm, _, value = told.partition(":")
-        if hashlib.new(algorithm, data).hexdigest() == value:
+        if verify(told, data) != "other":
             return
         if not (key.startswith("manifest") and is_signed_schema1(data)):
             raise _Bad("big_data_digest", f"the bytes do not have the digest {told}")
@@ -216,9 +217,9 @@ class _Image:
             raise _Bad("big_data_size", f"{size} bytes where the record says {told}")
 
     def _told(self, key: str) -> str | None:
-        """The digest the record names, where it can be checked; one that is no digest is a finding of the table."""
+        """The digest the record names; one that is no digest is a finding of the table."""
         told = (self._record.big_data_digests or {}).get(key)
-        return told if told is not None and told.partition(":")[0] in _ALGORITHMS else None
+        return told if told is not None and is_digest(told) else None
 
     def _small(self, key: str) -> bytes:
         path = self.path(key)

@@ -34,6 +34,26 @@ def check_relations(look: Look, table: TableFile) -> Iterator[Finding | None]:
                     yield None
 
 
+def note_of(look: Look, table: TableFile) -> str | None:
+    """What is not wrong with a table of layers, and must be known before podman mends the store."""
+    if table.kind != "layers" or table.store:
+        return None
+    layer = look.state.layer
+    elsewhere = sum(
+        (below := layer.get(row.record.parent)) is not None and below.store > 0
+        for other, content in look.state.contents
+        if other == table
+        for row in content.of(LayerRow)
+        if row.record.parent is not None
+    )
+    if not elsewhere:
+        return None
+    return (
+        f"{elsewhere} layers of {table.path} rest on layers of an additional store: `podman system check --repair` "
+        "before podman 6.1 (containers/storage 1.64) takes their parents for missing and may delete them"
+    )
+
+
 def check_image(look: Look, row: ImageRow) -> Iterator[Finding]:
     """The layers an image names, and whether its record was ever finished."""
     record, state = row.record, look.state

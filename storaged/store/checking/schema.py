@@ -10,21 +10,17 @@ Source: containers/storage ``images.go`` ``layers.go`` ``containers.go`` (struct
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from storaged.store.inventory import TableKind
+from storaged.store.layout.digest_forms import UPSTREAM, hasher_of, is_digest
 from storaged.store.layout.manifests import Undecodable, instant
-
-_LENGTHS: Final = {"sha256": 64, "sha384": 96, "sha512": 128}
-_HEX: Final = re.compile(r"[0-9a-f]+")
 
 
 def valid_digest(text: str) -> bool:
-    """Whether go-digest takes it: a known algorithm and its number of lower-case hexadecimal digits."""
-    algorithm, colon, encoded = text.partition(":")
-    return bool(colon) and len(encoded) == _LENGTHS.get(algorithm) and _HEX.fullmatch(encoded) is not None
+    """Whether go-digest takes it: an algorithm that it knows and its number of lower-case hexadecimal digits."""
+    return is_digest(text) and text.partition(":")[0] in UPSTREAM
 
 
 def _string(value: Any) -> str | None:
@@ -132,14 +128,25 @@ def wrong_time(members: Mapping[str, Any]) -> str | None:
     return None
 
 
-def wrong_digests(kind: TableKind, members: Mapping[str, Any]) -> Iterator[tuple[bool, str]]:
-    """Every digest that is none, and whether it makes the whole table fail (image digests that are searched by)."""
+def wrong_digests(kind: TableKind, members: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Every digest that not all tools take: the name of the finding, and words.
+
+    ``image_digest_invalid`` makes the whole table fail: images are searched by it. One of an algorithm that upstream
+    does not know yet does so as well, for those tools.
+    """
     singles = {"images": ("digest",), "layers": ("compressed-diff-digest", "diff-digest", "toc-digest")}
     for name in singles.get(kind, ()):
         value = members.get(name)
         if isinstance(value, str) and value and not valid_digest(value):
-            yield kind == "images", f"{name!r} is {value[:80]!r}"
+            yield _judged(value, searched=kind == "images"), f"{name!r} is {value[:160]!r}"
     digests = members.get("big-data-digests")
     for key, value in digests.items() if isinstance(digests, dict) else ():
         if isinstance(value, str) and not valid_digest(value):
-            yield kind == "images" and key.startswith("manifest"), f"the digest of {key[:80]!r} is {value[:80]!r}"
+            searched = kind == "images" and key.startswith("manifest")
+            yield _judged(value, searched=searched), f"the digest of {key[:80]!r} is {value[:160]!r}"
+
+
+def _judged(digest: str, *, searched: bool) -> str:
+    if is_digest(digest):
+        return "digest_not_verifiable" if hasher_of(digest) is None else "digest_unusual"
+    return "image_digest_invalid" if searched else "digest_invalid"

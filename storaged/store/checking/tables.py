@@ -102,9 +102,8 @@ def _record(table: TableFile, index: int, members: dict[str, Any]) -> Iterator[F
         yield found("record_id_malformed", "its id is not 64 hexadecimal digits")
     if (wrong_created := wrong_time(members)) is not None:
         yield found("time_malformed", f"created: {wrong_created}", mending.restore(table.path))
-    for whole, wrong in wrong_digests(table.kind, members):
-        name = "image_digest_invalid" if whole else "digest_invalid"
-        yield found(name, wrong, mending.restore(table.path) if whole else None)
+    for name, wrong in wrong_digests(table.kind, members):
+        yield found(name, wrong, mending.restore(table.path) if name == "image_digest_invalid" else None)
     if table.kind == "images":
         names = _texts(members.get("names"))
         for name in names:

@@ -31,7 +31,7 @@ from storaged.store.checking.findings import Finding, Subject, finding
 from storaged.store.checking.image_data import check_image_data
 from storaged.store.checking.look import Look, Scope
 from storaged.store.checking.overlay_layers import check_overlay_layer
-from storaged.store.checking.relations import check_relations
+from storaged.store.checking.relations import check_relations, note_of
 from storaged.store.checking.state import KINDS, State, Watcher
 from storaged.store.checking.tables import check_store, check_table
 from storaged.store.checking.vfs_layers import check_vfs_layer
@@ -68,6 +68,8 @@ class Step(Struct, frozen=True, kw_only=True):
     done: int
     total: int
     resume: str | None
+    note: str | None = None
+    """What is not wrong, and must be known before another tool mends the store."""
     unsettled: str | None = None
     """The unit that could not be judged: a writer was at work through every look, or it may not be read."""
 
@@ -160,6 +162,7 @@ class _Walk:
                         key=unit,
                         findings=outcome.findings,
                         unsettled=outcome.unsettled,
+                        note=self._note(unit),
                         done=len(self._units) - left,
                         total=len(self._units),
                         resume=token_of(self._scope, unit) if left else None,
@@ -261,6 +264,9 @@ class _Walk:
             directory = self._directories[store, id]
             return directory.check(look, directory.path, store)
         return iter(())
+
+    def _note(self, key: Key) -> str | None:
+        return note_of(self._look, self._tables[int(key[2])]) if key[0] == _RELATIONS else None
 
     def _needs(self, key: Key) -> tuple[TableKind, ...]:
         """The tables that a unit was judged by."""

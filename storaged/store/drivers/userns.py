@@ -21,6 +21,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import Final
 
 import msgspec
 
@@ -138,9 +139,35 @@ _Ranges = tuple[tuple[int, int], ...]
 """(first, count) of subordinate ids."""
 
 
+INITIAL: Final = 0xEFFFFFFD
+"""Inode of the initial user namespace (Linux ``include/linux/proc_ns.h``, PROC_USER_INIT_INO)."""
+
+_OVERFLOW: Final = 65534
+"""What an id looks like that a namespace does not map; /proc/sys/kernel/overflowuid, which nobody changes."""
+
+
 def is_needed() -> bool:
     """Whether layers may hold files that this process must not touch: root may touch all, in its own namespace too."""
     return os.geteuid() != 0
+
+
+def is_rootless(files: Files) -> bool:
+    """Whether this process is root of no more than a namespace of its own, as containers/storage 1.64 decides it.
+
+    A map of all ids does not make a namespace the initial one; up to 1.63 it was taken for that.
+    Source: containers/storage ``pkg/unshare`` (HasCapSysAdmin, the namespace's inode).
+    """
+    if os.geteuid() != 0 or os.environ.get("_CONTAINERS_USERNS_CONFIGURED"):
+        return True
+    try:
+        return files.stat("/proc/self/ns/user").st_ino != INITIAL
+    except OSError:
+        return False
+
+
+def may_give(files: Files, uid: int, gid: int) -> bool:
+    """Whether a file can be given this owner: root of a namespace cannot name an id that is not mapped there."""
+    return os.geteuid() == 0 and not (_OVERFLOW in (uid, gid) and is_rootless(files))
 
 
 def _encode(command: Sequence[str]) -> bytes:

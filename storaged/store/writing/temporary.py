@@ -25,6 +25,7 @@ from typing import Final
 from msgspec import Struct
 
 from storaged.errors import NoSpace, StoreReadOnly
+from storaged.store.drivers.userns import may_give
 from storaged.store.files import FULL, Files
 from storaged.store.layout.paths import own_dir
 
@@ -86,7 +87,7 @@ def write_temporary(files: Files, temporary: Temporary, data: bytes) -> None:
             try:
                 files.fchmod(fd, 0o600)
                 status = files.fstat(fd)
-                if os.geteuid() == 0 and (status.st_uid, status.st_gid) != (uid, gid):
+                if (status.st_uid, status.st_gid) != (uid, gid) and may_give(files, uid, gid):
                     files.fchown(fd, uid, gid)
                 write_all(files, fd, data)
                 files.fdatasync(fd)
@@ -150,7 +151,7 @@ def give_away(files: Files, fd: int, path: str) -> None:
     """As root: give what was just made at the path the owner of the folder that it lies in."""
     if os.geteuid() == 0:
         above = files.stat(os.path.dirname(path))
-        if above.st_uid != 0:
+        if above.st_uid != 0 and may_give(files, above.st_uid, above.st_gid):
             files.fchown(fd, above.st_uid, above.st_gid)
 
 

@@ -1,9 +1,9 @@
 """The results of the protocol, as frozen values.
 
-Times are RFC 3339 strings exactly as the store has them, sizes are bytes, ids are 64 hexadecimal
-digits without a prefix, digests have one. ``None`` means "not known" or "not set", never zero.
-A result names its ``generation``: one consistent state of the store. ``stale`` is ``None`` where the
-store's files are those of that generation.
+Times are RFC 3339 strings exactly as the store has them, sizes are bytes, ids are opaque texts (today 64
+hexadecimal digits; other algorithms than sha256 will make others), digests have a prefix. ``None`` means "not
+known" or "not set", never zero. A result names its ``generation``: one consistent state of the store.
+``stale`` is ``None`` where the store's files are those of that generation.
 """
 
 from .base import (

@@ -145,6 +145,8 @@ class CheckReport(Result, Listing[Finding]):
     resume: str | None = None
     unsettled: tuple[str, ...] = ()
     """What could not be judged: a writer was at work through every look, or it may not be read."""
+    notes: tuple[str, ...] = ()
+    """What is not wrong, and must be known before another tool mends the store."""
     age: float = 0.0
     """Seconds since the check ended whose result this is: who may only read is told a finished one. 0: it is under way,
     or ended with this answer."""

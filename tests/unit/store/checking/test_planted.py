@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import gzip
+import hashlib
 import json
 import os
 import shutil
@@ -153,7 +154,7 @@ def a_bad_digest_of_an_image(store: Damaged) -> tuple[str, str]:
 @plant(scope="records")
 def a_bad_digest_of_a_manifest(store: Damaged) -> tuple[str, str]:
     image = store.image
-    store.edit("images", image["id"], big_data_digests={**image["big-data-digests"], "manifest": "md5:00"})
+    store.edit("images", image["id"], big_data_digests={**image["big-data-digests"], "manifest": "sha256:00"})
     return "image_digest_invalid", image["id"]
 
 
@@ -162,6 +163,28 @@ def a_bad_digest_of_a_layer(store: Damaged) -> tuple[str, str]:
     id = store.layer["id"]
     store.edit("layers", id, compressed_diff_digest="sha256:XYZ")
     return "digest_invalid", id
+
+
+@plant(scope="records")
+def a_digest_of_an_algorithm_that_nobody_here_knows(store: Damaged) -> tuple[str, str]:
+    image = store.image
+    store.edit("images", image["id"], big_data_digests={**image["big-data-digests"], "manifest": f"blake3:{'0' * 64}"})
+    return "digest_not_verifiable", image["id"]
+
+
+@plant(scope="records")
+def a_layers_digest_of_an_algorithm_that_nobody_here_knows(store: Damaged) -> tuple[str, str]:
+    id = store.layer["id"]
+    store.edit("layers", id, diff_digest=f"blake3:{'0' * 64}")
+    return "digest_not_verifiable", id
+
+
+@plant(scope="records")
+def a_lists_digest_that_only_we_can_verify(store: Damaged) -> tuple[str, str]:
+    record = store.list
+    told = f"sha3-256:{hashlib.sha3_256(store.item(record['id'], 'manifest').read_bytes()).hexdigest()}"
+    store.edit("images", record["id"], big_data_digests={**record["big-data-digests"], "manifest": told})
+    return "digest_unusual", record["id"]
 
 
 @plant(scope="records")

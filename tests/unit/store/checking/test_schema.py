@@ -73,5 +73,7 @@ def test_a_time_that_go_takes_is_none_to_tell(time: str) -> None:
 
 def test_only_digests_that_are_searched_by_break_the_whole_store() -> None:
     image = {"digest": "x", "big-data-digests": {"manifest-1": "y", "sha256:1": "z"}}
-    assert [whole for whole, _ in wrong_digests("images", image)] == [True, True, False]
-    assert [whole for whole, _ in wrong_digests("layers", {"diff-digest": "x", "toc-digest": ""})] == [False]
+    names = ["image_digest_invalid", "image_digest_invalid", "digest_invalid"]
+    assert [name for name, _ in wrong_digests("images", image)] == names
+    layer = {"diff-digest": "x", "toc-digest": ""}
+    assert [name for name, _ in wrong_digests("layers", layer)] == ["digest_invalid"]
