@@ -21,6 +21,16 @@ class ClientClosed(ClientError):
     """The client was closed, here or while the call ran."""
 
 
+class StorageConfError(ClientError, ValueError):
+    """storage.conf does not say which store is meant; ``file``, ``key`` and ``line`` where there is one."""
+
+    def __init__(self, text: str, *, file: str | None = None, key: str | None = None, line: int | None = None) -> None:
+        super().__init__(text)
+        self.file = file
+        self.key = key
+        self.line = line
+
+
 class DaemonUnavailable(ClientError, ConnectionError):
     """Nothing answers at the socket, and nothing was or could be started. Nothing was done."""
 

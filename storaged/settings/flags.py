@@ -17,6 +17,13 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--runroot", metavar="DIR", help="the store's runroot, instead of storage.conf's")
     parser.add_argument("--driver", metavar="NAME", help="the storage driver, instead of storage.conf's")
     parser.add_argument(
+        "--storage-opt",
+        metavar="OPTION",
+        action="append",
+        default=[],
+        help="a storage driver option, instead of storage.conf's; may be repeated",
+    )
+    parser.add_argument(
         "--config",
         metavar="FILE",
         help="the daemon's own settings (default: /etc/storaged/storaged.toml for root, "
@@ -53,6 +60,8 @@ def read_flags(arguments: argparse.Namespace) -> Settings:
         root=arguments.root,
         runroot=arguments.runroot,
         driver=arguments.driver,
+        storage_options=tuple(arguments.storage_opt),
+        storage_rules=file.storage_rules,
         backend=arguments.backend,
         idle_exit=file.idle_exit if arguments.idle_exit is None else arguments.idle_exit,
         read_only=arguments.read_only or file.read_only,

@@ -11,6 +11,7 @@ from storaged.server.guard import Limits
 Backend = Literal["trio", "asyncio"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 Compat = Literal["none", "podman"]
+StorageRules = Literal["auto", "1.62", "1.63"]
 COMPATS: tuple[Compat, ...] = ("none", "podman")
 LOG_LEVELS: tuple[LogLevel, ...] = ("debug", "info", "warning", "error")
 
@@ -34,6 +35,7 @@ class FileSettings:
     read_only: bool = False
     log_level: LogLevel = "info"
     compat: Compat = "none"
+    storage_rules: StorageRules = "auto"
     limits: Limits = Factory(Limits)
     access: Grants = Factory(Grants)
 
@@ -46,6 +48,9 @@ class Settings:
     root: str | None = None
     runroot: str | None = None
     driver: str | None = None
+    storage_options: tuple[str, ...] = ()
+    storage_rules: StorageRules = "auto"
+    """By which release of containers/storage storage.conf is read, where that makes a difference."""
     backend: Backend = "trio"
     idle_exit: float | None = None
     read_only: bool = False

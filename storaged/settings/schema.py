@@ -17,7 +17,7 @@ from cattrs.gen import make_dict_structure_fn
 
 from storaged.server.guard import Limits
 from storaged.settings.durations import LONGEST, duration
-from storaged.settings.model import Compat, FileSettings, Gid, Grants, LogLevel, Uid
+from storaged.settings.model import Compat, FileSettings, Gid, Grants, LogLevel, StorageRules, Uid
 
 Keys = tuple[str | int, ...]
 Mistake = tuple[Keys, str]
@@ -256,6 +256,7 @@ def _converter() -> Converter:
     converter.register_structure_hook_func(lambda kind: kind == float | None, _seconds)
     converter.register_structure_hook_func(lambda kind: kind == LogLevel, _word)
     converter.register_structure_hook_func(lambda kind: kind == Compat, _word)
+    converter.register_structure_hook_func(lambda kind: kind == StorageRules, _word)
     checks = {name: override(struct_hook=_within(*RANGES.get(name, _RANGE))) for name in _names(Limits)}
     converter.register_structure_hook(Limits, _tabled(converter, Limits, **checks))
     for cls in (Grants, FileSettings):

@@ -116,7 +116,7 @@ gids = "wheel"
     assert mistakes(file, content) == [
         "1: idle_exit: true is no duration: write a number of seconds, or text such as '10min'",
         '2: log_level: "loud" is none of debug, info, warning, error',
-        "4: colour: is no setting: known are idle_exit, read_only, log_level, compat, limits, access",
+        "4: colour: is no setting: known are idle_exit, read_only, log_level, compat, storage_rules, limits, access",
         "6: limits.in_flight: 0 is no whole number from 1 to 10000",
         "7: limits.batch: 1.5 is no whole number from 1 to 10000",
         "8: limits.connections: true is no whole number from 2 to 65536",

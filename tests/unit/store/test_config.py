@@ -8,6 +8,7 @@ import pytest
 from storaged.errors import ConfigError
 from storaged.store.config import discover
 from storaged.store.tables import StoreLocation
+from storaged_client.storage_conf.release import NEW, OLD
 
 UID = 1000
 
@@ -26,8 +27,18 @@ class Machine:
         file.write_text(text)
         return file
 
-    def find(self, uid: int = 0, *, root: str | None = None, driver: str | None = None, **env: str) -> StoreLocation:
-        return discover({"HOME": str(self.home), **env}, uid, root=root, driver=driver, system_root=str(self.root))
+    def find(
+        self,
+        uid: int = 0,
+        *,
+        root: str | None = None,
+        driver: str | None = None,
+        options: tuple[str, ...] = (),
+        rules: str = OLD,
+        **env: str,
+    ) -> StoreLocation:
+        environ = {"HOME": str(self.home), **env}
+        return discover(environ, uid, root, None, driver, options, rules=rules, system_root=str(self.root))
 
 
 @pytest.fixture
@@ -88,6 +99,31 @@ def test_of_a_system_file_a_user_takes_driver_and_rootless_path_only(machine: Ma
     assert machine.find().additional == ("/ro",)
 
 
+def test_from_1_63_on_a_system_file_binds_a_user_whole(machine: Machine, tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir(mode=0o777)
+    machine.write(
+        "etc/containers/storage.conf",
+        f'[storage]\ndriver = "vfs"\ngraphroot = "{shared}/$UID"\nrunroot = "/r"\n'
+        'rootless_storage_path = "/users/$UID"\n[storage.options]\nadditionalimagestores = ["/ro"]\n',
+    )
+    old, new = machine.find(UID, XDG_RUNTIME_DIR="/x"), machine.find(UID, rules=NEW, XDG_RUNTIME_DIR="/x")
+    assert (old.graphroot, old.runroot, old.additional) == ("/users/1000", "/x/containers", ())
+    assert (new.graphroot, new.runroot, new.additional) == (f"{shared}/1000", "/r", ("/ro",))
+    machine.write("etc/containers/storage.conf", '[storage]\nrootless_storage_path = "/users/$UID"\n')
+    assert machine.find(UID, rules=NEW).graphroot == "/users/1000"
+
+
+def test_before_1_63_drop_ins_and_the_override_are_not_read(machine: Machine) -> None:
+    machine.write("etc/containers/storage.conf.d/a.conf", '[storage]\ndriver = "zfs"\n')
+    over = machine.write("over", '[storage]\ngraphroot = "/over"\n')
+    for uid in (0, UID):
+        old = machine.find(uid, CONTAINERS_STORAGE_CONF_OVERRIDE=str(over))
+        assert (old.driver, old.graphroot) == ("overlay", machine.find(uid).graphroot)
+    new = machine.find(rules=NEW, CONTAINERS_STORAGE_CONF_OVERRIDE=str(over))
+    assert (new.driver, new.graphroot) == ("zfs", "/over")
+
+
 def test_drop_ins_apply_by_file_name_and_the_nearer_folder_masks_the_farther(machine: Machine) -> None:
     machine.write("etc/containers/storage.conf", '[storage]\ndriver = "btrfs"\n')
     machine.write("usr/share/containers/storage.conf.d/10.conf", '[storage]\ndriver = "zfs"\nrunroot = "/r10"\n')
@@ -97,28 +133,30 @@ def test_drop_ins_apply_by_file_name_and_the_nearer_folder_masks_the_farther(mac
     machine.write("etc/containers/storage.rootless.conf.d/1000/40.conf", '[storage]\nrunroot = "/r40"\n')
     machine.write("etc/containers/storage.conf.d/ignored.txt", "no TOML at all")
     (machine.root / "etc/containers/storage.conf.d/folder.conf").mkdir()
-    root = machine.find()
+    root = machine.find(rules=NEW)
     assert (root.driver, root.graphroot) == ("overlay", "/g20")
     assert root.runroot == str(machine.root / "run/containers/storage")
-    user = machine.find(UID)
+    user = machine.find(UID, rules=NEW)
     assert (user.graphroot, user.runroot) == ("/g30", "/r40")
-    assert machine.find(2000, XDG_RUNTIME_DIR="/x").runroot == "/x/containers"
+    assert machine.find(2000, rules=NEW, XDG_RUNTIME_DIR="/x").runroot == "/x/containers"
 
 
 def test_linked_drop_ins_are_read(machine: Machine) -> None:
     target = machine.write("elsewhere", '[storage]\ngraphroot = "/linked"\n')
     machine.write("etc/containers/storage.conf.d/a.conf", "")
     (machine.root / "etc/containers/storage.conf.d/b.conf").symlink_to(target)
-    assert machine.find().graphroot == "/linked"
+    assert machine.find(rules=NEW).graphroot == "/linked"
 
 
 def test_a_named_file_switches_drop_ins_off_and_the_override_comes_last(machine: Machine) -> None:
     machine.write("etc/containers/storage.conf.d/a.conf", '[storage]\ndriver = "zfs"\n')
     named = machine.write("named", '[storage]\ngraphroot = "/n"\n')
     override = machine.write("over", '[storage]\ndriver = "vfs"\n')
-    location = machine.find(CONTAINERS_STORAGE_CONF=str(named), CONTAINERS_STORAGE_CONF_OVERRIDE=str(override))
+    location = machine.find(
+        rules=NEW, CONTAINERS_STORAGE_CONF=str(named), CONTAINERS_STORAGE_CONF_OVERRIDE=str(override)
+    )
     assert (location.graphroot, location.driver) == ("/n", "vfs")
-    assert machine.find(CONTAINERS_STORAGE_CONF=str(named)).driver == "overlay"
+    assert machine.find(rules=NEW, CONTAINERS_STORAGE_CONF=str(named)).driver == "overlay"
 
 
 def test_additional_stores_come_from_the_file_or_from_storage_opts(machine: Machine) -> None:
@@ -130,12 +168,13 @@ def test_additional_stores_come_from_the_file_or_from_storage_opts(machine: Mach
     assert machine.find(STORAGE_OPTS="vfs.imagestore=/c,imagestore=/d,vfs.mountopt=x").additional == ("/c", "/d")
     assert machine.find(STORAGE_OPTS="").additional == ()
     machine.write("etc/containers/storage.conf.d/x.conf", '[storage.options]\nadditionalimagestores = ["/e"]\n')
-    assert machine.find().additional == ("/e",)
+    assert machine.find(rules=NEW).additional == ("/e",)
     machine.write(
         "etc/containers/storage.conf.d/x.conf",
         '[storage.options]\nadditionalimagestores = ["/e", {append = true}]\n',
     )
-    assert machine.find().additional == ("/a", "/b", "/e")
+    assert machine.find(rules=NEW).additional == ("/a", "/b", "/e")
+    assert machine.find(options=("overlay.imagestore=/f",), STORAGE_OPTS="imagestore=/g").additional == ("/f",)
 
 
 def test_flags_win_and_leave_additional_stores_out(machine: Machine) -> None:

@@ -1,4 +1,4 @@
-"""Which storage.conf files count, read and merged.
+"""Which storage.conf files count, read and in the order they apply.
 
 ::
 
@@ -12,7 +12,8 @@
                                              the user's storage.conf.d/
     last                                     $CONTAINERS_STORAGE_CONF_OVERRIDE
 
-Main files are as old as the format; drop-ins and the override are read by containers/storage 1.63 and later.
+Main files are as old as the format; drop-ins and the override are read by containers/storage 1.63 and later
+(``late`` of a file).
 Source: container-libs ``storage/pkg/configfile/parse.go``; containers-storage.conf(5), containers-config(5).
 """
 
@@ -20,52 +21,61 @@ from __future__ import annotations
 
 import os
 import stat
-import tomllib
-from collections.abc import Mapping
-from typing import Any
 
-from msgspec import Struct
+from storaged_client.errors import StorageConfError
 
-from storaged.errors import ConfigError
-from storaged.store.files import Files, read_whole
+from . import toml
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
 
 _LIMIT = 1 << 20
 
 
-class ConfigFile(Struct, frozen=True, kw_only=True):
-    """One storage.conf as read. ``system`` main files of old bind a user in a few keys only."""
+class ConfigFile:
+    """One storage.conf as read.
 
-    path: str
-    data: bytes
-    tables: dict[str, Any]
-    system: bool
+    ``system``: a main file of the system, which binds a user in a few keys only where the old rules apply. ``late``:
+    the old rules do not know it.
+    """
+
+    __slots__ = ("data", "late", "path", "system", "tables")
+
+    def __init__(self, path: str, data: bytes, tables: dict[str, Any], *, system: bool, late: bool) -> None:
+        self.path = path
+        self.data = data
+        self.tables = tables
+        self.system = system
+        self.late = late
 
 
-def read_files(env: Mapping[str, str], uid: int, *, system_root: str, files: Files) -> tuple[ConfigFile, ...]:
-    """The files that count, in the order they apply. ``uid`` 0 is root.
+def read_files(env: Mapping[str, str], uid: int, *, system_root: str) -> tuple[ConfigFile, ...]:
+    """The files that count, in the order they apply. ``uid`` 0 is root. Blocking.
 
     Raises:
-        ConfigError: one cannot be read or is no TOML; names the file, and the line where there is one.
+        StorageConfError: one cannot be read or is no TOML; names the file, and the line where there is one.
     """
     found: list[ConfigFile] = []
     user = user_folder(env, uid)
     folders = [os.path.join(system_root, folder, "containers") for folder in ("usr/share", "etc")]
     explicit = env.get("CONTAINERS_STORAGE_CONF")
     if explicit:
-        found.append(_must_exist(explicit, "CONTAINERS_STORAGE_CONF", files))
+        found.append(_must_exist(explicit, "CONTAINERS_STORAGE_CONF"))
     else:
         mains = [(folder, True) for folder in reversed(folders)]
         if user is not None:
             mains.insert(0, (user, False))
         for folder, system in mains:
-            main = _read(os.path.join(folder, "storage.conf"), system=system, files=files)
+            main = _read(os.path.join(folder, "storage.conf"), system=system)
             if main is not None:
                 found.append(main)
                 break
-        found += _drop_ins(folders, user, uid, files)
+        found += _drop_ins(folders, user, uid)
     override = env.get("CONTAINERS_STORAGE_CONF_OVERRIDE")
     if override:
-        found.append(_must_exist(override, "CONTAINERS_STORAGE_CONF_OVERRIDE", files))
+        found.append(_must_exist(override, "CONTAINERS_STORAGE_CONF_OVERRIDE", late=True))
     return tuple(found)
 
 
@@ -78,7 +88,7 @@ def user_folder(env: Mapping[str, str], uid: int) -> str | None:
     return None
 
 
-def _drop_ins(folders: list[str], user: str | None, uid: int, files: Files) -> list[ConfigFile]:
+def _drop_ins(folders: list[str], user: str | None, uid: int) -> list[ConfigFile]:
     places: list[str] = []
     for folder in folders:
         special = os.path.join(folder, f"storage.{'rootless' if uid else 'rootful'}.conf.d")
@@ -90,51 +100,62 @@ def _drop_ins(folders: list[str], user: str | None, uid: int, files: Files) -> l
     by_name: dict[str, str] = {}
     for place in places:
         try:
-            names = files.listdir(place)
+            names = os.listdir(place)
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:
-            raise ConfigError(f"{place}: {error.strerror}", file=place, key=None, line=None) from None
+            raise StorageConfError(f"{place}: {error.strerror}", file=place) from None
         by_name |= {name: os.path.join(place, name) for name in names if name.endswith(".conf")}
     found: list[ConfigFile] = []
     for _, path in sorted(by_name.items()):
-        drop_in = None if _is_folder(path, files) else _read(path, system=False, files=files)
+        drop_in = None if os.path.isdir(path) else _read(path, late=True)
         if drop_in is not None:
             found.append(drop_in)
     return found
 
 
-def _is_folder(path: str, files: Files) -> bool:
-    try:
-        return stat.S_ISDIR(files.stat(path).st_mode)
-    except OSError:
-        return False
-
-
-def _must_exist(path: str, variable: str, files: Files) -> ConfigFile:
-    found = _read(path, system=False, files=files)
+def _must_exist(path: str, variable: str, *, late: bool = False) -> ConfigFile:
+    found = _read(path, late=late)
     if found is None:
-        raise ConfigError(f"${variable} names {path}, which does not exist", file=path, key=variable, line=None)
+        raise StorageConfError(f"${variable} names {path}, which does not exist", file=path, key=variable)
     return found
 
 
-def _read(path: str, *, system: bool, files: Files) -> ConfigFile | None:
+def _read(path: str, *, system: bool = False, late: bool = False) -> ConfigFile | None:
     try:
-        data, _ = read_whole(files, path, _LIMIT)
+        data = _bytes(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror or error}", file=path, key=None, line=None) from None
+        raise StorageConfError(f"{path}: {error.strerror or error}", file=path) from None
     try:
-        text = data.decode("utf-8")
-        tables = tomllib.loads(text)
+        tables = toml.loads(data.decode("utf-8"))
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise ConfigError(f"{path}: line {line} is not UTF-8", file=path, key=None, line=line) from None
+        raise StorageConfError(f"{path}: line {line} is not UTF-8", file=path, line=line) from None
     except (ValueError, RecursionError) as error:
         # ValueError: besides its own error tomllib lets that of a number of thousands of digits through.
-        raise ConfigError(f"{path}: {error}", file=path, key=None, line=_line(str(error))) from None
-    return ConfigFile(path=path, data=data, tables=tables, system=system)
+        raise StorageConfError(f"{path}: {error}", file=path, line=_line(str(error))) from None
+    return ConfigFile(path, data, tables, system=system, late=late)
+
+
+def _bytes(path: str) -> bytes:
+    # Not blocking: a pipe of that name must not keep a command, or the daemon's start, for ever.
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(0, "not a regular file")
+        if status.st_size > _LIMIT:
+            raise OSError(0, f"larger than {_LIMIT} bytes")
+        data = b""
+        while more := os.read(descriptor, _LIMIT + 1 - len(data)):
+            data += more
+        if len(data) > _LIMIT:
+            raise OSError(0, f"larger than {_LIMIT} bytes")
+        return data
+    finally:
+        os.close(descriptor)
 
 
 def _line(text: str) -> int | None:
