@@ -25,6 +25,7 @@ from storaged.engine.plans import Plans
 from storaged.engine.sizes import LayerSizes
 from storaged.engine.transactions import Transactions
 from storaged.engine.upkeep import Upkeep
+from storaged.errors import ConfigError
 from storaged.metrics import Metrics
 from storaged.reconfiguring import Reconfiguration
 from storaged.server import listener, systemd
@@ -47,8 +48,9 @@ from storaged.store.writing.commit import StoreWriter
 from storaged.store.writing.making import can_be_made
 from storaged.store.writing.recovery import Recovery
 from storaged.store.writing.reserve import Reserve
-from storaged_client import address, spawn
+from storaged_client import address, spawn, stores
 from storaged_client.contract.version import VERSION
+from storaged_client.storage_conf.resolve import Flags
 
 _BLOB_THREADS = 4
 
@@ -66,14 +68,32 @@ def serve(
     """
     inherited = systemd.inherited_socket(environ)
     watchdog = systemd.watchdog(environ)
-    discover = partial(config.discover, environ, os.geteuid(), settings.root, settings.runroot, settings.driver)
+    rules = settings.storage_rules if settings.storage_rules != "auto" else None
+    flags = Flags(settings.root, settings.runroot, settings.driver, settings.storage_options)
+    discover = partial(
+        config.discover, environ, os.geteuid(), flags.root, flags.runroot, flags.driver, flags.options, rules=rules
+    )
     location = discover()
+    writable = not settings.read_only
+    if writable:
+        _refuse_foreign(location.graphroot)
     runtime = os.path.dirname(address.default())
+    if inherited:
+        path = os.fsdecode(inherited.getsockname())
+    else:
+        path = address.given(settings.socket) or stores.socket_of(location.graphroot, flags)
     with ExitStack() as stack:
         patience = guarding.PATIENCE if inherited else 0.0
-        writable = not settings.read_only
-        stack.enter_context(guarding.guard(location.graphroot, runtime, notifier, writable=writable, patience=patience))
-        door = listener.inherit(inherited) if inherited else listener.bind(address.find(settings.socket))
+        guard = guarding.guard(
+            location.graphroot,
+            runtime,
+            notifier,
+            writable=writable,
+            socket=os.path.abspath(path),
+            patience=patience,
+        )
+        stack.enter_context(guard)
+        door = listener.inherit(inherited) if inherited else listener.bind(path)
         stack.callback(door.close)
         stack.callback(door.withdraw)
         process.allow_descriptors(settings.limits)
@@ -81,6 +101,28 @@ def serve(
         registries.current()
         live = partial(_live, settings, location, registries, door, notifier, watchdog, reread, discover)
         anyio.run(live, backend=settings.backend)
+
+
+def _refuse_foreign(graphroot: str) -> None:
+    """Root's files in the store of a user would shut that user out of it.
+
+    Raises:
+        ConfigError: it is root who would serve another user's store.
+    """
+    if os.geteuid() != 0:
+        return
+    try:
+        owner = os.stat(graphroot).st_uid
+    except OSError:
+        return
+    if owner != 0:
+        raise ConfigError(
+            f"{graphroot} is the store of uid {owner}, and root's files in it would shut that user out: "
+            f"serve it as that user (sudo -u '#{owner}' storaged serve ...), or with --read-only",
+            file=None,
+            key="graphroot",
+            line=None,
+        )
 
 
 async def _live(

@@ -10,7 +10,7 @@ import time
 from contextlib import suppress
 
 from storaged.server import peercred
-from storaged_client import address
+from storaged_client import address, stores
 from storaged_client.channel import NotSent
 from storaged_client.contract.errors import StoragedError, from_wire
 from storaged_client.errors import ClientError, DaemonUnavailable, RequestTimeout
@@ -29,20 +29,23 @@ def stop_daemon(path: str | None, seconds: float = _SECONDS) -> int:
     0 ended, 69 no daemon, 75 not in time, 77 not permitted.
     """
     try:
-        _stop(address.find(path), time.monotonic() + seconds)
+        _stop(stores.find(path), time.monotonic() + seconds)
     except (ClientError, StoragedError) as error:
         sys.stderr.write(f"storaged: {error}\n")
         return error.exit_status
     return 0
 
 
-def _stop(path: str, deadline: float) -> None:
-    channel = address.connect(path)
+def _stop(target: stores.Target, deadline: float) -> None:
+    path = target.address
+    channel = address.connect(path, target.uids)
     link = Link(channel)
     process: int | None = None
     try:
         pid = peercred.of_socket(channel).pid
         info = _ask(link, "server.info", {"consistency": "cached"}, deadline, path)
+        if target.stated is not None:
+            stores.check_served(target.stated, info)
         deadline += _drain_seconds(info)
         # An activated socket was made by the service manager; then the pid is a claim and no more.
         if info.get("pid") == pid:

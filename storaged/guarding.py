@@ -23,8 +23,12 @@ _PAUSE = 0.1
 _log = logging.getLogger(__name__)
 
 
-def guard(graphroot: str, runtime: str, notifier: Notifier, *, writable: bool, patience: float = 0.0) -> Guard:
+def guard(
+    graphroot: str, runtime: str, notifier: Notifier, *, writable: bool, socket: str, patience: float = 0.0
+) -> Guard:
     """Take the guard within ``patience`` seconds; the service manager is told who has it. Blocks.
+
+    ``socket`` is where this daemon will listen, which the guard tells others.
 
     Raises:
         GuardTaken: another daemon still has it.
@@ -34,7 +38,7 @@ def guard(graphroot: str, runtime: str, notifier: Notifier, *, writable: bool, p
     told = False
     while True:
         try:
-            return take_guard(graphroot, runtime, files=Files(), writable=writable)
+            return take_guard(graphroot, runtime, files=Files(), writable=writable, socket=socket)
         except GuardTaken as error:
             if time.monotonic() >= deadline:
                 raise

@@ -71,6 +71,7 @@ if TYPE_CHECKING:
         TagUnknown,
         TooLarge,
         TooManyRequests,
+        WrongStore,
     )
     from .contract.wire import MalformedResult
     from .errors import (
@@ -82,6 +83,7 @@ if TYPE_CHECKING:
         OutcomeUnknown,
         RequestTimeout,
         SocketForbidden,
+        StorageConfError,
         VersionSkew,
     )
     from .progress import Progress
@@ -143,6 +145,7 @@ __all__ = [
     "RequestTimeout",
     "ShuttingDown",
     "SocketForbidden",
+    "StorageConfError",
     "StoragedError",
     "StoreBusy",
     "StoreCorrupt",
@@ -152,6 +155,7 @@ __all__ = [
     "TooLarge",
     "TooManyRequests",
     "VersionSkew",
+    "WrongStore",
     "__version__",
     "aconnect",
     "connect",

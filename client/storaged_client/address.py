@@ -3,6 +3,7 @@
 The first that is given: the argument, ``$STORAGED_SOCKET``; then for root
 ``/run/storaged/storaged.sock``, for others ``$XDG_RUNTIME_DIR/storaged/storaged.sock``,
 ``/run/user/UID/storaged/storaged.sock`` if that folder is ours, ``/tmp/storaged-UID/storaged.sock``.
+That is the socket of the default store; those of others lie beside it (``stores``).
 """
 
 from __future__ import annotations
@@ -11,44 +12,59 @@ import errno
 import os
 import socket
 import stat
+import struct
 
 from .errors import AddressError, DaemonUnavailable, SocketForbidden
+from .storage_conf.resolve import acting_uid
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 MAX_PATH = 107
 """Bytes of ``sun_path`` on Linux, without the closing zero."""
 
-_NAME = "storaged.sock"
+NAME = "storaged.sock"
 
 
 def find(address: str | os.PathLike[str] | None = None) -> str:
-    """The path of the socket. Nothing is made, and only a folder in /tmp is looked at closely.
+    """The path of the socket, of the default store where none is given. Nothing is made, and only a folder in /tmp is
+    looked at closely.
 
     Raises: AddressError, where the path cannot be a socket's; SocketForbidden, where the folder in
     /tmp belongs to someone else.
     """
+    return given(address) or default()
+
+
+def given(address: str | os.PathLike[str] | None = None) -> str | None:
+    """The argument, else ``$STORAGED_SOCKET``; None where there is neither.
+
+    Raises: AddressError.
+    """
     if address is not None:
         return check(os.fspath(address))
-    given = os.environ.get("STORAGED_SOCKET")
-    return check(given or default())
+    named = os.environ.get("STORAGED_SOCKET")
+    return check(named) if named else None
 
 
 def default() -> str:
-    """The path without argument and ``$STORAGED_SOCKET``.
+    """The path of the default store's socket. Inside podman's user namespace it is that of the user.
 
     Raises: SocketForbidden, as ``find``.
     """
-    uid = os.geteuid()
+    uid = acting_uid(os.environ, os.geteuid())
     if uid == 0:
-        return f"/run/storaged/{_NAME}"
+        return f"/run/storaged/{NAME}"
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     if runtime and os.path.isabs(runtime):  # a relative one is to be ignored, says the XDG specification
-        return os.path.join(runtime, "storaged", _NAME)
+        return os.path.join(runtime, "storaged", NAME)
     runtime = f"/run/user/{uid}"
     if _is_ours(runtime):
-        return os.path.join(runtime, "storaged", _NAME)
+        return os.path.join(runtime, "storaged", NAME)
     folder = f"/tmp/storaged-{uid}"
     check_private(folder)
-    return os.path.join(folder, _NAME)
+    return os.path.join(folder, NAME)
 
 
 def check(path: str) -> str:
@@ -60,6 +76,8 @@ def check(path: str) -> str:
         raise AddressError("abstract socket names are refused: they have no mode and no owner; give a path")
     if "\0" in path:
         raise AddressError("a path cannot hold a zero byte")
+    if "://" in path:
+        raise AddressError(f"{path} is a URL; a socket is given by its path, such as {default()}")
     length = len(os.fsencode(path))
     if length > MAX_PATH:
         raise AddressError(
@@ -95,12 +113,16 @@ def check_private(folder: str) -> None:
 
 
 def make_folder(path: str) -> None:
-    """Make the folder of the socket at ``path``, 0700, if it is missing; its parent must be there.
+    """Make the folder of the socket at ``path``, 0700, if it is missing and the default one; its parent must be there.
 
     Raises: SocketForbidden, where it is someone else's or cannot be made for want of rights;
-    DaemonUnavailable, where it cannot be made.
+    DaemonUnavailable, where it is missing and another, or cannot be made.
     """
     folder = os.path.dirname(os.path.abspath(path))
+    if folder != os.path.dirname(default()):
+        if not os.path.isdir(folder):
+            raise DaemonUnavailable(f"{folder} is no folder that is there: make it, or choose another socket")
+        return
     try:
         os.mkdir(folder, 0o700)
     except FileExistsError:
@@ -121,8 +143,11 @@ class QueueFull(DaemonUnavailable):
     """The daemon has more connections waiting than it takes: try again shortly."""
 
 
-def connect(path: str) -> socket.socket:
+def connect(path: str, uids: Collection[int] = ()) -> socket.socket:
     """Connect without waiting; the socket returned is in blocking mode.
+
+    Who listens there must be this user, root, of ``uids`` or named by ``$STORAGED_SERVER_UIDS``: whatever was seen of
+    the folder before, another may have put a socket of theirs there since.
 
     Raises: NobodyListens, QueueFull, SocketForbidden, DaemonUnavailable.
     """
@@ -131,6 +156,10 @@ def connect(path: str) -> socket.socket:
         channel.setblocking(False)
         channel.connect(path)
         channel.setblocking(True)
+        _check_listener(channel, path, uids)
+    except SocketForbidden:
+        channel.close()
+        raise
     except OSError as error:
         channel.close()
         raise _meaning(error, path) from error
@@ -138,6 +167,22 @@ def connect(path: str) -> socket.socket:
         channel.close()
         raise
     return channel
+
+
+def _check_listener(channel: socket.socket, path: str, uids: Collection[int]) -> None:
+    """Refuse a daemon of somebody else, by what the kernel noted when it began to listen (unix(7), SO_PEERCRED).
+
+    Raises: SocketForbidden.
+    """
+    _, uid, _ = struct.unpack("iII", channel.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    if uid in (0, os.geteuid()) or uid in uids:
+        return
+    named = os.environ.get("STORAGED_SERVER_UIDS", "").replace(",", " ").split()
+    if str(uid) not in named:
+        raise SocketForbidden(
+            f"{path}: who listens there is uid {uid}, neither this user nor root; if that is meant, set "
+            f"STORAGED_SERVER_UIDS={uid}"
+        )
 
 
 def _meaning(error: OSError, path: str) -> Exception:

@@ -9,7 +9,7 @@ import os
 import socket
 import time
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,7 +19,7 @@ import anyio.to_thread
 from anyio.abc import TaskGroup, UNIXSocketStream
 
 from . import address as addresses
-from . import managers, retry, skew, spawn
+from . import managers, retry, skew, spawn, stores
 from .aio_link import Link, Pending
 from .calls import Call
 from .contract import wire
@@ -27,6 +27,7 @@ from .contract.errors import MethodNotFound, ShuttingDown, StoragedError, from_w
 from .contract.methods import METHODS
 from .errors import ClientClosed, DaemonUnavailable, ForeignLoop, OutcomeUnknown, RequestTimeout
 from .progress import Listener, with_token
+from .storage_conf.resolve import Flags
 
 if TYPE_CHECKING:
     from .managers import AsyncClientVerbs
@@ -40,9 +41,20 @@ class AsyncClient(AsyncClientVerbs):
     """An async context manager; see ``sync.Client`` for what the parameters mean. For the tasks of one loop."""
 
     def __init__(
-        self, address: str | os.PathLike[str] | None = None, *, spawn: bool = False, timeout: float | None = None
+        self,
+        address: str | os.PathLike[str] | None = None,
+        *,
+        spawn: bool = False,
+        timeout: float | None = None,
+        root: str | None = None,
+        runroot: str | None = None,
+        storage_driver: str | None = None,
+        storage_opt: Sequence[str] = (),
     ) -> None:
-        self.address = addresses.find(address)
+        self.address = addresses.given(address) or ""
+        """Empty where none was given, until it is entered: to tell it the store's files are read."""
+        self._find = partial(_find, address, root, runroot, storage_driver, storage_opt)
+        self._target: stores.Target | None = None
         self._spawn = spawn
         self._timeout = timeout
         self._link: Link | None = None
@@ -54,8 +66,11 @@ class AsyncClient(AsyncClientVerbs):
     async def __aenter__(self) -> AsyncClient:
         """Connect, without patience for a daemon that is not there.
 
-        Raises: DaemonUnavailable, SocketForbidden.
+        Raises: DaemonUnavailable, SocketForbidden; StorageConfError, where the store cannot be told.
         """
+        if self._target is None:
+            self._target = await anyio.to_thread.run_sync(self._find)
+            self.address = self._target.address
         link = await self._adopt(await self._open_when_there_is_room())
         tasks = anyio.create_task_group()
         await tasks.__aenter__()
@@ -209,7 +224,10 @@ class AsyncClient(AsyncClientVerbs):
         descriptors: Sequence[int],
     ) -> Any:
         link = await self._connected()
-        pending = await self._ask(link, method, params, progress, descriptors)
+        if not link.of_store and isinstance(params, list):
+            # By position nothing can be stated.
+            await self._compare_store(link)
+        pending = await self._ask(link, method, self._stating(link, params), progress, descriptors)
         if pending.lost:
             if self._tasks is None:
                 raise ClientClosed("the client was closed while a call ran")
@@ -222,7 +240,28 @@ class AsyncClient(AsyncClientVerbs):
         if isinstance(answer, ShuttingDown) and not retry.mutates(method):
             link.dead = True  # begin nothing more on it; what is in flight is still answered
             raise retry.Again("it is shutting down") from answer
+        if not link.of_store and stores.is_unknown(answer):
+            await self._compare_store(link)
+            return await self._once(method, params, progress, descriptors)
         raise answer
+
+    def _stating(self, link: Link, params: dict[str, Any] | list[Any] | None) -> dict[str, Any] | list[Any] | None:
+        """The parameters with the store that is meant, unless the daemon behind the link was compared already."""
+        stated = self._target.stated if self._target is not None else None
+        if link.of_store or stated is None or isinstance(params, list):
+            return params
+        return {"store": stated, **(params or {})}
+
+    async def _compare_store(self, link: Link) -> None:
+        stated = self._target.stated if self._target is not None else None
+        if stated is not None:
+            pending = await self._ask(link, *skew.QUESTION)
+            if pending.lost:
+                raise retry.Again("it closed the connection before it answered")
+            if pending.error is not None:
+                raise from_wire(pending.error)
+            await anyio.to_thread.run_sync(stores.check_served, stated, pending.result)
+        link.of_store = True
 
     @staticmethod
     async def _ask(
@@ -274,13 +313,15 @@ class AsyncClient(AsyncClientVerbs):
         raise AssertionError("delays() has no end")
 
     async def _open(self) -> socket.socket:
+        target = self._target
+        assert target is not None
         if self._spawn:
             left = anyio.current_effective_deadline() - anyio.current_time()
             timeout = min(left, spawn.PATIENCE if self._timeout is None else self._timeout)
             # Not abandoned when cancelled: a daemon half started must not be left behind unmarked.
             replace = self._link is None
-            return await anyio.to_thread.run_sync(lambda: spawn.connect(self.address, timeout=timeout, replace=replace))
-        return addresses.connect(self.address)
+            return await anyio.to_thread.run_sync(lambda: spawn.connect(target, timeout=timeout, replace=replace))
+        return addresses.connect(target.address, target.uids)
 
     @staticmethod
     async def _adopt(channel: socket.socket) -> Link:
@@ -291,15 +332,40 @@ class AsyncClient(AsyncClientVerbs):
             raise
 
 
+def _find(
+    address: str | os.PathLike[str] | None,
+    root: str | None,
+    runroot: str | None,
+    storage_driver: str | None,
+    storage_opt: Sequence[str],
+) -> stores.Target:
+    return stores.find(address, Flags(root, runroot, storage_driver, storage_opt))
+
+
 def _here() -> tuple[int, object]:
     return os.getpid(), anyio.lowlevel.current_token()
 
 
 def aconnect(
-    address: str | os.PathLike[str] | None = None, *, spawn: bool = False, timeout: float | None = None
+    address: str | os.PathLike[str] | None = None,
+    *,
+    spawn: bool = False,
+    timeout: float | None = None,
+    root: str | None = None,
+    runroot: str | None = None,
+    storage_driver: str | None = None,
+    storage_opt: Sequence[str] = (),
 ) -> AsyncClient:
     """An async client, to be entered with ``async with``; see AsyncClient.
 
     Raises: AddressError.
     """
-    return AsyncClient(address, spawn=spawn, timeout=timeout)
+    return AsyncClient(
+        address,
+        spawn=spawn,
+        timeout=timeout,
+        root=root,
+        runroot=runroot,
+        storage_driver=storage_driver,
+        storage_opt=storage_opt,
+    )

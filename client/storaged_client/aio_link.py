@@ -97,6 +97,8 @@ class Link:
         self._wake = anyio.Event()
         self._scope = anyio.CancelScope()
         self.dead = False
+        self.of_store = False
+        """The daemon's store was compared with the one that is meant, once for all."""
 
     def begin(
         self,

@@ -61,6 +61,8 @@ class Link:
         self._pending: dict[ID, Pending] = {}
         self._reader: Pending | None = None
         self._buffer = memoryview(bytearray(_CHUNK))
+        self.of_store = False
+        """The daemon's store was compared with the one that is meant, once for all."""
 
     @property
     def dead(self) -> bool:

@@ -31,6 +31,7 @@ from . import retry, spawned, units
 from .contract.errors import ShuttingDown, from_wire
 from .errors import ClientError, DaemonUnavailable, RequestTimeout, SocketForbidden
 from .spawned import is_spawned as is_spawned
+from .stores import Target
 
 IDLE_EXIT = "10min"
 PATIENCE = 30.0
@@ -44,10 +45,18 @@ _THE_SERVICES_OWN = frozenset(
     ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
 )
 """A client may be a service of systemd; the daemon is not to speak to the manager in its name."""
+_PATHS = (
+    "CONTAINERS_STORAGE_CONF",
+    "CONTAINERS_STORAGE_CONF_OVERRIDE",
+    "XDG_CONFIG_HOME",
+    "XDG_DATA_HOME",
+    "HOME",
+)
+"""By which it finds its store."""
 
 
-def connect(path: str, *, timeout: float | None = None, replace: bool = True) -> socket.socket:
-    """Connect to the daemon at ``path``; start it first, if none listens and that is allowed.
+def connect(target: Target, *, timeout: float | None = None, replace: bool = True) -> socket.socket:
+    """Connect to the daemon of ``target``; start it first, if none listens and that is allowed.
 
     ``replace``: one that a client of another version started is drained, and one of ours started. A client that lost
     its connection does without: of two that live long, in two versions, each would end the other's daemon for ever.
@@ -55,30 +64,32 @@ def connect(path: str, *, timeout: float | None = None, replace: bool = True) ->
     Raises: DaemonUnavailable, with the last lines of its log where a start failed; SocketForbidden.
     """
     deadline = time.monotonic() + (PATIENCE if timeout is None else timeout)
-    channel = _try(path)
+    path = target.address
+    channel = _try(target)
     if channel is None:
-        _check_allowed(path)
+        _check_allowed(target)
         addresses.make_folder(path)
-    elif not replace or _forbidden() or not _is_old(channel, path):
+    elif not replace or _forbidden() or target.refusal or not _is_old(channel, path):
         return channel
     else:
         channel.close()
-    return _connect_locked(path, deadline, replace)
+    return _connect_locked(target, deadline, replace)
 
 
-def _connect_locked(path: str, deadline: float, replace: bool) -> socket.socket:
+def _connect_locked(target: Target, deadline: float, replace: bool) -> socket.socket:
+    path = target.address
     from filelock import FileLock, Timeout  # 40 ms, and only a start needs it
 
     lock = FileLock(path + ".spawn.lock", mode=0o600, fallback_to_soft=False)
     try:
         with lock.acquire(timeout=max(0.0, deadline - time.monotonic()), poll_interval=0.02):
             # Another client may have been here while this one waited.
-            channel = _try(path)
+            channel = _try(target)
             if channel is not None:
                 if not replace or not _is_old(channel, path):
                     return channel
                 _drain(channel, path, deadline)
-            return _start(path, deadline)
+            return _start(target, deadline)
     except Timeout:
         raise DaemonUnavailable(f"another client is still starting a daemon at {path}") from None
     except ClientError:
@@ -89,9 +100,9 @@ def _connect_locked(path: str, deadline: float, replace: bool) -> socket.socket:
         raise DaemonUnavailable(f"no daemon can be started at {path}: {lock.lock_file}: {error.strerror}") from error
 
 
-def _try(path: str) -> socket.socket | None:
+def _try(target: Target) -> socket.socket | None:
     try:
-        return addresses.connect(path)
+        return addresses.connect(target.address, target.uids)
     except addresses.NobodyListens:
         return None
 
@@ -100,7 +111,10 @@ def _forbidden() -> bool:
     return os.environ.get("STORAGED_NO_SPAWN", "0") not in ("", "0")
 
 
-def _check_allowed(path: str) -> None:
+def _check_allowed(target: Target) -> None:
+    path = target.address
+    if target.refusal:
+        raise DaemonUnavailable(f"no daemon listens at {path}; {target.refusal}")
     if _forbidden():
         hint = f"unset it, or run: storaged serve --socket {path}"
         raise DaemonUnavailable(f"no daemon listens at {path}, and STORAGED_NO_SPAWN forbids to start one: {hint}")
@@ -160,20 +174,21 @@ def _ended(process: int, deadline: float) -> bool:
 
 
 def command(path: str) -> list[str]:
-    """The daemon's command line."""
+    """The daemon's command line, but for the flags that name its store."""
     return [sys.executable, "-m", "storaged", "serve", "--socket", path, "--idle-exit", IDLE_EXIT]
 
 
-def _start(path: str, deadline: float) -> socket.socket:
+def _start(target: Target, deadline: float) -> socket.socket:
+    path = target.address
     log = spawned.open_log()
     deaths = 0
     try:
         for pause in retry.delays():
             began = os.fstat(log).st_size
             earlier = spawned.read(path)
-            process = _run(path, log)
+            process = _run(target, log)
             try:
-                channel = _await(process, path, deadline)
+                channel = _await(process, target, deadline)
             except TimeoutError:
                 spawned.restore(path, earlier)
                 raise DaemonUnavailable(
@@ -189,8 +204,10 @@ def _start(path: str, deadline: float) -> socket.socket:
             again = process.returncode == _BUSY or 0 < deaths < _MOST_DEATHS
             if not again or time.monotonic() + pause > deadline:
                 break
+            if process.returncode == _BUSY:
+                _refuse_if_elsewhere(path, spawned.tail(log, began))
             time.sleep(pause)  # an earlier daemon begins, or drains and still holds the store's guard
-            channel = _try(path)
+            channel = _try(target)
             if channel is not None:
                 return channel
         status = f"exit status {process.returncode}" if process.returncode >= 0 else f"signal {-process.returncode}"
@@ -201,32 +218,63 @@ def _start(path: str, deadline: float) -> socket.socket:
         os.close(log)
 
 
-def _run(path: str, log: int) -> subprocess.Popen[bytes]:
+def _refuse_if_elsewhere(path: str, said: str) -> None:
+    """Refuse at once where the store is served on another socket, by a daemon that answers there.
+
+    Raises: DaemonUnavailable.
+    """
+    for line in said.splitlines():
+        # "pid 4711 already serves /srv/images on /run/storaged/storaged.sock"
+        before, _, rest = line.rstrip('"').partition(" already serves ")
+        graphroot, there, other = rest.rpartition(" on /")
+        other = f"/{other}"
+        if not there or other == os.path.abspath(path):
+            continue
+        try:
+            addresses.connect(other).close()
+        except addresses.NobodyListens:
+            continue  # it drains: its socket is withdrawn before it gives the store back
+        except (addresses.QueueFull, SocketForbidden, DaemonUnavailable):
+            pass
+        pid = before.rpartition("pid ")[2]
+        raise DaemonUnavailable(
+            f"pid {pid} already serves {graphroot} on {other}: ask there (--socket {other}), or end it: "
+            f"storaged stop --socket {other}"
+        )
+
+
+def _run(target: Target, log: int) -> subprocess.Popen[bytes]:
     try:
         process = subprocess.Popen(
-            command(os.path.abspath(path)),
+            [*command(os.path.abspath(target.address)), *target.flags.words()],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             cwd="/",
-            env={name: value for name, value in os.environ.items() if name not in _THE_SERVICES_OWN},
+            env=_environment(),
             start_new_session=True,
         )
     except OSError as error:
         raise DaemonUnavailable(f"the daemon cannot be started: {error}") from error
     # Reaped when it ends, should this process live longer.
     threading.Thread(target=process.wait, name="storaged-reaper", daemon=True).start()
-    spawned.mark(path, process.pid)
+    spawned.mark(target.address, process.pid)
     return process
 
 
-def _await(process: subprocess.Popen[bytes], path: str, deadline: float) -> socket.socket | None:
+def _environment() -> dict[str, str]:
+    """The client's own, by which the daemon finds the same store: it runs in another folder."""
+    env = {name: value for name, value in os.environ.items() if name not in _THE_SERVICES_OWN}
+    return env | {name: os.path.abspath(env[name]) for name in _PATHS if env.get(name)}
+
+
+def _await(process: subprocess.Popen[bytes], target: Target, deadline: float) -> socket.socket | None:
     """Wait until it listens; None where it ended by itself.
 
     Raises: TimeoutError, where it took too long and was ended.
     """
     for pause in retry.delays():
-        channel = _try(path)
+        channel = _try(target)
         if channel is not None:
             return channel
         if process.poll() is not None:

@@ -15,14 +15,16 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import address as addresses
-from . import retry
+from . import retry, stores
 from .channel import NotSent
 from .contract.errors import MethodNotFound, ShuttingDown, from_wire
 from .errors import ClientClosed, ClientError, DaemonUnavailable, OutcomeUnknown
-from .link import Link
+from .link import Link, Pending
 from .progress import Listener, with_token
+from .storage_conf.resolve import Flags
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import TracebackType
 
     from . import managers
@@ -49,12 +51,27 @@ class Client(ClientVerbs):
 
     ``timeout`` bounds each call, in seconds; None waits for ever. With ``spawn`` a daemon is started
     where none listens. Safe to share between threads, and usable on both sides of a fork.
+
+    The store that is meant is the one podman would open here, with ``root``, ``runroot``, ``storage_driver`` and
+    ``storage_opt`` as podman's flags of these names; a daemon of another one answers WrongStore. With an address and
+    none of these it is whatever is served there.
+
+    Raises: AddressError, SocketForbidden; StorageConfError, where the store cannot be told.
     """
 
     def __init__(
-        self, address: str | os.PathLike[str] | None = None, *, spawn: bool = False, timeout: float | None = None
+        self,
+        address: str | os.PathLike[str] | None = None,
+        *,
+        spawn: bool = False,
+        timeout: float | None = None,
+        root: str | None = None,
+        runroot: str | None = None,
+        storage_driver: str | None = None,
+        storage_opt: Sequence[str] = (),
     ) -> None:
-        self.address = addresses.find(address)
+        self._target = stores.find(address, Flags(root, runroot, storage_driver, storage_opt))
+        self.address = self._target.address
         self._spawn = spawn
         self._timeout = timeout
         self._closed = False
@@ -250,11 +267,10 @@ class Client(ClientVerbs):
         descriptors: Sequence[int],
     ) -> Any:
         link = self._connected(deadline)
-        try:
-            pending = link.ask(method, params, deadline, progress, descriptors)
-        except NotSent as error:
-            self._drop(link)
-            raise retry.Again("it closed the connection") from error
+        if not link.of_store and isinstance(params, list):
+            # By position nothing can be stated.
+            self._compare_store(link, deadline)
+        pending = self._ask(link, method, self._stating(link, params), deadline, progress, descriptors)
         if pending.lost:
             self._drop(link)
             if self._closed:
@@ -271,8 +287,45 @@ class Client(ClientVerbs):
         from . import skew
 
         if isinstance(answer, skew.MAY_EXPLAIN):
+            if not link.of_store and stores.is_unknown(answer):
+                self._compare_store(link, deadline)
+                return self._once(method, params, deadline, progress, descriptors)
             answer.hint = self._skew(deadline, lacks=isinstance(answer, MethodNotFound))
         raise answer
+
+    def _ask(
+        self,
+        link: Link,
+        method: str,
+        params: dict[str, Any] | list[Any] | None,
+        deadline: float | None,
+        progress: Listener | None = None,
+        descriptors: Sequence[int] = (),
+    ) -> Pending:
+        try:
+            return link.ask(method, params, deadline, progress, descriptors)
+        except NotSent as error:
+            self._drop(link)
+            raise retry.Again("it closed the connection") from error
+
+    def _stating(self, link: Link, params: dict[str, Any] | list[Any] | None) -> dict[str, Any] | list[Any] | None:
+        """The parameters with the store that is meant, unless the daemon behind the link was compared already."""
+        if link.of_store or self._target.stated is None or isinstance(params, list):
+            return params
+        return {"store": self._target.stated, **(params or {})}
+
+    def _compare_store(self, link: Link, deadline: float | None) -> None:
+        from . import skew
+
+        if self._target.stated is not None:
+            pending = self._ask(link, *skew.QUESTION, deadline)
+            if pending.lost:
+                self._drop(link)
+                raise retry.Again("it closed the connection before it answered")
+            if pending.error is not None:
+                raise from_wire(pending.error)
+            stores.check_served(self._target.stated, pending.result)
+        link.of_store = True
 
     def _connected(self, deadline: float | None) -> Link:
         link = self._link
@@ -284,10 +337,10 @@ class Client(ClientVerbs):
 
             # Not with the lock held: a start takes longer than the time another thread may have.
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            channel = spawn.connect(self.address, timeout=left, replace=not self._was_connected)
+            channel = spawn.connect(self._target, timeout=left, replace=not self._was_connected)
         with self._connecting:
             if not self._closed and (self._link is None or self._link.dead):
-                self._link = Link(channel or addresses.connect(self.address))
+                self._link = Link(channel or addresses.connect(self.address, self._target.uids))
                 self._was_connected = True
                 channel = None
             link = self._link
@@ -312,12 +365,27 @@ class Client(ClientVerbs):
 
 
 def connect(
-    address: str | os.PathLike[str] | None = None, *, spawn: bool = False, timeout: float | None = None
+    address: str | os.PathLike[str] | None = None,
+    *,
+    spawn: bool = False,
+    timeout: float | None = None,
+    root: str | None = None,
+    runroot: str | None = None,
+    storage_driver: str | None = None,
+    storage_opt: Sequence[str] = (),
 ) -> Client:
     """A connected blocking client; see Client. A daemon is started only with ``spawn``.
 
-    Raises: AddressError, DaemonUnavailable, SocketForbidden, RequestTimeout.
+    Raises: AddressError, DaemonUnavailable, SocketForbidden, RequestTimeout, StorageConfError.
     """
-    client = Client(address, spawn=spawn, timeout=timeout)
+    client = Client(
+        address,
+        spawn=spawn,
+        timeout=timeout,
+        root=root,
+        runroot=runroot,
+        storage_driver=storage_driver,
+        storage_opt=storage_opt,
+    )
     client.connect()
     return client

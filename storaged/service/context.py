@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, TypeVar
 
 import anyio
@@ -54,6 +55,16 @@ class Pinned:
     """The same question chooses the same rows as long as nothing changes."""
 
 
+def stated(location: StoreLocation) -> dict[str, object]:
+    """What a client of this store states. Blocking."""
+    return {
+        "graphroot": os.path.realpath(location.graphroot),
+        "runroot": os.path.realpath(location.runroot),
+        "driver": location.driver,
+        "additional_stores": [os.path.realpath(path) for path in location.additional],
+    }
+
+
 @frozen(kw_only=True)
 class Engine:
     """Everything the service stands on, made once by the daemon."""
@@ -86,6 +97,9 @@ class Engine:
     losses: LossWatch = Factory(lambda self: LossWatch(self.location), takes_self=True)
     """Whether folders tell of records, or records of folders, that were lost. For one thread at a time."""
     checker: Checker = Factory(lambda self: Checker(self.location, self.metrics), takes_self=True)
+
+    served: Mapping[str, object] = Factory(lambda self: stated(self.location), takes_self=True)
+    """The store as the common parameter ``store`` states it; its paths are resolved once, when the daemon starts."""
 
     @property
     def leases(self) -> Leases:

@@ -21,7 +21,7 @@ from storaged.engine.kept import Question, question
 from storaged.engine.views import View
 from storaged.errors import StoreError
 from storaged.operations.naming import shortened
-from storaged.service.access import Access, audit, result_of, structure, target_of
+from storaged.service.access import Access, audit, audit_unbegun, result_of, structure, target_of
 from storaged.service.context import Call, Engine
 from storaged.service.counting import Counted
 from storaged.service.discover import document
@@ -32,10 +32,11 @@ from storaged.service.progress import Progress
 from storaged.service.registry import CHANGERS, HERALDS, HOLDING, READERS, REPEATED, STEWARDS, Found
 from storaged.service.session import Session
 from storaged_client.contract import types as t
-from storaged_client.contract.errors import InvalidParams, MethodNotFound, StoragedError
+from storaged_client.contract.errors import InvalidParams, MethodNotFound, StoragedError, WrongStore
 from storaged_client.contract.methods import METHODS, Method
 from storaged_client.contract.params import Common
-from storaged_client.contract.wire import is_own
+from storaged_client.contract.store import check_store
+from storaged_client.contract.wire import is_own, split_store
 
 Answer: TypeAlias = bytes | list[bytes]
 """An encoded ``result``, a long one in pieces to be joined."""
@@ -60,6 +61,8 @@ class Service:
         Raises:
             StoragedError: the answer is an error of the contract; what is returned raises it, too.
         """
+        if type(params) is dict and "store" in params:
+            params = self._of_this_store(session, method, params)
         if method in HERALDS or (method in READERS and method not in HOLDING):
             with Counted(self._engine.metrics, method) as attempt:
                 answer = self._at_once(session, method, params)
@@ -79,6 +82,21 @@ class Service:
         return await have(self.begin(session, method, params, descriptors))
 
     # -------------------------------------------------------------- within
+
+    def _of_this_store(self, session: Session, method: str, params: dict[str, Any]) -> dict[str, Any]:
+        """The parameters without ``store``, which is the one served here.
+
+        Raises:
+            WrongStore: it is another. InvalidParams: it is none.
+        """
+        stated, rest = split_store(params)
+        if stated is not None:
+            try:
+                check_store(stated, self._engine.served)
+            except WrongStore as error:
+                audit_unbegun(session, method, rest, error.name)
+                raise
+        return rest
 
     def _at_once(self, session: Session, method: str, params: object) -> Answer | Later[Answer] | None:
         """None: the view has to be waited for, or progress is to be told."""

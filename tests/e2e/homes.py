@@ -27,6 +27,7 @@ class Home:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.clients: list[subprocess.Popen[str]] = []
+        (folder / "run").mkdir(mode=0o700)
         self.path = str(folder / "run" / "storaged.sock")
         self.log = folder / "state" / "storaged" / "spawned.log"
         self.mark = Path(self.path + ".spawned")

@@ -162,7 +162,7 @@ def test_a_daemon_knows_that_a_client_started_it(short_dir: Path) -> None:
     conf.write_text(f'[storage]\ndriver = "overlay"\ngraphroot = "{short_dir}/root"\nrunroot = "{short_dir}/run"\n')
     environ = {**os.environ, "CONTAINERS_STORAGE_CONF": str(conf), "XDG_STATE_HOME": str(short_dir / "state")}
     environ.pop("STORAGED_NO_SPAWN", None)
-    socket = str(short_dir / "d" / "s")
+    socket = str(short_dir / "s")
     command = [*STORAGECTL, "--socket", socket, "info", "--format", "json"]
     try:
         done = subprocess.run(command, env=environ, capture_output=True, text=True)

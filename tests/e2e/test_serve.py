@@ -283,7 +283,7 @@ def runtime_guards() -> list[str]:
     found = []
     for guard in Path(address.default()).parent.glob("guard-*.lock"):
         with suppress(FileNotFoundError):
-            found.append(guard.read_text().strip())
+            found += guard.read_text().splitlines()[:1]
     return found
 
 

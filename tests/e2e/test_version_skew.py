@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -45,7 +44,6 @@ def user(short_dir: Path) -> Iterator[Home]:
 
 @pytest.fixture
 def older_daemon(user: Home) -> Iterator[None]:
-    os.mkdir(os.path.dirname(user.path), 0o700)
     with started([*STORAGED, "serve", "--socket", user.path], user.path, user.environ) as daemon:
         daemon.await_line("ready: ")
         yield
@@ -53,7 +51,6 @@ def older_daemon(user: Home) -> Iterator[None]:
 
 @pytest.fixture
 def newer_daemon(user: Home, copy: str) -> Iterator[None]:
-    os.mkdir(os.path.dirname(user.path), 0o700)
     with started(
         [*STORAGED, "serve", "--socket", user.path], user.path, {**user.environ, "PYTHONPATH": copy}
     ) as daemon:

@@ -67,6 +67,10 @@ VERSION = Flag("version", "Print the versions of client and daemon", short="v")
 
 GLOBAL = (
     Flag("socket", "Socket of the daemon", kind="string"),
+    Flag("root", "Graphroot of the store, instead of storage.conf's", kind="string"),
+    Flag("runroot", "Runroot of the store, instead of storage.conf's", kind="string"),
+    Flag("storage-driver", "Storage driver, instead of storage.conf's", kind="string"),
+    Flag("storage-opt", "Storage driver option, instead of storage.conf's", kind="list"),
     Flag("timeout", "Give up after so many seconds (also 500ms, 2m)", kind="string"),
     Flag("no-spawn", "Do not start a daemon"),
     Flag(
@@ -86,7 +90,7 @@ GLOBAL = (
 """Before or after every command."""
 
 
-ASKING = ("socket", "timeout", "no-spawn")
+ASKING = ("socket", "root", "runroot", "storage-driver", "storage-opt", "timeout", "no-spawn")
 """Those that mean nothing to a command which asks no daemon (``CONNECTS = False`` in its module)."""
 
 

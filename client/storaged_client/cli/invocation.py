@@ -61,10 +61,7 @@ class Invocation:
         """
         timeout = seconds(self.options.text("timeout"))
         if self._client is None:
-            import storaged_client
-
-            spawn = not self.options.on("no-spawn")
-            self._client = storaged_client.connect(self.options.text("socket"), spawn=spawn, timeout=timeout)
+            self._client = self.connect(spawn=not self.options.on("no-spawn"), timeout=timeout)
             if self._log is not None:
                 self._log.reached(self._client.address)
         listener = _show if watched and sys.stderr.isatty() else None
@@ -95,6 +92,24 @@ class Invocation:
             return result
 
         return ask() if self._log is None else self._log.watch(client.address, method, params, ask)
+
+    def connect(self, *, spawn: bool, timeout: float | None) -> Client:
+        """A client of its own to the daemon that the flags mean.
+
+        Raises:
+            StoragedError, ClientError: as ``call``.
+        """
+        import storaged_client
+
+        return storaged_client.connect(
+            self.options.text("socket"),
+            spawn=spawn,
+            timeout=timeout,
+            root=self.options.text("root"),
+            runroot=self.options.text("runroot"),
+            storage_driver=self.options.text("storage-driver"),
+            storage_opt=self.options.many("storage-opt"),
+        )
 
     def skew(self) -> str:
         """What is to be said of a daemon of another version; empty where it is of this one, or was not asked yet."""

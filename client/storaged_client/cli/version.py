@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import sys
 
-import storaged_client
 from storaged_client.contract.version import PROTOCOL, VERSION
 
 from . import exits, output
@@ -32,7 +31,7 @@ def run(invocation: Invocation) -> int:
 def _daemon(invocation: Invocation) -> str:
     timeout = seconds(invocation.options.text("timeout")) or 2.0
     try:
-        with storaged_client.connect(invocation.options.text("socket"), spawn=False, timeout=timeout) as client:
+        with invocation.connect(spawn=False, timeout=timeout) as client:
             info = client.call("server.info", timeout=timeout)
     except exits.expected() as error:
         return f"storaged: no answer ({error})"

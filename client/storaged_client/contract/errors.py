@@ -213,6 +213,15 @@ class TooLarge(StoragedError):
     code = 3009
 
 
+class WrongStore(StoragedError):
+    """The daemon serves another store than the one meant: ``data`` has ``asked`` and ``serves``. Nothing was done.
+
+    3010 is kept for ``DiskFailure``.
+    """
+
+    code = 3011
+
+
 def _tree(base: type[StoragedError]) -> list[type[StoragedError]]:
     return [cls for child in base.__subclasses__() for cls in (child, *_tree(child))]
 

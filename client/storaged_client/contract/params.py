@@ -1,6 +1,6 @@
 """The parameters of each method: one frozen class a method, members in positional order.
 
-Four more are common to all and given by name only: see ``Common``. A member without a default is
+Five more are common to all and given by name only: see ``Common``. A member without a default is
 required; an unknown one is refused.
 """
 
@@ -17,17 +17,28 @@ Filter = Any
 
 
 @frozen(kw_only=True, eq=False, repr=False)
+class StatedStore(Value):
+    """The store a client means, paths with their symbolic links resolved. A member that is null is not compared."""
+
+    graphroot: str
+    runroot: str | None = None
+    driver: str | None = None
+    additional_stores: tuple[str, ...] | None = None
+
+
+@frozen(kw_only=True, eq=False, repr=False)
 class Common(Value):
     """What every request may carry besides its own parameters.
 
     ``timeout`` is in seconds and bounds a ``strict`` read. ``if_generation`` equal to the current
-    generation makes the answer ``{"unchanged": true}``.
+    generation makes the answer ``{"unchanged": true}``. A daemon of another store than ``store`` answers WrongStore.
     """
 
     consistency: Literal["fresh", "strict", "cached"] = "fresh"
     timeout: float = 10.0
     if_generation: str | None = None
     progress_token: str | int | None = None
+    store: StatedStore | None = None
 
 
 @frozen(kw_only=True, eq=False, repr=False)

@@ -2,5 +2,5 @@
 
 VERSION = "0.1.0"
 
-PROTOCOL = "1.0"
+PROTOCOL = "1.1"
 """``major.minor``: a minor step only adds; a client ignores members of a result it does not know."""

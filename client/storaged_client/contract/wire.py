@@ -118,6 +118,17 @@ def is_own(params: object) -> bool:
     return not isinstance(params, dict) or _COMMON.isdisjoint(params)
 
 
+def split_store(params: dict[str, Any]) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+    """The common parameter ``store`` as it was given, None where it is null; and all the others.
+
+    Raises: InvalidParams.
+    """
+    given = params["store"]
+    rest = {name: value for name, value in params.items() if name != "store"}
+    _structure(Common, {"store": given})
+    return given, rest
+
+
 def split_common(params: dict[str, Any] | list[Any] | None) -> tuple[Common, dict[str, Any] | list[Any]]:
     """The parameters every method has, and the method's own. By position there are only the latter.
 

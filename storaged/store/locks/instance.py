@@ -3,7 +3,7 @@
 It is a ``filelock.FileLock`` (flock) on a file of storaged's own, so it stands in nobody's way and ends
 with the process however that ends::
 
-    graphroot/storaged/daemon.lock             folder 0700, our pid inside
+    graphroot/storaged/daemon.lock             folder 0700, our pid and socket inside
     RUNTIME/guard-<hash of graphroot>.lock     where the graphroot is read-only or is not there yet;
                                                removed at the end
 
@@ -51,11 +51,12 @@ class Guard:
         self.close()
 
 
-def take_guard(graphroot: str, runtime_dir: str, *, files: Files, writable: bool = True) -> Guard:
+def take_guard(graphroot: str, runtime_dir: str, *, files: Files, writable: bool = True, socket: str = "") -> Guard:
     """Become the one daemon of this graphroot, at once or not at all.
 
     ``runtime_dir`` is storaged's own runtime folder (made 0700 where it is needed); with ``writable`` False it
-    is used whatever the graphroot is. A graphroot that is not there is not made.
+    is used whatever the graphroot is. A graphroot that is not there is not made. ``socket`` is where this daemon will
+    listen: who finds the guard taken is told.
 
     Raises:
         GuardTaken: another daemon serves this graphroot; ``pid`` is None where its file does not say.
@@ -67,10 +68,10 @@ def take_guard(graphroot: str, runtime_dir: str, *, files: Files, writable: bool
     with ExitStack() as stack:
         path = _own_file(graphroot, files) if writable else None
         if path is not None:
-            _hold(path, graphroot, files, stack)
+            _hold(path, graphroot, files, stack, socket)
         if path is None or _exists(fallback, files):
             _make_folder(runtime_dir, files)
-            _hold(fallback, graphroot, files, stack, passing=True)
+            _hold(fallback, graphroot, files, stack, socket, passing=True)
         if path is None:
             _refuse_if_held(_own_path(graphroot), graphroot, files)
         return Guard(path or fallback, stack.pop_all())
@@ -131,7 +132,7 @@ def _make_folder(folder: str, files: Files) -> None:
             raise PermissionError(errno.EPERM, "not a folder of this user", folder) from None
 
 
-def _hold(path: str, graphroot: str, files: Files, stack: ExitStack, *, passing: bool = False) -> None:
+def _hold(path: str, graphroot: str, files: Files, stack: ExitStack, socket: str, *, passing: bool = False) -> None:
     """Hold the lock until ``stack`` ends; a ``passing`` file is removed then."""
     inode: list[tuple[int, int]] = []
 
@@ -139,7 +140,7 @@ def _hold(path: str, graphroot: str, files: Files, stack: ExitStack, *, passing:
         status = files.fstat(fd)
         inode.append((status.st_dev, status.st_ino))
         files.truncate(fd, 0)
-        files.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        files.pwrite(fd, os.fsencode(f"{os.getpid()}\n" + (f"{socket}\n" if socket else "")), 0)
 
     lock = FileLock(
         path,
@@ -169,18 +170,21 @@ def _remove(path: str, inode: tuple[int, int], files: Files) -> None:
 
 
 def _taken(path: str, graphroot: str, files: Files) -> GuardTaken:
-    pid = _pid(path, files)
+    pid, socket = _holder(path, files)
     who = f"pid {pid}" if pid is not None else "another daemon"
-    return GuardTaken(f"{who} already serves {graphroot}", pid=pid, graphroot=graphroot)
+    where = f" on {socket}" if socket else ""
+    return GuardTaken(f"{who} already serves {graphroot}{where}", pid=pid, graphroot=graphroot, socket=socket)
 
 
-def _pid(path: str, files: Files) -> int | None:
+def _holder(path: str, files: Files) -> tuple[int | None, str | None]:
+    """The pid and the socket that a guard's file names; earlier versions wrote no socket."""
     try:
         fd = files.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     except OSError:
-        return None
+        return None, None
     try:
-        text = files.pread(fd, 32, 0).strip()
+        pid, _, rest = files.pread(fd, 256, 0).partition(b"\n")
     finally:
         files.close(fd)
-    return int(text) if text.isdigit() else None
+    socket = os.fsdecode(rest.partition(b"\n")[0])
+    return int(pid) if pid.isdigit() else None, socket or None

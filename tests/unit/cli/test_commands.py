@@ -59,7 +59,7 @@ def test_another_command_of_podman_is_named(argv: list[str], use: str, capsys: p
         (["help", "ps"], "use: podman ps --help"),
         (["image"], "Error: missing command 'storagectl image COMMAND'"),
         ([], "Error: missing command 'storagectl COMMAND'"),
-        (["--root", "/x", "images"], "Error: unknown flag: --root"),
+        (["--rot", "/x", "images"], "Error: unknown flag: --rot"),
         (["images", "--bogus"], "Error: unknown flag: --bogus\nSee 'storagectl images --help'"),
         (["images", "--format", "{{.ID"], "Error: template: images:1:5: unclosed action"),
         (["exists"], "Error: accepts 1 arg(s), received 0"),

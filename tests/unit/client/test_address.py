@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -103,12 +105,52 @@ def test_names_that_are_no_paths_are_refused(name: str) -> None:
         address.check(name)
 
 
-def test_the_sockets_folder_is_made_private_and_its_parent_is_not_made(short_dir: Path) -> None:
-    address.make_folder(str(short_dir / "a" / "s"))
-    assert (short_dir / "a").stat().st_mode & 0o777 == 0o700
-    address.make_folder(str(short_dir / "a" / "s"))
+def test_the_default_sockets_folder_is_made_private_and_no_other(
+    short_dir: Path, as_user: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(short_dir))
+    for path in (address.default(), str(short_dir / "storaged" / "store-0123456789abcdef.sock")):
+        address.make_folder(path)
+        assert (short_dir / "storaged").stat().st_mode & 0o777 == 0o700
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(short_dir / "none"))
     with pytest.raises(DaemonUnavailable):
-        address.make_folder(str(short_dir / "b" / "c" / "s"))
+        address.make_folder(address.default())
+    with pytest.raises(DaemonUnavailable, match=r"is no folder that is there"):
+        address.make_folder(str(short_dir / "other" / "s"))
+    assert sorted(os.listdir(short_dir)) == ["storaged"]
+
+
+def test_a_url_is_no_path_of_a_socket(short_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(short_dir)
+    with pytest.raises(AddressError, match="http://x is a URL"):
+        address.find("http://x")
+    assert os.listdir(short_dir) == []
+
+
+@root_only
+def test_who_listens_must_be_this_user_root_or_named(short_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a look at the folder said before: the kernel's word on who listens comes with the connection."""
+    path = str(short_dir / "s")
+    short_dir.chmod(0o777)
+    code = f"""
+import os, socket, sys
+os.setgroups([]); os.setgid(2345); os.setuid(2345)
+with socket.socket(socket.AF_UNIX) as door:
+    door.bind({path!r}); door.listen(9); os.chmod({path!r}, 0o666)
+    print("ready", flush=True); sys.stdin.read()
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdin is not None
+        assert other.stdout is not None
+        assert other.stdout.readline() == "ready\n"
+        with pytest.raises(SocketForbidden, match="who listens there is uid 2345"):
+            address.connect(path)
+        address.connect(path, uids=(2345,)).close()
+        monkeypatch.setenv("STORAGED_SERVER_UIDS", "7, 2345")
+        address.connect(path).close()
+        other.stdin.close()
 
 
 def enable(config: Path, listen: str) -> None:

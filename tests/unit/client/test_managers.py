@@ -52,7 +52,7 @@ def test_every_method_is_a_verb_of_both_clients_with_its_parameters_in_order(met
         assert (parameter.default is parameter.empty) == (member.default is attrs.NOTHING)
         assert parameter.default in (member.default, parameter.empty)
     shared = {name for name, one in blocking.parameters.items() if one.kind is one.KEYWORD_ONLY}
-    wanted = {one.name for one in attrs.fields(Common)} - {"progress_token"}
+    wanted = {one.name for one in attrs.fields(Common)} - {"progress_token", "store"}
     wanted |= {"progress"} if method in TELLING else set()
     # Who changes or holds something wants it done, whatever the generation.
     holds = METHODS[method].mutates or method in HOLDING

@@ -27,6 +27,7 @@ def path(short_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(short_dir / "config"))
     monkeypatch.setenv("PYTHONPATH", ROOT)
     monkeypatch.delenv("STORAGED_NO_SPAWN", raising=False)
+    (short_dir / "run").mkdir(mode=0o700)
     path = str(short_dir / "run" / "s")
     yield path
     try:
@@ -121,7 +122,7 @@ def test_starting_can_be_forbidden(path: str, daemon: Callable[[str], None], mon
     monkeypatch.setenv("STORAGED_NO_SPAWN", "1")
     with pytest.raises(DaemonUnavailable, match="STORAGED_NO_SPAWN"):
         storaged_client.connect(path, spawn=True)
-    assert not os.path.exists(os.path.dirname(path))
+    assert os.listdir(os.path.dirname(path)) == []
 
 
 def test_an_enabled_unit_is_not_stood_in_for(path: str, daemon: Callable[[str], None], short_dir: Path) -> None:
@@ -144,7 +145,6 @@ def test_a_daemon_started_by_another_version_is_replaced(path: str, daemon: Call
 
 
 def test_a_daemon_nobody_started_here_is_left_alone(path: str, daemon: Callable[[str], None]) -> None:
-    os.mkdir(os.path.dirname(path), 0o700)
     for mark in ('{"pid": 1, "version": "0.0.1"}', "[]", "{", ""):
         Path(path + ".spawned").write_text(mark)
         with Server(path) as server, storaged_client.connect(path, spawn=True) as client:
@@ -231,8 +231,8 @@ def test_an_old_daemon_that_refuses_to_end_is_told_by_its_own_words(
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="another uid is needed")
 def test_a_folder_that_takes_no_lock_is_77(path: str, daemon: Callable[[str], None]) -> None:
-    os.mkdir(os.path.dirname(path), 0o755)
-    os.chmod(Path(path).parents[1], 0o755)
+    for folder in Path(path).parents[:2]:
+        folder.chmod(0o755)
     os.seteuid(65534)
     try:
         with pytest.raises(SocketForbidden, match=r"spawn\.lock"):

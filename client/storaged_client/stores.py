@@ -1,0 +1,170 @@
+"""Which store a client means, and the socket of the daemon that serves it.
+
+::
+
+    a socket is given, no store      whatever that daemon serves; nothing is stated
+    a socket and a store             that daemon, if it serves that store
+    neither, or a store              the store podman would open here; its own socket:
+        storaged.sock                    the machine's default store, of the system or of the user
+        store-DIGEST.sock                beside it, any other; sha256 of the graphroot, symbolic links resolved
+
+A socket is given by the argument (``--socket``) or ``$STORAGED_SOCKET``, a store by podman's flags or the variables
+that name a storage.conf.
+"""
+
+from __future__ import annotations
+
+import os
+
+from . import address as addresses
+from .errors import StorageConfError
+from .storage_conf.release import release
+from .storage_conf.resolve import Flags, Resolved, acting_uid, resolve
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+_FILES = ("CONTAINERS_STORAGE_CONF", "CONTAINERS_STORAGE_CONF_OVERRIDE")
+"""Variables that name a store as a flag does."""
+_ELSEWHERE = (*_FILES, "XDG_CONFIG_HOME", "XDG_DATA_HOME")
+"""Variables by which a process has another store than the machine's default one."""
+
+
+class Target:
+    """What to connect to, what to say there, and what to start where nobody listens."""
+
+    __slots__ = ("address", "flags", "refusal", "stated", "uids")
+
+    def __init__(self, address: str, flags: Flags, stated: dict[str, Any] | None = None) -> None:
+        self.address = address
+        self.flags = flags
+        """Those of the daemon, besides the socket."""
+        self.stated = stated
+        """The common parameter ``store``; None: whatever is served there."""
+        self.uids: tuple[int, ...] = ()
+        """Who may answer besides this user and root."""
+        self.refusal = ""
+        """Why no daemon may be started here."""
+
+
+def find(address: str | os.PathLike[str] | None = None, flags: Flags | None = None) -> Target:
+    """The daemon that a client means in this environment. Nothing is made. Blocking.
+
+    Raises: AddressError, SocketForbidden, as ``address.find``; StorageConfError, where the store cannot be told.
+    """
+    flags = flags or Flags()
+    given = addresses.given(address)
+    if given is not None and not flags and not any(os.environ.get(name) for name in _FILES):
+        return Target(given, flags)
+    if given is None:
+        addresses.default()  # where that cannot be trusted nothing else matters
+    store = meant(flags)
+    if given is not None:
+        return Target(given, flags, store.statement())
+    owner = _foreign_owner(store.graphroot)
+    if owner is not None:
+        return _of_its_owner(store, flags, owner)
+    return Target(socket_of(store.graphroot, flags), flags, store.statement())
+
+
+def meant(flags: Flags) -> Resolved:
+    """The store that podman would open in this environment with these flags. Blocking.
+
+    Raises: StorageConfError.
+    """
+    return _resolve(os.environ, os.geteuid(), flags)
+
+
+def socket_of(graphroot: str, flags: Flags | None = None) -> str:
+    """The socket of the daemon that serves ``graphroot`` for this user. Blocking.
+
+    ``flags`` are what led to it.
+
+    Raises: AddressError, SocketForbidden, as ``address.default``.
+    """
+    if not (flags and flags.root) and not any(os.environ.get(name) for name in _ELSEWHERE):
+        return addresses.default()
+    bare = {name: value for name, value in os.environ.items() if name not in _ELSEWHERE}
+    return _beside(addresses.default(), graphroot, bare, os.geteuid())
+
+
+def _resolve(env: Mapping[str, str], uid: int, flags: Flags) -> Resolved:
+    return resolve(env, uid, flags, release=lambda: release(env, acting_uid(env, uid)))
+
+
+def _beside(default: str, graphroot: str, bare: Mapping[str, str], uid: int) -> str:
+    """``default`` where ``graphroot`` is the store of that environment, else a name of its own in the same folder."""
+    real = os.path.realpath(graphroot)
+    try:
+        if os.path.realpath(_resolve(bare, uid, Flags()).graphroot) == real:
+            return default
+    except StorageConfError:
+        pass  # nobody has that one: this is another
+    return os.path.join(os.path.dirname(default), f"store-{digest(real)}.sock")
+
+
+def digest(graphroot: str) -> str:
+    """What the name of a store's socket, and the instance of its unit, are made of."""
+    import hashlib
+
+    return hashlib.sha256(os.fsencode(os.path.realpath(graphroot))).hexdigest()[:16]
+
+
+def check_served(stated: Mapping[str, Any], info: Any) -> None:
+    """Compare what is meant with what a daemon's ``server.info`` says, for one that does not do it itself. Blocking.
+
+    Raises: WrongStore.
+    """
+    from .contract.store import check_store
+
+    facts = info if isinstance(info, dict) else {}
+    served: dict[str, Any] = {"driver": facts.get("driver")}
+    served |= {name: os.path.realpath(str(facts.get(name, ""))) for name in ("graphroot", "runroot")}
+    served["additional_stores"] = [os.path.realpath(str(path)) for path in facts.get("additional_stores", ())]
+    check_store(stated, served)
+
+
+def is_unknown(error: Exception) -> bool:
+    """Whether a daemon refused a request because it does not know the parameter ``store``. Nothing was done then."""
+    errors = getattr(error, "data", {}).get("errors")
+    found = errors if isinstance(errors, list) else ()
+    return any(
+        isinstance(one, dict) and one.get("path") == "$.store" and one.get("message") == "is unknown" for one in found
+    )
+
+
+# ---------------------------------------------------------------- a user's store, asked for by root
+
+
+def _foreign_owner(graphroot: str) -> int | None:
+    """The uid whose store it is, where root asks for it: root's files in it would shut its owner out."""
+    if os.geteuid() != 0:
+        return None
+    try:
+        owner = os.stat(graphroot).st_uid
+    except OSError:
+        return None
+    return owner or None
+
+
+def _of_its_owner(store: Resolved, flags: Flags, owner: int) -> Target:
+    import pwd
+
+    folder = f"/run/user/{owner}"
+    default = os.path.join(folder, "storaged", addresses.NAME)
+    if not os.path.isdir(folder):
+        default = os.path.join(f"/tmp/storaged-{owner}", addresses.NAME)
+    try:
+        home = pwd.getpwuid(owner).pw_dir
+    except KeyError:
+        home = "/nonexistent"
+    bare = {"HOME": home, "XDG_RUNTIME_DIR": folder, "PATH": os.environ.get("PATH", os.defpath)}
+    target = Target(_beside(default, store.graphroot, bare, owner), flags, store.statement())
+    target.uids = (owner,)
+    target.refusal = (
+        f"{store.graphroot} is the store of uid {owner}, and root's files in it would shut that user out: "
+        f"run this as that user (sudo -u '#{owner}'), or have that user's daemon run"
+    )
+    return target
