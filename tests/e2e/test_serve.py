@@ -89,7 +89,7 @@ BAD = {
 }
 CODES = {
     "never_closes": -32002,
-    "never_closes_nested": -32002,
+    "never_closes_nested": -32700,
     "not_utf8": -32700,
     "no_json": -32700,
     "empty_batch": -32600,

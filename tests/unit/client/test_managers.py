@@ -33,7 +33,7 @@ def server(short_dir: Path) -> Iterator[Server]:
 
 
 HOLDING = {"store.lease", "store.release"}
-TELLING = {"store.check", "images.remove", "images.prune", "manifests.remove"}
+TELLING = {"store.check", "images.remove", "images.prune", "manifests.remove", "manifests.add"}
 
 
 def verb(prefix: str, method: str) -> Any:
@@ -191,6 +191,7 @@ ONE = {
                 "architecture": None, "os": None, "variant": None, "parent": None, "children": 0, "containers": 0,
                 "read_only": False, "manifest_list": False, "dangling": False, "intermediate": False, "in_lists": [],
                 "damage": None},
+    "created": None, "rootfs_type": None, "absent": [],
     "top_layer": None, "layers": [], "diff_ids": [], "config": {"Cmd": ["x"]}, "healthcheck": None, "history": [],
     "author": None, "comment": None, "docker_version": None, "config_media_type": None, "manifest_type": None,
     "annotations": {}, "big_data": [], "driver": "vfs", "driver_data": {},
