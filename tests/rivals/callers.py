@@ -189,7 +189,8 @@ def compare(report: Report, peer: Peer, *, driver: str = "vfs", seed: int = 0) -
                 report.claim(held, f"{text}: exit {status}, {out!r}, {err!r}")
             for text in ("inspect --type container x", "--log-level error inspect --format json --type container x"):
                 status, _, err = ours.run(text.split())
-                report.claim(status == 125 and "podman inspect --type container" in err, f"{text}: {status}, {err!r}")
+                use = text.removeprefix("--log-level error ")
+                report.claim(status == 125 and f"use: podman {use}\n" in err, f"{text}: {status}, {err!r}")
 
 
 class _Stand:
