@@ -9,9 +9,9 @@
 A request counts as in flight until the kernel took its reply, so a client that asks and does not read
 is stopped by its own socket buffers. The order of replies is the order of completion.
 
-Connections take turns: a few requests of one begin, and then everybody else has a turn; a long answer pauses, and of
-one connection's answers one goes on at a time (``service.shares``). So who asks for one small thing waits for a few
-steps of each busy connection, however many requests each of them has in flight.
+Connections take turns: who asks a lot stands in a lane with all who do (``service.lane``), a long answer pauses and
+stands there, too, and of one connection's answers one goes on at a time (``service.shares``). So who asks for one small
+thing waits for one step of one busy connection, however many there are.
 
 The end comes in one of three ways. *End of input* (the client closed its writing side, or the daemon
 cut it to drain): what was sent is answered, then the connection closes. *Protocol error*, and a text that
@@ -31,7 +31,6 @@ from typing import Any
 
 import anyio
 from anyio.abc import SocketAttribute, TaskGroup, UNIXSocketStream
-from anyio.lowlevel import checkpoint
 
 from storaged.metrics import Metrics
 from storaged.server.answering import Answers, Handler
@@ -41,6 +40,7 @@ from storaged.server.hangup import hung_up, linger
 from storaged.server.outbox import Outbox
 from storaged.server.receiving import end, receive
 from storaged.server.sending import send_now
+from storaged.service.lane import REQUEST
 from storaged.service.session import Session, tell_nobody
 from storaged_client.jsonrpc.peer import (
     Cancel,
@@ -55,10 +55,10 @@ from storaged_client.jsonrpc.peer import (
 )
 
 _READ = 4 << 10
-"""Bytes read at once. What they can hold, two thousand texts each refused, is worked through without a
-pause, and everybody else waits for that long."""
-_BURST = 4
-"""Requests begun before everybody else has a turn. A turn costs as much as a ping does."""
+"""Bytes read at once."""
+_SLICE = 256
+"""Bytes looked at before the next pause. What they can hold, 128 texts each refused, is parsed without one, and
+everybody else waits for that long."""
 _PATIENCE = 0.5
 """Seconds a full connection waits before it looks whether its client is still there."""
 
@@ -92,6 +92,7 @@ class Connection:
         self._metrics = metrics
         self._closer = taker.of(session.account)
         self._ender = ender.of(session.account)
+        self._pace = session.shares.pace
         self._peer = Peer(
             max_message=limits.request_bytes,
             max_batch=limits.batch,
@@ -172,6 +173,8 @@ class Connection:
         while True:
             if self._full():
                 await self._room()
+            if self._pace.spent:
+                await self._pace.turn()
             try:
                 received = await self._receive()
             except anyio.EndOfStream:
@@ -180,14 +183,27 @@ class Connection:
                 return
             if received is None:
                 self._pending.extend(self._peer.expire(self._limits.text_seconds, "text_seconds"))
+                understood = await self._dispatch(requests)
             else:
-                self.received += len(received[0])
-                self._pending.extend(self._peer.receive_data(*received))
-            if not await self._dispatch(requests):
+                understood = await self._take(*received, requests)
+            if not understood:
                 self._protocol_error = True
                 self._metrics.add("connections.refused_input")
                 _log.info("input refused connection=%d reason=%s", self.session.number, self._closing)
                 return
+
+    async def _take(self, data: bytes, descriptors: list[int], requests: TaskGroup) -> bool:
+        """Act on what one read brought, which is little where descriptors came with it; as ``_dispatch``."""
+        self.received += len(data)
+        for start in range(0, len(data) or 1, _SLICE):
+            if self._pace.spent:
+                await self._pace.turn()
+            self._pending.extend(self._peer.receive_data(data[start : start + _SLICE], descriptors))
+            descriptors = []
+            self._pace.spend(1)
+            if not await self._dispatch(requests):
+                return False
+        return True
 
     async def _receive(self) -> tuple[bytes, list[int]] | None:
         """What one read brings, with its descriptors; None where a text begun did not come whole in time.
@@ -198,26 +214,27 @@ class Connection:
             EndOfStream, BrokenResourceError: as ``receive``.
         """
         if not self._peer.unfinished:
-            return await receive(self._socket, _READ, self._limits.descriptors, self._closer)
+            return await receive(self._socket, _READ, self._limits.descriptors, self._closer, self._rest)
         if self._text != self._peer.texts:
             self._text, self._waited = self._peer.texts, 0.0
         began = anyio.current_time()
         with anyio.move_on_after(self._limits.text_seconds - self._waited):
-            received = await receive(self._socket, _READ, self._limits.descriptors, self._closer)
+            received = await receive(self._socket, _READ, self._limits.descriptors, self._closer, self._rest)
             self._waited += anyio.current_time() - began
             return received
         return None
 
     async def _dispatch(self, requests: TaskGroup) -> bool:
         """Act on the events in their order; False where the connection must read no further."""
-        begun = 0
         while self._pending:
+            if self._pace.wants_turn:
+                await self._pace.turn()
             if isinstance(self._pending[0], Request | Notification):
-                if begun and begun % _BURST == 0:
-                    await checkpoint()
-                begun += 1
+                self._pace.spend(REQUEST)
                 if self._full():
                     await self._room()
+            else:
+                self._pace.spend(2)
             event = self._pending.popleft()
             match event:
                 case Request() | Notification():
@@ -237,6 +254,9 @@ class Connection:
                 case _:
                     _log.debug("answer to nothing connection=%d", self.session.number)
         return True
+
+    def _rest(self) -> None:
+        self._pace.rest(all_read=not self._outbox.size)
 
     async def _room(self) -> None:
         """Wait until one more request may begin; a client that is gone meanwhile ends the connection."""
@@ -275,7 +295,7 @@ class Connection:
         while await self._outbox.filled():
             if self._outbox.write():
                 if self._outbox.size:
-                    await checkpoint()  # a reader that keeps up must not keep everybody else waiting
+                    await self.session.shares.step()  # a reader that keeps up must not keep everybody else waiting
                 continue
             try:
                 with anyio.fail_after(self._limits.stall_seconds):

@@ -12,6 +12,7 @@ from __future__ import annotations
 import array
 import os
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import Final
@@ -23,28 +24,42 @@ from storaged.server.closing import AccountCloser, close_all
 
 _MOST: Final = 253
 """Descriptors that come with one message at most: SCM_MAX_FD of the kernel."""
+_LITTLE: Final = 512
+"""Bytes read at once with descriptors: they belong to the first text of these."""
 _SIZE: Final = array.array("i").itemsize
 
 
-async def receive(channel: socket.socket, size: int, most: int, closer: AccountCloser) -> tuple[bytes, list[int]]:
+async def receive(
+    channel: socket.socket,
+    size: int,
+    most: int,
+    closer: AccountCloser,
+    dry: Callable[[], None] | None = None,
+) -> tuple[bytes, list[int]]:
     """Wait for up to ``size`` bytes, and up to ``most`` descriptors that come with them. One task at a time.
 
-    Descriptors beyond ``most`` are closed. The rest is to be closed by ``closer``, too.
+    Descriptors beyond ``most`` are closed. The rest is to be closed by ``closer``, too. With ``dry``, what is there is
+    returned without a look at anybody else, and ``dry`` is called where nothing is.
 
     Raises:
         EndOfStream: the peer writes no more.
         BrokenResourceError: the connection is lost.
     """
+    wait = dry is None
     while True:
-        await anyio.wait_readable(channel)
+        if wait:
+            await anyio.wait_readable(channel)
         try:
             seen, _, flags, _ = channel.recvmsg(size, 0, socket.MSG_PEEK | socket.MSG_DONTWAIT)
             if flags & socket.MSG_CTRUNC:
-                data, descriptors = await closer.run(partial(_take, channel, size, most), _drop)
+                data, descriptors = await closer.run(partial(_take, channel, min(size, _LITTLE), most), _drop)
             else:
                 # No more than was seen: what has come since may have come with descriptors.
                 data, descriptors = channel.recv(len(seen), socket.MSG_DONTWAIT) if seen else b"", []
         except (BlockingIOError, InterruptedError):
+            if not wait and dry is not None:
+                dry()
+            wait = True
             continue
         except OSError as error:
             raise anyio.BrokenResourceError from error

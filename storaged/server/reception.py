@@ -26,7 +26,9 @@ from storaged.server.connection import Connection
 from storaged.server.guard import Guard, Limits
 from storaged.server.memory import Memory
 from storaged.server.receiving import end
+from storaged.service.lane import Lane
 from storaged.service.session import Session
+from storaged.service.shares import Shares
 from storaged_client.contract.errors import StoragedError
 
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
@@ -56,6 +58,7 @@ class Reception:
         self._guard = guard
         self._metrics = metrics
         self._memory = Memory()
+        self._lane = Lane()
         self._taker = Closer()
         self._ender = Closer()
         self._used = 0
@@ -134,13 +137,15 @@ class Reception:
                 await end(stream, raw, closer)
             return None
         self._metrics.add("connections")
+        account = self._guard.account(credentials.uid)
         connection = Connection(
             stream,
             session=Session(
                 credentials=credentials,
                 number=next(self._numbers),
-                account=self._guard.account(credentials.uid),
+                account=account,
                 favoured=self._guard.is_favoured(credentials.uid),
+                shares=Shares(self._lane, account),
             ),
             handler=handler,
             limits=self._limits,

@@ -21,6 +21,7 @@ import anyio
 from anyio.lowlevel import checkpoint
 
 from storaged.errors import StoreBusy
+from storaged.service.lane import Lane, Pace
 
 THREADS = 2
 
@@ -28,7 +29,10 @@ THREADS = 2
 class Shares:
     """Of one connection. Belongs to the event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, lane: Lane | None = None, account: int = 0) -> None:
+        self._lane = lane or Lane()
+        self._account = account
+        self.pace = Pace(self._lane, account)
         self.threads = anyio.CapacityLimiter(THREADS)
         self.checks = anyio.Lock(fast_acquire=True)
         self._turn = anyio.Lock(fast_acquire=True)
@@ -44,9 +48,13 @@ class Shares:
             _current.reset(token)
 
     async def pause(self) -> None:
-        """Let everybody else run once, and of this connection's answers those that paused before."""
+        """Let everybody else run once: who is in the lane, and of this connection those that paused before."""
         async with self._turn:
-            await checkpoint()
+            await self._lane.turn(self._account)
+
+    async def step(self) -> None:
+        """Let everybody else run once, and who is in the lane."""
+        await self._lane.turn(self._account)
 
     @asynccontextmanager
     async def change(self, patience: float) -> AsyncIterator[float]:

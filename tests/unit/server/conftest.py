@@ -23,6 +23,7 @@ from storaged.server.guard import Guard, Limits
 from storaged.server.sending import send_now
 from storaged.service.later import Later
 from storaged.service.session import Session
+from storaged.service.shares import Shares
 from storaged_client.contract.errors import ImageUnknown
 
 Method = Callable[[Any], Awaitable[bytes]]
@@ -144,7 +145,9 @@ class Served:
 
 
 @asynccontextmanager
-async def served(handler: Methods, limits: Limits | None = None, guard: Guard | None = None) -> AsyncIterator[Served]:
+async def served(
+    handler: Methods, limits: Limits | None = None, guard: Guard | None = None, shares: Shares | None = None
+) -> AsyncIterator[Served]:
     limits = limits or Limits()
     metrics = Metrics()
     guard = guard or Guard(limits, metrics)
@@ -153,7 +156,7 @@ async def served(handler: Methods, limits: Limits | None = None, guard: Guard | 
     stream = await UNIXSocketStream.from_socket(far)
     connection = Connection(
         stream,
-        session=Session(credentials=credentials, number=1),
+        session=Session(credentials=credentials, number=1, shares=shares or Shares()),
         handler=handler,
         limits=limits,
         guard=guard,
