@@ -117,7 +117,7 @@ class AsyncClient(AsyncClientVerbs):
             except skew.MAY_EXPLAIN as error:
                 answer = error
         if answer is None:
-            raise RequestTimeout("no answer in time")
+            raise RequestTimeout(f"{method}: no answer in time")
         # The answer is there: whatever becomes of this question, it is not lost.
         with anyio.CancelScope(deadline=scope.deadline):
             answer.hint = await self.skew(lacks=isinstance(answer, MethodNotFound))
@@ -236,7 +236,7 @@ class AsyncClient(AsyncClientVerbs):
             raise retry.Again("it closed the connection before it answered")
         if pending.error is None:
             return pending.result
-        answer = from_wire(pending.error)
+        answer = from_wire(pending.error, method)
         if isinstance(answer, ShuttingDown) and not retry.mutates(method):
             link.dead = True  # begin nothing more on it; what is in flight is still answered
             raise retry.Again("it is shutting down") from answer

@@ -197,7 +197,7 @@ def _the_one(found: t.ImageDetailsList) -> t.ImageDetails:
     if lookup.image is None:
         from .contract.errors import from_wire
 
-        raise from_wire(lookup.error.to_dict() if lookup.error is not None else {})
+        raise from_wire(lookup.error.to_dict() if lookup.error is not None else {}, "images.get")
     return lookup.image
 
 

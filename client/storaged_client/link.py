@@ -94,6 +94,9 @@ class Link:
             pending.sent = True
             self._leave(pending)
             self._wait(pending, deadline)
+        except RequestTimeout as error:
+            self._abandon(pending)
+            raise RequestTimeout(f"{method}: {error}") from None
         except BaseException:
             self._abandon(pending)
             raise

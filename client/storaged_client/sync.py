@@ -280,7 +280,7 @@ class Client(ClientVerbs):
             raise retry.Again("it closed the connection before it answered")
         if pending.error is None:
             return pending.result
-        answer = from_wire(pending.error)
+        answer = from_wire(pending.error, method)
         if isinstance(answer, ShuttingDown) and not retry.mutates(method):
             self._drop(link)
             raise retry.Again("it is shutting down") from answer

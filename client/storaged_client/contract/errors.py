@@ -27,6 +27,8 @@ class StoragedError(Exception):
         super().__init__(message)
         self.message = message
         self.data: dict[str, Any] = data or {}
+        self.method = ""
+        """The method that was called, as the protocol names it; empty for an error inside a report."""
         self.hint = ""
         """What the client adds for people where the daemon is of another version."""
 
@@ -230,7 +232,7 @@ BY_NAME: dict[str, type[StoragedError]] = {cls.__name__: cls for cls in _tree(St
 BY_CODE: dict[int, type[StoragedError]] = {cls.code: cls for cls in BY_NAME.values()}
 
 
-def from_wire(error: dict[str, Any]) -> StoragedError:
+def from_wire(error: dict[str, Any], method: str = "") -> StoragedError:
     """Make the exception of an ``error`` object: by name, else by code, else the base class with that code."""
     data = error.get("data")
     data = data if isinstance(data, dict) else {}
@@ -241,4 +243,5 @@ def from_wire(error: dict[str, Any]) -> StoragedError:
     )
     if type(made) is StoragedError:
         made.code = code
+    made.method = method
     return made

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin, get_type_hints
 
 import anyio
 import attrs
@@ -33,7 +33,7 @@ def server(short_dir: Path) -> Iterator[Server]:
 
 
 HOLDING = {"store.lease", "store.release"}
-TELLING = {"store.check", "images.remove", "images.prune", "manifests.remove", "manifests.add"}
+TELLING = {"manifests.add", "store.check", "images.remove", "images.prune", "manifests.remove"}
 
 
 def verb(prefix: str, method: str) -> Any:
@@ -171,7 +171,7 @@ def test_a_wrong_call_is_told_by_the_name_of_the_method(server: Server) -> None:
     with storaged_client.connect(server.path) as client:
         for text, wrong in (
             ("images.why: missing 1 required positional argument: 'name'", lambda: client.images.why()),
-            ("images.list: got an unexpected keyword argument 'al'", lambda: client.images.list(al=True)),
+            ("images.list: got an unexpected keyword argument 'wxyz'", lambda: client.images.list(wxyz=1)),
             ("images.tag: got an unexpected keyword argument 'if_generation'",
              lambda: client.images.tag("a", ["b"], if_generation="g")),
             ("images.list is called on a client: storaged_client.connect().images.list()",
@@ -182,20 +182,29 @@ def test_a_wrong_call_is_told_by_the_name_of_the_method(server: Server) -> None:
             assert str(caught.value) == text
         with pytest.raises(storaged_client.MalformedResult, match=r"^images\.list: no ImageList: "):
             client.images.list()
+        server.answers["images.why"] = storaged_client.ImageUnknown("no such image")
+        with pytest.raises(storaged_client.ImageUnknown) as unknown:
+            client.images.why("x")
+        assert (unknown.value.method, str(unknown.value)) == ("images.why", "no such image")
+        server.holding.add("images.tree")
+        with pytest.raises(storaged_client.RequestTimeout, match=r"^images\.tree: no answer in time$"):
+            client.call("images.tree", timeout=0.01)
         assert repr(client.images.list) == "<method images.list of storaged>"
 
 
-ONE = {
-    "summary": {"id": "i", "digest": None, "digests": [], "names": ["n"], "names_history": [],
-                "created": "2026-01-02T03:04:05.678901234+01:00", "size": 1, "unique_size": None, "labels": {"a": "b"},
-                "architecture": None, "os": None, "variant": None, "parent": None, "children": 0, "containers": 0,
-                "read_only": False, "manifest_list": False, "dangling": False, "intermediate": False, "in_lists": [],
-                "damage": None},
-    "created": None, "rootfs_type": None, "absent": [],
-    "top_layer": None, "layers": [], "diff_ids": [], "config": {"Cmd": ["x"]}, "healthcheck": None, "history": [],
-    "author": None, "comment": None, "docker_version": None, "config_media_type": None, "manifest_type": None,
-    "annotations": {}, "big_data": [], "driver": "vfs", "driver_data": {},
-}  # fmt: skip
+def plain(cls: type, **members: Any) -> dict[str, Any]:
+    """A value of the protocol as JSON, of which only these members say anything."""
+    empty: dict[Any, Any] = {str: "", int: 0, bool: False, dict: {}, tuple: []}
+    kinds = get_type_hints(cls)
+    return {
+        field.name: empty.get(get_origin(kinds[field.name]) or kinds[field.name]) for field in attrs.fields(cls)
+    } | members
+
+
+SUMMARY = plain(
+    types.ImageSummary, id="i", names=["n"], created="2026-01-02T03:04:05.678901234+01:00", labels={"a": "b"}
+)
+ONE = plain(types.ImageDetails, summary=SUMMARY, config={"Cmd": ["x"]})
 MISSING = {"code": 1001, "message": "nope: image not known", "data": {"name": "ImageUnknown", "asked": "nope"}}
 
 
@@ -234,7 +243,7 @@ def test_one_name_gets_the_same_of_the_async_client(server: Server, backend: str
 
 
 def test_rows_are_hashed_indexed_dated_and_made_plain(server: Server) -> None:
-    rows = [ONE["summary"], {**ONE["summary"], "id": "j", "created": ""}]
+    rows = [SUMMARY, {**SUMMARY, "id": "j", "created": ""}]
     server.answers["images.list"] = {"generation": "g", "images": rows}
     with storaged_client.connect(server.path) as client:
         found = client.images.list()
