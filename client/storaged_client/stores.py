@@ -35,7 +35,7 @@ _ELSEWHERE = (*_FILES, "XDG_CONFIG_HOME", "XDG_DATA_HOME")
 class Target:
     """What to connect to, what to say there, and what to start where nobody listens."""
 
-    __slots__ = ("address", "flags", "refusal", "stated", "uids")
+    __slots__ = ("address", "flags", "notice", "refusal", "stated", "uids")
 
     def __init__(self, address: str, flags: Flags, stated: dict[str, Any] | None = None) -> None:
         self.address = address
@@ -45,6 +45,8 @@ class Target:
         """The common parameter ``store``; None: whatever is served there."""
         self.uids: tuple[int, ...] = ()
         """Who may answer besides this user and root."""
+        self.notice = ""
+        """What is to be said of the store."""
         self.refusal = ""
         """Why no daemon may be started here."""
 
@@ -61,6 +63,12 @@ def find(address: str | os.PathLike[str] | None = None, flags: Flags | None = No
     if given is None:
         addresses.default()  # where that cannot be trusted nothing else matters
     store = meant(flags)
+    target = _target(given, store, flags)
+    target.notice = store.notice
+    return target
+
+
+def _target(given: str | None, store: Resolved, flags: Flags) -> Target:
     if given is not None:
         return Target(given, flags, store.statement())
     owner = _foreign_owner(store.graphroot)

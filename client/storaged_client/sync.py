@@ -189,6 +189,11 @@ class Client(ClientVerbs):
         document: dict[str, Any] = self.call("rpc.discover")
         return document
 
+    @property
+    def notice(self) -> str:
+        """What is to be said of the store that is meant, as podman says it; empty where nothing is."""
+        return self._target.notice
+
     def skew(self, *, lacks: bool = False) -> str:
         """What is to be said, and done, about a daemon of another version; empty where it is of this one, or silent.
 

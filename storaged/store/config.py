@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 
 from storaged.errors import ConfigError
@@ -12,6 +13,8 @@ from storaged_client.storage_conf.files import ConfigFile
 from storaged_client.storage_conf.release import Release, release
 from storaged_client.storage_conf.resolve import DRIVERS as DRIVERS
 from storaged_client.storage_conf.resolve import Flags, acting_uid, resolve
+
+_log = logging.getLogger(__name__)
 
 _ENVIRONMENT = (
     "CONTAINERS_STORAGE_CONF",
@@ -54,6 +57,8 @@ def discover(
         found = resolve(env, uid, flags, release=which, system_root=system_root)
     except StorageConfError as error:
         raise ConfigError(str(error), file=error.file, key=error.key, line=error.line) from error
+    if found.notice:
+        _log.warning("storage.conf and the store differ notice=%s", found.notice)
     given = (root, runroot, driver, *options)
     return StoreLocation(
         graphroot=found.graphroot,

@@ -29,10 +29,10 @@ def theirs_of(store: Store, *command: str) -> tuple[int, str, str]:
     return _run(store.peer.argv(store.work, ["podman", *command]), store.environment())
 
 
-def ours_of(running: Daemon, *command: str) -> tuple[int, str, str]:
+def ours_of(running: Daemon, *command: str, **environment: str) -> tuple[int, str, str]:
     program = "import sys; from storaged_client.cli.main import main; sys.exit(main())"
     argv = [sys.executable, "-c", program, "--socket", str(running.path), *command]
-    return _run(argv, {**os.environ, "STORAGED_NO_SPAWN": "1", "TZ": "UTC"})
+    return _run(argv, {**os.environ, "STORAGED_NO_SPAWN": "1", "TZ": "UTC", **environment})
 
 
 def _run(argv: list[str], environment: dict[str, str]) -> tuple[int, str, str]:

@@ -46,3 +46,34 @@ def test_a_store_that_is_not_there_yet_answers_as_podmans_and_is_made_for_a_list
         store.podman("system", "check")
         with daemon(store) as running:
             assert ours_of(running, "image", "exists", built)[0] == 0
+
+
+@pytest.mark.timeout(180)
+def test_a_driver_that_the_store_is_not_made_with_is_overruled_as_by_podman(writing_peer: Peer) -> None:
+    with workspace(writing_peer, driver="overlay") as store:
+        store.build("x", tag="localhost/x:1")
+        conf = store.storage_conf.read_text()
+        with daemon(store) as running:
+            for driver in ("zfs", "vfs", "overlay"):
+                store.storage_conf.write_text(conf.replace('driver = "overlay"', f'driver = "{driver}"'))
+                for line in (["images", "--format", "{{.Names}}"], ["rmi", "bogus"], ["image", "exists", "x:1"]):
+                    theirs, ours = (
+                        theirs_of(store, *line),
+                        ours_of(running, *line, CONTAINERS_STORAGE_CONF=str(store.storage_conf)),
+                    )
+                    assert ours[:2] == theirs[:2], (driver, line)
+                    told = [f'User-selected graph driver "{driver}" overwritten by graph driver "overlay"'] * (
+                        driver != "overlay"
+                    )
+                    for text in (theirs[2].replace('\\"', '"'), ours[2]):
+                        assert [words for words in told if words not in text] == []
+                        assert ("overwritten" in text) is bool(told)
+            store.storage_conf.write_text(conf)
+            theirs, ours = (
+                theirs_of(store, "--storage-driver", "vfs", "images"),
+                ours_of(running, "--storage-driver", "vfs", "--root", str(store.graphroot), "images"),
+            )
+            assert (theirs[0], ours[0]) == (125, 125)
+            for text in (theirs[2], ours[2]):
+                assert 'graph driver "overlay" does not match our' in text
+                assert text.rstrip().endswith("database configuration mismatch")

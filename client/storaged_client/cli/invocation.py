@@ -101,7 +101,7 @@ class Invocation:
         """
         import storaged_client
 
-        return storaged_client.connect(
+        client = storaged_client.connect(
             self.options.text("socket"),
             spawn=spawn,
             timeout=timeout,
@@ -110,6 +110,9 @@ class Invocation:
             storage_driver=self.options.text("storage-driver"),
             storage_opt=self.options.many("storage-opt"),
         )
+        if client.notice:
+            complain(f"storagectl: {client.notice}")
+        return client
 
     def skew(self) -> str:
         """What is to be said of a daemon of another version; empty where it is of this one, or was not asked yet."""

@@ -14,6 +14,8 @@ import os
 
 from storaged_client.errors import StorageConfError
 
+from .driver import DRIVERS as DRIVERS
+from .driver import choose
 from .files import ConfigFile, read_files
 from .release import NEW, OLD, Release
 
@@ -21,9 +23,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any
-
-DRIVERS = ("overlay", "btrfs", "zfs", "vfs")
-"""Drivers whose state is recognised in a graphroot."""
 
 _USER_KEYS = frozenset({"driver", "rootless_storage_path"})
 _PATHS = ("driver", "runroot", "graphroot", "imagestore", "rootless_storage_path")
@@ -72,6 +71,7 @@ class Resolved:
         "graphroot",
         "graphroots",
         "image_store",
+        "notice",
         "release",
         "runroot",
         "runroot_chosen",
@@ -82,6 +82,8 @@ class Resolved:
         self.graphroot = ""
         self.runroot = ""
         self.driver = "overlay"
+        self.notice = ""
+        """What is to be said of the driver; podman says it, too."""
         self.additional: tuple[str, ...] = ()
         self.image_store: str | None = None
         self.transient = False
@@ -196,9 +198,11 @@ def _located(settings: _Settings, flags: Flags, place: _Place) -> Resolved:
     # That of a file belongs to the graphroot of that file, and not to one given beside it.
     found.runroot_chosen = flags.runroot is not None or (run is not None and flags.root is None)
     given = flags.root is not None or flags.driver is not None
-    driver = _driver(flags.driver or place.env.get("STORAGE_DRIVER") or settings.driver)
-    found.driver_chosen = driver is not None
-    found.driver = driver or _prior_driver(found.graphroot, settings, place)
+    configured = place.env.get("STORAGE_DRIVER") or settings.driver
+    found.driver_chosen = bool(flags.driver or configured)
+    found.driver, found.notice = choose(
+        found.graphroot, flags.driver, configured, settings.driver_priority, settings.file
+    )
     additional = () if given and not flags.options else _additional(flags, place.env, settings)
     found.additional = tuple(dict.fromkeys(os.path.abspath(store) for store in additional))
     found.additional_chosen = bool(flags.options) or "STORAGE_OPTS" in place.env
@@ -322,31 +326,6 @@ def _home(place: _Place) -> str:
     if place.env.get("HOME"):
         return place.env["HOME"]
     raise StorageConfError("neither $HOME nor a graphroot is set", key="HOME")
-
-
-def _prior_driver(graphroot: str, settings: _Settings, place: _Place) -> str:
-    """The driver whose state lies in the graphroot; vfs counts where it is asked for or alone, else overlay."""
-    try:
-        names = set(os.listdir(graphroot))
-    except OSError:
-        names = set()
-    prior = [name for name in DRIVERS if name in names and name != "vfs"]
-    for name in settings.driver_priority:
-        if name in names or not names.intersection(DRIVERS):
-            return _driver(name) or name
-    if len(prior) > 1:
-        raise StorageConfError(
-            f"{graphroot} has state of several drivers ({', '.join(prior)}); choose one with --driver",
-            file=settings.file,
-            key="storage.driver",
-        )
-    if prior:
-        return prior[0]
-    return "vfs" if "vfs-images" in names and "overlay-images" not in names else "overlay"
-
-
-def _driver(name: str | None) -> str | None:
-    return "overlay" if name == "overlay2" else name or None
 
 
 def _expand(path: str, place: _Place) -> str:
