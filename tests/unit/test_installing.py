@@ -218,7 +218,7 @@ def test_an_interpreter_that_is_looked_for_when_it_is_run_is_not_roots_alone(tmp
         foreign(str(loop))
 
 
-@pytest.mark.parametrize("target", ["{outside}", "../../../../../../../../../..{outside}", "/usr/lib/systemd"])
+@pytest.mark.parametrize("target", ["{outside}", "../../../../../../../../../..{outside}"])
 def test_a_link_out_of_an_image_leads_to_a_place_in_the_image(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], target: str
 ) -> None:
