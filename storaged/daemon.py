@@ -16,7 +16,7 @@ from functools import partial
 
 import anyio
 
-from storaged import guarding, process
+from storaged import guarding, logs, process, throttling
 from storaged.engine.cache import Cache
 from storaged.engine.circumstances import CircumstancesWatch
 from storaged.engine.cursors import Cursors
@@ -240,6 +240,7 @@ async def _live(
         background.start_soon(cache.run)
         background.start_soon(sizes.run, cache)
         background.start_soon(leases.run)
+        background.start_soon(_tell_repeated)
         try:
             # Whichever service there is by then.
             await lifecycle.serve(lambda *asked: service.begin(*asked), prepare=prepare, ready=ready)
@@ -254,6 +255,12 @@ def _of_leases(limits: Limits) -> dict[str, int]:
         "total": limits.total_leases,
         "total_images": limits.total_leased_images,
     }
+
+
+async def _tell_repeated() -> None:
+    while True:
+        await anyio.sleep(throttling.SECONDS)
+        logs.tell_repeated()
 
 
 def _access(settings: Settings) -> Access:

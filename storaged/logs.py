@@ -9,15 +9,23 @@
 A value is a bare word, or quoted where it has more than one word could: so whatever a client or the store names
 itself, it makes no second field. A line of the log that a record did not begin starts with ``|``, so it makes no
 second record either. What a request logs, in whichever thread, carries its connection and its id.
+
+More than a hundred lines a minute of one kind are counted, and told by their number (``throttling``). A record may say
+of which kind it is, by ``extra=repeats(…)``, or that it is of none and never left out, by ``extra=ALWAYS``.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
-from contextvars import ContextVar
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
+from contextvars import Context, ContextVar
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final, TextIO
+
+from storaged.throttling import Kind, Throttle
 
 _OWN = "storaged"
 
@@ -25,6 +33,11 @@ _PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ER
 
 _LONGEST = 1000
 """Characters of one value: a request may be a megabyte, a line of the journal is for people."""
+
+_FIELDS: Final = re.compile(r"\s*\S*%.*", re.DOTALL)
+"""All of a template from its first field on."""
+
+ALWAYS: Final[dict[str, object]] = {"repeats": None}
 
 _request: ContextVar[tuple[int, object] | None] = ContextVar("storaged_request", default=None)
 
@@ -41,11 +54,70 @@ def end_request() -> None:
 
 def start(level: str, *, journal: bool) -> None:
     """Log to stderr from this level on (``debug`` … ``error``), with priorities where that is the journal."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(Lines(journal=journal))
+    handler = _make_handler(journal=journal)
     logging.basicConfig(level=level.upper(), handlers=[handler])
     # It tells each attempt at a lock.
     logging.getLogger("filelock").setLevel(logging.WARNING)
+
+
+def repeats(**fields: object) -> dict[str, object]:
+    """What a record is told by where there are more of it than one a minute: its constant words and these fields."""
+    return {"repeats": tuple(fields.items())}
+
+
+def tell_repeated() -> None:
+    """Tell the numbers of what was counted for a minute, also where nothing else is logged."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, Throttled):
+            handler.settle()
+
+
+def _make_handler(*, journal: bool) -> logging.Handler:
+    handler = Throttled()
+    handler.setFormatter(Lines(journal=journal))
+    return handler
+
+
+class Throttled(logging.StreamHandler[TextIO]):
+    """Writes what has its turn, and the numbers of the rest. What was asked for by ``debug`` comes whole."""
+
+    def __init__(self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(stream)
+        self._throttle = Throttle(self._write_number, clock)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write it, unless there were too many of its kind. The handler's lock is held."""
+        kind = _kind(record)
+        if kind is None or self._throttle.passes(kind):
+            super().emit(record)
+
+    def settle(self, *, everything: bool = False) -> None:
+        """See ``Throttle.settle``."""
+        with self.lock or nullcontext():
+            self._throttle.settle(everything=everything)
+
+    def close(self) -> None:
+        """Nothing counted stays untold."""
+        self.settle(everything=True)
+        super().close()
+
+    def _write_number(self, kind: Kind, count: int, seconds: int) -> None:
+        fields = [*kind.fields, ("repeated", count), ("seconds", seconds)]
+        message = " ".join([kind.words, *(f"{name}=%s" for name, _ in fields)])
+        values = tuple(value for _, value in fields)
+        record = logging.LogRecord(kind.name, kind.level, __file__, 0, message, values, None)
+        # It is nobody's request that happens to be at work now.
+        Context().run(super().emit, record)
+
+
+def _kind(record: logging.LogRecord) -> Kind | None:
+    fields: tuple[tuple[str, object], ...] | None = getattr(record, "repeats", ())
+    if fields is None or record.levelno < logging.INFO:
+        return None
+    words = _FIELDS.sub("", str(record.msg))[:_LONGEST]
+    if fields:
+        return Kind(record.name, record.levelno, words, fields, burst=1)
+    return Kind(record.name, record.levelno, words)
 
 
 class Lines(logging.Formatter):
@@ -77,10 +149,16 @@ class Lines(logging.Formatter):
         yield from map(printable, rest)
 
 
+class Whole(str):
+    """A value that is not cut: it is bounded already."""
+
+    __slots__ = ()
+
+
 def word(value: object) -> str:
     """A value as one word of a line: bare, or quoted with what is no plain character escaped, and not endless."""
     text = "-" if value is None else str(value)
-    if len(text) > _LONGEST:
+    if len(text) > _LONGEST and type(value) is not Whole:
         text = text[:_LONGEST] + "..."
     if text and text.isprintable() and not any(sign in text for sign in ' "='):
         return text

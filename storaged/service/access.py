@@ -1,19 +1,27 @@
-"""Who may change anything: uid 0, the daemon's own uid, and those of the configuration (interface §2).
+"""Who may change anything: uid 0, the daemon's own uid, and those of the configuration.
 
 The socket's mode is the door, the credentials taken at accept are the room: whoever is let in may read. Each
-mutation leaves one line in the log, refused and failed ones too::
+mutation leaves its line in the log, refused and failed ones too, and no limit of lines holds for it::
 
     audit method=images.tag uid=0 pid=4711 target=localhost/app:1,localhost/app:2 result=ok
+    audit method=images.prune uid=0 pid=4711 target=- result=ok removed=0f3c…,9be1… part=1/2
+
+``removed`` has the ids of the images that went. What is too long for a line of the journal goes on in the next one.
+What did not even begin (``NotPermitted``, a budget that is spent) anybody can ask for without end: of each method and
+uid one line a minute is written, and the number of the others.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable, Iterator
+from itertools import zip_longest
 from typing import Any
 
 from attrs import fields
 from msgspec import Struct
 
+from storaged.logs import ALWAYS, Whole, repeats
 from storaged.service.session import Session
 from storaged_client.contract import types as t
 from storaged_client.contract import wire
@@ -21,14 +29,20 @@ from storaged_client.contract.errors import InvalidParams, NotPermitted, Storage
 from storaged_client.contract.methods import METHODS, Method
 from storaged_client.contract.params import Common
 
+_LINE = "audit method=%s uid=%d pid=%d target=%s result=%s"
+
 audit_log = logging.getLogger("storaged.audit")
 audit_log.setLevel(logging.INFO)  # whatever log_level says: each mutation leaves its line
 
 _TARGETS = frozenset({"name", "names", "tags", "image", "images", "digest", "plan"})
 """Parameters that say what a mutation is about."""
 
-_LONGEST = 300
-"""Characters of a target: a line of the journal is for people."""
+_PART = 8000
+"""Characters of a target, or of the ids of what went, in one line: the journal divides lines of 48 KiB."""
+
+
+_OF_REFUSED = 300
+"""Characters of the target of what did not begin."""
 
 
 class Access(Struct, frozen=True, kw_only=True):
@@ -58,10 +72,37 @@ class Access(Struct, frozen=True, kw_only=True):
             )
 
 
-def audit(session: Session, method: str, *, target: str, result: str) -> None:
-    """The one line that each mutation leaves. ``target`` is as ``target_of`` makes it."""
+def audit(session: Session, method: str, *, target: str, result: str, removed: Iterable[str] = ()) -> None:
+    """The line of a mutation, in several where it is long. ``target`` is as ``target_of`` makes it, ``removed`` has the
+    ids of the images that went."""
     who = session.credentials
-    audit_log.info("audit method=%s uid=%d pid=%d target=%s result=%s", method, who.uid, who.pid, target, result)
+    lines = list(zip_longest(_parts(target), _parts(",".join(removed)), fillvalue="-"))
+    for number, (part, gone) in enumerate(lines, 1):
+        text, more = _LINE, [Whole(part), result]
+        if gone:
+            text += " removed=%s"
+            more.append(Whole(gone))
+        if len(lines) > 1:
+            text += " part=%s"
+            more.append(f"{number}/{len(lines)}")
+        audit_log.info(text, method, who.uid, who.pid, *more, extra=ALWAYS)
+
+
+def audit_refused(session: Session, method: str, *, target: str, result: str) -> None:
+    """The line of a mutation that did not begin: the first of its kind in a minute, whose target may be cut."""
+    who = session.credentials
+    repeated = repeats(method=method, uid=who.uid, result=result)
+    audit_log.info(_LINE, method, who.uid, who.pid, target, result, extra=repeated)
+
+
+def _parts(text: str) -> list[str]:
+    """A list of words in pieces that fit into lines, divided between two words where that is possible."""
+    found = []
+    while len(text) > _PART:
+        at = text.rfind(",", 1, _PART + 1)
+        found.append(text[: at if at > 0 else _PART])
+        text = text[at + 1 if at > 0 else _PART :]
+    return [*found, text]
 
 
 def audit_unbegun(session: Session, method: str, params: object, result: str) -> None:
@@ -70,10 +111,10 @@ def audit_unbegun(session: Session, method: str, params: object, result: str) ->
     if row is None or not row.mutates:
         return
     try:
-        target = target_of(structure(row, params)[1])
+        target = target_of(structure(row, params)[1], whole=False)
     except StoragedError:
         target = "-"
-    audit(session, method, target=target, result=result)
+    audit_refused(session, method, target=target, result=result)
 
 
 def structure(row: Method, params: object) -> tuple[Common, Any]:
@@ -88,23 +129,27 @@ def structure(row: Method, params: object) -> tuple[Common, Any]:
     return common, wire.structure_params(row.params, own)
 
 
-def target_of(params: Any) -> str:
-    """What the parameters of a mutation are about, in one word without spaces or control characters."""
+def target_of(params: Any, *, whole: bool = True) -> str:
+    """What the parameters of a mutation are about, in one word without spaces or control characters; of what did not
+    begin the first words are enough."""
     named: list[str] = []
-    size = 0
     for attribute in fields(type(params)):
-        if attribute.name not in _TARGETS:
-            continue
-        value = getattr(params, attribute.name)
-        for one in (value,) if isinstance(value, str) else value or ():
-            named.append(one[:_LONGEST])
-            size += len(named[-1])
-            if size > _LONGEST:
-                break
+        if attribute.name in _TARGETS:
+            value = getattr(params, attribute.name)
+            named += (value,) if isinstance(value, str) else value or ()
     if not named:
         return "-"
-    text = ",".join(named).encode("unicode_escape").decode("ascii").replace(" ", "\\x20")
-    return text if len(text) <= _LONGEST else text[:_LONGEST] + "..."
+    if not whole:
+        named = [name[:_OF_REFUSED] for name in named[:_OF_REFUSED]]
+    return (
+        ",".join(named)[: None if whole else _OF_REFUSED].encode("unicode_escape").decode("ascii").replace(" ", "\\x20")
+    )
+
+
+def removed_of(params: Any, result: t.Result) -> Iterator[str]:
+    """The ids of the images that went; of a dry run none did."""
+    if isinstance(result, t.PruneReport) and not getattr(params, "dry_run", False):
+        yield from (gone.id for gone in result.removed)
 
 
 def result_of(result: t.Result) -> str:

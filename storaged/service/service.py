@@ -21,7 +21,16 @@ from storaged.engine.kept import Question, question
 from storaged.engine.views import View
 from storaged.errors import StoreError
 from storaged.operations.naming import shortened
-from storaged.service.access import Access, audit, audit_unbegun, result_of, structure, target_of
+from storaged.service.access import (
+    Access,
+    audit,
+    audit_refused,
+    audit_unbegun,
+    removed_of,
+    result_of,
+    structure,
+    target_of,
+)
 from storaged.service.context import Call, Engine
 from storaged.service.counting import Counted
 from storaged.service.discover import document
@@ -32,7 +41,7 @@ from storaged.service.progress import Progress
 from storaged.service.registry import CHANGERS, HERALDS, HOLDING, READERS, REPEATED, STEWARDS, Found
 from storaged.service.session import Session
 from storaged_client.contract import types as t
-from storaged_client.contract.errors import InvalidParams, MethodNotFound, StoragedError, WrongStore
+from storaged_client.contract.errors import InvalidParams, MethodNotFound, NotPermitted, StoragedError, WrongStore
 from storaged_client.contract.methods import METHODS, Method
 from storaged_client.contract.params import Common
 from storaged_client.contract.store import check_store
@@ -182,10 +191,11 @@ class Service:
     async def _audited(self, session: Session, row: Method, params: object, descriptors: Sequence[int]) -> bytes:
         """A mutation: one line in the log, whatever becomes of it."""
         target, word = "-", "InternalError"
+        removed: list[str] = []
         try:
             try:
                 common, structured = structure(row, params)
-                target = target_of(structured)
+                target = target_of(structured, whole=self._access.may_mutate(session))
             finally:
                 # Also before an error of the parameters: who may not change anything need not learn how it is done.
                 self._access.check(session, row)
@@ -201,7 +211,7 @@ class Service:
                     view = await self._engine.cache.view(common.consistency, common.timeout)
                     call = self._call(session, common, view, progress, descriptors=descriptors)
                     outcome = await CHANGERS[row.name](call, structured)
-            word = result_of(outcome.result)
+            word, removed = result_of(outcome.result), [*removed_of(structured, outcome.result)]
             return encode_view(outcome.result, outcome.view)
         except get_cancelled_exc_class():
             word = "RequestCancelled"
@@ -213,7 +223,10 @@ class Service:
             word = error.name
             raise
         finally:
-            audit(session, row.name, target=target, result=word)
+            if word == NotPermitted.__name__:
+                audit_refused(session, row.name, target=target, result=word)
+            else:
+                audit(session, row.name, target=target, result=word, removed=removed)
 
 
 def _question(view: View, method: str, params: object) -> Question | None:

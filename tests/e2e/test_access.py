@@ -179,7 +179,10 @@ def test_no_form_of_a_request_gets_a_mutation_past_the_refusal(short_dir: Path) 
             assert refused == ["NotPermitted"] * len(_MUTATING), form
         assert state(short_dir) == before
         lines = Counter((line[0], line[3]) for line in audited(daemon))
-    assert lines == {(name, "NotPermitted"): len(forms) for name in _MUTATING}
+    # Of each kind the first is told, and then the number of the others.
+    assert lines == {(name, "NotPermitted"): 1 for name in _MUTATING}
+    told = re.findall(r"audit method=(\S+) uid=(\d+) result=(\S+) repeated=(\d+) seconds=\d+", "".join(daemon.log))
+    assert sorted(told) == sorted((name, str(NOBODY), "NotPermitted", str(len(forms) - 1)) for name in _MUTATING)
 
 
 @pytest.mark.parametrize(

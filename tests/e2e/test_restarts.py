@@ -103,7 +103,11 @@ class Site:
     def audited(self) -> list[str]:
         """The targets of all mutations that any daemon was sent."""
         lines = self.log.read_text().splitlines()
-        return [line.partition("target=")[2].partition(" result=")[0] for line in lines if "audit method=" in line]
+        return [
+            line.partition("target=")[2].partition(" result=")[0]
+            for line in lines
+            if "audit method=" in line and "target=" in line
+        ]
 
 
 @pytest.fixture
