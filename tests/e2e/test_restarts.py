@@ -50,7 +50,7 @@ class Site:
         self._config = user.folder / "storaged.toml"
         self._config.write_text("[limits]\ndrain_seconds = 2\n")
         self._backend = backend
-        os.mkdir(os.path.dirname(user.path), 0o700)
+        os.makedirs(os.path.dirname(user.path), 0o700, exist_ok=True)
 
     def begin(self) -> int:
         """Start a daemon; its pid, when it listens."""
