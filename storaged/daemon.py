@@ -50,7 +50,7 @@ from storaged.store.writing.recovery import Recovery
 from storaged.store.writing.reserve import Reserve
 from storaged_client import address, spawn, stores
 from storaged_client.contract.version import VERSION
-from storaged_client.storage_conf.resolve import Flags
+from storaged_client.storage_conf import Flags
 
 _BLOB_THREADS = 4
 

@@ -7,6 +7,8 @@
     sysusers      /etc/sysusers.d          the group        -
     tmpfiles      /etc/tmpfiles.d          the folder       -
     preset        /etc/systemd/system-preset                -
+    --store G     storaged@.socket, storaged@.service beside the units, and /etc/storaged/stores/DIGEST.conf
+                  (a user: ~/.config/storaged/stores/DIGEST.conf): another store than the default one
     --prefix P    P/lib in the place of /etc, for packages  P/lib/systemd/user, and its preset
 
 Nobody's changes are lost by it (``storaged.placing``).
@@ -23,7 +25,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 import storaged
 import storaged_client
@@ -31,6 +33,7 @@ from storaged.ownership import foreign
 from storaged.placing import Outcome, put
 from storaged_client import address
 from storaged_client.errors import ClientError
+from storaged_client.stores import digest
 
 FORBIDDEN = 77
 
@@ -70,6 +73,8 @@ class Plan:
     root: str
     """What every path is below: ``/``, or an image that is being made."""
     files: Mapping[str, str]
+    unit: str = "storaged"
+    """The name, without suffix, of the units that are to be enabled."""
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
@@ -82,6 +87,8 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
         elif not given.user and given.root == "/":
             _warn_of_foreign(command)
         plan = make_plan(user=given.user, root=given.root, prefix=given.prefix, command=command, environ=environ)
+        if given.store:
+            plan = with_store(plan, given.store, given.runroot, environ)
         outcomes = {
             path: put(Path(path), text, force=given.force, root=Path(plan.root)) for path, text in plan.files.items()
         }
@@ -118,6 +125,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--executable", metavar="PATH", help="what the units run (default: the storaged that is running now)"
     )
+    made.add_argument("--store", metavar="DIR", help="for the store of this graphroot, instead of the default one")
+    made.add_argument("--runroot", metavar="DIR", help="the runroot of that store (default: storage.conf's)")
     made.add_argument("--force", action="store_true", help="replace files that were changed here, keeping them as .old")
     return made
 
@@ -193,10 +202,51 @@ def make_plan(
     return Plan(user=user, root=os.path.abspath(root), files=files)
 
 
+def with_store(plan: Plan, store: str, runroot: str | None, environ: Mapping[str, str]) -> Plan:
+    """The same, and what serves another store: its units are the others' with an instance in their names.
+
+    Raises:
+        InstallError: a path cannot stand in a unit's environment.
+    """
+    paths = {"GRAPHROOT": os.path.abspath(store), **({"RUNROOT": os.path.abspath(runroot)} if runroot else {})}
+    for path in paths.values():
+        if _UNFIT.search(path):
+            raise InstallError(f"{path!r} has characters that a unit's environment cannot have")
+    files = dict(plan.files)
+    for path, text in plan.files.items():
+        folder, name = os.path.split(path)
+        if name in ("storaged.service", "storaged.socket"):
+            files[os.path.join(folder, name.replace(".", "@.", 1))] = _of_instance(text)
+    instance = digest(store)
+    base = _configuration(environ) if plan.user else "/etc"
+    settings = os.path.join(plan.root, base.lstrip("/"), "storaged", "stores", f"{instance}.conf")
+    files[settings] = "".join(f'{name}="{path}"\n' for name, path in paths.items())
+    return evolve(plan, files=files, unit=f"storaged@{instance}")
+
+
+def _of_instance(text: str) -> str:
+    """A unit of the default store as the template of those of other stores."""
+    lines = []
+    for line in text.split("\n"):
+        if line.startswith("RequiresMountsFor="):
+            continue  # where the store lies is not known here
+        if line.startswith("ExecStart="):
+            lines.append("EnvironmentFile=%E/storaged/stores/%i.conf")
+            line += " --root=${GRAPHROOT} --runroot=${RUNROOT}"
+        elif line.startswith("Description="):
+            line += " of store %i"
+        elif line.startswith(("Requires=", "After=", "Also=")):
+            line = line.replace("storaged.socket", "storaged@%i.socket")
+        elif line.startswith("ListenStream="):
+            line = line.replace("storaged.sock", "store-%i.sock")
+        lines.append(line)
+    return "\n".join(lines)
+
+
 def next_steps(plan: Plan, outcomes: Mapping[str, Outcome]) -> list[str]:
     """The commands that make what was put in place work."""
     if plan.root != "/":
-        return [f"systemctl --root={plan.root} {'--global ' if plan.user else ''}enable storaged.socket"]
+        return [f"systemctl --root={plan.root} {'--global ' if plan.user else ''}enable {plan.unit}.socket"]
     ours = [path for path, outcome in outcomes.items() if outcome != "kept"]
     manager = "systemctl --user" if plan.user else "systemctl"
     steps = []
@@ -204,9 +254,9 @@ def next_steps(plan: Plan, outcomes: Mapping[str, Outcome]) -> list[str]:
         steps.append("systemd-sysusers storaged.conf             # the group storaged: who is in it may read")
     if any("/tmpfiles.d/" in path for path in ours):
         steps.append("systemd-tmpfiles --create storaged.conf    # its folder")
-    steps += [f"{manager} daemon-reload", f"{manager} enable --now storaged.socket"]
+    steps += [f"{manager} daemon-reload", f"{manager} enable --now {plan.unit}.socket"]
     if any(outcome in ("updated", "replaced") for outcome in outcomes.values()):
-        steps.append(f"{manager} try-restart storaged.service")
+        steps.append(f"{manager} try-restart {plan.unit}.service")
     if plan.user:
         steps.append("loginctl enable-linger                     # only if it is to be there when you are logged out")
     return steps

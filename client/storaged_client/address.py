@@ -12,10 +12,10 @@ import errno
 import os
 import socket
 import stat
-import struct
+import sys
 
 from .errors import AddressError, DaemonUnavailable, SocketForbidden
-from .storage_conf.resolve import acting_uid
+from .storage_conf import acting_uid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -174,7 +174,8 @@ def _check_listener(channel: socket.socket, path: str, uids: Collection[int]) ->
 
     Raises: SocketForbidden.
     """
-    _, uid, _ = struct.unpack("iII", channel.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    # struct ucred: pid, uid, gid, 32 bits each.
+    uid = int.from_bytes(channel.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)[4:8], sys.byteorder)
     if uid in (0, os.geteuid()) or uid in uids:
         return
     named = os.environ.get("STORAGED_SERVER_UIDS", "").replace(",", " ").split()

@@ -27,7 +27,7 @@ from .contract.errors import MethodNotFound, ShuttingDown, StoragedError, from_w
 from .contract.methods import METHODS
 from .errors import ClientClosed, DaemonUnavailable, ForeignLoop, OutcomeUnknown, RequestTimeout
 from .progress import Listener, with_token
-from .storage_conf.resolve import Flags
+from .storage_conf import Flags
 
 if TYPE_CHECKING:
     from .managers import AsyncClientVerbs

@@ -18,13 +18,14 @@ import os
 
 from . import address as addresses
 from .errors import StorageConfError
-from .storage_conf.release import release
-from .storage_conf.resolve import Flags, Resolved, acting_uid, resolve
+from .storage_conf import Flags, acting_uid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
+
+    from .storage_conf.resolve import Resolved
 
 _FILES = ("CONTAINERS_STORAGE_CONF", "CONTAINERS_STORAGE_CONF_OVERRIDE")
 """Variables that name a store as a flag does."""
@@ -99,6 +100,9 @@ def socket_of(graphroot: str, flags: Flags | None = None) -> str:
 
 
 def _resolve(env: Mapping[str, str], uid: int, flags: Flags) -> Resolved:
+    from .storage_conf.release import release
+    from .storage_conf.resolve import resolve
+
     return resolve(env, uid, flags, release=lambda: release(env, acting_uid(env, uid)))
 
 

@@ -21,7 +21,7 @@ from .contract.errors import MethodNotFound, ShuttingDown, from_wire
 from .errors import ClientClosed, ClientError, DaemonUnavailable, OutcomeUnknown
 from .link import Link, Pending
 from .progress import Listener, with_token
-from .storage_conf.resolve import Flags
+from .storage_conf import Flags
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,7 +1,8 @@
 """Whether systemd provides a socket: found in the unit files, without asking systemd.
 
 A unit is enabled where ``<dir>/sockets.target.wants/storaged.socket`` exists (systemd.unit(5),
-"Unit File Load Path"; ``systemctl enable`` makes that link).
+"Unit File Load Path"; ``systemctl enable`` makes that link). The sockets of other stores than the default one are
+instances of ``storaged@.socket``, by the digest that is in their name.
 """
 
 from __future__ import annotations
@@ -30,19 +31,35 @@ _USER = (
 def start_command(path: str) -> str | None:
     """The command that starts the enabled unit whose socket is ``path``; None where there is none."""
     manager = _manager(path)
-    return manager and f"{manager} start {UNIT}"
+    return manager and f"{manager} start {_unit(path)}"
 
 
 def restart_command(path: str) -> str | None:
     """The command that puts the daemon behind that socket into the place of an older one."""
     manager = _manager(path)
-    return manager and f"{manager} restart {SERVICE}"
+    return manager and f"{manager} restart {_service(path)}"
 
 
 def log_command(path: str) -> str:
     """The command that shows the log of the service behind that socket."""
     own = _manager(path) == "systemctl --user"
-    return f"journalctl {'--user ' if own else ''}-u {SERVICE}"
+    return f"journalctl {'--user ' if own else ''}-u {_service(path)}"
+
+
+def _unit(path: str) -> str:
+    instance = _instance(path)
+    return f"storaged@{instance}.socket" if instance else UNIT
+
+
+def _service(path: str) -> str:
+    instance = _instance(path)
+    return f"storaged@{instance}.service" if instance else SERVICE
+
+
+def _instance(path: str) -> str:
+    """The digest in ``store-DIGEST.sock``; empty for any other name."""
+    name = os.path.basename(path)
+    return name[6:-5] if name.startswith("store-") and name.endswith(".sock") and name[6:-5].isalnum() else ""
 
 
 def _manager(path: str) -> str | None:
@@ -51,8 +68,8 @@ def _manager(path: str) -> str | None:
         (_user_folders(), os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.geteuid()}"), "systemctl --user"),
     ):
         for folder in folders:
-            if os.path.lexists(os.path.join(folder, "sockets.target.wants", UNIT)):
-                if os.path.abspath(path) in _listens(folders, runtime):
+            if os.path.lexists(os.path.join(folder, "sockets.target.wants", _unit(path))):
+                if os.path.abspath(path) in _listens(folders, runtime, _instance(path)):
                     return command
                 break
     return None
@@ -65,15 +82,17 @@ def _user_folders() -> tuple[str, ...]:
     return (os.path.join(config, "systemd", "user"), *_USER, os.path.join(data, "systemd", "user"))
 
 
-def _listens(folders: tuple[str, ...], runtime: str) -> set[str]:
+def _listens(folders: tuple[str, ...], runtime: str, instance: str) -> set[str]:
     """The paths that the first unit file of that name listens on; drop-ins are not read."""
+    file = "storaged@.socket" if instance else UNIT
+    enabled = f"storaged@{instance}.socket" if instance else UNIT
     for folder in folders:
-        for name in (UNIT, os.path.join("sockets.target.wants", UNIT)):
+        for name in (file, os.path.join("sockets.target.wants", enabled)):
             try:
-                with open(os.path.join(folder, name), encoding="utf-8") as file:
-                    lines = file.read(65536).splitlines()
+                with open(os.path.join(folder, name), encoding="utf-8") as unit:
+                    lines = unit.read(65536).splitlines()
             except (OSError, ValueError):
                 continue
             values = [line.partition("=")[2].strip() for line in lines if line.strip().startswith("ListenStream")]
-            return {os.path.normpath(value.replace("%t", runtime)) for value in values if value}
+            return {os.path.normpath(value.replace("%t", runtime).replace("%i", instance)) for value in values if value}
     return set()

@@ -9,10 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from storaged.errors import ConfigError
 from storaged.store.tables import StoreLocation
 from storaged_client.errors import StorageConfError
+from storaged_client.storage_conf import Flags, acting_uid
 from storaged_client.storage_conf.files import ConfigFile
 from storaged_client.storage_conf.release import Release, release
 from storaged_client.storage_conf.resolve import DRIVERS as DRIVERS
-from storaged_client.storage_conf.resolve import Flags, acting_uid, resolve
+from storaged_client.storage_conf.resolve import resolve
 
 _log = logging.getLogger(__name__)
 

@@ -19,6 +19,7 @@ from storaged_client.contract.errors import WrongStore
 from storaged_client.errors import SocketForbidden
 from tests.e2e.daemons import STORAGED, Daemon, started
 from tests.e2e.homes import STORAGECTL, kill
+from tests.e2e.versions import older
 
 other_user = pytest.mark.skipif(os.geteuid() != 0, reason="becoming another uid needs root")
 NOBODY = 65534
@@ -228,6 +229,52 @@ def test_no_folder_is_made_for_a_socket_but_the_defaults(machine: Machine, path:
     assert done.returncode in (69, 125)
     assert path.partition("/")[0] in done.stderr
     assert [name for name in sorted(os.listdir(machine.folder)) if name != "state"] == before
+
+
+# ---------------------------------------------------------------- protocol 1.0 did not know the parameter
+
+
+@pytest.fixture(scope="module")
+def protocol_1_0(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return older(tmp_path_factory.mktemp("older"))
+
+
+@pytest.fixture
+def served_of_old(machine: Machine, protocol_1_0: str) -> Iterator[Daemon]:
+    command = [*STORAGED, "serve", "--socket", machine.socket]
+    environ = {**machine.environ, **machine.conf("a"), "PYTHONPATH": protocol_1_0}
+    with started(command, machine.socket, environ) as daemon:
+        daemon.await_line("ready: ")
+        yield daemon
+
+
+@pytest.mark.parametrize(
+    "command", [["rmi", "-a", "-f"], ["images"], ["call", "images.exists", '["none"]']], ids=["rmi", "images", "array"]
+)
+def test_an_older_daemon_is_compared_by_what_it_says_of_itself(
+    machine: Machine, served_of_old: Daemon, command: list[str]
+) -> None:
+    before = machine.ids("a"), machine.ids("b")
+    done = machine.ctl("--socket", machine.socket, *command, **machine.conf("b"))
+    assert (done.returncode, done.stdout) == (125, "")
+    assert str(machine.folder / "a") in done.stderr
+    assert str(machine.folder / "b") in done.stderr
+    assert (machine.ids("a"), machine.ids("b")) == before
+    right = machine.ctl("--socket", machine.socket, *command, **machine.conf("a"))
+    assert right.returncode == 0, right.stderr
+    if command[0] == "rmi":
+        assert machine.ids("a") < before[0]
+
+
+@pytest.mark.anyio
+async def test_the_async_client_compares_an_older_daemon_too(machine: Machine, served_of_old: Daemon) -> None:
+    async with storaged_client.aconnect(machine.socket, root=str(machine.folder / "a")) as store:
+        assert await store.images.list()
+        assert (await store.call("images.exists", ["none"]))["exists"] is False
+    async with storaged_client.aconnect(machine.socket, root=str(machine.folder / "b")) as store:
+        for params in ({"names": ["none"]}, [["none"]]):
+            with pytest.raises(WrongStore):
+                await store.call("images.remove", params)
 
 
 # ---------------------------------------------------------------- a user's store, asked for by root

@@ -1,4 +1,5 @@
-"""The next minor version: a copy of both packages, with one method, one parameter and one member more.
+"""The next minor version: a copy of both packages, with one method, one parameter and one member more. And protocol
+1.0, which did not have the common parameter ``store``.
 
 Whoever runs with ``PYTHONPATH`` set to the copy is of that version, daemon and client alike.
 """
@@ -6,6 +7,7 @@ Whoever runs with ``PYTHONPATH`` set to the copy is of that version, daemon and 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.e2e.homes import ROOT
@@ -13,7 +15,7 @@ from tests.e2e.homes import ROOT
 NEWER = "99.1.0"
 NEWER_PROTOCOL = "1.99"
 
-_CHANGES = {
+_CHANGES: Mapping[str, tuple[tuple[str, str | None], ...]] = {
     "storaged_client/contract/version.py": (
         ('VERSION = "', f'VERSION = "{NEWER}"\n_OLD = "'),
         ('PROTOCOL = "', f'PROTOCOL = "{NEWER_PROTOCOL}"\n_OLDER = "'),
@@ -39,12 +41,28 @@ _CHANGES = {
 }
 
 
+_BACK: Mapping[str, tuple[tuple[str, str | None], ...]] = {
+    "storaged_client/contract/version.py": (('PROTOCOL = "', 'PROTOCOL = "1.0"\n_NEWER = "'),),
+    "storaged_client/contract/params.py": (("    store: StatedStore | None = None\n", ""),),
+    "storaged/service/service.py": (('"store" in params', '"no store yet" in params'),),
+}
+
+
 def newer(folder: Path) -> str:
     """Make the copy in ``folder``; returns what ``PYTHONPATH`` is to be."""
+    return _copy(folder, _CHANGES)
+
+
+def older(folder: Path) -> str:
+    """The same of protocol 1.0."""
+    return _copy(folder, _BACK)
+
+
+def _copy(folder: Path, changed: Mapping[str, tuple[tuple[str, str | None], ...]]) -> str:
     shutil.copytree(ROOT / "storaged", folder / "storaged", ignore=shutil.ignore_patterns("__pycache__"))
     client = ROOT / "client" / "storaged_client"
     shutil.copytree(client, folder / "storaged_client", ignore=shutil.ignore_patterns("__pycache__"))
-    for name, changes in _CHANGES.items():
+    for name, changes in changed.items():
         file = folder / name
         text = file.read_text()
         for old, new in changes:

@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 
 from storaged import installing
-from storaged.installing import InstallError, executable, make_plan
+from storaged.installing import InstallError, executable, make_plan, with_store
 from storaged.ownership import foreign
 from storaged.placing import put
+from storaged_client import units
+from storaged_client.stores import digest
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "storaged" / "units"
@@ -55,6 +57,60 @@ def test_the_unit_runs_the_command_that_is_installed(tmp_path: Path, capsys: pyt
     assert mark.startswith("# Installed by storaged install-units")
     assert rest == shipped.replace("ExecStart=/usr/bin/storaged ", f"ExecStart={COMMAND} ")
     assert rest != shipped
+
+
+def test_another_store_has_units_of_its_own_that_differ_in_nothing_else(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = installed(capsys, "--root", str(tmp_path), "--store", "/srv/all images", "--runroot", "/run/images")
+    instance = digest("/srv/all images")
+    assert f"enable storaged@{instance}.socket" in said
+    settings = (tmp_path / f"etc/storaged/stores/{instance}.conf").read_text().splitlines()[1:]
+    assert settings == ['GRAPHROOT="/srv/all images"', 'RUNROOT="/run/images"']
+    folder = tmp_path / "etc/systemd/system"
+    for kind in ("service", "socket"):
+        usual, template = ((folder / f"storaged{at}.{kind}").read_text().splitlines()[1:] for at in ("", "@"))
+        told = {line.partition("=")[0] for line in set(usual) ^ set(template)}
+        assert told <= {
+            "Description", "Requires", "After", "RequiresMountsFor", "EnvironmentFile", "ExecStart", "Also",
+            "ListenStream",
+        }  # fmt: skip
+    assert "ListenStream=%t/storaged/store-%i.sock" in (folder / "storaged@.socket").read_text()
+
+
+def test_systemd_understands_the_units_of_another_store(tmp_path: Path) -> None:
+    analyze = shutil.which("systemd-analyze")
+    if analyze is None:
+        pytest.skip("no systemd-analyze")
+    environ = {"HOME": str(tmp_path)}
+    plan = with_store(make_plan(command="/bin/true", environ=environ, user=True), "/srv/a", None, environ)
+    for path, text in plan.files.items():
+        put(Path(path), text)
+    folder = tmp_path / ".config/systemd/user"
+    verified = []
+    for kind in ("service", "socket"):
+        (folder / f"{plan.unit}.{kind}").symlink_to(folder / f"storaged@.{kind}")
+        verified.append(str(folder / f"{plan.unit}.{kind}"))
+    env = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / ".config")}
+    done = subprocess.run([analyze, "--user", "verify", *verified], capture_output=True, text=True, env=env)
+    assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
+
+
+def test_an_enabled_instance_provides_its_stores_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/mine")
+    environ = {"XDG_CONFIG_HOME": str(tmp_path)}
+    plan = with_store(make_plan(command=COMMAND, environ=environ, user=True), "/srv/a", None, environ)
+    for path, text in plan.files.items():
+        put(Path(path), text)
+    socket = f"/run/mine/storaged/store-{digest('/srv/a')}.sock"
+    assert units.start_command(socket) is None
+    wants = tmp_path / "systemd/user/sockets.target.wants"
+    wants.mkdir()
+    (wants / f"{plan.unit}.socket").symlink_to("../storaged@.socket")
+    assert units.start_command(socket) == f"systemctl --user start {plan.unit}.socket"
+    assert units.restart_command(socket) == f"systemctl --user restart {plan.unit}.service"
+    assert units.start_command("/run/mine/storaged/storaged.sock") is None
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import os
 
 from storaged_client.errors import StorageConfError
 
+from . import Flags, acting_uid
 from .driver import DRIVERS as DRIVERS
 from .driver import choose
 from .files import ConfigFile, read_files
@@ -26,33 +27,6 @@ if TYPE_CHECKING:
 
 _USER_KEYS = frozenset({"driver", "rootless_storage_path"})
 _PATHS = ("driver", "runroot", "graphroot", "imagestore", "rootless_storage_path")
-
-
-class Flags:
-    """podman's ``--root``, ``--runroot``, ``--storage-driver`` and ``--storage-opt``; None and () are "not given"."""
-
-    __slots__ = ("driver", "options", "root", "runroot")
-
-    def __init__(
-        self,
-        root: str | None = None,
-        runroot: str | None = None,
-        driver: str | None = None,
-        options: Sequence[str] = (),
-    ) -> None:
-        self.root = root and os.path.abspath(root)
-        self.runroot = runroot and os.path.abspath(runroot)
-        self.driver = driver or None
-        self.options = tuple(options)
-
-    def __bool__(self) -> bool:
-        return bool(self.root or self.runroot or self.driver or self.options)
-
-    def words(self) -> list[str]:
-        """As flags of ``storaged serve``."""
-        named = (("--root", self.root), ("--runroot", self.runroot), ("--driver", self.driver))
-        words = [word for name, value in named if value for word in (name, value)]
-        return words + [f"--storage-opt={option}" for option in self.options]
 
 
 class Resolved:
@@ -137,13 +111,6 @@ class _Place:
         self.env = env
         self.uid = uid
         self.system_root = system_root
-
-
-def acting_uid(env: Mapping[str, str], uid: int) -> int:
-    """Whose store it is about: inside podman's user namespace (``podman unshare``) root is the user's."""
-    if env.get("_CONTAINERS_USERNS_CONFIGURED") and env.get("_CONTAINERS_ROOTLESS_UID", "").isdigit():
-        return int(env["_CONTAINERS_ROOTLESS_UID"])
-    return uid
 
 
 def resolve(

@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storaged_client.errors import StorageConfError
+from storaged_client.storage_conf import Flags, toml
 from storaged_client.storage_conf import release as releases
-from storaged_client.storage_conf import toml
 from storaged_client.storage_conf.release import NEW, OLD, Release
-from storaged_client.storage_conf.resolve import Flags, resolve
+from storaged_client.storage_conf.resolve import resolve
 
 DEBIAN = """
 # This file is the configuration file for all tools that use containers/storage.
