@@ -233,6 +233,9 @@ async def _live(
             sys.stderr.flush()
         background.start_soon(upkeep.run)
 
+    if location.alternatives:
+        answers = " ".join(f"{rules}={path}" for rules, path in location.alternatives)
+        _log.info("releases of containers/storage differ about the store %s reason=%s", answers, location.chosen_by)
     _log.info(
         "serving version=%s graphroot=%s driver=%s socket=%s", VERSION, location.graphroot, location.driver, door.path
     )

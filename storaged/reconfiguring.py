@@ -21,7 +21,7 @@ from storaged.store.tables import StoreLocation
 
 CHANGEABLE = frozenset({"limits", "access", "log_level", "compat", "idle_exit"})
 
-_NO_SETTING = frozenset({"file", "fingerprint", "config_file"})
+_NO_SETTING = frozenset({"file", "fingerprint", "config_file", "alternatives", "chosen_by"})
 """Where something was read from, which changes nothing by itself."""
 
 _log = logging.getLogger(__name__)

@@ -61,6 +61,7 @@ def discover(
     if found.notice:
         _log.warning("storage.conf and the store differ notice=%s", found.notice)
     given = (root, runroot, driver, *options)
+    differ = found.release is not None and len(set(found.graphroots.values())) > 1
     return StoreLocation(
         graphroot=found.graphroot,
         runroot=found.runroot,
@@ -70,6 +71,8 @@ def discover(
         transient=found.transient,
         config_file=found.config_file,
         fingerprint=_fingerprint(env, acting_uid(env, uid), given, found.files),
+        alternatives=tuple(found.graphroots.items()) if differ else (),
+        chosen_by=found.release.reason if found.release is not None and differ else "",
     )
 
 

@@ -27,6 +27,10 @@ class StoreLocation:
     config_file: str | None = None
     fingerprint: str = ""
     """Changes when the configuration that led here does."""
+    alternatives: tuple[tuple[str, str], ...] = ()
+    """The graphroot by the rules of each release of containers/storage, where they differ."""
+    chosen_by: str = ""
+    """Why it is this one of them."""
 
 
 class RecordFlaw(Struct, frozen=True, kw_only=True):

@@ -151,7 +151,7 @@ def test_the_rest_of_a_store_is_compared_where_it_was_chosen(
     assert machine.ctl("--socket", machine.socket, *root, "call", "server.ping").returncode == 0
     done = machine.ctl("--socket", machine.socket, *root, *flags, "call", "server.ping")
     assert done.returncode == 125
-    data = json.loads(done.stderr)["data"]
+    data = json.loads(done.stderr.splitlines()[-1])["data"]
     assert data["asked"][member] != data["serves"][member]
 
 
@@ -317,3 +317,45 @@ def test_root_puts_no_files_into_a_users_store(machine: Machine) -> None:
         subprocess.run(["rm", "-rf", str(folder)], check=True)
     owners = {os.lstat(path).st_uid for path in (machine.folder / "a").rglob("*")}
     assert owners == {uid}
+
+
+@other_user
+@pytest.mark.parametrize("inside", [True, False], ids=["podman unshare", "another namespace"])
+def test_root_of_podmans_namespace_means_the_users_store(machine: Machine, inside: bool) -> None:
+    uid = 2_000_000_000 + os.getpid()
+    home, runtime = machine.folder / "home", machine.folder / "runtime"
+    for folder in (home, runtime):
+        folder.mkdir(mode=0o700)
+        os.chown(folder, uid, uid)
+    machine.folder.chmod(0o755)
+    environ = {"HOME": str(home), "XDG_RUNTIME_DIR": str(runtime), "XDG_STATE_HOME": str(home), "PATH": os.defpath}
+    become = f"os.setgroups([]); os.setgid({uid}); os.setuid({uid}); "
+    serve = (
+        "import os, sys; import storaged.cli, storaged.daemon, trio, anyio._backends._trio, encodings.utf_8_sig; "
+        f"{become} sys.exit(storaged.cli.main(['serve']))"
+    )
+    ask = (
+        "import ctypes, os, sys; from storaged_client import address, spawn, stores, sync; "
+        "from storaged_client.storage_conf import resolve, release; "
+        "from storaged_client.cli import exits, main, invocation, call; "
+        "from storaged_client.contract import errors, store; from storaged_client import errors as e, units, skew; "
+        f"{become} libc = ctypes.CDLL(None); libc.prctl(4, 1); assert libc.unshare(0x10000000) == 0; "
+        f"open('/proc/self/uid_map', 'w').write('0 {uid} 1'); assert os.geteuid() == 0; "
+        "sys.exit(main.main(['--no-spawn', 'call', 'server.info']))"
+    )
+    with started([sys.executable, "-c", serve], "", environ) as daemon:
+        ready = daemon.await_line("ready: ")
+        assert ready == f"ready: listening on {runtime}/storaged/storaged.sock\n"
+        if inside:
+            environ |= {"_CONTAINERS_USERNS_CONFIGURED": "done", "_CONTAINERS_ROOTLESS_UID": str(uid)}
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", ask], env=environ, capture_output=True, text=True, timeout=60
+        )
+        if not inside:
+            # Root of a container: its own default store, and never the user's.
+            assert str(daemon.process.pid) not in done.stdout
+            return
+        assert done.returncode == 0, done.stderr
+        info = json.loads(done.stdout)
+        assert info["pid"] == daemon.process.pid
+        assert info["graphroot"] == str(home / ".local/share/containers/storage")

@@ -114,6 +114,17 @@ def test_from_1_63_on_a_system_file_binds_a_user_whole(machine: Machine, tmp_pat
     assert machine.find(UID, rules=NEW).graphroot == "/users/1000"
 
 
+def test_both_answers_are_told_where_releases_differ(machine: Machine) -> None:
+    machine.write("etc/containers/storage.conf", '[storage]\ngraphroot = "$HOME/all"\n')
+    own, every = f"{machine.home}/.local/share/containers/storage", f"{machine.home}/all"
+    told = machine.find(UID)
+    assert (told.alternatives, told.chosen_by) == (
+        (("1.62", own), ("1.63", every)),
+        f"storage_rules of {machine.home}/.config/storaged/storaged.toml",
+    )
+    assert machine.find().alternatives == machine.find(UID, root="/x").alternatives == ()
+
+
 def test_before_1_63_drop_ins_and_the_override_are_not_read(machine: Machine) -> None:
     machine.write("etc/containers/storage.conf.d/a.conf", '[storage]\ndriver = "zfs"\n')
     over = machine.write("over", '[storage]\ngraphroot = "/over"\n')
