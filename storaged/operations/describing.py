@@ -51,7 +51,7 @@ def recorded(snapshot: Snapshot, stores: int) -> Recorded:
     ids["images", 0].update(snapshot.half_made)
     ids["layers", 0].update(snapshot.forest.incomplete)
     return Recorded(
-        ids={key: frozenset(each) for key, each in ids.items()},
+        ids=ids,
         unfinished=frozenset((*snapshot.half_made, *snapshot.forest.incomplete)),
         volatile=frozenset(each.id for each in snapshot.layers if each.volatile)
         | frozenset(each.id for each in snapshot.containers if each.volatile),

@@ -13,8 +13,15 @@ from pathlib import Path
 
 import pytest
 
+from storaged.engine.content import Contents
+from storaged.engine.loading import Loader
+from storaged.metrics import Metrics
+from storaged.operations.describing import recorded
 from storaged.store.checking.findings import Finding
+from storaged.store.checking.loss import Loss, LossWatch
 from storaged.store.checking.walk import walk
+from storaged.store.content import ContentReader
+from storaged.store.reader import StoreReader
 from storaged.store.tables import StoreLocation
 from tests.rivals.peers import Peer, Store, workspace
 from tests.unit.store.checking.damaged import Damaged, everything
@@ -79,7 +86,36 @@ def test_what_the_tools_leave_has_no_finding_and_is_not_touched(store: Store) ->
     checked = _damaged(store)
     before = everything(store.work)
     assert checked.check("records") == checked.check("files") == checked.check("contents") == []
+    assert _losses(checked.location) == ()
     assert everything(store.work) == before
+
+
+def _losses(location: StoreLocation) -> tuple[Loss, ...]:
+    """What ``info`` tells of loss."""
+    reader = StoreReader(location, metrics=Metrics())
+    try:
+        contents = Contents(ContentReader(location, Metrics()))
+        loader = Loader(reader, contents, Metrics())
+        snapshot = loader.load(unproven=False, afresh=False, cancelled=lambda: False).snapshot
+    finally:
+        reader.close()
+    return LossWatch(location).look(snapshot.generation, lambda: recorded(snapshot, 1 + len(location.additional)))
+
+
+def test_a_table_that_was_emptied_is_a_loss_and_one_that_the_tools_empty_is_none(store: Store) -> None:
+    checked = _damaged(store)
+    table = checked.table("images")
+    whole = table.read_bytes()
+    for data in (b"", b"[]"):
+        table.write_bytes(data)
+        assert [loss.name for loss in _losses(checked.location)] == ["table_lost"]
+    table.write_bytes(whole)
+    store.buildah("rm", "-a")
+    store.podman("rm", "-a")
+    store.podman("rmi", "-a", "-f")
+    assert checked.records("images") == []
+    assert _losses(checked.location) == ()
+    assert checked.check("files") == []
 
 
 def test_removals_and_edits_leave_no_finding(store: Store) -> None:
