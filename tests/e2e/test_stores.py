@@ -17,6 +17,7 @@ from storaged.sample import SampleSpec, write_store
 from storaged_client import address
 from storaged_client.contract.errors import WrongStore
 from storaged_client.errors import SocketForbidden
+from storaged_client.stores import digest
 from tests.e2e.daemons import STORAGED, Daemon, started
 from tests.e2e.homes import STORAGECTL, kill
 from tests.e2e.versions import older
@@ -72,8 +73,8 @@ def machine(short_dir: Path) -> Iterator[Machine]:
     yield made
     for pid in daemons_of(made):
         kill(pid, signal.SIGTERM)
-    for path in Path(address.default()).parent.glob("store-*.sock.sp*"):
-        if str(short_dir) in path.name:
+    for name in "ab":
+        for path in Path(address.default()).parent.glob(f"store-{digest(str(short_dir / name))}.sock*"):
             path.unlink()
 
 
