@@ -7,6 +7,7 @@ is neither refused nor tempted to start another daemon. The path is withdrawn be
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import sys
@@ -26,6 +27,7 @@ from storaged.engine.sizes import LayerSizes
 from storaged.engine.transactions import Transactions
 from storaged.engine.upkeep import Upkeep
 from storaged.errors import ConfigError
+from storaged.guarding import StoreGuard
 from storaged.metrics import Metrics
 from storaged.reconfiguring import Reconfiguration
 from storaged.server import listener, systemd
@@ -53,6 +55,7 @@ from storaged_client.contract.version import VERSION
 from storaged_client.storage_conf import Flags
 
 _BLOB_THREADS = 4
+_REPLACED = "the store was removed or replaced, and the daemon begins anew with what is there: try again"
 
 _log = logging.getLogger(__name__)
 
@@ -84,7 +87,7 @@ def serve(
         path = address.given(settings.socket) or stores.socket_of(location.graphroot, flags)
     with ExitStack() as stack:
         patience = guarding.PATIENCE if inherited else 0.0
-        guard = guarding.guard(
+        guard = StoreGuard(
             location.graphroot,
             runtime,
             notifier,
@@ -92,15 +95,28 @@ def serve(
             socket=os.path.abspath(path),
             patience=patience,
         )
-        stack.enter_context(guard)
+        stack.callback(guard.close)
         door = listener.inherit(inherited) if inherited else listener.bind(path)
         stack.callback(door.close)
         stack.callback(door.withdraw)
         process.allow_descriptors(settings.limits)
         registries = RegistriesWatch(environ, os.geteuid())
         registries.current()
-        live = partial(_live, settings, location, registries, door, notifier, watchdog, reread, discover)
-        anyio.run(live, backend=settings.backend)
+        while True:
+            live = partial(_live, settings, location, guard, registries, door, notifier, watchdog, reread, discover)
+            settings, again = anyio.run(live, backend=settings.backend)
+            if not again:
+                return
+            # Another store lies there: nothing is kept but the door.
+            before, location = location, discover()
+            if (location.graphroot, location.runroot) != (before.graphroot, before.runroot):
+                _log.warning("the settings name another store now: ending graphroot=%s", location.graphroot)
+                return
+            if writable:
+                _refuse_foreign(location.graphroot)
+            gc.unfreeze()
+            gc.collect()
+            guard.renew()
 
 
 def _refuse_foreign(graphroot: str) -> None:
@@ -128,13 +144,15 @@ def _refuse_foreign(graphroot: str) -> None:
 async def _live(
     settings: Settings,
     location: StoreLocation,
+    guard: StoreGuard,
     registries: RegistriesWatch,
     door: Door,
     notifier: systemd.Notifier,
     watchdog: float | None,
     reread: Callable[[], Settings],
     discover: Callable[[], StoreLocation],
-) -> None:
+) -> tuple[Settings, bool]:
+    """One life: the settings it ended with, and whether another one is to follow, on the store that is there then."""
     metrics = Metrics()
     reader = StoreReader(location, metrics=metrics)
     content = ContentReader(location, metrics)
@@ -147,13 +165,13 @@ async def _live(
     files = Files()
     reserve = Reserve(location, files=files)
     writer = StoreWriter(location, files=files, metrics=metrics, reserve=reserve)
-    why_not_writable = partial(_why_not_writable, settings, location, writer)
+    why_not_writable = partial(_why_not_writable, settings, location, guard, writer)
     recovery = Recovery(location, writer, files=files, metrics=metrics)
     transactions = Transactions(
         cache,
         writer,
         metrics,
-        why_not_writable=partial(_why_not_changed, settings, location, writer),
+        why_not_writable=partial(_why_not_changed, settings, location, guard, writer),
         provide=reserve.build,
         recover=lambda cancelled: recovery.run(cancelled=cancelled),
     )
@@ -244,11 +262,15 @@ async def _live(
         background.start_soon(sizes.run, cache)
         background.start_soon(leases.run)
         background.start_soon(_tell_repeated)
+        background.start_soon(guarding.watch, guard, lifecycle.begin_anew)
         try:
             # Whichever service there is by then.
             await lifecycle.serve(lambda *asked: service.begin(*asked), prepare=prepare, ready=ready)
         finally:
             background.cancel_scope.cancel()
+    reader.close()
+    writer.close()
+    return settings, lifecycle.again
 
 
 def _of_leases(limits: Limits) -> dict[str, int]:
@@ -284,14 +306,16 @@ def _describe(cache: Cache) -> str:
     return f"{len(snapshot.images)} images, generation {snapshot.generation}"
 
 
-def _why_not_changed(settings: Settings, location: StoreLocation, writer: StoreWriter) -> str | None:
+def _why_not_changed(settings: Settings, location: StoreLocation, guard: StoreGuard, writer: StoreWriter) -> str | None:
     """As ``_why_not_writable``, but for a store that is not there and that a change may make."""
     if not settings.read_only and can_be_made(location.graphroot):
-        return None
-    return _why_not_writable(settings, location, writer)
+        return None if guard.holds() else _REPLACED
+    return _why_not_writable(settings, location, guard, writer)
 
 
-def _why_not_writable(settings: Settings, location: StoreLocation, writer: StoreWriter) -> str | None:
+def _why_not_writable(
+    settings: Settings, location: StoreLocation, guard: StoreGuard, writer: StoreWriter
+) -> str | None:
     """None for a store that is not made yet as well: there is nothing in it to be kept from being changed."""
     if settings.read_only:
         return "the daemon was told so: by --read-only, or by read_only in storaged.toml"
@@ -299,5 +323,7 @@ def _why_not_writable(settings: Settings, location: StoreLocation, writer: Store
         return f"{location.graphroot} does not exist"
     if not os.access(location.graphroot, os.W_OK):
         return f"{location.graphroot} cannot be written"
+    if not guard.holds():
+        return _REPLACED
     refusal = writer.refusal()
     return refusal.text if refusal is not None and not refusal.evidence.get("missing") else None

@@ -6,6 +6,8 @@
                                                    |
                                                    '-- second SIGTERM, SIGINT ----> ended at once
 
+A life that begins anew (the store was replaced) ends so, too, but for the door, which the next life has.
+
 Draining, in this order: the path is withdrawn (our own socket; an inherited one stays as it is, and its
 queue is the next daemon's), every connection is cut so that what was sent is read and nothing more can
 be, who is in our own queue is still let in and cut, all of it is answered; two seconds before the end
@@ -90,6 +92,8 @@ class Lifecycle:
         self._serving = anyio.CancelScope()
         self._reload_wanted = anyio.Event()
         self._reason = ""
+        self.again = False
+        """Whether the door is kept for a life after this one (``begin_anew``)."""
         self._facts = HostFacts(
             backend=terms.backend,
             socket=door.path,
@@ -117,6 +121,17 @@ class Lifecycle:
         self._reception.revise(limits)
 
     def shutdown(self, reason: str) -> None:
+        if self.again:
+            self.again, self._reason = False, reason
+        self._end(reason)
+
+    def begin_anew(self, reason: str) -> None:
+        """Drain as for a shutdown, but keep the door: who connects meanwhile waits for the life after this one."""
+        if not self._serving.cancel_called:
+            self.again = True
+        self._end(reason)
+
+    def _end(self, reason: str) -> None:
         if not self._serving.cancel_called:
             self._reason = reason
             # Cancelled here and now: nobody is let in any more who came after this call.
@@ -131,7 +146,7 @@ class Lifecycle:
         prepare: Callable[[], Awaitable[object]] = anyio.lowlevel.checkpoint,
         ready: Callable[[], None] = lambda: None,
     ) -> str:
-        """Serve until told to stop, then drain; returns the reason. Closes the door.
+        """Serve until told to stop, then drain; returns the reason. Closes the door, unless it begins anew.
 
         ``prepare`` comes first, while clients already wait in the queue and signals are heeded; ``ready``
         is called when it is done and clients are let in.
@@ -156,7 +171,7 @@ class Lifecycle:
                         while True:
                             await self._reception.let_in(listener, handler, connections)
                 _log.info("draining reason=%s connections=%d", self._reason, len(self._reception))
-                async with self._reporter.stopping():
+                async with self._reporter.beginning_anew() if self.again else self._reporter.stopping():
                     with anyio.move_on_after(self._terms.limits.drain_seconds) as drain:
                         await self._drain(listener, handler, connections)
                 if drain.cancelled_caught:
@@ -165,21 +180,22 @@ class Lifecycle:
                 connections.cancel_scope.cancel()
                 life.cancel_scope.cancel()
         finally:
-            with anyio.CancelScope(shield=True):
-                await anyio.to_thread.run_sync(self._door.withdraw)
-            await self._reception.close(self._door.close)
+            if not self.again:
+                with anyio.CancelScope(shield=True):
+                    await anyio.to_thread.run_sync(self._door.withdraw)
+                await self._reception.close(self._door.close)
         _log.info("ended reason=%s", self._reason)
         return self._reason
 
     async def _drain(self, listener: SocketListener, handler: Handler, connections: TaskGroup) -> None:
-        if not self._door.inherited:
+        if not (self._door.inherited or self.again):
             await anyio.to_thread.run_sync(self._door.withdraw)
         # Before anybody is let in: where descriptors are short, those that end make room.
         for connection in self._reception:
             connection.cut()
         seconds = self._terms.limits.drain_seconds
         with anyio.move_on_after(max(seconds - _REFUSE_BEFORE_END, seconds / 2)):
-            while not self._door.inherited and self._door.waiting():
+            while not (self._door.inherited or self.again) and self._door.waiting():
                 late = await self._reception.let_in(listener, handler, connections)
                 if late is not None:
                     late.cut()
@@ -196,7 +212,7 @@ class Lifecycle:
                     if self._serving.cancel_called:
                         _log.info("signal ignored signal=SIGHUP reason=draining")
                     self._reload_wanted.set()
-                elif self._serving.cancel_called:
+                elif self._serving.cancel_called and not self.again:
                     _log.warning("stopping at once signal=%s", signal.Signals(number).name)
                     self._hurry()
                     all_of_it.cancel()

@@ -82,6 +82,12 @@ class Reporter:
             yield
 
     @asynccontextmanager
+    async def beginning_anew(self) -> AsyncIterator[None]:
+        """The drain of a daemon that goes on: ``tell_ready`` follows, once it knows the store that is there now."""
+        self._notifier.tell(STATUS="beginning anew")
+        yield
+
+    @asynccontextmanager
     async def _asking_for_patience(self, times: int | None) -> AsyncIterator[None]:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._ask_for_patience, times)

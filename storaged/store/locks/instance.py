@@ -3,12 +3,16 @@
 It is a ``filelock.FileLock`` (flock) on a file of storaged's own, so it stands in nobody's way and ends
 with the process however that ends::
 
-    graphroot/storaged/daemon.lock             folder 0700, our pid and socket inside
-    RUNTIME/guard-<hash of graphroot>.lock     where the graphroot is read-only or is not there yet;
-                                               removed at the end
+    graphroot/storaged/daemon.lock           folder 0700, our pid and socket inside
+    RUNTIME/guard-<device>-<inode>.lock      of the graphroot, where that is only read, by whatever path
+    RUNTIME/guard-<hash of its path>.lock    where it is only read, or is not there yet
+                                             both are removed at the end
 
-A daemon that finds the second file takes both: the one that made it may have started before the graphroot was.
-One that only has the second asks for the first, where it is there: a daemon that may write could hold it.
+A daemon that finds one of the others takes it as well: the one that made it may have started before the graphroot was.
+One that only has these asks for the first, where it is there: a daemon that may write could hold it.
+
+A store may be removed and made again under its daemon (``podman system reset``): then the lock is on a file that nobody
+will find. ``Guard.standing`` tells.
 """
 
 from __future__ import annotations
@@ -18,8 +22,10 @@ import fcntl
 import hashlib
 import os
 import stat
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from types import TracebackType
+from typing import Literal, TypeAlias
 
 from filelock import FileLock, Timeout
 
@@ -27,17 +33,46 @@ from storaged.errors import GuardTaken
 from storaged.store.files import Files, open_regular
 from storaged.store.layout.paths import own_dir
 
+Inode: TypeAlias = tuple[int, int]
+"""Device and number: by which path it was reached does not matter."""
+
 _READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 _WHILE_REMOVED = 0.1
 """Seconds."""
 
 
+Standing = Literal["held", "moved", "replaced"]
+"""Whether a guard still guards the store that is there. ``moved``: the store is the same or was made since, but another
+file guards it. ``replaced``: what is there is another store, or none."""
+
+
 class Guard:
     """A held guard; ``path`` is its file. Ends by ``close`` or as a context manager."""
 
-    def __init__(self, path: str, locks: ExitStack) -> None:
-        self.path = path
+    def __init__(
+        self, graphroot: str, inodes: Mapping[str, Inode], store: Inode | None, files: Files, locks: ExitStack
+    ) -> None:
+        self.path = next(iter(inodes))
+        self._inside = self.path == _own_path(os.path.realpath(graphroot))
+        self._graphroot = graphroot
+        self._inodes = dict(inodes)
+        self._store = store
+        self._files = files
         self._locks = locks
+
+    def standing(self) -> Standing:
+        """How it stands now: a few system calls. Blocks as stat(2) does; what cannot be looked at has not changed."""
+        try:
+            if self._inside:
+                own = _inode(_own_path(self._graphroot), self._files)
+                return "held" if own == self._inodes[self.path] else "replaced"
+            store = _inode(self._graphroot, self._files)
+            if self._store not in (None, store):
+                return "replaced"
+            there = all(_inode(path, self._files) == inode for path, inode in self._inodes.items())
+            return "held" if there and store == self._store else "moved"
+        except OSError:
+            return "held"
 
     def close(self) -> None:
         self._locks.close()
@@ -62,19 +97,48 @@ def take_guard(graphroot: str, runtime_dir: str, *, files: Files, writable: bool
         GuardTaken: another daemon serves this graphroot; ``pid`` is None where its file does not say.
         OSError: no guard can be made.
     """
-    graphroot = os.path.realpath(graphroot)
-    name = hashlib.sha256(os.fsencode(graphroot)).hexdigest()[:16]
-    fallback = os.path.join(runtime_dir, f"guard-{name}.lock")
+    real = os.path.realpath(graphroot)
     with ExitStack() as stack:
-        path = _own_file(graphroot, files) if writable else None
+        inodes: dict[str, Inode] = {}
+        path = _own_file(real, files) if writable else None
+        store = _held_folder(real, files, stack) if path is None else None
         if path is not None:
-            _hold(path, graphroot, files, stack, socket)
-        if path is None or _exists(fallback, files):
-            _make_folder(runtime_dir, files)
-            _hold(fallback, graphroot, files, stack, socket, passing=True)
+            inodes[path] = _hold(path, real, files, stack, socket)
+        for outside in _outside(runtime_dir, real, store if path is None else _inode(real, files)):
+            if path is None or _exists(outside, files):
+                _make_folder(runtime_dir, files)
+                inodes[outside] = _hold(outside, real, files, stack, socket, passing=True)
         if path is None:
-            _refuse_if_held(_own_path(graphroot), graphroot, files)
-        return Guard(path or fallback, stack.pop_all())
+            _refuse_if_held(_own_path(real), real, files)
+        return Guard(graphroot, inodes, store, files, stack.pop_all())
+
+
+def _held_folder(folder: str, files: Files, stack: ExitStack) -> Inode | None:
+    """Which folder it is, open until ``stack`` ends: a folder made in its place must not get its number. None where it
+    is not there, or not to be entered."""
+    try:
+        fd = files.open(folder, os.O_PATH | os.O_DIRECTORY)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return None
+    stack.callback(files.close, fd)
+    status = files.fstat(fd)
+    return status.st_dev, status.st_ino
+
+
+def _outside(runtime_dir: str, graphroot: str, store: Inode | None) -> list[str]:
+    """The files of a guard that lies outside of the store."""
+    names = [] if store is None else [f"{store[0]:x}-{store[1]}"]
+    names.append(hashlib.sha256(os.fsencode(graphroot)).hexdigest()[:16])
+    return [os.path.join(runtime_dir, f"guard-{name}.lock") for name in names]
+
+
+def _inode(path: str, files: Files) -> Inode | None:
+    """Raises: OSError: it cannot be told what lies there."""
+    try:
+        status = files.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _exists(path: str, files: Files) -> bool:
@@ -132,9 +196,9 @@ def _make_folder(folder: str, files: Files) -> None:
             raise PermissionError(errno.EPERM, "not a folder of this user", folder) from None
 
 
-def _hold(path: str, graphroot: str, files: Files, stack: ExitStack, socket: str, *, passing: bool = False) -> None:
-    """Hold the lock until ``stack`` ends; a ``passing`` file is removed then."""
-    inode: list[tuple[int, int]] = []
+def _hold(path: str, graphroot: str, files: Files, stack: ExitStack, socket: str, *, passing: bool = False) -> Inode:
+    """Hold the lock until ``stack`` ends; a ``passing`` file is removed then. Which file it is."""
+    inode: list[Inode] = []
 
     def sign(fd: int) -> None:
         status = files.fstat(fd)
@@ -160,9 +224,10 @@ def _hold(path: str, graphroot: str, files: Files, stack: ExitStack, socket: str
     if passing:
         # Before the release: nobody else holds it, and who waits for it finds a file without a name.
         stack.callback(lambda: _remove(path, inode[-1], files))
+    return inode[-1]
 
 
-def _remove(path: str, inode: tuple[int, int], files: Files) -> None:
+def _remove(path: str, inode: Inode, files: Files) -> None:
     with suppress(OSError):
         status = files.stat(path, follow_symlinks=False)
         if (status.st_dev, status.st_ino) == inode:

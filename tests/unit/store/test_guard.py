@@ -1,15 +1,19 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 
 from storaged.errors import GuardTaken
+from storaged.guarding import StoreGuard, watch
+from storaged.server.systemd import Notifier
 from storaged.store.files import Files
 from storaged.store.locks.instance import take_guard
 
@@ -143,3 +147,144 @@ def test_a_daemon_that_only_reads_and_one_that_writes_exclude_each_other(tmp_pat
         take_guard(graphroot, run, files=FILES)
     with take_guard(graphroot, run, files=FILES):
         pass
+
+
+# -------------------------------------------------------------- the same store by another path
+
+
+@pytest.fixture
+def alias(tmp_path: Path) -> Iterator[Path]:
+    """A bind mount of ``tmp_path/g``."""
+    (tmp_path / "g").mkdir()
+    point = tmp_path / "alias"
+    point.mkdir()
+    if subprocess.run(["mount", "--bind", tmp_path / "g", point], capture_output=True, check=False).returncode:
+        pytest.skip("nothing can be mounted here")
+    try:
+        yield point
+    finally:
+        subprocess.run(["umount", point], check=True)
+
+
+@pytest.mark.parametrize("first", [False, True])
+@pytest.mark.parametrize("second", [False, True])
+@pytest.mark.parametrize("turned", [False, True])
+def test_daemons_of_one_store_by_two_paths_exclude_each_other_whatever_they_may_do(
+    tmp_path: Path, alias: Path, first: bool, second: bool, turned: bool
+) -> None:
+    run = str(tmp_path / "run")
+    one, other = (str(alias), str(tmp_path / "g")) if turned else (str(tmp_path / "g"), str(alias))
+    with take_guard(one, run, files=FILES, writable=first), pytest.raises(GuardTaken) as caught:
+        take_guard(other, run, files=FILES, writable=second)
+    assert caught.value.evidence["pid"] == os.getpid()
+    with take_guard(other, run, files=FILES, writable=second):
+        pass
+
+
+# -------------------------------------------------------------- a store that is replaced
+
+
+def remake(folder: Path) -> None:
+    """Another folder of this name. The old one is kept aside, so that its inode is not given again."""
+    folder.rename(folder.with_name(f"{folder.name}-{len(list(folder.parent.iterdir()))}"))
+    folder.mkdir()
+
+
+@pytest.mark.parametrize("writable", [True, False])
+def test_a_guard_knows_that_its_store_was_removed_or_replaced(tmp_path: Path, writable: bool) -> None:
+    graphroot = tmp_path / "g"
+    graphroot.mkdir()
+    with take_guard(str(graphroot), str(tmp_path / "run"), files=FILES, writable=writable) as guard:
+        assert guard.standing() == "held"
+        remake(graphroot)
+        assert guard.standing() == "replaced"
+        graphroot.rmdir()
+        assert guard.standing() == "replaced"
+
+
+def test_a_guard_whose_folder_was_emptied_guards_nothing(tmp_path: Path) -> None:
+    (tmp_path / "g").mkdir()
+    with take_guard(str(tmp_path / "g"), str(tmp_path / "run"), files=FILES) as guard:
+        shutil.rmtree(tmp_path / "g" / "storaged")
+        assert guard.standing() == "replaced"
+
+
+def test_a_guard_that_cannot_be_looked_at_is_held(tmp_path: Path) -> None:
+    class Failing(Files):
+        fails = False
+
+        def stat(self, path: str, *, dir_fd: int | None = None, follow_symlinks: bool = True) -> os.stat_result:
+            if self.fails:
+                raise OSError(5, "Input/output error", path)
+            return super().stat(path, dir_fd=dir_fd, follow_symlinks=follow_symlinks)
+
+    (tmp_path / "g").mkdir()
+    files = Failing()
+    for writable in (True, False):
+        with take_guard(str(tmp_path / "g"), str(tmp_path / "run"), files=files, writable=writable) as guard:
+            files.fails = True
+            assert guard.standing() == "held"
+            files.fails = False
+
+
+def store_guard(tmp_path: Path, *, writable: bool = True) -> StoreGuard:
+    return StoreGuard(str(tmp_path / "g"), str(tmp_path / "run"), Notifier(None), writable=writable, socket="/run/s")
+
+
+@pytest.mark.parametrize("writable", [True, False])
+def test_a_replaced_store_is_guarded_once_the_guard_is_renewed_and_not_before(tmp_path: Path, writable: bool) -> None:
+    (tmp_path / "g").mkdir()
+    with closing(store_guard(tmp_path, writable=writable)) as guard:
+        assert guard.holds()
+        remake(tmp_path / "g")
+        assert not guard.holds()
+        guard.renew()
+        assert guard.holds()
+        with pytest.raises(GuardTaken):
+            take_guard(str(tmp_path / "g"), str(tmp_path / "run"), files=FILES)
+    with take_guard(str(tmp_path / "g"), str(tmp_path / "run"), files=FILES):
+        pass
+
+
+def test_a_store_that_is_made_under_its_daemon_is_guarded_inside_from_then_on(tmp_path: Path) -> None:
+    with closing(store_guard(tmp_path)) as guard:
+        (tmp_path / "g").mkdir()
+        assert guard.holds()
+        assert (tmp_path / "g" / "storaged" / "daemon.lock").read_text() == f"{os.getpid()}\n/run/s\n"
+        assert os.listdir(tmp_path / "run") == []
+        with pytest.raises(GuardTaken):
+            take_guard(str(tmp_path / "g"), str(tmp_path / "elsewhere"), files=FILES)
+
+
+def test_a_guard_outside_the_store_whose_file_is_cleaned_away_is_made_again(tmp_path: Path) -> None:
+    (tmp_path / "g").mkdir()
+    with closing(store_guard(tmp_path, writable=False)) as guard:
+        shutil.rmtree(tmp_path / "run")
+        assert guard.holds()
+        with pytest.raises(GuardTaken):
+            take_guard(str(tmp_path / "g"), str(tmp_path / "run"), files=FILES)
+
+
+def test_who_was_faster_to_guard_a_new_store_keeps_it(tmp_path: Path) -> None:
+    with closing(store_guard(tmp_path)) as guard:
+        (tmp_path / "g").mkdir()
+        with take_guard(str(tmp_path / "g"), str(tmp_path / "elsewhere"), files=FILES):
+            assert not guard.holds()
+            with pytest.raises(GuardTaken):
+                guard.renew()
+        assert guard.holds()
+
+
+@pytest.mark.anyio
+async def test_a_daemon_is_told_once_of_a_store_that_stays_replaced_and_never_of_one_that_comes_back() -> None:
+    class Looks:
+        def __init__(self, *answers: bool) -> None:
+            self.answers = list(answers)
+
+        def holds(self) -> bool:
+            return self.answers.pop(0)
+
+    told: list[str] = []
+    looks = Looks(True, False, True, True, False, False)
+    await watch(looks, told.append, every=0.001)
+    assert (told, looks.answers) == (["replaced"], [])
