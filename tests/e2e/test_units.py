@@ -94,6 +94,7 @@ def test_the_user_unit_sets_nothing_that_may_imply_no_new_privileges_or_private_
     # By name: which settings imply one of the two has grown with each release of systemd.
     harmless = {"Description", "Requires", "After", "Type", "ExecStart", "ExecReload", "Restart"}
     harmless |= {"RestartPreventExitStatus", "WatchdogSec", "TimeoutStopSec", "UMask", "Also", "WantedBy"}
+    harmless |= {"RestartSec", "StartLimitIntervalSec", "MemoryHigh", "MemoryMax", "LogRateLimitIntervalSec"}
     assert settings_of(SHIPPED / "user/storaged.service").keys() <= harmless
 
 

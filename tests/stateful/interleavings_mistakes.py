@@ -55,5 +55,5 @@ class DeafLeases(Leases):
 class GenerousPlans(Plans[PrunePlan]):
     """Forgets which images a plan listed."""
 
-    def take(self, uid: int, text: str) -> PrunePlan:
-        return structs.replace(super().take(uid, text), images=None)
+    def take(self, uid: int, text: str, *, apply: bool = True) -> PrunePlan:
+        return structs.replace(super().take(uid, text, apply=apply), images=None)

@@ -129,7 +129,8 @@ class Connection:
                     server.seen.append((event.method, event.params))
                 case Cancel(id):
                     server.cancelled.append(id)
-            if isinstance(event, Request) and event.method in server.holding:
+            holds = isinstance(event, Request) and event.method in server.holding
+            if isinstance(event, Request) and holds:
                 server.held.append((self, event))
             server.changed.notify_all()
         match event:
@@ -139,7 +140,7 @@ class Connection:
                 return False
             case Request(_, "die", _):
                 return False
-            case Request() if event.method in server.holding:
+            case Request() if holds:
                 pass
             case Request(_, "echo", params):
                 self.answer(event, params)

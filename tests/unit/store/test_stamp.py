@@ -146,15 +146,17 @@ def test_a_holder_is_named_anew_at_each_hold(disk: Disk) -> None:
 
     class Renaming(Files):
         comm = -1
+        parts: Iterator[bytes] = iter(())
 
         def open(self, path: str, flags: int, mode: int = 0o600, *, dir_fd: int | None = None) -> int:
             fd = super().open(path, flags, mode, dir_fd=dir_fd)
             if path.endswith("/comm"):
-                self.comm = fd
+                self.comm, self.parts = fd, iter([next(names), b""])
             return fd
 
         def read(self, fd: int, count: int) -> bytes:
-            return next(names) if fd == self.comm else super().read(fd, count)
+            part = next(self.parts, None) if fd == self.comm else None
+            return super().read(fd, count) if part is None else part
 
     lock = paths.images_lock(disk.location.graphroot, "vfs")
     watch = watch_of(disk.location, Renaming())
