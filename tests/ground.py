@@ -80,8 +80,8 @@ class Ground:
 
 
 @contextmanager
-def lay(folder: Path, images: int = 40, seed: int = 3) -> Iterator[Ground]:
-    spec = SampleSpec(images=images, seed=seed, driver=DRIVER)
+def lay(folder: Path, images: int = 40, seed: int = 3, spec: SampleSpec | None = None) -> Iterator[Ground]:
+    spec = spec or SampleSpec(images=images, seed=seed, driver=DRIVER)
     sample = write_store(folder / "root", folder / "run", spec)
     location = StoreLocation(graphroot=str(folder / "root"), runroot=str(folder / "run"), driver=DRIVER)
     metrics = Metrics()

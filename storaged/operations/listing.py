@@ -69,6 +69,8 @@ def check_fields(names: Sequence[str] | None) -> tuple[str, ...] | None:
     """
     if names is None:
         return None
+    if len(names) > 4 * len(_FIELDS):
+        raise InvalidParams(f"{len(names)} fields are too many: an image has {len(_FIELDS)}", path="fields")
     for at, name in enumerate(names):
         if name not in _FIELDS:
             raise InvalidParams(

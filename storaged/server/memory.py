@@ -7,6 +7,7 @@ that is hundreds of mebibytes, for as long as the daemon lives.
 from __future__ import annotations
 
 import ctypes
+import gc
 from collections.abc import Callable
 
 import anyio
@@ -30,6 +31,17 @@ def trim() -> None:
         give(0)
 
 
+def gather() -> None:
+    """Free what is in circles of references, and give back all that can be. Blocking, the former with the interpreter's
+    lock: among what was made since the last load, and not while one is being made.
+
+    What event loops and libraries make of connections is in circles, and is looked for only when much else was made.
+    """
+    if gc.isenabled():
+        gc.collect()
+    trim()
+
+
 def keep_together() -> None:
     """Have all threads take their memory from one place, and large pieces from none; nothing where the C library
     cannot. To be called before there are threads.
@@ -51,7 +63,7 @@ def keep_together() -> None:
 class Memory:
     """Belongs to the event loop."""
 
-    def __init__(self, trim: Callable[[], object] = trim) -> None:
+    def __init__(self, trim: Callable[[], object] = gather) -> None:
         self._trim = trim
         self._coming = False
 

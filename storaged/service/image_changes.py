@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
+from typing import Any
 
+from attrs import evolve
 from msgspec import structs
 
 from storaged.engine.transactions import Outcome
@@ -15,6 +17,7 @@ from storaged.operations.planned import Planned
 from storaged.operations.pruning import PrunePlan, Pruning, prune
 from storaged.operations.removing import Removing, remove
 from storaged.operations.requesting import Wanted, everything
+from storaged.service.bulk import refuse_many
 from storaged.service.context import Call
 from storaged.service.rounds import Report, carry_out
 from storaged.snapshot.model import Image, Snapshot
@@ -28,6 +31,7 @@ async def tag(call: Call, params: p.ImagesTag) -> Outcome[t.Tagged]:
     """``images.tag``: of what the name names; a list's name means the list."""
     if not params.tags:
         raise InvalidParams("give at least one name", path="tags")
+    refuse_many(params.tags, "tags")
     return await call.change(
         lambda snapshot: tagging.tag(snapshot, params.name, params.tags, call.engine.asking, reading(call))
     )
@@ -35,6 +39,7 @@ async def tag(call: Call, params: p.ImagesTag) -> Outcome[t.Tagged]:
 
 async def untag(call: Call, params: p.ImagesUntag) -> Outcome[t.Tagged]:
     """``images.untag``."""
+    refuse_many(params.tags, "tags")
     return await call.change(
         lambda snapshot: tagging.untag(snapshot, params.name, params.tags, call.engine.asking, reading(call))
     )
@@ -63,9 +68,10 @@ async def remove_names(
         return remove(snapshot, wanted, asked, call.engine.asking, most=most, gone=gone)
 
     if dry_run:
-        report: Report[Wanted] = Report()
-        report.add((await call.in_thread(lambda: decide(call.view.snapshot, named, (), None))).result)
-        return Outcome(result=report.made(), view=call.view)
+        return Outcome(
+            result=await call.in_thread(lambda: _reported(decide(call.view.snapshot, named, (), None).result)),
+            view=call.view,
+        )
     return await carry_out(
         call,
         decide,
@@ -111,10 +117,19 @@ async def _dry_run(
 ) -> Outcome[t.PruneReport]:
     """What would go now, of ``listed`` only if given; ``keep`` names the plan of the images that would."""
     snapshot = call.view.snapshot
-    done = (await call.in_thread(lambda: prune(snapshot, asked, call.asking, among=listed))).result
-    report: Report[ImageID] = Report()
+
+    def decide() -> tuple[t.PruneReport, tuple[ImageID, ...]]:
+        done = prune(snapshot, asked, call.asking, among=listed).result
+        return _reported(done), done.items
+
+    report, images = await call.in_thread(decide)
+    return Outcome(result=evolve(report, plan=keep(images)), view=call.view)
+
+
+def _reported(done: Round[Any]) -> t.PruneReport:
+    report: Report[Any] = Report()
     report.add(done)
-    return Outcome(result=report.made(keep(done.items)), view=call.view)
+    return report.made()
 
 
 async def _carry_out_prune(call: Call, asked: Pruning, listed: tuple[ImageID, ...] | None) -> Outcome[t.PruneReport]:

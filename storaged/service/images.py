@@ -30,6 +30,9 @@ _decode: Callable[[bytes], Any] = bounded(msgspec.json.decode)
 DATA_LIMIT = 1024 * 1024
 """Bytes of one item that ``images.data`` sends."""
 
+_SORTED = 500
+"""Images from which on their order is made by a thread."""
+
 _BREATH = 64
 """Names of ``images.get`` answered between two looks of the loop at everybody else."""
 
@@ -40,7 +43,9 @@ def list_images(call: Call, params: p.ImagesList) -> Encoded | Later[Encoded]:
         return next_page(call, "images.list", params)
     fields = listing.check_fields(params.fields)
     select = partial(listing.select, call.view.snapshot, params, call.asking, datetime.now().astimezone())
-    selection = partial(call.in_thread, select) if laborious(params.filters) else select()
+    images = len(call.view.snapshot.images)
+    long = laborious(params.filters, images) or (params.sort != "store" and images > _SORTED)
+    selection = partial(call.in_thread, select) if long else select()
     return then(selection, lambda chosen: _listed(call, chosen, fields, params.limit))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from storaged.operations import layering
 from storaged.service.context import Call, Pinned
@@ -12,6 +13,9 @@ from storaged.service.paging import first_page, in_pieces, next_page
 from storaged.snapshot.model import Layer
 from storaged_client.contract import params as p
 from storaged_client.contract import types as t
+
+_WALKED = 5000
+"""Layers from which on their tree is walked by a thread."""
 
 
 def list_layers(call: Call, params: p.LayersList) -> Encoded | Later[Encoded]:
@@ -37,13 +41,20 @@ def tree(call: Call, params: p.LayersTree) -> Encoded | Later[Encoded]:
     if params.cursor is not None:
         return next_page(call, "layers.tree", params)
     snapshot = call.view.snapshot
-    order = layering.tree(snapshot, params.id)
 
+    def walk() -> list[Layer]:
+        return [snapshot.layer_by_id[layer] for layer in layering.tree(snapshot, params.id)]
+
+    found = partial(call.in_thread, walk) if len(snapshot.layers) > _WALKED else walk()
+    return then(found, lambda layers: _walked(call, layers, params.limit))
+
+
+def _walked(call: Call, layers: Sequence[Layer], limit: int | None) -> Encoded | Later[Encoded]:
     def page(start: int, end: int) -> list[bytes] | Later[list[bytes]]:
-        return then(in_pieces(_rows, [snapshot.layer_by_id[layer] for layer in order[start:end]]), _members)
+        return then(in_pieces(_rows, layers[start:end]), _members)
 
-    pinned = Pinned(method="layers.tree", view=call.view, length=len(order), page=page)
-    return first_page(call, pinned, params.limit)
+    pinned = Pinned(method="layers.tree", view=call.view, length=len(layers), page=page)
+    return first_page(call, pinned, limit)
 
 
 def _members(rows: list[bytes]) -> list[bytes]:

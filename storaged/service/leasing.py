@@ -12,6 +12,7 @@ from storaged.engine.leases import LONGEST, Held
 from storaged.engine.views import View
 from storaged.errors import InvalidParams, StoreBusy
 from storaged.operations.addressing import itself
+from storaged.service.bulk import refuse_many
 from storaged.service.context import Call, Engine
 from storaged.service.encoding import Encoded, encode_view, members
 from storaged.service.session import Session
@@ -32,6 +33,7 @@ async def lease(call: Call, params: p.StoreLease) -> Encoded:
     """
     if not params.images:
         raise InvalidParams("name the images to be kept", path="images")
+    refuse_many(params.images, "images")
     if not 0 < params.ttl <= LONGEST:
         raise InvalidParams(f"ttl must be more than 0 and at most {LONGEST:.0f} seconds", path="ttl")
     held = _take(call, params)

@@ -14,6 +14,7 @@ from storaged.operations.list_artifacts import Layer
 from storaged.operations.list_editing import Birth
 from storaged.operations.list_parts import Means
 from storaged.operations.removing import Removing
+from storaged.service.bulk import refuse_many
 from storaged.service.context import Call
 from storaged.service.image_changes import reading, remove_names
 from storaged.service.passed_files import read_layers
@@ -56,6 +57,7 @@ async def remove(call: Call, params: p.ManifestsRemove) -> Outcome[t.PruneReport
 
 async def create_image(call: Call, params: p.ImagesCreate) -> Outcome[t.Created]:
     """``images.create``."""
+    refuse_many(params.names, "names")
     now = _now()
     return await call.change(lambda snapshot: creating.create(snapshot, params, now))
 

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from storaged.operations import lists
 from storaged.service.context import Call
+from storaged.service.encoding import Encoded, members
+from storaged.service.later import Later
 from storaged_client.contract import params as p
 from storaged_client.contract import types as t
 
+_FEW = 100
+"""Lists up to which all are told of at once."""
 
-def list_manifests(call: Call, params: p.ManifestsList) -> t.ManifestLists:
+
+def list_manifests(call: Call, params: p.ManifestsList) -> Encoded | t.ManifestLists | Later[Encoded]:
     """``manifests.list``."""
-    return lists.list_manifests(call.view.snapshot, params.include)
+    snapshot = call.view.snapshot
+    tell = partial(lists.list_manifests, snapshot, params.include)
+    if len(snapshot.lists) <= _FEW:
+        return tell()
+    return partial(call.in_thread, lambda: Encoded(members=members(tell()), lasting=True))
 
 
 def get(call: Call, params: p.ManifestName) -> t.ManifestDetails:

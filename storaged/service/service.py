@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from anyio import get_cancelled_exc_class
+from anyio.to_thread import run_sync
 
 from storaged.engine.change_scope import change_scope
 from storaged.engine.kept import Question, question
@@ -31,6 +32,7 @@ from storaged.service.access import (
     structure,
     target_of,
 )
+from storaged.service.bulk import bulky
 from storaged.service.context import Call, Engine
 from storaged.service.counting import Counted
 from storaged.service.discover import document
@@ -108,7 +110,9 @@ class Service:
         return rest
 
     def _at_once(self, session: Session, method: str, params: object) -> Answer | Later[Answer] | None:
-        """None: the view has to be waited for, or progress is to be told."""
+        """None: the view has to be waited for, progress is to be told, or the parameters are many."""
+        if bulky(params):
+            return None
         asked: Question | None = None
         view: View | None = None
         if method in REPEATED and is_own(params):
@@ -148,7 +152,7 @@ class Service:
             raise MethodNotFound(f"there is no method {short!r}; rpc.discover lists all", {"method": short})
         if row.mutates:
             return await self._audited(session, row, params, descriptors)
-        common, structured = structure(row, params)
+        common, structured = await self._structured(session, row, params)
         if method in HOLDING:
             _refuse_if_generation(common)
         with _progress(session, common) as progress:
@@ -160,6 +164,12 @@ class Service:
             view = await self._engine.cache.view(common.consistency, common.timeout)
             call = self._call(session, common, view, progress, _question(view, method, params))
             return await have(self._read(method, call, structured))
+
+    async def _structured(self, session: Session, row: Method, params: object) -> tuple[Common, Any]:
+        if not bulky(params):
+            return structure(row, params)
+        async with session.shares.threads:
+            return await run_sync(structure, row, params, limiter=self._engine.blob_threads)
 
     def _call(
         self,
@@ -194,7 +204,9 @@ class Service:
         removed: list[str] = []
         try:
             try:
-                common, structured = structure(row, params)
+                if bulky(params):
+                    self._access.check(session, row)
+                common, structured = await self._structured(session, row, params)
                 target = target_of(structured, whole=self._access.may_mutate(session))
             finally:
                 # Also before an error of the parameters: who may not change anything need not learn how it is done.
@@ -231,7 +243,7 @@ class Service:
 
 def _question(view: View, method: str, params: object) -> Question | None:
     """None: its answer is not the same each time, or is of other than the current state."""
-    if method not in REPEATED or view.stale is not None or not is_own(params):
+    if method not in REPEATED or view.stale is not None or not is_own(params) or bulky(params):
         return None
     return question(view.circumstances.number, method, params)
 

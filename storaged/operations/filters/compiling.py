@@ -29,8 +29,8 @@ MOST_FILTERS: Final = 256
 MOST_REFERENCES: Final = 10_000
 """References of one listing: each is looked up once."""
 
-_MANY: Final = 64
-"""Filters from which on a listing is no work for the loop that serves everybody."""
+_LABORIOUS: Final = 1000
+"""Filters asked of images, from which on a listing is no work for the loop that serves everybody: two milliseconds."""
 
 _FLAGS: Final[dict[str, Test]] = {
     "damaged": lambda image: image.damage is not None,
@@ -114,9 +114,12 @@ def compile_filters(filters: Sequence[Filter], asking: Asking) -> Compiled:
     return Compiled(tests=tuple(tests), flags=flags, references=references, lasting=lasting)
 
 
-def laborious(filters: Sequence[Filter]) -> bool:
-    """Whether to compile and ask them may take so long that it belongs into a thread: patterns, or very many."""
-    return len(filters) > _MANY or any(
+def laborious(filters: Sequence[Filter], images: int) -> bool:
+    """Whether to compile and ask them of so many images may take so long that it belongs into a thread.
+
+    Patterns always do; of others it is filters and images together that count.
+    """
+    return len(filters) * max(images, 1) > _LABORIOUS or any(
         is_pattern(value)
         for given in filters
         if isinstance(value := given.get("value") if isinstance(given, Mapping) else given, str)

@@ -160,8 +160,16 @@ def test_what_cannot_be_told_matches_neither_a_filter_nor_its_negation() -> None
         (("reference=*a",), True),
         (({"key": "label", "value": "a*"},), True),
         ((7, {"key": "id"}), False),
-        (("id=a",) * 65, True),
+        (("id=a",) * 65, False),
+        (("id=a",) * 101, True),
     ],
 )
 def test_patterns_and_many_filters_are_work_for_a_thread(filters, expected) -> None:
-    assert laborious(filters) is expected
+    assert laborious(filters, 10) is expected
+
+
+def test_it_is_filters_and_images_together_that_make_work_for_a_thread() -> None:
+    one = ("until!=2001-01-01",)
+    assert [laborious(one * 64, images) for images in (15, 16)] == [False, True]
+    assert [laborious(one, images) for images in (1000, 4000)] == [False, True]
+    assert not laborious((), 40_000)

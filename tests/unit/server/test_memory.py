@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import anyio
 import pytest
 import trio
+from anyio.to_thread import run_sync
 from trio.testing import MockClock
 
 from storaged.server import memory
@@ -140,3 +143,23 @@ def test_the_end_of_a_connection_gives_back_what_it_made_the_daemon_hold(
             assert len(given) == expected
 
     trio.run(main, clock=MockClock(autojump_threshold=0.5))
+
+
+@pytest.mark.anyio
+async def test_what_connections_left_in_circles_is_freed_as_well() -> None:
+    class Left:
+        def __init__(self) -> None:
+            self.me = self
+
+    gone = weakref.ref(Left())
+    gc.disable()
+    try:
+        kept = weakref.ref(Left())
+        memory.gather()
+        assert kept() is not None  # a load is being made
+    finally:
+        gc.enable()
+    assert kept() is not None
+    await run_sync(memory.gather)
+    assert gone() is None
+    assert kept() is None

@@ -84,6 +84,11 @@ class Desk:
 
 @pytest.fixture
 def desk(ground: Ground) -> Desk:
+    return desk_of(ground)
+
+
+def desk_of(ground: Ground) -> Desk:
+    """The service of a ground's store."""
     host = QuietHost()
     engine = Engine(
         cache=ground.cache,
