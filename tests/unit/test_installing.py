@@ -78,20 +78,20 @@ def test_another_store_has_units_of_its_own_that_differ_in_nothing_else(
     assert "ListenStream=%t/storaged/store-%i.sock" in (folder / "storaged@.socket").read_text()
 
 
-def test_systemd_understands_the_units_of_another_store(tmp_path: Path) -> None:
+def test_systemd_understands_the_units_of_another_store(short_dir: Path) -> None:
     analyze = shutil.which("systemd-analyze")
     if analyze is None:
         pytest.skip("no systemd-analyze")
-    environ = {"HOME": str(tmp_path)}
+    environ = {"HOME": str(short_dir)}
     plan = with_store(make_plan(command="/bin/true", environ=environ, user=True), "/srv/a", None, environ)
     for path, text in plan.files.items():
         put(Path(path), text)
-    folder = tmp_path / ".config/systemd/user"
+    folder = short_dir / ".config/systemd/user"
     verified = []
     for kind in ("service", "socket"):
         (folder / f"{plan.unit}.{kind}").symlink_to(folder / f"storaged@.{kind}")
         verified.append(str(folder / f"{plan.unit}.{kind}"))
-    env = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / ".config")}
+    env = {**os.environ, "XDG_RUNTIME_DIR": str(short_dir), "XDG_CONFIG_HOME": str(short_dir / ".config")}
     done = subprocess.run([analyze, "--user", "verify", *verified], capture_output=True, text=True, env=env)
     assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
 

@@ -26,7 +26,6 @@ from .workshop import opened
         ({"driver": "btrfs"}, "btrfs"),
         ({"image_store": "/elsewhere"}, "/elsewhere"),
         ({"transient": True}, "transient"),
-        ({"graphroot": "/nowhere"}, "podman info"),
     ],
 )
 def test_a_store_of_a_shape_that_is_not_served_is_refused_with_what_to_do(tmp_path, change, why) -> None:
