@@ -15,13 +15,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit status."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] == ["demo"]:
-        from storaged import demo
+        from storaged import cmd_demo
 
-        return demo.main(arguments[1:])
+        return cmd_demo.main(arguments[1:])
     if arguments[:1] == ["install-units"]:
-        from storaged import installing
+        from storaged import cmd_install_units
 
-        return installing.main(arguments[1:], os.environ)
+        return cmd_install_units.main(arguments[1:], os.environ)
     parser = argparse.ArgumentParser(
         prog="storaged", description="A resident service for the image store that podman, buildah and CRI-O share."
     )
@@ -33,9 +33,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands.add_parser("install-units", help="have systemd start it on demand", add_help=False)
     commands.add_parser("demo", help="the founding question on a throwaway store", add_help=False)
     if arguments[:1] == ["stop"]:
-        from storaged import ending
+        from storaged import cmd_stop
 
-        return ending.stop_daemon(parser.parse_args(arguments).socket)
+        return cmd_stop.stop_daemon(parser.parse_args(arguments).socket)
     # What a starting daemon makes lives as long as it, and to look for garbage meanwhile is a fifth of its start. It is
     # looked for again when the first load is done.
     gc.disable()
@@ -54,9 +54,9 @@ def _serve(parser: argparse.ArgumentParser, serve: argparse.ArgumentParser, argu
     try:
         told = settings.read_flags(given)
     except ConfigError as error:
-        from storaged import serving
+        from storaged import cmd_serve
 
-        return serving.refuse_settings(error, os.environ)
-    from storaged import serving
+        return cmd_serve.refuse_settings(error, os.environ)
+    from storaged import cmd_serve
 
-    return serving.run(told, os.environ, reread=lambda: settings.read_flags(given))
+    return cmd_serve.run(told, os.environ, reread=lambda: settings.read_flags(given))

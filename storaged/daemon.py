@@ -17,28 +17,28 @@ from functools import partial
 
 import anyio
 
-from storaged import guarding, logs, process, throttling
+from storaged import log_rate_limit, logs, process, single_instance
+from storaged.config_reload import Reconfiguration
 from storaged.engine.cache import Cache
-from storaged.engine.circumstances import CircumstancesWatch
 from storaged.engine.cursors import Cursors
 from storaged.engine.leases import Leases
+from storaged.engine.maintenance import Maintenance
 from storaged.engine.plans import Plans
+from storaged.engine.query_context import ContextWatch
 from storaged.engine.sizes import LayerSizes
 from storaged.engine.transactions import Transactions
-from storaged.engine.upkeep import Upkeep
 from storaged.errors import ConfigError
-from storaged.guarding import StoreGuard
 from storaged.metrics import Metrics
-from storaged.reconfiguring import Reconfiguration
 from storaged.server import listener, systemd
-from storaged.server.guard import Limits
 from storaged.server.lifecycle import Lifecycle, Terms
-from storaged.server.listener import Door
+from storaged.server.listener import Listener
+from storaged.server.quotas import Limits
 from storaged.service.access import Access
-from storaged.service.condition import Condition, StartedBy
 from storaged.service.context import Engine
+from storaged.service.daemon_status import DaemonStatus, StartedBy
 from storaged.service.service import Service
 from storaged.settings import Settings
+from storaged.single_instance import StoreGuard
 from storaged.store import config
 from storaged.store.content import ContentReader
 from storaged.store.drivers.measuring import Measurer
@@ -47,7 +47,7 @@ from storaged.store.reader import StoreReader
 from storaged.store.registries import RegistriesWatch
 from storaged.store.tables import StoreLocation
 from storaged.store.writing.commit import StoreWriter
-from storaged.store.writing.making import can_be_made
+from storaged.store.writing.create_store import can_be_made
 from storaged.store.writing.recovery import Recovery
 from storaged.store.writing.reserve import Reserve
 from storaged_client import address, spawn, stores
@@ -86,7 +86,7 @@ def serve(
     else:
         path = address.given(settings.socket) or stores.socket_of(location.graphroot, flags)
     with ExitStack() as stack:
-        patience = guarding.PATIENCE if inherited else 0.0
+        patience = single_instance.PATIENCE if inherited else 0.0
         guard = StoreGuard(
             location.graphroot,
             runtime,
@@ -146,7 +146,7 @@ async def _live(
     location: StoreLocation,
     guard: StoreGuard,
     registries: RegistriesWatch,
-    door: Door,
+    door: Listener,
     notifier: systemd.Notifier,
     watchdog: float | None,
     reread: Callable[[], Settings],
@@ -160,8 +160,8 @@ async def _live(
     limits = settings.limits
     leases = Leases(metrics)
     leases.revise(**_of_leases(limits))
-    circumstances = CircumstancesWatch(leases, registries.current, podman_lists=settings.compat == "podman")
-    cache = Cache(reader, content, metrics, known_sizes=lambda: sizes.known, circumstances=circumstances)
+    context = ContextWatch(leases, registries.current, podman_lists=settings.compat == "podman")
+    cache = Cache(reader, content, metrics, known_sizes=lambda: sizes.known, context=context)
     files = Files()
     reserve = Reserve(location, files=files)
     writer = StoreWriter(location, files=files, metrics=metrics, reserve=reserve)
@@ -175,7 +175,7 @@ async def _live(
         provide=reserve.build,
         recover=lambda cancelled: recovery.run(cancelled=cancelled),
     )
-    upkeep = Upkeep(
+    upkeep = Maintenance(
         transactions,
         cache,
         recovery,
@@ -212,7 +212,7 @@ async def _live(
         ),
         plans=Plans(metrics, per_uid=limits.plans, total=limits.total_plans, seconds=limits.plan_seconds),
         blob_threads=anyio.CapacityLimiter(_BLOB_THREADS),
-        condition=Condition(
+        condition=DaemonStatus(
             started_by=partial(_started_by, door),
             settings_file=lambda: settings.file,
             read_only=settings.read_only,
@@ -228,7 +228,7 @@ async def _live(
         # A request that runs keeps the rights it was let in by.
         service = Service(engine, _access(new))
         logging.getLogger().setLevel(new.log_level.upper())
-        circumstances.read_lists_as_podman(new.compat == "podman")
+        context.read_lists_as_podman(new.compat == "podman")
         cache.rebuild()  # who waits for another generation looks again
         process.allow_descriptors(new.limits)
         lifecycle.revise(new.limits, new.idle_exit)
@@ -262,7 +262,7 @@ async def _live(
         background.start_soon(sizes.run, cache)
         background.start_soon(leases.run)
         background.start_soon(_tell_repeated)
-        background.start_soon(guarding.watch, guard, lifecycle.begin_anew)
+        background.start_soon(single_instance.watch, guard, lifecycle.begin_anew)
         try:
             # Whichever service there is by then.
             await lifecycle.serve(lambda *asked: service.begin(*asked), prepare=prepare, ready=ready)
@@ -284,7 +284,7 @@ def _of_leases(limits: Limits) -> dict[str, int]:
 
 async def _tell_repeated() -> None:
     while True:
-        await anyio.sleep(throttling.SECONDS)
+        await anyio.sleep(log_rate_limit.SECONDS)
         logs.tell_repeated()
 
 
@@ -293,7 +293,7 @@ def _access(settings: Settings) -> Access:
     return Access(own_uid=os.geteuid(), uids=frozenset(granted.uids), gids=frozenset(granted.gids))
 
 
-def _started_by(door: Door) -> StartedBy:
+def _started_by(door: Listener) -> StartedBy:
     if door.inherited:
         return "systemd"
     return "client" if spawn.is_spawned(door.path, os.getpid()) else "other"

@@ -3,7 +3,7 @@
 ::
 
     <6>storaged.audit: audit method=images.tag uid=0 pid=4711 target=a:1 result=ok connection=3 request=17
-    2026-11-24T08:14:50.078Z warning storaged.engine.upkeep: upkeep has failed error="a lock is held"
+    2026-11-24T08:14:50.078Z warning storaged.engine.maintenance: upkeep has failed error="a lock is held"
     | Traceback (most recent call last):
 
 A value is a bare word, or quoted where it has more than one word could: so whatever a client or the store names
@@ -25,7 +25,7 @@ from contextvars import Context, ContextVar
 from datetime import UTC, datetime
 from typing import Any, Final, TextIO
 
-from storaged.throttling import Kind, Throttle
+from storaged.log_rate_limit import Kind, Throttle
 
 _OWN = "storaged"
 

@@ -11,12 +11,12 @@ import anyio
 from attrs import frozen
 
 from storaged.engine.cache import Cache
-from storaged.engine.circumstances import CircumstancesWatch
 from storaged.engine.leases import Leases
+from storaged.engine.query_context import ContextWatch
 from storaged.engine.sizes import LayerSizes
 from storaged.engine.transactions import Transactions
 from storaged.metrics import Metrics
-from storaged.operations.view import HostPlatform
+from storaged.operations.query_context import HostPlatform
 from storaged.sample import Sample, SampleSpec, SampleWriter, write_store
 from storaged.store.content import ContentReader
 from storaged.store.drivers.measuring import Measurer
@@ -101,7 +101,7 @@ def lay(folder: Path, images: int = 40, seed: int = 3, spec: SampleSpec | None =
                 ContentReader(location, metrics),
                 metrics,
                 known_sizes=lambda: sizes.known,
-                circumstances=CircumstancesWatch(Leases(metrics), host=HostPlatform(os="linux", architecture="amd64")),
+                context=ContextWatch(Leases(metrics), host=HostPlatform(os="linux", architecture="amd64")),
             ),
             endings=endings,
         )

@@ -19,8 +19,8 @@ import anyio.to_thread
 from anyio.abc import TaskGroup, UNIXSocketStream
 
 from . import address as addresses
-from . import managers, retry, skew, spawn, stores
-from .aio_link import Link, Pending
+from . import managers, retry, spawn, stores, version_mismatch
+from .aio_connection import AsyncConnection, Pending
 from .calls import Call
 from .contract import wire
 from .contract.errors import MethodNotFound, ShuttingDown, StoragedError, from_wire
@@ -57,7 +57,7 @@ class AsyncClient(AsyncClientVerbs):
         self._target: stores.Target | None = None
         self._spawn = spawn
         self._timeout = timeout
-        self._link: Link | None = None
+        self._link: AsyncConnection | None = None
         self._tasks: TaskGroup | None = None
         self._home: tuple[int, object] | None = None
         """The process and the loop it was entered in."""
@@ -114,7 +114,7 @@ class AsyncClient(AsyncClientVerbs):
         with anyio.move_on_after(limit) as scope:
             try:
                 return await self._persist(method, params, progress, descriptors)
-            except skew.MAY_EXPLAIN as error:
+            except version_mismatch.MAY_EXPLAIN as error:
                 answer = error
         if answer is None:
             raise RequestTimeout(f"{method}: no answer in time")
@@ -158,8 +158,10 @@ class AsyncClient(AsyncClientVerbs):
         link = self._link
         if link is None or link.dead:
             return ""
-        with anyio.move_on_after(skew.PATIENCE):
-            return skew.hint((await self._ask(link, *skew.QUESTION)).result, self.address, lacks=lacks)
+        with anyio.move_on_after(version_mismatch.PATIENCE):
+            return version_mismatch.hint(
+                (await self._ask(link, *version_mismatch.QUESTION)).result, self.address, lacks=lacks
+            )
         return ""
 
     # ------------------------------------------------------------ nouns
@@ -245,17 +247,19 @@ class AsyncClient(AsyncClientVerbs):
             return await self._once(method, params, progress, descriptors)
         raise answer
 
-    def _stating(self, link: Link, params: dict[str, Any] | list[Any] | None) -> dict[str, Any] | list[Any] | None:
+    def _stating(
+        self, link: AsyncConnection, params: dict[str, Any] | list[Any] | None
+    ) -> dict[str, Any] | list[Any] | None:
         """The parameters with the store that is meant, unless the daemon behind the link was compared already."""
         stated = self._target.stated if self._target is not None else None
         if link.of_store or stated is None or isinstance(params, list):
             return params
         return {"store": stated, **(params or {})}
 
-    async def _compare_store(self, link: Link) -> None:
+    async def _compare_store(self, link: AsyncConnection) -> None:
         stated = self._target.stated if self._target is not None else None
         if stated is not None:
-            pending = await self._ask(link, *skew.QUESTION)
+            pending = await self._ask(link, *version_mismatch.QUESTION)
             if pending.lost:
                 raise retry.Again("it closed the connection before it answered")
             if pending.error is not None:
@@ -265,7 +269,7 @@ class AsyncClient(AsyncClientVerbs):
 
     @staticmethod
     async def _ask(
-        link: Link,
+        link: AsyncConnection,
         method: str,
         params: dict[str, Any] | list[Any] | None,
         progress: Listener | None = None,
@@ -279,7 +283,7 @@ class AsyncClient(AsyncClientVerbs):
             raise
         return pending
 
-    async def _connected(self) -> Link:
+    async def _connected(self) -> AsyncConnection:
         if self._home is not None and self._home != _here():
             # The descriptor is shared with the parent, or the tasks are the other loop's: nothing would be answered.
             raise ForeignLoop("the client was entered in another event loop or before a fork: enter one of your own")
@@ -294,7 +298,7 @@ class AsyncClient(AsyncClientVerbs):
             assert self._link is not None
             return self._link
 
-    async def _join(self, link: Link) -> None:
+    async def _join(self, link: AsyncConnection) -> None:
         if self._tasks is None:
             await link.give_up()
             raise ClientClosed("the client was closed while a call ran")
@@ -324,9 +328,9 @@ class AsyncClient(AsyncClientVerbs):
         return addresses.connect(target.address, target.uids)
 
     @staticmethod
-    async def _adopt(channel: socket.socket) -> Link:
+    async def _adopt(channel: socket.socket) -> AsyncConnection:
         try:
-            return Link(await UNIXSocketStream.from_socket(channel))
+            return AsyncConnection(await UNIXSocketStream.from_socket(channel))
         except BaseException:
             channel.close()
             raise

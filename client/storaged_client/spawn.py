@@ -27,10 +27,10 @@ import time
 from contextlib import suppress
 
 from . import address as addresses
-from . import retry, spawned, units
+from . import retry, spawn_record, systemd_units
 from .contract.errors import ShuttingDown, from_wire
 from .errors import ClientError, DaemonUnavailable, RequestTimeout, SocketForbidden
-from .spawned import is_spawned as is_spawned
+from .spawn_record import is_spawned as is_spawned
 from .stores import Target
 
 IDLE_EXIT = "10min"
@@ -118,7 +118,7 @@ def _check_allowed(target: Target) -> None:
     if _forbidden():
         hint = f"unset it, or run: storaged serve --socket {path}"
         raise DaemonUnavailable(f"no daemon listens at {path}, and STORAGED_NO_SPAWN forbids to start one: {hint}")
-    command = units.start_command(path)
+    command = systemd_units.start_command(path)
     if command is not None:
         raise DaemonUnavailable(f"no daemon listens at {path}; its unit is enabled and not running: {command}")
 
@@ -133,13 +133,13 @@ def _peer_pid(channel: socket.socket) -> int:
 
 def _is_old(channel: socket.socket, path: str) -> bool:
     """Whether a client of another version started this daemon, and one of ours may take its place."""
-    return spawned.is_old(path, _peer_pid(channel)) and units.start_command(path) is None
+    return spawn_record.is_old(path, _peer_pid(channel)) and systemd_units.start_command(path) is None
 
 
 def _drain(channel: socket.socket, path: str, deadline: float) -> None:
     """Ask a daemon to end, and wait until its process has: until then it holds the store's guard."""
-    from .channel import NotSent
-    from .link import Link
+    from .connection import Connection
+    from .transport import NotSent
 
     pid = _peer_pid(channel)
     hint = f"the daemon of another version at {path} (pid {pid})"
@@ -147,7 +147,7 @@ def _drain(channel: socket.socket, path: str, deadline: float) -> None:
     with suppress(OSError):
         # Taken before it is asked: its number cannot be another process's yet.
         process = os.pidfd_open(pid)
-    link = Link(channel)
+    link = Connection(channel)
     try:
         with suppress(NotSent):  # it is ending already
             pending = link.ask("server.shutdown", None, deadline)
@@ -157,7 +157,7 @@ def _drain(channel: socket.socket, path: str, deadline: float) -> None:
         if process is not None and not _ended(process, deadline):
             raise RequestTimeout
     except RequestTimeout:
-        raise DaemonUnavailable(f"{hint} does not end: look at {spawned.log_path()}, or run: kill {pid}") from None
+        raise DaemonUnavailable(f"{hint} does not end: look at {spawn_record.log_path()}, or run: kill {pid}") from None
     finally:
         link.close()
         if process is not None:
@@ -180,24 +180,24 @@ def command(path: str) -> list[str]:
 
 def _start(target: Target, deadline: float) -> socket.socket:
     path = target.address
-    log = spawned.open_log()
+    log = spawn_record.open_log()
     deaths = 0
     try:
         for pause in retry.delays():
             began = os.fstat(log).st_size
-            earlier = spawned.read(path)
+            earlier = spawn_record.read(path)
             process = _run(target, log)
             try:
                 channel = _await(process, target, deadline)
             except TimeoutError:
-                spawned.restore(path, earlier)
+                spawn_record.restore(path, earlier)
                 raise DaemonUnavailable(
                     f"the daemon did not listen at {path} in time and was ended: allow more (--timeout); "
-                    f"{spawned.log_path()} ends:\n{spawned.tail(log, began)}"
+                    f"{spawn_record.log_path()} ends:\n{spawn_record.tail(log, began)}"
                 ) from None
             if channel is None or _peer_pid(channel) != process.pid:
                 # A client was killed behind its start: that daemon came first, and its mark is to stay its mark.
-                spawned.restore(path, earlier)
+                spawn_record.restore(path, earlier)
             if channel is not None:
                 return channel
             deaths += process.returncode < 0
@@ -205,14 +205,14 @@ def _start(target: Target, deadline: float) -> socket.socket:
             if not again or time.monotonic() + pause > deadline:
                 break
             if process.returncode == _BUSY:
-                _refuse_if_elsewhere(path, spawned.tail(log, began))
+                _refuse_if_elsewhere(path, spawn_record.tail(log, began))
             time.sleep(pause)  # an earlier daemon begins, or drains and still holds the store's guard
             channel = _try(target)
             if channel is not None:
                 return channel
         status = f"exit status {process.returncode}" if process.returncode >= 0 else f"signal {-process.returncode}"
         raise DaemonUnavailable(
-            f"the daemon did not start ({status}); {spawned.log_path()} ends:\n{spawned.tail(log, began)}"
+            f"the daemon did not start ({status}); {spawn_record.log_path()} ends:\n{spawn_record.tail(log, began)}"
         )
     finally:
         os.close(log)
@@ -258,7 +258,7 @@ def _run(target: Target, log: int) -> subprocess.Popen[bytes]:
         raise DaemonUnavailable(f"the daemon cannot be started: {error}") from error
     # Reaped when it ends, should this process live longer.
     threading.Thread(target=process.wait, name="storaged-reaper", daemon=True).start()
-    spawned.mark(target.address, process.pid)
+    spawn_record.mark(target.address, process.pid)
     return process
 
 

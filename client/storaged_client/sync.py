@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import address as addresses
 from . import retry, stores
-from .channel import NotSent
+from .connection import Connection, Pending
 from .contract.errors import MethodNotFound, ShuttingDown, from_wire
 from .errors import ClientClosed, ClientError, DaemonUnavailable, OutcomeUnknown
-from .link import Link, Pending
 from .progress import Listener, with_token
 from .storage_conf import Flags
+from .transport import NotSent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,7 +76,7 @@ class Client(ClientVerbs):
         self._timeout = timeout
         self._closed = False
         self._was_connected = False
-        self._link: Link | None = None
+        self._link: Connection | None = None
         self._connecting = threading.Lock()
         _clients.add(self)
 
@@ -202,17 +202,17 @@ class Client(ClientVerbs):
         return self._skew(None, lacks=lacks)
 
     def _skew(self, deadline: float | None, *, lacks: bool = False) -> str:
-        from . import skew
+        from . import version_mismatch
 
         link = self._link
         if link is None:
             return ""
-        patience = time.monotonic() + skew.PATIENCE
+        patience = time.monotonic() + version_mismatch.PATIENCE
         try:
-            pending = link.ask(*skew.QUESTION, patience if deadline is None else min(deadline, patience))
+            pending = link.ask(*version_mismatch.QUESTION, patience if deadline is None else min(deadline, patience))
         except (ClientError, NotSent):
             return ""  # the error that it was to explain says more than this one
-        return skew.hint(pending.result, self.address, lacks=lacks)
+        return version_mismatch.hint(pending.result, self.address, lacks=lacks)
 
     # ------------------------------------------------------------ nouns
 
@@ -289,9 +289,9 @@ class Client(ClientVerbs):
         if isinstance(answer, ShuttingDown) and not retry.mutates(method):
             self._drop(link)
             raise retry.Again("it is shutting down") from answer
-        from . import skew
+        from . import version_mismatch
 
-        if isinstance(answer, skew.MAY_EXPLAIN):
+        if isinstance(answer, version_mismatch.MAY_EXPLAIN):
             if not link.of_store and stores.is_unknown(answer):
                 self._compare_store(link, deadline)
                 return self._once(method, params, deadline, progress, descriptors)
@@ -300,7 +300,7 @@ class Client(ClientVerbs):
 
     def _ask(
         self,
-        link: Link,
+        link: Connection,
         method: str,
         params: dict[str, Any] | list[Any] | None,
         deadline: float | None,
@@ -313,17 +313,19 @@ class Client(ClientVerbs):
             self._drop(link)
             raise retry.Again("it closed the connection") from error
 
-    def _stating(self, link: Link, params: dict[str, Any] | list[Any] | None) -> dict[str, Any] | list[Any] | None:
+    def _stating(
+        self, link: Connection, params: dict[str, Any] | list[Any] | None
+    ) -> dict[str, Any] | list[Any] | None:
         """The parameters with the store that is meant, unless the daemon behind the link was compared already."""
         if link.of_store or self._target.stated is None or isinstance(params, list):
             return params
         return {"store": self._target.stated, **(params or {})}
 
-    def _compare_store(self, link: Link, deadline: float | None) -> None:
-        from . import skew
+    def _compare_store(self, link: Connection, deadline: float | None) -> None:
+        from . import version_mismatch
 
         if self._target.stated is not None:
-            pending = self._ask(link, *skew.QUESTION, deadline)
+            pending = self._ask(link, *version_mismatch.QUESTION, deadline)
             if pending.lost:
                 self._drop(link)
                 raise retry.Again("it closed the connection before it answered")
@@ -332,7 +334,7 @@ class Client(ClientVerbs):
             stores.check_served(self._target.stated, pending.result)
         link.of_store = True
 
-    def _connected(self, deadline: float | None) -> Link:
+    def _connected(self, deadline: float | None) -> Connection:
         link = self._link
         if link is not None and not link.dead:
             return link
@@ -345,7 +347,7 @@ class Client(ClientVerbs):
             channel = spawn.connect(self._target, timeout=left, replace=not self._was_connected)
         with self._connecting:
             if not self._closed and (self._link is None or self._link.dead):
-                self._link = Link(channel or addresses.connect(self.address, self._target.uids))
+                self._link = Connection(channel or addresses.connect(self.address, self._target.uids))
                 self._was_connected = True
                 channel = None
             link = self._link
@@ -355,7 +357,7 @@ class Client(ClientVerbs):
             raise ClientClosed("the client is closed")
         return link
 
-    def _drop(self, link: Link) -> None:
+    def _drop(self, link: Connection) -> None:
         link.retire()
         with self._connecting:
             if self._link is link:

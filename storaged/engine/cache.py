@@ -22,10 +22,10 @@ from typing import Literal, TypeAlias
 import anyio
 from anyio.to_thread import run_sync
 
-from storaged.engine.circumstances import CircumstancesWatch, without_leases
 from storaged.engine.content import ContentSource
-from storaged.engine.lag import Lag
 from storaged.engine.loading import Current, Loader
+from storaged.engine.pending_readback import PendingReadback
+from storaged.engine.query_context import ContextWatch, without_leases
 from storaged.engine.reloads import RETRY, Reloads
 from storaged.engine.views import Staleness, View, generation_of
 from storaged.errors import StoreBusy, StoreError
@@ -54,14 +54,14 @@ class Cache:
         source: ContentSource,
         metrics: Metrics,
         known_sizes: Callable[[], KnownSizes] = lambda: NOTHING_MEASURED,
-        circumstances: CircumstancesWatch | None = None,
+        context: ContextWatch | None = None,
     ) -> None:
         self._reader = reader
         self._reloads = Reloads(reader, source, metrics, known_sizes)
-        self.lag = Lag(self._reloads)
+        self.lag = PendingReadback(self._reloads)
         self._metrics = metrics
-        self.circumstances = circumstances or without_leases(metrics)
-        self.circumstances.leases.listen(self._reloads.stir)
+        self.context = context or without_leases(metrics)
+        self.context.leases.listen(self._reloads.stir)
         self._patience_spent_at = -1
         """What ``succeeded`` was when somebody last waited for a writer: one wait for each writer's work."""
         self._identifying = anyio.CapacityLimiter(1)
@@ -69,7 +69,7 @@ class Cache:
     @property
     def generation(self) -> str:
         """The generation of the current snapshot and of now, without a look at the store."""
-        return generation_of(self._reloads.generation, self.circumstances.now())
+        return generation_of(self._reloads.generation, self.context.now())
 
     @property
     def current(self) -> Current | None:
@@ -220,7 +220,7 @@ class Cache:
         assert rows is not None
         if stale is not None:
             self._metrics.add(f"reads.stale.{stale.reason}")
-        return View(snapshot=current.snapshot, rows=rows, circumstances=self.circumstances.now(), stale=stale)
+        return View(snapshot=current.snapshot, rows=rows, context=self.context.now(), stale=stale)
 
     def _stale(self) -> Staleness:
         current = self._reloads.current

@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 import anyio
 from msgspec import Struct
 
-from storaged.engine.crowding import crowded
+from storaged.engine.eviction import crowded
 from storaged.errors import GenerationGone, InvalidParams
 from storaged.metrics import Metrics
 

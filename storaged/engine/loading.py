@@ -21,7 +21,7 @@ from contextlib import contextmanager, suppress
 from msgspec import Struct, structs
 
 from storaged.engine.content import Contents
-from storaged.engine.garbage import Garbage
+from storaged.engine.gc_schedule import GCSchedule
 from storaged.errors import StoreBusy, StoreError
 from storaged.metrics import Metrics
 from storaged.snapshot.build import build
@@ -66,7 +66,7 @@ class Loader:
         self._metrics = metrics
         self._known_sizes = known_sizes
         self._alone = threading.RLock()
-        self.garbage = Garbage()
+        self.garbage = GCSchedule()
         self._instance = secrets.token_hex(6)
         self._number = 0
         self._paths = [table.path for table in table_files(reader.location)]

@@ -14,7 +14,7 @@ from typing import Final, Generic, TypeVar
 import anyio
 from msgspec import Struct
 
-from storaged.engine.crowding import crowded
+from storaged.engine.eviction import crowded
 from storaged.errors import PlanStale
 from storaged.metrics import Metrics
 

@@ -26,10 +26,10 @@ from anyio.to_thread import run_sync
 from storaged.engine.content import Contents, ContentSource
 from storaged.engine.disk_errors import reading_error
 from storaged.engine.failure import Failure
-from storaged.engine.insistence import Insistence
 from storaged.engine.loading import Current, Loader
-from storaged.engine.rows import Rows
-from storaged.engine.stopping import stopped_by_cancelling
+from storaged.engine.row_cache import RowCache
+from storaged.engine.starvation import StarvationFallback
+from storaged.engine.thread_cancellation import set_on_cancel
 from storaged.errors import StoreBusy, StoreCorrupt
 from storaged.metrics import Metrics
 from storaged.snapshot.difference import difference
@@ -73,7 +73,7 @@ class Reloads:
         self._contents = Contents(source)
         self.loader = Loader(reader, self._contents, metrics, known_sizes)
         self.current: Current | None = None
-        self.rows: Rows | None = None
+        self.rows: RowCache | None = None
         self.verified = 0.0
         """When the current snapshot was last known to be that of the files."""
         self.failure: Failure | None = None
@@ -88,7 +88,7 @@ class Reloads:
         self._wanted = anyio.Event()
         self._moved = anyio.Event()
         self._stop = threading.Event()
-        self._insistence = Insistence()
+        self._insistence = StarvationFallback()
 
     # -------------------------------------------------------------- what requests ask
 
@@ -165,7 +165,7 @@ class Reloads:
 
         Must be called before ``run``. Cancelled, it ends at the next step of the load.
         """
-        async with stopped_by_cancelling(self._stop):
+        async with set_on_cancel(self._stop):
             for _ in range(_FIRST_TRIES):
                 if await self._load(unproven=False):
                     return
@@ -176,7 +176,7 @@ class Reloads:
 
     async def run(self) -> None:
         """Serve wishes for a reload until cancelled; a load under way ends at its next step then."""
-        async with stopped_by_cancelling(self._stop):
+        async with set_on_cancel(self._stop):
             while True:
                 await self._wanted.wait()
                 self._wanted = anyio.Event()
@@ -259,7 +259,7 @@ class Reloads:
             # A reload that began before our own commit may end after it: whoever changed something reads it.
             return
         if previous is None or previous.snapshot is not current.snapshot:
-            self.rows = Rows(current.snapshot)
+            self.rows = RowCache(current.snapshot)
             if previous is not None and logger.isEnabledFor(logging.DEBUG):
                 logger.debug(
                     "reloaded generation=%s %s",

@@ -29,19 +29,19 @@ from anyio.lowlevel import checkpoint_if_cancelled
 from anyio.to_thread import run_sync
 from msgspec import Struct
 
-from storaged.engine.attempts import Attempts, BrokenOff, Done, Plan
 from storaged.engine.cache import Cache
 from storaged.engine.change_scope import cancellation, shield_change
 from storaged.engine.disk_errors import disk_error, made_unseen, store_error, told_left
 from storaged.engine.loading import Current
-from storaged.engine.mending import Mending, Recover
-from storaged.engine.slot import WriterSlot
-from storaged.engine.telling import Teller
+from storaged.engine.progress_reporting import ProgressReporter
+from storaged.engine.roll_forward import Recover, RollForward
+from storaged.engine.transaction_attempt import Decision, Done, Interrupted, TransactionAttempt
 from storaged.engine.views import View
+from storaged.engine.writer_lock import WriterLock
 from storaged.errors import ImageDamaged, Leased, StoreBusy, StoreError, StoreReadOnly
 from storaged.metrics import Metrics
 from storaged.store.writing.commit import StoreWriter
-from storaged.store.writing.idle import LayersBusy
+from storaged.store.writing.in_use import LayersBusy
 from storaged.store.writing.prepared import Committed, PlanOutdated
 
 ROUNDS = 3
@@ -90,19 +90,19 @@ class Transactions:
     ) -> None:
         self._cache = cache
         self._writer = writer
-        self._leases = cache.circumstances.leases
-        self._attempts = Attempts(cache.loader, writer, self._leases)
+        self._leases = cache.context.leases
+        self._attempts = TransactionAttempt(cache.loader, writer, self._leases)
         self._metrics = metrics
         self._why_not_writable = why_not_writable
         self._provide: Callable[[], object] | None = provide
-        self._slot = WriterSlot(metrics)
+        self._slot = WriterLock(metrics)
         self._thread = anyio.CapacityLimiter(1)
         self._finishers = anyio.CapacityLimiter(_FINISHERS)
         self._ending = threading.Event()
-        self._mending = Mending(cache, recover, metrics, limiter=self._thread, ending=self._ending.is_set)
+        self._mending = RollForward(cache, recover, metrics, limiter=self._thread, ending=self._ending.is_set)
 
     async def run(
-        self, plan: Plan[T], *, timeout: float, progress: Callable[[int, int], None] | None = None
+        self, plan: Decision[T], *, timeout: float, progress: Callable[[int, int], None] | None = None
     ) -> Outcome[T]:
         """Make the change that ``plan`` decides on, and wait until its files are gone, too.
 
@@ -135,7 +135,7 @@ class Transactions:
                             raise
                         unseen = error  # the staged files go all the same
                         self._cache.lag.begin()  # what is shown may be gone: nobody may lease it
-                except BrokenOff as broken:
+                except Interrupted as broken:
                     scope.shield = True
                     view, unfinished = await self._mending.go_on(broken, max(1.0, deadline - time.monotonic()))
                     return Outcome(result=broken.result, view=view, unfinished=unfinished)
@@ -174,7 +174,7 @@ class Transactions:
         if reason is not None:
             raise StoreReadOnly(f"nothing can be changed: {reason}", detail=reason)
 
-    async def _decide(self, plan: Plan[T], deadline: float) -> Done[T]:
+    async def _decide(self, plan: Decision[T], deadline: float) -> Done[T]:
         cancelled = cancellation()
         lost_races = 0
         while lost_races < ROUNDS:
@@ -209,7 +209,7 @@ class Transactions:
         """One call in the worker thread, waited for whatever happens."""
         try:
             done = await run_sync(attempt, limiter=self._thread)
-        except BrokenOff:
+        except Interrupted:
             shield_change()
             raise
         except OSError as error:
@@ -249,7 +249,7 @@ class Transactions:
         return await self._cache.read_back(max(1.0, deadline - time.monotonic())) or self._cache.known()
 
     async def _finish(self, committed: Committed, progress: Callable[[int, int], None] | None) -> str | None:
-        tell = Teller(progress).tell
+        tell = ProgressReporter(progress).tell
         began = time.monotonic()
         try:
             left = await run_sync(

@@ -6,8 +6,8 @@ from typing import Literal
 
 from msgspec import Struct
 
-from storaged.engine.circumstances import Circumstances
-from storaged.engine.rows import Rows
+from storaged.engine.query_context import VersionedContext
+from storaged.engine.row_cache import RowCache
 from storaged.snapshot.model import Snapshot
 from storaged.store.locks.probe import LockHolder
 
@@ -25,16 +25,16 @@ class View(Struct, frozen=True, kw_only=True):
     """One snapshot, and the circumstances at the moment it was taken."""
 
     snapshot: Snapshot
-    rows: Rows
-    circumstances: Circumstances
+    rows: RowCache
+    context: VersionedContext
     stale: Staleness | None = None
 
     @property
     def generation(self) -> str:
         """Names all that the answer depends on (see ``circumstances``)."""
-        return generation_of(self.snapshot.generation, self.circumstances)
+        return generation_of(self.snapshot.generation, self.context)
 
 
-def generation_of(snapshot: str, circumstances: Circumstances) -> str:
+def generation_of(snapshot: str, context: VersionedContext) -> str:
     """The generation of a snapshot, by its own, in these circumstances."""
-    return f"{snapshot}.{circumstances.number}" if circumstances.number else snapshot
+    return f"{snapshot}.{context.number}" if context.number else snapshot

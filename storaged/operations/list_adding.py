@@ -20,7 +20,7 @@ from storaged.errors import DataUnknown, ImageDamaged, ImageUnknown, NotAManifes
 from storaged.operations.list_forms import Entry, Members
 from storaged.operations.list_parts import MANIFEST, Added, ListParts, Means, load
 from storaged.operations.list_sources import local_reference
-from storaged.operations.naming import shortened, visible
+from storaged.operations.name_lookup import shortened, visible
 from storaged.operations.resolving import choose_instance, find
 from storaged.snapshot.model import Image, Snapshot
 from storaged.store.layout.decoding import bounded

@@ -22,13 +22,13 @@ from storaged.errors import (
     NameInUse,
     ReadOnlyImage,
 )
-from storaged.operations.addressing import certainly
+from storaged.operations.change_set import ChangeSet
+from storaged.operations.change_target import certainly
 from storaged.operations.list_adding import contribution, descriptor, named
 from storaged.operations.list_artifacts import Layer, make_artifact
 from storaged.operations.list_forms import Entry, overridden
 from storaged.operations.list_parts import MANIFEST, Added, ListParts, Means, load
-from storaged.operations.naming import shortened
-from storaged.operations.planned import Planned
+from storaged.operations.name_lookup import shortened
 from storaged.operations.resolving import find
 from storaged.operations.tagging import bearer, new_reference
 from storaged.snapshot.model import Image, Snapshot
@@ -48,7 +48,7 @@ class Birth(Struct, frozen=True, kw_only=True):
     created: str
 
 
-def create(snapshot: Snapshot, params: p.ManifestsCreate, means: Means, birth: Birth) -> Planned[ListEdited]:
+def create(snapshot: Snapshot, params: p.ManifestsCreate, means: Means, birth: Birth) -> ChangeSet[ListEdited]:
     """Make a list with all its first entries. A name that is in use is never moved.
 
     Raises:
@@ -77,7 +77,9 @@ def create(snapshot: Snapshot, params: p.ManifestsCreate, means: Means, birth: B
     return _edited(holder, before, after, touched, evidence)
 
 
-def add(snapshot: Snapshot, params: p.ManifestsAdd, means: Means, layers: Sequence[Layer] = ()) -> Planned[ListEdited]:
+def add(
+    snapshot: Snapshot, params: p.ManifestsAdd, means: Means, layers: Sequence[Layer] = ()
+) -> ChangeSet[ListEdited]:
     """Add a local image, a list's entries, or an artifact, described as asked for, in one write.
 
     What is asked for describes the first entry that comes in, as podman has it. ``layers`` are those of the artifact.
@@ -110,7 +112,7 @@ def add(snapshot: Snapshot, params: p.ManifestsAdd, means: Means, layers: Sequen
     return _edited(target, before, after, touched, evidence)
 
 
-def annotate(snapshot: Snapshot, params: p.ManifestsAnnotate, means: Means) -> Planned[ListEdited]:
+def annotate(snapshot: Snapshot, params: p.ManifestsAnnotate, means: Means) -> ChangeSet[ListEdited]:
     """Describe an entry, or with ``index`` the list itself.
 
     Raises:
@@ -140,7 +142,7 @@ def annotate(snapshot: Snapshot, params: p.ManifestsAnnotate, means: Means) -> P
     return _edited(target, before, structs.replace(before, form=form), [])
 
 
-def remove_instance(snapshot: Snapshot, params: p.ManifestsRemoveInstance, means: Means) -> Planned[ListEdited]:
+def remove_instance(snapshot: Snapshot, params: p.ManifestsRemoveInstance, means: Means) -> ChangeSet[ListEdited]:
     """Take an entry out, with the data of an artifact that nothing else needs.
 
     Raises:
@@ -174,11 +176,11 @@ def find_list(snapshot: Snapshot, name: str, means: Means) -> Image:
 
 def _created(
     snapshot: Snapshot, name: str, params: p.ManifestsCreate, means: Means, birth: Birth
-) -> Planned[ListEdited]:
+) -> ChangeSet[ListEdited]:
     parts, touched, evidence = _filled(snapshot, ListParts(), params, means)
     items = (parts.owned_by(birth.id) if touched else parts).items()
     new = NewImage(members={"id": birth.id, "names": [name], "created": birth.created}, items=items)
-    return Planned(
+    return ChangeSet(
         change=Change(added=(new,), evidence=tuple((image.record, image.store) for image in evidence)),
         result=ListEdited(id=birth.id, names=(name,), digest=digest_of(items[0].data), instances=tuple(touched)),
     )
@@ -212,16 +214,16 @@ def _editable(target: Image, means: Means) -> ListParts:
 
 def _edited(
     target: Image, before: ListParts, after: ListParts, touched: Iterable[Digest], evidence: Iterable[Image] = ()
-) -> Planned[ListEdited]:
+) -> ChangeSet[ListEdited]:
     digest = (target.record.big_data_digests or {}).get(MANIFEST)
     result = ListEdited(
         id=target.id, names=target.names, digest=digest or "", instances=tuple(dict.fromkeys(touched)), changed=False
     )
     if after == before:
-        return Planned(change=Change(), result=result)
+        return ChangeSet(change=Change(), result=result)
     items = after.items()
     seen = {image.id: image for image in (target, *evidence)}
-    return Planned(
+    return ChangeSet(
         change=Change(
             edits=(ImageEdit(image=target.id, items=items),),
             editing=(target.id,),

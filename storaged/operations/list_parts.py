@@ -16,8 +16,8 @@ from storaged.operations.list_sources import (
     serialise_artifacts,
     serialise_instances,
 )
+from storaged.operations.query_context import QueryContext
 from storaged.operations.tagging import Read
-from storaged.operations.view import View
 from storaged.snapshot.model import Image
 from storaged.store.changes import Item
 from storaged.store.layout.records import Digest, ImageID
@@ -32,7 +32,7 @@ _LIMIT = 32 << 20
 class Means(Struct, frozen=True, kw_only=True):
     """What the engine lends to an edit of a list, besides the snapshot."""
 
-    view: View
+    view: QueryContext
     location: StoreLocation
     read: Read
 

@@ -26,14 +26,14 @@ from typing import Final
 
 from msgspec import Struct
 
-from storaged.operations.departures import Departure, Round, plan_round, within
-from storaged.operations.explaining import evidence_reasons, reasons
+from storaged.operations.change_set import ChangeSet
 from storaged.operations.filters import compile_filters
-from storaged.operations.filters.language import Asking, divide
-from storaged.operations.freeing import Freeing
-from storaged.operations.planned import Planned
-from storaged.operations.remaining import Remaining
-from storaged.operations.view import View
+from storaged.operations.filters.language import FilterContext, divide
+from storaged.operations.image_why import evidence_reasons, reasons
+from storaged.operations.layer_gc import LayerGC
+from storaged.operations.query_context import QueryContext
+from storaged.operations.reference_counts import ReferenceCounts
+from storaged.operations.removals import Batch, Removal, batch_change_set, within
 from storaged.snapshot.model import Container, Image, Snapshot
 from storaged.store.layout.records import ImageID
 from storaged_client.contract.params import Filter
@@ -68,11 +68,11 @@ class PrunePlan(Struct, frozen=True, kw_only=True):
 def prune(
     snapshot: Snapshot,
     asked: Pruning,
-    view: View,
+    view: QueryContext,
     *,
     among: Collection[ImageID] | None = None,
     most: int | None = None,
-) -> Planned[Round[ImageID]]:
+) -> ChangeSet[Batch[ImageID]]:
     """Decide one round.
 
     ``among`` are the images that an earlier decision let go: no others go now. ``most`` bounds the moves.
@@ -84,7 +84,7 @@ def prune(
     departures = tuple(decision.departures())
     count = within((departure.moves for departure in departures), most)
     now, later = departures[:count], departures[count:]
-    done = Round(
+    done = Batch(
         departures=now,
         untagged=tuple(Untagged(id=gone.image.id, name=name) for gone in now for name in gone.image.names),
         kept=tuple(decision.kept()),
@@ -92,31 +92,33 @@ def prune(
         items=tuple(departure.image.id for departure in now),
         rest=tuple(departure.image.id for departure in later),
     )
-    return plan_round(snapshot, done, judged=True)
+    return batch_change_set(snapshot, done, judged=True)
 
 
 class _Decision:
-    def __init__(self, snapshot: Snapshot, asked: Pruning, view: View, among: Collection[ImageID] | None) -> None:
+    def __init__(
+        self, snapshot: Snapshot, asked: Pruning, view: QueryContext, among: Collection[ImageID] | None
+    ) -> None:
         self._snapshot = snapshot
         self._view = view
         self._external = asked.external
         self._among = frozenset(among) if among is not None else None
-        self._remaining = Remaining(snapshot)
-        self._freeing = Freeing(snapshot)
+        self._remaining = ReferenceCounts(snapshot)
+        self._freeing = LayerGC(snapshot)
         self._readable = snapshot.proven and not snapshot.evidence
-        asking = Asking(snapshot=snapshot, view=view, now=asked.now)
-        wanted = compile_filters(asked.filters, asking).flags.get("dangling")
+        query_context = FilterContext(snapshot=snapshot, view=view, now=asked.now)
+        wanted = compile_filters(asked.filters, query_context).flags.get("dangling")
         self._dangling_only = wanted is True or (wanted is None and not asked.all)
         # What is dangling is asked again as images go; the other filters look at the image itself.
         others = [given for given in asked.filters if divide(given, "").key != "dangling"]
-        self._tests: tuple[Callable[[Image], bool], ...] = compile_filters(others, asking).tests
+        self._tests: tuple[Callable[[Image], bool], ...] = compile_filters(others, query_context).tests
         self._not_dangling = wanted is False
         self._chosen: dict[int, bool] = {}
         self._told = 0
 
     # -------------------------------------------------------------- what goes
 
-    def departures(self) -> Iterator[Departure]:
+    def departures(self) -> Iterator[Removal]:
         """What goes, in its order: the store's, an ancestor after its last child, an instance after its last list."""
         waiting = deque((image, self._first_reason(image)) for image in self._snapshot.images)
         while waiting:
@@ -125,7 +127,7 @@ class _Decision:
                 continue
             containers = self._containers(image)
             childless, unlisted = self._remaining.leave(image)
-            yield Departure(
+            yield Removal(
                 image=image, reason=reason, freed=self._freeing.leave(image, containers), containers=containers
             )
             if self._dangling_only:

@@ -26,16 +26,16 @@ from typing import Final
 from msgspec import Struct
 
 from storaged.errors import ImageUnknown, StoreError
-from storaged.operations.departures import Departure, Refusal, Round, plan_round, within
-from storaged.operations.explaining import reasons
-from storaged.operations.freeing import Freeing
-from storaged.operations.naming import shortened
-from storaged.operations.planned import Planned
-from storaged.operations.refusing import several_names, why_not_removable
-from storaged.operations.remaining import Remaining
-from storaged.operations.requesting import Group, Reference, Wanted, group
+from storaged.operations.change_set import ChangeSet
+from storaged.operations.image_why import reasons
+from storaged.operations.layer_gc import LayerGC
+from storaged.operations.name_lookup import shortened
+from storaged.operations.query_context import QueryContext
+from storaged.operations.reference_counts import ReferenceCounts
+from storaged.operations.removal_blockers import several_names, why_not_removable
+from storaged.operations.removal_request import Group, Reference, RequestedName, group
+from storaged.operations.removals import Batch, Refusal, Removal, batch_change_set, within
 from storaged.operations.tagging import history_without, naming_members, without
-from storaged.operations.view import View
 from storaged.snapshot.model import Container, Image, Snapshot
 from storaged.store.changes import ImageEdit
 from storaged.store.layout.records import ImageID
@@ -55,13 +55,13 @@ class Removing(Struct, frozen=True, kw_only=True):
 
 def remove(
     snapshot: Snapshot,
-    wanted: Sequence[Wanted],
+    wanted: Sequence[RequestedName],
     asked: Removing,
-    view: View,
+    view: QueryContext,
     *,
     most: int | None = None,
     gone: Collection[ImageID] = (),
-) -> Planned[Round[Wanted]]:
+) -> ChangeSet[Batch[RequestedName]]:
     """Decide one round. ``most`` bounds the moves; ``gone`` are images that earlier rounds removed."""
     groups, nowhere = group(snapshot, wanted, view, manifest=asked.manifest, gone=gone)
     unknown = [found for _, found in nowhere if not (asked.ignore and isinstance(found.error, ImageUnknown))]
@@ -76,7 +76,7 @@ def remove(
 
     count = within(moves(), most)
     taken = parts[:count]
-    done = Round(
+    done = Batch(
         departures=tuple(gone for part in taken for gone in part.departures),
         untagged=tuple(name for part in taken for name in part.untagged),
         refused=(*unknown, *(refusal for part in taken for refusal in part.refused)),
@@ -86,13 +86,13 @@ def remove(
     )
     edits = [part.edit for part in taken if part.edit is not None]
     judged = any(gone.reason.code == "ancestor" for gone in done.departures)
-    return plan_round(snapshot, done, judged=judged, edits=edits)
+    return batch_change_set(snapshot, done, judged=judged, edits=edits)
 
 
 class _Part(Struct, frozen=True, kw_only=True):
     """What becomes of one image that was addressed, and of its ancestors."""
 
-    departures: tuple[Departure, ...] = ()
+    departures: tuple[Removal, ...] = ()
     untagged: tuple[Untagged, ...] = ()
     edit: ImageEdit | None = None
     refused: tuple[Refusal, ...] = ()
@@ -104,12 +104,12 @@ class _Part(Struct, frozen=True, kw_only=True):
 
 
 class _Decision:
-    def __init__(self, snapshot: Snapshot, asked: Removing, view: View) -> None:
+    def __init__(self, snapshot: Snapshot, asked: Removing, view: QueryContext) -> None:
         self._snapshot = snapshot
         self._asked = asked
         self._view = view
-        self._remaining = Remaining(snapshot)
-        self._freeing = Freeing(snapshot)
+        self._remaining = ReferenceCounts(snapshot)
+        self._freeing = LayerGC(snapshot)
 
     def take(self, asked: Group) -> _Part:
         """Decide on one image; what it decides holds for the groups after it."""
@@ -194,10 +194,10 @@ class _Decision:
     def _reasons(self, image: Image, most: int) -> tuple[Reason, ...]:
         return reasons(self._snapshot, image, self._view, is_left=self._remaining.is_left, most=most)
 
-    def _leave(self, image: Image, reason: Going) -> Departure:
+    def _leave(self, image: Image, reason: Going) -> Removal:
         containers: tuple[Container, ...] = tuple(
             self._snapshot.container_by_id[used_by] for used_by in image.containers
         )
         self._remaining.leave(image)
         freed = self._freeing.leave(image, containers)
-        return Departure(image=image, reason=reason, freed=freed, containers=containers)
+        return Removal(image=image, reason=reason, freed=freed, containers=containers)

@@ -9,14 +9,14 @@ names can always be asked about. With ``manifest`` the list itself is meant, and
 from __future__ import annotations
 
 from storaged.errors import ImageDamaged, ImageUnknown, NotAManifestList
-from storaged.operations.naming import Found, hits, shortened, visible
-from storaged.operations.view import View
+from storaged.operations.name_lookup import Found, hits, shortened, visible
+from storaged.operations.query_context import QueryContext
 from storaged.snapshot.model import Image, Snapshot
 from storaged.store.layout.records import Digest
 from storaged_client.contract.types import Resolved
 
 
-def resolve(snapshot: Snapshot, name: str, manifest: bool, view: View) -> Resolved:
+def resolve(snapshot: Snapshot, name: str, manifest: bool, view: QueryContext) -> Resolved:
     """``images.resolve``: the id a name means, by which name and which rule.
 
     Raises:
@@ -26,7 +26,7 @@ def resolve(snapshot: Snapshot, name: str, manifest: bool, view: View) -> Resolv
     return Resolved(id=found.image.id, name=found.name, how=found.how)
 
 
-def exists(snapshot: Snapshot, name: str, manifest: bool, view: View) -> bool:
+def exists(snapshot: Snapshot, name: str, manifest: bool, view: QueryContext) -> bool:
     """``images.exists``: whether ``find`` finds one that can be used.
 
     As for podman an image without a readable manifest, or with a layer lost, does not exist: a script then pulls
@@ -43,7 +43,7 @@ def exists(snapshot: Snapshot, name: str, manifest: bool, view: View) -> bool:
     return image.content.manifest is not None and _has_layers(snapshot, image)
 
 
-def find(snapshot: Snapshot, name: str, *, manifest: bool, or_list: bool, view: View) -> Found:
+def find(snapshot: Snapshot, name: str, *, manifest: bool, or_list: bool, view: QueryContext) -> Found:
     """Find the image a name means.
 
     ``manifest`` addresses lists only. ``or_list`` falls back to the list itself where none of its instances for
@@ -84,7 +84,7 @@ def meant_digest(found: Found) -> Digest | None:
     return (image.record.big_data_digests or {}).get("manifest") or image.digest
 
 
-def choose_instance(image: Image, view: View) -> Digest | None:
+def choose_instance(image: Image, view: QueryContext) -> Digest | None:
     """The digest of a list's instance for this platform; None where it has none.
 
     The most capable variant first, then the order of the list; an entry without a platform fits where no
@@ -126,7 +126,7 @@ def _the_list(found: Found) -> Found:
     raise NotAManifestList(f"{shortened(found.name)}: image is not a manifest list", id=found.image.id)
 
 
-def _settle(snapshot: Snapshot, found: Found, view: View) -> Found | None:
+def _settle(snapshot: Snapshot, found: Found, view: QueryContext) -> Found | None:
     """The image itself, or a list's instance here; None where that is not local."""
     if not found.image.is_list:
         return found
@@ -135,7 +135,7 @@ def _settle(snapshot: Snapshot, found: Found, view: View) -> Found | None:
     return Found(image=instance, name=found.name, how=found.how) if instance is not None else None
 
 
-def _unknown(name: str, lists: list[Found], view: View) -> ImageUnknown:
+def _unknown(name: str, lists: list[Found], view: QueryContext) -> ImageUnknown:
     if not lists:
         return ImageUnknown(f"{shortened(name)}: image not known", asked=name[:200])
     return ImageUnknown(

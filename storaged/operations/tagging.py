@@ -19,10 +19,10 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from storaged.errors import InvalidName, StoreBusy, TagUnknown
-from storaged.operations.addressing import addressed, itself
-from storaged.operations.naming import shortened
-from storaged.operations.planned import Planned
-from storaged.operations.view import View
+from storaged.operations.change_set import ChangeSet
+from storaged.operations.change_target import addressed, itself
+from storaged.operations.name_lookup import shortened
+from storaged.operations.query_context import QueryContext
 from storaged.snapshot.model import Image, Snapshot
 from storaged.store.changes import Change, ImageEdit, Item, NewImage
 from storaged.store.layout import references
@@ -37,7 +37,7 @@ Read = Callable[[Image, str], bytes]
 """The checked bytes of one item of an image's big data; raises ImageDamaged, DataUnknown, TooLarge."""
 
 
-def tag(snapshot: Snapshot, name: str, tags: Sequence[str], view: View, read: Read) -> Planned[Tagged]:
+def tag(snapshot: Snapshot, name: str, tags: Sequence[str], view: QueryContext, read: Read) -> ChangeSet[Tagged]:
     """Give an image further names. Blocking where an image is copied out of an additional store.
 
     Raises:
@@ -55,7 +55,7 @@ def tag(snapshot: Snapshot, name: str, tags: Sequence[str], view: View, read: Re
     return _named(snapshot, image, names, history, edits, moved, read)
 
 
-def untag(snapshot: Snapshot, name: str, tags: Sequence[str], view: View, read: Read) -> Planned[Tagged]:
+def untag(snapshot: Snapshot, name: str, tags: Sequence[str], view: QueryContext, read: Read) -> ChangeSet[Tagged]:
     """Take names from an image, all of them without ``tags``; the image stays.
 
     Raises:
@@ -178,8 +178,8 @@ def _borne(image: Image, borne: Collection[str], text: str) -> str:
     return full
 
 
-def _unchanged(image: Image) -> Planned[Tagged]:
-    return Planned(change=Change(), result=Tagged(id=image.id, names=image.names, changed=False))
+def _unchanged(image: Image) -> ChangeSet[Tagged]:
+    return ChangeSet(change=Change(), result=Tagged(id=image.id, names=image.names, changed=False))
 
 
 def _named(
@@ -190,7 +190,7 @@ def _named(
     edits: tuple[ImageEdit, ...],
     moved: tuple[Moved, ...],
     read: Read,
-) -> Planned[Tagged]:
+) -> ChangeSet[Tagged]:
     if image.read_only:
         if image.id in snapshot.half_made:
             raise StoreBusy(f"image {image.id[:12]} is being copied by another tool; try again", id=image.id)
@@ -200,7 +200,7 @@ def _named(
     else:
         edit = ImageEdit(image=image.id, members=naming_members(names, history))
         change = Change(edits=(*edits, edit))
-    return Planned(change=change, result=Tagged(id=image.id, names=names, changed=True, moved_from=moved))
+    return ChangeSet(change=change, result=Tagged(id=image.id, names=names, changed=True, moved_from=moved))
 
 
 def _stolen(moved: Iterable[Moved]) -> frozenset[str]:

@@ -24,7 +24,7 @@ from typing import cast
 
 from msgspec import Struct
 
-from storaged.operations.containing import Owner
+from storaged.operations.container_list import Owner
 from storaged.snapshot.model import Image, Layer, Snapshot, layer_size
 from storaged.snapshot.sizes import in_common, top_layers, union
 from storaged.store.layout.records import ImageID, LayerID

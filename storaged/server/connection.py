@@ -2,7 +2,7 @@
 
 ::
 
-    _read --- receive --> Peer --- Request --> Answers --- at once, or from a task each ---> Outbox --> socket
+    _read --- receive --> Peer --- Request --> RequestTasks --- at once, or from a task each ---> SendQueue --> socket
        ^                                                                  what it does not take: _write ---^
        '--------- stops while 64 requests are not answered *and written*, or 1 MiB waits'
 
@@ -33,14 +33,14 @@ import anyio
 from anyio.abc import SocketAttribute, TaskGroup, UNIXSocketStream
 
 from storaged.metrics import Metrics
-from storaged.server.answering import Answers, Handler
-from storaged.server.closing import Closer
-from storaged.server.guard import Guard, Limits
-from storaged.server.hangup import hung_up, linger
-from storaged.server.outbox import Outbox
+from storaged.server.disconnect import hung_up, linger
+from storaged.server.fd_closer import Closer
+from storaged.server.quotas import Limits, Quotas
 from storaged.server.receiving import end, receive
+from storaged.server.request_tasks import Handler, RequestTasks
+from storaged.server.send_queue import SendQueue
 from storaged.server.sending import send_now
-from storaged.service.lane import REQUEST
+from storaged.service.fair_queue import REQUEST
 from storaged.service.session import Session, tell_nobody
 from storaged_client.jsonrpc.peer import (
     Cancel,
@@ -79,7 +79,7 @@ class Connection:
         session: Session,
         handler: Handler,
         limits: Limits,
-        guard: Guard,
+        guard: Quotas,
         metrics: Metrics,
         taker: Closer,
         ender: Closer,
@@ -99,8 +99,8 @@ class Connection:
             max_fds=limits.descriptors,
             max_reply=limits.reply_bytes,
         )
-        self._outbox = Outbox(partial(send_now, self._socket))
-        self.answers = Answers(
+        self._outbox = SendQueue(partial(send_now, self._socket))
+        self.answers = RequestTasks(
             session=session,
             handler=handler,
             limits=limits,

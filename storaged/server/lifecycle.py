@@ -33,11 +33,11 @@ from attrs import evolve, frozen
 
 from storaged.metrics import Metrics
 from storaged.server.accounts import Accounts
-from storaged.server.answering import Handler
-from storaged.server.guard import Guard, Limits
-from storaged.server.listener import Door
-from storaged.server.reception import Reception
-from storaged.server.reporting import Reporter
+from storaged.server.connection_set import ConnectionSet
+from storaged.server.listener import Listener
+from storaged.server.quotas import Limits, Quotas
+from storaged.server.request_tasks import Handler
+from storaged.server.service_status import ServiceStatus
 from storaged.server.systemd import Notifier
 from storaged.service.host import HostFacts
 
@@ -65,7 +65,7 @@ class Lifecycle:
 
     def __init__(
         self,
-        door: Door,
+        door: Listener,
         *,
         terms: Terms,
         metrics: Metrics,
@@ -84,9 +84,9 @@ class Lifecycle:
         self._hurry = hurry
         accounts = Accounts()
         favoured = (0, os.geteuid())
-        self._guard = Guard(terms.limits, metrics, owner=accounts.owner, favoured=favoured)
-        self._reception = Reception(terms.limits, self._guard, metrics, accounts)
-        self._reporter = Reporter(
+        self._guard = Quotas(terms.limits, metrics, owner=accounts.owner, favoured=favoured)
+        self._reception = ConnectionSet(terms.limits, self._guard, metrics, accounts)
+        self._reporter = ServiceStatus(
             notifier, watchdog=watchdog, status=self._status, changes=(self._reception.change, moved)
         )
         self._serving = anyio.CancelScope()

@@ -35,7 +35,7 @@ _BACKLOG = 128
 _FOLDER_LOCK_SECONDS = 5.0
 
 
-class Door:
+class Listener:
     """A listening socket and what may be done with its path."""
 
     def __init__(self, sock: socket.socket, path: str, *, inherited: bool) -> None:
@@ -71,12 +71,12 @@ class Door:
         self.socket.close()
 
 
-def inherit(sock: socket.socket) -> Door:
+def inherit(sock: socket.socket) -> Listener:
     """The door of a socket the service manager handed over."""
-    return Door(sock, os.fsdecode(sock.getsockname()), inherited=True)
+    return Listener(sock, os.fsdecode(sock.getsockname()), inherited=True)
 
 
-def bind(path: str, *, mode: int = 0o600) -> Door:
+def bind(path: str, *, mode: int = 0o600) -> Listener:
     """Listen at ``path``, replacing a socket that nobody answers on. Blocks; call it off the loop.
 
     Raises:
@@ -107,7 +107,7 @@ def bind(path: str, *, mode: int = 0o600) -> Door:
             except BaseException:
                 os.unlink(temporary)
                 raise
-            return Door(sock, path, inherited=False)
+            return Listener(sock, path, inherited=False)
         except BaseException:
             sock.close()
             raise

@@ -20,7 +20,7 @@ from typing import Final
 import anyio
 from anyio.abc import UNIXSocketStream
 
-from storaged.server.closing import AccountCloser, close_all
+from storaged.server.fd_closer import AccountCloser, close_all
 
 _MOST: Final = 253
 """Descriptors that come with one message at most: SCM_MAX_FD of the kernel."""

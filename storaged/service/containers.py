@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from storaged.operations import containing
+from storaged.operations import container_list
 from storaged.service.context import Call
 from storaged_client.contract import params as p
 from storaged_client.contract import types as t
@@ -10,4 +10,4 @@ from storaged_client.contract import types as t
 
 def list_containers(call: Call, params: p.NoParams) -> t.ContainerList:
     """``containers.list``."""
-    return containing.list_containers(call.view.snapshot)
+    return container_list.list_containers(call.view.snapshot)

@@ -11,22 +11,22 @@ from anyio import from_thread
 from anyio.to_thread import run_sync
 from attrs import Factory, frozen
 
-from storaged.engine.attempts import Plan
 from storaged.engine.cache import Cache
 from storaged.engine.checking import Checker
 from storaged.engine.content import ContentSource
 from storaged.engine.cursors import Cursors
-from storaged.engine.kept import Question
 from storaged.engine.leases import Leases
 from storaged.engine.plans import Plans
+from storaged.engine.response_cache import CacheKey
 from storaged.engine.sizes import LayerSizes
+from storaged.engine.transaction_attempt import Decision
 from storaged.engine.transactions import Outcome, Transactions
 from storaged.engine.views import View
 from storaged.errors import ConfigError
 from storaged.metrics import Metrics
 from storaged.operations.pruning import PrunePlan
-from storaged.operations.view import View as Asking
-from storaged.service.condition import Condition
+from storaged.operations.query_context import QueryContext
+from storaged.service.daemon_status import DaemonStatus
 from storaged.service.host import Host
 from storaged.service.later import Later
 from storaged.service.progress import Progress
@@ -92,7 +92,7 @@ class Engine:
     """The same for files that clients pass: one of theirs may never answer."""
     plans: Plans[PrunePlan] = Factory(Plans)
     """What dry runs of ``images.prune`` decided, for their application."""
-    condition: Condition = Factory(Condition)
+    condition: DaemonStatus = Factory(DaemonStatus)
     """How the daemon itself fares."""
     losses: LossWatch = Factory(lambda self: LossWatch(self.location), takes_self=True)
     """Whether folders tell of records, or records of folders, that were lost. For one thread at a time."""
@@ -103,12 +103,12 @@ class Engine:
 
     @property
     def leases(self) -> Leases:
-        return self.cache.circumstances.leases
+        return self.cache.context.leases
 
     @property
-    def asking(self) -> Asking:
+    def query_context(self) -> QueryContext:
         """What a plan is asked with: platform, short names, and the leases of this very moment. From any thread."""
-        return self.cache.circumstances.asking()
+        return self.cache.context.query_context()
 
 
 @frozen(kw_only=True)
@@ -124,15 +124,15 @@ class Call:
     view: View
     engine: Engine
     progress: Progress
-    asked: Question | None = None
+    asked: CacheKey | None = None
     descriptors: Sequence[int] = ()
 
     @property
-    def asking(self) -> Asking:
+    def query_context(self) -> QueryContext:
         """Platform, short names and leases as they were when the view was taken: those of its generation."""
-        return self.view.circumstances.asking
+        return self.view.context.query_context
 
-    async def change(self, plan: Plan[T], *, message: str = "deleting") -> Outcome[T]:
+    async def change(self, plan: Decision[T], *, message: str = "deleting") -> Outcome[T]:
         """Change the store within the time of the request, telling its progress; see ``Transactions.run``.
 
         Raises:

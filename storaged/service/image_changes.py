@@ -12,14 +12,14 @@ from msgspec import structs
 from storaged.engine.transactions import Outcome
 from storaged.errors import InvalidParams, StoreError
 from storaged.operations import tagging
-from storaged.operations.departures import MOST_MOVES, Refusal, Round
-from storaged.operations.planned import Planned
+from storaged.operations.change_set import ChangeSet
 from storaged.operations.pruning import PrunePlan, Pruning, prune
+from storaged.operations.removal_request import RequestedName, everything
+from storaged.operations.removals import MOST_MOVES, Batch, Refusal
 from storaged.operations.removing import Removing, remove
-from storaged.operations.requesting import Wanted, everything
-from storaged.service.bulk import refuse_many
 from storaged.service.context import Call
-from storaged.service.rounds import Report, carry_out
+from storaged.service.large_params import refuse_many
+from storaged.service.removal_batches import Report, carry_out
 from storaged.snapshot.model import Image, Snapshot
 from storaged.store.content import ITEM_LIMIT
 from storaged.store.layout.records import ImageID
@@ -33,7 +33,7 @@ async def tag(call: Call, params: p.ImagesTag) -> Outcome[t.Tagged]:
         raise InvalidParams("give at least one name", path="tags")
     refuse_many(params.tags, "tags")
     return await call.change(
-        lambda snapshot: tagging.tag(snapshot, params.name, params.tags, call.engine.asking, reading(call))
+        lambda snapshot: tagging.tag(snapshot, params.name, params.tags, call.engine.query_context, reading(call))
     )
 
 
@@ -41,7 +41,7 @@ async def untag(call: Call, params: p.ImagesUntag) -> Outcome[t.Tagged]:
     """``images.untag``."""
     refuse_many(params.tags, "tags")
     return await call.change(
-        lambda snapshot: tagging.untag(snapshot, params.name, params.tags, call.engine.asking, reading(call))
+        lambda snapshot: tagging.untag(snapshot, params.name, params.tags, call.engine.query_context, reading(call))
     )
 
 
@@ -59,13 +59,16 @@ async def remove_names(
     call: Call, names: Sequence[str] | None, asked: Removing, *, dry_run: bool = False
 ) -> Outcome[t.PruneReport]:
     """Remove these, or every image of the writable store."""
-    named = tuple(Wanted(name=name) for name in names) if names is not None else None
+    named = tuple(RequestedName(name=name) for name in names) if names is not None else None
 
     def decide(
-        snapshot: Snapshot, items: Sequence[Wanted] | None, gone: Collection[ImageID], most: int | None = MOST_MOVES
-    ) -> Planned[Round[Wanted]]:
+        snapshot: Snapshot,
+        items: Sequence[RequestedName] | None,
+        gone: Collection[ImageID],
+        most: int | None = MOST_MOVES,
+    ) -> ChangeSet[Batch[RequestedName]]:
         wanted = items if items is not None else everything(snapshot)
-        return remove(snapshot, wanted, asked, call.engine.asking, most=most, gone=gone)
+        return remove(snapshot, wanted, asked, call.engine.query_context, most=most, gone=gone)
 
     if dry_run:
         return Outcome(
@@ -119,14 +122,14 @@ async def _dry_run(
     snapshot = call.view.snapshot
 
     def decide() -> tuple[t.PruneReport, tuple[ImageID, ...]]:
-        done = prune(snapshot, asked, call.asking, among=listed).result
+        done = prune(snapshot, asked, call.query_context, among=listed).result
         return _reported(done), done.items
 
     report, images = await call.in_thread(decide)
     return Outcome(result=evolve(report, plan=keep(images)), view=call.view)
 
 
-def _reported(done: Round[Any]) -> t.PruneReport:
+def _reported(done: Batch[Any]) -> t.PruneReport:
     report: Report[Any] = Report()
     report.add(done)
     return report.made()
@@ -138,7 +141,7 @@ async def _carry_out_prune(call: Call, asked: Pruning, listed: tuple[ImageID, ..
 
     return await carry_out(
         call,
-        lambda snapshot, items, gone: prune(snapshot, asked, call.engine.asking, among=items, most=MOST_MOVES),
+        lambda snapshot, items, gone: prune(snapshot, asked, call.engine.query_context, among=items, most=MOST_MOVES),
         first=listed,
         refusal=refusal,
         narrower=lambda item: None,

@@ -11,14 +11,22 @@ from typing import Any
 import msgspec
 
 from storaged.errors import ImageDamaged, NotAManifestList, StoreError, TooLarge
-from storaged.operations import branching, explaining, inspecting, listing, relating, resolving, tracing
+from storaged.operations import (
+    image_details,
+    image_history,
+    image_list,
+    image_relations,
+    image_tree,
+    image_why,
+    resolving,
+)
 from storaged.operations.filters import laborious
 from storaged.service.context import Call, Pinned
 from storaged.service.encoding import Encoded, array, encode_value
 from storaged.service.errors import to_contract
 from storaged.service.later import Later, then
+from storaged.service.limiters import pause
 from storaged.service.paging import first_page, in_pieces, next_page
-from storaged.service.shares import pause
 from storaged.snapshot.model import Image
 from storaged.store.content import ITEM_LIMIT
 from storaged.store.layout.decoding import bounded
@@ -41,8 +49,8 @@ def list_images(call: Call, params: p.ImagesList) -> Encoded | Later[Encoded]:
     """``images.list``."""
     if params.cursor is not None:
         return next_page(call, "images.list", params)
-    fields = listing.check_fields(params.fields)
-    select = partial(listing.select, call.view.snapshot, params, call.asking, datetime.now().astimezone())
+    fields = image_list.check_fields(params.fields)
+    select = partial(image_list.select, call.view.snapshot, params, call.query_context, datetime.now().astimezone())
     images = len(call.view.snapshot.images)
     long = laborious(params.filters, images) or (params.sort != "store" and images > _SORTED)
     selection = partial(call.in_thread, select) if long else select()
@@ -50,7 +58,7 @@ def list_images(call: Call, params: p.ImagesList) -> Encoded | Later[Encoded]:
 
 
 def _listed(
-    call: Call, selection: listing.Selection, fields: tuple[str, ...] | None, limit: int | None
+    call: Call, selection: image_list.Selection, fields: tuple[str, ...] | None, limit: int | None
 ) -> Encoded | Later[Encoded]:
     rows = call.view.rows
     images, names = selection.images, selection.names
@@ -62,7 +70,7 @@ def _listed(
 
     def page(start: int, end: int) -> list[bytes] | Later[list[bytes]]:
         def members(array: list[bytes]) -> list[bytes]:
-            return [b'"images":', *array, b',"sizes_pending":%d' % listing.sizes_pending(images)]
+            return [b'"images":', *array, b',"sizes_pending":%d' % image_list.sizes_pending(images)]
 
         return then(in_pieces(encoded, images[start:end]), members)
 
@@ -101,37 +109,37 @@ async def get(call: Call, params: p.ImagesGet) -> Encoded:
 
 def exists(call: Call, params: p.ImageName) -> t.Exists:
     """``images.exists``: a name that is no reference is an error, as podman has it."""
-    return t.Exists(exists=resolving.exists(call.view.snapshot, params.name, params.manifest, call.asking))
+    return t.Exists(exists=resolving.exists(call.view.snapshot, params.name, params.manifest, call.query_context))
 
 
 def resolve(call: Call, params: p.ImageName) -> t.Resolved:
     """``images.resolve``."""
-    return resolving.resolve(call.view.snapshot, params.name, params.manifest, call.asking)
+    return resolving.resolve(call.view.snapshot, params.name, params.manifest, call.query_context)
 
 
 def why(call: Call, params: p.ImageName) -> t.Why:
     """``images.why``: of what the name names. A list's name means the list, not its instance here."""
     image = _named(call, params.name, manifest=params.manifest)
-    return explaining.why(call.view.snapshot, image, call.asking)
+    return image_why.why(call.view.snapshot, image, call.query_context)
 
 
 def relations(call: Call, params: p.ImageName) -> t.Relations:
     """``images.relations``."""
     image = _image(call, params.name, manifest=params.manifest, or_list=True)
-    return relating.relations(call.view.snapshot, image)
+    return image_relations.relations(call.view.snapshot, image)
 
 
 async def history(call: Call, params: p.ImagesHistory) -> t.ImageHistory:
     """``images.history``: of a list, that of its instance here."""
     image = _image(call, params.name, manifest=False, or_list=False)
     blobs = await _blobs(call, image)
-    return tracing.history(call.view.snapshot, image, next(iter(blobs.values()), None))
+    return image_history.history(call.view.snapshot, image, next(iter(blobs.values()), None))
 
 
 def tree(call: Call, params: p.ImagesTree) -> t.ImageTree:
     """``images.tree``: of a list, that of its instance here."""
     image = _image(call, params.name, manifest=False, or_list=False)
-    return branching.tree(call.view.snapshot, image, what_requires=params.what_requires)
+    return image_tree.tree(call.view.snapshot, image, what_requires=params.what_requires)
 
 
 async def data(call: Call, params: p.ImagesData) -> t.Data:
@@ -148,7 +156,7 @@ async def data(call: Call, params: p.ImagesData) -> t.Data:
 
 
 def _image(call: Call, name: str, *, manifest: bool, or_list: bool) -> Image:
-    return resolving.find(call.view.snapshot, name, manifest=manifest, or_list=or_list, view=call.asking).image
+    return resolving.find(call.view.snapshot, name, manifest=manifest, or_list=or_list, view=call.query_context).image
 
 
 def _named(call: Call, name: str, *, manifest: bool) -> Image:
@@ -168,7 +176,7 @@ async def _blob(call: Call, image: Image, key: str, limit: int) -> bytes:
 async def _entry(call: Call, name: str, details: dict[int, bytes]) -> bytes:
     """One name's ``ImageLookup``; ``details`` keeps the images already encoded, by identity."""
     try:
-        found = resolving.find(call.view.snapshot, name, manifest=False, or_list=True, view=call.asking)
+        found = resolving.find(call.view.snapshot, name, manifest=False, or_list=True, view=call.query_context)
         image = found.image
         encoded = details.get(id(image))
         if encoded is None:
@@ -184,13 +192,13 @@ async def _entry(call: Call, name: str, details: dict[int, bytes]) -> bytes:
 async def _details(call: Call, image: Image) -> bytes:
     """A damaged image is one flagged row with what is left of it, never a failed call."""
     blobs = await _blobs(call, image)
-    return encode_value(inspecting.details(call.view.snapshot, image, blobs, call.engine.location))
+    return encode_value(image_details.details(call.view.snapshot, image, blobs, call.engine.location))
 
 
 async def _blobs(call: Call, image: Image) -> dict[str, Any]:
     """What the operations on a configuration lack, decoded; None for what is damaged."""
     blobs: dict[str, Any] = {}
-    for key in inspecting.lacking(image):
+    for key in image_details.lacking(image):
         try:
             blobs[key] = _decode(await _blob(call, image, key, ITEM_LIMIT))
         except (ImageDamaged, ValueError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from storaged.operations import layering
+from storaged.operations import layer_list
 from storaged.service.context import Call, Pinned
 from storaged.service.encoding import Encoded, encode_value
 from storaged.service.later import Later, then
@@ -33,7 +33,7 @@ def list_layers(call: Call, params: p.LayersList) -> Encoded | Later[Encoded]:
 
 def get(call: Call, params: p.LayersGet) -> t.LayerDetails:
     """``layers.get``."""
-    return layering.get(call.view.snapshot, params.id)
+    return layer_list.get(call.view.snapshot, params.id)
 
 
 def tree(call: Call, params: p.LayersTree) -> Encoded | Later[Encoded]:
@@ -43,7 +43,7 @@ def tree(call: Call, params: p.LayersTree) -> Encoded | Later[Encoded]:
     snapshot = call.view.snapshot
 
     def walk() -> list[Layer]:
-        return [snapshot.layer_by_id[layer] for layer in layering.tree(snapshot, params.id)]
+        return [snapshot.layer_by_id[layer] for layer in layer_list.tree(snapshot, params.id)]
 
     found = partial(call.in_thread, walk) if len(snapshot.layers) > _WALKED else walk()
     return then(found, lambda layers: _walked(call, layers, params.limit))
@@ -62,4 +62,4 @@ def _members(rows: list[bytes]) -> list[bytes]:
 
 
 def _rows(layers: Sequence[Layer]) -> list[bytes]:
-    return [b"[", encode_value([layering.summary(layer) for layer in layers])[1:-1], b"]"]
+    return [b"[", encode_value([layer_list.summary(layer) for layer in layers])[1:-1], b"]"]

@@ -9,14 +9,14 @@ from datetime import UTC, datetime
 
 from storaged.engine.transactions import Outcome
 from storaged.errors import InvalidParams
-from storaged.operations import creating, list_editing
+from storaged.operations import image_create, list_editing
 from storaged.operations.list_artifacts import Layer
 from storaged.operations.list_editing import Birth
 from storaged.operations.list_parts import Means
 from storaged.operations.removing import Removing
-from storaged.service.bulk import refuse_many
 from storaged.service.context import Call
 from storaged.service.image_changes import reading, remove_names
+from storaged.service.large_params import refuse_many
 from storaged.service.passed_files import read_layers
 from storaged.store.layout.records import ImageID
 from storaged_client.contract import params as p
@@ -59,12 +59,12 @@ async def create_image(call: Call, params: p.ImagesCreate) -> Outcome[t.Created]
     """``images.create``."""
     refuse_many(params.names, "names")
     now = _now()
-    return await call.change(lambda snapshot: creating.create(snapshot, params, now))
+    return await call.change(lambda snapshot: image_create.create(snapshot, params, now))
 
 
 def _means(call: Call) -> Means:
     """Asked for at each plan: the short names and leases of that moment."""
-    return Means(view=call.engine.asking, location=call.engine.location, read=reading(call))
+    return Means(view=call.engine.query_context, location=call.engine.location, read=reading(call))
 
 
 def _now() -> str:

@@ -18,7 +18,7 @@ from storaged.errors import InvalidParams
 from storaged.service.context import Call, Pinned
 from storaged.service.encoding import Encoded, encode_value
 from storaged.service.later import Later, then
-from storaged.service.shares import pause
+from storaged.service.limiters import pause
 
 _PIECE = 256
 """Rows encoded between two looks of the loop at everybody else: about a millisecond."""

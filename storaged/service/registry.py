@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from storaged.engine.transactions import Outcome
-from storaged.service import containers, image_changes, images, layers, leasing, list_changes, manifests, server, store
+from storaged.service import containers, image_changes, images, layers, leases, list_changes, manifests, server, store
 from storaged.service.access import Access
 from storaged.service.context import Call, Engine
 from storaged.service.encoding import Encoded
@@ -61,7 +61,7 @@ READERS: dict[str, Reader] = {
     "images.history": _waiting(images.history),
     "images.data": _waiting(images.data),
     "store.usage": _waiting(store.usage),
-    "store.lease": _waiting(leasing.lease),
+    "store.lease": _waiting(leases.lease),
 }
 
 REPEATED = frozenset(_OF_THE_VIEW)
@@ -74,7 +74,7 @@ HOLDING = frozenset({"store.lease", "store.release"})
 async def _release(
     engine: Engine, session: Session, common: Common, params: Any, progress: Progress, access: Access
 ) -> bytes:
-    return leasing.release(engine, session, params)
+    return leases.release(engine, session, params)
 
 
 async def _info(

@@ -11,9 +11,9 @@ from anyio.to_thread import run_sync
 
 from storaged.engine.views import View
 from storaged.errors import StoreBusy, StoreCorrupt
-from storaged.operations import describing
-from storaged.service.condition import StartedBy
+from storaged.operations import store_flaws
 from storaged.service.context import Engine
+from storaged.service.daemon_status import StartedBy
 from storaged.service.encoding import encode, encode_view
 from storaged.service.session import Session
 from storaged.service.statistics import statistics
@@ -75,7 +75,7 @@ async def info(engine: Engine, session: Session, common: Common) -> bytes:
         writable=reason is None,
         writable_reason=reason,
         read_only=condition.read_only,
-        compat="podman" if engine.asking.podman_lists else "none",
+        compat="podman" if engine.query_context.podman_lists else "none",
         settings_file=file,
         started_by=started_by,
         freshness=freshness,
@@ -84,8 +84,8 @@ async def info(engine: Engine, session: Session, common: Common) -> bytes:
         layers=len(snapshot.layers) if snapshot else 0,
         containers=len(snapshot.containers) if snapshot else 0,
         half_made=snapshot.half_made if snapshot else (),
-        unreadable_evidence=describing.evidence(snapshot) if snapshot else (),
-        flaws=broken + (describing.flaws(snapshot) if snapshot else ()),
+        unreadable_evidence=store_flaws.evidence(snapshot) if snapshot else (),
+        flaws=broken + (store_flaws.flaws(snapshot) if snapshot else ()),
     )
     if view is not None:
         return encode_view(result, view)
@@ -95,8 +95,8 @@ async def info(engine: Engine, session: Session, common: Common) -> bytes:
 def _losses(engine: Engine, snapshot: Snapshot) -> tuple[t.Flaw, ...]:
     """Blocking. True only if the snapshot is the store's afterwards, too."""
     stores = len(engine.location.additional) + 1
-    return describing.losses(
-        engine.losses.look(snapshot.generation, lambda: describing.recorded(snapshot, stores)),
+    return store_flaws.losses(
+        engine.losses.look(snapshot.generation, lambda: store_flaws.recorded(snapshot, stores)),
     )
 
 
@@ -114,7 +114,7 @@ async def stats(engine: Engine, common: Common) -> bytes:
         **engine.host.gauges(),
         **await run_sync(_process),
         "cursors": float(len(engine.cursors)),
-        "leases": float(len(engine.cache.circumstances.leases)),
+        "leases": float(len(engine.cache.context.leases)),
         "uptime_seconds": anyio.current_time() - engine.began,
     }
     snapshot = engine.cache.snapshot

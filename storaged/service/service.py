@@ -18,10 +18,10 @@ from anyio import get_cancelled_exc_class
 from anyio.to_thread import run_sync
 
 from storaged.engine.change_scope import change_scope
-from storaged.engine.kept import Question, question
+from storaged.engine.response_cache import CacheKey, cache_key
 from storaged.engine.views import View
 from storaged.errors import StoreError
-from storaged.operations.naming import shortened
+from storaged.operations.name_lookup import shortened
 from storaged.service.access import (
     Access,
     audit,
@@ -32,15 +32,15 @@ from storaged.service.access import (
     structure,
     target_of,
 )
-from storaged.service.bulk import bulky
 from storaged.service.context import Call, Engine
-from storaged.service.counting import Counted
 from storaged.service.discover import document
 from storaged.service.encoding import Encoded, encode_read, encode_value, encode_view
 from storaged.service.errors import to_contract
+from storaged.service.large_params import bulky
 from storaged.service.later import Later, have, then
 from storaged.service.progress import Progress
 from storaged.service.registry import CHANGERS, HERALDS, HOLDING, READERS, REPEATED, STEWARDS, Found
+from storaged.service.request_metrics import RequestMetrics
 from storaged.service.session import Session
 from storaged_client.contract import types as t
 from storaged_client.contract.errors import InvalidParams, MethodNotFound, NotPermitted, StoragedError, WrongStore
@@ -75,7 +75,7 @@ class Service:
         if type(params) is dict and "store" in params:
             params = self._of_this_store(session, method, params)
         if method in HERALDS or (method in READERS and method not in HOLDING):
-            with Counted(self._engine.metrics, method) as attempt:
+            with RequestMetrics(self._engine.metrics, method) as attempt:
                 answer = self._at_once(session, method, params)
                 if answer is not None and not callable(answer):
                     return answer
@@ -113,13 +113,13 @@ class Service:
         """None: the view has to be waited for, progress is to be told, or the parameters are many."""
         if bulky(params):
             return None
-        asked: Question | None = None
+        asked: CacheKey | None = None
         view: View | None = None
         if method in REPEATED and is_own(params):
             view = self._engine.cache.view_now()
             if view is None:
                 return None
-            asked = question(view.circumstances.number, method, params)
+            asked = cache_key(view.context.number, method, params)
             known = view.rows.kept.find(asked) if asked is not None else None
             if known is not None:
                 self._engine.metrics.add("answers.repeated")
@@ -136,11 +136,11 @@ class Service:
         return self._read(method, self._call(session, common, view, Progress(session, None), asked), structured)
 
     async def _finish(self, session: Session, method: str, answer: Later[Answer]) -> Answer:
-        with Counted(self._engine.metrics, method), session.shares.answering():
+        with RequestMetrics(self._engine.metrics, method), session.shares.answering():
             return await answer()
 
     async def _handle(self, session: Session, method: str, params: object, descriptors: Sequence[int]) -> Answer:
-        with Counted(self._engine.metrics, method), session.shares.answering():
+        with RequestMetrics(self._engine.metrics, method), session.shares.answering():
             return await self._answer(session, method, params, descriptors)
 
     async def _answer(self, session: Session, method: str, params: object, descriptors: Sequence[int]) -> Answer:
@@ -177,7 +177,7 @@ class Service:
         common: Common,
         view: View,
         progress: Progress,
-        asked: Question | None = None,
+        asked: CacheKey | None = None,
         descriptors: Sequence[int] = (),
     ) -> Call:
         self._engine.cursors.sweep()
@@ -241,11 +241,11 @@ class Service:
                 audit(session, row.name, target=target, result=word, removed=removed)
 
 
-def _question(view: View, method: str, params: object) -> Question | None:
+def _question(view: View, method: str, params: object) -> CacheKey | None:
     """None: its answer is not the same each time, or is of other than the current state."""
     if method not in REPEATED or view.stale is not None or not is_own(params) or bulky(params):
         return None
-    return question(view.circumstances.number, method, params)
+    return cache_key(view.context.number, method, params)
 
 
 def _encoded(call: Call, found: Found) -> Answer:

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from attrs import Factory, define, field, frozen
 
-from storaged.service.shares import Shares
+from storaged.service.limiters import Limiters
 
 
 @frozen(kw_only=True)
@@ -44,7 +44,7 @@ class Session:
     """Root's or the daemon's own user's: for those some room is kept."""
     """Counts connections since the daemon started; names the connection in the log."""
     notify: Notify = tell_nobody
-    shares: Shares = field(factory=Shares)
+    shares: Limiters = field(factory=Limiters)
     _endings: dict[object, Callable[[], None]] = field(factory=dict, init=False)
     _ended: bool = field(default=False, init=False)
 

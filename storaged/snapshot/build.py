@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from storaged.snapshot.digests import membership
 from storaged.snapshot.evidence import find_evidence
 from storaged.snapshot.growth import grow
-from storaged.snapshot.images import Relations, make_image, same_kin
+from storaged.snapshot.images import Relations, make_image, same_lineage
 from storaged.snapshot.layers import group, make_layers
 from storaged.snapshot.lookup import index
 from storaged.snapshot.model import (
@@ -72,7 +72,7 @@ def build(
     else:
         sizes = [Sizes(image.size, image.unique_size, image.size_pending) for image in same.images]
     lists = membership(rows, seen, tables.flaws, previous.last_lists if previous is not None else {})
-    kin = same_kin(same, seen) if same is not None else None
+    kin = same_lineage(same, seen) if same is not None else None
     relations = Relations(
         tree=tree,
         kin=kin or relate(rows, seen, tree),

@@ -11,7 +11,7 @@ from attrs import frozen
 
 from storaged.snapshot.digests import Membership, image_digests, shown_digest
 from storaged.snapshot.model import Damage, Image, Snapshot
-from storaged.snapshot.relations import Kin
+from storaged.snapshot.relations import Lineage
 from storaged.snapshot.sizes import Sizes
 from storaged.snapshot.tree import LayerTree
 from storaged.store.layout.contents import ImageContent
@@ -24,18 +24,18 @@ class Relations:
     """What the rows of the shown images refer to; the sequences are parallel to those rows."""
 
     tree: LayerTree
-    kin: Kin
+    kin: Lineage
     sizes: Sequence[Sizes]
     lists: Membership
     containers: Mapping[ImageID, tuple[ContainerID, ...]]
     provable: bool
 
 
-def same_kin(same: Snapshot, contents: Sequence[ImageContent]) -> Kin | None:
+def same_lineage(same: Snapshot, contents: Sequence[ImageContent]) -> Lineage | None:
     """The kin of a snapshot of the same images and layers; None where an image has another content by now."""
     if any(image.content is not content for image, content in zip(same.images, contents, strict=True)):
         return None
-    return Kin(
+    return Lineage(
         parents=tuple([image.parent for image in same.images]),
         children=tuple([image.children for image in same.images]),
         possible_children=tuple([image.possible_children for image in same.images]),

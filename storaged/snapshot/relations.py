@@ -36,7 +36,7 @@ _DiffIDs = tuple[str, ...]
 
 
 @frozen(kw_only=True)
-class Kin:
+class Lineage:
     """Parents and children, parallel to the images asked for; children in the order of the table."""
 
     parents: tuple[ImageID | None, ...]
@@ -54,7 +54,7 @@ class _Seat:
     config: ConfigFacts
 
 
-def relate(rows: Sequence[ImageRow], contents: Sequence[ImageContent], tree: LayerTree) -> Kin:
+def relate(rows: Sequence[ImageRow], contents: Sequence[ImageContent], tree: LayerTree) -> Lineage:
     """Find every image's kin, in time linear in the images (and in the children reported)."""
     seats = list(_seats(rows, contents, tree))
     places: dict[_Place, dict[_DiffIDs, list[_Seat]]] = {}
@@ -90,7 +90,7 @@ def relate(rows: Sequence[ImageRow], contents: Sequence[ImageContent], tree: Lay
         if key in found:
             ids = shared[key]
             children[seat.index] = tuple(i for i in ids if i != seat.id) if seat.id in found[key] else ids
-    return Kin(
+    return Lineage(
         parents=tuple(parents), children=tuple(children), possible_children=_possible_children(rows, contents, tree)
     )
 

@@ -22,12 +22,12 @@ from storaged.errors import StoreBusy, StoreCorrupt, StoreError
 from storaged.metrics import Metrics
 from storaged.store.files import EXHAUSTED, Files
 from storaged.store.inventory import lock_files, table_files, writable_lock_files
-from storaged.store.known_tables import KnownTables, Loaded
 from storaged.store.locks.order import hold
 from storaged.store.locks.probe import LockHolder, identify
 from storaged.store.mounts import is_remote
 from storaged.store.stamp import Stamp, StampWatch
-from storaged.store.table_source import TableContent
+from storaged.store.table_cache import Loaded, TableCache
+from storaged.store.table_reader import TableContent
 from storaged.store.tables import StoreLocation
 
 TRIES = 5
@@ -65,7 +65,7 @@ class StoreReader:
         self._watch = StampWatch(self._locks, paths, self._files, metrics)
         self._own_watch = StampWatch(self._locks, paths, self._files, metrics)
         self._mutex = threading.Lock()
-        self._known = KnownTables(location, self._files, metrics)
+        self._known = TableCache(location, self._files, metrics)
         self._remote: bool | None = None
 
     @property

@@ -23,7 +23,7 @@ from typing import Any, get_type_hints
 import attrs
 import pytest
 
-from storaged import serving, settings
+from storaged import cmd_serve, settings
 from storaged.operations.filters.compiling import SERVED
 from storaged_client.cli import exits
 from storaged_client.cli.commands import COMMANDS, Command
@@ -206,7 +206,7 @@ def test_every_exit_status_stands_in_the_page_of_its_program(pages: _Pages) -> N
 
     ours = {value for name, value in vars(exits).items() if name.isupper()}
     assert listed("storagectl.1") == {str(status) for status in ours}
-    served = {serving.BUSY, serving.FORBIDDEN, serving.MISCONFIGURED, serving.FAILED}
+    served = {cmd_serve.BUSY, cmd_serve.FORBIDDEN, cmd_serve.MISCONFIGURED, cmd_serve.FAILED}
     assert listed("storaged.8") == {str(status) for status in served} | {"0", "2", "69"}
 
 

@@ -23,10 +23,10 @@ from attrs import frozen
 
 from storaged.engine.content import Contents
 from storaged.engine.loading import Loader
-from storaged.engine.rows import Rows
+from storaged.engine.row_cache import RowCache
 from storaged.metrics import Metrics
-from storaged.operations.listing import select
-from storaged.operations.view import View
+from storaged.operations.image_list import select
+from storaged.operations.query_context import QueryContext
 from storaged.snapshot.model import Snapshot
 from storaged.store.content import ContentReader
 from storaged.store.reader import StoreReader
@@ -133,15 +133,15 @@ def snapshot_of(folder: Path) -> Snapshot:
     return loader.load(unproven=False, afresh=False, cancelled=lambda: False).snapshot
 
 
-def works_on(snapshot: Snapshot, view: View = HERE) -> dict[str, Callable[[], bytes]]:
+def works_on(snapshot: Snapshot, view: QueryContext = HERE) -> dict[str, Callable[[], bytes]]:
     """One answer of each kind."""
-    warm, now, params = Rows(snapshot), datetime.now().astimezone(), ImagesList(all=True)
+    warm, now, params = RowCache(snapshot), datetime.now().astimezone(), ImagesList(all=True)
 
-    def answer(rows: Rows) -> bytes:
+    def answer(rows: RowCache) -> bytes:
         selection = select(snapshot, params, view, now)
         return b"".join(rows.parts(selection.images[:50], None, selection.names))
 
-    return {"join": lambda: answer(warm), "encode": lambda: answer(Rows(snapshot))}
+    return {"join": lambda: answer(warm), "encode": lambda: answer(RowCache(snapshot))}
 
 
 def rate_of(work: Callable[[], bytes], seconds: float, threads: int) -> float:

@@ -24,7 +24,7 @@ FRESH_MS = {"800": 15.0, "fleet": 150.0}
 _SPARE = 64 << 20
 _TIMES = 4
 """Memory at the largest store is at most so many times the JSON, and what is spare."""
-CODE = "import gc; gc.disable(); import storaged.settings, storaged.serving, {loop}"
+CODE = "import gc; gc.disable(); import storaged.settings, storaged.cmd_serve, {loop}"
 LOOPS = {"trio": "anyio._backends._trio", "asyncio": "anyio._backends._asyncio"}
 
 

@@ -17,7 +17,7 @@ import pytest
 from attrs import fields, frozen
 
 from storaged.sample import SampleSpec, write_store
-from storaged.server.guard import Limits
+from storaged.server.quotas import Limits
 from tests.e2e.daemons import PATIENCE, Client, Daemon, serving
 
 IMAGES = 40

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from storaged import demo
+from storaged import cmd_demo
 
 STEPS = (
     "An image is made, without a name",
@@ -20,7 +20,7 @@ STEPS = (
 
 @pytest.mark.parametrize("backend", ["trio", "asyncio"])
 def test_every_step_is_played_and_proved(backend: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert demo.main(["--images", "40", "--backend", backend]) == 0
+    assert cmd_demo.main(["--images", "40", "--backend", backend]) == 0
     shown, complaints = capsys.readouterr()
     assert complaints == ""
     assert all(step in shown for step in STEPS)
@@ -30,8 +30,8 @@ def test_every_step_is_played_and_proved(backend: str, capsys: pytest.CaptureFix
 def test_another_answer_ends_it_with_status_one(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(demo, "_dangles", lambda store, image: False)
-    assert demo.main(["--images", "10"]) == 1
+    monkeypatch.setattr(cmd_demo, "_dangles", lambda store, image: False)
+    assert cmd_demo.main(["--images", "10"]) == 1
     shown, complaints = capsys.readouterr()
     assert "✗ expected: " in complaints
     assert "Every answer was as it must be" not in shown

@@ -13,7 +13,7 @@ import pytest
 
 from storaged.engine import leases, plans
 from storaged.sample import SampleSpec, write_store
-from storaged.server.guard import Limits
+from storaged.server.quotas import Limits
 from storaged_client.contract.methods import METHODS
 from storaged_client.contract.nesting import MESSAGE
 from tests.e2e.daemons import Client, serving

@@ -13,7 +13,7 @@ import pytest
 
 from storaged.sample import Sample, SampleSpec, write_store
 from storaged.store.files import Files
-from storaged.store.locks.instance import take_guard
+from storaged.store.locks.instance import take_instance_lock
 
 from .daemons import STORAGED, Daemon, flags, serving
 
@@ -99,7 +99,7 @@ def test_a_daemon_ends_where_another_one_was_faster_to_guard_the_new_store(short
     lay(short_dir / "later", 2)
     with (
         serving(short_dir, "--backend", backend) as daemon,
-        take_guard(str(short_dir / "later" / "root"), str(short_dir / "elsewhere"), files=Files()),
+        take_instance_lock(str(short_dir / "later" / "root"), str(short_dir / "elsewhere"), files=Files()),
     ):
         (short_dir / "root").rename(short_dir / "before")
         (short_dir / "later" / "root").rename(short_dir / "root")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from storaged.ending import stop_daemon
+from storaged.cmd_stop import stop_daemon
 from storaged.sample import SampleSpec, write_store
 from storaged_client import address
 from storaged_client.contract.version import PROTOCOL, VERSION

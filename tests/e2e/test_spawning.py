@@ -240,7 +240,8 @@ def as_other(user: Home, uid: int, *arguments: str) -> subprocess.CompletedProce
     code = (
         "import os, sys; from storaged_client import address, spawn, sync; import filelock; "
         "from storaged_client.cli import exits, main, invocation, call; "
-        "from storaged_client.contract import errors; from storaged_client import errors as e, units, skew; "
+        "from storaged_client.contract import errors; "
+        "from storaged_client import errors as e, systemd_units, version_mismatch; "
         f"os.setgroups([]); os.setgid({uid}); os.setuid({uid}); "
         "sys.exit(main.main(sys.argv[1:]))"
     )

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from storaged.installing import make_plan
-from storaged.placing import put
+from storaged.cmd_install_units import make_plan
+from storaged.managed_file import put
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "storaged" / "units"

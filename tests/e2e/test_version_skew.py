@@ -59,8 +59,8 @@ def newer_daemon(user: Home, copy: str) -> Iterator[None]:
 
 
 _BLOCKING = """
-from storaged_client import skew
-skew.PATIENCE = 30.0  # a busy machine is slow to tell its version
+from storaged_client import version_mismatch
+version_mismatch.PATIENCE = 30.0  # a busy machine is slow to tell its version
 import json, storaged_client
 told = {}
 with storaged_client.connect() as client:
@@ -79,8 +79,8 @@ print(json.dumps(told))
 """
 
 _ASYNC = """
-from storaged_client import skew
-skew.PATIENCE = 30.0  # a busy machine is slow to tell its version
+from storaged_client import version_mismatch
+version_mismatch.PATIENCE = 30.0  # a busy machine is slow to tell its version
 import anyio, json, storaged_client, sys
 async def main():
     told = {}

@@ -12,12 +12,12 @@ from pathlib import Path
 
 from attrs import evolve, frozen
 
-from storaged.engine.attempts import Attempts, BrokenOff
 from storaged.engine.content import Contents
 from storaged.engine.leases import Leases
 from storaged.engine.loading import Loader
+from storaged.engine.transaction_attempt import Interrupted, TransactionAttempt
 from storaged.metrics import Metrics
-from storaged.operations.planned import Planned
+from storaged.operations.change_set import ChangeSet
 from storaged.snapshot.model import Snapshot
 from storaged.store.content import ContentReader
 from storaged.store.files import Files
@@ -68,9 +68,9 @@ def _under_locks(store: Store, kind: Kind, writer: StoreWriter, files: Intercept
     if kind.deed is not None:
         files.rival = Rival(deed=kind.deed, store=store)
 
-    def plan(_: Snapshot) -> Planned[None]:
+    def plan(_: Snapshot) -> ChangeSet[None]:
         try:
-            return Planned(change=kind.change(store), result=None)
+            return ChangeSet(change=kind.change(store), result=None)
         finally:
             if files.rival is not None:
                 files.rival.planned(files)
@@ -80,10 +80,10 @@ def _under_locks(store: Store, kind: Kind, writer: StoreWriter, files: Intercept
         loader = Loader(reader, Contents(ContentReader(store.location, metrics, files)), metrics)
         with files.unseen():
             loader.load(unproven=False, afresh=False, cancelled=lambda: False)
-        attempts = Attempts(loader, writer, Leases(metrics))
+        attempts = TransactionAttempt(loader, writer, Leases(metrics))
         try:
             return attempts.under_locks(plan, time.monotonic() + _PATIENCE, lambda: False).committed
-        except BrokenOff as broken:
+        except Interrupted as broken:
             raise broken.cause from None
 
 

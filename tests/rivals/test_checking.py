@@ -16,7 +16,7 @@ import pytest
 from storaged.engine.content import Contents
 from storaged.engine.loading import Loader
 from storaged.metrics import Metrics
-from storaged.operations.describing import recorded
+from storaged.operations.store_flaws import recorded
 from storaged.store.checking.findings import Finding
 from storaged.store.checking.loss import Loss, LossWatch
 from storaged.store.checking.walk import walk

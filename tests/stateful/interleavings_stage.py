@@ -23,18 +23,18 @@ from typing import Any, TypeVar
 from anyio import CapacityLimiter, current_time, from_thread
 from attrs import evolve, frozen
 
-from storaged.engine.attempts import Plan
 from storaged.engine.cache import Cache
-from storaged.engine.circumstances import CircumstancesWatch
 from storaged.engine.cursors import Cursors
 from storaged.engine.leases import Leases
 from storaged.engine.plans import Plans
+from storaged.engine.query_context import ContextWatch
 from storaged.engine.sizes import LayerSizes
+from storaged.engine.transaction_attempt import Decision
 from storaged.engine.transactions import Outcome, Transactions
 from storaged.errors import StoreError
 from storaged.metrics import Metrics
-from storaged.operations.planned import Planned
-from storaged.operations.view import HostPlatform
+from storaged.operations.change_set import ChangeSet
+from storaged.operations.query_context import HostPlatform
 from storaged.service.access import Access
 from storaged.service.context import Engine
 from storaged.service.service import Service
@@ -219,12 +219,12 @@ class SteppedTransactions(Transactions):
 
     async def run(
         self,
-        plan: Plan[T],
+        plan: Decision[T],
         *,
         timeout: float,  # noqa: ASYNC109 - that of the method it stands for
         progress: Callable[[int, int], None] | None = None,
     ) -> Outcome[T]:
-        def noted(snapshot: Snapshot) -> Planned[T]:
+        def noted(snapshot: Snapshot) -> ChangeSet[T]:
             self.observer.planned_with = self.observer.leased
             return plan(snapshot)
 
@@ -261,7 +261,7 @@ def stage(location: StoreLocation, random: Random, mistake: Mistake = "none") ->
         content,
         metrics,
         known_sizes=lambda: sizes.known,
-        circumstances=CircumstancesWatch(leases, host=HostPlatform(os="linux", architecture="amd64")),
+        context=ContextWatch(leases, host=HostPlatform(os="linux", architecture="amd64")),
     )
     steps.cache = cache
     writer = SteppedWriter(location, files, steps, observer, mistake)

@@ -15,10 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
-from storaged.operations.departures import Round
 from storaged.operations.pruning import Pruning, prune
+from storaged.operations.removal_request import RequestedName
+from storaged.operations.removals import Batch
 from storaged.operations.removing import Removing, remove
-from storaged.operations.requesting import Wanted
 from storaged.operations.usage import usage
 from storaged.store.changes import Change
 from tests.unit.operations.applying import apply
@@ -98,7 +98,7 @@ def _in_cycle(name: str, parents: dict[str, str | None]) -> bool:
     return at == name
 
 
-def check(plan: Plan, done: Round, change: Change, gone: set[str]) -> None:
+def check(plan: Plan, done: Batch, change: Change, gone: set[str]) -> None:
     """The change lets go of these images and of exactly their layers, in order, and says what that gives back."""
     assert set(change.removed) == {image_id(name) for name in gone}
     layers = freed(plan, gone)
@@ -196,7 +196,7 @@ def test_a_removal_takes_what_was_named_and_ancestors_only_while_dangling(seed: 
     plan, leased = made(random, size)
     shown = [row for row in plan.rows if row.kind != "half"]
     asked = random.sample(shown, min(len(shown), 3))
-    wanted = [Wanted(name=random.choice([*row.names, image_id(row.name), image_id(row.name)])) for row in asked]
+    wanted = [RequestedName(name=random.choice([*row.names, image_id(row.name), image_id(row.name)])) for row in asked]
     view = structs.replace(HERE, leases={image_id(name): ("lease",) for name in leased})
     planned = remove(plan.store().snapshot(), wanted, Removing(force=force), view)
     done, change = planned.result, planned.change
@@ -231,6 +231,6 @@ def test_a_removal_gives_back_what_the_usage_of_the_store_foretells(seed: int, s
     snapshot = plan.store().snapshot()
     for image, row in zip(snapshot.images, usage(snapshot).images, strict=True):
         if not image.containers:
-            done = remove(snapshot, [Wanted(image=image.id)], Removing(), HERE).result
+            done = remove(snapshot, [RequestedName(image=image.id)], Removing(), HERE).result
             told = [departure.freed.size for departure in done.departures]
             assert row.freed == (None if None in told else sum(size or 0 for size in told))

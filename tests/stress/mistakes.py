@@ -15,7 +15,7 @@ from typing import Any
 
 import anyio
 
-import storaged.server.closing
+import storaged.server.fd_closer
 from storaged.cli import main
 from storaged.service.service import Service
 
@@ -52,7 +52,7 @@ def _keep(descriptors: Iterable[int]) -> None:
 
 def _plant(mistake: str) -> None:
     if mistake == "keeps-descriptors":
-        storaged.server.closing.close_all = _keep
+        storaged.server.fd_closer.close_all = _keep
     else:
         planted = {"keeps-memory": _keeps_memory, "breaks": _breaks, "hangs": _hangs}[mistake]
         Service.begin = planted  # type: ignore[method-assign]

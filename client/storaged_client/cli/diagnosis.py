@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from storaged_client import address, skew, units
+from storaged_client import address, systemd_units, version_mismatch
 from storaged_client.contract.version import VERSION
 from storaged_client.errors import ClientError
 
@@ -70,10 +70,10 @@ def _daemon(info: Info) -> Iterator[Problem]:
     socket = info["socket"]
     if info["version"] != VERSION:
         text = f"the daemon is version {info['version']}, this program {VERSION}"
-        yield Problem(text, skew.replacement(socket), intent="replace it")
-    if info.get("started_by") == "client" and (start := units.start_command(socket)) is not None:
+        yield Problem(text, version_mismatch.replacement(socket), intent="replace it")
+    if info.get("started_by") == "client" and (start := systemd_units.start_command(socket)) is not None:
         yield Problem(
-            f"a client started this daemon, though {units.UNIT} is enabled",
+            f"a client started this daemon, though {systemd_units.UNIT} is enabled",
             f"storaged stop --socket {shlex.quote(socket)} && {start}",
             intent="have the unit serve",
         )

@@ -114,17 +114,17 @@ def daemon_log(info: Info) -> str | None:
     The file behind its standard error, which the kernel tells to its own user and to root; else what a client that
     started it would have given it.
     """
-    from storaged_client import spawned, units
+    from storaged_client import spawn_record, systemd_units
 
     if info.get("started_by") == "systemd":
-        return units.log_command(info["socket"])
+        return systemd_units.log_command(info["socket"])
     process = f"/proc/{int(info['pid'])}"
     try:
         with open(f"{process}/cmdline", "rb") as file:
             # Of a daemon in a container the number may be another process's here.
             found = os.readlink(f"{process}/fd/2") if b"storaged" in file.read(4096) else ""
     except OSError:
-        return spawned.log_path() if spawned.is_spawned(info["socket"], info["pid"]) else None
+        return spawn_record.log_path() if spawn_record.is_spawned(info["socket"], info["pid"]) else None
     return found if os.path.isfile(found) else None
 
 

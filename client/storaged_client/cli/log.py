@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from storaged_client import spawned
+from storaged_client import spawn_record
 from storaged_client.contract.version import PROTOCOL, VERSION
 
 from .output import complain
@@ -68,10 +68,10 @@ class Log:
 
     def reached(self, address: str) -> None:
         """Tell of the daemon behind this socket, if a client has started it since this command began."""
-        pid = spawned.read(address, since=self._began_at).get("pid")
+        pid = spawn_record.read(address, since=self._began_at).get("pid")
         if pid is not None and pid != self._started:
             self._started = pid
-            self.info(f"a daemon was started, pid {pid}; its log is {spawned.log_path()}")
+            self.info(f"a daemon was started, pid {pid}; its log is {spawn_record.log_path()}")
 
     def _since(self, began: float) -> str:
         return f"{(self._clock() - began) * 1000:.1f} ms"

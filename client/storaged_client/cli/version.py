@@ -38,6 +38,6 @@ def _daemon(invocation: Invocation) -> str:
     line = f"storaged version {info['version']} (protocol {info['protocol']}), pid {info['pid']}"
     if info["version"] == VERSION:
         return line
-    from storaged_client.skew import replacement
+    from storaged_client.version_mismatch import replacement
 
     return f"{line}; to have version {VERSION}: {replacement(info['socket'])}"

@@ -14,12 +14,12 @@ from msgspec import Struct
 
 from storaged.errors import InvalidParams
 from storaged.operations.filters.labels import label
-from storaged.operations.filters.language import Asked, Asking, Test, divide, malformed
+from storaged.operations.filters.language import Asked, FilterContext, Test, divide, malformed
 from storaged.operations.filters.places import containers, in_list, layer, unique_size
 from storaged.operations.filters.reference import References, compile_references
 from storaged.operations.filters.times import before, since, until
 from storaged.operations.globs import is_pattern
-from storaged.operations.naming import shortened
+from storaged.operations.name_lookup import shortened
 from storaged.snapshot.model import Image
 from storaged_client.contract.params import Filter
 
@@ -41,19 +41,19 @@ _FLAGS: Final[dict[str, Test]] = {
 }
 
 
-def _id(asked: Asked, asking: Asking) -> Test:
+def _id(asked: Asked, query_context: FilterContext) -> Test:
     prefix = asked.text().removeprefix("sha256:")
     return lambda image: image.id.startswith(prefix)
 
 
-def _digest(asked: Asked, asking: Asking) -> Test:
+def _digest(asked: Asked, query_context: FilterContext) -> Test:
     prefix = asked.text()
     if not prefix.startswith("sha256:"):
         raise asked.wrong(f'invalid value "{shortened(prefix)}" for digest filter: it must begin with sha256:')
     return lambda image: any(digest.startswith(prefix) for digest in image.digests)
 
 
-_VALUED: Final[dict[str, Callable[[Asked, Asking], Test]]] = {
+_VALUED: Final[dict[str, Callable[[Asked, FilterContext], Test]]] = {
     "after": since,
     "before": before,
     "containers": containers,
@@ -88,7 +88,7 @@ class Compiled(Struct, frozen=True, kw_only=True):
     lasting: bool
 
 
-def compile_filters(filters: Sequence[Filter], asking: Asking) -> Compiled:
+def compile_filters(filters: Sequence[Filter], query_context: FilterContext) -> Compiled:
     """Compile them; names in them are looked up now.
 
     Raises:
@@ -106,8 +106,8 @@ def compile_filters(filters: Sequence[Filter], asking: Asking) -> Compiled:
             path="filters",
         )
     flags: dict[str, bool] = {}
-    tests = [_test(asked, asking, flags) for asked in every if asked.key != "reference"]
-    references = compile_references(named, asking) if named else None
+    tests = [_test(asked, query_context, flags) for asked in every if asked.key != "reference"]
+    references = compile_references(named, query_context) if named else None
     if references is not None:
         tests.append(references)
     lasting = _TIMED.isdisjoint(asked.key for asked in every)
@@ -126,7 +126,7 @@ def laborious(filters: Sequence[Filter], images: int) -> bool:
     )
 
 
-def _test(asked: Asked, asking: Asking, flags: dict[str, bool]) -> Callable[[Image], bool]:
+def _test(asked: Asked, query_context: FilterContext, flags: dict[str, bool]) -> Callable[[Image], bool]:
     flag = _FLAGS.get(asked.key)
     if flag is not None:
         wanted = asked.boolean() is not asked.negate
@@ -140,7 +140,7 @@ def _test(asked: Asked, asking: Asking, flags: dict[str, bool]) -> Callable[[Ima
     wanted = not asked.negate
     if asked.key == "containers":
         wanted = _claim_containers(asked, flags)
-    test = make(asked, asking)
+    test = make(asked, query_context)
     return lambda image: test(image) is wanted
 
 

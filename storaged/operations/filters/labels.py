@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import cache
 
-from storaged.operations.filters.language import LONGEST_PATTERN, Asked, Asking, Test
+from storaged.operations.filters.language import LONGEST_PATTERN, Asked, FilterContext, Test
 from storaged.operations.globs import BadPattern, compile_glob
-from storaged.operations.naming import shortened
+from storaged.operations.name_lookup import shortened
 from storaged.snapshot.model import Image
 
 
-def label(asked: Asked, asking: Asking) -> Test:
+def label(asked: Asked, query_context: FilterContext) -> Test:
     """An image has such a label; unknown where its configuration cannot be read.
 
     Raises:

@@ -17,8 +17,8 @@ from datetime import datetime
 from msgspec import Struct
 
 from storaged.errors import InvalidParams
-from storaged.operations.naming import shortened
-from storaged.operations.view import View
+from storaged.operations.name_lookup import shortened
+from storaged.operations.query_context import QueryContext
 from storaged.snapshot.model import Image, Snapshot
 from storaged_client.contract.params import Filter
 from storaged_client.contract.texts import NO_TEXT, is_text
@@ -81,11 +81,11 @@ def malformed(given: str) -> str:
     return f'invalid image filter "{shortened(given)}": must be in the format "filter=value or filter!=value"'
 
 
-class Asking(Struct, frozen=True, kw_only=True):
+class FilterContext(Struct, frozen=True, kw_only=True):
     """What filters are compiled against."""
 
     snapshot: Snapshot
-    view: View
+    view: QueryContext
     now: datetime
     """Aware: dates without a zone are in its zone, as podman takes its own."""
 

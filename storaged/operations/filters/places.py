@@ -9,8 +9,8 @@ from fractions import Fraction
 from typing import Final
 
 from storaged.errors import AmbiguousName, ImageDamaged, ImageUnknown, InvalidName, NotAManifestList
-from storaged.operations.filters.language import Asked, Asking, Test
-from storaged.operations.naming import shortened
+from storaged.operations.filters.language import Asked, FilterContext, Test
+from storaged.operations.name_lookup import shortened
 from storaged.operations.resolving import find
 from storaged.snapshot.model import Image, Snapshot
 from storaged.store.layout.records import LayerID
@@ -30,7 +30,7 @@ _SIZE: Final = re.compile(
 _POWERS: Final = " kmgtpe"
 
 
-def in_list(asked: Asked, asking: Asking) -> Test:
+def in_list(asked: Asked, query_context: FilterContext) -> Test:
     """A manifest list names it, by any of its digests.
 
     Raises:
@@ -38,7 +38,7 @@ def in_list(asked: Asked, asking: Asking) -> Test:
     """
     name = asked.text()
     try:
-        found = find(asking.snapshot, name, manifest=True, or_list=True, view=asking.view).image
+        found = find(query_context.snapshot, name, manifest=True, or_list=True, view=query_context.view).image
     except (ImageUnknown, NotAManifestList, ImageDamaged, AmbiguousName, InvalidName) as error:
         raise asked.wrong(
             f'could not find local manifest list for filter "in-list"="{shortened(name)}": {error.text}'
@@ -47,17 +47,17 @@ def in_list(asked: Asked, asking: Asking) -> Test:
     return lambda image: list_id in image.in_lists
 
 
-def layer(asked: Asked, asking: Asking) -> Test:
+def layer(asked: Asked, query_context: FilterContext) -> Test:
     """Its chain contains a layer, given by its id or the beginning of it.
 
     Raises:
         InvalidParams: no layer, or several, have such an id.
     """
-    above = _standing_on(asking.snapshot, _layer(asked, asking.snapshot))
+    above = _standing_on(query_context.snapshot, _layer(asked, query_context.snapshot))
     return lambda image: image.chain is not None and image.chain.layer in above
 
 
-def containers(asked: Asked, asking: Asking) -> Test:
+def containers(asked: Asked, query_context: FilterContext) -> Test:
     """``true``: containers of any tool use it. ``external``: all that do, if any, are another tool's than podman's.
 
     podman asks its own database which containers are external; here the record tells the owner
@@ -67,12 +67,12 @@ def containers(asked: Asked, asking: Asking) -> Test:
         InvalidParams: another value.
     """
     if asked.value == "external":
-        known = asking.snapshot.container_by_id
+        known = query_context.snapshot.container_by_id
         return lambda image: all(known[container].owner != "podman" for container in image.containers)
     return lambda image: bool(image.containers)
 
 
-def unique_size(asked: Asked, asking: Asking) -> Test:
+def unique_size(asked: Asked, query_context: FilterContext) -> Test:
     """What it alone takes is more, or less, than a size; unknown while a size is.
 
     Raises:

@@ -24,9 +24,9 @@ from typing import Final
 from msgspec import Struct
 
 from storaged.errors import AmbiguousName, ImageUnknown, InvalidName
-from storaged.operations.filters.language import LONGEST_PATTERN, Asked, Asking
+from storaged.operations.filters.language import LONGEST_PATTERN, Asked, FilterContext
 from storaged.operations.globs import BadPattern, as_regular_expression, is_pattern
-from storaged.operations.naming import shortened
+from storaged.operations.name_lookup import shortened
 from storaged.operations.resolving import find
 from storaged.snapshot.lookup import split_name
 from storaged.snapshot.model import Image
@@ -86,7 +86,7 @@ class _Values(Struct, frozen=True, kw_only=True):
         return False
 
 
-def compile_references(asked: Sequence[Asked], asking: Asking) -> References:
+def compile_references(asked: Sequence[Asked], query_context: FilterContext) -> References:
     """Look each value up once, and put all into one test: n images and k values cost n + k.
 
     Patterns are the exception: each may have to be tried on each name. What the last ones matched is kept.
@@ -98,8 +98,8 @@ def compile_references(asked: Sequence[Asked], asking: Asking) -> References:
     unwanted = [each for each in asked if each.negate]
     alone = len(wanted) == 1 and not unwanted
     return References(
-        wanted=_values(wanted, asking) if wanted else None,
-        unwanted=_values(unwanted, asking) if unwanted else None,
+        wanted=_values(wanted, query_context) if wanted else None,
+        unwanted=_values(unwanted, query_context) if unwanted else None,
         query=_full_name(wanted[0].text()) if alone else None,
     )
 
@@ -115,7 +115,7 @@ def spellings(name: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((name, repository, path + ending, path, last + ending, last)))
 
 
-def _values(asked: Iterable[Asked], asking: Asking) -> _Values:
+def _values(asked: Iterable[Asked], query_context: FilterContext) -> _Values:
     ids: set[ImageID] = set()
     spelled: set[str] = set()
     patterns: list[str] = []
@@ -125,7 +125,7 @@ def _values(asked: Iterable[Asked], asking: Asking) -> _Values:
             patterns.append(_pattern(each, value))
             continue
         spelled.add(value)
-        image = _meant(value, asking)
+        image = _meant(value, query_context)
         if image is not None:
             ids.add(image.id)
     # The empty value means nothing, not the last component of a name that ends in a slash.
@@ -133,7 +133,7 @@ def _values(asked: Iterable[Asked], asking: Asking) -> _Values:
     matched: frozenset[str] = frozenset()
     if patterns:
         # Not the index of names: a copy in another store may bear names of its own.
-        known = {name for image in asking.snapshot.images for name in image.names}
+        known = {name for image in query_context.snapshot.images for name in image.names}
         matched = frozenset(filter(_matching("|".join(f"(?:{each})" for each in patterns)), known))
     return _Values(ids=frozenset(ids), spelled=frozenset(spelled), matched=matched)
 
@@ -150,9 +150,9 @@ def _matching(pattern: str) -> Callable[[str], bool]:
     return matches
 
 
-def _meant(value: str, asking: Asking) -> Image | None:
+def _meant(value: str, query_context: FilterContext) -> Image | None:
     try:
-        return find(asking.snapshot, value, manifest=False, or_list=False, view=asking.view).image
+        return find(query_context.snapshot, value, manifest=False, or_list=False, view=query_context.view).image
     except (ImageUnknown, AmbiguousName, InvalidName):
         return None
 

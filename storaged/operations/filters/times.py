@@ -16,8 +16,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from storaged.errors import AmbiguousName, ImageUnknown, InvalidName
-from storaged.operations.filters.language import Asked, Asking, Test
-from storaged.operations.naming import shortened
+from storaged.operations.filters.language import Asked, FilterContext, Test
+from storaged.operations.name_lookup import shortened
 from storaged.operations.resolving import find
 from storaged.snapshot.model import Image
 from storaged.store.layout.manifests import Undecodable, instant
@@ -47,7 +47,7 @@ _DATE: Final = re.compile(
 _UNIX: Final = re.compile(r"(\+?\d{1,18})(?:\.(\d{1,18}))?", re.ASCII)
 
 
-def until(asked: Asked, asking: Asking) -> Test:
+def until(asked: Asked, query_context: FilterContext) -> Test:
     """Created before a point in time.
 
     Raises:
@@ -55,7 +55,7 @@ def until(asked: Asked, asking: Asking) -> Test:
     """
     text = asked.text()
     try:
-        limit = moment(text, asking.now)
+        limit = moment(text, query_context.now)
     except ValueError:
         raise asked.wrong(
             f'"{shortened(text)}" is no time: filter "until" takes unix seconds, a date like 2026-01-02 or '
@@ -64,22 +64,22 @@ def until(asked: Asked, asking: Asking) -> Test:
     return _earlier(limit)
 
 
-def before(asked: Asked, asking: Asking) -> Test:
+def before(asked: Asked, query_context: FilterContext) -> Test:
     """Created before an image.
 
     Raises:
         InvalidParams: there is no such image, or it is not known when it was created.
     """
-    return _earlier(_of_image(asked, asking))
+    return _earlier(_of_image(asked, query_context))
 
 
-def since(asked: Asked, asking: Asking) -> Test:
+def since(asked: Asked, query_context: FilterContext) -> Test:
     """Created after an image; ``after`` is another name of it.
 
     Raises:
         InvalidParams: there is no such image, or it is not known when it was created.
     """
-    limit = _of_image(asked, asking)
+    limit = _of_image(asked, query_context)
 
     def test(image: Image) -> bool | None:
         created = _created(image)
@@ -145,10 +145,10 @@ def _created(image: Image) -> Instant | None:
         return None
 
 
-def _of_image(asked: Asked, asking: Asking) -> Instant:
+def _of_image(asked: Asked, query_context: FilterContext) -> Instant:
     name = asked.text()
     try:
-        image = find(asking.snapshot, name, manifest=False, or_list=False, view=asking.view).image
+        image = find(query_context.snapshot, name, manifest=False, or_list=False, view=query_context.view).image
     except (ImageUnknown, AmbiguousName, InvalidName) as error:
         raise asked.wrong(
             f'could not find local image for filter "{asked.key}"="{shortened(name)}": {error.text}'

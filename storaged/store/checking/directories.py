@@ -13,7 +13,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from storaged.store.checking import mending
+from storaged.store.checking import repair_hints
 from storaged.store.checking.findings import Finding, finding
 from storaged.store.checking.image_data import temporary
 from storaged.store.checking.look import GRACE_SECONDS, ID, TEMPORARY_SECONDS, Look
@@ -97,7 +97,7 @@ def _containers(look: Look, folder: str, store: int) -> Iterator[Finding]:
     for name, path in _unknown(look, folder, store, "containers"):
         if ID.fullmatch(name) and look.kind_of(path) == "directory":
             detail = "the data of a container without a record"
-            mend = mending.remove_tree(path)
+            mend = repair_hints.remove_tree(path)
             yield finding("container_directory_orphan", "file", path, detail, store=store, file=path, mend=mend)
     yield from _temporaries(look, folder, store)
 
@@ -145,7 +145,7 @@ def _links(look: Look, folder: str, store: int) -> Iterator[Finding]:
         if name not in owned:
             path = os.path.join(folder, name)
             detail = f"the short name of no layer; it points to {target[:200]!r}"
-            mend = mending.remove(path)
+            mend = repair_hints.remove(path)
             yield finding("link_orphan", "file", path, detail, store=store, file=path, mend=mend)
 
 
@@ -168,4 +168,6 @@ def _temporaries(look: Look, folder: str, store: int) -> Iterator[Finding]:
 
 
 def _orphan(name: str, detail: str, path: str, store: int) -> Finding:
-    return finding(name, "file", path, detail, store=store, file=path, mend=mending.COLLECT if store == 0 else None)
+    return finding(
+        name, "file", path, detail, store=store, file=path, mend=repair_hints.COLLECT if store == 0 else None
+    )

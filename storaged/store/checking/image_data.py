@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import msgspec
 
-from storaged.store.checking import mending
+from storaged.store.checking import repair_hints
 from storaged.store.checking.findings import Finding, finding
 from storaged.store.checking.look import TEMPORARY_SECONDS, Look
 from storaged.store.checking.state import layer_roots
@@ -110,9 +110,9 @@ class _Image:
         except _Bad:
             file = self.folder
         if mend is None and name in _LIST_ONLY:
-            mend = mending.make_list_anew((*(self._record.names or ()), "NAME")[0])
+            mend = repair_hints.make_list_anew((*(self._record.names or ()), "NAME")[0])
         elif mend is None and self._row.store == 0:
-            mend = mending.pull(self._record)
+            mend = repair_hints.pull(self._record)
         id = self._record.id
         return finding(name, "image", id, detail, store=self._row.store, file=file, images=(id,), mend=mend)
 
@@ -241,7 +241,7 @@ class _Image:
             if told is not None and key != "manifest" and key.startswith("manifest") and self._told(key) == told:
                 try:
                     self._compare("manifest", self._small(key))
-                    return mending.copy(self.path(key), self.path("manifest"))
+                    return repair_hints.copy(self.path(key), self.path("manifest"))
                 except _Bad:
                     continue
         return None
@@ -268,11 +268,11 @@ class _Image:
                     detail,
                     store=self._row.store,
                     file=path,
-                    mend=mending.remove(path),
+                    mend=repair_hints.remove(path),
                 )
 
 
 def temporary(path: str, store: int) -> Finding:
     """A temporary file that its writer left."""
     detail = "a temporary file whose writer died"
-    return finding("temporary_left", "file", path, detail, store=store, file=path, mend=mending.remove(path))
+    return finding("temporary_left", "file", path, detail, store=store, file=path, mend=repair_hints.remove(path))

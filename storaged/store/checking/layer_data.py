@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from storaged.store.checking import mending, tar_split
+from storaged.store.checking import repair_hints, tar_split
 from storaged.store.checking.findings import Finding, finding
 from storaged.store.checking.look import Look
 from storaged.store.checking.state import layer_roots
@@ -22,7 +22,7 @@ def layer_finding(
     """A finding of a layer. Without a mend of its own the images on it may be fetched again, where that helps."""
     images = look.state.images_on(row.record.id)
     if mend is None and refetch and row.store == 0:
-        mend = mending.replace(look.state, images)
+        mend = repair_hints.replace(look.state, images)
     return finding(name, "layer", row.record.id, detail, store=row.store, file=file, images=images, mend=mend)
 
 

@@ -27,7 +27,7 @@ from storaged.store.files import Files, Identity, identity
 from storaged.store.inventory import TableKind, writable_image_roots
 from storaged.store.layout import paths
 from storaged.store.layout.records import LayerID
-from storaged.store.table_source import RACY_NS
+from storaged.store.table_reader import RACY_NS
 from storaged.store.tables import StoreLocation
 
 _HEX: Final = frozenset("0123456789abcdef")

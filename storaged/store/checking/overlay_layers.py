@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 
-from storaged.store.checking import mending
+from storaged.store.checking import repair_hints
 from storaged.store.checking.findings import Finding
 from storaged.store.checking.layer_data import check_tar_split, layer_finding
 from storaged.store.checking.look import Look
@@ -59,21 +59,21 @@ def _link(look: Look, row: LayerRow, folder: str) -> Iterator[Finding]:
             "is missing" if text is None else "is empty" if not text else f"says {text[:80]!r}, which is no short name"
         )
         known = _found_link(look, home, target)
-        mend = mending.write(known, file) if known else None
+        mend = repair_hints.write(known, file) if known else None
         yield layer_finding(look, row, "link_file_lost", f"its link file {why}", file, mend)
         return
     path = os.path.join(home, _LINKS, link)
     kind = look.kind_of(path)
     if kind is None:
         detail = f"l/{link} is missing; containers/storage 1.63 and later do not make it again"
-        yield layer_finding(look, row, "link_lost", detail, path, mending.make_link(target, path))
+        yield layer_finding(look, row, "link_lost", detail, path, repair_hints.make_link(target, path))
     elif kind != "link":
         detail = f"l/{link} is no symbolic link"
-        mend = f"{mending.remove_tree(path)} && {mending.make_link(target, path)}"
+        mend = f"{repair_hints.remove_tree(path)} && {repair_hints.make_link(target, path)}"
         yield layer_finding(look, row, "link_wrong", detail, path, mend)
     elif (found := look.target(path)) != target:
         detail = f"l/{link} points to {(found or 'nothing')[:200]!r}, not to {target!r}"
-        yield layer_finding(look, row, "link_wrong", detail, path, mending.make_link(target, path))
+        yield layer_finding(look, row, "link_wrong", detail, path, repair_hints.make_link(target, path))
 
 
 def target_of(id: LayerID) -> str:
@@ -94,13 +94,13 @@ def _lower(look: Look, row: LayerRow, folder: str, below: Sequence[LayerRow]) ->
     known = [f"{_LINKS}/{link}" for link in links if link is not None]
     mend = None
     if below and len(known) == len(below):
-        mend = mending.write(":".join(known), path)
+        mend = repair_hints.write(":".join(known), path)
     elif below:
         mend = "mend the link files of the layers below it first, then check again"
     if not below:
         if text:
             detail = f"it is a base layer, but lower says {text[:80]!r}"
-            yield layer_finding(look, row, "lower_wrong", detail, path, mending.remove(path))
+            yield layer_finding(look, row, "lower_wrong", detail, path, repair_hints.remove(path))
     elif not text:
         detail = "lower is missing" if text is None else "lower is empty"
         yield layer_finding(look, row, "lower_lost", f"{detail}: {len(below)} layers lie below", path, mend)
@@ -121,7 +121,7 @@ def _lower_layers(look: Look, row: LayerRow, folder: str, below: Sequence[LayerI
     wanted = ":".join(below)
     if text is None or text == wanted:
         return
-    mend = mending.write(wanted, path) if below else mending.remove(path)
+    mend = repair_hints.write(wanted, path) if below else repair_hints.remove(path)
     if text:
         detail = f"lower-layers names other layers than the {len(below)} of the parent chain"
         yield layer_finding(look, row, "lower_layers_wrong", detail, path, mend)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from storaged.store.checking import mending
+from storaged.store.checking import repair_hints
 from storaged.store.checking.findings import Finding, finding
 from storaged.store.checking.look import Look
 from storaged.store.inventory import TableFile
@@ -59,7 +59,7 @@ def check_image(look: Look, row: ImageRow) -> Iterator[Finding]:
     record, state = row.record, look.state
     if "manifest" not in (record.big_data_names or ()):
         detail = "the record names no manifest: a tool died while it wrote the image"
-        mend = mending.pull(record)
+        mend = repair_hints.pull(record)
         yield finding("image_half_made", "image", record.id, detail, store=row.store, mend=mend)
     if not state.whole("layers"):
         return
@@ -73,7 +73,7 @@ def check_image(look: Look, row: ImageRow) -> Iterator[Finding]:
             detail,
             store=row.store,
             images=(record.id,),
-            mend=mending.pull(record),
+            mend=repair_hints.pull(record),
         )
     for layer in record.mapped_layers or ():
         if layer not in known:
@@ -90,14 +90,14 @@ def check_layer(look: Look, row: LayerRow) -> Iterator[Finding]:
 
     if record.incomplete:
         detail = "being made or removed when the tool that did it died"
-        mend = mending.OPEN if row.store == 0 else None
+        mend = repair_hints.OPEN if row.store == 0 else None
         yield found("layer_incomplete", detail, mend, state.images_on(record.id))
     if record.parent is None or not state.whole("layers"):
         return
     if record.parent not in state.known("layers"):
         images = state.images_on(record.id)
         detail = f"its parent {record.parent[:12]} has no record"
-        yield found("layer_parent_missing", detail, mending.replace(state, images), images)
+        yield found("layer_parent_missing", detail, repair_hints.replace(state, images), images)
     elif _in_cycle(look, record.id):
         detail = f"it is its own ancestor by {record.parent[:12]}"
         yield found("layer_cycle", detail, None, state.images_on(record.id))
@@ -132,4 +132,4 @@ def _fetch_image(record: ContainerRecord) -> str | None:
     except ValueError:
         return None
     name = told.get("image-name") if isinstance(told, dict) else None
-    return mending.pull_name(name) if isinstance(name, str) else None
+    return repair_hints.pull_name(name) if isinstance(name, str) else None

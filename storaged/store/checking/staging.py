@@ -16,7 +16,7 @@ import os
 from collections.abc import Iterator
 from typing import Final
 
-from storaged.store.checking import mending
+from storaged.store.checking import repair_hints
 from storaged.store.checking.findings import Finding, finding
 from storaged.store.checking.look import GRACE_SECONDS, TEMPORARY_SECONDS, Look
 from storaged.store.locks.probe import Probe
@@ -53,7 +53,7 @@ def check_staging(look: Look, folder: str, store: int) -> Iterator[Finding]:
 
 def _stale(path: str, present: list[str], store: int) -> Finding:
     detail = "staged by a process that died: nobody holds its lock"
-    mend = _MEND + " && ".join(map(mending.remove_tree, present))
+    mend = _MEND + " && ".join(map(repair_hints.remove_tree, present))
     return finding("staging_stale", "file", path, detail, store=store, file=path, mend=mend)
 
 

@@ -27,7 +27,7 @@ from storaged.store.files import EXHAUSTED, Files
 from storaged.store.inventory import TableFile, TableKind, table_files, writable_image_roots
 from storaged.store.layout.records import ImageID, LayerID
 from storaged.store.stamp import Stamp, StampWatch
-from storaged.store.table_source import TableContent, TableSource
+from storaged.store.table_reader import TableContent, TableReader
 from storaged.store.tables import ContainerRow, ImageRow, LayerRow, RecordFlaw, StoreLocation
 
 KINDS: Final[tuple[TableKind, ...]] = ("layers", "images", "containers")
@@ -170,7 +170,7 @@ class Watcher:
         self._location = location
         self._files = files
         self._tables = table_files(location)
-        self._sources = [TableSource(table, files, metrics) for table in self._tables]
+        self._sources = [TableReader(table, files, metrics) for table in self._tables]
         self._known: list[TableContent | None] = [None] * len(self._tables)
         self._of_kind = {kind: [i for i, table in enumerate(self._tables) if table.kind == kind] for kind in KINDS}
         self._locks = {

@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from storaged.errors import StoreCorrupt
-from storaged.store.checking import mending
+from storaged.store.checking import repair_hints
 from storaged.store.checking.findings import Finding, Subject, finding
 from storaged.store.checking.look import ID, Look
 from storaged.store.checking.schema import wrong_digests, wrong_time, wrong_types
@@ -21,7 +21,7 @@ from storaged.store.layout.paths import containers_dir, images_dir, layer_conten
 from storaged.store.layout.records import LayerID
 from storaged.store.layout.references import is_valid
 from storaged.store.layout.table import split
-from storaged.store.table_source import TABLE_LIMIT
+from storaged.store.table_reader import TABLE_LIMIT
 
 _SUBJECT: Final[dict[TableKind, Subject]] = {"images": "image", "layers": "layer", "containers": "container"}
 _BREATH: Final = 4096
@@ -83,7 +83,7 @@ def _members(raw: bytes) -> Any:
 
 
 def _of_table(name: str, table: TableFile, detail: str) -> Finding:
-    mend = mending.restore(table.path)
+    mend = repair_hints.restore(table.path)
     return finding(name, "table", table.path, detail, store=table.store, file=table.path, mend=mend)
 
 
@@ -97,13 +97,13 @@ def _record(table: TableFile, index: int, members: dict[str, Any]) -> Iterator[F
         return finding(name, kind, id, detail, store=table.store, file=table.path, mend=mend)
 
     for wrong in wrong_types(table.kind, members):
-        yield found("record_malformed", wrong, mending.restore(table.path))
+        yield found("record_malformed", wrong, repair_hints.restore(table.path))
     if not isinstance(own, str) or not ID.fullmatch(own):
         yield found("record_id_malformed", "its id is not 64 hexadecimal digits")
     if (wrong_created := wrong_time(members)) is not None:
-        yield found("time_malformed", f"created: {wrong_created}", mending.restore(table.path))
+        yield found("time_malformed", f"created: {wrong_created}", repair_hints.restore(table.path))
     for name, wrong in wrong_digests(table.kind, members):
-        yield found(name, wrong, mending.restore(table.path) if name == "image_digest_invalid" else None)
+        yield found(name, wrong, repair_hints.restore(table.path) if name == "image_digest_invalid" else None)
     if table.kind == "images":
         names = _texts(members.get("names"))
         for name in names:
@@ -111,7 +111,7 @@ def _record(table: TableFile, index: int, members: dict[str, Any]) -> Iterator[F
                 yield found(
                     "name_invalid",
                     f"{name[:300]!r} is no image reference",
-                    mending.keep_names(id, [each for each in names if is_valid(each)]),
+                    repair_hints.keep_names(id, [each for each in names if is_valid(each)]),
                 )
 
 
@@ -142,7 +142,7 @@ def _duplicates(look: Look, table: TableFile) -> Iterator[Finding]:
                     detail = f"{name[:300]!r} is also a name of {record.id[:12]}, which keeps it"
                     if earlier == record.id:
                         detail = f"{name[:300]!r} stands twice in the record, and is lost by that"
-                    mend = mending.OPEN if table.store == 0 else None
+                    mend = repair_hints.OPEN if table.store == 0 else None
                     yield finding(
                         "name_duplicate", kind, earlier, detail, store=table.store, file=table.path, mend=mend
                     )
@@ -171,7 +171,7 @@ def _lost(look: Look, table: TableFile, why: str) -> Iterator[Finding]:
         detail = f"{why}, but other records name {len(wanted)} of its {table.kind}"
     else:
         return
-    mend = mending.restore(table.path) + "; do not prune before: that would remove what it named"
+    mend = repair_hints.restore(table.path) + "; do not prune before: that would remove what it named"
     yield finding("table_lost", "table", table.path, detail, store=table.store, file=table.path, mend=mend)
 
 

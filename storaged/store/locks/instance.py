@@ -12,7 +12,7 @@ A daemon that finds one of the others takes it as well: the one that made it may
 One that only has these asks for the first, where it is there: a daemon that may write could hold it.
 
 A store may be removed and made again under its daemon (``podman system reset``): then the lock is on a file that nobody
-will find. ``Guard.standing`` tells.
+will find. ``InstanceLock.standing`` tells.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ Standing = Literal["held", "moved", "replaced"]
 file guards it. ``replaced``: what is there is another store, or none."""
 
 
-class Guard:
+class InstanceLock:
     """A held guard; ``path`` is its file. Ends by ``close`` or as a context manager."""
 
     def __init__(
@@ -77,7 +77,7 @@ class Guard:
     def close(self) -> None:
         self._locks.close()
 
-    def __enter__(self) -> Guard:
+    def __enter__(self) -> InstanceLock:
         return self
 
     def __exit__(
@@ -86,7 +86,9 @@ class Guard:
         self.close()
 
 
-def take_guard(graphroot: str, runtime_dir: str, *, files: Files, writable: bool = True, socket: str = "") -> Guard:
+def take_instance_lock(
+    graphroot: str, runtime_dir: str, *, files: Files, writable: bool = True, socket: str = ""
+) -> InstanceLock:
     """Become the one daemon of this graphroot, at once or not at all.
 
     ``runtime_dir`` is storaged's own runtime folder (made 0700 where it is needed); with ``writable`` False it
@@ -110,7 +112,7 @@ def take_guard(graphroot: str, runtime_dir: str, *, files: Files, writable: bool
                 inodes[outside] = _hold(outside, real, files, stack, socket, passing=True)
         if path is None:
             _refuse_if_held(_own_path(real), real, files)
-        return Guard(graphroot, inodes, store, files, stack.pop_all())
+        return InstanceLock(graphroot, inodes, store, files, stack.pop_all())
 
 
 def _held_folder(folder: str, files: Files, stack: ExitStack) -> Inode | None:

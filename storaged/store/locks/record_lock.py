@@ -18,7 +18,7 @@ from typing import Final, Literal, TypeAlias
 from filelock import AcquireReturnProxy, BaseFileLock, Timeout
 
 from storaged.store.files import Files, NotAFile, is_regular
-from storaged.store.locks.turn import FLOCK, Turn
+from storaged.store.locks.lock_queue import FLOCK, LockWaiter
 
 Mode: TypeAlias = Literal["shared", "exclusive"]
 
@@ -43,7 +43,7 @@ class RecordLock(BaseFileLock):
         self._held_mode = mode_held
         self._files = files
         self._in_turn = in_turn
-        self._turn: Turn | None = None
+        self._turn: LockWaiter | None = None
         self._until = 0.0
 
     def acquire(
@@ -127,7 +127,7 @@ class RecordLock(BaseFileLock):
             self._turn = None
         if self._turn is None:
             try:
-                self._turn = Turn.join(queue, self._open, self._files.close)
+                self._turn = LockWaiter.join(queue, self._open, self._files.close)
             except RuntimeError as error:
                 raise OSError(errno.EAGAIN, f"no thread to wait in: {error}", self.lock_file) from error
         fd = self._turn.take(max(0.0, min(_LOOK, self._until - time.monotonic())))

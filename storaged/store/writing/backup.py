@@ -24,7 +24,7 @@ from typing import Final
 from storaged.errors import StoreError
 from storaged.store.files import Files
 from storaged.store.layout.paths import own_dir
-from storaged.store.writing.shape import CurrentTable
+from storaged.store.writing.preconditions import CurrentTable
 from storaged.store.writing.temporary import make_own_folder, sync_folder, temporary_for, told, write_temporary
 
 _HOUR: Final = 3600

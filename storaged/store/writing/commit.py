@@ -31,16 +31,16 @@ from storaged.store.drivers.removal import Leftover
 from storaged.store.files import Files
 from storaged.store.stamp import Stamp
 from storaged.store.tables import StoreLocation
+from storaged.store.writing.create_store import make_store
 from storaged.store.writing.data import forget
-from storaged.store.writing.idle import await_idle
+from storaged.store.writing.in_use import await_idle
 from storaged.store.writing.journal import OpenEntry
 from storaged.store.writing.locking import WriterLocks, locks_of, make_missing
-from storaged.store.writing.making import make_store
+from storaged.store.writing.preconditions import refusal
 from storaged.store.writing.prepared import Committed, Holdings, PlanOutdated, Prepared
 from storaged.store.writing.preparing import Preparation, go_on
 from storaged.store.writing.publishing import Publisher
 from storaged.store.writing.reserve import Reserve
-from storaged.store.writing.shape import refusal
 
 _log = logging.getLogger(__name__)
 

@@ -26,11 +26,11 @@ from storaged.store.files import Files
 from storaged.store.layout.paths import big_data_file, image_dir, images_dir
 from storaged.store.layout.records import ImageID, ImageRecord, digest_of
 from storaged.store.tables import StoreLocation
-from storaged.store.writing.drafting import members_after
 from storaged.store.writing.entries import Creation, EditedItem, Editing
 from storaged.store.writing.journal import Journal
+from storaged.store.writing.new_tables import members_after
+from storaged.store.writing.preconditions import CurrentTable
 from storaged.store.writing.prepared import DataFolder, Holdings
-from storaged.store.writing.shape import CurrentTable
 from storaged.store.writing.temporary import Temporary, make_folder, sync_folder, temporary_for, told, write_temporary
 
 _LAST = "manifest"

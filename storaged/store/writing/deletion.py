@@ -31,10 +31,10 @@ from storaged.store.layout.paths import layers_lock
 from storaged.store.layout.records import ContainerID, ImageID, LayerID
 from storaged.store.locks.record_lock import RecordLock
 from storaged.store.tables import StoreLocation
-from storaged.store.writing.aside import Aside
 from storaged.store.writing.entries import Deletion
-from storaged.store.writing.idle import MountsAndPulls
+from storaged.store.writing.in_use import MountsAndPulls
 from storaged.store.writing.journal import Journal, OpenEntry
+from storaged.store.writing.quarantine import Quarantine
 from storaged.store.writing.staging import remove_empty
 from storaged.store.writing.temporary import sync_folder
 
@@ -71,7 +71,7 @@ class LayerDeletion:
         self._metrics = metrics
         self._remover: Remover = OwnRemover(files)
         self._idle: MountsAndPulls | None = None
-        self._aside: Aside | None = None
+        self._aside: Quarantine | None = None
         self._entry: OpenEntry | None = None
         self._begun = False
 
@@ -97,7 +97,7 @@ class LayerDeletion:
             if contents is not None:
                 self._links |= {layer: short for layer in self._layers if (short := contents.short_name(layer))}
             number = str(secrets.randbits(63))
-            self._aside = Aside(
+            self._aside = Quarantine(
                 self._location,
                 self._layers,
                 self._images,
@@ -214,7 +214,7 @@ class LayerDeletion:
             # It speaks of records that are all there, and recovery sees that.
             _log.warning("journal entry not removed path=%s error=%s", self._entry.path, error)
 
-    def _end(self, aside: Aside, left: Sequence[Leftover]) -> None:
+    def _end(self, aside: Quarantine, left: Sequence[Leftover]) -> None:
         """Flush what was done and end the journal entry; where something is left, that is for recovery."""
         entry = self._entry
         if entry is None:

@@ -18,11 +18,11 @@ from storaged.store.layout.paths import big_data_path
 from storaged.store.layout.records import LayerRecord
 from storaged.store.stamp import Stamp
 from storaged.store.tables import StoreLocation
-from storaged.store.writing.ahead import Ahead, write_draft
 from storaged.store.writing.backup import Backups
 from storaged.store.writing.data import write_data
 from storaged.store.writing.deletion import LayerDeletion
-from storaged.store.writing.drafting import (
+from storaged.store.writing.locking import locks_of, shared_of
+from storaged.store.writing.new_tables import (
     ChangeRefused,
     Draft,
     draft_containers,
@@ -30,9 +30,9 @@ from storaged.store.writing.drafting import (
     draft_layers,
     refuse_needed,
 )
-from storaged.store.writing.locking import locks_of, shared_of
+from storaged.store.writing.preconditions import CurrentTable, read_table, refuse_lost_table
 from storaged.store.writing.prepared import Holdings, PlanOutdated, Prepared, TableWrite
-from storaged.store.writing.shape import CurrentTable, read_table, refuse_lost_table
+from storaged.store.writing.speculative_prepare import SpeculativePrepare, write_draft
 
 LAYERS_AT_ONCE = 2_000
 """Layers of one commit: the locks are held while each is moved aside, some 60 µs, and no longer than 250 ms."""
@@ -58,7 +58,7 @@ class Preparation:
         self._tables = table_files(location)
         self._content = ContentReader(location, metrics, files)
         self._backups = Backups(location.graphroot, files)
-        self.ahead = Ahead(files, self._tables)
+        self.ahead = SpeculativePrepare(files, self._tables)
 
     def run(
         self,

@@ -31,11 +31,11 @@ from storaged.store.layout.paths import own_dir
 from storaged.store.reader import Loaded, StoreReader
 from storaged.store.tables import StoreLocation
 from storaged.store.writing.commit import StoreWriter
-from storaged.store.writing.drafting import ChangeRefused
 from storaged.store.writing.entries import Creation, Deletion, Editing, Entry, Unread
-from storaged.store.writing.idle import LayersBusy
+from storaged.store.writing.in_use import LayersBusy
 from storaged.store.writing.interrupted_edit import carry_on, forget
 from storaged.store.writing.journal import Journal, OpenEntry
+from storaged.store.writing.new_tables import ChangeRefused
 from storaged.store.writing.prepared import PlanOutdated
 from storaged.store.writing.preparing import LAYERS_AT_ONCE
 from storaged.store.writing.temporary import OURS

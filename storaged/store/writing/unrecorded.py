@@ -24,11 +24,11 @@ from storaged.store.locks.order import hold
 from storaged.store.locks.probe import busy
 from storaged.store.reader import Loaded, StoreReader, WriterActive
 from storaged.store.tables import StoreLocation
-from storaged.store.writing.aside import staging_parents
 from storaged.store.writing.deletion import LayerDeletion
 from storaged.store.writing.entries import Deletion
-from storaged.store.writing.idle import LayersBusy
+from storaged.store.writing.in_use import LayersBusy
 from storaged.store.writing.prepared import PlanOutdated
+from storaged.store.writing.quarantine import staging_parents
 from storaged.store.writing.staging import clear_dead, exists, remove_empty
 from storaged.store.writing.temporary import OURS
 from storaged.store.writing.unfinished import Orphans

@@ -48,7 +48,7 @@ def compare(run: Run, on: Stage, case: str, ours: set[str], theirs: set[str] | N
     run.figures.facts[f"{where}: bytes"] = str(len(line) + 1)
     with echo(line + b"\n") as bare, echo(line + b"\n", "trio") as loop:
         contenders = [
-            Contender(who=who, ask=asking(client, text), burst=20, warm=20)
+            Contender(who=who, ask=query_context(client, text), burst=20, warm=20)
             for who, client, text in (
                 (STORAGED, on.client, request),
                 (ANEW, on.client, anew),
@@ -71,7 +71,7 @@ def compare(run: Run, on: Stage, case: str, ours: set[str], theirs: set[str] | N
         run.figures.add(run.report, case, on.place, by_turns(contenders, run.effort()))
 
 
-def asking(client: Client, request: str) -> Callable[[], float]:
+def query_context(client: Client, request: str) -> Callable[[], float]:
     """One request, always the same, whatever the answer."""
 
     def ask() -> float:

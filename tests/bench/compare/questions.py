@@ -13,7 +13,7 @@ from tests.rivals.peers import ToolError
 
 from .echo import echo
 from .figures import ANEW, ECHO, LOOP, PING, SERVICE, STORAGED
-from .listing import ALL, DANGLING, NO_EFFECT, asking, compare
+from .listing import ALL, DANGLING, NO_EFFECT, compare, query_context
 from .rest import Rest, named
 from .stage import Run, Stage, single, stage
 from .timing import Contender, by_turns
@@ -71,7 +71,7 @@ def lookups(run: Run, on: Stage) -> None:
     rest = on.rest
     with echo(answer) as bare, echo(answer, "trio") as loop:
         limits = [
-            Contender(who=who, ask=asking(client, request), burst=50, warm=50)
+            Contender(who=who, ask=query_context(client, request), burst=50, warm=50)
             for who, client in ((PING, on.client), (ECHO, bare), (LOOP, loop))
         ]
         for case, ask in asks.items():

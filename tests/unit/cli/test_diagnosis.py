@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from storaged_client import units
+from storaged_client import systemd_units
 from storaged_client.cli import diagnosis, info
 from storaged_client.contract.version import VERSION
 from tests.unit.client.test_address import enable
@@ -27,7 +27,7 @@ def its_socket(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The one that commands reach without a flag; no unit of this machine takes part."""
     monkeypatch.setenv("STORAGED_SOCKET", SOCKET)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setattr(units, "_SYSTEM", ())
+    monkeypatch.setattr(systemd_units, "_SYSTEM", ())
 
 
 def told(**members: Any) -> list[str]:

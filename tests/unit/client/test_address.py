@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from storaged_client import address, units
+from storaged_client import address, systemd_units
 from storaged_client.errors import AddressError, DaemonUnavailable, SocketForbidden
 
 OTHER = 65534
@@ -156,23 +156,25 @@ with socket.socket(socket.AF_UNIX) as door:
 def enable(config: Path, listen: str) -> None:
     folder = config / "systemd" / "user"
     (folder / "sockets.target.wants").mkdir(parents=True)
-    (folder / units.UNIT).write_text(f"[Socket]\nListenStream={listen}\nSocketMode=0600\n")
-    (folder / "sockets.target.wants" / units.UNIT).symlink_to(folder / units.UNIT)
+    (folder / systemd_units.UNIT).write_text(f"[Socket]\nListenStream={listen}\nSocketMode=0600\n")
+    (folder / "sockets.target.wants" / systemd_units.UNIT).symlink_to(folder / systemd_units.UNIT)
 
 
 def test_an_enabled_unit_is_found_by_the_socket_it_provides(short_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(short_dir))
     monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/mine")
     enable(short_dir, "%t/storaged/storaged.sock")
-    assert units.start_command("/run/mine/storaged/storaged.sock") == "systemctl --user start storaged.socket"
-    assert units.restart_command("/run/mine/storaged/storaged.sock") == "systemctl --user restart storaged.service"
-    assert units.start_command("/run/mine/other.sock") is None
-    assert units.restart_command("/run/mine/other.sock") is None
+    assert systemd_units.start_command("/run/mine/storaged/storaged.sock") == "systemctl --user start storaged.socket"
+    assert (
+        systemd_units.restart_command("/run/mine/storaged/storaged.sock") == "systemctl --user restart storaged.service"
+    )
+    assert systemd_units.start_command("/run/mine/other.sock") is None
+    assert systemd_units.restart_command("/run/mine/other.sock") is None
 
 
 def test_a_unit_that_is_not_enabled_provides_nothing(short_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(short_dir))
     folder = short_dir / "systemd" / "user"
     folder.mkdir(parents=True)
-    (folder / units.UNIT).write_text("[Socket]\nListenStream=/s\n")
-    assert units.start_command("/s") is None
+    (folder / systemd_units.UNIT).write_text("[Socket]\nListenStream=/s\n")
+    assert systemd_units.start_command("/s") is None

@@ -14,7 +14,7 @@ from anyio.abc import UNIXSocketStream
 from anyio.lowlevel import checkpoint
 
 import storaged_client
-from storaged_client.aio_link import Link
+from storaged_client.aio_connection import AsyncConnection
 from storaged_client.contract.errors import ImageUnknown, MessageTooLarge, ShuttingDown, StoragedError
 from storaged_client.errors import ClientClosed, DaemonUnavailable, OutcomeUnknown, RequestTimeout
 from tests.unit.client.server import Server
@@ -327,7 +327,7 @@ async def test_a_link_closed_in_the_tick_in_which_an_answer_arrives_leaves_nothi
     near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     far.setblocking(False)
     with far:
-        link = Link(await UNIXSocketStream.from_socket(near))
+        link = AsyncConnection(await UNIXSocketStream.from_socket(near))
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(link.run)
             await anyio.wait_all_tasks_blocked()

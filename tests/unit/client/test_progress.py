@@ -49,15 +49,15 @@ def test_progress_is_told_by_the_calling_thread_until_the_answer_comes(server: S
         step.release()
 
     with storaged_client.connect(server.path) as client:
-        asking = Asking(client, "hold", listener)
+        query_context = Asking(client, "hold", listener)
         server.wait_for(lambda: server.held)
         for done in (1, 2):
             server.tell(done, message="deleting")
             step.acquire()
         server.release("end")
-        asking.join()
+        query_context.join()
     assert told == [Progress(1, 9, "files", "deleting"), Progress(2, 9, "files", "deleting")]
-    assert (asking.result, threads) == ("end", {asking.ident})
+    assert (query_context.result, threads) == ("end", {query_context.ident})
 
 
 def test_each_of_two_threads_on_one_connection_hears_of_its_own_call(server: Server) -> None:
@@ -117,7 +117,7 @@ def test_a_slow_listener_is_told_the_newest(server: Server) -> None:
         go.wait(10)
 
     with storaged_client.connect(server.path) as client:
-        asking = Asking(client, "hold", listener)
+        query_context = Asking(client, "hold", listener)
         server.wait_for(lambda: server.held)
         server.tell(1)
         begun.wait(10)
@@ -126,7 +126,7 @@ def test_a_slow_listener_is_told_the_newest(server: Server) -> None:
         go.set()
         server.wait_for(lambda: server.held)
         server.release()
-        asking.join()
+        query_context.join()
     assert told[0] == 1
     assert told == sorted(told)
     assert told[-1] in (1, 4)  # what waits in the socket comes with or before the answer
@@ -135,14 +135,14 @@ def test_a_slow_listener_is_told_the_newest(server: Server) -> None:
 def test_what_is_no_progress_of_a_call_of_ours_is_dropped(server: Server) -> None:
     told: list[Progress] = []
     with storaged_client.connect(server.path) as client:
-        asking = Asking(client, "hold", told.append)
+        query_context = Asking(client, "hold", told.append)
         server.wait_for(lambda: server.held)
         connection, request = server.held[0]
         for params in ({"token": "x", "done": 1, "total": 2}, {"token": request.params["progress_token"]}, [1], None):
             connection.notify("$/progress", params)
         server.release("end")
-        asking.join()
-    assert (asking.result, told) == ("end", [])
+        query_context.join()
+    assert (query_context.result, told) == ("end", [])
 
 
 def test_a_verb_that_takes_long_takes_a_listener_and_no_other_does(server: Server) -> None:

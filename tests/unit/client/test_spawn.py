@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import storaged_client
-from storaged_client import spawn, spawned
+from storaged_client import spawn, spawn_record
 from storaged_client.contract.errors import NotPermitted
 from storaged_client.contract.version import VERSION
 from storaged_client.errors import DaemonUnavailable, SocketForbidden
@@ -90,7 +90,7 @@ def test_of_racing_threads_one_starts_the_daemon(path: str, daemon: Callable[[st
 
 
 def test_a_failed_start_shows_the_last_lines_of_this_starts_log(path: str, daemon: Callable[[str], None]) -> None:
-    log = Path(spawned.log_path())
+    log = Path(spawn_record.log_path())
     log.parent.mkdir(parents=True)
     log.write_text("a line of another day\n")
     daemon("fail")
@@ -153,7 +153,7 @@ def test_a_daemon_nobody_started_here_is_left_alone(path: str, daemon: Callable[
 
 
 def test_a_long_log_is_put_aside(path: str, daemon: Callable[[str], None]) -> None:
-    log = Path(spawned.log_path())
+    log = Path(spawn_record.log_path())
     log.parent.mkdir(parents=True)
     log.write_bytes(b"x" * (1024 * 1024 + 1))
     with storaged_client.connect(path, spawn=True):
@@ -166,27 +166,27 @@ def test_a_long_log_is_put_aside(path: str, daemon: Callable[[str], None]) -> No
 
 def test_a_mark_is_read_as_it_was_written_and_put_back(short_dir: Path) -> None:
     path = str(short_dir / "s")
-    assert spawned.read(path) == {}
-    spawned.mark(path, 41)
-    earlier = spawned.read(path)
+    assert spawn_record.read(path) == {}
+    spawn_record.mark(path, 41)
+    earlier = spawn_record.read(path)
     assert earlier == {"pid": 41, "version": VERSION}
-    spawned.mark(path, 42)
-    assert spawned.is_spawned(path, 42)
-    assert not spawned.is_spawned(path, 41)
-    spawned.restore(path, earlier)
-    assert spawned.is_spawned(path, 41)
-    spawned.restore(path, {})
-    assert spawned.read(path) == earlier
+    spawn_record.mark(path, 42)
+    assert spawn_record.is_spawned(path, 42)
+    assert not spawn_record.is_spawned(path, 41)
+    spawn_record.restore(path, earlier)
+    assert spawn_record.is_spawned(path, 41)
+    spawn_record.restore(path, {})
+    assert spawn_record.read(path) == earlier
     assert os.listdir(short_dir) == ["s.spawned"]
 
 
 def test_only_a_mark_of_another_version_makes_its_own_daemon_old(short_dir: Path) -> None:
     path = str(short_dir / "s")
-    spawned.mark(path, 41)
-    assert not spawned.is_old(path, 41)
-    spawned.restore(path, {"pid": 41, "version": "0.0.1"})
-    assert spawned.is_old(path, 41)
-    assert not spawned.is_old(path, 42)
+    spawn_record.mark(path, 41)
+    assert not spawn_record.is_old(path, 41)
+    spawn_record.restore(path, {"pid": 41, "version": "0.0.1"})
+    assert spawn_record.is_old(path, 41)
+    assert not spawn_record.is_old(path, 42)
 
 
 def test_a_mark_that_cannot_be_written_costs_no_client_its_daemon(
@@ -195,13 +195,13 @@ def test_a_mark_that_cannot_be_written_costs_no_client_its_daemon(
     os.makedirs(path + ".spawned")  # nothing can be renamed over it
     with storaged_client.connect(path, spawn=True) as client:
         assert client.call("echo", [1]) == [1]
-    assert spawned.read(path) == {}
+    assert spawn_record.read(path) == {}
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="another uid is needed")
 def test_a_mark_of_another_user_ends_no_daemon(short_dir: Path) -> None:
     path = str(short_dir / "s")
-    spawned.restore(path, {"pid": os.getpid(), "version": "0.0.1"})
+    spawn_record.restore(path, {"pid": os.getpid(), "version": "0.0.1"})
     with Server(path) as server:
         os.chown(path + ".spawned", 65534, 65534)
         with storaged_client.connect(path, spawn=True) as client:
@@ -211,10 +211,10 @@ def test_a_mark_of_another_user_ends_no_daemon(short_dir: Path) -> None:
 
 def test_a_mark_that_is_a_link_is_none(short_dir: Path) -> None:
     path = str(short_dir / "s")
-    spawned.mark(path, 41)
+    spawn_record.mark(path, 41)
     os.rename(path + ".spawned", short_dir / "elsewhere")
     os.symlink(short_dir / "elsewhere", path + ".spawned")
-    assert spawned.read(path) == {}
+    assert spawn_record.read(path) == {}
 
 
 def test_an_old_daemon_that_refuses_to_end_is_told_by_its_own_words(
@@ -223,7 +223,7 @@ def test_an_old_daemon_that_refuses_to_end_is_told_by_its_own_words(
     monkeypatch.setenv("XDG_STATE_HOME", str(short_dir / "state"))
     monkeypatch.delenv("STORAGED_NO_SPAWN", raising=False)
     path = str(short_dir / "s")
-    spawned.restore(path, {"pid": os.getpid(), "version": "0.0.1"})
+    spawn_record.restore(path, {"pid": os.getpid(), "version": "0.0.1"})
     refusal = NotPermitted("it is not for you to end it")
     with Server(path, {"server.shutdown": refusal}), pytest.raises(DaemonUnavailable, match="not for you to end it"):
         storaged_client.connect(path, spawn=True)

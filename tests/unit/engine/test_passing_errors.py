@@ -15,7 +15,7 @@ from storaged.engine.cache import Cache
 from storaged.engine.sizes import LayerSizes
 from storaged.errors import StoreBusy
 from storaged.metrics import Metrics
-from storaged.operations import describing
+from storaged.operations import store_flaws
 from storaged.store.content import ContentReader
 from storaged.store.drivers.measuring import Measurer
 from storaged.store.files import Files
@@ -66,7 +66,7 @@ async def test_what_ends_is_forgotten(ground: Ground, number: int, name: str) ->
             tasks.cancel_scope.cancel()
     assert files.refused == 3
     assert snapshot.evidence == ()
-    assert describing.flaws(snapshot) == ()
+    assert store_flaws.flaws(snapshot) == ()
     assert {image.id for image in snapshot.images if image.dangling} == ground.sample.dangling
 
 
@@ -164,7 +164,7 @@ async def test_damage_that_a_second_look_does_not_find_is_never_told(ground: Gro
             snapshot = (await cache.refresh()).snapshot
             tasks.cancel_scope.cancel()
     assert files.wrong == 0
-    assert describing.flaws(snapshot) == ()
+    assert store_flaws.flaws(snapshot) == ()
 
 
 async def test_a_list_lost_for_good_is_removed_by_a_command_only_after_two_looks(ground: Ground) -> None:

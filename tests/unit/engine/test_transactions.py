@@ -22,7 +22,7 @@ from storaged.engine.change_scope import change_scope
 from storaged.engine.transactions import ROUNDS, Outcome, Transactions
 from storaged.errors import DiskFailure, ImageUnknown, Leased, NoSpace, StoreBusy, StoreCorrupt, StoreReadOnly
 from storaged.metrics import Metrics
-from storaged.operations.planned import Planned
+from storaged.operations.change_set import ChangeSet
 from storaged.sample.exclusive import exclusive, publish
 from storaged.snapshot.model import Snapshot
 from storaged.store.changes import Change, ImageEdit
@@ -58,24 +58,24 @@ class Naming:
     between: Callable[[int], None] = lambda time: None
     seen: list[Snapshot] = field(factory=list)
 
-    def __call__(self, snapshot: Snapshot) -> Planned[tuple[str, ...]]:
+    def __call__(self, snapshot: Snapshot) -> ChangeSet[tuple[str, ...]]:
         self.seen.append(snapshot)
         names = (*snapshot.by_id[self.image].names, self.name)
         self.between(len(self.seen))
         edit = ImageEdit(image=self.image, members={"names": list(names), "names-history": list(names)})
-        return Planned(change=Change(edits=(edit,)), result=names)
+        return ChangeSet(change=Change(edits=(edit,)), result=names)
 
 
-def removal(image: ImageID, between: Callable[[int], None] = lambda time: None) -> Callable[[Snapshot], Planned[str]]:
+def removal(image: ImageID, between: Callable[[int], None] = lambda time: None) -> Callable[[Snapshot], ChangeSet[str]]:
     """A plan that drops the record of an image and leaves its layers."""
     times: list[int] = []
 
-    def plan(snapshot: Snapshot) -> Planned[str]:
+    def plan(snapshot: Snapshot) -> ChangeSet[str]:
         times.append(1)
         if image not in snapshot.by_id:
             raise ImageUnknown("gone already")
         between(len(times))
-        return Planned(change=Change(removed=(image,)), result=image)
+        return ChangeSet(change=Change(removed=(image,)), result=image)
 
     return plan
 
@@ -121,7 +121,7 @@ async def test_a_change_that_changes_nothing_writes_nothing(ground: Ground, tran
     async with ground.running():
         before = await ground.cache.view()
         seen = await run_sync(lambda: os.stat(ground.images_json))
-        outcome = await transactions.run(lambda snapshot: Planned(change=Change(), result=1), timeout=5)
+        outcome = await transactions.run(lambda snapshot: ChangeSet(change=Change(), result=1), timeout=5)
         assert (outcome.result, outcome.view.generation) == (1, before.generation)
         assert await run_sync(lambda: os.stat(ground.images_json)) == seen
         assert ground.metrics.counters["commits"] == 0
@@ -310,14 +310,14 @@ async def test_layers_that_an_import_reads_go_when_it_has_ended_and_keep_nobody_
         if target.endswith(f"-{layer}"):
             beside.append(reader.begun.is_set() and not reader.ended.is_set())
 
-    def plan(snapshot: Snapshot) -> Planned[str]:
+    def plan(snapshot: Snapshot) -> ChangeSet[str]:
         times.append(1)
         if moment == "under the locks":
             if len(times) <= ROUNDS + 1:
                 ground.writer.set_names(rival, [f"localhost/rival:{len(times)}"])
             else:
                 reader.begin()
-        return Planned(change=Change(removed=(image,), layers=(layer,)), result=image)
+        return ChangeSet(change=Change(removed=(image,), layers=(layer,)), result=image)
 
     async def give_way() -> None:
         await run_sync(reader.begun.wait, 20)
@@ -348,7 +348,7 @@ async def test_an_import_that_does_not_end_is_named_when_the_time_is_over(
         async with ground.running():
             with pytest.raises(StoreBusy) as busy:
                 await transactions.run(
-                    lambda snapshot: Planned(change=Change(removed=(image,), layers=(layer,)), result=1), timeout=0.3
+                    lambda snapshot: ChangeSet(change=Change(removed=(image,), layers=(layer,)), result=1), timeout=0.3
                 )
             assert (await ground.cache.view("strict")).snapshot.by_id[image]
         await run_sync(reader.end)
@@ -441,7 +441,7 @@ async def test_a_change_cancelled_at_its_commit_still_answers_with_what_it_did(g
 
 
 async def test_a_lease_taken_while_a_removal_is_planned_holds(ground: Ground, transactions: Transactions) -> None:
-    image, leases = some(ground), ground.cache.circumstances.leases
+    image, leases = some(ground), ground.cache.context.leases
 
     def take() -> None:
         assert leases.take([image], owner="client", uid=0, ttl=60) is not None
@@ -460,7 +460,7 @@ async def test_a_lease_taken_while_a_removal_is_planned_holds(ground: Ground, tr
 
 
 async def test_a_lease_that_comes_while_its_image_is_removed_waits_for_the_end(ground: Ground) -> None:
-    image, leases = some(ground), ground.cache.circumstances.leases
+    image, leases = some(ground), ground.cache.context.leases
     taken: list[object] = []
 
     async with ground.running():
@@ -591,7 +591,7 @@ async def test_room_for_removals_is_provided_once_with_the_first_change(ground: 
     writer = ground.store_writer()
     transactions = Transactions(ground.cache, writer, ground.metrics, provide=lambda: provided.append(1))
     async with ground.running():
-        await transactions.run(lambda snapshot: Planned(change=Change(), result=1), timeout=5)
+        await transactions.run(lambda snapshot: ChangeSet(change=Change(), result=1), timeout=5)
         assert provided == []
         for at in range(2):
             await transactions.run(Naming(some(ground), f"localhost/new:{at}"), timeout=5)

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import pytest
 
 from storaged.errors import InvalidParams
-from storaged.operations.listing import Selection, select
-from storaged.operations.view import View
+from storaged.operations.image_list import Selection, select
+from storaged.operations.query_context import QueryContext
 from storaged_client.contract.params import ImagesList
 from tests.unit.snapshot.stores import HERE, Store, image_id
 
@@ -18,7 +18,9 @@ NAMES = ("base", "app", "label", "l", "far", "list", "torn", "lost", *"abcdefgh"
 _KNOWN = {image_id(name): name for name in NAMES}
 
 
-def listed(store: Store, *filters: object, now: datetime = NOW, view: View = HERE, **params: object) -> Selection:
+def listed(
+    store: Store, *filters: object, now: datetime = NOW, view: QueryContext = HERE, **params: object
+) -> Selection:
     """The selection of all images, intermediate ones too."""
     return select(store.snapshot(), ImagesList(filters=filters, **{"all": True, **params}), view, now)
 

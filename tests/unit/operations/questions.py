@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 
-from storaged.operations import layering
-from storaged.operations.branching import tree
-from storaged.operations.explaining import why
-from storaged.operations.inspecting import details
-from storaged.operations.relating import relations
+from storaged.operations import layer_list
+from storaged.operations.image_details import details
+from storaged.operations.image_history import history
+from storaged.operations.image_relations import relations
+from storaged.operations.image_tree import tree
+from storaged.operations.image_why import why
 from storaged.operations.resolving import exists, resolve
-from storaged.operations.tracing import history
 from storaged.snapshot.model import Snapshot
 from storaged.store.tables import StoreLocation
 from tests.unit.snapshot.stores import AMD64, HERE, config, digest_of, family, image_id, layer_id
@@ -53,8 +53,8 @@ QUESTIONS: dict[str, Callable[[Snapshot], object]] = {
     "resolve a digest": lambda snapshot: resolve(snapshot, digest_of("more5"), False, HERE),
     "resolve a prefix": lambda snapshot: resolve(snapshot, image_id("more5")[:20], False, HERE),
     "resolve a list": lambda snapshot: resolve(snapshot, "localhost/l:1", False, HERE),
-    "layers.get": lambda snapshot: layering.get(snapshot, layer_id("two")),
-    "a layer's tree": lambda snapshot: layering.tree(snapshot, layer_id("one")),
+    "layers.get": lambda snapshot: layer_list.get(snapshot, layer_id("two")),
+    "a layer's tree": lambda snapshot: layer_list.tree(snapshot, layer_id("one")),
     "images.get": lambda snapshot: details(snapshot, snapshot.by_id[image_id("label")], {}, _DISK),
     "exists": lambda snapshot: exists(snapshot, "localhost/base", False, HERE),
     "does not exist": lambda snapshot: exists(snapshot, "nowhere/none:1", False, HERE),

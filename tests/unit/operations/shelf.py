@@ -12,7 +12,7 @@ from attrs import define, field
 
 from storaged.errors import DataUnknown, ImageDamaged
 from storaged.operations.list_parts import Means
-from storaged.operations.view import HostPlatform, View
+from storaged.operations.query_context import HostPlatform, QueryContext
 from storaged.snapshot.build import build
 from storaged.snapshot.model import Image, Snapshot
 from storaged.store.changes import Change, Item
@@ -103,7 +103,7 @@ class Shelf:
         return build(StoreTables(images=rows), contents, generation="1", previous=None)
 
     def means(self, platform: HostPlatform = AMD64) -> Means:
-        return Means(view=View(platform=platform), location=LOCATION, read=self.read)
+        return Means(view=QueryContext(platform=platform), location=LOCATION, read=self.read)
 
     def read(self, image: Image, key: str) -> bytes:
         if key not in (image.record.big_data_names or ()):

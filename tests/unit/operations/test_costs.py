@@ -12,8 +12,8 @@ from types import CodeType, FrameType
 
 import pytest
 
-from storaged.operations import layering
-from storaged.operations.listing import select
+from storaged.operations import layer_list
+from storaged.operations.image_list import select
 from storaged.snapshot.model import Snapshot
 from storaged_client.contract.params import ImagesList
 from tests.unit.operations.asking import NOW
@@ -114,7 +114,7 @@ def test_work_for_each_image_or_layer_would_be_counted(
 
 def test_a_page_of_the_forest_takes_as_many_steps_at_43_000_layers_as_at_100(few: Snapshot, fleet: Snapshot) -> None:
     def page(snapshot: Snapshot) -> object:
-        return [layering.summary(snapshot.layer_by_id[layer]) for layer in layering.tree(snapshot, None)[40:90]]
+        return [layer_list.summary(snapshot.layer_by_id[layer]) for layer in layer_list.tree(snapshot, None)[40:90]]
 
     assert steps(lambda: page(fleet)) == steps(lambda: page(few))
 

@@ -22,9 +22,9 @@ from storaged.errors import (
     StoreError,
 )
 from storaged.operations import list_editing, list_parts
+from storaged.operations.change_set import ChangeSet
 from storaged.operations.list_editing import Birth
-from storaged.operations.planned import Planned
-from storaged.operations.view import HostPlatform
+from storaged.operations.query_context import HostPlatform
 from storaged.service.passed_files import read_layers
 from storaged.snapshot.model import Image
 from storaged.store.layout.records import Digest, ImageID
@@ -58,7 +58,7 @@ def remove(shelf: Shelf, name: str, digest: str) -> ListEdited:
     return done(shelf, list_editing.remove_instance(shelf.snapshot(), params, shelf.means()))
 
 
-def done(shelf: Shelf, planned: Planned[ListEdited]) -> ListEdited:
+def done(shelf: Shelf, planned: ChangeSet[ListEdited]) -> ListEdited:
     """Carry the change out; whatever it is, it is one record, named by the answer with the digest of its bytes."""
     change, result = planned.change, planned.result
     assert len(change.edits) + len(change.added) == int(result.changed)

@@ -10,8 +10,8 @@ from msgspec import structs
 
 from storaged.errors import InvalidParams
 from storaged.operations import pruning
-from storaged.operations.departures import Round
 from storaged.operations.pruning import Pruning, prune
+from storaged.operations.removals import Batch
 from storaged.store.changes import Change
 from storaged.store.layout.records import ImageID
 from tests.unit.operations.applying import apply
@@ -23,14 +23,14 @@ PODMANS = '{"image-name":"x","name":"c","image-id":"y"}'
 
 def decided(
     store: Store, *filters: object, view=HERE, among=None, most: int | None = None, **asked: bool
-) -> tuple[Round[ImageID], Change]:
+) -> tuple[Batch[ImageID], Change]:
     wish = Pruning(filters=filters, now=NOW, **asked)
     planned = prune(store.snapshot(), wish, view, among=among, most=most)
     apply(store, planned.change)
     return planned.result, planned.change
 
 
-def gone(done: Round[ImageID]) -> list[str]:
+def gone(done: Batch[ImageID]) -> list[str]:
     return [departure.image.id for departure in done.departures]
 
 
@@ -38,7 +38,7 @@ def ids(*names: str) -> list[str]:
     return [image_id(name) for name in names]
 
 
-def codes(done: Round[ImageID], name: str) -> list[str]:
+def codes(done: Batch[ImageID], name: str) -> list[str]:
     (kept,) = [kept for kept in done.kept if kept.id == image_id(name)]
     return [reason.code for reason in kept.reasons]
 

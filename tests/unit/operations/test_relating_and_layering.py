@@ -1,8 +1,8 @@
 import pytest
 
 from storaged.errors import LayerUnknown
-from storaged.operations import containing, layering
-from storaged.operations.relating import relations
+from storaged.operations import container_list, layer_list
+from storaged.operations.image_relations import relations
 from tests.unit.snapshot.stores import Store, config, family, image_id, layer_id
 
 
@@ -26,27 +26,27 @@ def forest() -> Store:
 
 
 def test_the_forest_comes_parents_first_and_every_layer_once() -> None:
-    layers = list(layering.tree(forest().snapshot(), None))
+    layers = list(layer_list.tree(forest().snapshot(), None))
     assert layers == [layer_id(name) for name in ("r", "a", "aa", "b", "lost", "x", "y")]
 
 
 def test_a_subtree_starts_at_its_layer() -> None:
     snapshot = forest().snapshot()
-    assert list(layering.tree(snapshot, layer_id("a"))) == [layer_id("a"), layer_id("aa")]
+    assert list(layer_list.tree(snapshot, layer_id("a"))) == [layer_id("a"), layer_id("aa")]
     with pytest.raises(LayerUnknown):
-        layering.tree(snapshot, "nope")
+        layer_list.tree(snapshot, "nope")
 
 
 def test_a_layer_tells_its_chain_and_what_stands_on_it() -> None:
     snapshot = forest().snapshot()
-    found = layering.get(snapshot, layer_id("aa"))
+    found = layer_list.get(snapshot, layer_id("aa"))
     assert found.chain == (layer_id("aa"), layer_id("a"), layer_id("r"))
     assert (found.layer.depth, found.layer.images) == (2, (image_id("i"),))
-    assert layering.get(snapshot, layer_id("r")).child_layers == (layer_id("a"), layer_id("b"))
-    assert layering.get(snapshot, layer_id("x")).chain == (layer_id("x"), layer_id("y"))
-    assert len(layering.get(snapshot, layer_id("b")).layer.containers) == 1
+    assert layer_list.get(snapshot, layer_id("r")).child_layers == (layer_id("a"), layer_id("b"))
+    assert layer_list.get(snapshot, layer_id("x")).chain == (layer_id("x"), layer_id("y"))
+    assert len(layer_list.get(snapshot, layer_id("b")).layer.containers) == 1
 
 
 def test_containers_are_listed_with_what_they_stand_on() -> None:
-    (container,) = containing.list_containers(forest().snapshot())
+    (container,) = container_list.list_containers(forest().snapshot())
     assert (container.names, container.image, container.layer) == (("c",), image_id("i"), layer_id("b"))

@@ -6,9 +6,9 @@ import pytest
 from msgspec import structs
 
 from storaged.errors import ImageUnknown, InvalidName
-from storaged.operations.departures import Round
+from storaged.operations.removal_request import RequestedName, everything
+from storaged.operations.removals import Batch
 from storaged.operations.removing import Removing, remove
-from storaged.operations.requesting import Wanted, everything
 from storaged.store.changes import Change
 from tests.unit.operations.applying import apply
 from tests.unit.snapshot.stores import AMD64, HERE, Store, config, digest_of, family, image_id, layer_id
@@ -18,22 +18,22 @@ PODMANS = '{"image-name":"x","name":"c","image-id":"y"}'
 
 def decided(
     store: Store, *names: str, view=HERE, most: int | None = None, **asked: bool
-) -> tuple[Round[Wanted], Change]:
-    wanted = [Wanted(name=name) for name in names]
+) -> tuple[Batch[RequestedName], Change]:
+    wanted = [RequestedName(name=name) for name in names]
     planned = remove(store.snapshot(), wanted, Removing(**asked), view, most=most)
     apply(store, planned.change)
     return planned.result, planned.change
 
 
-def gone(done: Round[Wanted]) -> list[str]:
+def gone(done: Batch[RequestedName]) -> list[str]:
     return [departure.image.id for departure in done.departures]
 
 
-def errors(done: Round[Wanted]) -> list[tuple[str | None, str]]:
+def errors(done: Batch[RequestedName]) -> list[tuple[str | None, str]]:
     return [(refusal.name, type(refusal.error).__name__) for refusal in done.refused]
 
 
-def untagged(done: Round[Wanted]) -> list[str]:
+def untagged(done: Batch[RequestedName]) -> list[str]:
     return [each.name for each in done.untagged]
 
 

@@ -3,8 +3,8 @@ from attrs import evolve
 from msgspec import structs
 
 from storaged.errors import AmbiguousName, ImageDamaged, ImageUnknown, InvalidName, NotAManifestList
+from storaged.operations.query_context import HostPlatform, normalise_platform
 from storaged.operations.resolving import exists, find, meant_digest, resolve
-from storaged.operations.view import HostPlatform, normalise_platform
 from storaged.store.layout.contents import ImageContent, PlatformFacts
 from tests.unit.snapshot.stores import AMD64, ARM64, HERE, Store, config, digest_of, image_id, missing
 

@@ -17,13 +17,13 @@ from anyio.abc import SocketAttribute, UNIXSocketStream
 from storaged.logs import Lines
 from storaged.metrics import Metrics
 from storaged.server import peercred
-from storaged.server.closing import Closer
 from storaged.server.connection import Connection
-from storaged.server.guard import Guard, Limits
+from storaged.server.fd_closer import Closer
+from storaged.server.quotas import Limits, Quotas
 from storaged.server.sending import send_now
 from storaged.service.later import Later
+from storaged.service.limiters import Limiters
 from storaged.service.session import Session
-from storaged.service.shares import Shares
 from storaged_client.contract.errors import ImageUnknown
 
 Method = Callable[[Any], Awaitable[bytes]]
@@ -136,7 +136,7 @@ class Wire:
 
 
 class Served:
-    def __init__(self, wire: Wire, connection: Connection, guard: Guard, metrics: Metrics) -> None:
+    def __init__(self, wire: Wire, connection: Connection, guard: Quotas, metrics: Metrics) -> None:
         self.wire = wire
         self.connection = connection
         self.guard = guard
@@ -146,17 +146,17 @@ class Served:
 
 @asynccontextmanager
 async def served(
-    handler: Methods, limits: Limits | None = None, guard: Guard | None = None, shares: Shares | None = None
+    handler: Methods, limits: Limits | None = None, guard: Quotas | None = None, shares: Limiters | None = None
 ) -> AsyncIterator[Served]:
     limits = limits or Limits()
     metrics = Metrics()
-    guard = guard or Guard(limits, metrics)
+    guard = guard or Quotas(limits, metrics)
     near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     credentials = peercred.of_socket(far)
     stream = await UNIXSocketStream.from_socket(far)
     connection = Connection(
         stream,
-        session=Session(credentials=credentials, number=1, shares=shares or Shares()),
+        session=Session(credentials=credentials, number=1, shares=shares or Limiters()),
         handler=handler,
         limits=limits,
         guard=guard,

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from storaged.engine.crowding import crowded
+from storaged.engine.eviction import crowded
 from storaged.metrics import Metrics
 from storaged.server.accounts import Accounts
-from storaged.server.guard import Guard, Limits
+from storaged.server.quotas import Limits, Quotas
 from storaged_client.contract.errors import TooManyRequests
 
 
@@ -48,9 +48,9 @@ def test_a_file_that_changed_or_is_gone_is_heeded(subuid: Path) -> None:
     assert accounts.owner(100000) == 100000
 
 
-def guard(**limits: int) -> Guard:
+def guard(**limits: int) -> Quotas:
     """Uids from 100000 on are subordinate to 1000; the daemon is 500's."""
-    return Guard(Limits(**limits), Metrics(), owner=lambda uid: 1000 if uid >= 100000 else uid, favoured=(0, 500))
+    return Quotas(Limits(**limits), Metrics(), owner=lambda uid: 1000 if uid >= 100000 else uid, favoured=(0, 500))
 
 
 def test_all_ids_of_a_user_have_the_budgets_of_one_and_leave_some_to_the_user() -> None:
@@ -72,7 +72,7 @@ def test_all_ids_of_a_user_have_the_budgets_of_one_and_leave_some_to_the_user() 
 
 def test_whom_a_connection_counts_as_stays_while_it_lasts() -> None:
     owners = {7: 1000}
-    it = Guard(Limits(), Metrics(), owner=lambda uid: owners.get(uid, uid))
+    it = Quotas(Limits(), Metrics(), owner=lambda uid: owners.get(uid, uid))
     it.enter(7, 1)
     it.hold(7, 100, beside=0)
     owners.clear()

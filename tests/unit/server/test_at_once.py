@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
-from storaged.server.guard import Limits
+from storaged.server.quotas import Limits
 
 from .conftest import Methods, logged, served
 from .test_connection import until
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 def log() -> Iterator[io.StringIO]:
-    with logged("storaged.server.answering") as written:
+    with logged("storaged.server.request_tasks") as written:
         yield written
 
 
@@ -43,7 +43,7 @@ async def test_their_errors_and_our_mistakes_are_answers_and_name_their_request_
         assert (await it.wire.line())["error"]["data"]["name"] == "InternalError"
         assert it.metrics.counters["requests.failed"] == 1
     line = log.getvalue().splitlines()[0]
-    assert line == "<3>storaged.server.answering: request failed connection=1 method=now.broken request=mine"
+    assert line == "<3>storaged.server.request_tasks: request failed connection=1 method=now.broken request=mine"
 
 
 async def test_nothing_of_them_is_counted_when_they_are_answered() -> None:

@@ -16,7 +16,7 @@ from anyio.abc import SocketAttribute
 from trio.testing import MockClock
 
 from storaged.metrics import Metrics
-from storaged.server.guard import Guard, Limits
+from storaged.server.quotas import Limits, Quotas
 
 from .conftest import Methods, served
 
@@ -319,7 +319,7 @@ async def test_a_batch_longer_than_the_in_flight_limit_is_answered() -> None:
 async def test_a_spent_budget_of_the_uid_is_an_error_and_another_connection_still_gets_one_through() -> None:
     methods = Methods()
     limits = Limits(uid_in_flight=4, in_flight=2)
-    guard = Guard(limits, Metrics())
+    guard = Quotas(limits, Metrics())
     async with served(methods, limits, guard) as first, served(methods, limits, guard) as second:
         await first.wire.call(1, "stick")
         await first.wire.call(2, "stick")
@@ -343,7 +343,7 @@ async def test_unread_answers_beyond_the_budget_of_bytes_are_refused() -> None:
 
     methods.extra["gated"] = gated
     limits = Limits(uid_bytes=14 << 20, reply_bytes=5 << 20)
-    guard = Guard(limits, Metrics())
+    guard = Quotas(limits, Metrics())
     async with served(methods, limits, guard) as it, served(methods, limits, guard) as sister:
         for number in range(4):
             await it.wire.call(number, "gated")

@@ -9,8 +9,8 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from storaged.service.lane import SELDOM, Lane, Pace
-from storaged.service.shares import Shares
+from storaged.service.fair_queue import SELDOM, FairQueue, Pace
+from storaged.service.limiters import Limiters
 
 from .conftest import Methods, Served, served
 
@@ -38,7 +38,7 @@ EACH = 60
 async def test_who_asks_seldom_waits_for_a_step_of_one_of_forty_busy_connections(accounts: int) -> None:
     """By counted requests: those of others that begin between the question and its answer."""
     methods = Methods()
-    lane = Lane()
+    lane = FairQueue()
     asked: list[int] = []
     begun = 0
     modest: Served | None = None
@@ -64,9 +64,9 @@ async def test_who_asks_seldom_waits_for_a_step_of_one_of_forty_busy_connections
     many = [{"jsonrpc": "2.0", "id": n, "method": "now.count"} for n in range(EACH)]
     # The greedy ones' own requests are answered at once: nothing but the lane keeps them apart.
     async with AsyncExitStack() as stack:
-        modest = await stack.enter_async_context(served(methods, shares=Shares(lane, 7)))
+        modest = await stack.enter_async_context(served(methods, shares=Limiters(lane, 7)))
         busy = [
-            await stack.enter_async_context(served(methods, shares=Shares(lane, number % accounts)))
+            await stack.enter_async_context(served(methods, shares=Limiters(lane, number % accounts)))
             for number in range(BUSY)
         ]
         with anyio.fail_after(20):
@@ -82,7 +82,7 @@ async def test_who_asks_seldom_waits_for_a_step_of_one_of_forty_busy_connections
 
 
 async def test_a_cancelled_wait_in_the_lane_leaves_the_turn_to_the_next() -> None:
-    lane = Lane()
+    lane = FairQueue()
     done: list[int] = []
 
     async def stand(number: int) -> None:
@@ -110,7 +110,7 @@ async def test_a_cancelled_wait_in_the_lane_leaves_the_turn_to_the_next() -> Non
 
 
 async def test_who_does_not_read_asks_seldom_again_after_a_round() -> None:
-    lane = Lane()
+    lane = FairQueue()
     pace = Pace(lane, 1)
     pace.spend(SELDOM)
     pace.rest(all_read=True)

@@ -15,9 +15,9 @@ import trio
 from trio.testing import MockClock
 
 from storaged.metrics import Metrics
-from storaged.server.guard import Limits
 from storaged.server.lifecycle import Lifecycle, Terms
-from storaged.server.listener import Door, bind, inherit
+from storaged.server.listener import Listener, bind, inherit
+from storaged.server.quotas import Limits
 from storaged.server.systemd import Notifier
 
 from .conftest import Methods, Wire
@@ -40,7 +40,7 @@ class Life:
 
 
 @asynccontextmanager
-async def living(door: Door, methods: Methods, limits: Limits | None = None, **terms) -> AsyncIterator[Life]:
+async def living(door: Listener, methods: Methods, limits: Limits | None = None, **terms) -> AsyncIterator[Life]:
     metrics = Metrics()
     lifecycle = Lifecycle(
         door,
@@ -167,7 +167,7 @@ def test_idle_exit_counts_from_the_last_connections_end(short_dir: Path) -> None
     trio.run(main, clock=MockClock(autojump_threshold=0.1))
 
 
-class LastMoment(Door):
+class LastMoment(Listener):
     """A door where a client comes right after each time it was found that none waits."""
 
     late: socket.socket | None = None

@@ -14,9 +14,9 @@ from anyio.abc import UNIXSocketStream
 
 from storaged.metrics import Metrics
 from storaged.server import peercred
-from storaged.server.closing import Closer
 from storaged.server.connection import Connection
-from storaged.server.guard import Guard, Limits
+from storaged.server.fd_closer import Closer
+from storaged.server.quotas import Limits, Quotas
 from storaged.service.session import Session
 
 from .conftest import Methods, Wire, served
@@ -61,7 +61,7 @@ async def _one_connection(number: int) -> weakref.ref[Connection]:
         session=Session(credentials=peercred.of_socket(far), number=number),
         handler=Methods(),
         limits=limits,
-        guard=Guard(limits, metrics),
+        guard=Quotas(limits, metrics),
         metrics=metrics,
         taker=Closer(),
         ender=Closer(),

@@ -7,8 +7,8 @@ from typing import Any
 import anyio
 import pytest
 
-from storaged.server.guard import Limits
-from storaged.service.shares import pause
+from storaged.server.quotas import Limits
+from storaged.service.limiters import pause
 
 from .conftest import Methods, Served, served
 

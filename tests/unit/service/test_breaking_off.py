@@ -167,7 +167,7 @@ async def test_a_lease_asked_for_meanwhile_is_not_answered_on_an_image_that_is_g
         refuse_renames(monkeypatch, "layers.json", then=lambda: from_thread.run_sync(tasks.start_soon, lease, image))
         await desk.ask("images.remove", {"names": [image]})
     assert answers == ["unknown"]
-    assert len(desk.ground.cache.circumstances.leases) == 0
+    assert len(desk.ground.cache.context.leases) == 0
 
 
 async def test_a_lease_waits_while_the_change_before_it_cannot_be_read_back(desk: Desk) -> None:

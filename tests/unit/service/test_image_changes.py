@@ -259,7 +259,7 @@ async def test_only_who_may_change_the_store_may_prune_even_dry(desk: Desk) -> N
 async def test_a_lease_keeps_an_image_from_prune_and_from_remove(desk: Desk) -> None:
     async with desk.ground.running():
         image = await one(desk)
-        leases = desk.ground.cache.circumstances.leases
+        leases = desk.ground.cache.context.leases
         held = leases.take([image["id"]], owner=desk, uid=0, ttl=60)
         assert held is not None
         report = await desk.ask("images.prune")

@@ -15,7 +15,7 @@ from anyio.to_thread import run_sync
 
 from storaged.errors import ImageDamaged
 from storaged.errors import InvalidParams as Wrong
-from storaged.operations.planned import Planned
+from storaged.operations.change_set import ChangeSet
 from storaged.service.passed_files import read_layers
 from storaged.snapshot.model import Snapshot
 from storaged.store.changes import Change
@@ -145,11 +145,11 @@ async def test_what_looks_damaged_while_another_tool_writes_is_read_again(
     """
     seen: list[Snapshot] = []
 
-    def plan(snapshot: Snapshot) -> Planned[int]:
+    def plan(snapshot: Snapshot) -> ChangeSet[int]:
         seen.append(snapshot)
         if len(seen) <= times:
             raise ImageDamaged("half written")
-        return Planned(change=Change(), result=len(seen))
+        return ChangeSet(change=Change(), result=len(seen))
 
     async with ground.running():
         if times < 1000:

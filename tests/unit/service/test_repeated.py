@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from anyio.to_thread import run_sync
 
-from storaged.engine.rows import Rows
+from storaged.engine.row_cache import RowCache
 from storaged.service.registry import REPEATED
 from storaged_client.contract.errors import ImageUnknown, InvalidParams
 from tests.unit.service.conftest import Desk, connected, whole
@@ -155,5 +155,5 @@ async def test_answers_go_with_their_snapshot(desk: Desk) -> None:
         assert repeated(desk) == 1
         await foreign_tag(desk)
         view = await desk.ground.cache.view()
-        assert isinstance(view.rows, Rows)
+        assert isinstance(view.rows, RowCache)
         assert view.rows.kept is not rows.kept

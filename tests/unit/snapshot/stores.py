@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from attrs import define, field
 
-from storaged.operations.view import View, normalise_platform
+from storaged.operations.query_context import QueryContext, normalise_platform
 from storaged.snapshot.build import build
 from storaged.snapshot.model import NOTHING_MEASURED, KnownSizes, Snapshot
 from storaged.store.layout.contents import (
@@ -31,7 +31,7 @@ from storaged.store.tables import ContainerRow, ImageRow, LayerRow, RecordFlaw, 
 
 AMD64 = PlatformFacts(architecture="amd64", os="linux")
 ARM64 = PlatformFacts(architecture="arm64", os="linux")
-HERE = View(platform=normalise_platform("Linux", "x86_64"))
+HERE = QueryContext(platform=normalise_platform("Linux", "x86_64"))
 
 
 def hex_of(name: str) -> str:

@@ -14,8 +14,8 @@ import pytest
 from storaged.engine.content import Contents
 from storaged.engine.loading import Loader
 from storaged.metrics import Metrics
-from storaged.operations import describing
-from storaged.operations.freeing import Freeing
+from storaged.operations import store_flaws
+from storaged.operations.layer_gc import LayerGC
 from storaged.snapshot.model import Snapshot
 from storaged.store.changes import Change, ImageEdit
 from storaged.store.checking.walk import walk
@@ -47,7 +47,7 @@ def _container_layers(store: Damaged) -> list[str]:
 
 def _freed(snapshot: Snapshot) -> list[tuple[str, int | None, tuple[str, ...]]]:
     """What each image gives back, gone one after the other with its containers."""
-    freeing = Freeing(snapshot)
+    freeing = LayerGC(snapshot)
     found = []
     for image in snapshot.images:
         containers = [snapshot.container_by_id[container] for container in image.containers]
@@ -125,7 +125,7 @@ def test_a_chain_of_incomplete_layers_is_told_each_and_hinders_nobody(tmp_path: 
         assert sorted((each.name, each.id) for each in store.check(scope)) == [("layer_incomplete", id) for id in chain]
     snapshot = _snapshot(store)
     assert {image.id for image in snapshot.images} == images
-    assert describing.flaws(snapshot) == ()
+    assert store_flaws.flaws(snapshot) == ()
     assert not set(chain) & set(snapshot.layer_by_id)
     assert not set(chain) & _layers(snapshot)
 
@@ -154,7 +154,7 @@ def test_a_parent_in_an_additional_store_is_not_missing_and_podmans_repair_is_wa
     (note,) = [step.note for step in steps if step.note is not None]
     assert "--repair" in note
     assert "before podman 6.1" in note
-    assert describing.flaws(_snapshot(store)) == ()
+    assert store_flaws.flaws(_snapshot(store)) == ()
 
 
 def test_nothing_is_noted_of_a_store_that_stands_on_itself(tmp_path: Path) -> None:
@@ -211,7 +211,7 @@ def test_a_list_of_digests_of_an_unknown_algorithm_protects_what_it_names(tmp_pa
     )
     snapshot = _snapshot(store)
     assert snapshot.evidence == ()
-    assert describing.flaws(snapshot) == ()
+    assert store_flaws.flaws(snapshot) == ()
     assert snapshot.by_id[ImageID(untagged["id"])].in_lists == (record["id"],)
     assert not snapshot.by_id[ImageID(untagged["id"])].dangling
     assert {each.name for each in store.check()} == {"digest_not_verifiable"}

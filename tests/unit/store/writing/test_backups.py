@@ -14,7 +14,7 @@ from storaged.store.files import Files
 from storaged.store.inventory import table_files
 from storaged.store.layout.table import split
 from storaged.store.writing.backup import Backups, surplus
-from storaged.store.writing.shape import CurrentTable
+from storaged.store.writing.preconditions import CurrentTable
 from tests.unit.store.writing.workshop import Workshop, opened
 
 MINUTE, HOUR, DAY, WEEK = 60, 3600, 86400, 7 * 86400

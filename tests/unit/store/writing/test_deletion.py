@@ -24,7 +24,7 @@ from storaged.store.locks.order import hold
 from storaged.store.locks.record_lock import RecordLock
 from storaged.store.tables import StoreLocation
 from storaged.store.writing.deletion import LayerDeletion
-from storaged.store.writing.idle import LayersBusy
+from storaged.store.writing.in_use import LayersBusy
 from storaged.store.writing.staging import StagingFolder
 from tests.unit.store.holding import held_elsewhere
 

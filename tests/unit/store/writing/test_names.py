@@ -19,7 +19,7 @@ from storaged.store.files import Files
 from storaged.store.layout import paths
 from storaged.store.layout.records import ImageID
 from storaged.store.writing.commit import StoreWriter
-from storaged.store.writing.drafting import ChangeRefused
+from storaged.store.writing.new_tables import ChangeRefused
 from storaged.store.writing.prepared import PlanOutdated
 from tests.unit.store.holding import held_elsewhere
 

@@ -23,9 +23,9 @@ from storaged.store.layout import paths
 from storaged.store.layout.records import Digest, ImageID
 from storaged.store.reader import StoreReader
 from storaged.store.writing.commit import StoreWriter
-from storaged.store.writing.drafting import ChangeRefused
 from storaged.store.writing.entries import Creation, Deletion, EditedItem, Editing, Entry
 from storaged.store.writing.journal import Journal
+from storaged.store.writing.new_tables import ChangeRefused
 from storaged.store.writing.preparing import LAYERS_AT_ONCE
 from storaged.store.writing.recovery import Recovered, Recovery
 from tests.unit.store.holding import held_elsewhere

@@ -14,7 +14,7 @@ from storaged.store.layout import paths
 from storaged.store.layout.records import ContainerID, ImageID, LayerID
 from storaged.store.layout.table import split
 from storaged.store.locks.token import TOKEN_SIZE
-from storaged.store.writing.drafting import ChangeRefused
+from storaged.store.writing.new_tables import ChangeRefused
 from storaged.store.writing.prepared import PlanOutdated
 from storaged.store.writing.preparing import LAYERS_AT_ONCE
 from tests.unit.store.builders import hexes

@@ -1,0 +1,257 @@
+"""One connection of the async client, shared by any number of tasks."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Sequence
+from typing import Any
+
+import anyio
+from anyio.abc import SocketAttribute, UNIXSocketStream
+
+from .jsonrpc.messages import ID, LocalProtocolError
+from .jsonrpc.peer import Close, ErrorResponse, Notification, Peer, Request, Response
+from .progress import METHOD, Listener, News
+from .retry import MAX_REPLY, SLACK
+from .transport import send_with
+
+_CHUNK = 256 * 1024
+
+
+class Own:
+    """Copies of descriptors until they are sent: whose they are may close them before, and the numbers be others'.
+
+    Raises:
+        OSError: one is none.
+    """
+
+    __slots__ = ("descriptors",)
+
+    def __init__(self, descriptors: Sequence[int]) -> None:
+        self.descriptors: list[int] = []
+        try:
+            for descriptor in descriptors:
+                self.descriptors.append(os.dup(descriptor))
+        except OSError:
+            self.close()
+            raise
+
+    def send(self, channel: socket.socket, data: memoryview) -> int:
+        """Write without waiting, with the descriptors where they were not sent yet; how many bytes were taken."""
+        if not self.descriptors:
+            return channel.send(data)
+        count = send_with(channel, data, self.descriptors)
+        self.close()
+        return count
+
+    def close(self) -> None:
+        """May be repeated."""
+        while self.descriptors:
+            os.close(self.descriptors.pop())
+
+
+class Pending:
+    """One call that waits for its answer. ``own`` are the descriptors it is to send."""
+
+    __slots__ = ("done", "error", "lost", "news", "own", "result", "sent", "size", "stir")
+
+    def __init__(self, size: int, news: News, own: Own) -> None:
+        self.own = own
+        self.done = False
+        self.stir = anyio.Event()
+        self.news = news
+        self.lost = False
+        self.sent = False
+        """Some of it may have reached the daemon."""
+        self.size = size
+        self.result: Any = None
+        self.error: dict[str, Any] | None = None
+
+    def finish(self) -> None:
+        """The answer is there, or will never be."""
+        self.done = True
+        self.stir.set()
+
+    async def wait(self) -> None:
+        """Wait for the end, telling the progress meanwhile. Raises what the listener raises."""
+        while True:
+            self.news.tell()
+            if self.done:
+                return
+            await self.stir.wait()
+            self.stir = anyio.Event()
+
+
+class AsyncConnection:
+    """One connection: a task reads, a task writes, so that no cancelled call can leave half a text."""
+
+    def __init__(self, stream: UNIXSocketStream) -> None:
+        self._stream = stream
+        self._socket: socket.socket = stream.extra(SocketAttribute.raw_socket)
+        self._peer = Peer(MAX_REPLY + SLACK, lines=True)
+        self._pending: dict[ID, Pending] = {}
+        self._outbox: dict[ID, tuple[bytes, Pending]] = {}
+        """Requests not handed to the kernel yet, in order."""
+        self._cancels: list[bytes] = []
+        self._wake = anyio.Event()
+        self._scope = anyio.CancelScope()
+        self.dead = False
+        self.of_store = False
+        """The daemon's store was compared with the one that is meant, once for all."""
+
+    def begin(
+        self,
+        method: str,
+        params: dict[str, Any] | list[Any] | None,
+        listener: Listener | None = None,
+        descriptors: Sequence[int] = (),
+    ) -> tuple[ID, Pending]:
+        """Queue a request. ``listener`` is told its progress by ``Pending.wait``; ``descriptors`` are sent with it, and
+        stay the caller's, who may close them at once.
+
+        Raises: TypeError, where the params are no JSON; OSError, where a descriptor is none.
+        """
+        try:
+            id, data = self._peer.send_request(method, params, fds=len(descriptors))
+        except LocalProtocolError as error:
+            raise TypeError(str(error)) from error
+        try:
+            own = Own(descriptors)
+        except OSError:
+            self._peer.withdraw(id)
+            raise
+        pending = self._pending[id] = Pending(len(data), News(params, listener), own)
+        self._outbox[id] = data, pending
+        self._wake.set()
+        return id, pending
+
+    def abandon(self, id: ID) -> None:
+        """Stop waiting: take it back if nothing was sent, else tell the daemon."""
+        pending = self._pending.pop(id, None)
+        queued = self._outbox.pop(id, None)
+        if queued is not None:
+            queued[1].own.close()
+            self._peer.withdraw(id)
+            return
+        if pending is None or self.dead:
+            return
+        self._cancels.append(self._peer.send_cancel(id))
+        self._wake.set()
+
+    def close(self) -> None:
+        self.dead = True
+        self._scope.cancel()
+
+    async def give_up(self) -> None:
+        """End a connection that was never run."""
+        self.dead = True
+        with anyio.CancelScope(shield=True):
+            await self._stream.aclose()
+
+    async def run(self) -> None:
+        """Serve until the connection ends; then every call left is lost. Raises nothing but cancellation."""
+        try:
+            with self._scope:
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(self._write)
+                    await self._read()
+                    tasks.cancel_scope.cancel()
+        finally:
+            self.dead = True
+            for pending in self._pending.values():
+                self._lose(pending)
+            self._pending.clear()
+            with anyio.CancelScope(shield=True):
+                await self._stream.aclose()
+
+    async def _write(self) -> None:
+        channel = self._socket
+        while True:
+            await self._wake.wait()
+            self._wake = anyio.Event()
+            while self._outbox or self._cancels:
+                ends: list[tuple[int, Pending]] = []
+                runs: list[tuple[list[bytes], Own]] = []
+                total = sent = 0
+                for data, pending in self._outbox.values():
+                    total += len(data)
+                    ends.append((total, pending))
+                    pending.sent = True
+                    if pending.own.descriptors or not runs:
+                        runs.append(([], pending.own))  # descriptors go with the first byte of their own text
+                    runs[-1][0].append(data)
+                runs.append((list(self._cancels), Own(())))
+                self._outbox.clear()
+                self._cancels.clear()
+                try:
+                    for texts, own in runs:
+                        # Not stream.send: it does not tell how much was sent before it failed.
+                        rest = memoryview(b"".join(texts))
+                        while rest:
+                            try:
+                                count = own.send(channel, rest)
+                            except BlockingIOError:
+                                await anyio.wait_writable(channel)
+                                continue
+                            sent += count
+                            rest = rest[count:]
+                except OSError:
+                    self.dead = True
+                    for end, pending in ends:
+                        # Without its last bracket a text means nothing; the LF after it is not needed.
+                        pending.sent = sent >= end - 1
+                    return  # the reader sees the end too, after what the daemon still said
+                finally:
+                    for _, own in runs:
+                        own.close()
+
+    async def _read(self) -> None:
+        while True:
+            # Not stream.receive: on asyncio a cancellation in the tick in which bytes arrive ends in a callback that
+            # raises InvalidStateError in the loop of whoever uses this client.
+            await anyio.wait_readable(self._socket)
+            try:
+                data = self._socket.recv(_CHUNK)
+            except (BlockingIOError, InterruptedError):
+                continue
+            except OSError:
+                return
+            if not data:
+                return
+            for event in self._peer.receive_data(data):
+                match event:
+                    case Response(id, result):
+                        pending = self._pending.pop(id, None)
+                        if pending is not None:
+                            pending.result = result
+                            pending.finish()
+                    case ErrorResponse(id, error):
+                        self._settle_error(id, error)
+                    case Notification(method, params) if method == METHOD:
+                        for waiting in self._pending.values():
+                            if waiting.news.put(params):
+                                waiting.stir.set()
+                                break
+                    case Close() | Request():
+                        return
+
+    def _settle_error(self, id: ID, error: dict[str, Any]) -> None:
+        if id is None:
+            # The daemon closes after an error that it cannot ascribe: what was not sent goes elsewhere.
+            self.dead = True
+            for other in self._outbox:
+                self._lose(self._pending.pop(other))  # which closes what it was to send
+            self._outbox.clear()
+            # Too large or not understood: of what was sent, the longest text is the likely one.
+            id = max(self._pending, key=lambda one: self._pending[one].size, default=None)
+        pending = self._pending.pop(id, None)
+        if pending is not None:
+            pending.error = error
+            pending.finish()
+
+    @staticmethod
+    def _lose(pending: Pending) -> None:
+        pending.own.close()
+        pending.lost = True
+        pending.finish()

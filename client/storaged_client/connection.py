@@ -1,0 +1,269 @@
+"""One connection of the blocking client, shared by any number of threads.
+
+There is no reader thread: of the threads that wait for an answer one reads for all, and hands the
+reading on when its own answer is there. A single thread thus pays one send and one receive a call, and
+nothing runs in the background. Whoever waits is either the reader or is woken by it::
+
+    _state     guards the peer, the table of pending calls and who reads; never held over I/O
+    _channel   writes the text of one call at a time
+
+A signal's handler may raise at any point of a call (Ctrl-C, an alarm). Where that may have cost bytes of the
+stream or an answer of another thread, the connection is broken off: the others find it lost, and none waits
+for ever. So who reads and who writes is known by name, never by a flag that nobody could take back.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from .errors import RequestTimeout
+from .jsonrpc.messages import ID, LocalProtocolError
+from .jsonrpc.peer import Close, ErrorResponse, Notification, Peer, Request, Response
+from .progress import METHOD, Listener, News
+from .retry import MAX_REPLY, SLACK
+from .transport import NotSent, Transport, left
+
+_CHUNK = 256 * 1024
+
+
+class Pending:
+    """One call that waits for its answer."""
+
+    __slots__ = ("done", "error", "id", "lost", "news", "result", "sent", "size", "wake", "woken")
+
+    def __init__(self, news: News) -> None:
+        self.news = news
+        self.id: ID = None
+        self.size = 0
+        self.sent = False
+        """So much of it that the daemon can have understood it."""
+        self.done = False
+        self.lost = False
+        """The connection ended first."""
+        self.result: Any = None
+        self.error: dict[str, Any] | None = None
+        self.wake: threading.Lock | None = None
+        """Held; released to wake the one thread that waits on it."""
+        self.woken = False
+
+
+class Connection:
+    """See the module. Deadlines are on the monotonic clock; None waits for ever."""
+
+    def __init__(self, channel: socket.socket) -> None:
+        self._channel = Transport(channel)
+        self._peer = Peer(MAX_REPLY + SLACK, lines=True)
+        self._state = threading.Lock()
+        self._pending: dict[ID, Pending] = {}
+        self._reader: Pending | None = None
+        self._buffer = memoryview(bytearray(_CHUNK))
+        self.of_store = False
+        """The daemon's store was compared with the one that is meant, once for all."""
+
+    @property
+    def dead(self) -> bool:
+        """No call may begin on it any more."""
+        return self._channel.dead
+
+    def ask(
+        self,
+        method: str,
+        params: dict[str, Any] | list[Any] | None,
+        deadline: float | None,
+        listener: Listener | None = None,
+        descriptors: Sequence[int] = (),
+    ) -> Pending:
+        """Send a request and return when it is done: answered, or lost with the connection.
+
+        ``descriptors`` are sent with it, and stay the caller's.
+
+        ``listener`` is called, by the calling thread, with the progress that bears the ``progress_token`` of the
+        params. What it raises ends the call.
+
+        Raises: NotSent; RequestTimeout, the daemon is told where it has the request; TypeError where the
+        params are no JSON.
+        """
+        pending = Pending(News(params, listener))
+        try:
+            data = self._begin(pending, method, params, len(descriptors))
+            self._channel.send(pending, data, deadline, descriptors)
+            pending.sent = True
+            self._leave(pending)
+            self._wait(pending, deadline)
+        except RequestTimeout as error:
+            self._abandon(pending)
+            raise RequestTimeout(f"{method}: {error}") from None
+        except BaseException:
+            self._abandon(pending)
+            raise
+        return pending
+
+    def _begin(self, pending: Pending, method: str, params: dict[str, Any] | list[Any] | None, count: int) -> bytes:
+        with self._state:
+            if self.dead:
+                raise NotSent
+            try:
+                pending.id, data = self._peer.send_request(method, params, fds=count)
+            except LocalProtocolError as error:
+                raise TypeError(str(error)) from error
+            pending.size = len(data)
+            self._pending[pending.id] = pending
+        return data
+
+    def _leave(self, pending: Pending) -> None:
+        """Let the next one write; the last one closes a dead connection."""
+        self._channel.leave(pending)
+        if self.dead:
+            with self._state:
+                self._pass_on()
+
+    def _wait(self, pending: Pending, deadline: float | None) -> None:
+        while True:
+            pending.news.tell()
+            with self._state:
+                if pending.done:
+                    return
+                pending.woken = False
+                leads = self._reader is None
+                if leads:
+                    self._reader = pending
+                elif pending.wake is None:
+                    pending.wake = threading.Lock()
+                    pending.wake.acquire()
+            if leads:
+                self._read_until(pending, deadline)
+            else:
+                assert pending.wake is not None
+                if not pending.wake.acquire(timeout=left(deadline)):
+                    raise RequestTimeout("no answer in time")
+
+    def _read_until(self, pending: Pending, deadline: float | None) -> None:
+        try:
+            while not (pending.done or pending.news.waiting):
+                if deadline is not None and not self._channel.ready(select.POLLIN, deadline):
+                    raise RequestTimeout("no answer in time")
+                count = self._channel.receive_into(self._buffer)
+                with self._state:
+                    if count:
+                        self._settle(bytes(self._buffer[:count]))
+                    else:
+                        self._lose_all()
+        except RequestTimeout:
+            raise
+        except BaseException:
+            self._channel.break_off()
+            with self._state:
+                self._lose_all()
+            raise
+        finally:
+            self._stop_reading(pending)
+
+    def _stop_reading(self, pending: Pending) -> None:
+        with self._state:
+            if self._reader is pending:
+                self._reader = None
+            self._pass_on()
+
+    def _abandon(self, pending: Pending) -> None:
+        """Undo what of a call was begun: tell the daemon, and let other threads write and read."""
+        self._leave(pending)
+        with self._state:
+            given_up = self._pending.pop(pending.id, None) is not None
+        self._stop_reading(pending)
+        if not given_up or self.dead:
+            return
+        with self._state:
+            if not pending.sent:
+                self._peer.withdraw(pending.id)
+                return
+            data = self._peer.send_cancel(pending.id)
+        try:
+            # A daemon that reads nothing will not read this either.
+            self._channel.send_at_once(pending, data, 0.05)
+            self._leave(pending)
+        except BaseException:
+            self._leave(pending)
+            raise
+
+    # ------------------------------------------------------------ with _state held
+
+    def _settle(self, data: bytes) -> None:
+        for event in self._peer.receive_data(data):
+            match event:
+                case Response(id, result):
+                    pending = self._pending.get(id)
+                    if pending is not None:
+                        pending.result = result
+                        self._finish(pending)
+                case ErrorResponse(id, error):
+                    self._settle_error(id, error)
+                case Notification(method, params) if method == METHOD:
+                    for pending in self._pending.values():
+                        if pending.news.put(params):
+                            self._wake(pending)
+                            break
+                case Close() | Request():
+                    self._channel.break_off()
+                    self._lose_all()
+
+    def _settle_error(self, id: ID, error: dict[str, Any]) -> None:
+        pending = self._pending.get(id)
+        if id is None:
+            self._channel.dead = True  # the daemon closes after an error that it cannot ascribe
+            # Too large or not understood: of what was sent, the longest text is the likely one.
+            sent = [one for one in self._pending.values() if one.sent or one is self._channel.writer]
+            pending = max(sent, key=lambda one: one.size, default=None)
+        if pending is not None:
+            pending.error = error
+            self._finish(pending)
+
+    def _lose_all(self) -> None:
+        self._channel.dead = True
+        for pending in list(self._pending.values()):
+            pending.lost = not pending.done
+            self._finish(pending)
+
+    def _finish(self, pending: Pending) -> None:
+        # Forgotten last: what was interrupted here is found again by _lose_all.
+        pending.done = True
+        self._wake(pending)
+        self._pending.pop(pending.id, None)
+
+    def _wake(self, pending: Pending) -> None:
+        if pending.wake is not None and not pending.woken:
+            pending.woken = True
+            pending.wake.release()
+
+    def _pass_on(self) -> None:
+        """Where nobody reads, wake one that waits; close a dead connection behind the last one."""
+        if self._reader is not None:
+            return
+        for pending in self._pending.values():
+            if pending.wake is not None:
+                self._wake(pending)
+                return
+        if self.dead and not self._pending and self._channel.writer is None:
+            self._channel.close()
+
+    # ------------------------------------------------------------ the end
+
+    def retire(self) -> None:
+        """Begin nothing more here; what is in flight is still read."""
+        with self._state:
+            self._channel.dead = True
+            self._pass_on()
+
+    def close(self) -> None:
+        """End the connection; calls in flight are lost."""
+        self._channel.break_off()
+        with self._state:
+            self._lose_all()
+            self._pass_on()
+
+    def forget(self) -> None:
+        """In a forked child: give up the descriptor and leave the parent's connection alone."""
+        self._channel.close()

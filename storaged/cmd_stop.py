@@ -1,0 +1,98 @@
+"""``storaged stop``: ask the daemon behind a socket to drain, and wait until it is gone."""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import sys
+import time
+from contextlib import suppress
+
+from storaged.server import peercred
+from storaged_client import address, stores
+from storaged_client.connection import Connection
+from storaged_client.contract.errors import StoragedError, from_wire
+from storaged_client.errors import ClientError, DaemonUnavailable, RequestTimeout
+from storaged_client.transport import NotSent
+
+_SECONDS = 10.0
+"""For everything but the drain, whose own time is asked for."""
+
+
+def stop_daemon(path: str | None, seconds: float = _SECONDS) -> int:
+    """Ask the daemon behind a socket to drain, and wait until it is gone; returns the exit status.
+
+    Gone means: the connection has ended, which it does when the last answer is sent, and so has the
+    process, where the kernel vouches for its pid; only then is the store's guard free for the next daemon.
+    The socket is no sign: an activated one stays, and connecting to it to see would start the daemon anew.
+    0 ended, 69 no daemon, 75 not in time, 77 not permitted.
+    """
+    try:
+        _stop(stores.find(path), time.monotonic() + seconds)
+    except (ClientError, StoragedError) as error:
+        sys.stderr.write(f"storaged: {error}\n")
+        return error.exit_status
+    return 0
+
+
+def _stop(target: stores.Target, deadline: float) -> None:
+    path = target.address
+    channel = address.connect(path, target.uids)
+    link = Connection(channel)
+    process: int | None = None
+    try:
+        pid = peercred.of_socket(channel).pid
+        info = _ask(link, "server.info", {"consistency": "cached"}, deadline, path)
+        if target.stated is not None:
+            stores.check_served(target.stated, info)
+        deadline += _drain_seconds(info)
+        # An activated socket was made by the service manager; then the pid is a claim and no more.
+        if info.get("pid") == pid:
+            with suppress(OSError):
+                process = os.pidfd_open(pid)
+        _ask(link, "server.shutdown", None, deadline, path)
+        _await_end(channel, deadline, path)
+        if process is not None and not _readable(process, deadline):
+            raise RequestTimeout(f"pid {pid} answers no more at {path} but has not ended: look at its log")
+    finally:
+        link.close()
+        if process is not None:
+            os.close(process)
+
+
+def _drain_seconds(info: dict[str, object]) -> float:
+    limits = info.get("limits")
+    seconds = limits.get("drain_seconds") if isinstance(limits, dict) else None
+    return float(seconds) if isinstance(seconds, int | float) else 10.0
+
+
+def _ask(
+    link: Connection, method: str, params: dict[str, object] | None, deadline: float, path: str
+) -> dict[str, object]:
+    try:
+        pending = link.ask(method, params, deadline)
+    except NotSent:
+        raise DaemonUnavailable(f"the daemon at {path} is ending already") from None
+    if pending.error is not None:
+        raise from_wire(pending.error)
+    if pending.lost:
+        raise DaemonUnavailable(f"the daemon at {path} went away before it answered {method}")
+    return pending.result if isinstance(pending.result, dict) else {}
+
+
+def _await_end(channel: socket.socket, deadline: float, path: str) -> None:
+    while True:
+        if not _readable(channel.fileno(), deadline):
+            raise RequestTimeout(f"the daemon at {path} is still draining")
+        try:
+            if not channel.recv(65536):
+                return
+        except OSError:
+            return
+
+
+def _readable(descriptor: int, deadline: float) -> bool:
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(max(0.0, deadline - time.monotonic()) * 1000))

@@ -1,0 +1,89 @@
+"""What a daemon that may write does besides what it is asked: finish what died before it, keep room for removals.
+
+In the background, once clients are let in: no start waits for it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import anyio
+from anyio.to_thread import run_sync
+
+from storaged.engine.cache import Cache
+from storaged.engine.change_scope import cancellation
+from storaged.engine.transactions import Transactions
+from storaged.errors import StoreError
+from storaged.metrics import Metrics
+from storaged.store.writing.recovery import Recovery
+from storaged.store.writing.reserve import Reserve
+
+_FIRST_PAUSE = 1.0
+_LONGEST_PAUSE = 600.0
+"""Seconds until a failed try is repeated: doubled each time."""
+
+_log = logging.getLogger(__name__)
+
+
+class Maintenance:
+    """The upkeep of one store. ``why_not_writable`` and ``at_once`` are blocking.
+
+    ``at_once``: whether the reserve for a full disk is made now, and not with the first change.
+    """
+
+    def __init__(
+        self,
+        transactions: Transactions,
+        cache: Cache,
+        recovery: Recovery,
+        reserve: Reserve,
+        metrics: Metrics,
+        *,
+        why_not_writable: Callable[[], str | None],
+        at_once: Callable[[], bool],
+    ) -> None:
+        self._transactions = transactions
+        self._cache = cache
+        self._recovery = recovery
+        self._reserve = reserve
+        self._metrics = metrics
+        self._why_not_writable = why_not_writable
+        self._at_once = at_once
+
+    async def run(self) -> None:
+        """Do it, again while the machine refuses it, and count that it is over. Never raises but when cancelled; what
+        was begun ends at its next step then."""
+        pause = _FIRST_PAUSE
+        while not await self._try(pause):
+            await anyio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+        self._metrics.add("upkeep.ended")
+
+    async def _try(self, pause: float) -> bool:
+        """Whether it is over."""
+        try:
+            await self._run()
+        except (OSError, StoreError) as error:
+            # A machine short of descriptors, or a store locked for long, has them again later.
+            _log.warning("upkeep has failed, tried again in=%ds error=%s", pause, error)
+            return False
+        except Exception:
+            # Whatever an earlier daemon left must not keep this one from serving, now and at each later start.
+            _log.exception("upkeep has failed")
+        return True
+
+    async def _run(self) -> None:
+        if await run_sync(self._why_not_writable) is not None:
+            return
+        if await run_sync(self._recovery.pending):
+            await self._recover()
+        if await run_sync(self._at_once):
+            await run_sync(self._reserve.build)
+
+    async def _recover(self) -> None:
+        cancelled = cancellation()
+        async with self._transactions.exclusively():
+            report = await run_sync(lambda: self._recovery.run(cancelled=cancelled))
+        self._cache.rebuild()
+        _log.info("finished what an earlier daemon left entries=%d left=%d", report.finished, len(report.left))

@@ -1,0 +1,63 @@
+"""What is JSON already of one snapshot: the rows of listings, each encoded once, and whole answers (``kept``)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
+
+import msgspec
+from attrs import evolve
+
+from storaged.engine.response_cache import ResponseCache
+from storaged.operations.image_list import summary
+from storaged.snapshot.model import Image, Snapshot
+
+_encoder = msgspec.json.Encoder()
+_ALL_NAMES: Final[Mapping[int, tuple[str, ...]]] = MappingProxyType({})
+
+
+class RowCache:
+    """Encoded ``ImageSummary`` objects of one snapshot. Filled on demand by the event loop alone."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._rows: dict[int, bytes] = {}
+        self.kept = ResponseCache()
+        """Whole answers, of whatever method."""
+
+    def parts(
+        self, images: Iterable[Image], fields: Sequence[str] | None, names: Mapping[int, tuple[str, ...]] = _ALL_NAMES
+    ) -> list[bytes]:
+        """A JSON array of the images' rows, whole or with the members named only, in pieces to be joined.
+
+        ``names``: of images that answer with some of their names only, by ``id()``; such rows are not kept.
+        Pieces, so that who wants some of them joined copies them once.
+        """
+        pieces = [b"["]
+        if fields is not None:
+            pieces.extend(self._partial(image, fields, names) for image in images)
+        else:
+            rows = self._rows
+            for image in images:
+                # Identity, not the id: two records of one store may bear the same id.
+                key = id(image)
+                if key in names:
+                    some = evolve(summary(self._snapshot, image), names=names[key])
+                    pieces.append(b"," + _encoder.encode(some))
+                    continue
+                row = rows.get(key)
+                if row is None:
+                    row = rows[key] = b"," + _encoder.encode(summary(self._snapshot, image))
+                pieces.append(row)
+        if len(pieces) > 1:
+            pieces[1] = pieces[1][1:]
+        pieces.append(b"]")
+        return pieces
+
+    def _partial(self, image: Image, fields: Sequence[str], names: Mapping[int, tuple[str, ...]]) -> bytes:
+        whole = summary(self._snapshot, image)
+        row = {name: getattr(whole, name) for name in fields}
+        if id(image) in names and "names" in row:
+            row["names"] = names[id(image)]
+        return b"," + _encoder.encode(row)

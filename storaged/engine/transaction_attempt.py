@@ -1,0 +1,169 @@
+"""One attempt at a change, start to end, in the worker thread: plan, prepare, claim, commit, take over."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Generic, TypeVar
+
+from msgspec import Struct
+
+from storaged.engine.leases import Leases
+from storaged.engine.loading import Current, Loader
+from storaged.errors import Leased, StoreError
+from storaged.operations.change_set import ChangeSet
+from storaged.snapshot.model import Snapshot
+from storaged.store.changes import NOTHING, Change
+from storaged.store.writing.commit import StoreWriter
+from storaged.store.writing.in_use import LayersBusy
+from storaged.store.writing.prepared import Committed, ListLocked
+
+_PAUSES = (0.0, 0.005, 0.01, 0.02)
+"""Seconds before each look at a store that others write, too."""
+
+_TURNS = 4
+"""Holds of the store's locks for one change: another list may be meant under each."""
+
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+Decision = Callable[[Snapshot], ChangeSet[T]]
+"""Decides on one snapshot. Called in a worker thread, perhaps again on a later snapshot; may raise StoreErrors."""
+
+
+class Interrupted(Exception):
+    """A commit failed in its middle: the change is there in part, or whole and perhaps not durable."""
+
+    def __init__(self, planned: ChangeSet[Any], cause: Exception, *, published: bool) -> None:
+        super().__init__(str(cause))
+        self.change: Change = planned.change
+        self.result = planned.result
+        self.cause = cause
+        self.published = published
+        """Whether all was in its place, and only the flush failed."""
+
+
+class Done(Struct, Generic[T], frozen=True, kw_only=True):
+    """``committed`` is None where nothing had to be written, ``current`` where the store is to be read back."""
+
+    result: T
+    committed: Committed | None = None
+    current: Current | None = None
+
+
+class TransactionAttempt:
+    """Makes one change at a time; the caller has the writer slot. Blocking."""
+
+    def __init__(self, loader: Loader, writer: StoreWriter, leases: Leases) -> None:
+        self._loader = loader
+        self._writer = writer
+        self._leases = leases
+
+    def one(self, plan: Decision[T], current: Current, deadline: float, cancelled: Callable[[], bool]) -> Done[T]:
+        """Try it on what is known. No lock is held while it plans and prepares.
+
+        Once it committed, the removed images stay claimed (``Leases.yield_claim``) until the new snapshot is served.
+
+        Raises:
+            PlanOutdated, Leased: the store or the leases are others by now; nothing was changed.
+            LayersBusy: a pull or an import uses layers that would go; nothing was changed.
+            StoreBusy: a lock was not had before ``deadline`` (``time.monotonic``), or ``cancelled`` said so.
+            StoreError, OSError: the plan's, or what hindered the writer; nothing was changed.
+            Interrupted: something was; the images stay claimed then, too.
+        """
+        planned = plan(current.snapshot)
+        return self._taken_over(current, planned, self._written(planned, current, deadline, cancelled))
+
+    def under_locks(self, plan: Decision[T], deadline: float, cancelled: Callable[[], bool]) -> Done[T]:
+        """The same with all exclusive locks held from the reading to the commit: nobody can come in between.
+
+        Raises:
+            PlanOutdated: a foreign program writes without the locks, or others kept the list's own lock.
+            StoreCorrupt: a table cannot be read.
+            Leased, StoreBusy, StoreError, OSError, Interrupted: as ``one``.
+        """
+        with self._loader.alone():
+            expected = _expected(plan, self._loader.prepare())
+        turns = _TURNS
+        while True:
+            try:
+                # The lists' own locks outside ``alone``: podman may keep one for long, and reads must go on meanwhile.
+                # The store's locks inside: a reload waits for shared ones while it holds the loader's own.
+                with (
+                    self._writer.editing(expected, deadline, cancelled),
+                    self._loader.alone(),
+                    self._writer.exclusively(deadline, cancelled, expected=expected),
+                ):
+                    current = self._loader.load_locked()
+                    planned = plan(current.snapshot)
+                    expected = planned.change
+                    committed = self._written(planned, current, deadline, cancelled)
+            except ListLocked:
+                # Podman waits for our locks with the digest lock in hand: it goes first, and then that lock, too, is
+                # had before the others.
+                self._leases.yield_claim()
+                turns -= 1
+                if not turns:
+                    raise
+                continue
+            except LayersBusy:
+                # It is never waited for with a lock of the store in hand.
+                self._leases.yield_claim()
+                self._writer.await_idle(deadline, cancelled)
+                continue
+            # The new snapshot takes longer than the commit, and no store lock: others need not wait for it.
+            return self._taken_over(current, planned, committed)
+
+    def _written(
+        self, planned: ChangeSet[T], current: Current, deadline: float, cancelled: Callable[[], bool]
+    ) -> Committed | None:
+        """Prepare, claim, commit; None where nothing has to be written."""
+        return None if planned.change.empty else self._commit(planned, current, deadline, cancelled)
+
+    def _taken_over(self, before: Current, planned: ChangeSet[T], committed: Committed | None) -> Done[T]:
+        """Take the new tables over; no store lock is held. What is committed is never lost by an error."""
+        if committed is None:
+            return Done(result=planned.result)
+        current: Current | None = None
+        try:
+            current = self._loader.adopt(before.stamp, committed.stamp, committed.written) or self._read_back()
+        except Exception:
+            _log.exception("own change could not be taken over")
+        return Done(result=planned.result, committed=committed, current=current)
+
+    def _read_back(self) -> Current | None:
+        """The store with our change and somebody else's under another lock; None where writers are at work."""
+        for pause in _PAUSES:
+            time.sleep(pause)
+            with suppress(StoreError, OSError):
+                return self._loader.load(unproven=False, afresh=False, cancelled=lambda: False)
+        return None
+
+    def _commit(
+        self, planned: ChangeSet[T], current: Current, deadline: float, cancelled: Callable[[], bool]
+    ) -> Committed:
+        prepared = self._writer.prepare(planned.change, current.stamp, deadline=deadline, cancelled=cancelled)
+        try:
+            self._leases.claim(planned.change.removed)
+        except Leased:
+            self._writer.discard(prepared)
+            raise
+        try:
+            return self._writer.commit(prepared, deadline=deadline, cancelled=cancelled)
+        except Exception as error:
+            if prepared.holdings.begun:
+                raise Interrupted(planned, error, published=prepared.holdings.published) from error
+            raise
+
+
+def _expected(plan: Decision[Any], seen: Snapshot | None) -> Change:
+    """What the plan would change of what was seen, which may be half of what a writer does."""
+    if seen is None:
+        return NOTHING
+    try:
+        return plan(seen).change
+    except StoreError:
+        return NOTHING

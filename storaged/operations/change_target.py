@@ -1,0 +1,87 @@
+"""Which record a change is for: what a name leads to first, a manifest list itself and never its instance.
+
+podman's ``rmi`` and ``untag`` take the list's local instance instead, and so delete or rename an image that nobody
+named. ``compat = "podman"`` of storaged.toml brings that back (``addressed``). What takes names or images away is
+stricter still about what it was told:
+
+::
+
+    an id, sha256:ID, sha256:DIGEST       certain
+    a name with a registry                certain
+    a short name, the beginning of an id  as looked up; refused while a file of registries.conf is left out, since
+                                          with that file it may mean another image
+    fewer than 3 digits of an id          refused
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from storaged.errors import ImageUnknown, InvalidName
+from storaged.operations.name_lookup import Found, hits, shortened
+from storaged.operations.query_context import QueryContext
+from storaged.operations.resolving import find
+from storaged.snapshot.model import Snapshot
+from storaged.store.layout import references
+
+SHORTEST_ID: Final = 3
+"""Digits of an id that are enough to take something away."""
+
+_HEX = frozenset("0123456789abcdef")
+
+
+def itself(snapshot: Snapshot, name: str, view: QueryContext) -> Found:
+    """The record that a name leads to first.
+
+    Raises:
+        ImageUnknown, AmbiguousName, InvalidName: see ``naming.hits``.
+    """
+    for found in hits(snapshot, name, view):
+        return found
+    raise ImageUnknown(f"{shortened(name)}: image not known", asked=name[:200])
+
+
+def certainly(snapshot: Snapshot, name: str, view: QueryContext) -> Found:
+    """The same, for what takes a name or an image away.
+
+    Raises:
+        ImageUnknown, AmbiguousName, InvalidName: as ``itself``, or the name is not certain enough.
+    """
+    if view.short_name_doubts and not _certain(name):
+        raise InvalidName(
+            f"{shortened(name)}: a short name may mean another image while a file of registries.conf cannot be used "
+            f"({view.short_name_doubts[0]}); give the full name or the whole id",
+            asked=name[:200],
+        )
+    found = itself(snapshot, name, view)
+    if found.how == "id_prefix" and len(found.name) < SHORTEST_ID:
+        raise InvalidName(
+            f"{shortened(name)}: at least {SHORTEST_ID} digits of an id are needed to remove something",
+            asked=name[:200],
+        )
+    return found
+
+
+def addressed(snapshot: Snapshot, name: str, view: QueryContext, *, or_list: bool) -> Found:
+    """What ``rmi`` and ``untag`` mean by a name: as ``certainly``, or as podman does where the daemon is set so.
+
+    Of a list podman takes the instance for this platform; where none is local, the list itself with ``or_list``.
+
+    Raises:
+        ImageUnknown, AmbiguousName, InvalidName: as ``certainly``; or it is a list without an instance here.
+    """
+    found = certainly(snapshot, name, view)
+    if not view.podman_lists or not found.image.is_list:
+        return found
+    return find(snapshot, name, manifest=False, or_list=or_list, view=view)
+
+
+def _certain(name: str) -> bool:
+    text = name.removeprefix("containers-storage:").removeprefix("@")
+    bare = text.removeprefix("sha256:")
+    if len(bare) == 64 and _HEX.issuperset(bare):
+        return True
+    try:
+        return references.parse(text).qualified
+    except InvalidName:
+        return False

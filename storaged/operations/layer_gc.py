@@ -1,0 +1,92 @@
+"""Which layers go with images that leave, one after the other, and how many bytes that gives back.
+
+::
+
+    from the mapped copies, then the top layer, down to the base: a layer goes unless
+        another image has it as top or mapped layer, half made images included
+        a container has it
+        a layer stands on it that does not go, finished or not
+        it lies in an additional store
+
+Each layer goes with the last image that needed it, so that a first part of the sequence is a whole removal, too: what
+it frees is exactly what nothing needs after it. (containers/storage ``store.go``: DeleteImage.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+from storaged.snapshot.model import Container, Image, Layer, Snapshot
+from storaged.snapshot.sizes import top_layers
+from storaged.store.layout.records import LayerID
+
+
+class Freed(Struct, frozen=True, kw_only=True):
+    """``layers`` in an order in which they can be deleted; ``size`` is None while a layer's is unknown."""
+
+    layers: tuple[LayerID, ...]
+    size: int | None
+
+
+class LayerGC:
+    """The uses of one snapshot's layers, less those of what left."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._uses: dict[LayerID, int] = {}
+        self._above: dict[LayerID, int] = {}
+        """Layers that still stand on one, where any of them went."""
+        self._gone: set[LayerID] = set()
+        for image in snapshot.images:
+            self._use(top_layers(image.record), 1)
+        for container in snapshot.containers:
+            self._use(_layers_of(container), 1)
+
+    def leave(self, image: Image, containers: Iterable[Container] = ()) -> Freed:
+        """Let an image go, with containers that use it; in time linear in the layers it stood on alone."""
+        size: int | None = sum(max(0, bytes_) for bytes_ in (image.record.big_data_sizes or {}).values())
+        tops = top_layers(image.record)
+        self._use(tops, -1)
+        # Taken from the end: what the containers have, the mapped copies, the top layer.
+        waiting = [*tops]
+        for container in containers:
+            own = _layers_of(container)
+            self._use(own, -1)
+            waiting.extend(own)
+        freed: list[LayerID] = []
+        while waiting:
+            layer = self._snapshot.layer_by_id.get(waiting.pop())
+            if layer is None or not self._is_free(layer):
+                continue
+            self._gone.add(layer.id)
+            freed.append(layer.id)
+            size = size + layer.size if size is not None and layer.size is not None else None
+            below = layer.record.parent
+            if below:
+                standing = self._above.get(below)
+                if standing is None:
+                    known = self._snapshot.layer_by_id.get(below)
+                    standing = len(known.children) if known is not None else 0
+                self._above[below] = standing - 1
+                waiting.append(below)
+        return Freed(layers=tuple(freed), size=size)
+
+    def _use(self, layers: Iterable[LayerID], more: int) -> None:
+        for layer in layers:
+            self._uses[layer] = self._uses.get(layer, 0) + more
+
+    def _is_free(self, layer: Layer) -> bool:
+        return not (
+            layer.store
+            or layer.id in self._gone
+            or self._uses.get(layer.id, 0)
+            or self._above.get(layer.id, len(layer.children))
+            or layer.id in self._snapshot.forest.under_incomplete
+            or layer.id in self._snapshot.half_made_layers
+        )
+
+
+def _layers_of(container: Container) -> tuple[LayerID, ...]:
+    return (container.record.layer,) if container.record.layer else ()

@@ -1,0 +1,76 @@
+"""Why an image cannot be removed now: what holds it, and what lets go of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from storaged.errors import ImageInUse, Leased, MultipleNames, ReadOnlyImage, StoreError
+from storaged.operations.container_list import removal_command
+from storaged.operations.query_context import QueryContext
+from storaged.snapshot.model import Container, Image, Snapshot
+
+_LISTED: Final = 20
+"""Containers, names or leases that an error lists at most."""
+
+
+def why_not_removable(snapshot: Snapshot, image: Image, view: QueryContext, *, force: bool) -> StoreError | None:
+    """The error that a removal of the whole image ends in, None where it can go.
+
+    With ``force`` containers of other tools than podman are no reason: they go with it. podman's own are known to
+    its database, and only podman can take them out of it.
+    """
+    if image.read_only:
+        return ReadOnlyImage(
+            f'cannot remove read-only image "{image.id}": it lies in an additional image store; remove it where that '
+            "store is kept",
+            id=image.id,
+        )
+    containers = [snapshot.container_by_id[used_by] for used_by in image.containers]
+    holding = [container for container in containers if not force or container.owner == "podman"]
+    if holding:
+        return _in_use(image, holding, force)
+    leases = view.leases.get(image.id, ())
+    if leases:
+        return Leased(
+            f"image {image.id[:12]} is held by lease {leases[0]}; wait until its client releases it or goes",
+            images=[image.id],
+            leases=list(leases[:_LISTED]),
+        )
+    return None
+
+
+def several_names(image: Image, names: Sequence[str], by: str) -> MultipleNames:
+    """The error where an image with several names was addressed by none of them."""
+    return MultipleNames(
+        f'unable to delete image "{image.id}" by {by} with more than one tag ([{" ".join(names[:_LISTED])}]): '
+        "please force removal, or give the names",
+        id=image.id,
+        names=list(names[:_LISTED]),
+    )
+
+
+def _in_use(image: Image, holding: Sequence[Container], force: bool) -> ImageInUse:
+    first = holding[0]
+    name = first.record.names[0] if first.record.names else first.id[:12]
+    owner = first.owner if first.owner != "unknown" else "a tool that left no mark"
+    if force:
+        hint = f"only podman can remove its own containers: `{removal_command(first)}` does it"
+    else:
+        hint = f"`{removal_command(first)}` removes the container"
+    more = f" and {len(holding) - 1} more" if len(holding) > 1 else ""
+    # podman's sentence first, whole, which scripts compare; it says the same of its own containers.
+    return ImageInUse(
+        f"image used by {first.id}: image is in use by a container: consider listing external containers and "
+        f"force-removing image: it is {name}, made by {owner}{more}; {hint}",
+        id=image.id,
+        containers=[
+            {
+                "id": container.id,
+                "name": container.record.names[0] if container.record.names else None,
+                "owner": container.owner,
+                "command": removal_command(container),
+            }
+            for container in holding[:_LISTED]
+        ],
+    )

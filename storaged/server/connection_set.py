@@ -1,0 +1,186 @@
+"""Who is connected: letting in, turning away, and word of every change to those who wait for one."""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from itertools import count
+from math import inf
+
+import anyio
+from anyio.abc import SocketAttribute, SocketListener, TaskGroup, UNIXSocketStream
+from anyio.to_thread import run_sync
+
+from storaged.metrics import Metrics
+from storaged.server import peercred
+from storaged.server.accounts import Accounts
+from storaged.server.connection import Connection
+from storaged.server.fd_closer import Closer
+from storaged.server.memory import Memory
+from storaged.server.quotas import Limits, Quotas
+from storaged.server.receiving import end
+from storaged.server.request_tasks import Handler
+from storaged.service.fair_queue import FairQueue
+from storaged.service.limiters import Limiters
+from storaged.service.session import Session
+from storaged_client.contract.errors import StoragedError
+
+_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_EXHAUSTED_PAUSE = 0.1
+_LONGEST_CLOSE = 2.0
+_ACCOUNTS_SECONDS = 60.0
+"""After which the subordinate ids are looked at again, when somebody comes."""
+_MOST_ENDINGS = 256
+"""Connections with unread bytes that wait to be closed, from which on nobody is let in before one turned away is."""
+_HEAVY = 1 << 20
+"""Bytes that a connection made the daemon hold at once from which on its end is worth giving memory back."""
+
+_SEND_BUFFER = 208 << 10
+"""Bytes of SO_SNDBUF: what Linux begins with, and doubles where it is asked for. Twice as much of a long answer leaves
+in one go; the daemon is woken half as often for the rest."""
+
+_log = logging.getLogger(__name__)
+
+
+class ConnectionSet:
+    """The set of connections. Iterating over it is iterating over a copy."""
+
+    def __init__(self, limits: Limits, guard: Quotas, metrics: Metrics, accounts: Accounts) -> None:
+        self._accounts = accounts
+        self._look_again = -inf
+        self._limits = limits
+        self._guard = guard
+        self._metrics = metrics
+        self._memory = Memory()
+        self._lane = FairQueue()
+        self._taker = Closer()
+        self._ender = Closer()
+        self._used = 0
+        self._numbers = count(1)
+        self._connections: set[Connection] = set()
+        self._changed = anyio.Event()
+
+    async def close(self, door: Callable[[], object]) -> None:
+        """Close the listening socket, and with it whoever is in its queue; not waited for where that takes long."""
+        with anyio.move_on_after(_LONGEST_CLOSE, shield=True):
+            await self._ender.run(os.geteuid(), door)
+
+    def __len__(self) -> int:
+        return len(self._connections)
+
+    def __iter__(self) -> Iterator[Connection]:
+        return iter(list(self._connections))
+
+    def revise(self, limits: Limits) -> None:
+        """Let in by these limits from now on; those who wait for a change look again."""
+        self._limits = limits
+        self._changed.set()
+
+    async def change(self) -> None:
+        """Return when somebody came or went, or the limits were revised, after the call."""
+        if self._changed.is_set():
+            self._changed = anyio.Event()
+        await self._changed.wait()
+
+    async def all_gone(self) -> None:
+        while self._connections:
+            await self.change()
+
+    async def let_in(self, listener: SocketListener, handler: Handler, tasks: TaskGroup) -> Connection | None:
+        """Wait for the next client and serve it by a task of ``tasks``.
+
+        None where there is none after all: it is gone again, there are too many, or it stays in the queue
+        because this process has no descriptor left.
+
+        Raises:
+            BrokenResourceError: the socket cannot be accepted from any more.
+        """
+        try:
+            stream = await listener.accept()
+        except anyio.BrokenResourceError as error:
+            number = error.__cause__.errno if isinstance(error.__cause__, OSError) else None
+            if number == errno.ECONNABORTED:
+                return None
+            if number not in _EXHAUSTED:
+                raise
+            self._metrics.add("accept.exhausted")
+            _log.error("cannot accept error=%s connections=%d", error.__cause__, len(self))
+            await anyio.sleep(_EXHAUSTED_PAUSE)
+            return None
+        if anyio.current_time() >= self._look_again:
+            await run_sync(self._accounts.refresh)
+            self._look_again = anyio.current_time() + _ACCOUNTS_SECONDS
+        return await self._welcome(stream, handler, tasks)
+
+    async def _welcome(self, stream: object, handler: Handler, tasks: TaskGroup) -> Connection | None:
+        assert isinstance(stream, UNIXSocketStream)
+        raw: socket.socket = stream.extra(SocketAttribute.raw_socket)
+        # A listening socket may hand this on; credentials beside the bytes are none we asked for.
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 0)
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+        credentials = peercred.of_socket(raw)
+        try:
+            self._guard.enter(credentials.uid, credentials.pid)
+        except StoragedError as error:
+            _log.warning("connection refused uid=%d pid=%d limit=%s", credentials.uid, credentials.pid, error.data)
+            _turn_away(raw, error)
+            closer = self._ender.of(self._guard.account(credentials.uid))
+            if self._ender.waiting < _MOST_ENDINGS:
+                tasks.start_soon(end, stream, raw, closer)
+            else:
+                await end(stream, raw, closer)
+            return None
+        self._metrics.add("connections")
+        account = self._guard.account(credentials.uid)
+        connection = Connection(
+            stream,
+            session=Session(
+                credentials=credentials,
+                number=next(self._numbers),
+                account=account,
+                favoured=self._guard.is_favoured(credentials.uid),
+                shares=Limiters(self._lane, account),
+            ),
+            handler=handler,
+            limits=self._limits,
+            guard=self._guard,
+            metrics=self._metrics,
+            taker=self._taker,
+            ender=self._ender,
+        )
+        connection.gone = partial(self._gone, connection)
+        self._connections.add(connection)
+        self._changed.set()
+        tasks.start_soon(self._serve, connection)
+        return connection
+
+    def _gone(self, connection: Connection) -> None:
+        self._connections.discard(connection)
+        self._changed.set()
+
+    async def _serve(self, connection: Connection) -> None:
+        try:
+            await connection.run()
+        finally:
+            self._guard.leave(connection.session.credentials.uid, connection.session.credentials.pid)
+        # What many held one after the other lies about as what one held does.
+        self._used += connection.answers.heaviest + connection.received
+        if self._used >= _HEAVY:
+            self._used = 0
+            await self._memory.give_back()
+
+
+def _turn_away(raw: socket.socket, error: StoragedError) -> None:
+    answer = {
+        "jsonrpc": "2.0",
+        "id": None,
+        "error": {"code": error.code, "message": error.message, "data": {**error.data, "name": error.name}},
+    }
+    with suppress(OSError):
+        raw.send(json.dumps(answer).encode() + b"\n", socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)

@@ -1,0 +1,93 @@
+"""``store.lease`` and ``store.release``: what a client is about to use, no prune or removal of ours takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+import anyio
+
+from storaged.engine.leases import LONGEST, Held
+from storaged.engine.views import View
+from storaged.errors import InvalidParams, StoreBusy
+from storaged.operations.change_target import itself
+from storaged.service.context import Call, Engine
+from storaged.service.encoding import Encoded, encode_view, members
+from storaged.service.large_params import refuse_many
+from storaged.service.session import Session
+from storaged.snapshot.model import Image
+from storaged.store.layout.records import ImageID
+from storaged_client.contract import params as p
+from storaged_client.contract import types as t
+
+
+async def lease(call: Call, params: p.StoreLease) -> Encoded:
+    """``store.lease``: a name of a manifest list means the list and every image of it that is here.
+
+    Raises:
+        InvalidParams: nothing is named, or the time is none.
+        ImageUnknown, AmbiguousName, InvalidName: of any name; then nothing is leased.
+        TooManyRequests: this uid holds as much as it may.
+        StoreBusy: a removal of one of the images did not end in time.
+    """
+    if not params.images:
+        raise InvalidParams("name the images to be kept", path="images")
+    refuse_many(params.images, "images")
+    if not 0 < params.ttl <= LONGEST:
+        raise InvalidParams(f"ttl must be more than 0 and at most {LONGEST:.0f} seconds", path="ttl")
+    held = _take(call, params)
+    with anyio.move_on_after(call.common.timeout):
+        while held is None:
+            await call.engine.leases.settled()
+            await call.engine.cache.lag.over()
+            held = _take(call, params)
+    if held is None:
+        raise StoreBusy("one of the images is just being removed, and that did not end in time; try again")
+    expires = datetime.now(UTC) + timedelta(seconds=params.ttl)
+    result = t.Lease(lease=held.lease, images=held.images, expires=_rfc3339(expires))
+    return Encoded(members=members(result), view=call.engine.cache.known())
+
+
+def release(engine: Engine, session: Session, params: p.StoreRelease) -> bytes:
+    """``store.release``; the store is not looked at.
+
+    Raises:
+        LeaseUnknown: this connection has no such lease.
+    """
+    engine.leases.release(params.lease, owner=session)
+    return encode_view(t.Empty(), engine.cache.known())
+
+
+def _take(call: Call, params: p.StoreLease) -> Held | None:
+    """Resolve and take without a pause: on the current snapshot, which shows every removal of ours that is over.
+
+    None where it does not, or one is under way.
+    """
+    if call.engine.cache.lag.lasts:
+        return None
+    leases, view = call.engine.leases, call.engine.cache.known()
+    images = dict.fromkeys(image for name in params.images for image in _meant(view, name))
+    session = call.session
+    taken = leases.take(tuple(images), owner=session, uid=session.account, ttl=params.ttl, favoured=session.favoured)
+    if taken is not None:
+        # Of the call nothing is kept: it has a whole snapshot.
+        call.session.at_end(leases, partial(leases.end, call.session))
+    return taken
+
+
+def _meant(view: View, name: str) -> Iterator[ImageID]:
+    image = itself(view.snapshot, name, view.context.query_context).image
+    yield image.id
+    yield from (instance.id for instance in _instances(view, image))
+
+
+def _instances(view: View, image: Image) -> Iterator[Image]:
+    manifest = image.content.manifest
+    if manifest is not None and manifest.is_list:
+        for entry in manifest.instances:
+            yield from view.snapshot.by_digest.get(entry.digest, ())
+
+
+def _rfc3339(moment: datetime) -> str:
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")

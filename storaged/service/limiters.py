@@ -1,0 +1,91 @@
+"""What one connection may take of that which all connections share, however many requests it has in flight.
+
+::
+
+    the event loop      of its answers that pause, one goes on between two looks at everybody else
+    worker threads      two at a time, in use or waited for
+    the writer slot     one change at a time, at work or waited for
+    the check's thread  one check at a time
+
+Whatever is shared is given in the order it was asked for. So where each connection asks for so little at a time,
+connections take turns, and nobody waits for all that somebody else has asked for at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
+
+import anyio
+from anyio.lowlevel import checkpoint
+
+from storaged.errors import StoreBusy
+from storaged.service.fair_queue import FairQueue, Pace
+
+THREADS = 2
+
+
+class Limiters:
+    """Of one connection. Belongs to the event loop."""
+
+    def __init__(self, lane: FairQueue | None = None, account: int = 0) -> None:
+        self._lane = lane or FairQueue()
+        self._account = account
+        self.pace = Pace(self._lane, account)
+        self.threads = anyio.CapacityLimiter(THREADS)
+        self.checks = anyio.Lock(fast_acquire=True)
+        self._turn = anyio.Lock(fast_acquire=True)
+        self._change = anyio.Lock(fast_acquire=True)
+
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """Within, ``pause`` is that of this connection."""
+        token = _current.set(self)
+        try:
+            yield
+        finally:
+            _current.reset(token)
+
+    async def pause(self) -> None:
+        """Let everybody else run once: who is in the lane, and of this connection those that paused before."""
+        async with self._turn:
+            await self._lane.turn(self._account)
+
+    async def step(self) -> None:
+        """Let everybody else run once, and who is in the lane."""
+        await self._lane.turn(self._account)
+
+    @asynccontextmanager
+    async def change(self, patience: float) -> AsyncIterator[float]:
+        """Make one change; yields what is left of ``patience``, in seconds.
+
+        Raises:
+            StoreBusy: on entering, the changes asked for before on this connection did not end in time.
+        """
+        began = anyio.current_time()
+        await self._take_change(patience)
+        try:
+            yield max(0.0, patience - (anyio.current_time() - began))
+        finally:
+            self._change.release()
+
+    async def _take_change(self, patience: float) -> None:
+        try:
+            self._change.acquire_nowait()
+        except anyio.WouldBlock:
+            with anyio.move_on_after(patience):
+                await self._change.acquire()
+                return
+            raise StoreBusy(
+                "the changes that this connection asked for before did not end in time: try again, or allow more time"
+            ) from None
+
+
+_current: ContextVar[Limiters | None] = ContextVar("shares", default=None)
+
+
+async def pause() -> None:
+    """Within a long answer: let everybody else run, other connections before this one's other answers."""
+    shares = _current.get()
+    await (checkpoint() if shares is None else shares.pause())

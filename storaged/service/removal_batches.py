@@ -1,0 +1,193 @@
+"""A removal carried out in rounds, and its report.
+
+::
+
+    wanted ─▶ round ─ commit ─▶ report ─▶ what is left of it ─▶ round …
+                 │
+                 ├ one image is in use or leased: the halves by themselves, until it stands alone: ``failed``
+                 ├ a list is not what was read of it: everything is read anew, once, and decided again
+                 └ the store cannot be written: all that is left is ``failed``; the call fails if nothing was done
+
+Every round is decided anew on the state it changes. After the first commit nothing cancels the others.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Generic, TypeVar
+
+from storaged.engine.transactions import Outcome
+from storaged.errors import ImageDamaged, ImageInUse, Leased, StoreError
+from storaged.operations.change_set import ChangeSet
+from storaged.operations.removals import Batch, Refusal, Removal, removed
+from storaged.service.context import Call
+from storaged.service.errors import to_contract
+from storaged.snapshot.model import Snapshot
+from storaged.store.layout.records import ImageID
+from storaged_client.contract import types as t
+
+Item = TypeVar("Item")
+
+Decide = Callable[[Snapshot, Sequence[Item] | None, Collection[ImageID]], ChangeSet[Batch[Item]]]
+"""Decides on one round of these items (None is everything that was asked for); the images are gone already."""
+
+_OF_ONE_IMAGE = (ImageInUse, Leased)
+"""What hinders one image, where the others may still go."""
+
+
+async def carry_out(
+    call: Call,
+    decide: Decide[Item],
+    *,
+    first: Sequence[Item] | None,
+    refusal: Callable[[Item, StoreError], Refusal],
+    narrower: Callable[[Item], Item | None],
+) -> Outcome[t.PruneReport]:
+    """Do it all. ``narrower`` is what to try instead of an item that fails by itself, if anything.
+
+    Raises:
+        StoreError: nothing at all was done.
+    """
+    report: Report[Item] = Report()
+    waiting: deque[Sequence[Item] | None] = deque([first])
+    view = call.view
+    distrusted = False
+    while waiting:
+        attempt = _Attempt(decide, waiting.popleft(), report.gone)
+        try:
+            outcome = await call.change(attempt)
+        except StoreError as error:
+            if isinstance(error, ImageDamaged) and not distrusted and await _read_anew(call):
+                distrusted = True
+                waiting.appendleft(attempt.items)
+                continue
+            done = attempt.last
+            if done is not None and done.items and isinstance(error, _OF_ONE_IMAGE):
+                report.consider(done)
+                waiting.extendleft(reversed([*_apart(done, error, report, refusal, narrower), *_some(done.rest)]))
+                continue
+            if not report.did_something:
+                raise
+            left = [attempt.items or (), *(items or () for items in waiting)]
+            report.refuse(refusal(item, error) for items in left for item in items)
+            break
+        report.add(outcome.result)
+        report.leave(outcome.unfinished)
+        view = outcome.view
+        waiting.extendleft(_some(outcome.result.rest))
+    return Outcome(result=report.made(), view=view)
+
+
+class _Attempt(Generic[Item]):
+    """One round as a plan for the writer; ``last`` is what it decided last."""
+
+    def __init__(self, decide: Decide[Item], items: Sequence[Item] | None, gone: Collection[ImageID]) -> None:
+        self._decide = decide
+        self._gone = gone
+        self.items = items
+        self.last: Batch[Item] | None = None
+
+    def __call__(self, snapshot: Snapshot) -> ChangeSet[Batch[Item]]:
+        planned = self._decide(snapshot, self.items, self._gone)
+        self.last = planned.result
+        return planned
+
+
+class Report(Generic[Item]):
+    """Grows with every round that was carried out."""
+
+    def __init__(self) -> None:
+        self.gone: dict[ImageID, None] = {}
+        self._departures: list[Removal] = []
+        self._untagged: list[t.Untagged] = []
+        self._refused: list[Refusal] = []
+        self._kept: dict[str, t.Kept] = {}
+        self._changed: dict[str, t.Kept] = {}
+        self._unfinished: dict[str, None] = {}
+
+    @property
+    def did_something(self) -> bool:
+        return bool(self._departures or self._untagged)
+
+    def add(self, done: Batch[Item]) -> None:
+        """A round that was carried out, or that a dry run decided on."""
+        self._departures += done.departures
+        self.gone.update((departure.image.id, None) for departure in done.departures)
+        self._untagged += done.untagged
+        self._refused += done.refused
+        self._kept.update((kept.id, kept) for kept in done.kept)
+        self._changed.update((kept.id, kept) for kept in done.changed)
+
+    def consider(self, done: Batch[Item]) -> None:
+        """A round that was decided on and not carried out: what it keeps stays all the more.
+
+        What changed since an earlier decision is told now: the rounds that follow in its place are not asked for it.
+        """
+        self._kept.update((kept.id, kept) for kept in done.kept)
+        self._changed.update((kept.id, kept) for kept in done.changed)
+
+    def refuse(self, refused: Iterable[Refusal]) -> None:
+        """Add what could not be done."""
+        self._refused += refused
+
+    def leave(self, unfinished: str | None) -> None:
+        """Why files of a round that was carried out are still on the disk, if any are."""
+        if unfinished is not None:
+            self._unfinished[unfinished] = None
+
+    def made(self, plan: str | None = None) -> t.PruneReport:
+        """The report. What went, failed or is told as changed is not told as kept, too."""
+        told = set(self.gone)
+        told.update(refusal.id for refusal in self._refused if refusal.id is not None)
+        sizes = [departure.freed.size for departure in self._departures]
+        return t.PruneReport(
+            removed=tuple(map(removed, self._departures)),
+            untagged=tuple(self._untagged),
+            kept=tuple(kept for kept in self._kept.values() if kept.id not in told | self._changed.keys()),
+            failed=tuple(map(_failed, self._refused)),
+            freed=None if None in sizes else sum(size for size in sizes if size is not None),
+            changed=tuple(kept for kept in self._changed.values() if kept.id not in told),
+            plan=plan,
+            unfinished="; ".join(self._unfinished) or None,
+        )
+
+
+def _apart(
+    done: Batch[Item],
+    error: StoreError,
+    report: Report[Item],
+    refusal: Callable[[Item, StoreError], Refusal],
+    narrower: Callable[[Item], Item | None],
+) -> list[Sequence[Item]]:
+    """What to try instead of a round that one image hinders; a single item that has no less to try is refused."""
+    if len(done.items) > 1:
+        middle = len(done.items) // 2
+        return [done.items[:middle], done.items[middle:]]
+    less = narrower(done.items[0]) if len(done.departures) > 1 else None
+    if less is not None:
+        return [[less]]
+    report.refuse([refusal(done.items[0], error)])
+    return []
+
+
+async def _read_anew(call: Call) -> bool:
+    """Look at every content: a list whose record did not change shows only so, as unreadable evidence."""
+    try:
+        await call.engine.cache.refresh(call.common.timeout)
+    except StoreError:
+        return False
+    return True
+
+
+def _some(items: Sequence[Item]) -> list[Sequence[Item]]:
+    return [items] if items else []
+
+
+def _failed(refusal: Refusal) -> t.Failed:
+    known = to_contract(refusal.error)
+    return t.Failed(
+        id=refusal.id,
+        name=refusal.name,
+        error=t.ErrorObject(code=known.code, message=known.message, data=known.data),
+    )

@@ -1,0 +1,57 @@
+"""What is counted of each request, and what its errors become. A class of its own, since a generator costs more than
+the answer to a question that was asked before."""
+
+from __future__ import annotations
+
+import logging
+import time
+from types import TracebackType
+from typing import Final
+
+from storaged.errors import StoreError
+from storaged.metrics import Metrics
+from storaged.service.errors import to_contract
+from storaged_client.contract.errors import StoragedError
+from storaged_client.contract.methods import METHODS
+
+_NAMES: Final = {method: f"requests.{method}" for method in (*METHODS, "rpc.discover")}
+"""Methods with numbers of their own: what else a client may call shares those of ``unknown``."""
+
+_log = logging.getLogger(__name__)
+
+
+class RequestMetrics:
+    """Within, a request is answered: it is counted, and its error is made one of the contract.
+
+    ``continued``: another stretch of answering follows, and it is that which counts.
+    """
+
+    __slots__ = ("_began", "_method", "_metrics", "continued")
+
+    def __init__(self, metrics: Metrics, method: str) -> None:
+        self._metrics = metrics
+        self._method = method
+        self.continued = False
+
+    def __enter__(self) -> RequestMetrics:
+        self._began = time.perf_counter()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        metrics = self._metrics
+        if not self.continued:
+            seconds = time.perf_counter() - self._began
+            name = _NAMES.get(self._method, "requests.unknown")
+            metrics.spend(name, seconds)
+            if error is not None:
+                metrics.add(f"{name}.errors")
+            _log.debug("request method=%s seconds=%.6f failed=%s", self._method, seconds, error is not None)
+        if isinstance(error, StoreError):
+            contracted = to_contract(error)
+            metrics.add(f"errors.{contracted.name}")
+            # With its traceback the cause has this frame, and so what is raised and all that was asked: a circle.
+            raise contracted from error.with_traceback(None)
+        if isinstance(error, StoragedError):
+            metrics.add(f"errors.{error.name}")
