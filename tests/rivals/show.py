@@ -2,7 +2,9 @@
 
     python -m tests.rivals.show --scale ci       about 1/20, a fresh seed that is printed
     python -m tests.rivals.show --scale full     the figures asked for, a fixed seed and a fresh one; hours;
-                                                 writes docs/results.md
+                                                 renews the lines of docs/results.md
+
+Each command's whole output is left in build/results/.
 
 The test suite runs the same code with fixed seeds at a small scale. A time is judged at full scale only,
 and there on a machine that should be quiet.
@@ -13,6 +15,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import re
 import secrets
 import subprocess
 import sys
@@ -28,6 +31,7 @@ from storaged_client.contract.version import VERSION
 FIXED_SEED = 1
 _ROOT = Path(__file__).parents[2]
 _RESULTS = _ROOT / "docs/results.md"
+_OUTPUTS = _ROOT / "build/results"
 
 
 @frozen(kw_only=True)
@@ -38,6 +42,8 @@ class Showing:
     shows: str
     ci: float
     judges_time: bool = False
+    figure: str = "claims held"
+    """How the line of its output begins that docs/results.md quotes."""
     page: str = ""
     """Of ``docs``, where it writes the figures of its last full run itself."""
 
@@ -56,6 +62,7 @@ SHOWINGS = (
         module="tests.rivals.filters",
         shows="over 500 generated stores, random filters, names and sorts choose what podman 5.8 chooses",
         ci=0.02,
+        figure="questions and commands",
     ),
     Showing(
         module="tests.rivals.usage",
@@ -81,6 +88,7 @@ SHOWINGS = (
         module="tests.rivals.changes",
         shows="1,000 random changes by real tools under 8 readers: each shows at once, no state that never was",
         ci=0.05,
+        figure="podman-5.8: replies",
     ),
     Showing(
         module="tests.rivals.mutations",
@@ -96,51 +104,60 @@ SHOWINGS = (
         module="tests.stateful.interleavings",
         shows="100,000 removals with another tool stepping in at every point: nothing protected goes, reports are true",
         ci=0.02,
+        figure="requests interfered with",
     ),
     Showing(
         module="tests.rivals.loads",
         shows="200,000 loads beside podman 4.3 and 5.8 writing: none mid-transaction",
         ci=0.05,
+        figure="podman-5.8: different states loaded",
     ),
     Showing(
         module="tests.rivals.crash",
         shows="what a crash of storaged leaves, and what its next start makes of it, is opened by podman 4.3 and 5.8",
         ci=0.03,
+        figure="overlay: distinct states",
     ),
     Showing(
         module="tests.rivals.full_disk",
         shows="1,000 of 1,000 removals with no free byte, and with no free inode, and a whole reserve with each reply",
         ci=0.05,
+        figure="overlay, no free bytes: removed",
     ),
     Showing(
         module="tests.rivals.holds",
         shows="reads beside a writer that holds the locks for 30 s; what our reading costs a writer",
         ci=0.03,
         judges_time=True,
+        figure="images: slowest read",
     ),
     Showing(
         module="tests.rivals.commit_holds",
         shows="our commits hold the locks 50 ms at most at 43,000 layers, 250 ms beside a writer that wins every race",
         ci=0.02,
         judges_time=True,
+        figure="remove, beside a writer: its longest wait",
     ),
     Showing(
         module="tests.rivals.costs",
         shows="one question costs the same at 100 and at 43,000 layers: system calls, store locks, instructions",
         ci=0.02,
         judges_time=True,
+        figure="why: instructions",
     ),
     Showing(
         module="tests.rivals.speed",
         shows="images.list and its dangling filter against podman 5.8's own service, 800 images",
         ci=0.05,
         judges_time=True,
+        figure="dangling: times faster than podman's service",
     ),
     Showing(
         module="tests.rivals.prune_speed",
         shows="prune of 100, 200 and 400 images against podman 5.8's, and of 10,000 alone: time, calls, rewrites",
         ci=0.03,
         judges_time=True,
+        figure="on a layer each: times faster than podman",
     ),
     Showing(
         module="tests.bench.compare",
@@ -154,12 +171,14 @@ SHOWINGS = (
         shows="1,000,000 hostile inputs into the peer, 10,000 through a socket, and cuts at every byte: right answers",
         ci=0.03,
         judges_time=True,
+        figure="inputs into the peer",
     ),
     Showing(
         module="tests.stress.connections",
         shows="10,000 connections that stall, flood, lie or never read leave nothing behind and delay nobody else",
         ci=0.025,
         judges_time=True,
+        figure="trio: p99 loaded over idle",
     ),
     Showing(
         module="tests.bench.loop_holds",
@@ -205,6 +224,7 @@ SHOWINGS = (
         module="tests.bench.soak",
         shows="half an hour of mixed load beside podman and buildah: no growth, no descriptor, no error",
         ci=0.067,
+        figure="trio: growth by the slope",
     ),
 )
 
@@ -232,12 +252,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 @frozen(kw_only=True)
 class Run:
-    """One command that was run: what it said last, and whether all it claims held."""
+    """One command that was run: the output it gave, and whether all it claims held."""
 
-    line: str
+    seed: int
     held: bool
-    seconds: float
-    figures: str
+    output: tuple[str, ...]
 
 
 def _run(showing: Showing, seed: int, *, full: bool) -> Run:
@@ -255,51 +274,62 @@ def _run(showing: Showing, seed: int, *, full: bool) -> Run:
         for text in process.stdout:
             print(text, end="", flush=True)
             output.append(text)
-    seconds = time.monotonic() - began
     held = process.returncode == 0
-    print(f"    {'held' if held else 'VIOLATED'}, {seconds:.0f} s", flush=True)
-    return Run(line=line, held=held, seconds=seconds, figures="".join(output[-80:]))
+    verdict = f"{_verdict(held)}, {time.monotonic() - began:.0f} s"
+    print(f"    {verdict}", flush=True)
+    machine = f"CPython {platform.python_version()}, Linux {platform.release()}, {os.cpu_count()} cores"
+    header = f"{datetime.now(UTC):%Y-%m-%d %H:%M}Z, storaged {VERSION}, {machine}\n{line}\n"
+    _OUTPUTS.mkdir(parents=True, exist_ok=True)
+    (_OUTPUTS / f"{showing.name}-{seed}.txt").write_text("".join((header, *output, verdict, "\n")))
+    return Run(seed=seed, held=held, output=tuple(output))
+
+
+def _verdict(held: bool) -> str:
+    return "held" if held else "VIOLATED"
 
 
 # ---------------------------------------------------------------- docs/results.md
 
 _HEAD = """# What was shown at full scale
 
-Written by `.ci/run --full` (`python -m tests.rivals.show --scale full`, one section a command; `--only NAME` renews
-one). Times are of a shared machine: compare within a section only.
+One line a claim, of its last full run. `python -m tests.rivals.show --scale full` renews them all (hours), with
+`--only NAME` one of them; `build/results/` then holds the whole output. Times are of a shared machine with two cores:
+compare within a line only. The figure is the line of the output that tells most, with one value for each seed.
 
+| claim | command | date | seeds | scale | verdict | figure |
+|---|---|---|---|---|---|---|
 """
 
 
 def _record(showing: Showing, runs: Sequence[Run]) -> None:
-    """Put the runs in the place of this showing's section; the others stay as they are."""
-    sections = _sections()
-    when = f"{datetime.now(UTC):%d %B %Y}, storaged {VERSION}, CPython {platform.python_version()}"
-    parts = [f"{when}, Linux {platform.release().partition('-')[0]}, {os.cpu_count()} cores.\n\n"]
-    for run in runs:
-        parts.append(f"`{run.line}`: **{'held' if run.held else 'VIOLATED'}**, {run.seconds:.0f} s\n\n")
-        parts.append(f"```\n{run.figures}```\n\n")
-    sections[showing.shows] = "".join(parts).rstrip("\n")
-    bodies = (f"## {each.shows}\n{sections.get(each.shows) or _elsewhere(each)}\n\n" for each in SHOWINGS)
-    _RESULTS.write_text(_HEAD + "".join(bodies))
+    """Put the runs into this showing's line of docs/results.md; the other lines stay as they are."""
+    lines = _lines()
+    when = f"{datetime.now(UTC):%Y-%m-%d}"
+    seeds = ", ".join(str(run.seed) for run in runs)
+    cells = [when, seeds, "1", _verdict(all(run.held for run in runs)), _figure(showing, runs)]
+    lines[showing.name] = _line(showing, cells)
+    empty = ["", "", "", "", f"[{showing.page}]({showing.page})"] if showing.page else ["", "", "", "not run yet", ""]
+    _RESULTS.write_text(_HEAD + "".join(lines.get(each.name) or _line(each, empty) for each in SHOWINGS))
 
 
-def _elsewhere(showing: Showing) -> str:
-    """What is said of a showing that has no run here."""
+def _line(showing: Showing, cells: Sequence[str]) -> str:
+    return f"| {' | '.join((showing.shows, f'`python -m {showing.module}`', *cells))} |\n"
+
+
+def _figure(showing: Showing, runs: Sequence[Run]) -> str:
+    """The line that the showing names, as the first run gave it, and the values of the others."""
     if showing.page:
-        return f"The figures of its last full run stand in [{showing.page}]({showing.page})."
-    return "Not run at full scale yet."
+        return f"[{showing.page}]({showing.page})"
+    shown = (line.partition(", violated")[0].strip() for run in runs for line in run.output)
+    found = [line for line in shown if line.startswith(showing.figure)]
+    return "; ".join([*found[:1], *(line.rpartition(": ")[2] for line in found[1:])]).replace("|", "\\|")
 
 
-def _sections() -> dict[str, str]:
-    """The sections that are there, by their headings."""
-    if not _RESULTS.exists():
-        return {}
-    found: dict[str, str] = {}
-    for section in _RESULTS.read_text().split("\n## ")[1:]:
-        heading, _, body = section.partition("\n")
-        found[heading] = body.rstrip("\n")
-    return found
+def _lines() -> dict[str, str]:
+    """The lines that are there, by the last name of their commands."""
+    table = _RESULTS.read_text() if _RESULTS.exists() else ""
+    commands = re.finditer(r"^\|[^|]*\| `python -m ([\w.]+)` \|.*\n", table, re.MULTILINE)
+    return {found[1].rpartition(".")[2]: found[0] for found in commands}
 
 
 if __name__ == "__main__":
