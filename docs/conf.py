@@ -3,13 +3,15 @@
 ::
 
     python -m sphinx -W -b html docs build/docs/html
-    python -m sphinx -W -b man docs build/docs/man
+    python -m sphinx -W -b man -d build/docs/trees docs docs/man
 
-No network is needed, and nothing but the extra ``docs``.
+No network is needed, and nothing but the extra ``docs``. The man pages in ``docs/man`` are committed: a wheel carries
+them, and building one must not need Sphinx.
 """
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -21,6 +23,7 @@ project = "storaged"
 author = "The storaged developers"
 project_copyright = author
 version = release = VERSION
+today = re.findall(r"^## .*(\d{4}-\d\d-\d\d)$", (Path(__file__).parents[1] / "CHANGELOG.md").read_text(), re.M)[0]
 
 extensions = ["myst_parser", "from_code"]
 myst_enable_extensions = ["deflist"]

@@ -275,6 +275,15 @@ def test_every_page_is_built_as_html_and_every_manual_page_as_a_man_page(built: 
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.skipif(os.environ.get("STORAGED_REQUIRE_DOCS") != "1", reason="compared with STORAGED_REQUIRE_DOCS=1")
+@pytest.mark.parametrize("name", sorted(PAGES))
+def test_the_man_pages_that_a_wheel_carries_are_those_that_sphinx_makes(built: dict[str, Path], name: str) -> None:
+    """Building a wheel must not need Sphinx, so docs/man is committed."""
+    command = "python -m sphinx -W -b man -d build/docs/trees docs docs/man"
+    assert (DOCS / "man" / name).read_text() == (built["man"] / name).read_text(), f"run: {command}"
+
+
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", sorted(PAGES))
 def test_what_comes_from_the_code_is_on_the_html_page(built: dict[str, Path], pages: _Pages, name: str) -> None:
     shown = (built["html"] / PAGES[name].replace(".md", ".html")).read_text()

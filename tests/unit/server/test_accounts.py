@@ -117,7 +117,7 @@ def test_one_more_listing_costs_the_user_who_has_most() -> None:
 
 
 def test_the_unit_allows_the_memory_that_the_limits_do() -> None:
-    unit = (Path(__file__).parents[3] / "systemd/storaged.service").read_text()
+    unit = (Path(__file__).parents[3] / "storaged/units/storaged.service").read_text()
     high = int(unit.partition("MemoryHigh=")[2].partition("M\n")[0]) << 20
     assert high == Limits().most_memory() + (512 << 20)
     assert f"{Limits().most_memory() >> 20} MiB" in unit
