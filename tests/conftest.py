@@ -10,6 +10,23 @@ from pathlib import Path
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
 
+from tests import tiers
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    tiers.assign(items)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say what was left out, and how to run it."""
+    if config.option.markexpr == tiers.PLAIN and not hasattr(config, "workerinput"):
+        terminalreporter.write_line(
+            "not run: the system tier (.ci/run system, as root: boots systemd, loads the machine)"
+        )
+        terminalreporter.write_line(
+            "not run: the interop tier (.ci/run interop, as root: real podman, buildah, skopeo)"
+        )
+
 
 @pytest.fixture(params=["trio", "asyncio"])
 def anyio_backend(request: pytest.FixtureRequest) -> str:

@@ -19,7 +19,7 @@ from storaged.sample import SampleSpec, write_store
 from .booted import CannotBoot, Machine, ProgramMissing, booted
 from .test_systemd import HOME, install
 
-pytestmark = [pytest.mark.rival, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.timeout(180)
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "admin.md").read_text()
 BLOCKS = dict(re.findall(r"^<!-- tried: ([^\n]+) -->\n```sh\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL))

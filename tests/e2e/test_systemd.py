@@ -23,7 +23,7 @@ from .booted import PATIENCE, CannotBoot, Machine, ProgramMissing, booted
 from .daemons import Client
 from .load import under_load
 
-pytestmark = [pytest.mark.rival, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.timeout(120)
 
 BACKENDS = pytest.mark.parametrize("backend", ["trio", "asyncio"])
 HOME = "/opt/storaged-test"

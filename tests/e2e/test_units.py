@@ -41,7 +41,6 @@ def installed(folder: Path, *, user: bool) -> dict[str, Path]:
     return {os.path.basename(path): Path(path) for path in plan.files}
 
 
-@pytest.mark.rival
 @pytest.mark.parametrize("kind", ["system", "user"])
 def test_verify_has_nothing_to_say_about_the_units(short_dir: Path, kind: str) -> None:
     files = installed(short_dir, user=kind == "user")
@@ -50,7 +49,6 @@ def test_verify_has_nothing_to_say_about_the_units(short_dir: Path, kind: str) -
     assert said_by(program("systemd-analyze"), f"--{kind}", "verify", *units, XDG_RUNTIME_DIR=str(short_dir)) == ""
 
 
-@pytest.mark.rival
 @pytest.mark.parametrize("unit", ["storaged.service", "storaged.socket"])
 def test_verify_has_nothing_to_say_about_the_units_with_their_example_of_local_settings(
     short_dir: Path, unit: str
@@ -67,7 +65,6 @@ def test_verify_has_nothing_to_say_about_the_units_with_their_example_of_local_s
     assert "NoSuchSetting" in said_by(program("systemd-analyze"), "verify", *units)
 
 
-@pytest.mark.rival
 def test_the_system_unit_is_confined(short_dir: Path) -> None:
     unit = str(installed(short_dir, user=False)["storaged.service"])
     # In tenths: an exposure above 2.0 is a failure.
@@ -76,7 +73,6 @@ def test_the_system_unit_is_confined(short_dir: Path) -> None:
     assert "exit " not in said, said[-300:]
 
 
-@pytest.mark.rival
 def test_the_preset_enables_the_socket_and_not_the_service(short_dir: Path) -> None:
     installed(short_dir, user=False)
     wants = short_dir / "etc/systemd/system"

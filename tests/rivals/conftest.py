@@ -18,10 +18,8 @@ HANG = 180
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if "/rivals/" in str(item.path):
-            item.add_marker(pytest.mark.rival)
-            if item.get_closest_marker("timeout") is None:
-                item.add_marker(pytest.mark.timeout(HANG))
+        if "/rivals/" in str(item.path) and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(HANG))
 
 
 def _found(find: Callable[[], Peer]) -> Peer:

@@ -21,6 +21,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -233,19 +234,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scale", choices=("ci", "full"), default="ci")
     parser.add_argument("--only", action="append", default=[], help="a module's last name; may be repeated")
+    parser.add_argument("--jobs", type=int, default=2, help="commands at once at CI scale, which judges no time")
     flags = parser.parse_args(argv)
     fresh = secrets.randbelow(1_000_000)
     seeds = (fresh,) if flags.scale == "ci" else (FIXED_SEED, fresh)
     print(f"fresh seed: {fresh}", flush=True)
+    full = flags.scale == "full"
+    chosen = [showing for showing in SHOWINGS if not flags.only or showing.name in flags.only]
     passed = failed = 0
-    for showing in SHOWINGS:
-        if flags.only and showing.name not in flags.only:
-            continue
-        runs = [_run(showing, seed, full=flags.scale == "full") for seed in seeds]
-        passed += sum(run.held for run in runs)
-        failed += sum(not run.held for run in runs)
-        if flags.scale == "full":
-            _record(showing, runs)
+    with ThreadPoolExecutor(1 if full else flags.jobs) as pool:
+        begun = [[pool.submit(_run, showing, seed, full=full) for seed in seeds] for showing in chosen]
+        for showing, futures in zip(chosen, begun, strict=True):
+            runs = [future.result() for future in futures]
+            passed += sum(run.held for run in runs)
+            failed += sum(not run.held for run in runs)
+            if full:
+                _record(showing, runs)
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0
 
@@ -264,24 +268,18 @@ def _run(showing: Showing, seed: int, *, full: bool) -> Run:
     if showing.judges_time and not full:
         command.append("--untimed")
     line = "python " + " ".join(command)
-    print(f"\n--- {showing.shows}\n    {line}", flush=True)
     began = time.monotonic()
-    output: list[str] = []
-    with subprocess.Popen(
-        [sys.executable, *command], cwd=_ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
-        assert process.stdout is not None
-        for text in process.stdout:
-            print(text, end="", flush=True)
-            output.append(text)
-    held = process.returncode == 0
+    done = subprocess.run(
+        [sys.executable, *command], cwd=_ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    held = done.returncode == 0
     verdict = f"{_verdict(held)}, {time.monotonic() - began:.0f} s"
-    print(f"    {verdict}", flush=True)
+    print(f"\n--- {showing.shows}\n    {line}\n{done.stdout}    {verdict}", flush=True)
     machine = f"CPython {platform.python_version()}, Linux {platform.release()}, {os.cpu_count()} cores"
     header = f"{datetime.now(UTC):%Y-%m-%d %H:%M}Z, storaged {VERSION}, {machine}\n{line}\n"
     _OUTPUTS.mkdir(parents=True, exist_ok=True)
-    (_OUTPUTS / f"{showing.name}-{seed}.txt").write_text("".join((header, *output, verdict, "\n")))
-    return Run(seed=seed, held=held, output=tuple(output))
+    (_OUTPUTS / f"{showing.name}-{seed}.txt").write_text(f"{header}{done.stdout}{verdict}\n")
+    return Run(seed=seed, held=held, output=tuple(done.stdout.splitlines(keepends=True)))
 
 
 def _verdict(held: bool) -> str:

@@ -26,7 +26,7 @@ from storaged.store.tables import StoreLocation
 from tests.rivals.peers import Peer, Store, workspace
 from tests.unit.store.checking.damaged import Damaged, everything
 
-pytestmark = [pytest.mark.rival, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.timeout(180)
 
 _CODE = bytes.fromhex("b8220000000f05ebf7")
 """Forever pause(2), for x86-64."""

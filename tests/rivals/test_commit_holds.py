@@ -8,8 +8,6 @@ from .commit_holds import hold, lay
 from .peers import Peer, workspace
 from .report import Report
 
-pytestmark = pytest.mark.rival
-
 
 @pytest.mark.parametrize("backend", ["trio", "asyncio"])
 def test_every_change_is_one_commit_and_gets_its_turn_beside_a_busy_writer(backend: str) -> None:

@@ -22,7 +22,7 @@ from storaged.store.writing.commit import StoreWriter
 from storaged.store.writing.prepared import PlanOutdated
 from tests.rivals.peers import Peer, Store, workspace
 
-pytestmark = [pytest.mark.rival, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 LIST = ImageID("ab" * 32)
 CREATED = "2024-01-02T03:04:05.123456789Z"

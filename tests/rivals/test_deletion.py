@@ -26,7 +26,7 @@ from storaged.store.writing.recovery import Recovery
 from .peers import Peer, PeerMissing, Store, ToolError, workspace
 from .rootless import User, user
 
-pytestmark = [pytest.mark.rival, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.timeout(240)
 
 
 @pytest.fixture(params=["overlay", "vfs"])

@@ -14,8 +14,6 @@ import pytest
 from .daemon import daemon
 from .peers import Peer, Store, workspace
 
-pytestmark = pytest.mark.rival
-
 
 @contextmanager
 def twins(peer: Peer) -> Iterator[tuple[str, Store, Store]]:

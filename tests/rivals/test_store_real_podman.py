@@ -25,7 +25,7 @@ from storaged.store.tables import StoreLocation
 from tests.rivals.load_race import race
 from tests.rivals.peers import Peer, PeerMissing, Store, podman_43, podman_58
 
-pytestmark = [pytest.mark.rival, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.timeout(120)
 
 CONF = """
 [storage]

@@ -68,19 +68,19 @@ def _compare(layer: Path, packed: bytes, digest: str, size: int | None) -> None:
 def test_tar_split_and_files_make_the_recorded_tar(layer: Path) -> None:
     data, split = _tar()
     digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
-    _compare(layer, gzip.compress(split), digest, len(data))
+    _compare(layer, gzip.compress(split, mtime=0), digest, len(data))
     half = len(split) // 2
     # Several gzip members, one after the other, are one file.
-    _compare(layer, gzip.compress(split[:half]) + gzip.compress(split[half:]), digest, len(data))
+    _compare(layer, gzip.compress(split[:half], mtime=0) + gzip.compress(split[half:], mtime=0), digest, len(data))
     with pytest.raises(tar_split.Differs, match="bytes where the record says"):
-        _compare(layer, gzip.compress(split), digest, len(data) + 1)
+        _compare(layer, gzip.compress(split, mtime=0), digest, len(data) + 1)
 
 
 def test_another_content_of_the_same_size_differs(layer: Path) -> None:
     data, split = _tar()
     (layer / "dir" / "b").write_bytes(b"Content")
     with pytest.raises(tar_split.Differs, match="do not make the tar"):
-        _compare(layer, gzip.compress(split), f"sha256:{hashlib.sha256(data).hexdigest()}", None)
+        _compare(layer, gzip.compress(split, mtime=0), f"sha256:{hashlib.sha256(data).hexdigest()}", None)
 
 
 @pytest.mark.parametrize("change", ["longer", "shorter", "gone", "directory", "loop"])
@@ -94,7 +94,7 @@ def test_the_file_that_differs_is_named(layer: Path, change: str) -> None:
     elif change == "loop":
         path.symlink_to("b")
     with pytest.raises(tar_split.Differs, match="'dir/b'"):
-        _compare(layer, gzip.compress(_tar()[1]), f"sha256:{'0' * 64}", None)
+        _compare(layer, gzip.compress(_tar()[1], mtime=0), f"sha256:{'0' * 64}", None)
 
 
 @pytest.mark.parametrize(
@@ -102,11 +102,11 @@ def test_the_file_that_differs_is_named(layer: Path, change: str) -> None:
     [
         b"\x1f\x8b",
         b"text",
-        gzip.compress(b"[]\n"),
-        gzip.compress(b'{"type":3}\n'),
-        gzip.compress(b'{"type":2,"payload":"*"}\n'),
-        gzip.compress(b'{"type":2}\n') + b"garbage",
-        gzip.compress(b'{"type":2}\n' * 500)[:-9],
+        gzip.compress(b"[]\n", mtime=0),
+        gzip.compress(b'{"type":3}\n', mtime=0),
+        gzip.compress(b'{"type":2,"payload":"*"}\n', mtime=0),
+        gzip.compress(b'{"type":2}\n', mtime=0) + b"garbage",
+        gzip.compress(b'{"type":2}\n' * 500, mtime=0)[:-9],
     ],
 )
 def test_what_is_no_tar_split_is_undecodable(layer: Path, packed: bytes) -> None:
@@ -117,7 +117,7 @@ def test_what_is_no_tar_split_is_undecodable(layer: Path, packed: bytes) -> None
 def test_a_line_without_end_is_refused_before_it_fills_memory(layer: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tar_split, "_LONGEST_LINE", 4 << 20)
     with pytest.raises(tar_split.Undecodable, match="a line of more than"):
-        _compare(layer, gzip.compress(bytes(64 << 20)), f"sha256:{'0' * 64}", None)
+        _compare(layer, gzip.compress(bytes(64 << 20), mtime=0), f"sha256:{'0' * 64}", None)
 
 
 def test_links_are_followed_within_the_layer_only(tmp_path: Path) -> None:
