@@ -284,6 +284,13 @@ def test_the_man_pages_that_a_wheel_carries_are_those_that_sphinx_makes(built: d
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.skipif(os.environ.get("STORAGED_REQUIRE_DOCS") != "1", reason="compared with STORAGED_REQUIRE_DOCS=1")
+def test_the_pictures_of_the_readme_show_what_the_programs_print() -> None:
+    done = subprocess.run([sys.executable, str(DOCS / "pictures.py"), "--check"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", sorted(PAGES))
 def test_what_comes_from_the_code_is_on_the_html_page(built: dict[str, Path], pages: _Pages, name: str) -> None:
     shown = (built["html"] / PAGES[name].replace(".md", ".html")).read_text()
