@@ -85,7 +85,7 @@ def test_a_daemon_whose_store_was_removed_guards_the_one_that_is_made_later(shor
         lay(short_dir, 2)
         guard = short_dir / "root" / "storaged" / "daemon.lock"
         with daemon.client() as client:
-            while not guard.exists():
+            while not (guard.exists() and guard.read_text()):  # it is made first, and then written
                 client.call("server.ping")
         assert guard.read_text() == f"{daemon.process.pid}\n{daemon.path}\n"
         assert second(short_dir).returncode == 75
