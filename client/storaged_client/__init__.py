@@ -6,7 +6,7 @@
 
     with storaged_client.connect() as store:                          # threads
         for image in store.images.list({"dangling": True}):
-            print(image.short_id, image.created_at, image.size)
+            print(image.short_id, image.created, image.size)
         try:
             print(store.images.get("localhost/app:latest").config)
         except storaged_client.ImageUnknown as error:

@@ -18,9 +18,11 @@ from from_code.text import plain
 from storaged_client.contract import params
 from storaged_client.contract.methods import COMMON_ERRORS, METHODS, Method
 from storaged_client.contract.types import Result
+from storaged_client.contract.value import Timestamp
 
 _WORDS: dict[Any, str] = {
     str: "string",
+    Timestamp: "string",
     int: "integer",
     float: "number",
     bool: "boolean",

@@ -6,7 +6,7 @@ import shlex
 from typing import Literal, cast
 
 from storaged.snapshot.model import Container, Snapshot
-from storaged_client.contract.types import ContainerList, ContainerSummary
+from storaged_client.contract.types import ContainerList, ContainerSummary, Timestamp
 
 Owner = Literal["podman", "buildah", "cri-o", "unknown"]
 
@@ -37,7 +37,7 @@ def _summary(container: Container) -> ContainerSummary:
         names=record.names or (),
         image=record.image or None,
         layer=record.layer or None,
-        created=record.created,
+        created=cast("Timestamp", record.created),
         owner=cast("Owner", container.owner),
         volatile=container.volatile,
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from posixpath import join
+from typing import cast
 
 from storaged.operations.image_list import summary
 from storaged.snapshot.model import Image, Layer, Snapshot
@@ -16,7 +17,7 @@ from storaged.store.content import config_key
 from storaged.store.layout.paths import layer_contents
 from storaged.store.layout.records import LayerID
 from storaged.store.tables import StoreLocation
-from storaged_client.contract.types import JSON, BigData, HistoryEntry, ImageDetails
+from storaged_client.contract.types import JSON, BigData, HistoryEntry, ImageDetails, Timestamp
 
 _OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _OCI_INDEX = "application/vnd.oci.image.index.v1+json"
@@ -48,7 +49,7 @@ def details(snapshot: Snapshot, image: Image, blobs: Mapping[str, JSON], locatio
         top_layer=image.record.layer or None,
         layers=image.layers,
         diff_ids=content.config.diff_ids if content.config is not None else (),
-        created=_text(blob.get("created")) if known else image.record.created,
+        created=cast("Timestamp | None", _text(blob.get("created")) if known else image.record.created),
         rootfs_type=(_text(rootfs.get("type")) or "") if known else None,
         absent=tuple(_absent(history=blob.get("history"), diff_ids=rootfs.get("diff_ids"))),
         config=config if isinstance(config, dict) else None,
@@ -83,7 +84,7 @@ def history_entries(entries: JSON) -> Iterable[HistoryEntry]:
     for entry in entries if isinstance(entries, list) else ():
         members = _object(entry)
         yield HistoryEntry(
-            created=_text(members.get("created")),
+            created=cast("Timestamp | None", _text(members.get("created"))),
             created_by=_text(members.get("created_by")),
             author=_text(members.get("author")),
             comment=_text(members.get("comment")),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from attrs import fields
@@ -18,7 +18,7 @@ from storaged.snapshot.lookup import split_name
 from storaged.snapshot.model import Image, Snapshot
 from storaged.store.layout.manifests import Undecodable, instant
 from storaged_client.contract.params import ImagesList
-from storaged_client.contract.types import Damage, ImageSummary
+from storaged_client.contract.types import Damage, ImageSummary, Timestamp
 
 _FIELDS = tuple(member.name for member in fields(ImageSummary))
 
@@ -95,7 +95,7 @@ def summary(snapshot: Snapshot, image: Image) -> ImageSummary:
         digests=image.digests,
         names=image.names,
         names_history=record.names_history or (),
-        created=record.created,
+        created=cast("Timestamp", record.created),
         size=image.size,
         unique_size=image.unique_size,
         labels=config.labels if config is not None else None,

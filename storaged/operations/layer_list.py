@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 from storaged.errors import LayerUnknown
 from storaged.snapshot.model import Layer, Snapshot
 from storaged.snapshot.tree import LayerTree
 from storaged.store.layout.records import LayerID
-from storaged_client.contract.types import Damage, LayerDetails, LayerSummary
+from storaged_client.contract.types import Damage, LayerDetails, LayerSummary, Timestamp
 
 
 def summary(layer: Layer) -> LayerSummary:
@@ -18,7 +19,7 @@ def summary(layer: Layer) -> LayerSummary:
         id=layer.id,
         parent=record.parent or None,
         names=record.names or (),
-        created=record.created,
+        created=cast("Timestamp", record.created),
         diff_digest=record.diff_digest or None,
         compressed_digest=record.compressed_diff_digest or None,
         toc_digest=record.toc_digest or None,

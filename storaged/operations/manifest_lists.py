@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -25,6 +25,7 @@ from storaged_client.contract.types import (
     Platform,
     ReferencedDigest,
     ReferencedDigests,
+    Timestamp,
 )
 
 _decode: Callable[[bytes], Any] = bounded(msgspec.json.decode)
@@ -93,7 +94,7 @@ def summary(snapshot: Snapshot, image: Image, include: Collection[str]) -> Manif
         names=image.names,
         digest=image.digest,
         media_type=manifest.media_type if manifest is not None else None,
-        created=image.record.created,
+        created=cast("Timestamp", image.record.created),
         read_only=image.read_only,
         instance_count=len(instances),
         instances=tuple(_instance(snapshot, entry) for entry in instances) if "instances" in include else None,

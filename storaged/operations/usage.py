@@ -28,7 +28,7 @@ from storaged.operations.container_list import Owner
 from storaged.snapshot.model import Image, Layer, Snapshot, layer_size
 from storaged.snapshot.sizes import in_common, top_layers, union
 from storaged.store.layout.records import ImageID, LayerID
-from storaged_client.contract.types import ContainerUsage, ImageUsage, StoreUsage, VolumeUsage
+from storaged_client.contract.types import ContainerUsage, ImageUsage, StoreUsage, Timestamp, VolumeUsage
 
 
 class _Parts(Struct, frozen=True):
@@ -136,7 +136,7 @@ def _image(snapshot: Snapshot, image: Image, parts: _Parts, mapped: Mapping[Laye
     return ImageUsage(
         id=image.id,
         names=image.names,
-        created=image.record.created,
+        created=cast("Timestamp", image.record.created),
         read_only=image.read_only,
         size=shared + unique if shared is not None and unique is not None else None,
         shared=shared,
@@ -203,7 +203,7 @@ def _containers(snapshot: Snapshot) -> Iterator[ContainerUsage]:
             id=container.id,
             names=record.names or (),
             image=record.image or None,
-            created=record.created,
+            created=cast("Timestamp", record.created),
             owner=cast("Owner", container.owner),
             size=_sum((layer.size, files, *(record.big_data_sizes or {}).values())) if layer is not None else None,
             size_pending=layer is not None and (layer.size_pending or (files is None and why_not is None)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from typing import Any, get_type_hints
 
 import attrs
@@ -11,9 +11,20 @@ import msgspec
 from storaged_client.contract import params as p
 from storaged_client.contract.errors import BY_NAME
 from storaged_client.contract.methods import COMMON_ERRORS, METHODS, Method
+from storaged_client.contract.value import Timestamp
 from storaged_client.contract.version import PROTOCOL
 
 _REF = "#/components/schemas/{name}"
+
+
+def _as_sent(kind: type) -> dict[str, Any]:
+    """The schema of what msgspec does not know."""
+    if kind is not Timestamp:
+        raise NotImplementedError(kind)
+    return {"type": "string"}
+
+
+_schemas = partial(msgspec.json.schema_components, schema_hook=_as_sent, ref_template=_REF)
 
 
 @cache
@@ -22,7 +33,7 @@ def document() -> dict[str, Any]:
     results = {method.result for method in METHODS.values()}
     kinds = {get_type_hints(cls)[field.name] for cls in _parameter_classes() for field in attrs.fields(cls)}
     shown = sorted(results, key=lambda cls: cls.__name__) + sorted(kinds, key=str)
-    _, schemas = msgspec.json.schema_components(shown, ref_template=_REF)
+    _, schemas = _schemas(shown)
     names = {name for method in METHODS.values() for name in method.errors} | set(COMMON_ERRORS)
     errors = {name: {"code": BY_NAME[name].code, "message": name, "data": {"name": name}} for name in sorted(names)}
     return {
@@ -55,7 +66,7 @@ def _method(method: Method) -> dict[str, Any]:
 def _parameter(cls: type, field: attrs.Attribute[Any], *, common: bool) -> dict[str, Any]:
     required = field.default is attrs.NOTHING
     kind = get_type_hints(cls)[field.name]
-    (schema,), _ = msgspec.json.schema_components([kind], ref_template=_REF)
+    (schema,), _ = _schemas([kind])
     if not required:
         schema = {**schema, "default": msgspec.to_builtins(field.default)}
     parameter: dict[str, Any] = {"name": field.name, "required": required, "schema": schema}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import cast
 
 import anyio
 
@@ -45,7 +46,7 @@ async def lease(call: Call, params: p.StoreLease) -> Encoded:
     if held is None:
         raise StoreBusy("one of the images is just being removed, and that did not end in time; try again")
     expires = datetime.now(UTC) + timedelta(seconds=params.ttl)
-    result = t.Lease(lease=held.lease, images=held.images, expires=_rfc3339(expires))
+    result = t.Lease(lease=held.lease, images=held.images, expires=cast("t.Timestamp", _rfc3339(expires)))
     return Encoded(members=members(result), view=call.engine.cache.known())
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
-from typing import Literal
+from typing import Literal, cast
 
 import anyio
 from anyio.to_thread import run_sync
@@ -71,7 +71,7 @@ async def info(engine: Engine, session: Session, common: Common) -> bytes:
         limits=facts.limits,
         config_fingerprint=location.fingerprint,
         config_file=location.config_file,
-        started=facts.started,
+        started=cast("t.Timestamp", facts.started),
         writable=reason is None,
         writable_reason=reason,
         read_only=condition.read_only,

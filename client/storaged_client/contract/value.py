@@ -7,8 +7,9 @@ what a class costs, and a twentieth of a daemon's start. So they are here once, 
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from functools import cache
-from typing import Any
+from typing import Any, Self
 
 import attrs
 
@@ -38,6 +39,8 @@ class Value:
 def _plain(value: Any) -> Any:
     if isinstance(value, Value):
         return value.to_dict()
+    if isinstance(value, Timestamp):
+        return value.text
     if isinstance(value, (tuple, list)):
         return [_plain(one) for one in value]
     if isinstance(value, dict):
@@ -65,3 +68,35 @@ def _names(value: Any) -> tuple[str, ...]:
 @cache
 def _names_of(cls: type[Any]) -> tuple[str, ...]:
     return tuple(field.name for field in attrs.fields(cls))
+
+
+class Timestamp(datetime):
+    """A time of the store: an aware datetime, cut to microseconds, that keeps the store's own text.
+
+    Compares and hashes as the datetime it is. A text that names no time is the year 1, which is what Go makes of an
+    absent one; ``text`` tells them apart.
+
+    A row has these where a client read it. The daemon's own rows hold the text itself, which is encoded as it is.
+    """
+
+    _text: str | None = None
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        """The time that an RFC 3339 text names."""
+        try:
+            made: Self | None = cls.fromisoformat(text)
+        except ValueError:
+            made = None
+        if made is None or made.tzinfo is None:
+            made = cls(1, 1, 1, tzinfo=UTC)
+        made._text = text
+        return made
+
+    @property
+    def text(self) -> str:
+        """RFC 3339, to the nanosecond where the store has it so."""
+        return self.isoformat() if self._text is None else self._text
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return (self.of, (self._text,)) if self._text is not None else super().__reduce_ex__(protocol)

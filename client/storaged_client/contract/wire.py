@@ -22,6 +22,7 @@ from .converters import FAULTS, MOST_ERRORS, WrongType, is_tuple, make_converter
 from .errors import InvalidParams
 from .params import Common
 from .types import ImageSummary, Unchanged
+from .value import Timestamp
 
 T = TypeVar("T")
 
@@ -51,16 +52,25 @@ _params = make_converter(strict=True)
 def _results() -> Converter:
     """Made when the first result is read: a daemon reads none."""
     converter = make_converter(strict=False)
+    converter.register_structure_hook(Timestamp, _timestamp)
     converter.register_structure_hook(ImageSummary, _summary_hook(converter))
     return converter
+
+
+def _timestamp(value: Any, _: Any) -> Timestamp:
+    if type(value) is not str:
+        raise WrongType("must be a string")
+    return Timestamp.of(value)
+
+
+_EMPTY = {str: "", Timestamp: "", bool: False, int: 0}
 
 
 def _summary_hook(converter: Converter) -> Callable[[Any, Any], ImageSummary]:
     """With ``fields`` in the request the other members are absent: they become None."""
     names = tuple(attribute.name for attribute in attrs.fields(ImageSummary))
     empty: dict[str, Any] = {
-        name: [] if is_tuple(kind) else "" if kind is str else False if kind is bool else 0 if kind is int else None
-        for name, kind in get_type_hints(ImageSummary).items()
+        name: [] if is_tuple(kind) else _EMPTY.get(kind) for name, kind in get_type_hints(ImageSummary).items()
     }
     structure: Callable[[Any, Any], ImageSummary] = make_dict_structure_fn(ImageSummary, converter)
 

@@ -25,7 +25,7 @@ def told(progress: Progress) -> None:
 def use(names: list[str], generation: str | None) -> None:
     with storaged_client.connect(spawn=True, timeout=3) as store:
         image: types.ImageDetails = store.images.get("x")
-        when: datetime | None = image.summary.created_at
+        when: datetime = image.summary.created
         rows: types.ImageList = store.images.list({"dangling": True, "label!": ["a", "b=c"]}, fields=("id",))
         row: types.ImageSummary = rows[0]
         some: tuple[types.ImageSummary, ...] = rows[1:]
@@ -81,7 +81,7 @@ def sync(store: storaged_client.Client) -> None:
     store.manifests.add("l", platform={"arch": "arm64"})  # arg-type
     store.manifests.add("l", artifact={"layer": []})  # arg-type
     store.check(scope="all")  # call-overload
-    store.images.list()[0].created_att  # attr-defined
+    store.images.list()[0].created_at  # attr-defined
 async def awaited(store: storaged_client.AsyncClient) -> None:
     await store.images.remove("abc")  # arg-type
     store.images.list().images  # attr-defined

@@ -1,11 +1,12 @@
 """The results of the protocol, as frozen values.
 
-Times are RFC 3339 strings exactly as the store has them, sizes are bytes, ids are opaque texts (today 64
+Times are aware datetimes that keep the store's own text, sizes are bytes, ids are opaque texts (today 64
 hexadecimal digits; other algorithms than sha256 will make others), digests have a prefix. ``None`` means "not
 known" or "not set", never zero. A result names its ``generation``: one consistent state of the store.
 ``stale`` is ``None`` where the store's files are those of that generation.
 """
 
+from ..value import Timestamp
 from .base import (
     JSON,
     Damage,
@@ -142,6 +143,7 @@ __all__ = [
     "Stale",
     "StoreUsage",
     "Tagged",
+    "Timestamp",
     "TreeImage",
     "TreeLayer",
     "Unchanged",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from typing import Any, ClassVar, Literal, TypeVar, overload
 
 from attrs import field, frozen
@@ -14,15 +13,6 @@ JSON = Any
 """A value as JSON has it, passed through untouched."""
 
 T = TypeVar("T")
-
-
-def moment(text: str | None) -> datetime | None:
-    """The moment that a time of the store names, with its zone, cut to microseconds; None where it names none."""
-    try:
-        found = datetime.fromisoformat(text or "")
-    except ValueError:
-        return None
-    return found if found.tzinfo is not None else None
 
 
 class Listing(Sequence[T]):

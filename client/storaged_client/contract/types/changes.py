@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Literal
 
 from attrs import frozen
 
-from ..value import Value
-from .base import ErrorObject, Result, moment
+from ..value import Timestamp, Value
+from .base import ErrorObject, Result
 from .images import Reason
 
 
@@ -131,9 +130,4 @@ class Lease(Result):
 
     lease: str
     images: tuple[str, ...]
-    expires: str
-
-    @property
-    def expires_at(self) -> datetime | None:
-        """``expires`` as a time with its zone, to the microsecond; None where the text is no time."""
-        return moment(self.expires)
+    expires: Timestamp

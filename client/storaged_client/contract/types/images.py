@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import ClassVar, Literal
 
 from attrs import frozen
 
-from ..value import Value
-from .base import JSON, Damage, ErrorObject, Listing, Result, moment
+from ..value import Timestamp, Value
+from .base import JSON, Damage, ErrorObject, Listing, Result
 
 
 @frozen(kw_only=True, eq=False, repr=False)
@@ -20,7 +19,7 @@ class ImageSummary(Value):
     digests: tuple[str, ...]
     names: tuple[str, ...]
     names_history: tuple[str, ...]
-    created: str
+    created: Timestamp
     size: int | None
     unique_size: int | None
     labels: dict[str, str] | None
@@ -42,11 +41,6 @@ class ImageSummary(Value):
         """The first twelve digits of the id."""
         return self.id[:12]
 
-    @property
-    def created_at(self) -> datetime | None:
-        """``created`` as a time with its zone, to the microsecond; None where the text is no time."""
-        return moment(self.created)
-
 
 @frozen(kw_only=True, eq=False, repr=False)
 class ImageList(Result, Listing[ImageSummary]):
@@ -63,16 +57,11 @@ class ImageList(Result, Listing[ImageSummary]):
 class HistoryEntry(Value):
     """One entry of a configuration's own history, in the order of the configuration."""
 
-    created: str | None = None
+    created: Timestamp | None = None
     created_by: str | None = None
     author: str | None = None
     comment: str | None = None
     empty_layer: bool = False
-
-    @property
-    def created_at(self) -> datetime | None:
-        """``created`` as a time with its zone, to the microsecond; None where the text is no time."""
-        return moment(self.created)
 
 
 @frozen(kw_only=True, eq=False, repr=False)
@@ -93,7 +82,7 @@ class ImageDetails(Value):
     layers: tuple[str, ...]
     """Layer ids, base first."""
     diff_ids: tuple[str, ...]
-    created: str | None
+    created: Timestamp | None
     """The time as the configuration has it, None where it tells none; the record's where there is no configuration."""
     rootfs_type: str | None
     """``rootfs.type`` of the configuration, empty where it tells none; None where there is no configuration."""
@@ -219,18 +208,13 @@ class HistoryRow(Value):
     """
 
     id: str | None
-    created: str | None
+    created: Timestamp | None
     created_by: str | None
     size: int | None
     comment: str | None
     tags: tuple[str, ...]
     """All names of that image."""
     empty_layer: bool
-
-    @property
-    def created_at(self) -> datetime | None:
-        """``created`` as a time with its zone, to the microsecond; None where the text is no time."""
-        return moment(self.created)
 
 
 @frozen(kw_only=True, eq=False, repr=False)

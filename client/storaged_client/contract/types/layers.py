@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import ClassVar
 
 from attrs import frozen
 
-from ..value import Value
-from .base import Damage, Listing, Result, moment
+from ..value import Timestamp, Value
+from .base import Damage, Listing, Result
 
 
 @frozen(kw_only=True, eq=False, repr=False)
@@ -21,7 +20,7 @@ class LayerSummary(Value):
     id: str
     parent: str | None
     names: tuple[str, ...]
-    created: str
+    created: Timestamp
     diff_digest: str | None
     compressed_digest: str | None
     toc_digest: str | None
@@ -36,11 +35,6 @@ class LayerSummary(Value):
     read_only: bool
     damage: Damage | None
     size_reason: str | None = None
-
-    @property
-    def created_at(self) -> datetime | None:
-        """``created`` as a time with its zone, to the microsecond; None where the text is no time."""
-        return moment(self.created)
 
 
 @frozen(kw_only=True, eq=False, repr=False)

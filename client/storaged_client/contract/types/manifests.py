@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import ClassVar
 
 from attrs import frozen
 
-from ..value import Value
-from .base import JSON, Damage, Listing, Result, moment
+from ..value import Timestamp, Value
+from .base import JSON, Damage, Listing, Result
 
 
 @frozen(kw_only=True, eq=False, repr=False)
@@ -42,17 +41,12 @@ class ManifestListSummary(Value):
     names: tuple[str, ...]
     digest: str | None
     media_type: str | None
-    created: str
+    created: Timestamp
     read_only: bool
     instance_count: int
     instances: tuple[Instance, ...] | None = None
     annotations: dict[str, str] | None = None
     damage: Damage | None = None
-
-    @property
-    def created_at(self) -> datetime | None:
-        """``created`` as a time with its zone, to the microsecond; None where the text is no time."""
-        return moment(self.created)
 
 
 @frozen(kw_only=True, eq=False, repr=False)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Literal
 
 from attrs import Factory, frozen
 
-from ..value import Value
-from .base import Result, moment
+from ..value import Timestamp, Value
+from .base import Result
 from .store import Flaw
 
 
@@ -28,7 +27,7 @@ class ServerInfo(Result):
     limits: dict[str, int]
     config_fingerprint: str
     config_file: str | None
-    started: str
+    started: Timestamp
     writable: bool
     writable_reason: str | None
     read_only: bool = False
@@ -48,11 +47,6 @@ class ServerInfo(Result):
     """Ids of image records that do not name a manifest yet; hidden from every listing."""
     unreadable_evidence: tuple[Flaw, ...]
     flaws: tuple[Flaw, ...]
-
-    @property
-    def started_at(self) -> datetime | None:
-        """``started`` as a time with its zone, to the microsecond; None where the text is no time."""
-        return moment(self.started)
 
 
 @frozen(kw_only=True, eq=False, repr=False)

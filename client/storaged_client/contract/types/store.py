@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import ClassVar, Literal
 
 from attrs import frozen
 
-from ..value import Value
-from .base import Listing, Result, moment
+from ..value import Timestamp, Value
+from .base import Listing, Result
 
 
 @frozen(kw_only=True, eq=False, repr=False)
@@ -17,14 +16,9 @@ class ContainerSummary(Value):
     names: tuple[str, ...]
     image: str | None
     layer: str | None
-    created: str
+    created: Timestamp
     owner: Literal["podman", "buildah", "cri-o", "unknown"]
     volatile: bool
-
-    @property
-    def created_at(self) -> datetime | None:
-        """``created`` as a time with its zone, to the microsecond; None where the text is no time."""
-        return moment(self.created)
 
 
 @frozen(kw_only=True, eq=False, repr=False)
@@ -46,18 +40,13 @@ class ImageUsage(Value):
 
     id: str
     names: tuple[str, ...]
-    created: str
+    created: Timestamp
     read_only: bool
     size: int | None
     shared: int | None
     unique: int | None
     freed: int | None
     containers: int
-
-    @property
-    def created_at(self) -> datetime | None:
-        """``created`` as a time with its zone, to the microsecond; None where the text is no time."""
-        return moment(self.created)
 
 
 @frozen(kw_only=True, eq=False, repr=False)
@@ -67,16 +56,11 @@ class ContainerUsage(Value):
     id: str
     names: tuple[str, ...]
     image: str | None
-    created: str
+    created: Timestamp
     owner: Literal["podman", "buildah", "cri-o", "unknown"]
     size: int | None
     size_pending: bool
     size_reason: str | None
-
-    @property
-    def created_at(self) -> datetime | None:
-        """``created`` as a time with its zone, to the microsecond; None where the text is no time."""
-        return moment(self.created)
 
 
 @frozen(kw_only=True, eq=False, repr=False)
