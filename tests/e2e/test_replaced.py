@@ -16,6 +16,7 @@ from storaged.store.files import Files
 from storaged.store.locks.instance import take_instance_lock
 
 from .daemons import STORAGED, Daemon, flags, serving
+from .homes import until
 
 BACKENDS = pytest.mark.parametrize("backend", ["trio", "asyncio"])
 
@@ -24,9 +25,15 @@ def lay(folder: Path, seed: int) -> Sample:
     return write_store(folder / "root", folder / "run", SampleSpec(images=12, seed=seed))
 
 
+def remove(root: Path) -> None:
+    """Remove a store; its daemon may make a file in a folder that was just found empty."""
+    while root.exists():
+        shutil.rmtree(root, ignore_errors=True)
+
+
 def replace(folder: Path, seed: int) -> Sample:
     """What a reset leaves of a store, and then another one."""
-    shutil.rmtree(folder / "root")
+    remove(folder / "root")
     shutil.rmtree(folder / "run", ignore_errors=True)
     return lay(folder, seed)
 
@@ -34,6 +41,15 @@ def replace(folder: Path, seed: int) -> Sample:
 def ids(daemon: Daemon) -> set[str]:
     with daemon.client() as client:
         return {row["id"] for row in client.call("images.list", {"all": True})["result"]["images"]}
+
+
+def removed_but_open(pid: int, folder: Path) -> list[str]:
+    """What a process has open of files below ``folder`` that are removed; for a moment a file it replaced itself."""
+    found = []
+    for fd in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            found.append(os.readlink(fd))
+    return [target for target in found if "(deleted)" in target and str(folder) in target]
 
 
 def second(folder: Path) -> subprocess.CompletedProcess[str]:
@@ -65,11 +81,7 @@ def test_a_daemon_guards_the_store_that_took_the_place_of_its_own_and_keeps_noth
             if not more:
                 tagged = client.call("images.tag", {"name": sorted(ids(daemon))[0], "tags": ["app:1"]})
                 assert "result" in tagged
-        opened = []
-        for fd in Path(f"/proc/{daemon.process.pid}/fd").iterdir():
-            with suppress(FileNotFoundError):  # closed meanwhile
-                opened.append(os.readlink(fd))
-        assert [target for target in opened if "(deleted)" in target and str(short_dir) in target] == []
+        until(lambda: removed_but_open(daemon.process.pid, short_dir) == [])
         daemon.signal(signal.SIGTERM)
         assert daemon.await_exit() == 0
     assert not os.path.exists(daemon.path)
@@ -78,7 +90,7 @@ def test_a_daemon_guards_the_store_that_took_the_place_of_its_own_and_keeps_noth
 def test_a_daemon_whose_store_was_removed_guards_the_one_that_is_made_later(short_dir: Path) -> None:
     lay(short_dir, 1)
     with serving(short_dir) as daemon:
-        shutil.rmtree(short_dir / "root")
+        remove(short_dir / "root")
         daemon.await_line("ready: ")
         assert ids(daemon) == set()
         assert not (short_dir / "root").exists()

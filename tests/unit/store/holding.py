@@ -37,5 +37,5 @@ def held_elsewhere(path: str, kind: str = "write", language: str = "posix") -> I
         yield child
     finally:
         child.stdin.close()
-        child.wait(10)
+        child.wait(60)
         child.stdout.close()
