@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storaged_client.contract.nesting import MESSAGE
-from storaged_client.jsonrpc.framing import NOTHING, Framer, NotJSON, TextTooLong, parse
+from storaged_client.jsonrpc.framing import NOTHING, STRUCTURE, Framer, NotJSON, TextTooLong, parse
 
 
 def pull_all(framer: Framer) -> list[object]:
@@ -173,6 +173,44 @@ def test_many_arrays_side_by_side_are_not_deep() -> None:
         framer = Framer(1 << 20, lines=lines)
         framer.feed(b"[" + b'{"a":["[[["]},' * 2_000 + b"1]\n")
         assert len(framer.pull()) == 2_001
+
+
+SMALL_VALUES = {
+    "arrays": (b"[", b"[],", 3),
+    "objects": (b"[", b'{"key":1},', 7),
+    "strings": (b"[", b'"a\\"b", \n\t', 3),
+    "numbers": (b"[", b"1.5,", 4),
+    "digits of one number": (b"", b"1", 1),
+    "brackets within brackets": (b"[", b"[[[1]]],", 8),
+}
+
+
+@pytest.mark.parametrize("size", [1, 256, 1 << 20])
+@pytest.mark.parametrize(("opening", "value", "counted"), SMALL_VALUES.values(), ids=SMALL_VALUES.keys())
+def test_a_text_of_nothing_but_small_values_is_refused_before_it_is_decoded(
+    opening: bytes, value: bytes, counted: int, size: int
+) -> None:
+    decoded = []
+
+    def decode(text: bytes) -> object:
+        value = parse(text)
+        decoded.append(value)
+        return value
+
+    framer = Framer(1 << 20, decode)
+    fitting = (STRUCTURE - len(opening)) // counted
+    assert run(framer, opening + value * fitting, size) == []
+    framer.feed(value * 2)
+    with pytest.raises(TextTooLong, match="outside its strings") as refused:
+        framer.pull()
+    assert (refused.value.limit, decoded) == (STRUCTURE, [])
+
+
+@pytest.mark.parametrize("size", [1, 256, 1 << 20])
+def test_what_stands_in_strings_and_blanks_counts_as_little_as_it_costs(size: int) -> None:
+    values = ["[1,2]," * 20_000, "\\" * 50_000, *(f"{number:064x}" for number in range(8_000))]
+    text = json.dumps(values, indent=8).encode()
+    assert run(Framer(1 << 20), text + b"\n", size) == [values]
 
 
 def test_an_end_inside_a_text_is_an_error_and_between_texts_none() -> None:

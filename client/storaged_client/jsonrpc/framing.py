@@ -36,12 +36,19 @@ _LEAVES: Final = re.compile(rb"(?>(?:%s|\{(?>%s*)\}|\[(?>%s*)\])*)" % (_FLAT, _F
 as it is. An opener is tried once as a leaf and goes no further than the next bracket."""
 _BETWEEN: Final = re.compile(rb"(?>%s*)" % _FLAT, re.DOTALL)
 """The same without the brackets."""
+_STRINGS: Final = re.compile(rb'"%s"' % _STRING, re.DOTALL)
 _SCALAR_REST: Final = re.compile(rb'[^ \t\n\r"{}\[\],:]*+')
 _FIRST: Final = frozenset(b'{["-0123456789tfn')
 _QUOTE: Final = ord('"')
 _OPENERS: Final = frozenset(b"{[")
 _CLOSERS_OF: Final = bytes.maketrans(b"{[", b"}]")
 _BACKSLASH: Final = ord("\\")
+
+STRUCTURE: Final = 64 << 10
+"""Bytes that a text may have outside its strings, their quotes counted and blanks not.
+
+A string of a mebibyte is decoded in a millisecond. A mebibyte of small values takes forty, and nobody else is served
+meanwhile: the decoder does not let go of the interpreter. This many bytes take two."""
 
 NOTHING: Final = object()
 """What :meth:`Framer.pull` returns where no text is complete; ``None`` is a JSON value."""
@@ -52,7 +59,11 @@ class NotJSON(ValueError):
 
 
 class TextTooLong(ValueError):
-    """A text is longer than the limit."""
+    """A text is longer than the limit, in bytes, that comes with it."""
+
+    def __init__(self, text: str, limit: int) -> None:
+        super().__init__(text)
+        self.limit = limit
 
 
 def _refuse_constant(name: str) -> Any:
@@ -77,7 +88,8 @@ class Framer:
 
     ``limit`` is in bytes a text. ``decode`` takes the bytes of one text, of at most ``MESSAGE`` levels, and
     raises ValueError. With ``lines`` the sender is known to end each text with LF, and no end is looked
-    for before one: a long reply that comes in many chunks then costs one search.
+    for before one: a long reply that comes in many chunks then costs one search. Else a text that is not a line of
+    ``STRUCTURE`` bytes at most may have no more than these outside its strings.
     """
 
     def __init__(self, limit: int, decode: Callable[[bytes], Any] = parse, *, lines: bool = False) -> None:
@@ -103,6 +115,8 @@ class Framer:
         self._expected = bytearray()
         """The brackets that close those open now, the outermost first."""
         self._in_string = False
+        self._structure = 0
+        """Bytes of the current text outside its strings, up to ``_at``."""
 
     @property
     def held(self) -> int:
@@ -180,6 +194,7 @@ class Framer:
         self._at = start
         self._expected.clear()
         self._in_string = self._by_scanner = False
+        self._structure = 0
         return True
 
     def _pull_line(self) -> Any:
@@ -206,8 +221,8 @@ class Framer:
     def _decode_line(self, line: bytes) -> Any:
         if self._lines:
             check_nesting(line, MESSAGE)
-        elif line.count(b"[") + line.count(b"{") > MESSAGE:
-            # The scanner measures the depth as it goes, and stops where it is too much.
+        elif len(line) > STRUCTURE or line.count(b"[") + line.count(b"{") > MESSAGE:
+            # The scanner measures depth and structure as it goes, and stops where it is too much.
             return NOTHING
         return self._decode(line)
 
@@ -220,6 +235,7 @@ class Framer:
             self._reset()
             raise NotJSON(str(error)) from None
         self.work += self._at - before
+        self._check_structure()
         if end < 0:
             self._check_length(len(self._buffer))
             return NOTHING
@@ -240,14 +256,20 @@ class Framer:
     def _check_length(self, end: int) -> None:
         if end - self._start > self.limit:
             self._reset()
-            raise TextTooLong(f"a text may have at most {self.limit} bytes")
+            raise TextTooLong(f"a text may have at most {self.limit} bytes", self.limit)
+
+    def _check_structure(self) -> None:
+        if self._structure > STRUCTURE and not self._lines:
+            self._reset()
+            raise TextTooLong(f"a text may have at most {STRUCTURE} bytes outside its strings", STRUCTURE)
 
     def _is_scalar(self) -> bool:
         return self._buffer[self._start] not in b'{["'
 
     def _scan_scalar(self, at_end: bool) -> int:
         match = _SCALAR_REST.match(self._buffer, self._at)
-        self._at = match.end() if match else self._at
+        before, self._at = self._at, match.end() if match else self._at
+        self._structure += self._at - before
         return self._at if at_end or self._at < len(self._buffer) else -1
 
     def _scan(self) -> int:
@@ -270,16 +292,20 @@ class Framer:
             if expected:
                 # A leaf is a level of its own, which there may be no room for.
                 leaves = (_LEAVES if len(expected) < MESSAGE else _BETWEEN).match(buffer, at)
-                at = leaves.end() if leaves else at
+                if leaves:
+                    at = leaves.end()
+                    self._structure += _outside_strings(leaves[0])
                 if at == len(buffer):
                     break
             if buffer[at] == _QUOTE:  # a string that ends in a later chunk, or one that is the whole text
                 self._in_string = True
+                self._structure += 2
                 at += 1
                 continue
             run = _RUN.match(buffer, at)
             assert run is not None
             first, at = at, run.end()
+            self._structure += at - first
             if buffer[first] in _OPENERS:
                 if len(expected) + at - first > MESSAGE:
                     raise NestedTooDeeply(f"nested too deeply: a message has at most {MESSAGE} levels")
@@ -296,3 +322,8 @@ class Framer:
                 return at
         self._at = at
         return -1
+
+
+def _outside_strings(data: bytes | bytearray) -> int:
+    """Bytes without blanks and what stands within quotes. What is given ends in no string."""
+    return len(_STRINGS.sub(b'""', data).translate(None, BLANKS))

@@ -192,7 +192,7 @@ class Peer:
             else:
                 self._fail(events, messages.PARSE_ERROR, f"not a JSON text: {error}")
         except TextTooLong as error:
-            data = {"limit": self._framer.limit}
+            data = {"limit": error.limit}
             self._fail(events, messages.MESSAGE_TOO_LARGE, str(error), data, limit="request_bytes")
         except _DescriptorMismatch as error:
             self._fail(events, messages.DESCRIPTOR_MISMATCH, str(error), limit=error.limit)
