@@ -41,8 +41,8 @@ def list_manifests(snapshot: Snapshot, include: Collection[str]) -> ManifestList
     return ManifestLists(manifests=tuple(summary(snapshot, image, include) for image in lists))
 
 
-def get(snapshot: Snapshot, name: str, view: QueryContext) -> ManifestDetails:
-    """One list by any name of it, with the very JSON of its manifest.
+def find_list(snapshot: Snapshot, name: str, view: QueryContext) -> Image:
+    """One list by any name of it.
 
     Raises:
         ManifestListUnknown: nothing bears the name.
@@ -50,7 +50,18 @@ def get(snapshot: Snapshot, name: str, view: QueryContext) -> ManifestDetails:
         ImageDamaged: its manifest cannot be read.
         AmbiguousName, InvalidName: see ``resolving.find``.
     """
-    image = _find(snapshot, name, view)
+    try:
+        return find(snapshot, name, manifest=True, or_list=True, view=view).image
+    except ImageUnknown as error:
+        raise ManifestListUnknown(error.text, **error.evidence) from None
+
+
+def details(snapshot: Snapshot, image: Image) -> ManifestDetails:
+    """A list, with the very JSON of its manifest.
+
+    Raises:
+        ImageDamaged: its manifest cannot be decoded.
+    """
     return ManifestDetails(manifest=summary(snapshot, image, ("instances", "annotations")), raw=_raw(image))
 
 
@@ -62,7 +73,7 @@ def exists(snapshot: Snapshot, name: str, view: QueryContext) -> Exists:
         AmbiguousName, InvalidName: see ``resolving.find``.
     """
     try:
-        _find(snapshot, name, view)
+        find_list(snapshot, name, view)
     except ManifestListUnknown:
         return Exists(exists=False)
     except ImageDamaged:
@@ -101,13 +112,6 @@ def summary(snapshot: Snapshot, image: Image, include: Collection[str]) -> Manif
         annotations=(manifest.annotations if manifest is not None else {}) if "annotations" in include else None,
         damage=Damage(name=damage.name, detail=damage.detail) if damage is not None else None,
     )
-
-
-def _find(snapshot: Snapshot, name: str, view: QueryContext) -> Image:
-    try:
-        return find(snapshot, name, manifest=True, or_list=True, view=view).image
-    except ImageUnknown as error:
-        raise ManifestListUnknown(error.text, **error.evidence) from None
 
 
 def _was_list(snapshot: Snapshot, image: Image) -> bool:

@@ -18,7 +18,7 @@ from storaged.operations.removal_request import RequestedName, everything
 from storaged.operations.removals import MOST_MOVES, Batch, Refusal
 from storaged.operations.removing import Removing, remove
 from storaged.service.context import Call
-from storaged.service.large_params import refuse_many
+from storaged.service.large_params import MOST_NAMES, refuse_many
 from storaged.service.removal_batches import Report, carry_out
 from storaged.snapshot.model import Image, Snapshot
 from storaged.store.content import ITEM_LIMIT
@@ -59,7 +59,7 @@ async def remove_names(
     call: Call, names: Sequence[str] | None, asked: Removing, *, dry_run: bool = False
 ) -> Outcome[t.PruneReport]:
     """Remove these, or every image of the writable store."""
-    named = tuple(RequestedName(name=name) for name in names) if names is not None else None
+    named = await _requested(call, names) if names is not None else None
 
     def decide(
         snapshot: Snapshot,
@@ -82,6 +82,13 @@ async def remove_names(
         refusal=lambda item, error: Refusal(id=item.image, name=item.name, error=error),
         narrower=lambda item: None if item.alone else structs.replace(item, alone=True),
     )
+
+
+async def _requested(call: Call, names: Sequence[str]) -> tuple[RequestedName, ...]:
+    def requested() -> tuple[RequestedName, ...]:
+        return tuple(RequestedName(name=name) for name in names)
+
+    return await call.in_thread(requested) if len(names) > MOST_NAMES else requested()
 
 
 async def prune_images(call: Call, params: p.ImagesPrune) -> Outcome[t.PruneReport]:

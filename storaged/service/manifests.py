@@ -14,6 +14,9 @@ from storaged_client.contract import types as t
 _FEW = 100
 """Lists up to which all are told of at once."""
 
+_SHORT = 64 << 10
+"""Bytes of a manifest up to which it is."""
+
 
 def list_manifests(call: Call, params: p.ManifestsList) -> Encoded | t.ManifestLists | Later[Encoded]:
     """``manifests.list``."""
@@ -24,9 +27,15 @@ def list_manifests(call: Call, params: p.ManifestsList) -> Encoded | t.ManifestL
     return partial(call.in_thread, lambda: Encoded(members=members(tell()), lasting=True))
 
 
-def get(call: Call, params: p.ManifestName) -> t.ManifestDetails:
+def get(call: Call, params: p.ManifestName) -> Encoded | t.ManifestDetails | Later[Encoded]:
     """``manifests.get``."""
-    return manifest_lists.get(call.view.snapshot, params.name, call.query_context)
+    snapshot = call.view.snapshot
+    image = manifest_lists.find_list(snapshot, params.name, call.query_context)
+    tell = partial(manifest_lists.details, snapshot, image)
+    manifest = image.content.manifest
+    if manifest is None or len(manifest.raw or b"") <= _SHORT:
+        return tell()
+    return partial(call.in_thread, lambda: Encoded(members=members(tell()), lasting=True))
 
 
 def exists(call: Call, params: p.ManifestName) -> t.Exists:

@@ -14,14 +14,19 @@ from typing import Protocol, TypeVar
 from attrs import AttrsInstance, fields
 
 from storaged.engine.cursors import cursor_text
+from storaged.engine.views import View
 from storaged.errors import InvalidParams
 from storaged.service.context import Call, Pinned
-from storaged.service.encoding import Encoded, encode_value
-from storaged.service.later import Later, then
+from storaged.service.encoding import Encoded, encode_read, encode_value, encode_view
+from storaged.service.later import Later, have, then
 from storaged.service.limiters import pause
+from storaged_client.contract import types as t
 
 _PIECE = 256
 """Rows encoded between two looks of the loop at everybody else: about a millisecond."""
+
+_OF_ALL = frozenset({"generation", "stale"})
+"""Members that each result has, told from its view."""
 
 T = TypeVar("T")
 
@@ -72,6 +77,23 @@ def in_pieces(encode: Callable[[Sequence[T]], list[bytes]], rows: Sequence[T]) -
     ``encode`` makes one array of some of the rows, in pieces too.
     """
     return encode(rows) if len(rows) <= _PIECE else partial(_in_pieces, encode, rows)
+
+
+async def encode_change(result: t.Result, view: View) -> bytes | list[bytes]:
+    """What a change made of the store, of whose many rows some are encoded at a time."""
+    own = {field.name: getattr(result, field.name) for field in fields(type(result)) if field.name not in _OF_ALL}
+    if not any(isinstance(value, tuple) and len(value) > _PIECE for value in own.values()):
+        return encode_view(result, view)
+    members: list[bytes] = []
+    for name, value in own.items():
+        rows = await have(in_pieces(_array, value)) if isinstance(value, tuple) else [encode_value(value)]
+        members += [b"," if members else b"", encode_value(name), b":", *rows]
+    await pause()  # the caller frees the rows now, which takes as long as some pieces
+    return encode_read(Encoded(members=members), view)
+
+
+def _array(rows: Sequence[object]) -> list[bytes]:
+    return [b"[", encode_value(rows)[1:-1], b"]"]
 
 
 async def _in_pieces(encode: Callable[[Sequence[T]], list[bytes]], rows: Sequence[T]) -> list[bytes]:

@@ -76,7 +76,7 @@ async def carry_out(
         report.leave(outcome.unfinished)
         view = outcome.view
         waiting.extendleft(_some(outcome.result.rest))
-    return Outcome(result=report.made(), view=view)
+    return Outcome(result=await call.in_thread(report.made), view=view)
 
 
 class _Attempt(Generic[Item]):
@@ -140,11 +140,12 @@ class Report(Generic[Item]):
         """The report. What went, failed or is told as changed is not told as kept, too."""
         told = set(self.gone)
         told.update(refusal.id for refusal in self._refused if refusal.id is not None)
+        elsewhere = told | self._changed.keys()
         sizes = [departure.freed.size for departure in self._departures]
         return t.PruneReport(
             removed=tuple(map(removed, self._departures)),
             untagged=tuple(self._untagged),
-            kept=tuple(kept for kept in self._kept.values() if kept.id not in told | self._changed.keys()),
+            kept=tuple(kept for kept in self._kept.values() if kept.id not in elsewhere),
             failed=tuple(map(_failed, self._refused)),
             freed=None if None in sizes else sum(size for size in sizes if size is not None),
             changed=tuple(kept for kept in self._changed.values() if kept.id not in told),

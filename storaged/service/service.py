@@ -9,12 +9,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
-from anyio import get_cancelled_exc_class
+from anyio import CancelScope, get_cancelled_exc_class
 from anyio.to_thread import run_sync
 
 from storaged.engine.change_scope import change_scope
@@ -38,6 +38,7 @@ from storaged.service.encoding import Encoded, encode_read, encode_value, encode
 from storaged.service.errors import to_contract
 from storaged.service.large_params import bulky
 from storaged.service.later import Later, have, then
+from storaged.service.paging import encode_change
 from storaged.service.progress import Progress
 from storaged.service.registry import CHANGERS, HERALDS, HOLDING, READERS, REPEATED, STEWARDS, Found
 from storaged.service.request_metrics import RequestMetrics
@@ -53,6 +54,11 @@ Answer: TypeAlias = bytes | list[bytes]
 """An encoded ``result``, a long one in pieces to be joined."""
 
 _LONGEST_TOKEN = 200
+
+_LONG_TARGET = 64 << 10
+"""Characters from which on a thread writes the line of a mutation."""
+
+T = TypeVar("T")
 
 
 class Service:
@@ -152,7 +158,7 @@ class Service:
             raise MethodNotFound(f"there is no method {short!r}; rpc.discover lists all", {"method": short})
         if row.mutates:
             return await self._audited(session, row, params, descriptors)
-        common, structured = await self._structured(session, row, params)
+        common, structured = await self._of_many(session, params, partial(structure, row, params))
         if method in HOLDING:
             _refuse_if_generation(common)
         with _progress(session, common) as progress:
@@ -165,11 +171,12 @@ class Service:
             call = self._call(session, common, view, progress, _question(view, method, params))
             return await have(self._read(method, call, structured))
 
-    async def _structured(self, session: Session, row: Method, params: object) -> tuple[Common, Any]:
+    async def _of_many(self, session: Session, params: object, work: Callable[[], T]) -> T:
+        """Do it, in a thread where the parameters are many."""
         if not bulky(params):
-            return structure(row, params)
+            return work()
         async with session.shares.threads:
-            return await run_sync(structure, row, params, limiter=self._engine.blob_threads)
+            return await run_sync(work, limiter=self._engine.blob_threads)
 
     def _call(
         self,
@@ -198,16 +205,21 @@ class Service:
         found = READERS[method](call, params)
         return then(found, partial(_encoded, call))
 
-    async def _audited(self, session: Session, row: Method, params: object, descriptors: Sequence[int]) -> bytes:
+    async def _audited(self, session: Session, row: Method, params: object, descriptors: Sequence[int]) -> Answer:
         """A mutation: one line in the log, whatever becomes of it."""
+
+        def read() -> tuple[Common, Any, str]:
+            common, structured = structure(row, params)
+            return common, structured, target_of(structured, whole=self._access.may_mutate(session))
+
         target, word = "-", "InternalError"
         removed: list[str] = []
+        answer: Answer
         try:
             try:
                 if bulky(params):
                     self._access.check(session, row)
-                common, structured = await self._structured(session, row, params)
-                target = target_of(structured, whole=self._access.may_mutate(session))
+                common, structured, target = await self._of_many(session, params, read)
             finally:
                 # Also before an error of the parameters: who may not change anything need not learn how it is done.
                 self._access.check(session, row)
@@ -223,8 +235,9 @@ class Service:
                     view = await self._engine.cache.view(common.consistency, common.timeout)
                     call = self._call(session, common, view, progress, descriptors=descriptors)
                     outcome = await CHANGERS[row.name](call, structured)
+                    answer = await encode_change(outcome.result, outcome.view)
             word, removed = result_of(outcome.result), [*removed_of(structured, outcome.result)]
-            return encode_view(outcome.result, outcome.view)
+            return answer
         except get_cancelled_exc_class():
             word = "RequestCancelled"
             raise
@@ -237,8 +250,11 @@ class Service:
         finally:
             if word == NotPermitted.__name__:
                 audit_refused(session, row.name, target=target, result=word)
-            else:
+            elif len(target) <= _LONG_TARGET:
                 audit(session, row.name, target=target, result=word, removed=removed)
+            else:
+                with CancelScope(shield=True):
+                    await run_sync(partial(audit, session, row.name, target=target, result=word, removed=removed))
 
 
 def _question(view: View, method: str, params: object) -> CacheKey | None:

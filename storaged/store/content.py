@@ -39,6 +39,8 @@ ITEM_LIMIT = 32 << 20
 
 _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM})
 _HEX = frozenset("0123456789abcdef")
+_SHOWN = 200
+"""Characters of what was asked for that an error repeats."""
 T = TypeVar("T", ManifestFacts, ConfigFacts)
 
 
@@ -92,7 +94,8 @@ class ContentReader:
             StoreBusy: the daemon lacks descriptors or memory, or the disk failed.
         """
         if key not in (record.big_data_names or ()):
-            raise DataUnknown(f"image {record.id[:12]} has no data under {key!r}", id=record.id, key=key)
+            asked = key[:_SHOWN]
+            raise DataUnknown(f"image {record.id[:12]} has no data under {asked!r}", id=record.id, key=asked)
         told = (record.big_data_sizes or {}).get(key, 0)
         if told > limit:
             raise TooLarge(f"{key!r} has {told} bytes, more than {limit}", size=told, limit=limit, key=key)

@@ -44,11 +44,11 @@ _OPENERS: Final = frozenset(b"{[")
 _CLOSERS_OF: Final = bytes.maketrans(b"{[", b"}]")
 _BACKSLASH: Final = ord("\\")
 
-STRUCTURE: Final = 64 << 10
+STRUCTURE: Final = 48 << 10
 """Bytes that a text may have outside its strings, their quotes counted and blanks not.
 
 A string of a mebibyte is decoded in a millisecond. A mebibyte of small values takes forty, and nobody else is served
-meanwhile: the decoder does not let go of the interpreter. This many bytes take two."""
+meanwhile: the decoder does not let go of the interpreter. This many bytes take less than two."""
 
 NOTHING: Final = object()
 """What :meth:`Framer.pull` returns where no text is complete; ``None`` is a JSON value."""

@@ -3,6 +3,8 @@ from attrs import evolve
 
 from storaged.errors import ImageDamaged, InvalidName, ManifestListUnknown, NotAManifestList
 from storaged.operations import manifest_lists
+from storaged.snapshot.model import Snapshot
+from storaged_client.contract.types import ManifestDetails
 from tests.unit.snapshot.stores import AMD64, ARM64, HERE, Store, config, digest_of, family, image_id
 
 
@@ -10,6 +12,10 @@ def listed() -> Store:
     store = family()
     store.list("list", ("localhost/l:1",), instances=(("label", AMD64), ("elsewhere", ARM64), ("plain", None)))
     return store
+
+
+def details(snapshot: Snapshot, name: str) -> ManifestDetails:
+    return manifest_lists.details(snapshot, manifest_lists.find_list(snapshot, name, HERE))
 
 
 def test_instances_are_matched_with_local_images_by_any_digest() -> None:
@@ -29,12 +35,12 @@ def test_instances_and_annotations_come_only_when_included() -> None:
 
 
 def test_a_list_is_got_by_name_with_its_own_json() -> None:
-    found = manifest_lists.get(listed().snapshot(), "l:1", HERE)
+    found = details(listed().snapshot(), "l:1")
     assert found.manifest.id == image_id("list")
     assert found.raw == {"manifests": []}
     for name, error in (("nope", ManifestListUnknown), ("localhost/base", NotAManifestList)):
         with pytest.raises(error):
-            manifest_lists.get(listed().snapshot(), name, HERE)
+            details(listed().snapshot(), name)
 
 
 def test_a_manifest_nested_beyond_reason_is_damage() -> None:
@@ -43,7 +49,7 @@ def test_a_manifest_nested_beyond_reason_is_damage() -> None:
     assert facts is not None
     store.contents[-1] = evolve(store.contents[-1], manifest=evolve(facts, raw=b'{"x":' + b"[" * 100_000))
     with pytest.raises(ImageDamaged):
-        manifest_lists.get(store.snapshot(), "l:1", HERE)
+        details(store.snapshot(), "l:1")
 
 
 def test_existence_is_podmans() -> None:
@@ -66,7 +72,7 @@ def test_a_list_that_cannot_be_read_is_a_damaged_row_with_what_it_last_named() -
     assert (row.damage.name, row.instance_count) == ("manifest_missing", 3)
     assert manifest_lists.exists(snapshot, "l:1", HERE)
     with pytest.raises(ImageDamaged):
-        manifest_lists.get(snapshot, "l:1", HERE)
+        details(snapshot, "l:1")
 
 
 def test_the_digest_set_is_sorted_and_asked_by_digest() -> None:

@@ -20,6 +20,7 @@ from storaged.server import peercred
 from storaged.server.connection import Connection
 from storaged.server.fd_closer import Closer
 from storaged.server.quotas import Limits, Quotas
+from storaged.server.request_tasks import Handler
 from storaged.server.sending import send_now
 from storaged.service.later import Later
 from storaged.service.limiters import Limiters
@@ -146,7 +147,7 @@ class Served:
 
 @asynccontextmanager
 async def served(
-    handler: Methods, limits: Limits | None = None, guard: Quotas | None = None, shares: Limiters | None = None
+    handler: Handler, limits: Limits | None = None, guard: Quotas | None = None, shares: Limiters | None = None
 ) -> AsyncIterator[Served]:
     limits = limits or Limits()
     metrics = Metrics()

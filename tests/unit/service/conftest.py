@@ -87,8 +87,8 @@ def desk(ground: Ground) -> Desk:
     return desk_of(ground)
 
 
-def desk_of(ground: Ground) -> Desk:
-    """The service of a ground's store."""
+def desk_of(ground: Ground, own_uid: int = OWN_UID) -> Desk:
+    """The service of a ground's store; beside root, ``own_uid`` may change it."""
     host = QuietHost()
     engine = Engine(
         cache=ground.cache,
@@ -105,5 +105,5 @@ def desk_of(ground: Ground) -> Desk:
         cursors=Cursors(),
         blob_threads=anyio.CapacityLimiter(2),
     )
-    service = Service(engine, Access(own_uid=OWN_UID))
+    service = Service(engine, Access(own_uid=own_uid))
     return Desk(ground=ground, host=host, service=service, engine=engine, transactions=engine.transactions)

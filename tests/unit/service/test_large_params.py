@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from typing import Any
 
@@ -67,3 +68,12 @@ async def test_too_many_names_of_one_request_are_refused(desk: Desk, method: str
     async with desk.ground.running():
         with pytest.raises(InvalidParams, match="too many"):
             await desk.ask(method, params)
+
+
+async def test_a_long_line_of_audit_is_written_by_a_thread(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "storaged.audit")
+    async with desk.ground.running():
+        await desk.ask("images.remove", {"names": ["x" * 100_000], "ignore": True, "dry_run": True})
+    lines = [record for record in caplog.records if record.name == "storaged.audit"]
+    assert sum(record.getMessage().count("x") for record in lines) >= 100_000
+    assert {record.thread for record in lines} != {threading.get_ident()}

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 from anyio.to_thread import run_sync
 
+from storaged.service.encoding import encode_view
 from storaged.service.later import have
-from storaged.service.paging import in_pieces
+from storaged.service.paging import encode_change, in_pieces
+from storaged_client.contract import types as t
 from storaged_client.contract.errors import GenerationGone, InvalidParams, LayerUnknown
 from tests.ground import held
-from tests.unit.service.conftest import Desk
+from tests.unit.service.conftest import Desk, whole
 
 pytestmark = pytest.mark.anyio
 
@@ -135,3 +139,25 @@ async def test_others_are_served_between_the_pieces_of_a_long_listing() -> None:
 async def test_pieces_join_to_one_array(count: int) -> None:
     pieces = await have(in_pieces(lambda rows: [b"[", b",".join(b"1" for _ in rows), b"]"], range(count)))
     assert b"".join(pieces) == b"[" + b",".join(b"1" for _ in range(count)) + b"]"
+
+
+async def test_a_long_report_of_a_change_is_the_same_in_pieces_and_others_run_between_them(desk: Desk) -> None:
+    kept = tuple(t.Kept(id=f"{number:064x}", names=(), reasons=()) for number in range(2000))
+    report = t.PruneReport(kept=kept, untagged=(t.Untagged(id="a", name="é"),), plan="p", freed=None)
+    async with desk.ground.running():
+        view = await desk.ground.cache.view()
+        assert await encode_change(t.PruneReport(), view) == encode_view(t.PruneReport(), view)
+        looks = 0
+
+        async def look() -> None:
+            nonlocal looks
+            while True:
+                looks += 1
+                await anyio.lowlevel.checkpoint()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(look)
+            answer = whole(await encode_change(report, view))
+            tasks.cancel_scope.cancel()
+        assert looks >= 7
+        assert json.loads(answer) == json.loads(encode_view(report, view))
