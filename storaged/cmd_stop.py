@@ -10,26 +10,27 @@ import time
 from contextlib import suppress
 
 from storaged.server import peercred
-from storaged_client import address, stores
+from storaged_client import discovery, stores
 from storaged_client.connection import Connection
 from storaged_client.contract.errors import StoragedError, from_wire
 from storaged_client.errors import ClientError, DaemonUnavailable, RequestTimeout
+from storaged_client.storage_conf import Flags
 from storaged_client.transport import NotSent
 
 _SECONDS = 10.0
 """For everything but the drain, whose own time is asked for."""
 
 
-def stop_daemon(path: str | None, seconds: float = _SECONDS) -> int:
-    """Ask the daemon behind a socket to drain, and wait until it is gone; returns the exit status.
+def stop_daemon(path: str | None, flags: Flags | None = None, seconds: float = _SECONDS) -> int:
+    """Ask the daemon of a socket or of a store to drain, and wait until it is gone; returns the exit status.
 
     Gone means: the connection has ended, which it does when the last answer is sent, and so has the
     process, where the kernel vouches for its pid; only then is the store's guard free for the next daemon.
     The socket is no sign: an activated one stays, and connecting to it to see would start the daemon anew.
-    0 ended, 69 no daemon, 75 not in time, 77 not permitted.
+    0 ended, 69 no daemon, 75 not in time, 77 not permitted, 125 that daemon serves another store.
     """
     try:
-        _stop(stores.find(path), time.monotonic() + seconds)
+        _stop(stores.find(path, flags), time.monotonic() + seconds)
     except (ClientError, StoragedError) as error:
         sys.stderr.write(f"storaged: {error}\n")
         return error.exit_status
@@ -37,8 +38,8 @@ def stop_daemon(path: str | None, seconds: float = _SECONDS) -> int:
 
 
 def _stop(target: stores.Target, deadline: float) -> None:
-    path = target.address
-    channel = address.connect(path, target.uids)
+    channel = discovery.connect(target)
+    path = channel.getpeername()
     link = Connection(channel)
     process: int | None = None
     try:

@@ -19,7 +19,7 @@ import anyio.to_thread
 from anyio.abc import TaskGroup, UNIXSocketStream
 
 from . import address as addresses
-from . import managers, retry, spawn, stores, version_mismatch
+from . import discovery, managers, retry, spawn, stores, version_mismatch
 from .aio_connection import AsyncConnection, Pending
 from .calls import Call
 from .contract import wire
@@ -325,7 +325,11 @@ class AsyncClient(AsyncClientVerbs):
             # Not abandoned when cancelled: a daemon half started must not be left behind unmarked.
             replace = self._link is None
             return await anyio.to_thread.run_sync(lambda: spawn.connect(target, timeout=timeout, replace=replace))
-        return addresses.connect(target.address, target.uids)
+        target.stated = target.meant
+        try:
+            return addresses.connect(target.address, target.uids)
+        except addresses.NobodyListens:
+            return await anyio.to_thread.run_sync(discovery.connect, target)
 
     @staticmethod
     async def _adopt(channel: socket.socket) -> AsyncConnection:

@@ -27,7 +27,7 @@ import time
 from contextlib import suppress
 
 from . import address as addresses
-from . import retry, spawn_record, systemd_units
+from . import discovery, retry, spawn_record, systemd_units
 from .contract.errors import ShuttingDown, from_wire
 from .errors import ClientError, DaemonUnavailable, RequestTimeout, SocketForbidden
 from .spawn_record import is_spawned as is_spawned
@@ -102,7 +102,7 @@ def _connect_locked(target: Target, deadline: float, replace: bool) -> socket.so
 
 def _try(target: Target) -> socket.socket | None:
     try:
-        return addresses.connect(target.address, target.uids)
+        return discovery.connect(target)
     except addresses.NobodyListens:
         return None
 

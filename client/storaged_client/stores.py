@@ -7,6 +7,7 @@
     neither, or a store              the store podman would open here; its own socket:
         storaged.sock                    the machine's default store, of the system or of the user
         store-DIGEST.sock                beside it, any other; sha256 of the graphroot, symbolic links resolved
+        where nobody listens there       the socket that the guard of the store names, if its daemon answers there
 
 A socket is given by the argument (``--socket``) or ``$STORAGED_SOCKET``, a store by podman's flags or the variables
 that name a storage.conf.
@@ -36,14 +37,18 @@ _ELSEWHERE = (*_FILES, "XDG_CONFIG_HOME", "XDG_DATA_HOME")
 class Target:
     """What to connect to, what to say there, and what to start where nobody listens."""
 
-    __slots__ = ("address", "flags", "notice", "refusal", "stated", "uids")
+    __slots__ = ("address", "chosen", "flags", "meant", "notice", "refusal", "stated", "uids")
 
     def __init__(self, address: str, flags: Flags, stated: dict[str, Any] | None = None) -> None:
         self.address = address
         self.flags = flags
         """Those of the daemon, besides the socket."""
+        self.meant = stated
         self.stated = stated
-        """The common parameter ``store``; None: whatever is served there."""
+        """The common parameter ``store``; None: whatever is served there. In the words of the daemon last reached: one
+        that another path of the same store led to has that path."""
+        self.chosen = False
+        """Whether the socket was given, and not found by the store."""
         self.uids: tuple[int, ...] = ()
         """Who may answer besides this user and root."""
         self.notice = ""
@@ -60,12 +65,15 @@ def find(address: str | os.PathLike[str] | None = None, flags: Flags | None = No
     flags = flags or Flags()
     given = addresses.given(address)
     if given is not None and not flags and not any(os.environ.get(name) for name in _FILES):
-        return Target(given, flags)
+        target = Target(given, flags)
+        target.chosen = True
+        return target
     if given is None:
         addresses.default()  # where that cannot be trusted nothing else matters
     store = meant(flags)
     target = _target(given, store, flags)
     target.notice = store.notice
+    target.chosen = given is not None
     return target
 
 

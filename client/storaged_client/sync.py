@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import address as addresses
-from . import retry, stores
+from . import discovery, retry, stores
 from .connection import Connection, Pending
 from .contract.errors import MethodNotFound, ShuttingDown, from_wire
 from .errors import ClientClosed, ClientError, DaemonUnavailable, OutcomeUnknown
@@ -347,7 +347,7 @@ class Client(ClientVerbs):
             channel = spawn.connect(self._target, timeout=left, replace=not self._was_connected)
         with self._connecting:
             if not self._closed and (self._link is None or self._link.dead):
-                self._link = Connection(channel or addresses.connect(self.address, self._target.uids))
+                self._link = Connection(channel or discovery.connect(self._target))
                 self._was_connected = True
                 channel = None
             link = self._link

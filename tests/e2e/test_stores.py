@@ -223,6 +223,81 @@ def test_a_store_served_elsewhere_is_told_at_once(machine: Machine, served: Daem
     assert log.count("already serves") == 1
 
 
+def test_a_store_served_elsewhere_is_asked_there_where_no_socket_was_given(machine: Machine, served: Daemon) -> None:
+    for flags in ((), ("--no-spawn",)):
+        done = machine.ctl(*flags, "call", "server.info", **machine.conf("a"))
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["pid"] == served.process.pid
+    assert not (machine.folder / "state").exists(), "a daemon was started to find the other one"
+    with storaged_client.connect(root=str(machine.folder / "a")) as store:
+        assert store.call("server.info")["pid"] == served.process.pid
+    assert machine.ctl("--no-spawn", "images", **machine.conf("b")).returncode == 69
+
+
+@pytest.mark.anyio
+async def test_an_asynchronous_client_finds_it_as_well(machine: Machine, served: Daemon) -> None:
+    async with storaged_client.aconnect(root=str(machine.folder / "a")) as store:
+        assert (await store.call("server.info"))["pid"] == served.process.pid
+
+
+def test_a_read_only_daemon_is_found_by_the_guard_outside_of_the_store(machine: Machine) -> None:
+    command = [*STORAGED, "serve", "--read-only", "--socket", machine.socket, *machine.flags("a")]
+    with started(command, machine.socket, machine.environ) as daemon:
+        daemon.await_line("ready: ")
+        done = machine.ctl("--no-spawn", "call", "server.info", *machine.flags("a"))
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["pid"] == daemon.process.pid
+
+
+def test_a_store_by_a_bind_mount_is_the_same_store(machine: Machine, served: Daemon) -> None:
+    alias = machine.folder / "alias"
+    alias.mkdir()
+    mounted = subprocess.run(
+        ["mount", "--bind", str(machine.folder / "a"), str(alias)], capture_output=True, text=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip(f"nothing can be mounted here: {mounted.stderr.strip()}")
+    try:
+        done = machine.ctl("call", "server.info", "--root", str(alias))
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["pid"] == served.process.pid
+    finally:
+        subprocess.run(["umount", str(alias)], check=True)
+
+
+def test_a_guard_of_a_daemon_that_is_gone_leads_nowhere(machine: Machine, served: Daemon) -> None:
+    served.signal(signal.SIGKILL)
+    served.await_exit()
+    assert machine.ctl("--no-spawn", "images", **machine.conf("a")).returncode == 69
+    assert machine.ctl("images", **machine.conf("a")).returncode == 0
+
+
+def test_stop_takes_the_flags_that_name_a_store(machine: Machine, served: Daemon) -> None:
+    def stop(*flags: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([*STORAGED, "stop", *flags], env=machine.environ, capture_output=True, text=True)
+
+    root = ["--root", str(machine.folder / "a")]
+    wrong = stop("--socket", machine.socket, *machine.flags("b"))
+    assert (wrong.returncode, str(machine.folder / "b") in wrong.stderr) == (125, True)
+    for more in (["--runroot", "/elsewhere"], ["--storage-driver", "vfs"], ["--storage-opt", "overlay.imagestore=/ro"]):
+        assert stop(*root, *more).returncode == 125
+    assert served.process.poll() is None
+    assert stop(*root, "--storage-driver", "overlay").returncode == 0
+    assert served.await_exit() == 0
+    assert stop(*root).returncode == 69
+
+
+def test_info_names_both_places_where_the_rules_of_two_releases_differ(machine: Machine) -> None:
+    environ = {**machine.conf("a"), "CONTAINERS_STORAGE_CONF_OVERRIDE": str(machine.folder / "b.conf")}
+    told = json.loads(machine.ctl("info", "--format", "json", **environ).stdout)
+    assert told["graphroots"] == {"1.62": str(machine.folder / "a"), "1.63": str(machine.folder / "b")}
+    shown = machine.ctl("info", **environ).stdout
+    for rules, name in (("1.62", "a"), ("1.63", "b")):
+        assert f"by the rules   of containers/storage {rules}: {machine.folder}/{name}\n" in shown
+    alone = machine.ctl("info", **machine.conf("a")).stdout
+    assert "by the rules" not in alone
+
+
 @pytest.mark.parametrize("path", ["http://x", "none/x"])
 def test_no_folder_is_made_for_a_socket_but_the_defaults(machine: Machine, path: str) -> None:
     before = sorted(os.listdir(machine.folder))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 
-from storaged_client import address, stores
+from storaged_client import discovery, stores
 from storaged_client.contract.nesting import MESSAGE, check_nesting
 
 TYPE_CHECKING = False
@@ -70,13 +70,13 @@ def _ask(kind: str, socket: str | None) -> list[dict[str, Any]]:
     if kind == "lists":
         params["filters"] = ["manifest=true"]
     target = stores.find(socket)
-    if target.stated is not None:
-        params["store"] = target.stated
     request = {"jsonrpc": "2.0", "id": 1, "method": "images.list", "params": params}
     give_up = time.monotonic() + _PATIENCE
     received: list[bytes] = []
     size = 0
-    with address.connect(target.address, target.uids) as channel:
+    with discovery.connect(target) as channel:
+        if target.stated is not None:
+            params["store"] = target.stated
         channel.settimeout(_PATIENCE)
         channel.sendall(json.dumps(request).encode() + b"\n")
         while not received or b"\n" not in received[-1]:

@@ -12,6 +12,8 @@ from .flags import Flag
 from .invocation import Invocation
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from .wire import Info
 
 ARGUMENTS = ""
@@ -30,7 +32,8 @@ def run(invocation: Invocation) -> int:
 
         output.emit_filled(template, [podman_structs.information(podman_form(result))], {})
         return exits.DONE
-    output.emit(output.pretty(podman_form(result), indent=2) if json else render(result, time.time()))
+    places = _places(invocation, result)
+    output.emit(output.pretty(podman_form(result, places), indent=2) if json else render(result, time.time(), places))
     # Under podman's name it answers podman's question, to callers who take another status for a failed command.
     return exits.FOUND if diagnosis.problems(result) and not _as_podman() else exits.DONE
 
@@ -39,11 +42,26 @@ def _as_podman() -> bool:
     return os.path.basename(sys.argv[0]) == "podman"
 
 
-def podman_form(info: Info) -> dict[str, Any]:
+def _places(invocation: Invocation, info: Info) -> dict[str, str]:
+    """Where this user's store lies by the rules up to containers/storage 1.62 and by those from 1.63 on, where they
+    differ and the daemon serves one of both."""
+    from storaged_client import stores
+    from storaged_client.errors import StorageConfError
+
+    try:
+        found = stores.meant(invocation.store_flags()).graphroots
+    except StorageConfError:
+        return {}
+    places = {rules: os.path.realpath(path) for rules, path in found.items()}
+    return places if len(set(places.values())) > 1 and info["graphroot"] in places.values() else {}
+
+
+def podman_form(info: Info, places: Mapping[str, str] | None = None) -> dict[str, Any]:
     """podman's ``store`` member (what a storage daemon cannot know is null), and all of ``server.info`` beside it.
 
     ``problems`` are those of the screen: what is wrong, and the commands to run next; ``not_looked_at`` are scopes of
-    the check; ``log`` as ``daemon_log``.
+    the check; ``log`` as ``daemon_log``; ``graphroots`` the store's places by the release of containers/storage whose
+    rules lead there, where they differ.
     """
     allocated, used = _space(info["graphroot"])
     store = {
@@ -68,10 +86,11 @@ def podman_form(info: Info) -> dict[str, Any]:
         "problems": problems,
         "not_looked_at": ["files", "contents"],
         "log": daemon_log(info),
+        "graphroots": dict(places or {}),
     }
 
 
-def render(info: Info, now: float) -> str:
+def render(info: Info, now: float, places: Mapping[str, str] | None = None) -> str:
     """The facts, then every problem with what mends it, for people."""
     counts = ", ".join(
         _count(number, noun)
@@ -91,6 +110,7 @@ def render(info: Info, now: float) -> str:
         *(("log", text) for text in [daemon_log(info)] if text),
         ("settings", _settings(info)),
         ("store", store),
+        *(("by the rules", f"of containers/storage {rules}: {path}") for rules, path in (places or {}).items()),
         *(("also reads", path) for path in info["additional_stores"]),
         ("configuration", info["config_file"] or "defaults (no storage.conf)"),
         ("holds", counts),

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from storaged_client.progress import Progress
+    from storaged_client.storage_conf import Flags
     from storaged_client.sync import Client
 
     from .log import Log
@@ -113,6 +114,15 @@ class Invocation:
         if client.notice:
             complain(f"storagectl: {client.notice}")
         return client
+
+    def store_flags(self) -> Flags:
+        """podman's flags that name a store."""
+        from storaged_client.storage_conf import Flags
+
+        options = self.options
+        return Flags(
+            options.text("root"), options.text("runroot"), options.text("storage-driver"), options.many("storage-opt")
+        )
 
     def skew(self) -> str:
         """What is to be said of a daemon of another version; empty where it is of this one, or was not asked yet."""

@@ -1,0 +1,93 @@
+"""Connect to the daemon of a store, wherever it listens.
+
+::
+
+    the socket given, or the store's own       where one was given there is no other
+    the socket in the guard of the store       graphroot/storaged/daemon.lock, or beside the default socket, of a
+                                               daemon that only reads
+
+What a guard names is believed as far as the daemon there confirms it: it must be of this user, root or the store's
+owner, and it compares the store that is stated with each request.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from . import address as addresses
+from .errors import ClientError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
+    from .stores import Target
+
+_PATIENCE = 5.0
+"""Seconds for a daemon to say which store it serves."""
+
+
+def connect(target: Target) -> socket.socket:
+    """Connect to the daemon of ``target``. Where no socket was given and nobody listens at the store's own, to the
+    daemon that guards the store, wherever it listens. Blocking.
+
+    Raises: NobodyListens, and what else ``address.connect`` does.
+    """
+    target.stated = target.meant
+    try:
+        return addresses.connect(target.address, target.uids)
+    except addresses.NobodyListens:
+        if target.chosen or target.meant is None:
+            raise
+        for path in _guards(target.meant["graphroot"]):
+            channel = _of_guard(path, target)
+            if channel is not None:
+                return channel
+        raise
+
+
+def _guards(graphroot: str) -> Iterator[str]:
+    """The files that a daemon of this store holds, as ``storaged.store.locks.instance`` names them."""
+    yield os.path.join(graphroot, "storaged", "daemon.lock")
+    try:
+        there = os.stat(graphroot)
+    except OSError:
+        return
+    yield os.path.join(os.path.dirname(addresses.default()), f"guard-{there.st_dev:x}-{there.st_ino}.lock")
+
+
+def _of_guard(path: str, target: Target) -> socket.socket | None:
+    """A connection to the daemon that signed this guard; None where nobody answers who serves that store."""
+    from .connection import Connection
+    from .transport import NotSent
+
+    try:
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            other = os.fsdecode(file.read(4096)).split("\n")[1]
+        link = Connection(addresses.connect(addresses.check(other), target.uids))
+    except (OSError, IndexError, ClientError):
+        return None
+    try:
+        info = link.ask("server.info", {"consistency": "cached"}, time.monotonic() + _PATIENCE).result
+        target.stated = _in_words_of(info, target.meant or {})
+        return addresses.connect(other, target.uids)
+    except (NotSent, ClientError):
+        return None
+    finally:
+        link.close()
+
+
+def _in_words_of(info: Any, meant: Mapping[str, Any]) -> dict[str, Any]:
+    """What is meant, with the paths that the daemon has for the same folders (a bind mount is no symbolic link)."""
+    stated = dict(meant)
+    for name in ("graphroot", "runroot"):
+        try:
+            served = os.path.realpath(info[name])
+            if os.path.samefile(served, stated[name]):
+                stated[name] = served
+        except (OSError, KeyError, TypeError):
+            continue  # as it is: the daemon refuses what it does not serve
+    return stated
