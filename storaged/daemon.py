@@ -125,13 +125,8 @@ def _refuse_foreign(graphroot: str) -> None:
     Raises:
         ConfigError: it is root who would serve another user's store.
     """
-    if os.geteuid() != 0:
-        return
-    try:
-        owner = os.stat(graphroot).st_uid
-    except OSError:
-        return
-    if owner != 0:
+    owner = stores.foreign_owner(graphroot)
+    if owner is not None:
         raise ConfigError(
             f"{graphroot} is the store of uid {owner}, and root's files in it would shut that user out: "
             f"serve it as that user (sudo -u '#{owner}' storaged serve ...), or with --read-only",

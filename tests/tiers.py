@@ -21,6 +21,7 @@ _SYSTEM: Final = (
     "tests/e2e/test_bounds.py",
     "tests/e2e/test_guide.py",
     "tests/e2e/test_interpreter.py",
+    "tests/e2e/test_other_users.py",
     "tests/e2e/test_passed_descriptors.py",
     "tests/e2e/test_replaced.py",
     "tests/e2e/test_restarts.py",

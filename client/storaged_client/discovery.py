@@ -3,8 +3,8 @@
 ::
 
     the socket given, or the store's own       where one was given there is no other
-    the socket in the guard of the store       graphroot/storaged/daemon.lock, or beside the default socket, of a
-                                               daemon that only reads
+    the socket in the guard of the store       graphroot/storaged/daemon.lock, or beside the store's own socket, of
+                                               a daemon that only reads or whose store is not there yet
 
 What a guard names is believed as far as the daemon there confirms it: it must be of this user, root or the store's
 owner, and it compares the store that is stated with each request.
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 
 from . import address as addresses
 from .errors import ClientError
@@ -42,21 +43,22 @@ def connect(target: Target) -> socket.socket:
     except addresses.NobodyListens:
         if target.chosen or target.meant is None:
             raise
-        for path in _guards(target.meant["graphroot"]):
+        for path in _guards(target.meant["graphroot"], os.path.dirname(target.address)):
             channel = _of_guard(path, target)
             if channel is not None:
                 return channel
         raise
 
 
-def _guards(graphroot: str) -> Iterator[str]:
-    """The files that a daemon of this store holds, as ``storaged.store.locks.instance`` names them."""
+def _guards(graphroot: str, runtime: str) -> Iterator[str]:
+    """The files that a daemon of this store may hold, as ``storaged.store.locks.instance`` names them."""
+    from .stores import digest
+
     yield os.path.join(graphroot, "storaged", "daemon.lock")
-    try:
+    with suppress(OSError):
         there = os.stat(graphroot)
-    except OSError:
-        return
-    yield os.path.join(os.path.dirname(addresses.default()), f"guard-{there.st_dev:x}-{there.st_ino}.lock")
+        yield os.path.join(runtime, f"guard-{there.st_dev:x}-{there.st_ino}.lock")
+    yield os.path.join(runtime, f"guard-{digest(graphroot)}.lock")
 
 
 def _of_guard(path: str, target: Target) -> socket.socket | None:

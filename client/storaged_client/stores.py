@@ -16,6 +16,7 @@ that name a storage.conf.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
 from . import address as addresses
 from .errors import StorageConfError
@@ -80,7 +81,7 @@ def find(address: str | os.PathLike[str] | None = None, flags: Flags | None = No
 def _target(given: str | None, store: Resolved, flags: Flags) -> Target:
     if given is not None:
         return Target(given, flags, store.statement())
-    owner = _foreign_owner(store.graphroot)
+    owner = foreign_owner(store.graphroot)
     if owner is not None:
         return _of_its_owner(store, flags, owner)
     return Target(socket_of(store.graphroot, flags), flags, store.statement())
@@ -158,29 +159,51 @@ def is_unknown(error: Exception) -> bool:
 # ---------------------------------------------------------------- a user's store, asked for by root
 
 
-def _foreign_owner(graphroot: str) -> int | None:
-    """The uid whose store it is, where root asks for it: root's files in it would shut its owner out."""
+def foreign_owner(graphroot: str) -> int | None:
+    """The uid whose store it is, where root asks for it: root's files in it would shut its owner out. Blocking.
+
+    One that is not there yet is a user's where that user would have it there by default.
+    """
     if os.geteuid() != 0:
         return None
-    try:
-        owner = os.stat(graphroot).st_uid
-    except OSError:
+    place = graphroot
+    while True:
+        try:
+            owner = os.stat(place).st_uid
+            break
+        except FileNotFoundError:
+            place = os.path.dirname(place)
+        except OSError:
+            return None
+    if owner == 0 or (place != graphroot and not _is_default_of(owner, graphroot)):
         return None
-    return owner or None
+    return owner
+
+
+def _is_default_of(owner: int, graphroot: str) -> bool:
+    env = _login(owner)
+    places = [os.path.join(env["HOME"], ".local/share/containers/storage")]
+    with suppress(StorageConfError):  # else what that user's files come to cannot be told
+        places.append(_resolve(env, owner, Flags()).graphroot)
+    return os.path.realpath(graphroot) in map(os.path.realpath, places)
+
+
+def _login(uid: int) -> dict[str, str]:
+    """What a user's environment is at the login, as far as it leads to a store."""
+    import pwd
+
+    try:
+        home = pwd.getpwuid(uid).pw_dir
+    except KeyError:
+        home = "/nonexistent"
+    return {"HOME": home, "XDG_RUNTIME_DIR": f"/run/user/{uid}", "PATH": os.environ.get("PATH", os.defpath)}
 
 
 def _of_its_owner(store: Resolved, flags: Flags, owner: int) -> Target:
-    import pwd
-
-    folder = f"/run/user/{owner}"
-    default = os.path.join(folder, "storaged", addresses.NAME)
-    if not os.path.isdir(folder):
+    bare = _login(owner)
+    default = os.path.join(bare["XDG_RUNTIME_DIR"], "storaged", addresses.NAME)
+    if not os.path.isdir(bare["XDG_RUNTIME_DIR"]):
         default = os.path.join(f"/tmp/storaged-{owner}", addresses.NAME)
-    try:
-        home = pwd.getpwuid(owner).pw_dir
-    except KeyError:
-        home = "/nonexistent"
-    bare = {"HOME": home, "XDG_RUNTIME_DIR": folder, "PATH": os.environ.get("PATH", os.defpath)}
     target = Target(_beside(default, store.graphroot, bare, owner), flags, store.statement())
     target.uids = (owner,)
     target.refusal = (

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from storaged.sample import SampleSpec, write_store
+from storaged_client.stores import digest
 
 from .booted import PATIENCE, CannotBoot, Machine, ProgramMissing, booted
 from .daemons import Client
@@ -294,6 +295,38 @@ def test_the_confined_daemon_names_who_holds_a_lock(machine: Machine, path: str)
             holder.communicate()
         assert stale["reason"] == "locked"
         assert stale["holder"]["command"] == "python3"
+
+
+# ---------------------------------------------------------------- another store
+
+
+def test_an_instance_of_the_units_serves_another_store(machine: Machine, path: str) -> None:
+    other, run = "/srv/other", "/run/other"
+    write_store(
+        machine.root / other.lstrip("/"), machine.root / run.lstrip("/"), SampleSpec(images=7, seed=2, contents="files")
+    )
+    ctl = f"{HOME}/bin/storagectl"
+    flags = ["--root", other, "--runroot", run]
+    unit = f"storaged@{digest(other)}"
+    said = machine.run(COMMAND, "install-units", "--executable", COMMAND, "--store", other, "--runroot", run)
+    for step in said.partition("Next, run:\n")[2].splitlines():
+        machine.run(*step.partition("#")[0].split())
+    try:
+        assert machine.show(f"{unit}.socket", "ActiveState", "UnitFileState") == ["active", "enabled"]
+        assert machine.show(f"{unit}.service", "ActiveState") == ["inactive"]
+        theirs = json.loads(machine.run(ctl, *flags, "call", "server.info"))
+        ours = json.loads(machine.run(ctl, "call", "server.info"))
+        assert (theirs["graphroot"], theirs["runroot"], theirs["started_by"]) == (other, run, "systemd")
+        assert theirs["socket"] == f"/run/storaged/store-{digest(other)}.sock"
+        assert machine.show(f"{unit}.service", "MainPID") == [str(theirs["pid"])]
+        assert (ours["graphroot"], ours["pid"] != theirs["pid"]) == (GRAPHROOT, True)
+        machine.run(COMMAND, "stop", *flags)
+        machine.await_state(f"{unit}.service", "inactive")
+        machine.run(ctl, *flags, "image", "prune", "-af")
+        assert machine.run(ctl, "call", "images.list") != machine.run(ctl, *flags, "call", "images.list")
+        assert json.loads(machine.run(ctl, "call", "server.info"))["images"] == ours["images"]
+    finally:
+        machine.run("systemctl", "disable", "--now", f"{unit}.socket", f"{unit}.service", check=False)
 
 
 # ---------------------------------------------------------------- a user's
