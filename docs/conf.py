@@ -3,7 +3,7 @@
 ::
 
     python -m sphinx -W -b html docs build/docs/html
-    python -m sphinx -W -b man -d build/docs/trees docs docs/man
+    python -m sphinx -E -W -b man -d build/docs/trees docs docs/man
 
 No network is needed, and nothing but the extra ``docs``. The man pages in ``docs/man`` are committed: a wheel carries
 them, and building one must not need Sphinx.

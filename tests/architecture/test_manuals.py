@@ -279,7 +279,7 @@ def test_every_page_is_built_as_html_and_every_manual_page_as_a_man_page(built: 
 @pytest.mark.parametrize("name", sorted(PAGES))
 def test_the_man_pages_that_a_wheel_carries_are_those_that_sphinx_makes(built: dict[str, Path], name: str) -> None:
     """Building a wheel must not need Sphinx, so docs/man is committed."""
-    command = "python -m sphinx -W -b man -d build/docs/trees docs docs/man"
+    command = "python -m sphinx -E -W -b man -d build/docs/trees docs docs/man"
     assert (DOCS / "man" / name).read_text() == (built["man"] / name).read_text(), f"run: {command}"
 
 
