@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from storaged_client.contract.version import VERSION
+
 APP = "f9d7ceee89b7b508e403226dfc00cea4048896b5ffecb02be3778ab428ce3918"
 BASE = "2be687b74c0779345885153ec5a7f43f0be5afae486e4c3a7a93899bec9ab21e"
 LIST = "b61e32bdc3070386e6ddd5ff340f601fe0ca84d1f4898bfb657098344c4cfa45"
@@ -68,7 +70,7 @@ def details(summary: Any, **members: Any) -> Any:
 def info(**members: Any) -> Any:
     """A ``ServerInfo`` of a store with nothing wrong."""
     return {
-        "version": "0.1.0",
+        "version": VERSION,
         "protocol": "1.0",
         "pid": 123,
         "backend": "trio",

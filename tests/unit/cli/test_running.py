@@ -307,7 +307,7 @@ def test_the_version_is_that_of_both_ends(daemon: Answerer, capsys: pytest.Captu
         assert main(argv) == exits.DONE
         client, server = capsys.readouterr().out.splitlines()
         assert client.startswith("storagectl version ")
-        assert server == "storaged version 0.1.0 (protocol 1.0), pid 123"
+        assert server == f"storaged version {VERSION} (protocol 1.0), pid 123"
 
 
 def test_behind_a_command_there_is_no_flag_for_the_version(

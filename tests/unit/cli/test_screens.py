@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from storaged_client.cli import containers, info, invocation, layers, manifest_inspect, manifest_ls, why
+from storaged_client.contract.version import VERSION
 
 from .facts import APP, BASE, LIST, NOW
 from .facts import info as server_info
@@ -196,7 +197,7 @@ def test_why_says_that_nothing_keeps_an_image() -> None:
 
 def test_info_says_that_nothing_is_wrong() -> None:
     assert info.render(server_info(), NOW) == (
-        "daemon         storaged 0.1.0 (protocol 1.0), pid 123, trio, started 12 minutes ago\n"
+        f"daemon         storaged {VERSION} (protocol 1.0), pid 123, trio, started 12 minutes ago\n"
         "socket         /run/storaged/storaged.sock\n"
         "settings       defaults (no storaged.toml)\n"
         "store          /nowhere/storage (driver overlay, runroot /run/containers/storage)\n"

@@ -19,6 +19,7 @@ from storaged_client.cli import exits, openmetrics, stats
 from storaged_client.cli.main import main
 from storaged_client.contract import wire
 from storaged_client.contract.types import ServerStats
+from storaged_client.contract.version import VERSION
 
 from .answerer import Answerer
 
@@ -162,8 +163,8 @@ def test_what_the_daemon_answers_is_what_the_contract_says() -> None:
 
 def test_people_are_told_what_it_does_and_what_that_costs() -> None:
     assert stats.render(counted()) == (
-        """\
-daemon         storaged 0.1.0, up 2 hours
+        f"""\
+daemon         storaged {VERSION}, up 2 hours
 memory         45 MB now, 50 MB at most; 12 descriptors; 1.5 s of processor time
 clients        1 connected, 3 since the start
 at work        1 being answered, this one included, 0 B of replies not taken yet
