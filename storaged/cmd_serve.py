@@ -10,11 +10,12 @@ from collections.abc import Callable, MutableMapping
 from contextlib import closing
 
 from storaged import daemon, process
-from storaged.errors import ConfigError, GuardTaken, StoreError
+from storaged.errors import ConfigError, GuardTaken
 from storaged.server import memory, systemd
 from storaged.server.errors import ServerError, SocketTaken
 from storaged.server.fd_closer import allow_interrupts
 from storaged.settings import Settings
+from storaged_client.contract.errors import StoragedError
 from storaged_client.errors import ClientError
 
 BUSY = 75
@@ -47,7 +48,7 @@ def run(settings: Settings, environ: MutableMapping[str, str], *, reread: Callab
             return _fail(error, BUSY, notifier, 0.0)
         except PermissionError as error:
             return _fail(error, FORBIDDEN, notifier, pause)
-        except (StoreError, ServerError, ClientError, FileNotFoundError, NotADirectoryError) as error:
+        except (StoragedError, ServerError, ClientError, FileNotFoundError, NotADirectoryError) as error:
             return _fail(error, MISCONFIGURED, notifier, pause)
         except OSError as error:
             return _fail(error, FAILED, notifier, pause)
@@ -65,12 +66,12 @@ def refuse_settings(error: ConfigError, environ: MutableMapping[str, str]) -> in
     process.open_standard_streams()
     if process.goes_to_journal(environ):
         process.start_logging("info", environ)
-        for mistake in error.evidence.get("mistakes") or [error.text]:
-            _log.error("settings are wrong file=%s mistake=%s", error.evidence.get("file"), mistake)
+        for mistake in error.data.get("mistakes") or [error.message]:
+            _log.error("settings are wrong file=%s mistake=%s", error.data.get("file"), mistake)
     else:
-        sys.stderr.write(f"storaged: {error.text}\n")
+        sys.stderr.write(f"storaged: {error.message}\n")
     with closing(systemd.Notifier.from_environment(environ)) as notifier:
-        notifier.tell(STATUS=f"cannot serve: {error.text}")
+        notifier.tell(STATUS=f"cannot serve: {error.message}")
     time.sleep(_pause(environ))
     return MISCONFIGURED
 

@@ -15,9 +15,10 @@ from collections.abc import Callable
 from anyio.to_thread import run_sync
 from attrs import AttrsInstance, evolve, fields, has
 
-from storaged.errors import ConfigError, StoreError
+from storaged.errors import ConfigError
 from storaged.settings import Settings
 from storaged.store.tables import StoreLocation
+from storaged_client.contract.errors import StoragedError
 
 CHANGEABLE = frozenset({"limits", "access", "log_level", "compat", "idle_exit"})
 
@@ -90,12 +91,12 @@ class Reconfiguration:
         try:
             new = self._read()
         except ConfigError as error:
-            for mistake in error.evidence.get("mistakes") or [error.text]:
-                _log.error("configuration kept as it was file=%s mistake=%s", error.evidence.get("file"), mistake)
+            for mistake in error.data.get("mistakes") or [error.message]:
+                _log.error("configuration kept as it was file=%s mistake=%s", error.data.get("file"), mistake)
             return None
         try:
             moved = [f"storage.conf:{name}" for name in differences(self._location, self._discover())]
-        except (StoreError, OSError) as error:
+        except (StoragedError, OSError) as error:
             _log.error("storage.conf cannot be used any more, the store is served where it was error=%s", error)
             moved = []
         return new, moved

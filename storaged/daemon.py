@@ -67,7 +67,7 @@ def serve(
 
     Raises:
         GuardTaken, SocketTaken: another daemon is there.
-        StoreError, ServerError, ClientError, OSError: it cannot serve.
+        StoragedError, ServerError, ClientError, OSError: it cannot serve.
     """
     inherited = systemd.inherited_socket(environ)
     watchdog = systemd.watchdog(environ)
@@ -321,4 +321,4 @@ def _why_not_writable(
     if not guard.holds():
         return _REPLACED
     refusal = writer.refusal()
-    return refusal.text if refusal is not None and not refusal.evidence.get("missing") else None
+    return refusal.message if refusal is not None and not refusal.data.get("missing") else None

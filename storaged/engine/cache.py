@@ -28,11 +28,11 @@ from storaged.engine.pending_readback import PendingReadback
 from storaged.engine.query_context import ContextWatch, without_leases
 from storaged.engine.reloads import RETRY, Reloads
 from storaged.engine.views import Staleness, View, generation_of
-from storaged.errors import StoreBusy, StoreError
 from storaged.metrics import Metrics
 from storaged.snapshot.model import NOTHING_MEASURED, KnownSizes, Snapshot
 from storaged.store.locks.probe import busy
 from storaged.store.reader import StoreReader
+from storaged_client.contract.errors import StoragedError, StoreBusy
 
 _log = logging.getLogger(__name__)
 
@@ -137,8 +137,8 @@ class Cache:
         self.lag.begin()
         try:
             return await self.view("strict", timeout)
-        except StoreError as error:
-            _log.warning("own change is not read back yet reason=%s", error.text)
+        except StoragedError as error:
+            _log.warning("own change is not read back yet reason=%s", error.message)
             return None
 
     def rebuild(self) -> None:
@@ -199,7 +199,7 @@ class Cache:
             raise failure.error() if failure is not None else await self._busy()
         if failure is not None:
             return self._serve(
-                Staleness(age_ms=self._age_ms(), reason="unreadable", file=failure.cause.evidence.get("file"))
+                Staleness(age_ms=self._age_ms(), reason="unreadable", file=failure.cause.data.get("file"))
             )
         return self._serve(self._stale())
 

@@ -16,8 +16,8 @@ import anyio
 from msgspec import Struct
 
 from storaged.engine.eviction import crowded
-from storaged.errors import GenerationGone, InvalidParams
 from storaged.metrics import Metrics
+from storaged_client.contract.errors import GenerationGone, InvalidParams
 
 PER_UID = 4
 TOTAL = 64
@@ -87,7 +87,7 @@ class Cursors(Generic[T]):
         """
         token, separator, offset = cursor.partition(".")
         if not separator or not offset.isascii() or not offset.isdigit() or len(offset) > 12:
-            raise InvalidParams("this is no cursor of ours; use next_cursor as it was given", path="cursor")
+            raise InvalidParams("this is no cursor of ours; use next_cursor as it was given", path="$.cursor")
         self.sweep()
         pinned = self._pinned.get(token)
         if pinned is None or pinned.uid != uid:

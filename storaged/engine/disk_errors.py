@@ -5,13 +5,13 @@ from __future__ import annotations
 import errno
 from collections.abc import Sequence
 
-from storaged.errors import DiskFailure, NoSpace, StoreBusy, StoreCorrupt, StoreError, StoreReadOnly
 from storaged.store.files import DISK_FAILED, EXHAUSTED, FULL
+from storaged_client.contract.errors import DiskFailure, NoSpace, StoragedError, StoreBusy, StoreCorrupt, StoreReadOnly
 
 _FORBIDDEN = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 
 
-def disk_error(error: OSError) -> StoreError:
+def disk_error(error: OSError) -> StoragedError:
     """The error to answer: what was refused, and what to do next."""
     file = str(error.filename or error.filename2 or "the store")
     detail = error.strerror or str(error) or type(error).__name__
@@ -45,9 +45,9 @@ def _exhausted(file: str, detail: str) -> StoreBusy:
     return StoreBusy(text, file=file, detail=detail)
 
 
-def store_error(error: Exception) -> StoreError:
+def store_error(error: Exception) -> StoragedError:
     """The error to answer where anything at all ended the writing of a change."""
-    if isinstance(error, StoreError):
+    if isinstance(error, StoragedError):
         return error
     if isinstance(error, OSError):
         return disk_error(error)
@@ -64,5 +64,5 @@ def told_left(left: Sequence[str]) -> str | None:
 
 def made_unseen(error: Exception) -> DiskFailure:
     """The error to answer where a change is made and its new state cannot be shown."""
-    told = f"{store_error(error).text}; the change is made, but the store cannot be shown now"
+    told = f"{store_error(error).message}; the change is made, but the store cannot be shown now"
     return DiskFailure(f"{told}: look before asking again", partial=True)

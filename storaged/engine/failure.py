@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from storaged.errors import StoreBusy, StoreCorrupt
 from storaged.store.stamp import Stamp
+from storaged_client.contract.errors import StoreBusy, StoreCorrupt
 
 
 class Failure(Struct, frozen=True, kw_only=True):
@@ -24,4 +24,4 @@ class Failure(Struct, frozen=True, kw_only=True):
 
     def error(self) -> StoreCorrupt | StoreBusy:
         """A new one for each to raise: one instance would gather the tracebacks of all of them."""
-        return type(self.cause)(self.cause.text, **self.cause.evidence)
+        return type(self.cause)(self.cause.message, self.cause.data)

@@ -22,9 +22,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 import anyio
 from msgspec import Struct
 
-from storaged.errors import Leased, LeaseUnknown, TooManyRequests
 from storaged.metrics import Metrics
 from storaged.store.layout.records import ImageID
+from storaged_client.contract.errors import Leased, LeaseUnknown, TooManyRequests
 
 PER_UID = 256
 """Leases that one uid may have at a time."""

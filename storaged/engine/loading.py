@@ -22,7 +22,6 @@ from msgspec import Struct, structs
 
 from storaged.engine.content import Contents
 from storaged.engine.gc_schedule import GCSchedule
-from storaged.errors import StoreBusy, StoreError
 from storaged.metrics import Metrics
 from storaged.snapshot.build import build
 from storaged.snapshot.model import NOTHING_MEASURED, KnownSizes, Snapshot
@@ -32,6 +31,7 @@ from storaged.store.locks.probe import busy
 from storaged.store.reader import Loaded, StoreReader, WriterActive
 from storaged.store.stamp import Stamp
 from storaged.store.tables import StoreTables
+from storaged_client.contract.errors import StoragedError, StoreBusy
 
 logger = logging.getLogger(__name__)
 
@@ -119,7 +119,7 @@ class Loader:
                     return None
                 contents, _ = self._contents.collect(loaded.tables.images, afresh=False, cancelled=lambda: False)
                 return self._settle(loaded, contents)
-            except (StoreError, OSError) as error:
+            except (StoragedError, OSError) as error:
                 self._metrics.add("adopt.failed")
                 logger.warning("own change is read back error=%s", error)
                 return None
@@ -137,7 +137,7 @@ class Loader:
         Beside writers without a pause the state kept may be far behind, and to work out thousands of layers anew
         is too long for a hold of the locks. What is made here lends its values to the next snapshot.
         """
-        with self._working("prepare"), suppress(StoreError, OSError):
+        with self._working("prepare"), suppress(StoragedError, OSError):
             # Unproven it would have no dangling images, and other values than the snapshot that it is made for.
             tables = structs.replace(self._reader.load_unproven().tables, proven=True)
             contents, _ = self._contents.collect(tables.images, afresh=False, cancelled=lambda: False)

@@ -14,10 +14,10 @@ from anyio.to_thread import run_sync
 from storaged.engine.cache import Cache
 from storaged.engine.change_scope import cancellation
 from storaged.engine.transactions import Transactions
-from storaged.errors import StoreError
 from storaged.metrics import Metrics
 from storaged.store.writing.recovery import Recovery
 from storaged.store.writing.reserve import Reserve
+from storaged_client.contract.errors import StoragedError
 
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 600.0
@@ -64,7 +64,7 @@ class Maintenance:
         """Whether it is over."""
         try:
             await self._run()
-        except (OSError, StoreError) as error:
+        except (OSError, StoragedError) as error:
             # A machine short of descriptors, or a store locked for long, has them again later.
             _log.warning("upkeep has failed, tried again in=%ds error=%s", pause, error)
             return False

@@ -15,8 +15,8 @@ import anyio
 from msgspec import Struct
 
 from storaged.engine.eviction import crowded
-from storaged.errors import PlanStale
 from storaged.metrics import Metrics
+from storaged_client.contract.errors import PlanStale
 
 PER_UID: Final = 16
 TOTAL: Final = 256

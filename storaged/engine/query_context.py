@@ -77,5 +77,5 @@ def without_leases(metrics: Metrics) -> ContextWatch:
 
 
 def _with(found: Registries, query_context: QueryContext) -> QueryContext:
-    doubts = tuple(error.text for error in found.broken)
+    doubts = tuple(error.message for error in found.broken)
     return structs.replace(query_context, short_names=found.candidates, short_name_doubts=doubts)

@@ -30,13 +30,13 @@ from storaged.engine.loading import Current, Loader
 from storaged.engine.row_cache import RowCache
 from storaged.engine.starvation import StarvationFallback
 from storaged.engine.thread_cancellation import set_on_cancel
-from storaged.errors import StoreBusy, StoreCorrupt
 from storaged.metrics import Metrics
 from storaged.snapshot.difference import difference
 from storaged.snapshot.model import NOTHING_MEASURED, KnownSizes
 from storaged.store.locks.probe import LockHolder
 from storaged.store.reader import StoreReader, WriterActive
 from storaged.store.stamp import Stamp
+from storaged_client.contract.errors import StoreBusy, StoreCorrupt
 
 logger = logging.getLogger(__name__)
 
@@ -236,7 +236,7 @@ class Reloads:
             case WriterActive():
                 self.failure, self.holder = None, error.holder
             case StoreBusy():
-                logger.info("reload lost every race detail=%s", error.text)
+                logger.info("reload lost every race detail=%s", error.message)
                 self.failure = None
                 self.look_for_writer()
             case StoreCorrupt():
@@ -249,8 +249,8 @@ class Reloads:
         moved.set()
 
     def _fail(self, number: int, stamp: Stamp, error: StoreCorrupt | StoreBusy) -> None:
-        if self.failure is None or self.failure.cause.text != error.text:
-            logger.warning("store unreadable detail=%s", error.text)
+        if self.failure is None or self.failure.cause.message != error.message:
+            logger.warning("store unreadable detail=%s", error.message)
         self.failure = Failure(number=number, stamp=stamp, when=anyio.current_time(), cause=error)
 
     def _swap(self, current: Current) -> None:

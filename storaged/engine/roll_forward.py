@@ -23,12 +23,12 @@ from storaged.engine.cache import Cache
 from storaged.engine.disk_errors import store_error, told_left
 from storaged.engine.transaction_attempt import Interrupted
 from storaged.engine.views import View
-from storaged.errors import StoreError
 from storaged.metrics import Metrics
 from storaged.snapshot.model import Snapshot
 from storaged.store.changes import Change, Item
 from storaged.store.layout.records import ImageRecord, digest_of
 from storaged.store.writing.recovery import Recovered
+from storaged_client.contract.errors import StoragedError
 
 _log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class RollForward:
         ``patience`` (seconds) bounds the reading back.
 
         Raises:
-            StoreError: it is not made, or only in part (``partial``), or may be lost with the power.
+            StoragedError: it is not made, or only in part (``partial``), or may be lost with the power.
         """
         self._metrics.add("changes.broken_off")
         left = await self._finish_files()
@@ -70,7 +70,7 @@ class RollForward:
         whole = view is not None and stands(broken.change, view.snapshot)
         if whole and view is not None and (removal or not broken.published):
             self._metrics.add("changes.mended")
-            _log.warning("a change that broke off is made now error=%s left=%d", error.text, len(left))
+            _log.warning("a change that broke off is made now error=%s left=%d", error.message, len(left))
             return view, told_left(left)
         raise _told(error, whole=whole, known=view is not None, left=bool(left)) from broken.cause
 
@@ -82,7 +82,7 @@ class RollForward:
             return (await run_sync(lambda: recover(self._ending), limiter=self._limiter)).left
         except Exception as error:
             _log.exception("recovery after a change that broke off has failed")
-            return (store_error(error).text,)
+            return (store_error(error).message,)
 
 
 def stands(change: Change, snapshot: Snapshot) -> bool:
@@ -111,7 +111,7 @@ def _has(record: ImageRecord, item: Item) -> bool:
     return (record.big_data_digests or {}).get(item.key) == digest_of(item.data)
 
 
-def _told(error: StoreError, *, whole: bool, known: bool, left: bool) -> StoreError:
+def _told(error: StoragedError, *, whole: bool, known: bool, left: bool) -> StoragedError:
     if whole:
         what = "the change is made, but a power loss may take it back"
     elif not known:
@@ -120,4 +120,4 @@ def _told(error: StoreError, *, whole: bool, known: bool, left: bool) -> StoreEr
         what = "the change is made in part, and the next start of the daemon goes on with it"
     else:
         what = "the change is not made as it was asked for: look before asking again"
-    return type(error)(f"{error.text}; {what}", **{**error.evidence, "partial": whole or left or not known})
+    return type(error)(f"{error.message}; {what}", error.data, partial=whole or left or not known)

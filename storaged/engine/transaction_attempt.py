@@ -12,13 +12,13 @@ from msgspec import Struct
 
 from storaged.engine.leases import Leases
 from storaged.engine.loading import Current, Loader
-from storaged.errors import Leased, StoreError
 from storaged.operations.change_set import ChangeSet
 from storaged.snapshot.model import Snapshot
 from storaged.store.changes import NOTHING, Change
 from storaged.store.writing.commit import StoreWriter
 from storaged.store.writing.in_use import LayersBusy
 from storaged.store.writing.prepared import Committed, ListLocked
+from storaged_client.contract.errors import Leased, StoragedError
 
 _PAUSES = (0.0, 0.005, 0.01, 0.02)
 """Seconds before each look at a store that others write, too."""
@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 Decision = Callable[[Snapshot], ChangeSet[T]]
-"""Decides on one snapshot. Called in a worker thread, perhaps again on a later snapshot; may raise StoreErrors."""
+"""Decides on one snapshot. Called in a worker thread, perhaps again on a later snapshot; may raise StoragedErrors."""
 
 
 class Interrupted(Exception):
@@ -71,7 +71,7 @@ class TransactionAttempt:
             PlanOutdated, Leased: the store or the leases are others by now; nothing was changed.
             LayersBusy: a pull or an import uses layers that would go; nothing was changed.
             StoreBusy: a lock was not had before ``deadline`` (``time.monotonic``), or ``cancelled`` said so.
-            StoreError, OSError: the plan's, or what hindered the writer; nothing was changed.
+            StoragedError, OSError: the plan's, or what hindered the writer; nothing was changed.
             Interrupted: something was; the images stay claimed then, too.
         """
         planned = plan(current.snapshot)
@@ -83,7 +83,7 @@ class TransactionAttempt:
         Raises:
             PlanOutdated: a foreign program writes without the locks, or others kept the list's own lock.
             StoreCorrupt: a table cannot be read.
-            Leased, StoreBusy, StoreError, OSError, Interrupted: as ``one``.
+            Leased, StoreBusy, StoragedError, OSError, Interrupted: as ``one``.
         """
         with self._loader.alone():
             expected = _expected(plan, self._loader.prepare())
@@ -138,7 +138,7 @@ class TransactionAttempt:
         """The store with our change and somebody else's under another lock; None where writers are at work."""
         for pause in _PAUSES:
             time.sleep(pause)
-            with suppress(StoreError, OSError):
+            with suppress(StoragedError, OSError):
                 return self._loader.load(unproven=False, afresh=False, cancelled=lambda: False)
         return None
 
@@ -165,5 +165,5 @@ def _expected(plan: Decision[Any], seen: Snapshot | None) -> Change:
         return NOTHING
     try:
         return plan(seen).change
-    except StoreError:
+    except StoragedError:
         return NOTHING

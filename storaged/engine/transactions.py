@@ -38,11 +38,11 @@ from storaged.engine.roll_forward import Recover, RollForward
 from storaged.engine.transaction_attempt import Decision, Done, Interrupted, TransactionAttempt
 from storaged.engine.views import View
 from storaged.engine.writer_lock import WriterLock
-from storaged.errors import ImageDamaged, Leased, StoreBusy, StoreError, StoreReadOnly
 from storaged.metrics import Metrics
 from storaged.store.writing.commit import StoreWriter
 from storaged.store.writing.in_use import LayersBusy
 from storaged.store.writing.prepared import Committed, PlanOutdated
+from storaged_client.contract.errors import ImageDamaged, Leased, StoragedError, StoreBusy, StoreReadOnly
 
 ROUNDS = 3
 """Lost to other writers before a change is decided with all locks held."""
@@ -117,7 +117,7 @@ class Transactions:
             Leased: a lease came in the way each time.
             NoSpace, DiskFailure, StoreReadOnly: the file system refused. Nothing was changed, but where ``partial`` is
                 among the evidence.
-            StoreError: whatever ``plan`` raises.
+            StoragedError: whatever ``plan`` raises.
         """
         deadline = time.monotonic() + timeout
         self._metrics.add("changes")
@@ -168,7 +168,7 @@ class Transactions:
         """
         refusal = self._writer.refusal()
         # A store that is not made yet is an empty one: nothing is there to prune, ``prepare`` makes it for the rest.
-        if refusal is not None and not refusal.evidence.get("missing"):
+        if refusal is not None and not refusal.data.get("missing"):
             raise refusal
         reason = self._why_not_writable()
         if reason is not None:
@@ -203,7 +203,7 @@ class Transactions:
         try:
             return await self._work(partial(self._attempts.under_locks, plan, deadline, cancelled))
         except PlanOutdated as lost:
-            raise StoreBusy(f"the store kept changing under every attempt ({lost.text}); try again") from lost
+            raise StoreBusy(f"the store kept changing under every attempt ({lost.message}); try again") from lost
 
     async def _work(self, attempt: Callable[[], Done[T]]) -> Done[T]:
         """One call in the worker thread, waited for whatever happens."""
@@ -212,13 +212,13 @@ class Transactions:
         except Interrupted:
             shield_change()
             raise
-        except OSError as error:
-            self._cache.rebuild()
-            raise disk_error(error) from error
-        except StoreError:
+        except StoragedError:
             # Who was cancelled while waiting for a lock is told so, and not that the store is busy.
             await checkpoint_if_cancelled()
             raise
+        except OSError as error:
+            self._cache.rebuild()
+            raise disk_error(error) from error
         if done.committed is not None:
             shield_change()
         return done
@@ -261,7 +261,7 @@ class Transactions:
                 await run_sync(provide, limiter=self._finishers)
         except Exception as error:
             _log.exception("the end of a change has failed")
-            reason = store_error(error).text
+            reason = store_error(error).message
         else:
             told = told_left([f"{found.path}: {found.detail}" for found in left])
             if told is None:

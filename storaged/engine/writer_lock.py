@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 
 import anyio
 
-from storaged.errors import StoreBusy
 from storaged.metrics import Metrics
+from storaged_client.contract.errors import StoreBusy
 
 
 class WriterLock:

@@ -17,12 +17,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from storaged.errors import ImageUnknown, InvalidName
 from storaged.operations.name_lookup import Found, hits, shortened
 from storaged.operations.query_context import QueryContext
 from storaged.operations.resolving import find
 from storaged.snapshot.model import Snapshot
 from storaged.store.layout import references
+from storaged_client.contract.errors import ImageUnknown, InvalidName
 
 SHORTEST_ID: Final = 3
 """Digits of an id that are enough to take something away."""

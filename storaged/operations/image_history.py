@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from storaged.errors import ImageDamaged
 from storaged.operations.image_details import history_entries
 from storaged.operations.image_relations import ancestors
 from storaged.snapshot.model import Image, Layer, Snapshot
 from storaged.store.layout.records import LayerID
+from storaged_client.contract.errors import ImageDamaged
 from storaged_client.contract.types import JSON, HistoryEntry, HistoryRow, ImageHistory
 
 

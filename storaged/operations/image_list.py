@@ -10,13 +10,13 @@ import msgspec
 from attrs import fields
 from msgspec import Struct
 
-from storaged.errors import InvalidParams
 from storaged.operations.filters import compile_filters
 from storaged.operations.filters.language import FilterContext
 from storaged.operations.query_context import QueryContext
 from storaged.snapshot.lookup import split_name
 from storaged.snapshot.model import Image, Snapshot
 from storaged.store.layout.manifests import Undecodable, instant
+from storaged_client.contract.errors import InvalidParams
 from storaged_client.contract.params import ImagesList
 from storaged_client.contract.types import Damage, ImageSummary, Timestamp
 
@@ -56,7 +56,7 @@ def select(snapshot: Snapshot, params: ImagesList, view: QueryContext, now: date
         return Selection(images=images, names=names, lasting=chosen.lasting)
     order = _ORDERS.get(params.sort)
     if order is None:
-        raise InvalidParams(f"sort is one of store, {', '.join(_ORDERS)}", path="sort")
+        raise InvalidParams(f"sort is one of store, {', '.join(_ORDERS)}", path="$.sort")
     ordered = sorted(images, key=lambda image: order(image, names.get(id(image), image.names)))
     return Selection(images=tuple(ordered), names=names, lasting=chosen.lasting)
 
@@ -70,11 +70,11 @@ def check_fields(names: Sequence[str] | None) -> tuple[str, ...] | None:
     if names is None:
         return None
     if len(names) > 4 * len(_FIELDS):
-        raise InvalidParams(f"{len(names)} fields are too many: an image has {len(_FIELDS)}", path="fields")
+        raise InvalidParams(f"{len(names)} fields are too many: an image has {len(_FIELDS)}", path="$.fields")
     for at, name in enumerate(names):
         if name not in _FIELDS:
             raise InvalidParams(
-                f'an image has no field "{name[:100]}"; it has {", ".join(_FIELDS)}', path=f"fields[{at}]"
+                f'an image has no field "{name[:100]}"; it has {", ".join(_FIELDS)}', path=f"$.fields[{at}]"
             )
     return tuple(dict.fromkeys(names))
 

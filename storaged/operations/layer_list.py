@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import cast
 
-from storaged.errors import LayerUnknown
 from storaged.snapshot.model import Layer, Snapshot
 from storaged.snapshot.tree import LayerTree
 from storaged.store.layout.records import LayerID
+from storaged_client.contract.errors import LayerUnknown
 from storaged_client.contract.types import Damage, LayerDetails, LayerSummary, Timestamp
 
 

@@ -16,7 +16,6 @@ from collections.abc import Iterator
 import msgspec
 from msgspec import Struct, structs
 
-from storaged.errors import DataUnknown, ImageDamaged, ImageUnknown, NotAManifestList
 from storaged.operations.list_forms import Entry, Members
 from storaged.operations.list_parts import MANIFEST, Added, ListParts, Means, load
 from storaged.operations.list_sources import local_reference
@@ -27,6 +26,7 @@ from storaged.store.layout.decoding import bounded
 from storaged.store.layout.edit import encode
 from storaged.store.layout.manifests import OCI_INDEX, Undecodable, is_signed_schema1, parse_manifest
 from storaged.store.layout.records import Digest, digest_of
+from storaged_client.contract.errors import DataUnknown, ImageDamaged, ImageUnknown, NotAManifestList
 
 _OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
@@ -186,7 +186,7 @@ def _read(image: Image, key: str, means: Means) -> bytes:
     try:
         return means.read(image, key)
     except DataUnknown as error:
-        raise ImageDamaged(error.text, **error.evidence) from None
+        raise ImageDamaged(error.message, error.data) from None
 
 
 def _decoded(image: Image, data: bytes) -> _Manifest:

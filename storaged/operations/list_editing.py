@@ -13,15 +13,6 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import Struct, structs
 
-from storaged.errors import (
-    ImageUnknown,
-    InstanceUnknown,
-    InvalidName,
-    InvalidParams,
-    ManifestListUnknown,
-    NameInUse,
-    ReadOnlyImage,
-)
 from storaged.operations.change_set import ChangeSet
 from storaged.operations.change_target import certainly
 from storaged.operations.list_adding import contribution, descriptor, named
@@ -35,6 +26,15 @@ from storaged.snapshot.model import Image, Snapshot
 from storaged.store.changes import Change, ImageEdit, NewImage
 from storaged.store.layout.records import Digest, ImageID, digest_of
 from storaged_client.contract import params as p
+from storaged_client.contract.errors import (
+    ImageUnknown,
+    InstanceUnknown,
+    InvalidName,
+    InvalidParams,
+    ManifestListUnknown,
+    NameInUse,
+    ReadOnlyImage,
+)
 from storaged_client.contract.types import ListEdited
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}")
@@ -90,7 +90,7 @@ def add(
         ImageUnknown, ImageDamaged, AmbiguousName, InvalidName: of the image, see ``list_adding``.
     """
     if (params.image is None) == (params.artifact is None):
-        raise InvalidParams("give one of image and artifact", path="image")
+        raise InvalidParams("give one of image and artifact", path="$.image")
     target = find_list(snapshot, params.name, means)
     before = _editable(target, means)
     added: tuple[Added, ...]
@@ -122,13 +122,13 @@ def annotate(snapshot: Snapshot, params: p.ManifestsAnnotate, means: Means) -> C
         ImageUnknown, AmbiguousName, InvalidName: of the image meant by ``digest``, or of ``subject``.
     """
     if params.index and params.digest is not None:
-        raise InvalidParams("give either the digest of an entry or index", path="digest")
+        raise InvalidParams("give either the digest of an entry or index", path="$.digest")
     if params.index and params.platform is not None:
-        raise InvalidParams("a list itself has no platform: it needs the digest of an entry", path="platform")
+        raise InvalidParams("a list itself has no platform: it needs the digest of an entry", path="$.platform")
     if not params.index and params.digest is None:
-        raise InvalidParams("give the digest of an entry, or index for the list itself", path="digest")
+        raise InvalidParams("give the digest of an entry, or index for the list itself", path="$.digest")
     if params.subject is not None and not params.index:
-        raise InvalidParams("only a list itself has a subject: give index", path="subject")
+        raise InvalidParams("only a list itself has a subject: give index", path="$.subject")
     target = find_list(snapshot, params.name, means)
     before = _editable(target, means)
     if params.digest is not None:
@@ -157,8 +157,8 @@ def remove_instance(snapshot: Snapshot, params: p.ManifestsRemoveInstance, means
     try:
         entry = _member(snapshot, params.digest, before, target, means)
     except InstanceUnknown as error:
-        text = f"removing from manifest list {shortened(params.name)}: {error.text}: file does not exist"
-        raise InstanceUnknown(text, **error.evidence) from None
+        text = f"removing from manifest list {shortened(params.name)}: {error.message}: file does not exist"
+        raise InstanceUnknown(text, error.data) from None
     return _edited(target, before, before.without(entry.digest), [entry.digest])
 
 
@@ -171,7 +171,7 @@ def find_list(snapshot: Snapshot, name: str, means: Means) -> Image:
     try:
         return find(snapshot, name, manifest=True, or_list=True, view=means.view).image
     except ImageUnknown as error:
-        raise ManifestListUnknown(error.text, **error.evidence) from None
+        raise ManifestListUnknown(error.message, error.data) from None
 
 
 def _created(

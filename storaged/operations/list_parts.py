@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 from msgspec import Struct, field, structs
 
-from storaged.errors import DataUnknown, ImageDamaged, TooLarge
 from storaged.operations.list_forms import NEW, Entry, ListForm, parse, serialise
 from storaged.operations.list_sources import (
     Artifact,
@@ -22,6 +21,7 @@ from storaged.snapshot.model import Image
 from storaged.store.changes import Item
 from storaged.store.layout.records import Digest, ImageID
 from storaged.store.tables import StoreLocation
+from storaged_client.contract.errors import DataUnknown, ImageDamaged, TooLarge
 
 MANIFEST, INSTANCES, ARTIFACTS = "manifest", "instances.json", "artifacts.json"
 
@@ -116,8 +116,9 @@ def load(image: Image, means: Means) -> ListParts:
         artifacts = parse_artifacts(means.read(image, ARTIFACTS)) if kept else Artifacts()
     except DataUnknown as error:
         raise ImageDamaged(
-            f"manifest list {image.id[:12]}: {error.text}: no tool can edit it. Make a new list of its images",
-            **{**error.evidence, "id": image.id},
+            f"manifest list {image.id[:12]}: {error.message}: no tool can edit it. Make a new list of its images",
+            error.data,
+            id=image.id,
         ) from None
     except ValueError as error:
         raise ImageDamaged(f"manifest list {image.id[:12]} cannot be edited: {error}", id=image.id) from None

@@ -7,13 +7,13 @@ from typing import Any, cast
 
 import msgspec
 
-from storaged.errors import ImageDamaged, ImageUnknown, ManifestListUnknown
 from storaged.operations.query_context import QueryContext
 from storaged.operations.resolving import find, local_instance
 from storaged.snapshot.model import Image, Snapshot
 from storaged.store.layout.contents import InstanceFacts, ManifestFacts
 from storaged.store.layout.decoding import bounded
 from storaged.store.layout.records import Digest
+from storaged_client.contract.errors import ImageDamaged, ImageUnknown, ManifestListUnknown
 from storaged_client.contract.types import (
     JSON,
     Damage,
@@ -53,7 +53,7 @@ def find_list(snapshot: Snapshot, name: str, view: QueryContext) -> Image:
     try:
         return find(snapshot, name, manifest=True, or_list=True, view=view).image
     except ImageUnknown as error:
-        raise ManifestListUnknown(error.text, **error.evidence) from None
+        raise ManifestListUnknown(error.message, error.data) from None
 
 
 def details(snapshot: Snapshot, image: Image) -> ManifestDetails:

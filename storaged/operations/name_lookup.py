@@ -23,13 +23,13 @@ from typing import Literal
 
 from msgspec import Struct
 
-from storaged.errors import AmbiguousName, InvalidName
 from storaged.operations.query_context import QueryContext
 from storaged.snapshot.lookup import split_name
 from storaged.snapshot.model import Image, Snapshot
 from storaged.store.layout import references
 from storaged.store.layout.records import Digest, ImageID
 from storaged.store.layout.references import Reference
+from storaged_client.contract.errors import AmbiguousName, InvalidName
 
 How = Literal["name", "digest", "id", "id_prefix", "short_name"]
 

@@ -17,9 +17,9 @@ from typing import Annotated, Any
 import msgspec
 import msgspec.structs
 
-from storaged.errors import InvalidParams
 from storaged.store.layout.decoding import bounded
 from storaged.store.layout.manifests import Undecodable, instant, parse_config
+from storaged_client.contract.errors import InvalidParams
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PATH = re.compile(r" - at `\$(.*)`$")
@@ -123,8 +123,8 @@ def config_bytes(config: Any) -> bytes:
         try:
             return msgspec.json.encode(config)
         except (msgspec.MsgspecError, UnicodeError, OverflowError) as error:
-            raise InvalidParams(f"no image configuration: {error}", path="config") from None
-    raise InvalidParams("a configuration is an object, or the text of one", path="config")
+            raise InvalidParams(f"no image configuration: {error}", path="$.config") from None
+    raise InvalidParams("a configuration is an object, or the text of one", path="$.config")
 
 
 def checked(data: bytes) -> NewConfig:
@@ -137,33 +137,33 @@ def checked(data: bytes) -> NewConfig:
         found = _PATH.search(str(error))
         text = str(error)[: found.start()] if found is not None else str(error)
         raise InvalidParams(
-            f"no image configuration: {text}", path="config" + (found[1] if found is not None else "")
+            f"no image configuration: {text}", path="$.config" + (found[1] if found is not None else "")
         ) from None
     _refuse_other_cases(members)
     for name in ("architecture", "os"):
         if not getattr(config, name):
-            raise InvalidParams(f"an image says its {name}", path=f"config.{name}")
+            raise InvalidParams(f"an image says its {name}", path=f"$.config.{name}")
     if config.rootfs.type != "layers":
-        raise InvalidParams('the type of a root file system is "layers"', path="config.rootfs.type")
+        raise InvalidParams('the type of a root file system is "layers"', path="$.config.rootfs.type")
     if config.rootfs.diff_ids:
         raise InvalidParams(
             "an image made of its configuration alone has no layers: use images.import or a build for one with files",
-            path="config.rootfs.diff_ids",
+            path="$.config.rootfs.diff_ids",
         )
-    _check_time(config.created, "config.created")
+    _check_time(config.created, "$.config.created")
     for at, entry in enumerate(config.history or ()):
         if entry is None or not entry.empty_layer:
             raise InvalidParams(
-                "without layers every entry of the history has empty_layer", path=f"config.history[{at}].empty_layer"
+                "without layers every entry of the history has empty_layer", path=f"$.config.history[{at}].empty_layer"
             )
-        _check_time(entry.created, f"config.history[{at}].created")
+        _check_time(entry.created, f"$.config.history[{at}].created")
     return config
 
 
 def _once(pairs: list[tuple[str, Any]]) -> _Object:
     members = dict(pairs)
     if len(members) < len(pairs):
-        raise InvalidParams("a member stands twice in one object: other tools put the two together", path="config")
+        raise InvalidParams("a member stands twice in one object: other tools put the two together", path="$.config")
     return members
 
 
@@ -171,17 +171,17 @@ def _refuse_other_cases(config: _Object) -> None:
     """Go takes a member for a known one whatever the case of its letters, and stops where its type is wrong."""
     history = enumerate(config.get("history") or ())
     places: list[tuple[str, _Object | None, type[msgspec.Struct]]] = [
-        ("config", config, NewConfig),
-        ("config.config", config.get("config"), _Settings),
-        ("config.config.Healthcheck", (config.get("config") or {}).get("Healthcheck"), _HealthCheck),
-        ("config.container_config", config.get("container_config"), _Settings),
+        ("$.config", config, NewConfig),
+        ("$.config.config", config.get("config"), _Settings),
+        ("$.config.config.Healthcheck", (config.get("config") or {}).get("Healthcheck"), _HealthCheck),
+        ("$.config.container_config", config.get("container_config"), _Settings),
         (
-            "config.container_config.Healthcheck",
+            "$.config.container_config.Healthcheck",
             (config.get("container_config") or {}).get("Healthcheck"),
             _HealthCheck,
         ),
-        ("config.rootfs", config.get("rootfs"), _RootFS),
-        *((f"config.history[{at}]", entry, _History) for at, entry in history),
+        ("$.config.rootfs", config.get("rootfs"), _RootFS),
+        *((f"$.config.history[{at}]", entry, _History) for at, entry in history),
     ]
     for path, members, kind in places:
         for name in members or ():

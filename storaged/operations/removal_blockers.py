@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from storaged.errors import ImageInUse, Leased, MultipleNames, ReadOnlyImage, StoreError
 from storaged.operations.container_list import removal_command
 from storaged.operations.query_context import QueryContext
 from storaged.snapshot.model import Container, Image, Snapshot
+from storaged_client.contract.errors import ImageInUse, Leased, MultipleNames, ReadOnlyImage, StoragedError
 
 _LISTED: Final = 20
 """Containers, names or leases that an error lists at most."""
 
 
-def why_not_removable(snapshot: Snapshot, image: Image, view: QueryContext, *, force: bool) -> StoreError | None:
+def why_not_removable(snapshot: Snapshot, image: Image, view: QueryContext, *, force: bool) -> StoragedError | None:
     """The error that a removal of the whole image ends in, None where it can go.
 
     With ``force`` containers of other tools than podman are no reason: they go with it. podman's own are known to

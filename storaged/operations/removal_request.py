@@ -6,7 +6,6 @@ from collections.abc import Collection, Sequence
 
 from msgspec import Struct, structs
 
-from storaged.errors import ImageDamaged, ImageUnknown, NotAManifestList, StoreError, TagUnknown
 from storaged.operations.change_target import addressed, certainly
 from storaged.operations.name_lookup import shortened
 from storaged.operations.query_context import QueryContext
@@ -14,6 +13,7 @@ from storaged.operations.removals import Refusal
 from storaged.snapshot.lookup import split_name
 from storaged.snapshot.model import Image, Snapshot
 from storaged.store.layout.records import ImageID
+from storaged_client.contract.errors import ImageDamaged, ImageUnknown, NotAManifestList, StoragedError, TagUnknown
 
 
 class RequestedName(Struct, frozen=True, kw_only=True):
@@ -70,7 +70,7 @@ def group(
             continue
         try:
             image, reference = _look_up(snapshot, item, view, manifest)
-        except StoreError as error:
+        except StoragedError as error:
             nowhere.append((item, Refusal(id=item.image, name=item.name, error=error)))
             continue
         reference = structs.replace(reference, item=structs.replace(item, meant=image.id))

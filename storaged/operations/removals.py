@@ -13,12 +13,12 @@ from typing import Final, Generic, TypeVar
 from attrs import field, frozen
 from msgspec import Struct
 
-from storaged.errors import StoreError
 from storaged.operations.change_set import ChangeSet
 from storaged.operations.layer_gc import Freed
 from storaged.snapshot.model import Container, Image, Snapshot
 from storaged.store.changes import Change, ImageEdit
 from storaged.store.layout.records import ImageID, ImageRecord
+from storaged_client.contract.errors import StoragedError
 from storaged_client.contract.types import Going, Kept, Removed, Untagged
 
 MOST_MOVES: Final = 2000
@@ -49,7 +49,7 @@ class Refusal(Struct, frozen=True, kw_only=True):
 
     id: ImageID | None
     name: str | None
-    error: StoreError
+    error: StoragedError
 
 
 @frozen(kw_only=True)

@@ -25,7 +25,6 @@ from typing import Final
 
 from msgspec import Struct
 
-from storaged.errors import ImageUnknown, StoreError
 from storaged.operations.change_set import ChangeSet
 from storaged.operations.image_why import reasons
 from storaged.operations.layer_gc import LayerGC
@@ -39,6 +38,7 @@ from storaged.operations.tagging import history_without, naming_members, without
 from storaged.snapshot.model import Container, Image, Snapshot
 from storaged.store.changes import ImageEdit
 from storaged.store.layout.records import ImageID
+from storaged_client.contract.errors import ImageUnknown, StoragedError
 from storaged_client.contract.types import Going, Kept, Reason, Untagged
 
 _MOST_REASONS: Final = 10
@@ -123,7 +123,7 @@ class _Decision:
         whole: Reference | None = None
         for reference in asked.references:
             own = tuple(name for name in reference.names if name in left)
-            error: StoreError | None = None
+            error: StoragedError | None = None
             if image.read_only:
                 error = why_not_removable(self._snapshot, image, self._view, force=self._asked.force)
             elif reference.names and len(own) < len(left):

@@ -8,11 +8,11 @@ names can always be asked about. With ``manifest`` the list itself is meant, and
 
 from __future__ import annotations
 
-from storaged.errors import ImageDamaged, ImageUnknown, NotAManifestList
 from storaged.operations.name_lookup import Found, hits, shortened, visible
 from storaged.operations.query_context import QueryContext
 from storaged.snapshot.model import Image, Snapshot
 from storaged.store.layout.records import Digest
+from storaged_client.contract.errors import ImageDamaged, ImageUnknown, NotAManifestList
 from storaged_client.contract.types import Resolved
 
 

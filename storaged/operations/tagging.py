@@ -18,7 +18,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from storaged.errors import InvalidName, StoreBusy, TagUnknown
 from storaged.operations.change_set import ChangeSet
 from storaged.operations.change_target import addressed, itself
 from storaged.operations.name_lookup import shortened
@@ -28,6 +27,7 @@ from storaged.store.changes import Change, ImageEdit, Item, NewImage
 from storaged.store.layout import references
 from storaged.store.layout.records import ImageID, ImageRecord
 from storaged.store.layout.references import Reference
+from storaged_client.contract.errors import InvalidName, StoreBusy, TagUnknown
 from storaged_client.contract.types import Moved, Tagged
 
 _LONGEST = 255

@@ -180,7 +180,7 @@ def _turn_away(raw: socket.socket, error: StoragedError) -> None:
     answer = {
         "jsonrpc": "2.0",
         "id": None,
-        "error": {"code": error.code, "message": error.message, "data": {**error.data, "name": error.name}},
+        "error": {"code": error.code, "message": error.message, "data": error.wire_data()},
     }
     with suppress(OSError):
         raw.send(json.dumps(answer).encode() + b"\n", socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)

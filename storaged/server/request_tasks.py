@@ -286,7 +286,7 @@ class RequestTasks:
         self._metrics.add("requests.refused")
         text = error.message or error.name
         try:
-            parts = self._peer.error_parts(request, error.code, text, {**error.data, "name": error.name})
+            parts = self._peer.error_parts(request, error.code, text, error.wire_data())
         except LocalProtocolError:
             _log.exception("evidence is no JSON connection=%d error=%s", self._session.number, error.name)
             parts = self._peer.error_parts(request, error.code, text, {"name": error.name})

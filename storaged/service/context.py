@@ -136,7 +136,7 @@ class Call:
         """Change the store within the time of the request, telling its progress; see ``Transactions.run``.
 
         Raises:
-            StoreError: as ``Transactions.run``.
+            StoragedError: as ``Transactions.run``.
         """
 
         def tell(done: int, total: int) -> None:

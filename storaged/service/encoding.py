@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from storaged.engine.views import Staleness, View
 from storaged_client.contract import types as t
+from storaged_client.contract.errors import StoragedError
 
 _encoder = msgspec.json.Encoder()
 _ascii_encoder = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
@@ -91,6 +92,11 @@ def members(result: t.Result) -> list[bytes]:
     for name in ("generation", "stale"):
         del own[name]
     return [_encode(own)[1:-1]] if own else []
+
+
+def error_object(error: StoragedError) -> t.ErrorObject:
+    """An error inside a result, of one item among many."""
+    return t.ErrorObject(code=error.code, message=error.message, data=error.wire_data())
 
 
 def encode_value(value: object) -> bytes:

@@ -10,7 +10,6 @@ from attrs import evolve
 from msgspec import structs
 
 from storaged.engine.transactions import Outcome
-from storaged.errors import InvalidParams, StoreError
 from storaged.operations import tagging
 from storaged.operations.change_set import ChangeSet
 from storaged.operations.pruning import PrunePlan, Pruning, prune
@@ -25,13 +24,14 @@ from storaged.store.content import ITEM_LIMIT
 from storaged.store.layout.records import ImageID
 from storaged_client.contract import params as p
 from storaged_client.contract import types as t
+from storaged_client.contract.errors import InvalidParams, StoragedError
 
 
 async def tag(call: Call, params: p.ImagesTag) -> Outcome[t.Tagged]:
     """``images.tag``: of what the name names; a list's name means the list."""
     if not params.tags:
-        raise InvalidParams("give at least one name", path="tags")
-    refuse_many(params.tags, "tags")
+        raise InvalidParams("give at least one name", path="$.tags")
+    refuse_many(params.tags, "$.tags")
     return await call.change(
         lambda snapshot: tagging.tag(snapshot, params.name, params.tags, call.engine.query_context, reading(call))
     )
@@ -39,7 +39,7 @@ async def tag(call: Call, params: p.ImagesTag) -> Outcome[t.Tagged]:
 
 async def untag(call: Call, params: p.ImagesUntag) -> Outcome[t.Tagged]:
     """``images.untag``."""
-    refuse_many(params.tags, "tags")
+    refuse_many(params.tags, "$.tags")
     return await call.change(
         lambda snapshot: tagging.untag(snapshot, params.name, params.tags, call.engine.query_context, reading(call))
     )
@@ -48,9 +48,9 @@ async def untag(call: Call, params: p.ImagesUntag) -> Outcome[t.Tagged]:
 async def remove_images(call: Call, params: p.ImagesRemove) -> Outcome[t.PruneReport]:
     """``images.remove``: what cannot be removed is in ``failed`` and hinders nothing else."""
     if params.all and params.names:
-        raise InvalidParams("with all, no image may be named", path="names")
+        raise InvalidParams("with all, no image may be named", path="$.names")
     if not params.all and not params.names:
-        raise InvalidParams("image name or ID must be specified", path="names")
+        raise InvalidParams("image name or ID must be specified", path="$.names")
     asked = Removing(force=params.force, ignore=params.ignore, no_prune=params.no_prune)
     return await remove_names(call, None if params.all else params.names, asked, dry_run=params.dry_run)
 
@@ -99,7 +99,7 @@ async def prune_images(call: Call, params: p.ImagesPrune) -> Outcome[t.PruneRepo
     if params.plan is not None:
         if params != p.ImagesPrune(plan=params.plan, dry_run=params.dry_run):
             raise InvalidParams(
-                "a plan is applied as it was made: it takes no other parameter than dry_run", path="plan"
+                "a plan is applied as it was made: it takes no other parameter than dry_run", path="$.plan"
             )
         kept = plans.take(uid, params.plan, apply=not params.dry_run)
         if not params.dry_run:
@@ -143,7 +143,7 @@ def _reported(done: Batch[Any]) -> t.PruneReport:
 
 
 async def _carry_out_prune(call: Call, asked: Pruning, listed: tuple[ImageID, ...] | None) -> Outcome[t.PruneReport]:
-    def refusal(item: ImageID, error: StoreError) -> Refusal:
+    def refusal(item: ImageID, error: StoragedError) -> Refusal:
         return Refusal(id=item, name=None, error=error)
 
     return await carry_out(

@@ -10,7 +10,6 @@ from typing import Any
 
 import msgspec
 
-from storaged.errors import ImageDamaged, NotAManifestList, StoreError, TooLarge
 from storaged.operations import (
     image_details,
     image_history,
@@ -22,8 +21,7 @@ from storaged.operations import (
 )
 from storaged.operations.filters import laborious
 from storaged.service.context import Call, Pinned
-from storaged.service.encoding import Encoded, array, encode_value
-from storaged.service.errors import to_contract
+from storaged.service.encoding import Encoded, array, encode_value, error_object
 from storaged.service.later import Later, then
 from storaged.service.limiters import pause
 from storaged.service.paging import first_page, in_pieces, next_page
@@ -32,6 +30,7 @@ from storaged.store.content import ITEM_LIMIT
 from storaged.store.layout.decoding import bounded
 from storaged_client.contract import params as p
 from storaged_client.contract import types as t
+from storaged_client.contract.errors import ImageDamaged, NotAManifestList, StoragedError, TooLarge
 
 _decode: Callable[[bytes], Any] = bounded(msgspec.json.decode)
 
@@ -181,10 +180,8 @@ async def _entry(call: Call, name: str, details: dict[int, bytes]) -> bytes:
         encoded = details.get(id(image))
         if encoded is None:
             encoded = details[id(image)] = await _details(call, image)
-    except StoreError as error:
-        known = to_contract(error)
-        wrong = t.ErrorObject(code=known.code, message=known.message, data=known.data)
-        return encode_value(t.ImageLookup(name=name, error=wrong))
+    except StoragedError as error:
+        return encode_value(t.ImageLookup(name=name, error=error_object(error)))
     digest = resolving.meant_digest(found)
     return encode_value({"name": name, "image": msgspec.Raw(encoded), "digest": digest, "error": None})
 

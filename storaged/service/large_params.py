@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Final
 
-from storaged.errors import InvalidParams
+from storaged_client.contract.errors import InvalidParams
 
 _MANY: Final = 64
 """Members from which on it does."""

@@ -11,7 +11,6 @@ import anyio
 
 from storaged.engine.leases import LONGEST, Held
 from storaged.engine.views import View
-from storaged.errors import InvalidParams, StoreBusy
 from storaged.operations.change_target import itself
 from storaged.service.context import Call, Engine
 from storaged.service.encoding import Encoded, encode_view, members
@@ -21,6 +20,7 @@ from storaged.snapshot.model import Image
 from storaged.store.layout.records import ImageID
 from storaged_client.contract import params as p
 from storaged_client.contract import types as t
+from storaged_client.contract.errors import InvalidParams, StoreBusy
 
 
 async def lease(call: Call, params: p.StoreLease) -> Encoded:
@@ -33,10 +33,10 @@ async def lease(call: Call, params: p.StoreLease) -> Encoded:
         StoreBusy: a removal of one of the images did not end in time.
     """
     if not params.images:
-        raise InvalidParams("name the images to be kept", path="images")
-    refuse_many(params.images, "images")
+        raise InvalidParams("name the images to be kept", path="$.images")
+    refuse_many(params.images, "$.images")
     if not 0 < params.ttl <= LONGEST:
-        raise InvalidParams(f"ttl must be more than 0 and at most {LONGEST:.0f} seconds", path="ttl")
+        raise InvalidParams(f"ttl must be more than 0 and at most {LONGEST:.0f} seconds", path="$.ttl")
     held = _take(call, params)
     with anyio.move_on_after(call.common.timeout):
         while held is None:

@@ -20,8 +20,8 @@ from contextvars import ContextVar
 import anyio
 from anyio.lowlevel import checkpoint
 
-from storaged.errors import StoreBusy
 from storaged.service.fair_queue import FairQueue, Pace
+from storaged_client.contract.errors import StoreBusy
 
 THREADS = 2
 

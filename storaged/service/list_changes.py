@@ -8,7 +8,6 @@ import time
 from datetime import UTC, datetime
 
 from storaged.engine.transactions import Outcome
-from storaged.errors import InvalidParams
 from storaged.operations import image_create, list_editing
 from storaged.operations.list_artifacts import Layer
 from storaged.operations.list_editing import Birth
@@ -21,6 +20,7 @@ from storaged.service.passed_files import read_layers
 from storaged.store.layout.records import ImageID
 from storaged_client.contract import params as p
 from storaged_client.contract import types as t
+from storaged_client.contract.errors import InvalidParams
 
 
 async def create(call: Call, params: p.ManifestsCreate) -> Outcome[t.ListEdited]:
@@ -51,13 +51,13 @@ async def remove_instance(call: Call, params: p.ManifestsRemoveInstance) -> Outc
 async def remove(call: Call, params: p.ManifestsRemove) -> Outcome[t.PruneReport]:
     """``manifests.remove``: lists alone; their instances stay."""
     if not params.names:
-        raise InvalidParams("name at least one manifest list", path="names")
+        raise InvalidParams("name at least one manifest list", path="$.names")
     return await remove_names(call, params.names, Removing(ignore=params.ignore, manifest=True))
 
 
 async def create_image(call: Call, params: p.ImagesCreate) -> Outcome[t.Created]:
     """``images.create``."""
-    refuse_many(params.names, "names")
+    refuse_many(params.names, "$.names")
     now = _now()
     return await call.change(lambda snapshot: image_create.create(snapshot, params, now))
 

@@ -15,12 +15,12 @@ from attrs import AttrsInstance, fields
 
 from storaged.engine.cursors import cursor_text
 from storaged.engine.views import View
-from storaged.errors import InvalidParams
 from storaged.service.context import Call, Pinned
 from storaged.service.encoding import Encoded, encode_read, encode_value, encode_view
 from storaged.service.later import Later, have, then
 from storaged.service.limiters import pause
 from storaged_client.contract import types as t
+from storaged_client.contract.errors import InvalidParams
 
 _PIECE = 256
 """Rows encoded between two looks of the loop at everybody else: about a millisecond."""
@@ -63,11 +63,12 @@ def next_page(call: Call, method: str, params: Paged) -> Encoded | Later[Encoded
             raise InvalidParams(
                 f"{member.name} cannot be given with a cursor, which goes on with what was first asked for: "
                 f"leave it out, or start a new listing without the cursor",
-                path=member.name,
+                path=f"$.{member.name}",
             )
     token, offset, pinned = call.engine.cursors.take(call.session.credentials.uid, cursor)
     if pinned.method != method or offset > pinned.length:
-        raise InvalidParams(f"this cursor does not belong to {method}; use next_cursor as it was given", path="cursor")
+        text = f"this cursor does not belong to {method}; use next_cursor as it was given"
+        raise InvalidParams(text, path="$.cursor")
     return _page(call, pinned, token, offset, params.limit)
 
 
@@ -109,7 +110,7 @@ async def _in_pieces(encode: Callable[[Sequence[T]], list[bytes]], rows: Sequenc
 
 def _page(call: Call, pinned: Pinned, token: str, offset: int, limit: int | None) -> Encoded | Later[Encoded]:
     if limit is not None and limit < 1:
-        raise InvalidParams("limit must be at least 1", path="limit")
+        raise InvalidParams("limit must be at least 1", path="$.limit")
     end = pinned.length if limit is None else min(pinned.length, offset + limit)
 
     def paged(members: list[bytes]) -> Encoded:

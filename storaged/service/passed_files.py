@@ -14,10 +14,10 @@ import os
 import stat
 from collections.abc import Callable, Sequence
 
-from storaged.errors import InvalidParams, TooLarge
 from storaged.operations.list_artifacts import Layer
 from storaged.store.layout.records import Digest, digest_of
 from storaged_client.contract import params as p
+from storaged_client.contract.errors import InvalidParams, TooLarge
 from storaged_client.media_types import HEAD, guess
 
 MOST = 1 << 40
@@ -68,7 +68,7 @@ def _of_data(layer: p.ArtifactLayer, at: int) -> Layer:
         data = base64.b64decode(layer.data, validate=True)
     except (binascii.Error, ValueError) as error:
         raise InvalidParams(
-            f"the data of layer {at} is no base64: {error}", path=f"artifact.layers[{at}].data"
+            f"the data of layer {at} is no base64: {error}", path=f"$.artifact.layers[{at}].data"
         ) from None
     kind = layer.media_type or guess(layer.title or "", data[:HEAD])
     return Layer(media_type=kind, digest=digest_of(data), size=len(data), title=layer.title, data=data)
@@ -147,7 +147,7 @@ def _path(descriptor: int, status: os.stat_result, at: int) -> str:
 
 
 def _wrong(at: int, text: str) -> InvalidParams:
-    return InvalidParams(f"layer {at} {text}", path=f"artifact.layers[{at}]")
+    return InvalidParams(f"layer {at} {text}", path=f"$.artifact.layers[{at}]")
 
 
 def _unreadable(at: int, error: OSError) -> InvalidParams:

@@ -18,14 +18,14 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Generic, TypeVar
 
 from storaged.engine.transactions import Outcome
-from storaged.errors import ImageDamaged, ImageInUse, Leased, StoreError
 from storaged.operations.change_set import ChangeSet
 from storaged.operations.removals import Batch, Refusal, Removal, removed
 from storaged.service.context import Call
-from storaged.service.errors import to_contract
+from storaged.service.encoding import error_object
 from storaged.snapshot.model import Snapshot
 from storaged.store.layout.records import ImageID
 from storaged_client.contract import types as t
+from storaged_client.contract.errors import ImageDamaged, ImageInUse, Leased, StoragedError
 
 Item = TypeVar("Item")
 
@@ -41,13 +41,13 @@ async def carry_out(
     decide: Decide[Item],
     *,
     first: Sequence[Item] | None,
-    refusal: Callable[[Item, StoreError], Refusal],
+    refusal: Callable[[Item, StoragedError], Refusal],
     narrower: Callable[[Item], Item | None],
 ) -> Outcome[t.PruneReport]:
     """Do it all. ``narrower`` is what to try instead of an item that fails by itself, if anything.
 
     Raises:
-        StoreError: nothing at all was done.
+        StoragedError: nothing at all was done.
     """
     report: Report[Item] = Report()
     waiting: deque[Sequence[Item] | None] = deque([first])
@@ -57,7 +57,7 @@ async def carry_out(
         attempt = _Attempt(decide, waiting.popleft(), report.gone)
         try:
             outcome = await call.change(attempt)
-        except StoreError as error:
+        except StoragedError as error:
             if isinstance(error, ImageDamaged) and not distrusted and await _read_anew(call):
                 distrusted = True
                 waiting.appendleft(attempt.items)
@@ -156,9 +156,9 @@ class Report(Generic[Item]):
 
 def _apart(
     done: Batch[Item],
-    error: StoreError,
+    error: StoragedError,
     report: Report[Item],
-    refusal: Callable[[Item, StoreError], Refusal],
+    refusal: Callable[[Item, StoragedError], Refusal],
     narrower: Callable[[Item], Item | None],
 ) -> list[Sequence[Item]]:
     """What to try instead of a round that one image hinders; a single item that has no less to try is refused."""
@@ -176,7 +176,7 @@ async def _read_anew(call: Call) -> bool:
     """Look at every content: a list whose record did not change shows only so, as unreadable evidence."""
     try:
         await call.engine.cache.refresh(call.common.timeout)
-    except StoreError:
+    except StoragedError:
         return False
     return True
 
@@ -186,9 +186,4 @@ def _some(items: Sequence[Item]) -> list[Sequence[Item]]:
 
 
 def _failed(refusal: Refusal) -> t.Failed:
-    known = to_contract(refusal.error)
-    return t.Failed(
-        id=refusal.id,
-        name=refusal.name,
-        error=t.ErrorObject(code=known.code, message=known.message, data=known.data),
-    )
+    return t.Failed(id=refusal.id, name=refusal.name, error=error_object(refusal.error))

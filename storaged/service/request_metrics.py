@@ -8,9 +8,7 @@ import time
 from types import TracebackType
 from typing import Final
 
-from storaged.errors import StoreError
 from storaged.metrics import Metrics
-from storaged.service.errors import to_contract
 from storaged_client.contract.errors import StoragedError
 from storaged_client.contract.methods import METHODS
 
@@ -48,10 +46,5 @@ class RequestMetrics:
             if error is not None:
                 metrics.add(f"{name}.errors")
             _log.debug("request method=%s seconds=%.6f failed=%s", self._method, seconds, error is not None)
-        if isinstance(error, StoreError):
-            contracted = to_contract(error)
-            metrics.add(f"errors.{contracted.name}")
-            # With its traceback the cause has this frame, and so what is raised and all that was asked: a circle.
-            raise contracted from error.with_traceback(None)
         if isinstance(error, StoragedError):
             metrics.add(f"errors.{error.name}")

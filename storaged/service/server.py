@@ -10,7 +10,6 @@ import anyio
 from anyio.to_thread import run_sync
 
 from storaged.engine.views import View
-from storaged.errors import StoreBusy, StoreCorrupt
 from storaged.operations import store_flaws
 from storaged.service.context import Engine
 from storaged.service.daemon_status import StartedBy
@@ -19,6 +18,7 @@ from storaged.service.session import Session
 from storaged.service.statistics import statistics
 from storaged.snapshot.model import Snapshot
 from storaged_client.contract import types as t
+from storaged_client.contract.errors import StoreBusy, StoreCorrupt
 from storaged_client.contract.params import Common
 from storaged_client.contract.version import PROTOCOL, VERSION
 
@@ -36,9 +36,9 @@ async def info(engine: Engine, session: Session, common: Common) -> bytes:
         if common.if_generation == view.generation:
             return encode_view(t.Unchanged(), view)
     except (StoreBusy, StoreCorrupt) as error:
-        broken = (t.Flaw(name=type(error).__name__, detail=error.text, file=error.evidence.get("file")),)
+        broken = (t.Flaw(name=error.name, detail=error.message, file=error.data.get("file")),)
     broken += tuple(
-        t.Flaw(name="ConfigError", detail=error.text, file=error.evidence.get("file"))
+        t.Flaw(name="ConfigError", detail=error.message, file=error.data.get("file"))
         for error in engine.short_name_flaws()
     )
     snapshot = view.snapshot if view else None

@@ -20,7 +20,6 @@ from anyio.to_thread import run_sync
 from storaged.engine.change_scope import change_scope
 from storaged.engine.response_cache import CacheKey, cache_key
 from storaged.engine.views import View
-from storaged.errors import StoreError
 from storaged.operations.name_lookup import shortened
 from storaged.service.access import (
     Access,
@@ -35,7 +34,6 @@ from storaged.service.access import (
 from storaged.service.context import Call, Engine
 from storaged.service.discover import document
 from storaged.service.encoding import Encoded, encode_read, encode_value, encode_view
-from storaged.service.errors import to_contract
 from storaged.service.large_params import bulky
 from storaged.service.later import Later, have, then
 from storaged.service.paging import encode_change
@@ -240,9 +238,6 @@ class Service:
             return answer
         except get_cancelled_exc_class():
             word = "RequestCancelled"
-            raise
-        except StoreError as error:
-            word = to_contract(error).name
             raise
         except StoragedError as error:
             word = error.name

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from storaged.errors import InvalidParams
 from storaged.operations.usage import usage as usage_of
 from storaged.service.context import Call, Engine
 from storaged.service.encoding import Encoded, encode, encode_view, members
@@ -10,6 +9,7 @@ from storaged.service.progress import Progress
 from storaged.store.checking.findings import Finding
 from storaged_client.contract import params as p
 from storaged_client.contract import types as t
+from storaged_client.contract.errors import InvalidParams
 from storaged_client.contract.params import Common
 
 PATIENCE = 0.2
@@ -43,7 +43,7 @@ async def check(engine: Engine, params: p.StoreCheck, progress: Progress, *, may
     ``may_change``: who asks may change the store, and gets a look of this moment.
     """
     if params.slice is not None and params.slice <= 0:
-        raise InvalidParams("slice must be more than 0 seconds", path="slice")
+        raise InvalidParams("slice must be more than 0 seconds", path="$.slice")
     checked = await engine.checker.run(
         scope=params.scope,
         slice=params.slice,

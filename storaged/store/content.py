@@ -23,7 +23,6 @@ import os
 from collections.abc import Callable
 from typing import TypeVar
 
-from storaged.errors import DataUnknown, ImageDamaged, StoreBusy, TooLarge
 from storaged.metrics import Metrics
 from storaged.store.files import DISK_FAILED, EXHAUSTED, Files, FileTooLarge, identity, read_whole
 from storaged.store.inventory import writable_image_roots
@@ -33,6 +32,7 @@ from storaged.store.layout.manifests import Undecodable, is_signed_schema1, pars
 from storaged.store.layout.paths import big_data_file, image_dir
 from storaged.store.layout.records import ImageRecord
 from storaged.store.tables import ImageRow, StoreLocation
+from storaged_client.contract.errors import DataUnknown, ImageDamaged, StoreBusy, TooLarge
 
 ITEM_LIMIT = 32 << 20
 """Bytes of a manifest or configuration beyond which it is damage; registries refuse those over 4 MiB."""

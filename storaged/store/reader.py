@@ -18,7 +18,6 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Literal
 
-from storaged.errors import StoreBusy, StoreCorrupt, StoreError
 from storaged.metrics import Metrics
 from storaged.store.files import EXHAUSTED, Files
 from storaged.store.inventory import lock_files, table_files, writable_lock_files
@@ -29,6 +28,7 @@ from storaged.store.stamp import Stamp, StampWatch
 from storaged.store.table_cache import Loaded, TableCache
 from storaged.store.table_reader import TableContent
 from storaged.store.tables import StoreLocation
+from storaged_client.contract.errors import InternalError, StoreBusy, StoreCorrupt
 
 TRIES = 5
 """Lock-free attempts of one load."""
@@ -40,7 +40,7 @@ SHORT_PATIENCE = 0.5
 """The same of ``load_shared``, which comes again."""
 
 
-class WriterActive(StoreError):
+class WriterActive(InternalError):
     """A writer is at work, so what could be read now may be half of a change: ``holder`` says who."""
 
     def __init__(self, holder: LockHolder) -> None:
@@ -221,6 +221,8 @@ class StoreReader:
                 contents, error = self._known.read(stamp)
                 proven = all(lock.still_named() for lock in locks) and self._own_watch.take() == stamp
                 self._refuse_fault()
+        except StoreBusy:
+            raise  # it is an OSError, too
         except OSError as lost:
             if lost.errno in EXHAUSTED:
                 raise

@@ -110,10 +110,10 @@ class RegistriesWatch:
 
     def _load(self) -> None:
         places = find_places(self._env, self._uid, system_root=self._system_root, files=self._files)
-        before = {error.text for error in self._current.broken}
+        before = {error.message for error in self._current.broken}
         self._current, self._marks = _read(places, self._files)
         for error in self._current.broken:
-            if error.text not in before:
+            if error.message not in before:
                 _log.warning("short names are resolved without a file that cannot be used error=%s", error)
 
 
@@ -149,7 +149,7 @@ def _read(places: Places, files: Files) -> tuple[Registries, dict[str, Mark]]:
 def _merge(used: list[RegistriesFile], broken: list[ConfigError]) -> Registries:
     search: tuple[str, ...] = ()
     aliases: dict[str, str | None] = {}
-    digest = hashlib.sha256(repr([error.text for error in broken]).encode())
+    digest = hashlib.sha256(repr([error.message for error in broken]).encode())
     for part in used:
         if part.search is not None:
             search = part.search

@@ -24,8 +24,9 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from storaged.errors import ConfigError, InvalidName
+from storaged.errors import ConfigError
 from storaged.store.layout import references
+from storaged_client.contract.errors import InvalidName
 
 Kind = Literal["main", "drop-in", "cache"]
 
@@ -106,7 +107,7 @@ def _aliases(document: _Document, tables: Mapping[str, Any]) -> dict[str, str | 
         try:
             found[name] = _alias(name, value)
         except InvalidName as error:
-            raise document.wrong(f"aliases.{name}", f"is no alias: {error.text}", near=name) from None
+            raise document.wrong(f"aliases.{name}", f"is no alias: {error.message}", near=name) from None
     return found
 
 

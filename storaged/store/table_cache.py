@@ -7,13 +7,13 @@ from itertools import chain
 
 from msgspec import Struct
 
-from storaged.errors import StoreCorrupt
 from storaged.metrics import Metrics
 from storaged.store.files import EXHAUSTED, Files
 from storaged.store.inventory import lock_files, table_files
 from storaged.store.stamp import Stamp
 from storaged.store.table_reader import RowT, TableContent, TableReader
 from storaged.store.tables import ContainerRow, ImageRow, LayerRow, RecordFlaw, StoreLocation, StoreTables
+from storaged_client.contract.errors import StoreCorrupt
 
 
 class Loaded(Struct, frozen=True, kw_only=True):

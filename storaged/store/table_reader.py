@@ -8,7 +8,6 @@ from typing import Protocol, TypeVar, cast
 
 from msgspec import Struct
 
-from storaged.errors import StoreCorrupt
 from storaged.metrics import Metrics
 from storaged.store.files import EXHAUSTED, Files, Identity, read_whole
 from storaged.store.inventory import TableFile
@@ -17,6 +16,7 @@ from storaged.store.layout.records import ContainerRecord, ImageRecord, LayerRec
 from storaged.store.layout.table import Decoder, Table
 from storaged.store.stamp import LockIdentity
 from storaged.store.tables import ContainerRow, ImageRow, LayerRow, RecordFlaw
+from storaged_client.contract.errors import StoreCorrupt
 
 TABLE_LIMIT = 1 << 30
 """Bytes of a table beyond which it is taken for damaged: fifty times the largest found in the wild."""

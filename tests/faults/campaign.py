@@ -15,9 +15,9 @@ from typing import TypeAlias
 
 from attrs import define, evolve, field
 
-from storaged.errors import StoreError
 from storaged.store.files import Files
 from storaged.store.writing.temporary import OURS
+from storaged_client.contract.errors import StoragedError
 
 from .calls import Dying, Failing, Intercepted, Killed, Short
 from .judging import judge
@@ -82,7 +82,7 @@ def _fail(bench: Bench, mutation: str, what: str, fault: Callable[[int], Failing
         try:
             mutate(bench.store, mutation, files)
             succeeded, wrong = True, []
-        except (StoreError, OSError):
+        except (StoragedError, OSError):
             succeeded, wrong = False, []
         except Exception as error:
             succeeded, wrong = False, [f"no error of the store or the system: {error!r}"]
@@ -107,7 +107,7 @@ def fail_and_try_again(bench: Bench, mutation: str, code: int, *, step: int = 1)
     for number in every(step):
         bench.reset()
         files = Failing(number, code)
-        with contextlib.suppress(StoreError, OSError):
+        with contextlib.suppress(StoragedError, OSError):
             mutate(bench.store, mutation, files)
         if files.failed is None:
             return tally
@@ -116,7 +116,7 @@ def fail_and_try_again(bench: Bench, mutation: str, code: int, *, step: int = 1)
         where = f"{mutation}, {os.strerror(code)} at call {number} ({files.failed}), then once more"
         try:
             mutate(bench.store, mutation, Intercepted())
-        except (StoreError, OSError) as error:
+        except (StoragedError, OSError) as error:
             tally.add(where, [f"refused: {error!r}"])
             continue
         recover(bench.store, Files())

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from storaged.errors import StoreError
 from storaged.store.files import Files
+from storaged_client.contract.errors import StoragedError
 
 from .checker import Checker
 from .running import Bench, recover
@@ -23,7 +23,7 @@ def _judge(bench: Bench, checker: Checker, tree: Tree, *, alive: bool, ended: bo
     try:
         wrong += checker.read_back()
         wrong += [f"the next start leaves {left}" for left in recover(bench.store, Files())]
-    except (StoreError, OSError) as error:
+    except (StoragedError, OSError) as error:
         return [*wrong, f"the next start fails: {error!r}"]
     settled = bench.look()
     wrong += checker.settled(settled, done=expected(checker, tree, ended=ended))

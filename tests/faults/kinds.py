@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 
 from attrs import frozen
 
-from storaged.errors import ImageUnknown
 from storaged.store.changes import Change
+from storaged_client.contract.errors import ImageUnknown
 
 from .rival import Deed
 from .scenes import DRIVERS, LAYERS_GO, MUTATIONS, Store
@@ -19,7 +19,7 @@ from .scenes import DRIVERS, LAYERS_GO, MUTATIONS, Store
 
 @frozen(kw_only=True)
 class Kind:
-    """A change, how it is decided, and what another tool does meanwhile. ``change`` may raise StoreErrors."""
+    """A change, how it is decided, and what another tool does meanwhile. ``change`` may raise StoragedErrors."""
 
     change: Callable[[Store], Change]
     first: bool = False

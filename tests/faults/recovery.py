@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 
-from storaged.errors import StoreError
 from storaged.store.files import Files
+from storaged_client.contract.errors import StoragedError
 
 from .calls import Dying, Failing, Killed
 from .campaign import Tally, every, killed
@@ -47,7 +47,7 @@ def fail_recovery(bench: Bench, mutation: str, code: int, *, step: int = 1, with
             wrong: list[str] = []
             try:
                 recover(bench.store, files)
-            except (StoreError, OSError):
+            except (StoragedError, OSError):
                 pass
             except Exception as error:
                 wrong.append(f"no error of the store or the system: {error!r}")

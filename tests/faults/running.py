@@ -42,7 +42,7 @@ def mutate(store: Store, mutation: str, files: Intercepted) -> None:
     """Make the change as the engine does.
 
     Raises:
-        StoreError, OSError: as the writer.
+        StoragedError, OSError: as the writer.
     """
     kind = KINDS[mutation]
     with contextlib.closing(StoreWriter(store.location, metrics=Metrics(), files=files)) as writer:

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from storaged.errors import StoreBusy, StoreError
 from storaged.metrics import Metrics
 from storaged.store.content import ContentReader
 from storaged.store.files import DISK_FAILED, EXHAUSTED, Files
 from storaged.store.reader import StoreReader
+from storaged_client.contract.errors import StoragedError, StoreBusy
 from tests.unit.store.builders import Disk, hexes
 
 LIST = b'{"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}'
@@ -73,7 +73,7 @@ def calls(attempt: Callable[[Files], Any], code: int) -> Iterator[tuple[Failing,
         before = sorted(os.listdir("/proc/self/fd"))
         try:
             outcome, error = attempt(files), None
-        except StoreError as raised:
+        except StoragedError as raised:
             outcome, error = None, raised
         except OSError as raised:
             # What the machine lacked is no fault of the store: the engine answers StoreBusy and tries again.

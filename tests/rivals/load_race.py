@@ -24,12 +24,12 @@ import threading
 import time
 from pathlib import Path
 
-from storaged.errors import StoreBusy
 from storaged.metrics import Metrics
 from storaged.store.locks.probe import LockHolder
 from storaged.store.reader import StoreReader, WriterActive
 from storaged.store.stamp import StampWatch
 from storaged.store.tables import StoreLocation, StoreTables
+from storaged_client.contract.errors import StoreBusy
 from tests.rivals.peers import Peer, PeerMissing, Store, ToolError, podman_43, podman_58
 
 

@@ -15,10 +15,10 @@ from collections.abc import Sequence
 
 from msgspec import json
 
-from storaged.errors import StoreError
 from storaged.metrics import Metrics
 from storaged.store.reader import StoreReader
 from storaged.store.tables import StoreLocation, StoreTables
+from storaged_client.contract.errors import StoragedError
 
 from .changes import Tools
 from .observer import Observer, Rows, State, image_row
@@ -57,7 +57,7 @@ def load_beside(report: Report, peer: Peer, *, seed: int, loads: int) -> None:
             while outcomes["loaded"] < loads and crew.is_alive():
                 try:
                     loaded = reader.load()
-                except StoreError as error:
+                except StoragedError as error:
                     outcomes[type(error).__name__] += 1
                     continue
                 outcomes["loaded"] += 1

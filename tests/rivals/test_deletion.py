@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from storaged.errors import ImageInUse
 from storaged.metrics import Metrics
 from storaged.store.changes import Change
 from storaged.store.layout import paths
@@ -22,6 +21,7 @@ from storaged.store.tables import StoreLocation
 from storaged.store.writing.commit import StoreWriter
 from storaged.store.writing.prepared import Committed
 from storaged.store.writing.recovery import Recovery
+from storaged_client.contract.errors import ImageInUse
 
 from .peers import Peer, PeerMissing, Store, ToolError, workspace
 from .rootless import User, user

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from storaged.errors import StoreBusy
 from storaged.metrics import Metrics
 from storaged.store import inventory
 from storaged.store.config import discover
@@ -22,6 +21,7 @@ from storaged.store.layout import paths
 from storaged.store.locks.order import hold
 from storaged.store.reader import StoreReader, WriterActive
 from storaged.store.tables import StoreLocation
+from storaged_client.contract.errors import StoreBusy
 from tests.rivals.load_race import race
 from tests.rivals.peers import Peer, PeerMissing, Store, podman_43, podman_58
 
@@ -219,7 +219,7 @@ def test_a_layer_import_waiting_for_its_tar_excludes_us_and_is_named(debian_stor
             hold([lock], "shared", deadline=time.monotonic() + 0.1, files=Files(), metrics=Metrics()),
         ):
             pass
-        assert busy.value.evidence["holder"] == {"pid": rival.pid, "command": "containers-stor", "mode": "write"}
+        assert busy.value.data["holder"] == {"pid": rival.pid, "command": "containers-stor", "mode": "write"}
         beside = reader.load_unproven().tables
         assert not beside.proven
         assert any(row.record.incomplete for row in beside.layers)

@@ -31,7 +31,6 @@ from storaged.engine.query_context import ContextWatch
 from storaged.engine.sizes import LayerSizes
 from storaged.engine.transaction_attempt import Decision
 from storaged.engine.transactions import Outcome, Transactions
-from storaged.errors import StoreError
 from storaged.metrics import Metrics
 from storaged.operations.change_set import ChangeSet
 from storaged.operations.query_context import HostPlatform
@@ -47,6 +46,7 @@ from storaged.store.reader import StoreReader
 from storaged.store.tables import StoreLocation
 from storaged.store.writing.commit import StoreWriter
 from storaged.store.writing.prepared import Committed, Prepared
+from storaged_client.contract.errors import StoragedError
 from tests.faults.calls import Call, Intercepted
 from tests.unit.service.conftest import QuietHost
 
@@ -193,7 +193,7 @@ class SteppedWriter(StoreWriter):
             change = evolve(change, evidence=())
         try:
             prepared = super().prepare(change, *given, **named)
-        except StoreError:
+        except StoragedError:
             self._steps.at("refused")
             raise
         self._steps.at("prepared")

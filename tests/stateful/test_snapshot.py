@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from storaged.errors import AmbiguousName
 from storaged.operations.resolving import find
 from storaged.snapshot.model import Snapshot
+from storaged_client.contract.errors import AmbiguousName
 from tests.unit.snapshot.stores import HERE, digest_of, image_id, layer_id
 
 from .slow_model import Model, Plan, Row, random_plan
@@ -105,7 +105,7 @@ def test_a_prefix_finds_the_only_image_or_says_which_it_may_be(seed: int, size: 
             if len(fitting) > 1:
                 with pytest.raises(AmbiguousName) as caught:
                     find(snapshot, prefix, manifest=False, or_list=True, view=HERE)
-                assert caught.value.evidence["candidates"] == sorted(fitting)
+                assert caught.value.data["candidates"] == sorted(fitting)
                 continue
             found = find(snapshot, prefix, manifest=False, or_list=True, view=HERE).image
             assert snapshot.by_id[fitting[0]].is_list or found.id == fitting[0]

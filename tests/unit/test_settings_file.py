@@ -33,8 +33,8 @@ def mistakes(file: Path, content: str | bytes) -> list[str]:
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(ConfigError) as caught:
         read_file(str(file))
-    assert caught.value.evidence["file"] == str(file)
-    told = caught.value.text.split("\n")
+    assert caught.value.data["file"] == str(file)
+    told = caught.value.message.split("\n")
     assert all(line.startswith(f"{file}:") for line in told)
     return [line.removeprefix(f"{file}:").strip() for line in told]
 

@@ -14,19 +14,23 @@ appended to its row. The class *is* the table: its name is ``error.data.name`` o
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 
 class StoragedError(Exception):
-    """An error answered by the daemon; ``data`` is the evidence, the text is for people."""
+    """An error answered by the daemon; ``data`` is the evidence, the text is for people.
+
+    Evidence may be given as keywords, too, by whoever raises it.
+    """
 
     code: int = -32603
     exit_status: ClassVar[int] = 125
 
-    def __init__(self, message: str = "", data: dict[str, Any] | None = None) -> None:
+    def __init__(self, message: str = "", data: Mapping[str, Any] | None = None, **evidence: Any) -> None:
         super().__init__(message)
         self.message = message
-        self.data: dict[str, Any] = data or {}
+        self.data: dict[str, Any] = {**(data or {}), **evidence}
         self.method = ""
         """The method that was called, as the protocol names it; empty for an error inside a report."""
         self.hint = ""
@@ -37,8 +41,12 @@ class StoragedError(Exception):
 
     @property
     def name(self) -> str:
-        """The stable name, as ``error.data.name`` bears it."""
-        return type(self).__name__
+        """The stable name, ``error.data.name``. A class of another module has that of its base in this one."""
+        return next(cls.__name__ for cls in type(self).__mro__ if cls.__module__ == __name__)
+
+    def wire_data(self) -> dict[str, Any]:
+        """``error.data`` as it is sent: the evidence and the name."""
+        return {**self.data, "name": self.name}
 
 
 class ParseError(StoragedError):
@@ -79,6 +87,8 @@ class ShuttingDown(StoragedError):
 
 
 class TooManyRequests(StoragedError):
+    """A user or connection holds as much as one may; ``data`` has ``what`` and ``limit``."""
+
     code = -32001
     exit_status = 75
 
@@ -99,26 +109,38 @@ class NotSupported(StoragedError):
 
 
 class ImageUnknown(StoragedError, LookupError):
+    """No image bears this name, id or digest."""
+
     code = 1001
 
 
 class LayerUnknown(StoragedError, LookupError):
+    """No layer has this id."""
+
     code = 1002
 
 
 class ManifestListUnknown(StoragedError, LookupError):
+    """No manifest list bears this name."""
+
     code = 1003
 
 
 class NotAManifestList(StoragedError):
+    """The name means an ordinary image."""
+
     code = 1004
 
 
 class InstanceUnknown(StoragedError, LookupError):
+    """The manifest list has no such entry."""
+
     code = 1005
 
 
 class TagUnknown(StoragedError, LookupError):
+    """The image does not bear this name."""
+
     code = 1006
 
 
@@ -129,6 +151,8 @@ class AmbiguousName(StoragedError, LookupError):
 
 
 class InvalidName(StoragedError, ValueError):
+    """The text is no image reference."""
+
     code = 1008
 
 
@@ -139,10 +163,14 @@ class GenerationGone(StoragedError, LookupError):
 
 
 class LeaseUnknown(StoragedError, LookupError):
+    """The connection has no lease of this name, ``data["lease"]``."""
+
     code = 1010
 
 
 class DataUnknown(StoragedError, LookupError):
+    """The image has no big data under this key."""
+
     code = 1011
 
 
@@ -151,27 +179,39 @@ class ContainerUnknown(StoragedError, LookupError):
 
 
 class ImageInUse(StoragedError):
+    """A container or a mount needs what was to go; the text names it and says what ends that."""
+
     code = 2001
     exit_status = 2
 
 
 class NameInUse(StoragedError):
+    """The name belongs to another image, ``data["image"]``, and is not moved."""
+
     code = 2002
 
 
 class MultipleNames(StoragedError):
+    """The image bears several names, ``data["names"]``, and was addressed by none of them."""
+
     code = 2003
 
 
 class ReadOnlyImage(StoragedError):
+    """The image lies in an additional image store, which is only read."""
+
     code = 2004
 
 
 class Leased(StoragedError):
+    """A lease holds an image; ``data`` has ``images`` and ``leases``."""
+
     code = 2005
 
 
 class PlanStale(StoragedError):
+    """The plan of a dry run is no longer kept, or never was."""
+
     code = 2006
 
 
@@ -184,18 +224,26 @@ class StoreBusy(StoragedError, TimeoutError):
 
 
 class StoreCorrupt(StoragedError):
+    """A table cannot be read; ``data["file"]`` says which."""
+
     code = 3002
 
 
 class StoreUnsupported(StoragedError):
+    """The store has a shape that storaged does not serve."""
+
     code = 3003
 
 
 class StoreReadOnly(StoragedError):
+    """Nothing can be written to this store; ``data["file"]`` is what cannot be."""
+
     code = 3004
 
 
 class NoSpace(StoragedError):
+    """The file system is full, or a quota is; ``data["file"]`` is what could not be written."""
+
     code = 3005
 
 
@@ -208,18 +256,26 @@ class DigestMismatch(StoragedError):
 
 
 class ImageDamaged(StoragedError):
+    """The bytes of an image are not those its record names."""
+
     code = 3008
 
 
 class TooLarge(StoragedError):
+    """The item is larger than may be sent; ``data`` has ``size`` and ``limit`` in bytes."""
+
     code = 3009
 
 
-class WrongStore(StoragedError):
-    """The daemon serves another store than the one meant: ``data`` has ``asked`` and ``serves``. Nothing was done.
+class DiskFailure(StoragedError):
+    """The file system failed while the store was written; ``data`` has ``file`` and ``detail``. Where it has
+    ``partial``, the change is made, in part or as a whole: look before asking again."""
 
-    3010 is kept for ``DiskFailure``.
-    """
+    code = 3010
+
+
+class WrongStore(StoragedError):
+    """The daemon serves another store than the one meant: ``data`` has ``asked`` and ``serves``. Nothing was done."""
 
     code = 3011
 

@@ -39,7 +39,7 @@ class Method:
 _LOOKUP = ("ImageUnknown", "AmbiguousName", "InvalidName")
 _LIST_LOOKUP = ("NotAManifestList", "ImageDamaged")
 """What ``manifest`` and a list's own methods can meet besides."""
-_CHANGE = ("StoreUnsupported", "StoreReadOnly", "NoSpace", "NotPermitted")
+_CHANGE = ("StoreUnsupported", "StoreReadOnly", "NoSpace", "DiskFailure", "NotPermitted")
 """What every change of the store can meet."""
 _EDIT = ("ManifestListUnknown", "AmbiguousName", "InvalidName", *_LIST_LOOKUP, *_CHANGE)
 

@@ -12,7 +12,6 @@ from typing import Final
 
 from msgspec import Struct
 
-from storaged.errors import InvalidParams
 from storaged.operations.filters.labels import label
 from storaged.operations.filters.language import Asked, FilterContext, Test, divide, malformed
 from storaged.operations.filters.places import containers, in_list, layer, unique_size
@@ -21,6 +20,7 @@ from storaged.operations.filters.times import before, since, until
 from storaged.operations.globs import is_pattern
 from storaged.operations.name_lookup import shortened
 from storaged.snapshot.model import Image
+from storaged_client.contract.errors import InvalidParams
 from storaged_client.contract.params import Filter
 
 MOST_FILTERS: Final = 256
@@ -96,14 +96,14 @@ def compile_filters(filters: Sequence[Filter], query_context: FilterContext) -> 
             are too many; ``path`` says which.
     """
     if len(filters) > MOST_REFERENCES:
-        raise InvalidParams(f"{len(filters)} filters are too many: a listing takes {MOST_REFERENCES}", path="filters")
-    every = [divide(given, f"filters[{at}]") for at, given in enumerate(filters)]
+        raise InvalidParams(f"{len(filters)} filters are too many: a listing takes {MOST_REFERENCES}", path="$.filters")
+    every = [divide(given, f"$.filters[{at}]") for at, given in enumerate(filters)]
     named = [asked for asked in every if asked.key == "reference"]
     asked_of_all = len(every) - sum(not is_pattern(asked.text()) for asked in named)
     if asked_of_all > MOST_FILTERS:
         raise InvalidParams(
             f"{asked_of_all} filters are too many: a listing takes {MOST_FILTERS}, and {MOST_REFERENCES} names",
-            path="filters",
+            path="$.filters",
         )
     flags: dict[str, bool] = {}
     tests = [_test(asked, query_context, flags) for asked in every if asked.key != "reference"]

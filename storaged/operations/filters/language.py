@@ -16,10 +16,10 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from storaged.errors import InvalidParams
 from storaged.operations.name_lookup import shortened
 from storaged.operations.query_context import QueryContext
 from storaged.snapshot.model import Image, Snapshot
+from storaged_client.contract.errors import InvalidParams
 from storaged_client.contract.params import Filter
 from storaged_client.contract.texts import NO_TEXT, is_text
 

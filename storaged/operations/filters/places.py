@@ -8,12 +8,12 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Final
 
-from storaged.errors import AmbiguousName, ImageDamaged, ImageUnknown, InvalidName, NotAManifestList
 from storaged.operations.filters.language import Asked, FilterContext, Test
 from storaged.operations.name_lookup import shortened
 from storaged.operations.resolving import find
 from storaged.snapshot.model import Image, Snapshot
 from storaged.store.layout.records import LayerID
+from storaged_client.contract.errors import AmbiguousName, ImageDamaged, ImageUnknown, InvalidName, NotAManifestList
 
 _LISTED_IDS: Final = 5
 """Ids that the error of an ambiguous beginning names."""
@@ -41,7 +41,7 @@ def in_list(asked: Asked, query_context: FilterContext) -> Test:
         found = find(query_context.snapshot, name, manifest=True, or_list=True, view=query_context.view).image
     except (ImageUnknown, NotAManifestList, ImageDamaged, AmbiguousName, InvalidName) as error:
         raise asked.wrong(
-            f'could not find local manifest list for filter "in-list"="{shortened(name)}": {error.text}'
+            f'could not find local manifest list for filter "in-list"="{shortened(name)}": {error.message}'
         ) from error
     list_id = found.id
     return lambda image: list_id in image.in_lists

@@ -23,7 +23,6 @@ from typing import Final
 
 from msgspec import Struct
 
-from storaged.errors import AmbiguousName, ImageUnknown, InvalidName
 from storaged.operations.filters.language import LONGEST_PATTERN, Asked, FilterContext
 from storaged.operations.globs import BadPattern, as_regular_expression, is_pattern
 from storaged.operations.name_lookup import shortened
@@ -33,6 +32,7 @@ from storaged.snapshot.model import Image
 from storaged.store.layout import references
 from storaged.store.layout.records import ImageID
 from storaged.store.layout.references import Reference
+from storaged_client.contract.errors import AmbiguousName, ImageUnknown, InvalidName
 
 _REGISTRY: Final = re.compile(
     r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*|\[[a-fA-F0-9:]+\])"

@@ -15,12 +15,12 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from storaged.errors import AmbiguousName, ImageUnknown, InvalidName
 from storaged.operations.filters.language import Asked, FilterContext, Test
 from storaged.operations.name_lookup import shortened
 from storaged.operations.resolving import find
 from storaged.snapshot.model import Image
 from storaged.store.layout.manifests import Undecodable, instant
+from storaged_client.contract.errors import AmbiguousName, ImageUnknown, InvalidName
 
 Instant = tuple[int, int]
 """Seconds since 1970, nanoseconds."""
@@ -151,7 +151,7 @@ def _of_image(asked: Asked, query_context: FilterContext) -> Instant:
         image = find(query_context.snapshot, name, manifest=False, or_list=False, view=query_context.view).image
     except (ImageUnknown, AmbiguousName, InvalidName) as error:
         raise asked.wrong(
-            f'could not find local image for filter "{asked.key}"="{shortened(name)}": {error.text}'
+            f'could not find local image for filter "{asked.key}"="{shortened(name)}": {error.message}'
         ) from error
     created = _created(image)
     if created is None:

@@ -12,10 +12,10 @@ from collections.abc import Iterable
 from itertools import chain
 from typing import Final
 
-from storaged.errors import InvalidName
 from storaged.store.checking.state import State
 from storaged.store.layout.records import ImageRecord
 from storaged.store.layout.references import parse
+from storaged_client.contract.errors import InvalidName
 
 OPEN: Final = "podman images"
 """Every command that opens a store mends what it finds on loading: incomplete layers, names borne twice."""

@@ -20,7 +20,6 @@ from typing import Final
 
 from attrs import evolve, field, frozen
 
-from storaged.errors import StoreCorrupt
 from storaged.metrics import Metrics
 from storaged.store.checking.loss import LEAST_FOLDERS, unnamed
 from storaged.store.files import EXHAUSTED, Files
@@ -29,6 +28,7 @@ from storaged.store.layout.records import ImageID, LayerID
 from storaged.store.stamp import Stamp, StampWatch
 from storaged.store.table_reader import TableContent, TableReader
 from storaged.store.tables import ContainerRow, ImageRow, LayerRow, RecordFlaw, StoreLocation
+from storaged_client.contract.errors import StoreCorrupt
 
 KINDS: Final[tuple[TableKind, ...]] = ("layers", "images", "containers")
 _MOST_IMAGES: Final = 32
@@ -201,7 +201,7 @@ class Watcher:
                     try:
                         known = self._known[index] = self._sources[index].read(known, seen, lock)
                     except StoreCorrupt as error:
-                        broken[index] = str(error.evidence.get("detail", error.text))
+                        broken[index] = str(error.data.get("detail", error.message))
                         continue
                 contents[index] = known
                 as_stamped = as_stamped and known.seen == seen

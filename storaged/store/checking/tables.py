@@ -9,7 +9,6 @@ from typing import Any, Final
 
 import msgspec
 
-from storaged.errors import StoreCorrupt
 from storaged.store.checking import repair_hints
 from storaged.store.checking.findings import Finding, Subject, finding
 from storaged.store.checking.look import ID, Look
@@ -22,6 +21,7 @@ from storaged.store.layout.records import LayerID
 from storaged.store.layout.references import is_valid
 from storaged.store.layout.table import split
 from storaged.store.table_reader import TABLE_LIMIT
+from storaged_client.contract.errors import StoreCorrupt
 
 _SUBJECT: Final[dict[TableKind, Subject]] = {"images": "image", "layers": "layer", "containers": "container"}
 _BREATH: Final = 4096
@@ -42,7 +42,7 @@ def check_table(look: Look, table: TableFile) -> Iterator[Finding | None]:
         yield from _lost(look, table, "there is no such file")
         return
     except (StoreCorrupt, NotAFile, FileTooLarge) as error:
-        detail = error.evidence.get("detail", error.text) if isinstance(error, StoreCorrupt) else error.strerror
+        detail = error.data.get("detail", error.message) if isinstance(error, StoreCorrupt) else error.strerror
         yield _of_table("table_unreadable", table, f"no table: {detail}")
         return
     if not data:

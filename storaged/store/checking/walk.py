@@ -24,7 +24,6 @@ from typing import Final
 
 from msgspec import Struct
 
-from storaged.errors import InvalidParams, StoreBusy
 from storaged.metrics import Metrics
 from storaged.store.checking.directories import directories
 from storaged.store.checking.findings import Finding, Subject, finding
@@ -38,6 +37,7 @@ from storaged.store.checking.vfs_layers import check_vfs_layer
 from storaged.store.files import EXHAUSTED, Files
 from storaged.store.inventory import TableKind, table_files
 from storaged.store.tables import ImageRow, LayerRow, StoreLocation
+from storaged_client.contract.errors import InvalidParams, StoreBusy
 
 _PAUSES: Final = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4)
 """Seconds before each further look at a unit that a writer disturbed."""
@@ -114,9 +114,9 @@ def key_of(token: str | None, scope: Scope) -> Key:
         or parts[0] != _VERSION
         or not all(part.isascii() and part.isdigit() and len(part) < 6 for part in parts[2:4])
     ):
-        raise InvalidParams("this is no resume token of ours; use it as it was given", path="resume")
+        raise InvalidParams("this is no resume token of ours; use it as it was given", path="$.resume")
     if parts[1] != scope:
-        raise InvalidParams(f"this token belongs to scope {parts[1][:20]!r}; ask with the same scope", path="resume")
+        raise InvalidParams(f"this token belongs to scope {parts[1][:20]!r}; ask with the same scope", path="$.resume")
     return int(parts[2]), int(parts[3]), parts[4]
 
 

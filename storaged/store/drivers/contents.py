@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
-from storaged.errors import StoreUnsupported
 from storaged.store.drivers.overlay import OverlayContents
 from storaged.store.drivers.vfs import VfsContents
 from storaged.store.files import Files
 from storaged.store.layout.records import LayerID
 from storaged.store.tables import StoreLocation
+from storaged_client.contract.errors import StoreUnsupported
 
 
 class LayerContents(Protocol):

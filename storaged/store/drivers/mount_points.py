@@ -18,12 +18,12 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from storaged.errors import StoreCorrupt
 from storaged.store.files import Files, Identity, NotAFile, identity, read_whole
 from storaged.store.layout.decoding import bounded
 from storaged.store.layout.paths import layers_dir
 from storaged.store.layout.records import LayerID
 from storaged.store.tables import StoreLocation
+from storaged_client.contract.errors import StoreCorrupt
 
 _LIMIT = 64 << 20
 _ESCAPE = re.compile(r"\\([0-7]{3})")

@@ -26,9 +26,9 @@ from typing import Final
 import msgspec
 
 import storaged
-from storaged.errors import StoreUnsupported
 from storaged.store.drivers.removal import Leftover, RemovalCancelled
 from storaged.store.files import Files, read_whole
+from storaged_client.contract.errors import StoreUnsupported
 
 _LIMIT = 1 << 20
 _LOOK = 0.1

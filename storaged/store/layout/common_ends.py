@@ -22,8 +22,8 @@ from itertools import chain
 
 from attrs import frozen
 
-from storaged.errors import StoreCorrupt
 from storaged.store.layout.table import split
+from storaged_client.contract.errors import StoreCorrupt
 
 RUN = 64
 """Records of a run at most, some 30 KiB of layers: no thread waits for a look at it, and few are decoded in vain."""

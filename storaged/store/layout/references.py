@@ -21,7 +21,7 @@ from docker_image.digest import InvalidDigest
 from docker_image.reference import InvalidReference
 from docker_image.reference import Reference as Grammar
 
-from storaged.errors import InvalidName
+from storaged_client.contract.errors import InvalidName
 
 MAX_LENGTH = 1024
 """Characters of a reference: registry and path have at most 511, a tag 128, a digest about 140."""

@@ -19,9 +19,9 @@ import msgspec
 from attrs import frozen
 from msgspec.structs import replace
 
-from storaged.errors import StoreCorrupt
 from storaged.store.layout.decoding import bounded
 from storaged.store.layout.records import ContainerRecord, ImageRecord, LayerRecord
+from storaged_client.contract.errors import StoreCorrupt
 
 Record = ImageRecord | LayerRecord | ContainerRecord
 R = TypeVar("R", bound=Record)

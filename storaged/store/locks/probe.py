@@ -14,9 +14,9 @@ from typing import Literal
 
 from msgspec import Struct, structs
 
-from storaged.errors import StoreBusy
 from storaged.store.files import Files
 from storaged.store.locks.record_lock import FLOCK
+from storaged_client.contract.errors import StoreBusy
 
 _OFD_LINE = re.compile(
     rb"^lock:\s+\S+ OFDLCK\s+\S+\s+(READ|WRITE)\s+-?\d+ ([0-9a-f]+):([0-9a-f]+):(\d+) ", re.MULTILINE

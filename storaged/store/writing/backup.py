@@ -21,11 +21,11 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from storaged.errors import StoreError
 from storaged.store.files import Files
 from storaged.store.layout.paths import own_dir
 from storaged.store.writing.preconditions import CurrentTable
 from storaged.store.writing.temporary import make_own_folder, sync_folder, temporary_for, told, write_temporary
+from storaged_client.contract.errors import StoragedError
 
 _HOUR: Final = 3600
 _AGES: Final = (_HOUR, 24 * _HOUR, 7 * 24 * _HOUR)
@@ -69,7 +69,7 @@ class Backups:
         target = os.path.join(self._folder, f"{os.path.basename(path)}.before")
         try:
             self._copy(target, table.data)
-        except (OSError, StoreError) as error:
+        except (OSError, StoragedError) as error:
             if needed:
                 raise
             _log.warning("no copy of a table before its change path=%s error=%s", path, error)

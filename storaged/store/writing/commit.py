@@ -23,7 +23,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 
-from storaged.errors import ImageDamaged, ImageUnknown, NoSpace, StoreCorrupt, StoreError, StoreUnsupported
 from storaged.metrics import Metrics
 from storaged.store.changes import NOTHING, Change
 from storaged.store.drivers.contents import contents_of
@@ -41,6 +40,14 @@ from storaged.store.writing.prepared import Committed, Holdings, PlanOutdated, P
 from storaged.store.writing.preparing import Preparation, go_on
 from storaged.store.writing.publishing import Publisher
 from storaged.store.writing.reserve import Reserve
+from storaged_client.contract.errors import (
+    ImageDamaged,
+    ImageUnknown,
+    NoSpace,
+    StoragedError,
+    StoreCorrupt,
+    StoreUnsupported,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -64,7 +71,7 @@ class StoreWriter:
         self._preparation = Preparation(location, self._files, metrics)
         self._locks = WriterLocks(location, self._files, metrics)
 
-    def refusal(self) -> StoreError | None:
+    def refusal(self) -> StoragedError | None:
         """Why nothing can be written to this store; None where it can. A few system calls."""
         return refusal(self._location, self._files)
 
@@ -92,7 +99,7 @@ class StoreWriter:
             ChangeRefused: the planner contradicts the tables.
         """
         refused = self.refusal()
-        if refused is not None and refused.evidence.get("missing"):
+        if refused is not None and refused.data.get("missing"):
             make_store(self._location, self._files)
             refused = self.refusal()
         if refused is not None:
@@ -126,7 +133,7 @@ class StoreWriter:
             PlanOutdated: the stamp under the locks is not the plan's, or evidence was replaced: nothing was written.
             StoreBusy: the locks were not had in time, or ``cancelled`` said so: nothing was written.
             LayersBusy: a pull or an import began since: nothing was written, and every lock is given back.
-            NoSpace, StoreReadOnly, OSError: the disk refused. Where ``partial`` is among a StoreError's evidence the
+            NoSpace, StoreReadOnly, OSError: the disk refused. Where ``partial`` is among a StoragedError's evidence the
                 change is there in part, or all of it without being durable; of an OSError that is not known.
         """
         try:
@@ -237,8 +244,8 @@ class StoreWriter:
     def _break_off(self, prepared: Prepared, error: BaseException) -> None:
         """The change is there in part. What it would take to finish it stays: the entries and their files."""
         self._metrics.add("commits.broken_off")
-        if isinstance(error, StoreError):
-            error.evidence["partial"] = True
+        if isinstance(error, StoragedError):
+            error.data["partial"] = True
         _log.error("a change broke off, recovery goes on with it error=%s", error)
         holdings = prepared.holdings
         holdings.ended = True
@@ -255,5 +262,5 @@ def _remove(entries: Sequence[OpenEntry]) -> None:
     for entry in entries:
         try:
             entry.remove()
-        except (OSError, StoreError) as error:
+        except (OSError, StoragedError) as error:
             _log.warning("an entry of the journal stays path=%s error=%s", entry.path, error)

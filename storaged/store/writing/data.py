@@ -20,7 +20,6 @@ from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, suppress
 from stat import S_ISDIR
 
-from storaged.errors import ImageDamaged, StoreUnsupported
 from storaged.store.changes import Change, Item
 from storaged.store.files import Files
 from storaged.store.layout.paths import big_data_file, image_dir, images_dir
@@ -32,6 +31,7 @@ from storaged.store.writing.new_tables import members_after
 from storaged.store.writing.preconditions import CurrentTable
 from storaged.store.writing.prepared import DataFolder, Holdings
 from storaged.store.writing.temporary import Temporary, make_folder, sync_folder, temporary_for, told, write_temporary
+from storaged_client.contract.errors import ImageDamaged, StoreUnsupported
 
 _LAST = "manifest"
 

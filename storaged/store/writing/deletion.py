@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
-from storaged.errors import LockOrderViolation, NoSpace, StoreError
+from storaged.errors import LockOrderViolation
 from storaged.metrics import Metrics
 from storaged.store.drivers.contents import contents_of
 from storaged.store.drivers.removal import Leftover, OwnRemover, RemovalCancelled, Remover
@@ -37,6 +37,7 @@ from storaged.store.writing.journal import Journal, OpenEntry
 from storaged.store.writing.quarantine import Quarantine
 from storaged.store.writing.staging import remove_empty
 from storaged.store.writing.temporary import sync_folder
+from storaged_client.contract.errors import NoSpace, StoragedError
 
 _log = logging.getLogger(__name__)
 
@@ -210,7 +211,7 @@ class LayerDeletion:
             return
         try:
             self._entry.remove()
-        except (OSError, StoreError) as error:
+        except (OSError, StoragedError) as error:
             # It speaks of records that are all there, and recovery sees that.
             _log.warning("journal entry not removed path=%s error=%s", self._entry.path, error)
 
@@ -228,7 +229,7 @@ class LayerDeletion:
             for folder in aside.touched():
                 sync_folder(self._files, folder)
             entry.remove()
-        except (OSError, StoreError) as error:
+        except (OSError, StoragedError) as error:
             _log.warning("removal not ended, journal entry stays path=%s error=%s", entry.path, error)
         finally:
             entry.leave()

@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from storaged.errors import ImageInUse, StoreBusy
 from storaged.store.drivers.contents import LayerContents
 from storaged.store.drivers.mount_points import below, count_identity, counted, counted_file, mount_points
 from storaged.store.files import Files, Identity
@@ -25,6 +24,7 @@ from storaged.store.locks.order import holding
 from storaged.store.locks.probe import LockHolder, Probe, busy, identify
 from storaged.store.locks.record_lock import RecordLock
 from storaged.store.tables import StoreLocation
+from storaged_client.contract.errors import ImageInUse, StoreBusy
 
 _PAUSE = 0.02
 """Seconds between two looks at a pull or an import."""
@@ -159,12 +159,12 @@ def _pull(contents: LayerContents | None, probe: Probe, files: Files) -> LockHol
 
 def _pulled(pull: LockHolder, files: Files) -> LayersBusy:
     error = busy(identify(pull, files))
-    return LayersBusy(f"a pull copies files out of layers: {error.text}", **error.evidence)
+    return LayersBusy(f"a pull copies files out of layers: {error.message}", error.data)
 
 
 def _imported(reader: LockHolder) -> LayersBusy:
     error = busy(reader)
-    return LayersBusy(f"an import (composefs, bootc) reads layers: {error.text}", **error.evidence)
+    return LayersBusy(f"an import (composefs, bootc) reads layers: {error.message}", error.data)
 
 
 def _in_use(found: dict[LayerID, str] | dict[str, str], why: str) -> ImageInUse:

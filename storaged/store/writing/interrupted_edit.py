@@ -10,7 +10,6 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 
-from storaged.errors import ImageDamaged
 from storaged.store.changes import Change, ImageEdit, Item
 from storaged.store.files import Files, read_whole
 from storaged.store.layout.paths import big_data_file, image_dir
@@ -19,6 +18,7 @@ from storaged.store.reader import Loaded
 from storaged.store.tables import StoreLocation
 from storaged.store.writing.entries import EditedItem, Editing
 from storaged.store.writing.unfinished import standing
+from storaged_client.contract.errors import ImageDamaged
 
 _LIMIT = 64 << 20
 """Bytes of one item."""

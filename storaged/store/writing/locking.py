@@ -100,7 +100,7 @@ class WriterLocks:
                         more[-1].acquire(blocking=False)
                     except Timeout:
                         found = busy(holder_of(path, self._files) or LockHolder(lock=path))
-                        raise ListLocked(found.text, file=path) from None
+                        raise ListLocked(found.message, file=path) from None
                     stack.callback(more[-1].release)
             yield (*more, *self._lists, *self._held)
 

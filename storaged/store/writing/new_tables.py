@@ -10,7 +10,6 @@ from typing import Any
 
 from attrs import field, frozen
 
-from storaged.errors import ImageUnknown, StoreUnsupported
 from storaged.store.changes import Change, ImageEdit, NewImage
 from storaged.store.content import may_be_list
 from storaged.store.inventory import TableFile
@@ -19,6 +18,7 @@ from storaged.store.layout.manifests import is_signed_schema1
 from storaged.store.layout.records import ContainerRecord, ImageID, ImageRecord, LayerRecord, digest_of
 from storaged.store.layout.table import Record, emit
 from storaged.store.writing.preconditions import CurrentTable, check_emitted, corrupt, places
+from storaged_client.contract.errors import ImageUnknown, StoreUnsupported
 
 _INCOMPLETE = "incomplete"
 

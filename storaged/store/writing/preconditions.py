@@ -13,7 +13,6 @@ from typing import Final
 
 from attrs import field, frozen
 
-from storaged.errors import StoreCorrupt, StoreError, StoreReadOnly, StoreUnsupported
 from storaged.store.content import may_be_list
 from storaged.store.files import Files, Identity, read_whole
 from storaged.store.inventory import TableFile, TableKind
@@ -26,6 +25,7 @@ from storaged.store.mounts import is_remote
 from storaged.store.table_reader import TABLE_LIMIT
 from storaged.store.tables import StoreLocation
 from storaged.store.writing.prepared import PlanOutdated
+from storaged_client.contract.errors import StoragedError, StoreCorrupt, StoreReadOnly, StoreUnsupported
 
 DRIVERS: Final = ("overlay", "vfs")
 """Drivers whose stores are written to."""
@@ -59,7 +59,7 @@ class CurrentTable:
     records: tuple[Record, ...] = field(repr=False)
 
 
-def refusal(location: StoreLocation, files: Files) -> StoreError | None:
+def refusal(location: StoreLocation, files: Files) -> StoragedError | None:
     """Why nothing can be written to this store, whatever the change; None where it can. A few system calls.
 
     ``missing`` is among the evidence where the store has not been made yet (``making``).

@@ -8,16 +8,16 @@ from contextlib import ExitStack
 import msgspec
 from attrs import field, frozen
 
-from storaged.errors import StoreError
 from storaged.store.changes import Change
 from storaged.store.files import Identity
 from storaged.store.stamp import Stamp
 from storaged.store.writing.deletion import LayerDeletion
 from storaged.store.writing.journal import OpenEntry
 from storaged.store.writing.temporary import Temporary
+from storaged_client.contract.errors import InternalError
 
 
-class PlanOutdated(StoreError):
+class PlanOutdated(InternalError):
     """The store is not any more what the change was planned on: nothing was written; plan again on its new state."""
 
 

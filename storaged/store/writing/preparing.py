@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
-from storaged.errors import ImageDamaged, StoreBusy, StoreUnsupported
 from storaged.metrics import Metrics
 from storaged.store.changes import Change
 from storaged.store.content import ITEM_LIMIT, ContentReader
@@ -33,6 +32,7 @@ from storaged.store.writing.new_tables import (
 from storaged.store.writing.preconditions import CurrentTable, read_table, refuse_lost_table
 from storaged.store.writing.prepared import Holdings, PlanOutdated, Prepared, TableWrite
 from storaged.store.writing.speculative_prepare import SpeculativePrepare, write_draft
+from storaged_client.contract.errors import ImageDamaged, StoreBusy, StoreUnsupported
 
 LAYERS_AT_ONCE = 2_000
 """Layers of one commit: the locks are held while each is moved aside, some 60 µs, and no longer than 250 ms."""
@@ -206,6 +206,8 @@ class Preparation:
                 before = identity(self._files.stat(path, follow_symlinks=False))
                 self._content.blob(record, store, "manifest", ITEM_LIMIT)
                 after = identity(self._files.stat(path, follow_symlinks=False))
+            except StoreBusy:
+                raise  # it is an OSError, too
             except OSError as error:
                 raise ImageDamaged(f"{path}: {error.strerror}", id=record.id, key="manifest", file=path) from None
             if before != after:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from os.path import dirname
 
-from storaged.errors import NoSpace
 from storaged.metrics import Metrics
 from storaged.store.files import Files, identity
 from storaged.store.inventory import lock_files, table_files
@@ -17,6 +16,7 @@ from storaged.store.writing.deletion import LayerDeletion
 from storaged.store.writing.prepared import PlanOutdated, Prepared, TableWrite
 from storaged.store.writing.reserve import Reserve
 from storaged.store.writing.temporary import sync_folder, told
+from storaged_client.contract.errors import NoSpace
 
 
 class Publisher:

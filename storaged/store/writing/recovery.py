@@ -21,7 +21,6 @@ from collections.abc import Callable, Iterator, Sequence
 from attrs import evolve
 from msgspec import Struct
 
-from storaged.errors import ImageDamaged, StoreError
 from storaged.metrics import Metrics
 from storaged.store.changes import Change
 from storaged.store.drivers.removal import Leftover, RemovalCancelled
@@ -41,6 +40,7 @@ from storaged.store.writing.preparing import LAYERS_AT_ONCE
 from storaged.store.writing.temporary import OURS
 from storaged.store.writing.unfinished import Orphans, rest_of
 from storaged.store.writing.unrecorded import PATIENCE, ROUNDS, Unrecorded, load, refuse_doubt, remove_made
+from storaged_client.contract.errors import ImageDamaged, StoragedError
 
 _log = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ class Recovery:
             for held, entry in entries:
                 try:
                     why = self._finish(entry, cancelled)
-                except (StoreError, OSError, RemovalCancelled, ChangeRefused) as error:
+                except (StoragedError, OSError, RemovalCancelled, ChangeRefused) as error:
                     why = "cancelled" if isinstance(error, RemovalCancelled) else str(error)
                 if why is None and not isinstance(entry, Unread):
                     through.append((held, entry))
@@ -116,7 +116,7 @@ class Recovery:
             try:
                 held.remove()
                 finished += 1
-            except (OSError, StoreError) as error:
+            except (OSError, StoragedError) as error:
                 left.append(f"{held.path}: {error}")
         return finished, left
 
@@ -124,7 +124,7 @@ class Recovery:
         """Finish one entry; the reason why it stays, where it does.
 
         Raises:
-            StoreError, OSError, RemovalCancelled: it stays.
+            StoragedError, OSError, RemovalCancelled: it stays.
         """
         if isinstance(entry, Unread):
             return entry.why
@@ -221,7 +221,7 @@ class _Unfinished:
         """Plan on the tables as they are and commit, again where another tool was faster.
 
         Raises:
-            StoreError, OSError: it cannot be done now.
+            StoragedError, OSError: it cannot be done now.
         """
         for _ in range(ROUNDS):
             loaded = load(self._reader, self._cancelled)

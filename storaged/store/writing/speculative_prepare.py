@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 
-from storaged.errors import StoreError
 from storaged.store.files import Files, Identity, identity
 from storaged.store.inventory import TableFile
 from storaged.store.writing.new_tables import Draft, draft_layers
 from storaged.store.writing.preconditions import CurrentTable, read_table
 from storaged.store.writing.prepared import TableWrite
 from storaged.store.writing.temporary import temporary_for, write_temporary
+from storaged_client.contract.errors import StoragedError
 
 
 class SpeculativePrepare:
@@ -35,7 +35,7 @@ class SpeculativePrepare:
         """
         self._layers = frozenset(layers)
         for table in self._files_of_tables:
-            with suppress(StoreError, OSError):
+            with suppress(StoragedError, OSError):
                 current = read_table(self._files, table, identity(self._files.stat(table.path)))
                 self._tables[table.path] = current
                 if table.kind == "layers" and layers and (pair := draft_layers(current, layers)) is not None:

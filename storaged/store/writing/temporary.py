@@ -24,10 +24,10 @@ from typing import Final
 
 from msgspec import Struct
 
-from storaged.errors import NoSpace, StoreReadOnly
 from storaged.store.drivers.userns import may_give
 from storaged.store.files import FULL, Files
 from storaged.store.layout.paths import own_dir
+from storaged_client.contract.errors import NoSpace, StoreReadOnly
 
 OURS: Final = re.compile(r"\.tmp-.+-storaged-([0-9a-f]{32})-[0-9a-f]{8}", re.DOTALL)
 """The names of our temporary files; the group is the boot they are of."""

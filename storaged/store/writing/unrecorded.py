@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
 
-from storaged.errors import StoreCorrupt, StoreError
 from storaged.metrics import Metrics
 from storaged.store.drivers.contents import contents_of
 from storaged.store.drivers.removal import Leftover, OwnRemover, Remover
@@ -32,6 +31,7 @@ from storaged.store.writing.quarantine import staging_parents
 from storaged.store.writing.staging import clear_dead, exists, remove_empty
 from storaged.store.writing.temporary import OURS
 from storaged.store.writing.unfinished import Orphans
+from storaged_client.contract.errors import StoragedError, StoreCorrupt
 
 ROUNDS = 5
 """Races with other tools that one step may lose."""
@@ -90,7 +90,7 @@ def remove_made(location: StoreLocation, files: Files, made: Collection[str]) ->
     """
     try:
         parents = staging_parents(location, contents_of(location, files))
-    except StoreError:
+    except StoragedError:
         parents = staging_parents(location, None)
     for kind, parent in parents.items():
         if kind == "own" or os.path.relpath(parent, location.graphroot) in made:
@@ -111,7 +111,7 @@ class Unrecorded:
 
         Raises:
             RemovalCancelled: ``cancelled`` said so.
-            StoreError, OSError: it cannot be removed.
+            StoragedError, OSError: it cannot be removed.
         """
         left: list[Leftover] = []
         for kind, parent in self._parents().items():
@@ -131,7 +131,7 @@ class Unrecorded:
 
         Raises:
             RemovalCancelled: ``cancelled`` said so.
-            StoreError, OSError: it cannot be done now.
+            StoragedError, OSError: it cannot be done now.
         """
         for _ in range(ROUNDS):
             loaded = load(self._reader, cancelled)

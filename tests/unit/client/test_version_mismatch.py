@@ -32,7 +32,7 @@ def server(short_dir: Path) -> Iterator[Server]:
         "images.list": InvalidParams("colour is unknown", {"path": "$.colour"}),
         "images.resolve": ImageUnknown("no such image"),
         "images.exists": {"generation": "g"},
-        "server.ping": FromTheFuture("the moon is full", {"moon": "full"}),
+        "server.ping": FromTheFuture("the moon is full", {"name": "FromTheFuture", "moon": "full"}),
     }
     with Server(str(short_dir / "s"), answers) as server:
         yield server

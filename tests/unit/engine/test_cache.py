@@ -17,7 +17,6 @@ import pytest
 from anyio.to_thread import run_sync
 
 from storaged.engine.cache import Cache
-from storaged.errors import StoreBusy, StoreCorrupt
 from storaged.metrics import Metrics
 from storaged.snapshot.model import Snapshot
 from storaged.store.content import ContentReader
@@ -25,6 +24,7 @@ from storaged.store.files import Files
 from storaged.store.locks.record_lock import FLOCK
 from storaged.store.reader import StoreReader, WriterActive
 from storaged.store.tables import StoreLocation
+from storaged_client.contract.errors import StoreBusy, StoreCorrupt
 from tests.ground import Ground, held
 
 pytestmark = pytest.mark.anyio
@@ -124,8 +124,8 @@ async def test_changed_beside_a_writer_is_stale_and_names_it(ground: Ground) -> 
                 assert view.stale.holder.pid == pid
             with pytest.raises(StoreBusy) as busy:
                 await ground.cache.view("strict", 0.1)
-            assert busy.value.evidence["holder"]["pid"] == pid
-            assert busy.value.evidence["lock"] == ground.images_lock
+            assert busy.value.data["holder"]["pid"] == pid
+            assert busy.value.data["lock"] == ground.images_lock
         view = await ground.cache.view()
         assert view.stale is None
         assert "localhost/half:way" in view.snapshot.by_name
@@ -201,7 +201,7 @@ async def test_torn_table_without_an_earlier_state_is_an_error_until_it_heals(gr
         for _ in range(2):
             with pytest.raises(StoreCorrupt) as corrupt:
                 await ground.cache.view()
-            assert corrupt.value.evidence["file"] == str(ground.images_json)
+            assert corrupt.value.data["file"] == str(ground.images_json)
         await table.write_bytes(whole)
         assert {image.id for image in (await ground.cache.view()).snapshot.images} == set(ground.sample.images)
 
@@ -292,8 +292,8 @@ async def test_busy_names_the_holder_of_a_lock_that_belongs_to_no_process(ground
             for ask in (lambda: ground.cache.view("strict", 0.1), lambda: ground.cache.refresh(0.1)):
                 with pytest.raises(StoreBusy) as busy:
                     await ask()
-                assert busy.value.evidence["holder"]["pid"] == os.getpid()
-                assert f"pid {os.getpid()}" in busy.value.text
+                assert busy.value.data["holder"]["pid"] == os.getpid()
+                assert f"pid {os.getpid()}" in busy.value.message
 
 
 async def test_reader_that_saw_no_writer_is_not_kept_by_one_that_comes_after(ground: Ground) -> None:

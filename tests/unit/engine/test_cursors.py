@@ -7,7 +7,7 @@ import pytest
 from trio.testing import MockClock
 
 from storaged.engine.cursors import PER_UID, UNUSED_SECONDS, Cursors, cursor_text
-from storaged.errors import GenerationGone, InvalidParams
+from storaged_client.contract.errors import GenerationGone, InvalidParams
 
 pytestmark = pytest.mark.anyio
 

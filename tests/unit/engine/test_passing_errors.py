@@ -13,7 +13,6 @@ from anyio.to_thread import run_sync
 from storaged.engine import reloads
 from storaged.engine.cache import Cache
 from storaged.engine.sizes import LayerSizes
-from storaged.errors import StoreBusy
 from storaged.metrics import Metrics
 from storaged.operations import store_flaws
 from storaged.store.content import ContentReader
@@ -21,6 +20,7 @@ from storaged.store.drivers.measuring import Measurer
 from storaged.store.files import Files
 from storaged.store.layout.records import LayerID
 from storaged.store.reader import StoreReader
+from storaged_client.contract.errors import StoreBusy
 from tests.ground import Ground
 from tests.unit.engine.test_sizes import prepared
 
@@ -81,7 +81,7 @@ async def test_while_it_lasts_the_last_state_is_served_and_nothing_is_evidence(g
             files.left = 1_000_000
             with pytest.raises(StoreBusy) as busy:
                 await cache.refresh()
-            assert "lacks descriptors or memory" in busy.value.text
+            assert "lacks descriptors or memory" in busy.value.message
             await run_sync(lambda: ground.writer.add_image("new", names=["localhost/new:1"]))
             view = await cache.view()
             assert view.snapshot is before

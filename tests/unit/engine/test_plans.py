@@ -7,8 +7,8 @@ import pytest
 from trio.testing import MockClock
 
 from storaged.engine.plans import PER_UID, SECONDS, Plans
-from storaged.errors import PlanStale
 from storaged.metrics import Metrics
+from storaged_client.contract.errors import PlanStale
 
 pytestmark = pytest.mark.anyio
 

@@ -12,7 +12,6 @@ from storaged.engine.content import Contents
 from storaged.engine.leases import Leases
 from storaged.engine.loading import Current, Loader
 from storaged.engine.transaction_attempt import TransactionAttempt
-from storaged.errors import ImageDamaged
 from storaged.operations.change_set import ChangeSet
 from storaged.snapshot.model import Snapshot
 from storaged.store.changes import Change, ImageEdit
@@ -20,6 +19,7 @@ from storaged.store.content import ContentReader
 from storaged.store.layout import paths
 from storaged.store.locks.order import holding
 from storaged.store.stamp import Stamp
+from storaged_client.contract.errors import ImageDamaged
 from tests.ground import DRIVER, lay
 from tests.unit.store.holding import held_elsewhere
 from tests.unit.store.test_lock_queue import blocked, until

@@ -20,7 +20,6 @@ from attrs import define, field
 
 from storaged.engine.change_scope import change_scope
 from storaged.engine.transactions import ROUNDS, Outcome, Transactions
-from storaged.errors import DiskFailure, ImageUnknown, Leased, NoSpace, StoreBusy, StoreCorrupt, StoreReadOnly
 from storaged.metrics import Metrics
 from storaged.operations.change_set import ChangeSet
 from storaged.sample.exclusive import exclusive, publish
@@ -31,6 +30,15 @@ from storaged.store.layout import paths
 from storaged.store.layout.records import ImageID, LayerID
 from storaged.store.locks.order import hold
 from storaged.store.writing.prepared import PlanOutdated
+from storaged_client.contract.errors import (
+    DiskFailure,
+    ImageUnknown,
+    Leased,
+    NoSpace,
+    StoreBusy,
+    StoreCorrupt,
+    StoreReadOnly,
+)
 from tests.ground import DRIVER, Ground, held, transactions_of
 from tests.unit.store.holding import held_elsewhere
 
@@ -352,7 +360,7 @@ async def test_an_import_that_does_not_end_is_named_when_the_time_is_over(
                 )
             assert (await ground.cache.view("strict")).snapshot.by_id[image]
         await run_sync(reader.end)
-    assert (busy.value.evidence["lock"], busy.value.evidence["holder"]["pid"]) == (reader.lock, reader.pid)
+    assert (busy.value.data["lock"], busy.value.data["holder"]["pid"]) == (reader.lock, reader.pid)
     assert await anyio.Path(file).exists()
     assert await leftovers(ground) == []
 
@@ -365,8 +373,8 @@ async def test_a_lock_held_by_another_process_is_named_when_the_time_is_over(
         async with held(ground.images_lock) as pid:
             with pytest.raises(StoreBusy) as busy:
                 await transactions.run(Naming(some(ground)), timeout=0.2)
-        assert busy.value.evidence["lock"] == ground.images_lock
-        assert busy.value.evidence["holder"]["pid"] == pid
+        assert busy.value.data["lock"] == ground.images_lock
+        assert busy.value.data["holder"]["pid"] == pid
         assert await leftovers(ground) == []
         assert (await transactions.run(Naming(some(ground)), timeout=5)).result == (NEW,)
 
@@ -451,7 +459,7 @@ async def test_a_lease_taken_while_a_removal_is_planned_holds(ground: Ground, tr
             await transactions.run(
                 removal(image, lambda time: from_thread.run_sync(take) if time == 1 else None), timeout=5
             )
-        assert refused.value.evidence["images"] == [image]
+        assert refused.value.data["images"] == [image]
         assert image in (await ground.cache.view()).snapshot.by_id
         assert await leftovers(ground) == []
         leases.end("client")
@@ -521,7 +529,7 @@ async def test_a_removal_whose_new_state_cannot_be_served_is_finished_before_its
         monkeypatch.setattr(ground.cache, "adopt", exhausted)
         with pytest.raises(DiskFailure, match="the change is made") as failure:
             await transactions_of(ground).run(removal(some(ground)), timeout=5)
-        assert failure.value.evidence["partial"] is True
+        assert failure.value.data["partial"] is True
         shown = ground.cache.snapshot
         assert shown is not None
         assert ground.cache.lag.lasts or some(ground) not in shown.by_id, "what is gone might be leased"

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from storaged.errors import InvalidParams
 from storaged.operations.image_list import Selection, select
 from storaged.operations.query_context import QueryContext
+from storaged_client.contract.errors import InvalidParams
 from storaged_client.contract.params import ImagesList
 from tests.unit.snapshot.stores import HERE, Store, image_id
 

@@ -10,7 +10,6 @@ from typing import Any
 import msgspec
 from attrs import define, field
 
-from storaged.errors import DataUnknown, ImageDamaged
 from storaged.operations.list_parts import Means
 from storaged.operations.query_context import HostPlatform, QueryContext
 from storaged.snapshot.build import build
@@ -20,6 +19,7 @@ from storaged.store.layout.contents import ContentDamage, ImageContent
 from storaged.store.layout.manifests import Undecodable, parse_config, parse_manifest
 from storaged.store.layout.records import Digest, ImageID, ImageRecord
 from storaged.store.tables import ImageRow, StoreLocation, StoreTables
+from storaged_client.contract.errors import DataUnknown, ImageDamaged
 
 LOCATION = StoreLocation(graphroot="/g", runroot="/r", driver="overlay")
 AMD64 = HostPlatform(os="linux", architecture="amd64")

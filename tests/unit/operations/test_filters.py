@@ -66,40 +66,40 @@ def test_a_key_repeated_with_one_meaning_is_fine() -> None:
 @pytest.mark.parametrize(
     ("filters", "path"),
     [
-        (("dangling",), "filters[0]"),
-        ((7,), "filters[0]"),
-        (("dangling=true", "dangling=maybe"), "filters[1].value"),
-        (("dangling=yes",), "filters[0].value"),
-        (("dangling=true", "dangling!=1"), "filters[1]"),
-        (("colour=red",), "filters[0].key"),
-        (("=x",), "filters[0].key"),
-        (({"key": "label"},), "filters[0].value"),
-        (({"key": "label", "value": 5},), "filters[0].value"),
-        (({"key": 5, "value": "x"},), "filters[0].key"),
-        (({"key": "id", "value": "x", "negate": "no"},), "filters[0].negate"),
-        (({"key": "id", "value": "x", "like": 1},), "filters[0].like"),
-        (({"key": "dangling", "value": None},), "filters[0].value"),
-        (({"key": "dangling", "value": []},), "filters[0].value"),
-        (("label=[*",), "filters[0].value"),
-        (("reference=[",), "filters[0].value"),
-        (("id=", "reference=a\\"), "filters[1].value"),
-        (("digest=abc",), "filters[0].value"),
-        (("containers=1",), "filters[0].value"),
-        (("containers=true", "containers=false"), "filters[1]"),
-        (("containers=external", "containers!=external"), "filters[1]"),
-        (({"key": "containers", "value": 1},), "filters[0].value"),
-        (({"key": "reference", "value": 1},), "filters[0].value"),
-        (("id>5",), "filters[0]"),
-        (["label=\ud800"], "filters[0].value"),
-        (["reference=\ud800*"], "filters[0].value"),
+        (("dangling",), "$.filters[0]"),
+        ((7,), "$.filters[0]"),
+        (("dangling=true", "dangling=maybe"), "$.filters[1].value"),
+        (("dangling=yes",), "$.filters[0].value"),
+        (("dangling=true", "dangling!=1"), "$.filters[1]"),
+        (("colour=red",), "$.filters[0].key"),
+        (("=x",), "$.filters[0].key"),
+        (({"key": "label"},), "$.filters[0].value"),
+        (({"key": "label", "value": 5},), "$.filters[0].value"),
+        (({"key": 5, "value": "x"},), "$.filters[0].key"),
+        (({"key": "id", "value": "x", "negate": "no"},), "$.filters[0].negate"),
+        (({"key": "id", "value": "x", "like": 1},), "$.filters[0].like"),
+        (({"key": "dangling", "value": None},), "$.filters[0].value"),
+        (({"key": "dangling", "value": []},), "$.filters[0].value"),
+        (("label=[*",), "$.filters[0].value"),
+        (("reference=[",), "$.filters[0].value"),
+        (("id=", "reference=a\\"), "$.filters[1].value"),
+        (("digest=abc",), "$.filters[0].value"),
+        (("containers=1",), "$.filters[0].value"),
+        (("containers=true", "containers=false"), "$.filters[1]"),
+        (("containers=external", "containers!=external"), "$.filters[1]"),
+        (({"key": "containers", "value": 1},), "$.filters[0].value"),
+        (({"key": "reference", "value": 1},), "$.filters[0].value"),
+        (("id>5",), "$.filters[0]"),
+        (["label=\ud800"], "$.filters[0].value"),
+        (["reference=\ud800*"], "$.filters[0].value"),
     ],
 )
 def test_a_wrong_filter_is_refused_with_its_path(filters, path) -> None:
-    assert refused(labelled(), *filters).evidence["path"] == path
+    assert refused(labelled(), *filters).data["path"] == path
 
 
 def test_an_unknown_filter_is_told_which_there_are() -> None:
-    text = refused(labelled(), "colour=red").text
+    text = refused(labelled(), "colour=red").message
     assert '"colour"' in text
     assert all(key in text for key in SERVED)
     assert "did you mean" not in text
@@ -109,23 +109,23 @@ def test_an_unknown_filter_is_told_which_there_are() -> None:
 def test_of_an_unknown_filter_the_nearest_is_named(key, near) -> None:
     assert (
         f'"{key}": must be in the format "filter=value or filter!=value"; did you mean "{near}"? there are '
-        in refused(labelled(), f"{key}=true").text
+        in refused(labelled(), f"{key}=true").message
     )
 
 
 @pytest.mark.parametrize(
     ("filters", "path"),
     [
-        (("id!=x",) * (MOST_FILTERS + 1), "filters"),
-        (("reference=*a",) * (MOST_FILTERS + 1), "filters"),
-        (("reference=a",) * (MOST_REFERENCES + 1), "filters"),
-        (("label=" + "*a" * LONGEST_PATTERN,), "filters[0].value"),
-        (("reference=" + "*a" * LONGEST_PATTERN,), "filters[0].value"),
+        (("id!=x",) * (MOST_FILTERS + 1), "$.filters"),
+        (("reference=*a",) * (MOST_FILTERS + 1), "$.filters"),
+        (("reference=a",) * (MOST_REFERENCES + 1), "$.filters"),
+        (("label=" + "*a" * LONGEST_PATTERN,), "$.filters[0].value"),
+        (("reference=" + "*a" * LONGEST_PATTERN,), "$.filters[0].value"),
     ],
     ids=["too many", "too many patterns", "too many names", "too long a label", "too long a pattern"],
 )
 def test_what_would_keep_the_daemon_from_others_is_refused(filters, path) -> None:
-    assert refused(labelled(), *filters).evidence["path"] == path
+    assert refused(labelled(), *filters).data["path"] == path
 
 
 def test_as_many_filters_as_are_taken_all_hold() -> None:

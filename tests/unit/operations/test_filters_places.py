@@ -26,9 +26,9 @@ def test_in_list_names_the_images_of_a_list_by_any_digest(name: str) -> None:
 )
 def test_a_list_that_is_none_is_refused(name: str, words: str) -> None:
     error = refused(listed(), f"in-list={name}")
-    assert "could not find local manifest list" in error.text
-    assert words in error.text
-    assert error.evidence["path"] == "filters[0].value"
+    assert "could not find local manifest list" in error.message
+    assert words in error.message
+    assert error.data["path"] == "$.filters[0].value"
 
 
 def test_layer_finds_every_image_whose_chain_contains_it() -> None:
@@ -43,10 +43,10 @@ def test_a_layer_that_is_none_or_several_is_refused() -> None:
     store = listed()
     for number in range(17):
         store.layer(f"more{number}")
-    assert "layer not known" in refused(store, f"layer={image_id('none')}").text
-    assert "layer not known" in refused(store, "layer=").text
+    assert "layer not known" in refused(store, f"layer={image_id('none')}").message
+    assert "layer not known" in refused(store, "layer=").message
     several = next(digit for digit in "0123456789abcdef" if sum(row.id.startswith(digit) for row in _layers(store)) > 1)
-    assert "is the beginning of" in refused(store, f"layer={several}").text
+    assert "is the beginning of" in refused(store, f"layer={several}").message
 
 
 def _layers(store: Store) -> list:
@@ -109,7 +109,7 @@ def sized() -> Store:
 )
 def test_unique_size_compares_and_never_matches_what_is_not_known(asked, expected: str | None) -> None:
     if expected is None:
-        assert refused(sized(), asked).evidence["path"] in ("filters[0]", "filters[0].key")
+        assert refused(sized(), asked).data["path"] in ("$.filters[0]", "$.filters[0].key")
     else:
         assert "".join(choose(sized(), asked)) == expected
 
@@ -117,5 +117,5 @@ def test_unique_size_compares_and_never_matches_what_is_not_known(asked, expecte
 @pytest.mark.parametrize("value", ["=5", "=", ">", ">x", ">5XB", ">-5", ">5iB", ">1e9", "=>5=", f">{'9' * 400}"])
 def test_what_is_no_comparison_with_a_size_is_refused(value: str) -> None:
     error = refused(sized(), f"unique-size{value}")
-    assert error.evidence["path"] == "filters[0].value"
-    assert "unique-size>100MB" in error.text
+    assert error.data["path"] == "$.filters[0].value"
+    assert "unique-size>100MB" in error.message

@@ -56,8 +56,8 @@ def test_a_time_means_what_it_means_to_podman(text: str, expected: str) -> None:
 )
 def test_what_is_no_time_is_refused(text: str) -> None:
     error = refused(Store(), f"until={text}")
-    assert error.evidence["path"] == "filters[0].value"
-    assert '"until"' in error.text
+    assert error.data["path"] == "$.filters[0].value"
+    assert '"until"' in error.message
 
 
 def aged() -> Store:
@@ -92,7 +92,7 @@ def test_times_are_compared_to_the_nanosecond(filters: tuple[str, ...], expected
 def test_an_image_whose_time_is_none_is_neither_old_nor_new() -> None:
     for asked in ("until=0", "until!=0", "since=q.io/a:1", "since!=q.io/a:1", "before=q.io/c:1", "before!=q.io/c:1"):
         assert "d" not in choose(aged(), asked)
-    assert "cannot be read" in refused(aged(), "before=q.io/d:1").text
+    assert "cannot be read" in refused(aged(), "before=q.io/d:1").message
 
 
 def test_a_list_means_its_instance_here() -> None:
@@ -104,8 +104,8 @@ def test_a_list_means_its_instance_here() -> None:
 @pytest.mark.parametrize("key", ["before", "since", "after"])
 def test_an_image_that_is_not_there_is_told_in_podmans_words(key: str) -> None:
     error = refused(aged(), "id!=x", f"{key}=q.io/none:1")
-    assert error.text == f'could not find local image for filter "{key}"="q.io/none:1": q.io/none:1: image not known'
-    assert error.evidence["path"] == "filters[1].value"
+    assert error.message == f'could not find local image for filter "{key}"="q.io/none:1": q.io/none:1: image not known'
+    assert error.data["path"] == "$.filters[1].value"
 
 
 def test_a_day_without_a_zone_is_that_of_the_clock() -> None:

@@ -6,11 +6,11 @@ import pytest
 from msgspec import structs
 from msgspec.structs import replace
 
-from storaged.errors import ImageDamaged, InvalidName, InvalidParams, StoreBusy
 from storaged.operations import image_create
 from storaged.operations.change_set import ChangeSet
 from storaged.store.changes import Item
 from storaged.store.layout.records import ImageID
+from storaged_client.contract.errors import ImageDamaged, InvalidName, InvalidParams, StoreBusy
 from storaged_client.contract.nesting import CONTENT
 from storaged_client.contract.params import ImagesCreate
 from storaged_client.contract.types import Created, Moved
@@ -175,7 +175,7 @@ def test_an_image_that_is_there_with_a_layer_is_no_such_image() -> None:
 def test_what_podman_could_not_read_is_refused_and_says_where(path: str, config: Any) -> None:
     with pytest.raises(InvalidParams) as caught:
         plan(Shelf(), config)
-    assert caught.value.evidence["path"].startswith(path.split("[...]", maxsplit=1)[0])
+    assert caught.value.data["path"].removeprefix("$.").startswith(path.split("[...]", maxsplit=1)[0])
 
 
 def test_null_means_that_a_member_is_not_there() -> None:
@@ -203,7 +203,7 @@ def test_a_name_must_be_one(name: str) -> None:
 def test_a_member_that_go_takes_for_a_known_one_is_refused(more: dict[str, Any], path: str) -> None:
     with pytest.raises(InvalidParams, match="other tools take for") as caught:
         plan(Shelf(), {**BARE, **more})
-    assert caught.value.evidence["path"] == path
+    assert caught.value.data["path"] == f"$.{path}"
 
 
 def test_labels_and_unknown_members_may_differ_in_case_alone() -> None:
@@ -250,7 +250,7 @@ def test_an_object_that_is_nested_too_deeply_or_no_text_is_an_error_of_the_param
 def test_dockers_members_have_dockers_types_since_podman_reads_them_of_every_image(more: dict[str, Any]) -> None:
     with pytest.raises(InvalidParams) as caught:
         plan(Shelf(), {**BARE, **more})
-    assert caught.value.evidence["path"].startswith("config")
+    assert caught.value.data["path"].startswith("$.config")
 
 
 def test_dockers_members_are_kept_where_podman_can_read_them() -> None:

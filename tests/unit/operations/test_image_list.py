@@ -1,7 +1,7 @@
 import pytest
 
-from storaged.errors import InvalidParams
 from storaged.operations.image_list import check_fields, sizes_pending, summary
+from storaged_client.contract.errors import InvalidParams
 from tests.unit.operations.asking import choose
 from tests.unit.snapshot.stores import AMD64, Store, config, digest_of, family, image_id
 
@@ -34,7 +34,7 @@ def test_orders_are_podmans_and_stable() -> None:
     assert order("id") == "".join(sorted("abcd", key=image_id))
     with pytest.raises(InvalidParams) as caught:
         choose(store, sort="colour")
-    assert caught.value.evidence["path"] == "sort"
+    assert caught.value.data["path"] == "$.sort"
 
 
 def test_rows_equal_to_the_order_stay_in_that_of_the_store() -> None:
@@ -58,7 +58,7 @@ def test_fields_are_checked_and_named_once() -> None:
     assert check_fields(("names", "id", "names")) == ("names", "id")
     with pytest.raises(InvalidParams) as caught:
         check_fields(("id", "Colour"))
-    assert caught.value.evidence["path"] == "fields[1]"
+    assert caught.value.data["path"] == "$.fields[1]"
 
 
 def test_a_row_tells_what_the_snapshot_knows() -> None:

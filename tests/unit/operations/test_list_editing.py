@@ -9,7 +9,15 @@ from attrs import evolve
 from msgspec import structs
 from msgspec.structs import replace
 
-from storaged.errors import (
+from storaged.operations import list_editing, list_parts
+from storaged.operations.change_set import ChangeSet
+from storaged.operations.list_editing import Birth
+from storaged.operations.query_context import HostPlatform
+from storaged.service.passed_files import read_layers
+from storaged.snapshot.model import Image
+from storaged.store.layout.records import Digest, ImageID
+from storaged_client.contract import params as p
+from storaged_client.contract.errors import (
     ImageDamaged,
     ImageUnknown,
     InstanceUnknown,
@@ -19,16 +27,8 @@ from storaged.errors import (
     NameInUse,
     NotAManifestList,
     ReadOnlyImage,
-    StoreError,
+    StoragedError,
 )
-from storaged.operations import list_editing, list_parts
-from storaged.operations.change_set import ChangeSet
-from storaged.operations.list_editing import Birth
-from storaged.operations.query_context import HostPlatform
-from storaged.service.passed_files import read_layers
-from storaged.snapshot.model import Image
-from storaged.store.layout.records import Digest, ImageID
-from storaged_client.contract import params as p
 from storaged_client.contract.types import ListEdited
 from tests.unit.operations.shelf import DOCKER_LIST, OCI, OCI_INDEX, Shelf, compact, sha
 
@@ -133,7 +133,7 @@ def test_a_name_in_use_is_never_moved() -> None:
     for amend in (False, True):
         with pytest.raises(NameInUse) as caught:
             create(shelf, "one", amend=amend)
-        assert caught.value.evidence["image"] == image.id
+        assert caught.value.data["image"] == image.id
     with pytest.raises(NameInUse):
         create(shelf, "l")
 
@@ -235,7 +235,7 @@ def test_an_entry_that_nobody_could_push_is_refused() -> None:
     foreign(shelf, ABSENT, ELSEWHERE, sources={ELSEWHERE: "docker://quay.io/x"})
     with pytest.raises(ImageUnknown) as caught:
         create(shelf, "l", "foreign", all=True)
-    assert caught.value.evidence["asked"] == ABSENT
+    assert caught.value.data["asked"] == ABSENT
 
 
 def test_an_instance_is_read_only_from_an_image_whose_manifest_it_is() -> None:
@@ -373,7 +373,7 @@ def test_data_that_is_no_base64_and_neither_or_both_of_image_and_artifact_are_re
     for path, arguments in {**bad, "image ": {}}.items():
         with pytest.raises(InvalidParams) as caught:
             add(shelf, "l", **arguments)
-        assert caught.value.evidence["path"] == path.strip()
+        assert caught.value.data["path"] == f"$.{path.strip()}"
 
 
 # ----------------------------------------------------- annotate, remove_instance
@@ -418,7 +418,7 @@ def test_what_only_an_entry_or_only_a_list_has_is_asked_of_it_alone(path: str, a
     create(shelf, "l")
     with pytest.raises(InvalidParams) as caught:
         annotate(shelf, "l", **arguments)
-    assert caught.value.evidence["path"] == path
+    assert caught.value.data["path"] == f"$.{path}"
 
 
 def test_a_removed_instance_is_no_longer_protected_and_no_longer_recorded() -> None:
@@ -445,7 +445,7 @@ def test_an_instance_that_is_not_in_the_list_is_unknown(asked: str) -> None:
 # ------------------------------------------------------------------- the list
 
 
-def edit_all(shelf: Shelf, name: str, error: type[StoreError]) -> None:
+def edit_all(shelf: Shelf, name: str, error: type[StoragedError]) -> None:
     for edit in (
         lambda: add(shelf, name, "one"),
         lambda: annotate(shelf, name, index=True, annotations={"a": "b"}),
@@ -549,7 +549,7 @@ def test_a_list_that_would_outgrow_what_is_read_back_is_refused(monkeypatch: pyt
     monkeypatch.setattr(list_parts, "_LIMIT", 200)
     shelf = Shelf()
     create(shelf, "l")
-    with pytest.raises(StoreError, match="more than 200"):
+    with pytest.raises(StoragedError, match="more than 200"):
         add(shelf, "l", artifact=p.Artifact(layers=(layer(b"x" * 300),)))
 
 

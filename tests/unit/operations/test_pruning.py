@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 import pytest
 from msgspec import structs
 
-from storaged.errors import InvalidParams
 from storaged.operations import pruning
 from storaged.operations.pruning import Pruning, prune
 from storaged.operations.removals import Batch
 from storaged.store.changes import Change
 from storaged.store.layout.records import ImageID
+from storaged_client.contract.errors import InvalidParams
 from tests.unit.operations.applying import apply
 from tests.unit.snapshot.stores import AMD64, HERE, Store, config, family, image_id, layer_id
 
@@ -184,7 +184,7 @@ def test_until_goes_back_from_the_time_of_the_request() -> None:
     assert codes(done, "new") == ["filtered"]
     with pytest.raises(InvalidParams) as caught:
         decided(store, "dangling=true", "until=never")
-    assert caught.value.evidence["path"] == "filters[1].value"
+    assert caught.value.data["path"] == "$.filters[1].value"
 
 
 def test_all_takes_every_image_without_containers_and_every_list() -> None:

@@ -1,8 +1,8 @@
 import pytest
 
-from storaged.errors import LayerUnknown
 from storaged.operations import container_list, layer_list
 from storaged.operations.image_relations import relations
+from storaged_client.contract.errors import LayerUnknown
 from tests.unit.snapshot.stores import Store, config, family, image_id, layer_id
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from msgspec import structs
 
-from storaged.errors import ImageUnknown, InvalidName
 from storaged.operations.removal_request import RequestedName, everything
 from storaged.operations.removals import Batch
 from storaged.operations.removing import Removing, remove
 from storaged.store.changes import Change
+from storaged_client.contract.errors import ImageUnknown, InvalidName
 from tests.unit.operations.applying import apply
 from tests.unit.snapshot.stores import AMD64, HERE, Store, config, digest_of, family, image_id, layer_id
 
@@ -88,7 +88,7 @@ def test_a_name_given_twice_is_one_name() -> None:
 def test_an_id_or_a_digest_needs_force_where_there_are_several_names(address: str, word: str) -> None:
     done, change = decided(named(*TWO), address)
     assert errors(done) == [(address, "MultipleNames")]
-    assert f"by {word} with more than one tag ([localhost/a:2 localhost/a:1])" in done.refused[0].error.text
+    assert f"by {word} with more than one tag ([localhost/a:2 localhost/a:1])" in done.refused[0].error.message
     assert change.empty
     done, _ = decided(named(*TWO), address, force=True)
     assert (gone(done), untagged(done)) == ([image_id("a")], list(TWO))
@@ -147,12 +147,12 @@ def test_an_image_in_use_keeps_its_last_name_and_the_container_is_named_with_the
     assert (untagged(done), errors(done)) == (["localhost/a:1"], [("a:2", "ImageInUse")])
     assert change.edits[0].members["names"] == ("localhost/a:2",)
     error = done.refused[0].error
-    assert error.text.startswith("image used by ")
+    assert error.message.startswith("image used by ")
     assert (
         "image is in use by a container: consider listing external containers and force-removing image: it is "
-        in error.text
+        in error.message
     )
-    assert error.evidence["containers"][0]["command"] == "buildah rm work-working-container"
+    assert error.data["containers"][0]["command"] == "buildah rm work-working-container"
 
 
 def test_force_takes_containers_of_other_tools_along_but_never_podmans() -> None:
@@ -166,7 +166,7 @@ def test_force_takes_containers_of_other_tools_along_but_never_podmans() -> None
     store.container("p", "a", metadata=PODMANS)
     done, change = decided(store, "a:1", force=True)
     assert errors(done) == [("a:1", "ImageInUse")]
-    assert "`podman rm p`" in done.refused[0].error.text
+    assert "`podman rm p`" in done.refused[0].error.message
     assert change.empty
 
 

@@ -2,10 +2,10 @@ import pytest
 from attrs import evolve
 from msgspec import structs
 
-from storaged.errors import AmbiguousName, ImageDamaged, ImageUnknown, InvalidName, NotAManifestList
 from storaged.operations.query_context import HostPlatform, normalise_platform
 from storaged.operations.resolving import exists, find, meant_digest, resolve
 from storaged.store.layout.contents import ImageContent, PlatformFacts
+from storaged_client.contract.errors import AmbiguousName, ImageDamaged, ImageUnknown, InvalidName, NotAManifestList
 from tests.unit.snapshot.stores import AMD64, ARM64, HERE, Store, config, digest_of, image_id, missing
 
 
@@ -141,8 +141,8 @@ def test_an_ambiguous_prefix_lists_its_candidates_and_a_name_beats_it() -> None:
     assert len(expected) > 1
     with pytest.raises(AmbiguousName) as caught:
         found(store, first)
-    assert caught.value.evidence["candidates"] == expected[:20]
-    assert caught.value.evidence["matches"] == len(expected)
+    assert caught.value.data["candidates"] == expected[:20]
+    assert caught.value.data["matches"] == len(expected)
     store.image("named", (f"quay.io/x/{first}:latest",), config=config())
     assert found(store, first) == (image_id("named"), "short_name")
 
@@ -200,7 +200,7 @@ def test_a_list_without_a_local_instance_is_unknown_or_itself() -> None:
     snapshot = platforms().snapshot()
     with pytest.raises(ImageUnknown) as caught:
         find(snapshot, "far:1", manifest=False, or_list=False, view=HERE)
-    assert caught.value.evidence["lists"] == [image_id("far")]
+    assert caught.value.data["lists"] == [image_id("far")]
     assert find(snapshot, "far:1", manifest=False, or_list=True, view=HERE).image.id == image_id("far")
     assert not exists(snapshot, "far:1", False, HERE)
     assert exists(snapshot, "far:1", True, HERE)

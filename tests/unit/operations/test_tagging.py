@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from msgspec import structs
 
-from storaged.errors import DataUnknown, ImageDamaged, ImageUnknown, InvalidName, StoreBusy, TagUnknown
 from storaged.operations.tagging import tag, untag
 from storaged.snapshot.model import Image
+from storaged_client.contract.errors import DataUnknown, ImageDamaged, ImageUnknown, InvalidName, StoreBusy, TagUnknown
 from storaged_client.contract.types import Moved, Tagged
 from tests.unit.operations.applying import apply
 from tests.unit.snapshot.stores import AMD64, HERE, Store, config, image_id

@@ -16,7 +16,7 @@ from anyio.to_thread import run_sync
 
 from storaged.store.files import Files
 from storaged.store.layout import paths
-from storaged_client.contract.errors import ImageUnknown, InternalError, StoreBusy
+from storaged_client.contract.errors import DiskFailure, ImageUnknown, StoreBusy
 from tests.ground import DRIVER, held
 from tests.unit.service.conftest import Desk
 
@@ -110,7 +110,7 @@ async def test_a_list_that_got_no_record_leaves_no_folder_and_is_an_error(
         await desk.ask("images.list")
         folders = await run_sync(os.listdir, desk.ground.images_json.parent)
         refuse_renames(monkeypatch, "images.json")
-        with pytest.raises(InternalError, match="is not made") as failed:
+        with pytest.raises(DiskFailure, match="is not made") as failed:
             await desk.ask("manifests.create", {"name": "localhost/l:1"})
         assert failed.value.data["partial"] is False
         assert await run_sync(os.listdir, desk.ground.images_json.parent) == folders
@@ -145,7 +145,7 @@ async def test_a_name_that_may_be_lost_with_the_power_is_an_error_that_says_so(
             fsync(files, fd)
 
         monkeypatch.setattr(Files, "fsync", refusing)
-        with pytest.raises(InternalError, match="power loss") as failed:
+        with pytest.raises(DiskFailure, match="power loss") as failed:
             await desk.ask("images.tag", {"name": image["id"], "tags": ["new:1"]})
         assert failed.value.data["partial"] is True
         assert (await desk.ask("images.resolve", {"name": "new:1"}))["id"] == image["id"]

@@ -13,15 +13,13 @@ import anyio
 import pytest
 from anyio.to_thread import run_sync
 
-from storaged.errors import ImageDamaged
-from storaged.errors import InvalidParams as Wrong
 from storaged.operations.change_set import ChangeSet
 from storaged.service.passed_files import read_layers
 from storaged.snapshot.model import Snapshot
 from storaged.store.changes import Change
 from storaged_client.contract import params as p
-from storaged_client.contract.errors import ImageDamaged as Damaged
 from storaged_client.contract.errors import (
+    ImageDamaged,
     InstanceUnknown,
     InvalidParams,
     ManifestListUnknown,
@@ -131,7 +129,7 @@ async def test_a_list_whose_bytes_are_not_the_recorded_ones_is_not_edited(desk: 
         made = await desk.ask("manifests.create", {"name": NAME})
         item = desk.ground.item(made["id"], "instances.json")
         await run_sync(item.write_bytes, b'{"a":"b"}')
-        with pytest.raises(Damaged):
+        with pytest.raises(ImageDamaged):
             await desk.ask("manifests.add", {"name": NAME, "image": image["id"]})
         assert await run_sync(item.read_bytes) == b'{"a":"b"}'
 
@@ -275,5 +273,5 @@ async def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path, d
             more.write(b"y")
 
     asked = p.Artifact(layers=(p.ArtifactLayer(fd=0),))
-    with pytest.raises(Wrong, match="changed while it was read"):
+    with pytest.raises(InvalidParams, match="changed while it was read"):
         await run_sync(read_layers, asked, [descriptors["file"]], grow)

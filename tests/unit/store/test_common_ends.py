@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storaged.errors import StoreCorrupt
 from storaged.metrics import Metrics
 from storaged.store.layout.common_ends import RUN, Run, split_beside
 from storaged.store.layout.table import emit, split
 from storaged.store.reader import StoreReader
+from storaged_client.contract.errors import StoreCorrupt
 from tests.unit.store.builders import Disk, hexes
 
 values = (
@@ -29,7 +29,7 @@ def records(data: bytes) -> list[bytes] | str:
     try:
         return split(data, file="t")
     except StoreCorrupt as error:
-        return error.text
+        return error.message
 
 
 def runs_of(before: list[bytes], length: int = RUN) -> list[Run]:
@@ -44,7 +44,7 @@ def records_beside(data: bytes, before: list[bytes], length: int = 1) -> list[by
     try:
         parts = split_beside(data, runs_of(before, length), file="t")
     except StoreCorrupt as error:
-        return error.text
+        return error.message
     found = [*before[: parts.first], *parts.between, *before[len(before) - parts.last :]]
     runs = parts.runs(())
     assert sum(run.count for run in runs) == len(found)

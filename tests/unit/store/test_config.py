@@ -256,7 +256,7 @@ def test_a_wrong_file_is_named_with_key_and_line(
     path = machine.write("etc/containers/storage.conf", text)
     with pytest.raises(ConfigError) as caught:
         machine.find()
-    assert caught.value.evidence == {"file": str(path), "key": key, "line": line}
+    assert caught.value.data == {"file": str(path), "key": key, "line": line}
 
 
 def test_bytes_that_are_no_text_and_files_that_are_missing_are_named(machine: Machine) -> None:
@@ -264,7 +264,7 @@ def test_bytes_that_are_no_text_and_files_that_are_missing_are_named(machine: Ma
     path.write_bytes(b"[storage]\n# \xff\n")
     with pytest.raises(ConfigError) as caught:
         machine.find()
-    assert caught.value.evidence["line"] == 2
+    assert caught.value.data["line"] == 2
     for variable in ("CONTAINERS_STORAGE_CONF", "CONTAINERS_STORAGE_CONF_OVERRIDE"):
         path.unlink(missing_ok=True)
         with pytest.raises(ConfigError, match=variable):

@@ -8,12 +8,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from storaged.errors import DataUnknown, ImageDamaged, TooLarge
 from storaged.metrics import Metrics
 from storaged.store.content import ContentReader
 from storaged.store.layout.contents import ImageContent
 from storaged.store.layout.records import ImageRecord
 from storaged.store.tables import ImageRow
+from storaged_client.contract.errors import DataUnknown, ImageDamaged, TooLarge
 from tests.unit.store.builders import Disk, digest, hexes
 
 CONFIG = json.dumps({"architecture": "arm64", "os": "linux", "history": [{"created_by": "x"}]}).encode()

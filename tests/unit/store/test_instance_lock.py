@@ -34,7 +34,7 @@ def test_a_second_daemon_is_told_the_pid_of_the_first(tmp_path: Path) -> None:
         assert first.stdout.readline() == "held\n"
         with pytest.raises(GuardTaken) as caught:
             take_instance_lock(str(tmp_path / "g"), str(tmp_path / "run"), files=FILES)
-        assert caught.value.evidence["pid"] == first.pid
+        assert caught.value.data["pid"] == first.pid
         first.kill()
         first.wait(10)
         with take_instance_lock(str(tmp_path / "g"), str(tmp_path / "run"), files=FILES):
@@ -144,7 +144,7 @@ def test_a_daemon_that_only_reads_and_one_that_writes_exclude_each_other(tmp_pat
     graphroot, run = str(tmp_path / "g"), str(tmp_path / "run")
     with take_instance_lock(graphroot, run, files=FILES), pytest.raises(GuardTaken) as caught:
         take_instance_lock(graphroot, run, files=FILES, writable=False)
-    assert caught.value.evidence["pid"] == os.getpid()
+    assert caught.value.data["pid"] == os.getpid()
     with take_instance_lock(graphroot, run, files=FILES, writable=False), pytest.raises(GuardTaken):
         take_instance_lock(graphroot, run, files=FILES)
     with take_instance_lock(graphroot, run, files=FILES):
@@ -178,7 +178,7 @@ def test_daemons_of_one_store_by_two_paths_exclude_each_other_whatever_they_may_
     one, other = (str(alias), str(tmp_path / "g")) if turned else (str(tmp_path / "g"), str(alias))
     with take_instance_lock(one, run, files=FILES, writable=first), pytest.raises(GuardTaken) as caught:
         take_instance_lock(other, run, files=FILES, writable=second)
-    assert caught.value.evidence["pid"] == os.getpid()
+    assert caught.value.data["pid"] == os.getpid()
     with take_instance_lock(other, run, files=FILES, writable=second):
         pass
 

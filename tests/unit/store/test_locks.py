@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 from filelock import Timeout
 
-from storaged.errors import LockOrderViolation, StoreBusy
+from storaged.errors import LockOrderViolation
 from storaged.metrics import Metrics
 from storaged.store.files import Files, NotAFile
 from storaged.store.locks.order import HIERARCHY, hold, holder_of, rank
 from storaged.store.locks.probe import Probe, identify
 from storaged.store.locks.record_lock import Mode, RecordLock
 from storaged.store.locks.token import TOKEN_SIZE, make_token, read_token, write_token
+from storaged_client.contract.errors import StoreBusy
 from tests.unit.store.holding import held_elsewhere
 
 FILES = Files()
@@ -301,7 +302,7 @@ def test_a_kept_lock_is_given_back_where_another_one_is_busy(tree: tuple[str, st
         hold(tree, "exclusive", deadline=time.monotonic() + 0.5, files=Watching(), metrics=Metrics()),
     ):
         pass
-    assert busy.value.evidence["lock"] == outer
+    assert busy.value.data["lock"] == outer
     assert try_posix(inner, "write") == 0
     rivals[outer].release()
 
@@ -374,9 +375,9 @@ def test_a_busy_lock_is_named_with_its_holder_and_nothing_stays_held(tree: tuple
             hold(tree, "shared", deadline=soon(), files=FILES, metrics=metrics),
         ):
             pass
-        assert caught.value.evidence["lock"] == tree[1]
-        assert caught.value.evidence["holder"]["pid"] == child.pid
-        assert caught.value.evidence["holder"]["mode"] == "write"
+        assert caught.value.data["lock"] == tree[1]
+        assert caught.value.data["holder"]["pid"] == child.pid
+        assert caught.value.data["holder"]["mode"] == "write"
         assert [try_posix(path, "write") for path in (tree[0], tree[2])] == [0, 0]
     assert metrics.counters["locks.waited.images.lock.count"] == 1
 
@@ -465,7 +466,7 @@ def test_a_digest_lock_is_kept_while_another_is_waited_for(tmp_path: Path, tree:
         ),
     ):
         pytest.fail("entered")
-    assert refused.value.evidence["lock"] == tree[1]
+    assert refused.value.data["lock"] == tree[1]
     assert all(asked)
     assert [try_posix(path, "write") for path in paths] == [0, 0, 0, 0]
 

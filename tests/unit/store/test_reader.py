@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from storaged.errors import StoreBusy, StoreCorrupt
 from storaged.metrics import Metrics
 from storaged.store import inventory
 from storaged.store import reader as reader_module
@@ -15,6 +14,7 @@ from storaged.store.files import Files
 from storaged.store.layout import paths
 from storaged.store.reader import StoreReader, WriterActive
 from storaged.store.tables import StoreLocation
+from storaged_client.contract.errors import StoreBusy, StoreCorrupt
 from tests.unit.store.builders import Disk, hexes
 from tests.unit.store.holding import held_elsewhere
 
@@ -185,8 +185,8 @@ def test_the_fallback_gives_up_in_time_and_names_the_writer(
         reader = StoreReader(disk.location, metrics=metrics, files=WriterAfterTheLastTry())
         with pytest.raises(StoreBusy) as caught:
             reader.load()
-    assert caught.value.evidence["lock"] == lock
-    assert caught.value.evidence["holder"]["mode"] == "write"
+    assert caught.value.data["lock"] == lock
+    assert caught.value.data["holder"]["mode"] == "write"
     assert metrics.counters["loads.lost_races"] == 5
     assert metrics.counters["locks.acquired"] == 0
 
@@ -203,7 +203,7 @@ def test_a_torn_table_is_corrupt_and_heals_with_the_file(disk: Disk, reader: Sto
     for attempt in (reader.load, reader.load_unproven):
         with pytest.raises(StoreCorrupt) as caught:
             attempt()
-        assert caught.value.evidence["file"] == path
+        assert caught.value.data["file"] == path
     disk.write("layers", [{"id": hexes(10)}])
     assert len(reader.load().tables.layers) == 1
 
@@ -216,7 +216,7 @@ def test_what_is_no_file_is_corrupt_and_stops_nothing(
     make(path)
     with pytest.raises(StoreCorrupt) as caught:
         reader.load()
-    assert caught.value.evidence["file"] == path
+    assert caught.value.data["file"] == path
 
 
 def test_a_table_that_cannot_be_read_is_corrupt(disk: Disk, metrics: Metrics) -> None:

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storaged.errors import InvalidName
 from storaged.store.layout import references
+from storaged_client.contract.errors import InvalidName
 
 HEX = "0123456789abcdef" * 4
 

@@ -37,7 +37,7 @@ class Machine:
     def flaw(self, **env: str) -> Mapping[str, object]:
         """The evidence of the only file that cannot be used."""
         (error,) = self.find(**env).broken
-        return error.evidence
+        return error.data
 
 
 @pytest.fixture
@@ -213,7 +213,7 @@ def test_a_named_file_that_is_missing_is_told(machine: Machine) -> None:
     machine.write(f"{DROP_INS}/1.conf", search("rest.io"))
     missing = str(machine.root / "none")
     found = machine.find(REGISTRIES_CONFIG_PATH=missing)
-    assert found.broken[0].evidence == {"file": missing, "key": "REGISTRIES_CONFIG_PATH", "line": None}
+    assert found.broken[0].data == {"file": missing, "key": "REGISTRIES_CONFIG_PATH", "line": None}
     assert found.search == ("rest.io",)
 
 
@@ -226,7 +226,7 @@ def test_what_is_no_file_never_blocks_and_is_told(machine: Machine) -> None:
     (folder / "3.conf").symlink_to("nothing")
     machine.write(f"{DROP_INS}/4.conf", b"#" * (1 << 20) + b"\n")
     found = machine.find()
-    assert [os.path.basename(error.evidence["file"]) for error in found.broken] == ["1.conf", "2.conf", "4.conf"]
+    assert [os.path.basename(error.data["file"]) for error in found.broken] == ["1.conf", "2.conf", "4.conf"]
     assert found.search == ("main.io",)
 
 

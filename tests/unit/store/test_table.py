@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storaged.errors import StoreCorrupt
 from storaged.store.layout.records import ContainerRecord, ImageRecord, LayerRecord
 from storaged.store.layout.table import Decoder, Table, emit, split
+from storaged_client.contract.errors import StoreCorrupt
 from tests.unit.store.builders import hexes
 
 images = Decoder(ImageRecord, lambda _, record: record)
@@ -95,8 +95,8 @@ def test_absent_empty_and_null_files_are_empty_tables(data: bytes) -> None:
 def test_what_is_no_json_array_is_corrupt(data: bytes) -> None:
     with pytest.raises(StoreCorrupt) as caught:
         split(data, file="/g/images.json")
-    assert caught.value.evidence["file"] == "/g/images.json"
-    assert caught.value.evidence["detail"]
+    assert caught.value.data["file"] == "/g/images.json"
+    assert caught.value.data["detail"]
 
 
 def test_one_bad_record_costs_only_itself() -> None:

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from storaged.errors import InvalidParams
 from storaged.store.checking.findings import Finding
 from storaged.store.checking.walk import Scope, Step, walk
 from storaged.store.files import Files
 from storaged.store.layout import paths
 from storaged.store.locks.record_lock import FLOCK
 from storaged.store.locks.token import make_token
+from storaged_client.contract.errors import InvalidParams
 from tests.unit.store.checking.damaged import Damaged, lay
 
 
@@ -94,7 +94,7 @@ def test_a_token_stays_good_while_the_store_changes(tmp_path: Path) -> None:
 def test_a_token_that_is_none_is_refused(tmp_path: Path, token: str) -> None:
     with pytest.raises(InvalidParams) as refused:
         list(walk(lay(tmp_path, "vfs").location, resume=token))
-    assert refused.value.evidence["path"] == "resume"
+    assert refused.value.data["path"] == "$.resume"
 
 
 def test_a_token_of_another_scope_is_refused(tmp_path: Path) -> None:

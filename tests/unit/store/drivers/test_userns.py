@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from storaged.errors import StoreUnsupported
 from storaged.store.drivers import userns
 from storaged.store.drivers.removal import Leftover, RemovalCancelled
 from storaged.store.drivers.userns import ChildDied, UserNamespace
 from storaged.store.files import Files
+from storaged_client.contract.errors import StoreUnsupported
 
 
 def never() -> bool:

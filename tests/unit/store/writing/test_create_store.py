@@ -22,7 +22,7 @@ def test_a_store_is_folders_for_their_owner_alone_and_nothing_else(tmp_path: Pat
     store = location(tmp_path)
     before = refusal(store, Files())
     assert before is not None
-    assert before.evidence["missing"]
+    assert before.data["missing"]
     for _ in range(2):
         make_store(store, Files())
     root = Path(store.graphroot)

@@ -9,7 +9,6 @@ import time
 
 import pytest
 
-from storaged.errors import ImageDamaged, StoreBusy, StoreCorrupt, StoreUnsupported
 from storaged.store.changes import Change, ImageEdit, Item, NewImage
 from storaged.store.content import ContentReader
 from storaged.store.files import Files
@@ -17,6 +16,7 @@ from storaged.store.layout import paths
 from storaged.store.layout.records import ImageID, LayerID
 from storaged.store.writing import locking
 from storaged.store.writing.prepared import ListLocked, PlanOutdated
+from storaged_client.contract.errors import ImageDamaged, StoreBusy, StoreCorrupt, StoreUnsupported
 from tests.unit.store.builders import hexes
 from tests.unit.store.holding import held_elsewhere
 
@@ -107,7 +107,7 @@ def test_the_digest_lock_is_held_around_the_edit_of_a_list(tmp_path) -> None:
         assert stat.S_IMODE(os.stat(lock).st_mode) == 0o644
         with held_elsewhere(lock), pytest.raises(StoreBusy) as refused:
             shop.writer.commit(prepared, deadline=time.monotonic() + 0.05)
-        assert refused.value.evidence["lock"] == lock
+        assert refused.value.data["lock"] == lock
         assert shop.leftovers() == []
 
 
@@ -177,7 +177,7 @@ def test_an_expected_edit_waits_for_its_digest_lock_before_the_exclusive_ones(tm
             shop.writer.editing(change, time.monotonic() + 0.05),
         ):
             pytest.fail("entered")
-        assert refused.value.evidence["lock"] == lock
+        assert refused.value.data["lock"] == lock
 
 
 def test_a_list_without_instances_is_never_written(tmp_path) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from storaged.errors import ImageInUse, LockOrderViolation, NoSpace, StoreBusy, StoreCorrupt, StoreUnsupported
+from storaged.errors import LockOrderViolation
 from storaged.metrics import Metrics
 from storaged.store.drivers.removal import OwnRemover
 from storaged.store.files import Files
@@ -26,6 +26,7 @@ from storaged.store.tables import StoreLocation
 from storaged.store.writing.deletion import LayerDeletion
 from storaged.store.writing.in_use import LayersBusy
 from storaged.store.writing.staging import StagingFolder
+from storaged_client.contract.errors import ImageInUse, NoSpace, StoreBusy, StoreCorrupt, StoreUnsupported
 from tests.unit.store.holding import held_elsewhere
 
 from .shop import Shop, descriptors, never, nothing, opened, seen_by_a_cleaner
@@ -257,10 +258,10 @@ def test_a_layer_that_the_store_counts_as_mounted_is_refused_by_name(shop: Shop)
     before = shop.everything()
     with pytest.raises(ImageInUse) as caught:
         shop.deletion().prepare()
-    assert shop.layer[:12] in caught.value.text
-    assert "/mnt/x" in caught.value.text
-    assert "unmount" in caught.value.text
-    assert caught.value.evidence["mounted"] == {shop.layer: "/mnt/x"}
+    assert shop.layer[:12] in caught.value.message
+    assert "/mnt/x" in caught.value.message
+    assert "unmount" in caught.value.message
+    assert caught.value.data["mounted"] == {shop.layer: "/mnt/x"}
     assert shop.everything() == before
     assert shop.journal() == []
 
@@ -287,7 +288,7 @@ def test_counts_that_cannot_be_understood_stop_a_deletion(shop: Shop) -> None:
     shop.mount_counts.write_text("[{")
     with pytest.raises(StoreCorrupt) as caught:
         shop.deletion().prepare()
-    assert caught.value.evidence["file"] == str(shop.mount_counts)
+    assert caught.value.data["file"] == str(shop.mount_counts)
 
 
 @as_root
@@ -301,7 +302,7 @@ def test_a_layer_with_a_mount_below_it_is_refused_whoever_made_that(shop: Shop) 
             shop.deletion().prepare()
     finally:
         subprocess.run(["umount", point], check=True)
-    assert str(point) in caught.value.text
+    assert str(point) in caught.value.message
 
 
 def test_what_is_mounted_after_the_preparation_stops_the_deletion_before_its_first_step(shop: Shop) -> None:
@@ -356,8 +357,8 @@ def test_a_pull_that_copies_out_of_layers_is_named_and_waited_for(overlay: Shop)
     with held_elsewhere(str(folder / "staging.lock")) as pull:
         with pytest.raises(StoreBusy) as caught:
             overlay.deletion().prepare()
-        assert caught.value.evidence["lock"] == str(folder / "staging.lock")
-        assert caught.value.evidence["holder"]["pid"] == pull.pid
+        assert caught.value.data["lock"] == str(folder / "staging.lock")
+        assert caught.value.data["holder"]["pid"] == pull.pid
         with pytest.raises(StoreBusy):
             overlay.deletion().prepare(deadline=time.monotonic() + 60, cancelled=lambda: True)
         assert pull.stdin is not None
@@ -390,9 +391,9 @@ def test_an_import_that_reads_layers_is_named_and_waited_for(shop: Shop) -> None
     with held_elsewhere(path, "read", "flock") as reader:
         with pytest.raises(LayersBusy) as caught:
             shop.deletion().prepare()
-        assert caught.value.evidence["lock"] == path
-        assert caught.value.evidence["holder"]["pid"] == reader.pid
-        assert f"pid {reader.pid}" in caught.value.text
+        assert caught.value.data["lock"] == path
+        assert caught.value.data["holder"]["pid"] == reader.pid
+        assert f"pid {reader.pid}" in caught.value.message
         assert shop.journal() == []
         assert reader.stdin is not None
         threading.Timer(0.1, reader.stdin.close).start()
@@ -409,7 +410,7 @@ def test_an_import_that_began_after_the_preparation_stops_a_deletion_before_its_
     with held_elsewhere(path, "read", "flock") as reader:
         with locked(shop) as locks, pytest.raises(LayersBusy) as caught:
             deletion.confirm(locks)
-        assert caught.value.evidence["holder"]["pid"] == reader.pid
+        assert caught.value.data["holder"]["pid"] == reader.pid
         deletion.abandon()
         with locked(shop):
             pass

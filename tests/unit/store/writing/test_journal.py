@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from storaged.errors import NoSpace
 from storaged.store.files import Files
 from storaged.store.layout.records import Digest, ImageID, LayerID
 from storaged.store.tables import StoreLocation
 from storaged.store.writing.entries import Creation, Deletion, EditedItem, Editing, Entry, Unread
 from storaged.store.writing.journal import Journal
+from storaged_client.contract.errors import NoSpace
 from tests.unit.store.holding import held_elsewhere
 
 IMAGE, LAYER = ImageID("a" * 64), LayerID("b" * 64)

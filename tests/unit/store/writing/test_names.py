@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from storaged.errors import ImageUnknown, StoreBusy, StoreCorrupt
 from storaged.store.changes import Change, ImageEdit, NewImage
 from storaged.store.files import Files
 from storaged.store.layout import paths
@@ -21,6 +20,7 @@ from storaged.store.layout.records import ImageID
 from storaged.store.writing.commit import StoreWriter
 from storaged.store.writing.new_tables import ChangeRefused
 from storaged.store.writing.prepared import PlanOutdated
+from storaged_client.contract.errors import ImageUnknown, StoreBusy, StoreCorrupt
 from tests.unit.store.holding import held_elsewhere
 
 from .workshop import opened
@@ -126,7 +126,7 @@ def test_a_held_lock_ends_in_an_error_that_names_it_and_nothing_written(tmp_path
         prepared = shop.writer.prepare(named(target, "localhost/new:1"), shop.load().stamp)
         with held_elsewhere(shop.images_lock) as holder, pytest.raises(StoreBusy) as refused:
             shop.writer.commit(prepared, deadline=time.monotonic() + 0.05)
-        assert refused.value.evidence["holder"]["pid"] == holder.pid
+        assert refused.value.data["holder"]["pid"] == holder.pid
         assert shop.everything() == before
 
 

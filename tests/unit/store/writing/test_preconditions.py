@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from storaged.errors import StoreReadOnly, StoreUnsupported
 from storaged.metrics import Metrics
 from storaged.store.changes import Change, ImageEdit
 from storaged.store.files import Files
@@ -15,6 +14,7 @@ from storaged.store.layout import paths
 from storaged.store.layout.records import ImageID
 from storaged.store.writing.commit import StoreWriter
 from storaged.store.writing.prepared import PlanOutdated
+from storaged_client.contract.errors import StoreReadOnly, StoreUnsupported
 
 from .test_data import NEW, new_list
 from .workshop import opened
@@ -33,7 +33,7 @@ def test_a_store_of_a_shape_that_is_not_served_is_refused_with_what_to_do(tmp_pa
         writer = StoreWriter(evolve(shop.location, **change), metrics=Metrics())
         refused = writer.refusal()
         assert isinstance(refused, StoreUnsupported)
-        assert why in refused.text
+        assert why in refused.message
         with pytest.raises(StoreUnsupported):
             writer.prepare(Change(), shop.load().stamp)
         writer.close()
@@ -61,7 +61,7 @@ def test_a_file_system_that_turned_read_only_is_told(tmp_path) -> None:
         edit = ImageEdit(image=ImageID(next(iter(shop.images()))), members={"names": ["localhost/a:1"]})
         with pytest.raises(StoreReadOnly) as refused:
             shop.writer.prepare(Change(edits=(edit,)), shop.load().stamp)
-        assert refused.value.evidence["file"].startswith(shop.location.graphroot)
+        assert refused.value.data["file"].startswith(shop.location.graphroot)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can write for others")

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from storaged.errors import StoreBusy, StoreCorrupt
 from storaged.store.changes import Change
 from storaged.store.files import Files
 from storaged.store.layout import paths
@@ -17,6 +16,7 @@ from storaged.store.locks.token import TOKEN_SIZE
 from storaged.store.writing.new_tables import ChangeRefused
 from storaged.store.writing.prepared import PlanOutdated
 from storaged.store.writing.preparing import LAYERS_AT_ONCE
+from storaged_client.contract.errors import StoreBusy, StoreCorrupt
 from tests.unit.store.builders import hexes
 from tests.unit.store.holding import held_elsewhere
 
@@ -106,7 +106,7 @@ def test_all_three_locks_are_held_for_a_removal(tmp_path, kind) -> None:
         with held_elsewhere(name, "read"):
             with pytest.raises(StoreBusy) as refused:
                 shop.writer.commit(prepared, deadline=time.monotonic() + 0.05)
-            assert refused.value.evidence["lock"] == name
+            assert refused.value.data["lock"] == name
             # Read beside the holder: when it ends, the place in the queue that we left has the lock for a moment, and a
             # writer is then at work.
             assert victim in shop.images()

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from storaged.errors import NoSpace
 from storaged.store.changes import Change, ImageEdit
 from storaged.store.files import Files
 from storaged.store.layout.records import ImageID
 from storaged.store.writing.reserve import Reserve
+from storaged_client.contract.errors import NoSpace
 
 from .workshop import Workshop, opened
 
@@ -54,7 +54,7 @@ def test_a_name_on_a_full_disk_is_refused_and_nothing_changes(tmp_path) -> None:
         files.full = True
         with pytest.raises(NoSpace, match="no room left") as refused:
             shop.apply(name(shop))
-        assert refused.value.evidence["file"].startswith(shop.location.graphroot)
+        assert refused.value.data["file"].startswith(shop.location.graphroot)
         assert shop.everything() == before
         assert shop.leftovers() == []
 
