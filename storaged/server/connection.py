@@ -229,12 +229,10 @@ class Connection:
         while self._pending:
             if self._pace.wants_turn:
                 await self._pace.turn()
-            if isinstance(self._pending[0], Request | Notification):
-                self._pace.spend(REQUEST)
-                if self._full():
-                    await self._room()
-            else:
-                self._pace.spend(2)
+            first = self._pending[0]
+            self._pace.spend(REQUEST if isinstance(first, Request | Notification) else 2)
+            if isinstance(first, Request | Notification | Reply) and self._full():
+                await self._room()
             event = self._pending.popleft()
             match event:
                 case Request() | Notification():
@@ -276,7 +274,10 @@ class Connection:
 
     def _full(self) -> str:
         """The limit that keeps the connection from reading on, or nothing."""
-        return "waiting_bytes" if self._outbox.size >= self._limits.waiting_bytes else self.answers.full()
+        if self._outbox.size >= self._limits.waiting_bytes:
+            return "waiting_bytes"
+        # A text that is refused is in flight, too, until its answer was taken.
+        return "in_flight" if self._outbox.waiting >= self._limits.in_flight else self.answers.full()
 
     def _notice(self) -> None:
         self._moved.set()

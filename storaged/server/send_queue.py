@@ -31,8 +31,7 @@ Part: TypeAlias = bytes | memoryview
 class SendQueue:
     """A queue of byte strings. Belongs to the event loop.
 
-    It does not bound itself: each entry belongs to a request that counts as in flight until it was
-    written, or to an answer after which the connection reads no further before it was written.
+    It does not bound itself: the connection reads no further while ``size`` or ``waiting`` is at its limit.
 
     ``give`` hands parts to the kernel without waiting and returns how many bytes it took.
     """
@@ -44,6 +43,8 @@ class SendQueue:
         self._finished = self._closed = False
         self.size = 0
         """Bytes put and not written yet."""
+        self.waiting = 0
+        """Messages put and not written whole yet. A small one takes several times its bytes."""
 
     def put(self, parts: Sequence[bytes], written: Told) -> None:
         """Write or queue one message; ``written`` is called once all of it was given to the kernel."""
@@ -53,6 +54,7 @@ class SendQueue:
         self._parts.extend(parts)
         self._parts.append(written)
         self.size += sum(map(len, parts))
+        self.waiting += 1
         if first:
             with suppress(anyio.BrokenResourceError):  # who waits for the queue writes, too: that ends the connection
                 self.write()
@@ -88,6 +90,7 @@ class SendQueue:
     def clear(self) -> None:
         """Drop what was not written, and all that is put from now on: nobody is told."""
         self._parts.clear()
+        self.waiting = 0
         self._closed = True
 
     async def filled(self) -> bool:
@@ -105,6 +108,7 @@ class SendQueue:
             part = self._parts[0]
             if callable(part):
                 self._parts.popleft()
+                self.waiting -= 1
                 part()
             elif len(part) <= taken:
                 self._parts.popleft()

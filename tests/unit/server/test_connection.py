@@ -181,6 +181,20 @@ async def test_a_client_that_never_reads_stops_being_read() -> None:
         assert it.guard.bytes <= (1 << 20) + 64 * size
 
 
+async def test_a_client_that_reads_no_refusal_stops_being_read() -> None:
+    async with served(Methods()) as it:
+        with anyio.move_on_after(0.3):
+            while True:
+                await it.wire.stream.send(b"[]" * 4096)
+        await anyio.wait_all_tasks_blocked()
+        # What the socket holds besides is the kernel's: some hundred answers, and no thousands of objects of ours.
+        assert it.connection._outbox.waiting <= 64
+        assert it.metrics.counters["limits.in_flight"] == 1
+        with anyio.fail_after(30):
+            for _ in range(2000):
+                assert (await it.wire.line())["error"]["code"] == -32600
+
+
 async def test_a_peer_that_takes_nothing_is_closed() -> None:
     async with served(Methods(), Limits(stall_seconds=0)) as it:
         await it.wire.call(1, "big", size=5 << 20)
