@@ -35,8 +35,9 @@ from .verbs import Manager
 def text() -> str:
     """The whole file."""
     nouns = [cls for cls in Manager.__subclasses__() if cls.__module__ == managers.__name__]
-    shown = {f"{cls.__name__}(Manager)": vars(cls) for cls in nouns}
-    shown["ClientVerbs"] = {name: vars(managers.Store)[name] for name in managers.ON_THE_CLIENT}
+    shown: dict[str, Mapping[str, object]] = {f"{cls.__name__}(Manager)": vars(cls) for cls in nouns}
+    # The stub that type checkers see of the module is what is being written here.
+    shown["ClientVerbs"] = {name: vars(managers.Store)[name] for name in vars(managers)["ON_THE_CLIENT"]}
     return "\n".join(
         (_HEAD, *(_class(name, members, how) for name, members in shown.items() for how in ("def", "async def")))
     )

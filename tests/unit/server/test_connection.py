@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import socket
+import threading
 from contextlib import suppress
 from typing import Any
 
@@ -420,11 +421,17 @@ def open_descriptors() -> dict[int, int]:
     return found
 
 
+async def descriptors_at_rest() -> int:
+    """How many are open once what connections before left to be closed is closed."""
+    await until(lambda: not any(thread.name == "closing" for thread in threading.enumerate()))
+    return len(open_descriptors())
+
+
 async def test_descriptors_nobody_takes_are_closed() -> None:
     async with served(Methods()) as it:
         near, far = socket.socketpair()
         with near, far:
-            before = len(open_descriptors())
+            before = await descriptors_at_rest()
             for number in range(20):
                 line = b'{"jsonrpc":"2.0","id":%d,"method":"echo","params":{},"fds":1}\n' % number
                 await it.wire.stream.send_fds(line, [far.fileno()])
@@ -442,7 +449,7 @@ async def test_descriptors_of_a_request_that_never_began_are_closed() -> None:
     near, far = socket.socketpair()
     with near, far:
         async with served(methods, Limits(in_flight=1)) as it:
-            before = len(open_descriptors())
+            before = await descriptors_at_rest()
             for number in range(3):
                 line = b'{"jsonrpc":"2.0","id":%d,"method":"stick","params":{},"fds":2}\n' % number
                 await it.wire.stream.send_fds(line, [near.fileno(), far.fileno()])
@@ -475,7 +482,7 @@ async def test_a_request_being_answered_keeps_no_descriptors() -> None:
     near, far = socket.socketpair()
     with near, far:
         async with served(methods) as it:
-            before = len(open_descriptors())
+            before = await descriptors_at_rest()
             for number in range(10):
                 line = b'{"jsonrpc":"2.0","id":%d,"method":"stick","params":{},"fds":2}\n' % number
                 await it.wire.stream.send_fds(line, [near.fileno(), far.fileno()])
@@ -500,7 +507,7 @@ async def test_a_method_that_takes_descriptors_has_them_until_it_is_answered() -
     near, far = socket.socketpair()
     with near, far:
         async with served(methods) as it:
-            before = len(open_descriptors())
+            before = await descriptors_at_rest()
             await it.wire.stream.send_fds(adding(1, 2), [near.fileno(), far.fileno()])
             await until(lambda: len(methods.begun) == 1)
             inodes = [os.fstat(descriptor).st_ino for descriptor in methods.taken]
@@ -529,7 +536,7 @@ async def test_descriptors_that_were_taken_are_closed_with_the_connection() -> N
     near, far = socket.socketpair()
     with near, far:
         async with served(methods) as it:
-            before = len(open_descriptors())
+            before = await descriptors_at_rest()
             await it.wire.stream.send_fds(adding(1, 2), [near.fileno(), far.fileno()])
             await until(lambda: len(methods.begun) == 1)
             await until(lambda: len(open_descriptors()) == before + 2)
