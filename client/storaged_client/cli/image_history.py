@@ -80,7 +80,8 @@ def encoded(row: HistoryRow) -> dict[str, Any]:
 
 def struct(row: HistoryRow, now: float, *, full: bool, human: bool) -> dict[str, Any]:
     """What a template sees: podman's ``historyReporter`` around ``ImageHistoryLayer``."""
-    from .templates import NilSlice, Struct, Time, known
+    from ..gotemplate.times import Time
+    from ..gotemplate.values import NilSlice, Struct, known
 
     created = row["created"] or _ZERO
     form = encoded(row)

@@ -84,7 +84,7 @@ def sort_out(lookups: list[Lookup], *, everything: bool = False) -> tuple[list[d
         error = lookup["error"] or {"code": 0, "message": "", "data": {}}
         name = error["data"].get("name")
         if everything and name in ("ImageUnknown", "InvalidName"):
-            from .templates.printf import quoted
+            from ..gotemplate.printf import quoted
 
             complaints.append(f"no such object: {quoted(lookup['name'])}")
         elif name == "ImageUnknown" or not error["message"]:

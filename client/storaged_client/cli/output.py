@@ -1,23 +1,21 @@
 """Everything a command prints: tables, JSON and lines, on the right stream.
 
-Tables are what podman's tabwriter makes of them (cells of at least 12, two spaces between, no padding after
-the last), in a pipe as on a terminal. Text from the store or from other processes never reaches a terminal
-with its control characters.
+Tables are aligned as podman's tabwriter aligns them, in a pipe as on a terminal. Text from the store or from other
+processes never reaches a terminal with its control characters.
 """
 
 from __future__ import annotations
 
 import sys
 
+from ..gotemplate.tabwriter import MIN_WIDTH, PADDING, aligned
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-    from .templates import Template
-
-_MIN_WIDTH = 12
-_PADDING = 2
+    from ..gotemplate.report import Template
 
 
 class ReaderGone(Exception):
@@ -75,9 +73,13 @@ def template(form: str | None, name: str) -> Template | None:
             example = _FIELDS.get(name, "{{.ID}}")
             raise FormatError(f"unknown format {form!r}: use json, table or a Go template such as '{example}'")
         return None
-    from . import templates
+    from ..gotemplate.errors import TemplateError
+    from ..gotemplate.report import compile
 
-    return templates.compile(form, name)
+    try:
+        return compile(form, name)
+    except TemplateError as error:
+        raise FormatError(str(error)) from None
 
 
 def emit_filled(form: Template, rows: Sequence[Mapping[str, Any]], titles: Mapping[str, str] | None = None) -> None:
@@ -89,7 +91,12 @@ def emit_filled(form: Template, rows: Sequence[Mapping[str, Any]], titles: Mappi
         FormatError: the template cannot be applied to a row; nothing was printed.
         ReaderGone, OSError: as ``emit``.
     """
-    text = form.render(rows, titles)
+    from ..gotemplate.errors import TemplateError
+
+    try:
+        text = form.render(rows, titles)
+    except TemplateError as error:
+        raise FormatError(str(error)) from None
     if sys.stdout is not None and sys.stdout.isatty():
         text = "\n".join("\t".join(map(printable, line.split("\t"))) for line in text.split("\n"))
     emit(text)
@@ -98,17 +105,12 @@ def emit_filled(form: Template, rows: Sequence[Mapping[str, Any]], titles: Mappi
 def table(header: tuple[str, ...], rows: list[tuple[str, ...]], heading: bool = True) -> str:
     """The rows in aligned columns; the header takes part only where it is printed."""
     lines = [header, *rows] if heading else rows
-    if not lines:
-        return ""
-    cells = [[printable(cell) for cell in line] for line in lines]
-    widths = [max(_MIN_WIDTH, *(len(cell) + _PADDING for cell in column)) for column in zip(*cells, strict=True)]
-    widths[-1] = 0
-    return "".join("".join(map(str.ljust, line, widths)) + "\n" for line in cells)
+    return aligned("".join("\t".join(map(printable, line)) + "\n" for line in lines))
 
 
 def used_by(lines: Sequence[tuple[str, ...]], columns: int) -> int:
     """How wide the first columns of a table are that ``table`` makes of these lines, with what parts them."""
-    return sum(max(_MIN_WIDTH, *(len(printable(line[at])) + _PADDING for line in lines)) for at in range(columns))
+    return sum(max(MIN_WIDTH, *(len(printable(line[at])) + PADDING for line in lines)) for at in range(columns))
 
 
 def identifier(id_: str, full: bool) -> str:

@@ -10,8 +10,9 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ..gotemplate.times import Duration, Time
+from ..gotemplate.values import NilMap, NilSlice, Struct, known
 from . import measures, names, output
-from .templates import Duration, NilMap, NilSlice, Struct, Time, known
 
 if TYPE_CHECKING:
     from .images import Row

@@ -17,7 +17,7 @@ from .flags import Flag, UsageError
 from .invocation import Invocation
 
 if TYPE_CHECKING:
-    from .templates import Struct
+    from ..gotemplate.values import Struct
 
 PODMAN = "5.8.6"
 """Which podman's answers these are: that which the daemon and these commands are compared with."""
@@ -89,7 +89,7 @@ def facts() -> dict[str, Any]:
 
 def struct() -> Struct:
     """What ``--format`` sees: ``.Client``, and, as podman has it, its fields without that too."""
-    from .templates import Struct
+    from ..gotemplate.values import Struct
 
     client = Struct("*define.Version", facts())
     report = {"Client": client, "Server": None}

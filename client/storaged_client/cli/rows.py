@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .templates import Struct
+from ..gotemplate.values import Struct
 
 _OBJECTS = ("damage", "platform", "subject")
 """Members that are objects with members of their own, and no maps from any text."""

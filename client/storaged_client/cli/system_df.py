@@ -153,7 +153,7 @@ def encoded(row: Summary) -> dict[str, Any]:
 
 def struct(row: Summary) -> dict[str, Any]:
     """What a template sees."""
-    from .templates import Struct, known
+    from ..gotemplate.values import Struct, known
 
     form = encoded(row)
     members = {name: known(value) for name, value in form.items() if name != "TotalCount"}

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from storaged_client.cli import image_inspect, podman_structs
-from storaged_client.cli.templates import compile
 from storaged_client.contract.errors import ImageDamaged
+from storaged_client.gotemplate.report import compile
 
 from .facts import APP, BASE, details, image
 

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 
 from storaged_client.cli import image_inspect, images, info, podman_structs
-from storaged_client.cli.templates import Struct, TemplateError, compile
+from storaged_client.gotemplate.errors import TemplateError
+from storaged_client.gotemplate.report import compile
+from storaged_client.gotemplate.values import Struct
 
 from .facts import info as server_info
 

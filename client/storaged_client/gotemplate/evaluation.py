@@ -1,4 +1,4 @@
-"""Applying a template that was read to one value."""
+"""Application of a parsed template to a value."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .times import Duration, Time
 from .values import NO_VALUE, Header, NoValue, Struct, type_name
 
 _DEEPEST = 100
-"""Bodies of ``template`` within each other."""
+"""Nested ``template`` calls."""
 
 
 class _Leaving(Exception):
@@ -23,17 +23,17 @@ class _Leaving(Exception):
 
 
 class _Nothing:
-    """No value comes in through a pipe."""
+    """Marks that no value is piped in."""
 
 
 _NOTHING = _Nothing()
 
 
 class Evaluation:
-    """One run: where the output goes, and the variables in sight."""
+    """One run of a template: its output and the variables in scope."""
 
     def __init__(self, text: str, name: str, defined: dict[str, list[Node]], titles: bool) -> None:
-        """``titles``: the value is the header of a table, where every field is the title of its column."""
+        """``titles``: the value is the header of a table; every field evaluates to its column's title."""
         self.text = text
         self.name = name
         self.defined = defined
@@ -43,13 +43,13 @@ class Evaluation:
         self.depth = 0
 
     def error(self, node: Node, message: str, start: int | None = None) -> TemplateError:
-        """The error of a node, in Go's words."""
+        """Build the error of a node, worded as in Go."""
         line, column = place(self.text, node.start if start is None else start)
         where = f'{self.name}:{line}:{column}: executing "{self.name}" at <{node.source}>'
         return TemplateError(f"template: {where}: {message}", line, column)
 
     def run(self, body: list[Node], dot: Any) -> bool:
-        """Apply the body to a value; False where it ended with ``break``."""
+        """Apply the body to a value; return False if it ended with ``break``."""
         self.variables = [("$", dot)]
         try:
             self.body(body, dot)
@@ -189,7 +189,7 @@ class Evaluation:
             return functions.call(name, arguments)
         except Refusal as refusal:
             for argument in arguments:
-                # A title is no list or map: `table {{join .Names ","}}` has the title NAMES.
+                # A title is neither list nor map: `table {{join .Names ","}}` is titled NAMES.
                 if isinstance(argument, Header):
                     return argument
             raise self.error(node, f"error calling {name}: {refusal}" if refusal.calling else str(refusal)) from None
@@ -205,7 +205,7 @@ class Evaluation:
         return value if piped is _NOTHING else piped
 
     def operand(self, node: Operand, dot: Any, arguments: list[Any] | None = None) -> Any:
-        """The value of a term and its fields; ``arguments`` are for the last field, which then is a method."""
+        """Evaluate a term and its fields. ``arguments`` go to the last field, which then is a method."""
         value = self.term(node, dot)
         last = len(node.fields) - 1
         for index, (name, start) in enumerate(node.fields):
@@ -240,7 +240,7 @@ class Evaluation:
         if isinstance(value, Mapping):
             if name in value:
                 found = value[name]
-                # In a map it is a nil interface, which prints differently from a struct's nil pointer.
+                # A nil interface in a map prints differently from a nil pointer in a struct.
                 return NO_VALUE if found is None and not isinstance(value, Struct) else found
             if self.titles:
                 return values.title_of(name)

@@ -1,15 +1,15 @@
-"""Go templates for ``--format``, with podman's rules around them.
+"""Templates for ``--format``: Go's, with podman's rules around them.
 
 podman's rules (``pkg/report`` of containers/common, checked against podman 4.3 and 5.8):
 
-- ``\\t`` and ``\\n`` written as two characters are a tab and a line feed everywhere in the text, and a line feed is
-  added if there is none at the end. Where the text is no template after that (``{{printf "\\n"}}``), it is taken as it
-  was given, without a line feed added.
-- A template applies to each row. One that holds ``{{range .}}…{{end}}`` applies once, to all rows.
-- ``table`` and a space at the beginning make a table: each space is a tab, tabs separate columns, titles come first.
+- The two characters ``\\t`` become a tab and ``\\n`` a line feed, anywhere in the text. A line feed is added at the end
+  if there is none. If the result is not a template (``{{printf "\\n"}}``), the text is used unchanged.
+- A template is applied to each row. One with ``{{range .}}…{{end}}`` is applied once, to the list of rows.
+- ``table`` and a space at the beginning make a table: every space becomes a tab, tabs separate columns, and a line of
+  titles comes first.
 
-Two things are better than podman's: ``$`` is the row, and titles exist for every expression (podman prints
-``<no value>`` over ``{{.CreatedSince}}`` and fails over ``{{join .Names ","}}``).
+Two things go beyond podman: ``$`` is the row, and every expression has a title (podman prints ``<no value>`` above
+``{{.CreatedSince}}`` and fails on ``{{join .Names ","}}``).
 """
 
 from __future__ import annotations
@@ -23,10 +23,7 @@ from .errors import TemplateError
 from .evaluation import Evaluation
 from .nodes import Node
 from .tabwriter import aligned
-from .times import Duration, Time
-from .values import Header, NilMap, NilSlice, Struct, known
-
-__all__ = ["Duration", "NilMap", "NilSlice", "Struct", "Template", "TemplateError", "Time", "compile", "known"]
+from .values import Header, Struct
 
 _TABLE = "table "
 _OWN_RANGE = r"(?as:\{\{\s*range\s*\.\s*\}\}.*\{\{\s*end\s*-?\s*\}\})"
@@ -34,7 +31,7 @@ _ESCAPES = {"\\t": "\t", "\\n": "\n", " ": "\t", _TABLE: ""}
 
 
 class Template:
-    """A template that was read; ``is_table`` tells whether its output has columns and titles."""
+    """A parsed template; ``is_table`` tells whether its output has columns and titles."""
 
     def __init__(self, text: str, name: str, *, is_table: bool, over_rows: bool) -> None:
         self._text = text
@@ -44,13 +41,13 @@ class Template:
         self.is_table = is_table
 
     def render(self, rows: Sequence[Mapping[str, Any]], headers: Mapping[str, str] | None = None) -> str:
-        """The output for the rows, with podman's line feeds.
+        """Apply the template to the rows and return the text.
 
-        ``headers`` are the titles of a table's columns by field; a field without one is titled by its own name.
-        None leaves the line of titles out, as ``--noheading`` wants it. A row that is no ``Struct`` counts as one.
+        ``headers`` maps fields to the titles of a table; a field without one is titled by its own name. None leaves
+        the titles out, as for ``--noheading``. A row that is a plain mapping counts as a ``Struct``.
 
         Raises:
-            TemplateError: the template cannot be applied to a row.
+            TemplateError: the template does not fit a row.
         """
         structs = [row if isinstance(row, Struct) else Struct("object", row) for row in rows]
         if not self.is_table:
@@ -74,10 +71,10 @@ class Template:
 
 
 def compile(text: str, name: str = "format") -> Template:
-    """Read what ``--format`` was given; ``name`` stands for it in messages.
+    """Parse the value of ``--format``; messages call it ``name``.
 
     Raises:
-        TemplateError: it is no template.
+        TemplateError: the text is not a template.
     """
     given = text
     is_table = text.startswith(_TABLE)

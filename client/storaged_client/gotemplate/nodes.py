@@ -1,6 +1,6 @@
-"""What a template is made of once it is read.
+"""The syntax tree of a template.
 
-``source`` is the spelling in the template, for messages; ``start`` is where it stands there.
+``source`` is a node's spelling in the template, for messages; ``start`` is its offset there.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Node:
-    """Anything with a place in the template."""
+    """Anything with a position in the template."""
 
     __slots__ = ("source", "start")
 
@@ -19,7 +19,7 @@ class Node:
 
 
 class Operand(Node):
-    """A term and the fields behind it; ``{{.a.b}}``, ``{{$x.a}}``, ``{{(index .a 0).b}}``.
+    """A term and its fields: ``{{.a.b}}``, ``{{$x.a}}``, ``{{(index .a 0).b}}``.
 
     ``kind`` is ``dot``, ``variable``, ``function``, ``constant``, ``nil`` or ``pipeline``; ``value`` is the name, the
     constant or the ``Pipeline``.
@@ -45,7 +45,7 @@ class Command(Node):
 
 
 class Pipeline(Node):
-    """Commands, each of which gets the result of the one before; ``names`` are the variables that get the result."""
+    """Commands, each piped into the next; ``names`` are the variables that receive the result."""
 
     __slots__ = ("assigns", "commands", "names")
 
@@ -65,7 +65,7 @@ class Text(Node):
 
 
 class Action(Node):
-    """A pipeline whose result is printed, unless a variable gets it."""
+    """A pipeline whose result is printed, unless a variable receives it."""
 
     __slots__ = ("pipeline",)
 
@@ -90,13 +90,13 @@ class Branch(Node):
 
 
 class Leave(Node):
-    """``break`` or ``continue``, which is its source."""
+    """``break`` or ``continue``; ``source`` says which."""
 
     __slots__ = ()
 
 
 class Call(Node):
-    """``template``: another body, applied to the value of ``pipeline``, or to nothing."""
+    """``template``: applies another body to the value of ``pipeline``, or to nothing."""
 
     __slots__ = ("name", "pipeline")
 

@@ -1,16 +1,16 @@
-"""The functions of a template: those of Go's ``text/template``, and podman's."""
+"""Template functions: those of Go's ``text/template``, and podman's."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from . import values
+from . import printf, values
 from .errors import Refusal
 from .values import NO_VALUE, NilMap, NilSlice, NoValue, Struct, shown, type_name
 
 LAZY = frozenset(("and", "or"))
-"""They look at no more arguments than they need; who evaluates arguments does them himself."""
+"""They stop at the first argument that decides, so the evaluation handles them itself."""
 
 
 def exists(name: str) -> bool:
@@ -18,10 +18,10 @@ def exists(name: str) -> bool:
 
 
 def call(name: str, operands: list[Any]) -> Any:
-    """The result of a function.
+    """Call a function.
 
     Raises:
-        Refusal: the operands are too few, too many, or of a wrong type.
+        Refusal: too few or too many operands, or one of a wrong type.
     """
     function, kinds, open_ended = _FUNCTIONS[name]
     few, many = len(operands) < len(kinds), len(operands) > len(kinds) and not open_ended
@@ -88,7 +88,7 @@ def _position(key: Any, last: int) -> int:
 
 
 def _zero(value: Mapping[str, Any]) -> Any:
-    """What a Go map of such values answers for an absent key."""
+    """Return what a Go map of such values yields for a missing key."""
     sample = next(iter(value.values()), "")
     for kind, zero in ((str, ""), (bool, False), (int, 0), (list, NilSlice()), (dict, NilMap())):
         if isinstance(sample, kind):
@@ -144,7 +144,7 @@ def _less(first: Any, second: Any) -> bool:
 
 
 def _title(text: str) -> str:
-    # Go's strings.Title: a letter after anything that is no letter, digit or underscore; not the rest in lower case.
+    # Go's strings.Title capitalizes after anything but letters, digits and underscores, and leaves the rest alone.
     result = ""
     for index, character in enumerate(text):
         before = text[index - 1] if index else " "
@@ -169,24 +169,6 @@ def _pad(text: str, before: int, after: int) -> str:
     return f"{' ' * before}{text}{' ' * after}" if text else text
 
 
-def _print(*operands: Any) -> str:
-    from . import printf
-
-    return printf.sprint(operands)
-
-
-def _println(*operands: Any) -> str:
-    from . import printf
-
-    return printf.sprintln(operands)
-
-
-def _printf(form: str, *operands: Any) -> str:
-    from . import printf
-
-    return printf.sprintf(form, operands)
-
-
 _HTML = str.maketrans({"<": "&lt;", ">": "&gt;", "&": "&amp;", "'": "&#39;", '"': "&#34;", "\0": "\ufffd"})
 _JS = {"\\": "\\\\", "'": "\\'", '"': '\\"'}
 
@@ -194,14 +176,14 @@ _JS = {"\\": "\\\\", "'": "\\'", '"': '\\"'}
 def _js(*operands: Any) -> str:
     return "".join(
         _JS.get(c) or (f"\\u{ord(c):04X}" if c in "<>&=" or ord(c) < 32 or not c.isprintable() else c)
-        for c in _print(*operands)
+        for c in printf.sprint(*operands)
     )
 
 
 def _query(*operands: Any) -> str:
     from urllib.parse import quote_plus
 
-    return quote_plus(_print(*operands), safe="")
+    return quote_plus(printf.sprint(*operands), safe="")
 
 
 def _not_called(value: Any, *_: Any) -> Any:
@@ -213,7 +195,7 @@ _FUNCTIONS: dict[str, tuple[Callable[..., Any], tuple[str, ...], bool]] = {
     "eq": (_equal, ("any",), True),
     "ge": (lambda a, b: not _less(a, b), ("any", "any"), False),
     "gt": (lambda a, b: _less(b, a), ("any", "any"), False),
-    "html": (lambda *operands: _print(*operands).translate(_HTML), (), True),
+    "html": (lambda *operands: printf.sprint(*operands).translate(_HTML), (), True),
     "index": (_index, ("any",), True),
     "join": (lambda items, separator: separator.join(items), ("[]string", "string"), False),
     "js": (_js, (), True),
@@ -225,9 +207,9 @@ _FUNCTIONS: dict[str, tuple[Callable[..., Any], tuple[str, ...], bool]] = {
     "ne": (lambda a, b: not _equal(a, b), ("any", "any"), False),
     "not": (lambda value: not values.truth(value), ("any",), False),
     "pad": (_pad, ("string", "int", "int"), False),
-    "print": (_print, (), True),
-    "printf": (_printf, ("string",), True),
-    "println": (_println, (), True),
+    "print": (printf.sprint, (), True),
+    "printf": (printf.sprintf, ("string",), True),
+    "println": (printf.sprintln, (), True),
     "slice": (_slice, ("any",), True),
     "split": (_split, ("string", "string"), False),
     "title": (_title, ("string",), False),
@@ -235,4 +217,4 @@ _FUNCTIONS: dict[str, tuple[Callable[..., Any], tuple[str, ...], bool]] = {
     "upper": (str.upper, ("string",), False),
     "urlquery": (_query, (), True),
 }
-"""Name → function, what its first operands must be, whether more may follow."""
+"""Name → function, the kinds of its first operands, whether more may follow."""

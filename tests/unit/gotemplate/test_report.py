@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from storaged_client.cli.templates import TemplateError, compile
-from storaged_client.cli.templates.tabwriter import aligned
+from storaged_client.gotemplate.errors import TemplateError
+from storaged_client.gotemplate.report import compile
+from storaged_client.gotemplate.tabwriter import aligned
 
 ROWS = [
     {"ID": "2458d162c4b7", "Tag": "<none>", "Names": []},

@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storaged_client.cli.output import FormatError
-from storaged_client.cli.templates import Duration, NilMap, NilSlice, Struct, TemplateError, Time, compile, known
+from storaged_client.gotemplate.errors import TemplateError
+from storaged_client.gotemplate.report import compile
+from storaged_client.gotemplate.times import Duration, Time
+from storaged_client.gotemplate.values import NilMap, NilSlice, Struct, known
 
 ROW = Struct(
     "images.imageReporter",
@@ -185,7 +187,7 @@ def test_what_a_row_does_not_have_is_an_error_in_gos_words(form: str, column: in
     ],
 )
 def test_what_is_no_template_is_told_with_its_place(form: str, message: str) -> None:
-    with pytest.raises(FormatError) as caught:
+    with pytest.raises(TemplateError) as caught:
         compile(form, "images")
     assert message in str(caught.value)
     assert str(caught.value).startswith("template: images:")

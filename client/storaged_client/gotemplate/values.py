@@ -1,7 +1,7 @@
-"""Values as Go sees them: which type they are, how ``%v`` prints them, when they are true, their JSON.
+"""Values as Go sees them: their type, how ``%v`` prints them, their truth, their JSON.
 
-Rows are JSON-like Python values. What plain JSON cannot say has a class of its own: a struct (its fields are fixed,
-so that a wrong name is an error and not an absent key), slices and maps that are nil, and times.
+Rows are JSON-like Python values. What JSON cannot express has a class of its own: structs (their fields are fixed, so
+a wrong name is an error rather than a missing key), nil slices, nil maps, and times.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from .times import Duration, Time
 
 
 class NoValue:
-    """What a map answers for a key it does not have, and a nil interface."""
+    """What a map returns for a missing key, and a nil interface."""
 
     __slots__ = ()
 
@@ -23,10 +23,10 @@ NO_VALUE = NoValue()
 
 
 class Struct(dict[str, Any]):
-    """A Go struct with its methods: the keys are all names a template may use.
+    """A Go struct with its methods: its keys are all the names a template may use.
 
-    ``go_type`` is the type's name in messages; ``printed`` are the names of the real fields in their order, which is
-    what ``{{.}}`` shows (default: all keys); ``encoded`` is what ``json`` makes of it (default: itself).
+    ``go_type`` names the type in messages. ``printed`` lists the fields that ``{{.}}`` prints, in order (default: all
+    keys). ``encoded`` is what ``json`` prints (default: the struct itself).
     """
 
     __slots__ = ("encoded", "go_type", "printed")
@@ -46,19 +46,19 @@ class Struct(dict[str, Any]):
 
 
 class NilSlice(list[Any]):
-    """A slice that is nil: empty, and ``null`` in JSON."""
+    """A nil slice: empty, and ``null`` in JSON."""
 
     __slots__ = ()
 
 
 class NilMap(dict[str, Any]):
-    """A map that is nil: empty, and ``null`` in JSON."""
+    """A nil map: empty, and ``null`` in JSON."""
 
     __slots__ = ()
 
 
 class Unknown(str):
-    """A number that nobody knows: ``-`` where it is printed, ``null`` in JSON."""
+    """An unknown number: printed as ``-``, ``null`` in JSON."""
 
     __slots__ = ()
 
@@ -70,12 +70,12 @@ UNKNOWN = Unknown()
 
 
 def known(number: Any) -> Any:
-    """The number, or ``UNKNOWN`` for None."""
+    """Return the number, or ``UNKNOWN`` for None."""
     return UNKNOWN if number is None else number
 
 
 class Header(str):
-    """The title of a column, where the first line of a table has it in the place of a value."""
+    """A column title, which stands in place of a value in the first line of a table."""
 
     __slots__ = ()
 
@@ -84,12 +84,12 @@ _WORDS = r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z0-9]+|[A-Z]+|[^\W_]+"
 
 
 def title_of(field: str) -> Header:
-    """The title made of a field's name, as podman makes it: ``CreatedSince`` is ``CREATED SINCE``."""
+    """Derive the title from a field's name as podman does: ``CreatedSince`` becomes ``CREATED SINCE``."""
     return Header(" ".join(re.findall(_WORDS, field)).upper() or field.upper())
 
 
 def type_name(value: Any) -> str:
-    """The name of the Go type, for messages."""
+    """Name the Go type of a value, for messages."""
     if isinstance(value, Struct):
         return value.go_type
     if value is None or isinstance(value, NoValue):
@@ -108,19 +108,19 @@ def type_name(value: Any) -> str:
 
 
 def is_number(value: Any) -> bool:
-    """Whether it is an integer of Go; truth values are none."""
+    """Tell whether the value is an integer in Go; a bool is not."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
 def truth(value: Any) -> bool:
-    """Whether ``if`` takes the value for true: not zero, not empty, not nil; a struct always."""
+    """Tell whether ``if`` takes the value as true: neither zero, empty nor nil. A struct is always true."""
     if isinstance(value, Struct):
         return True
     return not isinstance(value, NoValue) and bool(value)
 
 
 def shown(value: Any) -> str:
-    """The value as ``%v`` prints it. Maps are in the order of their keys."""
+    """Format the value as ``%v`` does. Maps are sorted by key."""
     if isinstance(value, str):
         return str(value)
     if isinstance(value, bool):
@@ -143,12 +143,12 @@ def shown(value: Any) -> str:
 
 
 def ordered(value: Mapping[Any, Any]) -> list[tuple[Any, Any]]:
-    """The members of a map by their keys, as Go goes through them for a template."""
+    """Return the items of a map sorted by key, as a template ranges over them."""
     return sorted(value.items(), key=lambda pair: str(pair[0]))
 
 
 def decimal(value: float) -> str:
-    """A float as ``%v`` prints it: the shortest digits, an exponent below 1e-4 and from 1e6 on."""
+    """Format a float as ``%v`` does: the shortest digits, with an exponent below 1e-4 and from 1e6 on."""
     if value != value:
         return "NaN"
     if value in (float("inf"), float("-inf")):
@@ -166,11 +166,11 @@ def decimal(value: float) -> str:
 
 
 def encoded(value: Any) -> str:
-    """The value as podman's ``json`` function writes it: one line, maps sorted, no HTML escapes."""
+    """Encode the value as podman's ``json`` function does: one line, maps sorted, no HTML escapes."""
     import json
 
     text = json.dumps(_plain(value), ensure_ascii=False, separators=(",", ":"))
-    # The two separators that Go always escapes; they stand only inside strings.
+    # Go always escapes these two separators. They only occur inside strings.
     return text.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 

@@ -1,4 +1,4 @@
-"""Times and durations as Go's ``time`` has them in a template: printed, and the methods scripts call on them."""
+"""Go's ``time.Time`` and ``time.Duration``: how they print, and the methods that templates call on them."""
 
 from __future__ import annotations
 
@@ -8,36 +8,25 @@ from datetime import UTC, datetime, timedelta, timezone
 from time import localtime
 from typing import Any
 
-# Patterns are text here and are compiled when first used: most templates show no time.
+# Patterns are compiled on first use: most templates show no time.
 _RFC3339 = r"(?a:(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9})\d*)?(?:([Zz])|([+-])(\d\d):(\d\d)))"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MONTHS = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-]
+_MONTHS = (
+    "January February March April May June July August September October November December".split()  # noqa: SIM905
+)
 _DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 
 
 class Time:
-    """A moment with nanoseconds and an offset; ``text`` is what it was read from, and its JSON."""
+    """A moment with nanoseconds and an offset; ``text`` is the RFC 3339 text it was parsed from, and its JSON."""
 
     __slots__ = ("moment", "nanoseconds", "text")
 
     def __init__(self, text: str) -> None:
-        """Read an RFC 3339 time.
+        """Parse an RFC 3339 time.
 
         Raises:
-            ValueError: the text is none.
+            ValueError: the text is not such a time.
         """
         found = re.fullmatch(_RFC3339, text)
         if found is None:
@@ -55,7 +44,7 @@ class Time:
         return self.format("2006-01-02 15:04:05.999999999 -0700 MST")
 
     def method(self, name: str) -> Callable[..., Any] | None:
-        """The method of ``time.Time`` that a template may call."""
+        """Return the method of ``time.Time`` with that name, if a template may call it."""
         return _METHODS.get(name)
 
     @property
@@ -63,16 +52,16 @@ class Time:
         return (self.moment - _EPOCH) // timedelta(seconds=1)
 
     def format(self, layout: str) -> str:
-        """The time by Go's layout, the reference time written as wanted.
+        """Format the time by a Go layout, which is the reference time written in the wanted form.
 
-        As in Go ``Z`` is UTC, and an offset that is this machine's at that moment bears the name of its zone; any other
-        has its digits: zone names are not in the text.
+        As in Go, ``Z`` is UTC, and the offset that this machine's zone has at that moment gets the zone's name. Any
+        other offset is shown in digits, since the text names no zone.
         """
         return re.sub(_LAYOUT, lambda found: _element(found[0], self), layout)
 
 
 class Duration(int):
-    """A span of nanoseconds, as a number in JSON, printed as Go prints it: ``1m30.5s``, ``1ms``, ``0s``."""
+    """A span in nanoseconds: a number in JSON, printed like ``1m30.5s``, ``1ms`` or ``0s``."""
 
     __slots__ = ()
 
@@ -92,12 +81,12 @@ class Duration(int):
         return f"{sign}{hours}h{text}" if hours else f"{sign}{text}"
 
     def method(self, name: str) -> Callable[..., Any] | None:
-        """The method of ``time.Duration`` that a template may call."""
+        """Return the method of ``time.Duration`` with that name, if a template may call it."""
         return _DURATIONS.get(name)
 
 
 def _fraction(number: int, unit: int) -> str:
-    """The quotient, as many decimals as it has."""
+    """Format the quotient with as many decimals as it has."""
     whole, rest = divmod(number, unit)
     decimals = f"{rest:0{len(str(unit)) - 1}d}".rstrip("0") if rest else ""
     return f"{whole}.{decimals}" if decimals else str(whole)

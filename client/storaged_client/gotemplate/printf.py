@@ -1,4 +1,4 @@
-"""``printf``, ``print`` and ``println`` as Go's ``fmt`` formats, for the values a template has."""
+"""Go's ``fmt``: ``print``, ``println`` and ``printf`` for the values of a template."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from .times import Duration
 _VERB = r"%([-+# 0]*)(\*|\d+)?(?:\.(\*|\d*))?(?:\[(\d+)\])?(.?)"
 _ABSENT = object()
 _WIDEST = 1_000_000
-"""Go's limit of a width or precision that comes as an operand, and ours of all."""
+"""Go's limit on a width or precision passed as an operand; here on all of them."""
 
 
-def sprint(operands: tuple[Any, ...]) -> str:
-    """``print``: a space between two operands of which neither is a string."""
+def sprint(*operands: Any) -> str:
+    """``print``: a space between two operands if neither is a string."""
     text = ""
     for index, value in enumerate(operands):
         if index and not isinstance(value, str) and not isinstance(operands[index - 1], str):
@@ -25,18 +25,18 @@ def sprint(operands: tuple[Any, ...]) -> str:
     return text
 
 
-def sprintln(operands: tuple[Any, ...]) -> str:
-    """``println``: a space between all, a line feed at the end."""
+def sprintln(*operands: Any) -> str:
+    """``println``: a space between all operands, a line feed at the end."""
     return " ".join(map(nested, operands)) + "\n"
 
 
 def nested(value: Any) -> str:
-    """As ``shown``; an absent value is ``<nil>`` when it is an operand."""
+    """Format like ``shown``, but a missing value as ``<nil>``."""
     return "<nil>" if isinstance(value, values.NoValue) else values.shown(value)
 
 
-def sprintf(form: str, operands: tuple[Any, ...]) -> str:
-    """``printf``; what is wrong with it stands in the text, as in Go: ``%!d(string=x)``."""
+def sprintf(form: str, *operands: Any) -> str:
+    """``printf``; mistakes appear in the text, as in Go: ``%!d(string=x)``."""
     used, reordered = 0, False
 
     def operand() -> Any:
@@ -80,7 +80,7 @@ def _typed(value: Any) -> str:
 
 
 class _Field:
-    """One verb's flags, width and precision."""
+    """Flags, width and precision of one verb."""
 
     def __init__(self, flags: str, width: int | None, precision: int | None) -> None:
         self.flags = flags
@@ -164,21 +164,11 @@ class _Field:
         return text.ljust(self.width) if self.left else text.rjust(self.width, "0" if "0" in self.flags else " ")
 
 
-_ESCAPES = {
-    "\a": "\\a",
-    "\b": "\\b",
-    "\f": "\\f",
-    "\n": "\\n",
-    "\r": "\\r",
-    "\t": "\\t",
-    "\v": "\\v",
-    "\\": "\\\\",
-    '"': '\\"',
-}
+_ESCAPES = dict(zip('\a\b\f\n\r\t\v\\"', ("\\" + letter for letter in 'abfnrtv\\"'), strict=True))
 
 
 def quoted(text: str) -> str:
-    """The text as a string literal of Go."""
+    """Quote the text as a Go string literal."""
     return '"' + "".join(_ESCAPES.get(c) or (c if c.isprintable() else _escaped(ord(c))) for c in text) + '"'
 
 

@@ -1,6 +1,6 @@
-"""The tokens of a template: text, and what stands between ``{{`` and ``}}``.
+"""Lexer: the text of a template and the tokens between ``{{`` and ``}}``.
 
-``{{-`` and ``-}}``, with white space on the inner side, take the white space of the text beside them away.
+``{{-`` and ``-}}``, with white space on the inner side, trim the white space of the adjacent text.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _SPACE = " \t\r\n"
 
 
 class Token:
-    """One token: its kind, its spelling, and where it starts.
+    """One token: its kind, its spelling and its start offset.
 
     Kinds: ``text``, ``open``, ``close``, ``space``, ``string``, ``raw``, ``char``, ``number``, ``field``, ``dot``,
     ``variable``, ``word``, ``declare``, ``assign``, ``comma``, ``pipe``, ``left``, ``right``, ``end``.
@@ -60,10 +60,10 @@ _TERMINATORS = frozenset(" \t\r\n.,|:()}")
 
 
 def tokens(text: str) -> list[Token]:
-    """The whole template as tokens; the last one is ``end``.
+    """Split the template into tokens; the last one is ``end``.
 
     Raises:
-        TemplateError: something that is no token, or is not closed.
+        TemplateError: something is not a token, or not closed.
     """
     return _Lexer(text).run()
 

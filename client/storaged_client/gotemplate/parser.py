@@ -1,4 +1,4 @@
-"""From tokens to nodes: the grammar of Go's ``text/template``."""
+"""Parser for the grammar of Go's ``text/template``."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _STARTS = frozenset(("field", "dot", "variable", "word", "string", "raw", "char"
 
 
 def parse(text: str, in_range: bool) -> tuple[list[Node], dict[str, list[Node]]]:
-    """The body and the templates it defines. ``in_range``: the body stands in a loop, which ``break`` may leave.
+    """Return the body and the templates it defines. ``in_range``: the body is in a loop that ``break`` may leave.
 
     Raises:
-        TemplateError: the text is no template.
+        TemplateError: the text is not a template.
     """
     parser = _Parser(text, in_range)
     try:
@@ -55,14 +55,14 @@ class _Parser:
         return self.token
 
     def close(self, where: str) -> None:
-        """The end of an action."""
+        """Consume the end of an action."""
         token = self.skip_space()
         if token.kind != "close":
             raise self.unexpected(token, where)
         self.position += 1
 
     def body(self, closing: tuple[str, ...]) -> tuple[list[Node], str]:
-        """The nodes up to one of the closing words, which is returned beside them, its action begun."""
+        """Parse up to one of the closing words and return it with the nodes; its action is left open."""
         nodes: list[Node] = []
         while True:
             token = self.take()
@@ -133,7 +133,7 @@ class _Parser:
             pipeline = self.pipeline(f"{keyword} clause", "close")
             self.position += 1
         if keyword != "template":
-            # The body of another template sees neither our variables nor our loops.
+            # Another template's body sees neither the variables nor the loops around it.
             variables, loops = self.variables, self.loops
             self.variables, self.loops = ["$"], 0
             body, _ = self.body(("end",))
@@ -145,7 +145,7 @@ class _Parser:
         return Call(self.text[opening.start : self.tokens[self.position - 1].stop], first.start, name, pipeline)
 
     def pipeline(self, where: str, closing: str) -> Pipeline:
-        """Commands up to the closing token, which is left."""
+        """Parse commands up to the closing token, which is not consumed."""
         start = self.skip_space()
         names, assigns = self.declarations(where == "range")
         commands = [self.command(where)]
@@ -168,7 +168,7 @@ class _Parser:
         return Pipeline(source, start.start, tuple(names), assigns, tuple(commands))
 
     def declarations(self, in_range: bool) -> tuple[list[str], bool]:
-        """``$x :=``, ``$x =`` and, in a range, ``$i, $x :=``; nothing where the pipeline begins at once."""
+        """Parse ``$x :=``, ``$x =`` and, in a range, ``$i, $x :=``, if the pipeline begins with one."""
         begin = self.position
         names: list[Token] = []
         while self.skip_space().kind == "variable":

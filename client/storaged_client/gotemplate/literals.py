@@ -9,10 +9,10 @@ _SIMPLE = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v"
 
 
 def unquoted(literal: str) -> str:
-    """The text of a string or character literal with its quotes.
+    """Return the text of a quoted string or character literal.
 
     Raises:
-        ValueError: an escape that Go does not know.
+        ValueError: Go has no such escape.
     """
     quote = literal[0]
     if quote == "`":
@@ -52,10 +52,10 @@ def _character(number: int) -> str:
 
 
 def number(literal: str) -> int | float:
-    """The value of a number.
+    """Parse a number.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the literal is not a number.
     """
     text = literal.lower()
     digits = text.lstrip("+-")
