@@ -15,7 +15,6 @@ from typing import Final
 import pytest
 
 _SYSTEM: Final = (
-    "tests/bench/",
     "tests/e2e/test_activation.py",
     "tests/e2e/test_artifacts.py",
     "tests/e2e/test_bounds.py",
@@ -32,8 +31,8 @@ _SYSTEM: Final = (
     "tests/e2e/test_units.py",
     "tests/e2e/test_version_skew.py",
     "tests/faults/",
-    "tests/stateful/",
-    "tests/stress/",
+    "tests/properties/",
+    "tests/selftest/",
     "tests/unit/cli/test_completion.py::test_a_completed_file_name_is_a_word_and_no_code",
     "tests/unit/client/test_typing.py",
     "tests/unit/engine/test_cache.py::test_a_writer_that_never_pauses",
@@ -44,7 +43,7 @@ _SYSTEM: Final = (
 )
 """The beginnings of their node ids."""
 
-_INTEROP: Final = ("tests/rivals/",)
+_INTEROP: Final = ("tests/interop/",)
 
 PLAIN: Final = "not system and not interop"
 """The expression of markers that a plain ``pytest`` has, by ``addopts`` of pyproject.toml."""

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from attrs import evolve, frozen
 
 from storaged.sample import SampleSpec
-from tests.rivals.report import Report, arguments
-from tests.stress.served import Served, serving
+from tests.support.report import Report, arguments
+from tests.support.served import Served, serving
 
 from .load_clients import Answers, Clients
 from .load_document import table, write_part

@@ -16,7 +16,7 @@ from typing import Any
 from attrs import evolve, frozen
 
 from storaged.sample import FLEET_HOST, Sample, SampleSpec, write_store
-from tests.rivals.report import percentile
+from tests.support.report import percentile
 
 DRIVER = "overlay"
 BACKENDS = ("trio", "asyncio")
@@ -24,7 +24,7 @@ BACKENDS = ("trio", "asyncio")
 
 @frozen(kw_only=True)
 class Ground:
-    """A folder with a store, in which ``tests.stress.served.serving`` serves."""
+    """A folder with a store, in which ``tests.support.served.serving`` serves."""
 
     folder: Path
     sample: Sample

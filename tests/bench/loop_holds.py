@@ -32,8 +32,8 @@ from trio.lowlevel import Task
 from storaged_client.contract.methods import METHODS
 from storaged_client.jsonrpc.framing import STRUCTURE
 from tests.bench.load_ground import fleet
-from tests.ground import DRIVER, Ground, lay
-from tests.rivals.report import Report, arguments
+from tests.support.ground import DRIVER, Ground, lay
+from tests.support.report import Report, arguments
 from tests.unit.server.conftest import served
 from tests.unit.service.conftest import Desk, desk_of
 

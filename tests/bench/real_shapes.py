@@ -17,9 +17,9 @@ from attrs import asdict, frozen
 
 from storaged.sample import SampleSpec, write_store
 from storaged.sample.spec import Shape
-from tests.rivals.daemon import daemon
-from tests.rivals.peers import Peer, Store, podman_58, workspace
-from tests.rivals.report import Report, arguments
+from tests.support.daemon import daemon
+from tests.support.peers import Peer, Store, podman_58, workspace
+from tests.support.report import Report, arguments
 
 _DRIVER = "overlay"
 

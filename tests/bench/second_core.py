@@ -32,7 +32,7 @@ from storaged.store.content import ContentReader
 from storaged.store.reader import StoreReader
 from storaged.store.tables import StoreLocation
 from storaged_client.contract.params import ImagesList
-from tests.rivals.report import Report, arguments
+from tests.support.report import Report, arguments
 from tests.unit.snapshot.stores import HERE
 
 from .load_document import table, write_part

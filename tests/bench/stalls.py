@@ -16,8 +16,8 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
-from tests.rivals.report import Report, arguments
-from tests.stress.served import Served, serving
+from tests.support.report import Report, arguments
+from tests.support.served import Served, serving
 
 from .load_document import table, write_part
 from .load_ground import BACKENDS, Child, Ground, Spread, compiled, connect, fleet, ground, request

@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from storaged.sample import SampleSpec, SampleWriter
-from tests.rivals.daemon import Client
-from tests.rivals.report import Report, arguments, median
-from tests.stress.served import serving, stop
+from tests.support.daemon import Client
+from tests.support.report import Report, arguments, median
+from tests.support.served import serving, stop
 
 from .load_document import write_part
 from .load_ground import BACKENDS, DRIVER, Ground, Spread, compiled, fleet, ground

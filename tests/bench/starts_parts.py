@@ -14,7 +14,7 @@ from pathlib import Path
 from attrs import frozen
 from msgspec import Raw, json
 
-from tests.rivals.report import median
+from tests.support.report import median
 
 from .load_document import table
 from .load_ground import BACKENDS, Spread

@@ -57,7 +57,7 @@ def machine() -> Iterator[Machine]:
                 machine.write(f"{HOME}/bin/{name}", _COMMAND.format(home=HOME, python=python, name=name, module=module))
             yield machine
     except ProgramMissing as missing:
-        if os.environ.get("STORAGED_REQUIRE_RIVALS") == "1":
+        if os.environ.get("STORAGED_REQUIRE_PEERS") == "1":
             pytest.fail(str(missing))
         pytest.skip(str(missing))
     except CannotBoot as refused:

@@ -24,7 +24,7 @@ from storaged_client import retry
 from storaged_client.errors import ClientClosed, OutcomeUnknown
 from tests.e2e.daemons import PATIENCE, STORAGED, Client
 from tests.e2e.homes import Home, home, until
-from tests.ground import HOLD
+from tests.support.ground import HOLD
 
 pytestmark = pytest.mark.timeout(120)
 """Several processes a test: on a busy machine each start takes seconds."""

@@ -16,7 +16,7 @@ from storaged.sample import SampleSpec, write_store
 from tests.e2e.daemons import PATIENCE, Client, serving
 
 pytestmark = pytest.mark.skipif(
-    shutil.which("strace") is None and os.environ.get("STORAGED_REQUIRE_RIVALS") != "1",
+    shutil.which("strace") is None and os.environ.get("STORAGED_REQUIRE_PEERS") != "1",
     reason="strace is missing: apt-get install strace",
 )
 

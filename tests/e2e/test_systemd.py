@@ -1,7 +1,7 @@
 """On a real systemd, process 1 of namespaces of its own: installed, activated, idle, restarted, reloaded, watched.
 
 Where this machine allows no such namespaces the tests are skipped with what it refused; what a service manager does
-is then shown by ``test_activation.py`` only. A missing program fails them where STORAGED_REQUIRE_RIVALS=1 (CI).
+is then shown by ``test_activation.py`` only. A missing program fails them where STORAGED_REQUIRE_PEERS=1 (CI).
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def machine() -> Iterator[Machine]:
                 machine.run(*step.partition("#")[0].split())
             yield machine
     except ProgramMissing as missing:
-        if os.environ.get("STORAGED_REQUIRE_RIVALS") == "1":
+        if os.environ.get("STORAGED_REQUIRE_PEERS") == "1":
             pytest.fail(str(missing))
         pytest.skip(str(missing))
     except CannotBoot as refused:

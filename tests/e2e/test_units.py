@@ -20,7 +20,7 @@ def program(name: str) -> str:
     """Where a program of systemd is; a missing one skips the test, or fails it where CI wants it."""
     found = shutil.which(name)
     if found is None:
-        if os.environ.get("STORAGED_REQUIRE_RIVALS") == "1":
+        if os.environ.get("STORAGED_REQUIRE_PEERS") == "1":
             pytest.fail(f"{name} is missing: apt-get install systemd")
         pytest.skip(f"{name} is missing: apt-get install systemd")
     return found

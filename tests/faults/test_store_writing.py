@@ -1,6 +1,6 @@
 """Every change, a part of the faults: each leaves the store as it was or as it shall be, and the next start ends it.
 
-All of them, call by call: ``python -m tests.faults.matrix --scale full``.
+All of them, call by call: ``python -m tests.acceptance.faults.matrix --scale full``.
 """
 
 from __future__ import annotations
@@ -16,9 +16,8 @@ from collections.abc import Iterator
 import pytest
 
 from storaged.store.files import Files
-
-from .calls import Call, Intercepted
-from .campaign import (
+from tests.acceptance.faults.calls import Call, Intercepted
+from tests.acceptance.faults.campaign import (
     CODES,
     fail_and_try_again,
     fail_each_call,
@@ -26,12 +25,12 @@ from .campaign import (
     lose_power,
     shorten_each_write,
 )
-from .judging import judge
-from .kinds import KINDS
-from .recovery import fail_recovery, kill_recovery
-from .running import Bench, bench, calls_of, mutate, recover
-from .tree import Tree, difference
-from .victim import command
+from tests.acceptance.faults.judging import judge
+from tests.acceptance.faults.kinds import KINDS
+from tests.acceptance.faults.recovery import fail_recovery, kill_recovery
+from tests.acceptance.faults.running import Bench, bench, calls_of, mutate, recover
+from tests.acceptance.faults.tree import Tree, difference
+from tests.acceptance.faults.victim import command
 
 CASES = [(driver, mutation) for mutation, kind in KINDS.items() for driver in kind.drivers]
 CASES += [("vfs", "remove, under locks"), ("vfs", "prune, under locks")]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.ground import Ground, lay
+from tests.support.ground import Ground, lay
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@
     python -m tests.bench.compare --scale 1 --only listing      one part; its page goes to build/benchmarks/
 
 Stores come from the sample's generator, at full size of 100 to 800 images, and as large as the largest one reported. A
-program that is not on this machine is left out, with the reason; with STORAGED_REQUIRE_RIVALS=1 that is a violation.
+program that is not on this machine is left out, with the reason; with STORAGED_REQUIRE_PEERS=1 that is a violation.
 At a smaller scale, or with --only, the page goes to build/benchmarks/.
 """
 
@@ -21,9 +21,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from storaged_client.contract.version import VERSION
-from tests.rivals.daemon import RpcError
-from tests.rivals.peers import Store, ToolError, workspace
-from tests.rivals.report import Report, arguments
+from tests.support.daemon import RpcError
+from tests.support.peers import Store, ToolError, workspace
+from tests.support.report import Report, arguments
 
 from . import commands, containerd, document, flat, floors, listing, questions, typed
 from .figures import BUILDAH, CONTAINERS_STORAGE, PODMAN, Figures
@@ -76,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     agreed = f"{report.held} claims held, {len(report.violations)} did not"
     judged = verdicts(run.figures, {size: run.size(size) for size in _SIZES})
     judge(report, judged)
-    if os.environ.get("STORAGED_REQUIRE_RIVALS") == "1":
+    if os.environ.get("STORAGED_REQUIRE_PEERS") == "1":
         for program, reason in run.missing.items():
             report.claim(False, f"{program} is missing: {reason}")
     whole = flags.scale >= 1 and not flags.only

@@ -19,7 +19,7 @@ from typing import Any
 from attrs import frozen
 
 from storaged.sample import SampleSpec
-from tests.rivals.peers import PeerMissing
+from tests.support.peers import PeerMissing
 
 from .figures import ANEW, CONTAINERD, STORAGED
 from .listing import NO_EFFECT

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from attrs import define, field, frozen
 
-from tests.rivals.report import Report
+from tests.support.report import Report
 
 from .timing import Timing
 

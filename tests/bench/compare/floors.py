@@ -20,8 +20,8 @@ from storaged.store.content import ContentReader, may_be_list
 from storaged.store.inventory import lock_files, table_files
 from storaged.store.reader import StoreReader
 from storaged.store.tables import StoreLocation
-from tests.rivals.daemon import daemon
-from tests.rivals.peers import Store, workspace
+from tests.support.daemon import daemon
+from tests.support.peers import Store, workspace
 
 from .figures import EMPTY, MSGSPEC, STAT_AND_PREAD, STDLIB, STORAGED
 from .stage import NOBODY, Run

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from storaged.sample import SampleSpec
-from tests.rivals.peers import ToolError
+from tests.support.peers import ToolError
 
 from .echo import echo
 from .figures import ANEW, ECHO, LOOP, PING, SERVICE, STORAGED

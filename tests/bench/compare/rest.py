@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from tests.rivals.peers import ToolError
+from tests.support.peers import ToolError
 
 _PATIENCE = 300.0
 

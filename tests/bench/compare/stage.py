@@ -10,10 +10,10 @@ from contextlib import ExitStack, contextmanager
 from attrs import define, evolve, field, frozen
 
 from storaged.sample import Sample, SampleSpec, write_store
-from tests.rivals.daemon import Client, Daemon, daemon
-from tests.rivals.peers import Peer, PeerMissing, Store, ToolError, podman_43, podman_58, workspace
-from tests.rivals.report import Report
-from tests.rivals.service import service
+from tests.support.daemon import Client, Daemon, daemon
+from tests.support.peers import Peer, PeerMissing, Store, ToolError, podman_43, podman_58, workspace
+from tests.support.podman_service import service
+from tests.support.report import Report
 
 from .figures import Figures
 from .rest import Rest

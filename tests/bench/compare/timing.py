@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from attrs import field, frozen
 
-from tests.rivals.report import median, percentile
+from tests.support.report import median, percentile
 
 
 @frozen(kw_only=True)

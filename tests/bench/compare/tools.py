@@ -12,7 +12,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from tests.rivals.peers import ToolError
+from tests.support.peers import ToolError
 
 from .figures import BUILDAH, CONTAINERS_STORAGE, NOTHING, PODMAN, STORAGECTL
 from .stage import Run, Stage

@@ -1,7 +1,7 @@
 """Format strings that scripts use, against what podman 5.8.6 printed of the same store.
 
 ``podman_templates.json`` holds the store as the daemon answers it, and podman's output for each format; the same
-formats are run against a live podman by ``tests/rivals/test_templates.py``.
+formats are run against a live podman by ``tests/interop/test_templates.py``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The media types that podman guesses, without podman: beside it they are held in ``tests/rivals``."""
+"""The media types that podman guesses, without podman: beside it they are held in ``tests/interop``."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from storaged.store.locks.record_lock import FLOCK
 from storaged.store.reader import StoreReader, WriterActive
 from storaged.store.tables import StoreLocation
 from storaged_client.contract.errors import StoreBusy, StoreCorrupt
-from tests.ground import Ground, held
+from tests.support.ground import Ground, held
 
 pytestmark = pytest.mark.anyio
 

@@ -17,7 +17,7 @@ from storaged.engine.maintenance import Maintenance
 from storaged.store.files import Files
 from storaged.store.writing.recovery import Recovery
 from storaged.store.writing.reserve import INODES, Reserve
-from tests.ground import Ground, transactions_of
+from tests.support.ground import Ground, transactions_of
 
 pytestmark = pytest.mark.anyio
 

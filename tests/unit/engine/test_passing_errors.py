@@ -21,7 +21,7 @@ from storaged.store.files import Files
 from storaged.store.layout.records import LayerID
 from storaged.store.reader import StoreReader
 from storaged_client.contract.errors import StoreBusy
-from tests.ground import Ground
+from tests.support.ground import Ground
 from tests.unit.engine.test_sizes import prepared
 
 pytestmark = pytest.mark.anyio

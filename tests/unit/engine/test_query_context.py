@@ -12,7 +12,7 @@ from storaged.engine.query_context import ContextWatch, without_leases
 from storaged.metrics import Metrics
 from storaged.store.layout.records import ImageID
 from storaged.store.registries import RegistriesWatch
-from tests.ground import Ground
+from tests.support.ground import Ground
 
 
 def test_a_change_of_registries_conf_makes_other_circumstances_and_other_short_names(tmp_path: Path) -> None:

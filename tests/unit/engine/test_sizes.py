@@ -23,7 +23,7 @@ from storaged.store.drivers.measuring import Measurer
 from storaged.store.files import Files
 from storaged.store.layout import paths
 from storaged.store.layout.records import ContainerID, LayerID
-from tests.ground import DRIVER, Ground, held
+from tests.support.ground import DRIVER, Ground, held
 
 pytestmark = pytest.mark.anyio
 

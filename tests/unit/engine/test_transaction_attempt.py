@@ -20,7 +20,7 @@ from storaged.store.layout import paths
 from storaged.store.locks.order import holding
 from storaged.store.stamp import Stamp
 from storaged_client.contract.errors import ImageDamaged
-from tests.ground import DRIVER, lay
+from tests.support.ground import DRIVER, lay
 from tests.unit.store.holding import held_elsewhere
 from tests.unit.store.test_lock_queue import blocked, until
 

@@ -39,7 +39,7 @@ from storaged_client.contract.errors import (
     StoreCorrupt,
     StoreReadOnly,
 )
-from tests.ground import DRIVER, Ground, held, transactions_of
+from tests.support.ground import DRIVER, Ground, held, transactions_of
 from tests.unit.store.holding import held_elsewhere
 
 pytestmark = pytest.mark.anyio

@@ -1,7 +1,7 @@
 """What one question costs does not depend on how many images and layers there are.
 
 Counted are instructions of the interpreter and calls of built-in functions. What a built-in function does
-within one call is not seen: how long a request takes, and which system calls it makes, ``rivals.costs`` shows.
+within one call is not seen: how long a request takes, and which system calls it makes, ``acceptance.costs`` shows.
 """
 
 import gc

@@ -20,7 +20,7 @@ from storaged.service.session import Credentials, Session
 from storaged.store.content import ContentReader
 from storaged_client.contract.errors import StoragedError
 from storaged_client.contract.methods import COMMON_ERRORS, METHODS
-from tests.ground import Ground, transactions_of
+from tests.support.ground import Ground, transactions_of
 
 OWN_UID = 4711
 

@@ -17,7 +17,7 @@ from anyio.to_thread import run_sync
 from storaged.store.files import Files
 from storaged.store.layout import paths
 from storaged_client.contract.errors import DiskFailure, ImageUnknown, StoreBusy
-from tests.ground import DRIVER, held
+from tests.support.ground import DRIVER, held
 from tests.unit.service.conftest import Desk
 
 pytestmark = pytest.mark.anyio

@@ -17,7 +17,7 @@ from storaged.service.service import Service
 from storaged.store.layout.paths import own_dir
 from storaged.store.writing.recovery import Recovery
 from storaged.store.writing.reserve import Reserve
-from tests.ground import Ground
+from tests.support.ground import Ground
 from tests.unit.service.conftest import OWN_UID, Desk, connected
 from tests.unit.store.writing.test_reserve import Small
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from storaged.service.encoding import Encoded, array, encode_read, encode_view
-from tests.ground import Ground
+from tests.support.ground import Ground
 from tests.unit.service.conftest import whole
 
 SHORT, LONG = 10, 3 << 20

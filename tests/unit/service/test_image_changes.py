@@ -20,7 +20,7 @@ from storaged_client.contract.errors import (
     PlanStale,
     TagUnknown,
 )
-from tests.ground import DRIVER
+from tests.support.ground import DRIVER
 from tests.unit.service.conftest import Desk
 
 pytestmark = pytest.mark.anyio

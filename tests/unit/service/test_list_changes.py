@@ -27,7 +27,7 @@ from storaged_client.contract.errors import (
     NotAManifestList,
     NotPermitted,
 )
-from tests.ground import Ground, transactions_of
+from tests.support.ground import Ground, transactions_of
 from tests.unit.service.conftest import Desk, connected
 
 pytestmark = pytest.mark.anyio

@@ -15,7 +15,7 @@ from storaged.service.later import have
 from storaged.service.paging import encode_change, in_pieces
 from storaged_client.contract import types as t
 from storaged_client.contract.errors import GenerationGone, InvalidParams, LayerUnknown
-from tests.ground import held
+from tests.support.ground import held
 from tests.unit.service.conftest import Desk, whole
 
 pytestmark = pytest.mark.anyio

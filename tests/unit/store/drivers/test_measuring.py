@@ -1,4 +1,4 @@
-"""Which folder is measured, for each driver and store; podman itself is asked in ``tests/rivals``."""
+"""Which folder is measured, for each driver and store; podman itself is asked in ``tests/interop``."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""Commands with a seed and a scale that show what the documents claim, mostly beside real tools; ``show`` runs all."""
