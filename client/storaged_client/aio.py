@@ -9,7 +9,7 @@ import os
 import socket
 import time
 from collections.abc import Sequence
-from functools import cached_property, partial
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,7 +19,7 @@ import anyio.to_thread
 from anyio.abc import TaskGroup, UNIXSocketStream
 
 from . import address as addresses
-from . import discovery, managers, retry, spawn, stores, version_mismatch
+from . import discovery, retry, spawn, stores, version_mismatch
 from .aio_connection import AsyncConnection, Pending
 from .calls import Call
 from .contract import wire
@@ -30,14 +30,14 @@ from .progress import Listener, with_token
 from .storage_conf import Flags
 
 if TYPE_CHECKING:
-    from .managers import AsyncClientVerbs
+    from .managers import AsyncNouns
 else:
-    AsyncClientVerbs = object
+    from .nouns import AsyncNouns
 
 R = TypeVar("R")
 
 
-class AsyncClient(AsyncClientVerbs):
+class AsyncClient(AsyncNouns):
     """An async context manager; see ``sync.Client`` for what the parameters mean. For the tasks of one loop."""
 
     def __init__(
@@ -163,37 +163,6 @@ class AsyncClient(AsyncClientVerbs):
                 (await self._ask(link, *version_mismatch.QUESTION)).result, self.address, lacks=lacks
             )
         return ""
-
-    # ------------------------------------------------------------ nouns
-
-    @cached_property
-    def images(self) -> managers.AsyncImages:
-        return managers.AsyncImages(self)
-
-    @cached_property
-    def layers(self) -> managers.AsyncLayers:
-        return managers.AsyncLayers(self)
-
-    @cached_property
-    def manifests(self) -> managers.AsyncManifests:
-        return managers.AsyncManifests(self)
-
-    @cached_property
-    def containers(self) -> managers.AsyncContainers:
-        return managers.AsyncContainers(self)
-
-    @cached_property
-    def server(self) -> managers.AsyncServer:
-        return managers.AsyncServer(self)
-
-    @cached_property
-    def store(self) -> managers.AsyncStore:
-        return managers.AsyncStore(self)
-
-    if not TYPE_CHECKING:  # typed as they are by AsyncClientVerbs
-        check = property(lambda self: self.store.check, doc="``store.check``.")
-        usage = property(lambda self: self.store.usage, doc="``store.usage``.")
-        refresh = property(lambda self: self.store.refresh, doc="``store.refresh``.")
 
     # ------------------------------------------------------------ within
 

@@ -1,24 +1,31 @@
-"""Every method that reads as a function of its parameters: what to send, said once for both clients.
+"""Python arguments to the parameters of a method: what both clients send, and with which signature.
 
-Positional order is that of ``contract.params``; what all methods share is by keyword only. A value
-that is the default is not sent.
+Names, order and defaults are those of the classes in ``contract.params``. Where Python has a handier type than the
+wire, the tables below say which.
 """
 
 from __future__ import annotations
 
+import inspect
+from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypedDict, TypeVar
+
+import attrs
+
+from .contract.params import Part
 
 if TYPE_CHECKING:
     from .contract import types as t
+    from .contract.methods import Method
     from .progress import Listener
 
 R = TypeVar("R")
 
-Consistency = Literal["fresh", "strict", "cached"]
 Texts: TypeAlias = list[str] | tuple[str, ...] | AbstractSet[str]
 """Several strings. Not ``Sequence[str]``, which a single one is, too."""
+Parts: TypeAlias = list[Part] | tuple[Part, ...] | AbstractSet[Part]
 FilterValue: TypeAlias = str | int | bool
 FilterValues: TypeAlias = (
     FilterValue
@@ -40,10 +47,70 @@ Filters: TypeAlias = (
     | AbstractSet[str]
 )
 """``{"dangling": True, "label!": ["a", "b=c"]}``, or podman's ``"key=value"``, or the wire's objects."""
-Sort: TypeAlias = Literal["store", "created", "id", "repository", "size", "tag"]
-Part: TypeAlias = Literal["instances", "annotations"]
-Parts: TypeAlias = list[Part] | tuple[Part, ...] | AbstractSet[Part]
-Scope: TypeAlias = Literal["records", "files", "contents"]
+
+
+class PlatformMembers(TypedDict, total=False):
+    """What the platform of an entry becomes; a member that is not there is left as it is."""
+
+    architecture: str
+    os: str
+    variant: str
+    os_version: str
+    os_features: Sequence[str]
+    features: Sequence[str]
+
+
+class HasFileno(Protocol):
+    """An open file."""
+
+    def fileno(self) -> int:
+        """Its descriptor."""
+        ...
+
+
+class LayerMembers(TypedDict, total=False):
+    """A layer of an artifact: one of ``data`` (as text: base64) and ``file``. A ``media_type`` that is not there is
+    guessed as podman guesses it.
+
+    The file is open for reading. Leave it open, and where it is: the list keeps its path for podman's pushes.
+    """
+
+    data: bytes | str
+    file: int | HasFileno
+    media_type: str
+    title: str
+
+
+class ArtifactMembers(TypedDict, total=False):
+    """An artifact to be made; members that are not there are podman's defaults."""
+
+    type: str
+    config: str
+    config_type: str
+    layers: list[LayerMembers] | tuple[LayerMembers, ...]
+    subject: str
+    annotations: dict[str, str]
+
+
+_SPELLED = {
+    "tuple[str, ...]": "Texts",
+    "tuple[Filter, ...]": "Filters",
+    "tuple[Part, ...]": "Parts",
+    "dict[str, str]": "Mapping[str, str]",
+    "Config": "Mapping[str, Any]",
+    "PlatformChoice": "PlatformMembers",
+    "Artifact": "ArtifactMembers",
+}
+"""How Python spells a type of ``contract.params``."""
+
+_SHARED: dict[str, tuple[str, str | None]] = {
+    "consistency": ("Consistency", "fresh"),
+    "timeout": ("float | None", None),
+}
+"""Type and default of the parameters that every method has."""
+
+SINGLE = "images.get"
+"""The method that also takes one name by itself: its result is then that image, or that image's error is raised."""
 
 
 class Call(Generic[R]):
@@ -54,52 +121,105 @@ class Call(Generic[R]):
 
     __slots__ = ("descriptors", "method", "params", "progress", "settle")
 
-    def __init__(self, method: str, params: dict[str, Any]) -> None:
+    def __init__(self, method: str) -> None:
         self.method = method
-        self.params = params
+        self.params: dict[str, Any] = {}
         self.progress: Listener | None = None
         self.settle: Callable[[Any], R] | None = None
-        self.descriptors: Sequence[int] = ()
+        self.descriptors: list[int] = []
 
     def __repr__(self) -> str:
         return f"Call({self.method!r}, {self.params!r})"
 
 
-def request(
-    method: str,
-    consistency: Consistency,
-    timeout: float | None,
-    required: dict[str, Any] | None = None,
-    **optional: Any,
-) -> Call[Any]:
-    """A call; of the optional parameters those that are None or false are not sent."""
-    params = dict(required or {})
-    params.update((name, value) for name, value in optional.items() if value is not None and value is not False)
-    if consistency != "fresh":
-        params["consistency"] = consistency
-    if timeout is not None:
-        params["timeout"] = timeout
-    return Call(method, params)
+def signature(row: Method) -> inspect.Signature:
+    """The signature of a method in Python; annotations are texts, types of results below ``t``."""
+    parameters = [_parameter(field, row) for field in attrs.fields(row.params)]
+    shared = dict(_SHARED)
+    if not (row.mutates or row.holds):
+        shared["if_generation"] = ("str | None", None)
+    if row.progress:
+        shared["progress"] = ("Listener | None", None)
+    keyword_only = inspect.Parameter.KEYWORD_ONLY
+    parameters += [
+        inspect.Parameter(name, keyword_only, default=default, annotation=kind)
+        for name, (kind, default) in shared.items()
+    ]
+    result = f"t.{row.result.__name__}"
+    if row.name == SINGLE:
+        result = f"t.ImageDetails | {result}"
+    return inspect.Signature(parameters, return_annotation=result)
+
+
+def _parameter(field: attrs.Attribute[Any], row: Method) -> inspect.Parameter:
+    kind, optional, _ = _wire_type(row, field.name).partition(" | None")
+    kind = f"{_SPELLED.get(kind, kind)}{optional}"
+    return inspect.Parameter(
+        field.name,
+        inspect.Parameter.POSITIONAL_OR_KEYWORD,
+        default=inspect.Parameter.empty if field.default is attrs.NOTHING else field.default,
+        annotation=f"str | {kind}" if row.name == SINGLE else kind,
+    )
+
+
+def _wire_type(row: Method, name: str) -> str:
+    """The type of a parameter as ``contract.params`` spells it."""
+    kind: str = row.params.__annotations__[name]
+    return kind
+
+
+def request(row: Method, given: dict[str, Any]) -> Call[Any]:
+    """What to send for these arguments. A value that is the default is not sent.
+
+    Raises:
+        TypeError: an argument is of the wrong kind.
+    """
+    call: Call[Any] = Call(row.name)
+    call.progress = given.pop("progress", None)
+    if row.name == SINGLE and isinstance(given["names"], str):
+        given["names"] = (given["names"],)
+        call.settle = _the_one
+    for field in attrs.fields(row.params):
+        if field.name in given:
+            value = _on_the_wire(call, field.name, _wire_type(row, field.name), given.pop(field.name))
+            if field.default is attrs.NOTHING or value not in (None, field.default):
+                call.params[field.name] = value
+    call.params.update((name, value) for name, value in given.items() if value not in (None, "fresh"))
+    return call
+
+
+def _on_the_wire(call: Call[Any], name: str, kind: str, value: Any) -> Any:
+    kind, optional, _ = kind.partition(" | None")
+    if value is None and optional:
+        return None
+    match kind:
+        case "tuple[str, ...]" | "tuple[Part, ...]":
+            return texts(name, value)
+        case "tuple[Filter, ...]":
+            return wire_filters(value)
+        case "Artifact":
+            return _wire_artifact(value, call.descriptors)
+    return value
 
 
 def texts(name: str, values: Iterable[str]) -> tuple[str, ...]:
     """Several strings.
 
-    Raises: TypeError, a single one was given.
+    Raises:
+        TypeError: a single one was given.
     """
     if isinstance(values, str):
         raise TypeError(f"{name} takes several strings, not one: [{values!r}]")
     return tuple(values)
 
 
-def _word(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
 def wire_filters(filters: Filters) -> tuple[Any, ...] | None:
     """The filters as the protocol has them; None where there is none.
 
     ``"label!"`` negates; several values of one key are several filters.
+
+    Raises:
+        TypeError: a single string was given.
     """
     one: object = filters
     if isinstance(one, str):
@@ -116,80 +236,28 @@ def wire_filters(filters: Filters) -> tuple[Any, ...] | None:
     return tuple(found)
 
 
-# ---------------------------------------------------------------- server
+def _word(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def server_info(*, consistency: Consistency = "fresh", timeout: float | None = None) -> Call[t.ServerInfo]:
-    """Which daemon this is, which store it serves, and what is wrong with it."""
-    return request("server.info", consistency, timeout)
+def _wire_artifact(artifact: ArtifactMembers, descriptors: list[int]) -> dict[str, Any]:
+    """As the protocol has it. ``descriptors`` gets those of its files."""
+    wire: dict[str, Any] = {**artifact}
+    if "layers" in artifact:
+        wire["layers"] = [_wire_layer(layer, descriptors) for layer in artifact["layers"]]
+    return wire
 
 
-def server_ping(*, consistency: Consistency = "fresh", timeout: float | None = None) -> Call[t.Empty]:
-    """Answer, and nothing else."""
-    return request("server.ping", consistency, timeout)
-
-
-def server_stats(*, consistency: Consistency = "fresh", timeout: float | None = None) -> Call[t.ServerStats]:
-    """Counters, times and gauges of this daemon."""
-    return request("server.stats", consistency, timeout)
-
-
-def server_shutdown(*, consistency: Consistency = "fresh", timeout: float | None = None) -> Call[t.Empty]:
-    """Drain and end the daemon."""
-    return request("server.shutdown", consistency, timeout)
-
-
-# ---------------------------------------------------------------- images
-
-
-def images_list(
-    filters: Filters = (),
-    all: bool = False,
-    sort: Sort = "store",
-    limit: int | None = None,
-    cursor: str | None = None,
-    fields: Texts | None = None,
-    *,
-    consistency: Consistency = "fresh",
-    timeout: float | None = None,
-) -> Call[t.ImageList]:
-    """List images and manifest lists, filtered, sorted, in pages.
-
-    With ``fields`` the members not asked for are None.
-    """
-    return request(
-        "images.list",
-        consistency,
-        timeout,
-        filters=wire_filters(filters),
-        all=all,
-        sort=None if sort == "store" else sort,
-        limit=limit,
-        cursor=cursor,
-        fields=None if fields is None else texts("fields", fields),
-    )
-
-
-@overload
-def images_get(
-    names: str, *, consistency: Consistency = "fresh", timeout: float | None = None
-) -> Call[t.ImageDetails]: ...
-@overload
-def images_get(
-    names: Texts, *, consistency: Consistency = "fresh", timeout: float | None = None
-) -> Call[t.ImageDetailsList]: ...
-def images_get(
-    names: str | Texts, *, consistency: Consistency = "fresh", timeout: float | None = None
-) -> Call[t.ImageDetails] | Call[t.ImageDetailsList]:
-    """Everything known of one image; or of several, of which one bad name fails no other.
-
-    Raises: ImageUnknown, AmbiguousName, InvalidName, of the one.
-    """
-    several = (names,) if isinstance(names, str) else texts("names", names)
-    call: Call[Any] = request("images.get", consistency, timeout, {"names": several})
-    if isinstance(names, str):
-        call.settle = _the_one
-    return call
+def _wire_layer(layer: LayerMembers, descriptors: list[int]) -> dict[str, Any]:
+    wire: dict[str, Any] = {**layer}
+    data = layer.get("data")
+    if isinstance(data, bytes):
+        wire["data"] = b64encode(data).decode()
+    if "file" in layer:
+        file = wire.pop("file")
+        wire["fd"] = len(descriptors)
+        descriptors.append(file if isinstance(file, int) else file.fileno())
+    return wire
 
 
 def _the_one(found: t.ImageDetailsList) -> t.ImageDetails:
@@ -197,188 +265,5 @@ def _the_one(found: t.ImageDetailsList) -> t.ImageDetails:
     if lookup.image is None:
         from .contract.errors import from_wire
 
-        raise from_wire(lookup.error.to_dict() if lookup.error is not None else {}, "images.get")
+        raise from_wire(lookup.error.to_dict() if lookup.error is not None else {}, SINGLE)
     return lookup.image
-
-
-def images_exists(
-    name: str, manifest: bool = False, *, consistency: Consistency = "fresh", timeout: float | None = None
-) -> Call[t.Exists]:
-    """Whether a name means an image.
-
-    Raises: AmbiguousName, InvalidName.
-    """
-    return request("images.exists", consistency, timeout, {"name": name}, manifest=manifest)
-
-
-def images_resolve(
-    name: str, manifest: bool = False, *, consistency: Consistency = "fresh", timeout: float | None = None
-) -> Call[t.Resolved]:
-    """The image a name means, and by which rule.
-
-    Raises: ImageUnknown, AmbiguousName, InvalidName.
-    """
-    return request("images.resolve", consistency, timeout, {"name": name}, manifest=manifest)
-
-
-def images_why(
-    name: str, manifest: bool = False, *, consistency: Consistency = "fresh", timeout: float | None = None
-) -> Call[t.Why]:
-    """Why an image is kept, or would go.
-
-    Raises: ImageUnknown, AmbiguousName, InvalidName.
-    """
-    return request("images.why", consistency, timeout, {"name": name}, manifest=manifest)
-
-
-def images_relations(
-    name: str, manifest: bool = False, *, consistency: Consistency = "fresh", timeout: float | None = None
-) -> Call[t.Relations]:
-    """Parent, children, ancestors and siblings of an image.
-
-    Raises: ImageUnknown, AmbiguousName, InvalidName.
-    """
-    return request("images.relations", consistency, timeout, {"name": name}, manifest=manifest)
-
-
-def images_history(
-    name: str, *, consistency: Consistency = "fresh", timeout: float | None = None
-) -> Call[t.ImageHistory]:
-    """The instructions an image was made by, newest first, with their sizes and images.
-
-    Raises: ImageDamaged, ImageUnknown, AmbiguousName, InvalidName.
-    """
-    return request("images.history", consistency, timeout, {"name": name})
-
-
-def images_tree(
-    name: str, what_requires: bool = False, *, consistency: Consistency = "fresh", timeout: float | None = None
-) -> Call[t.ImageTree]:
-    """The layers of an image, base first, or all layers that stand on it.
-
-    Raises: ImageUnknown, AmbiguousName, InvalidName.
-    """
-    return request("images.tree", consistency, timeout, {"name": name}, what_requires=what_requires)
-
-
-def images_data(
-    name: str, key: str, *, consistency: Consistency = "fresh", timeout: float | None = None
-) -> Call[t.Data]:
-    """One item of an image's big data, up to 1 MiB, base64.
-
-    Raises: DataUnknown, TooLarge, ImageDamaged, and as ``resolve``.
-    """
-    return request("images.data", consistency, timeout, {"name": name, "key": key})
-
-
-# ---------------------------------------------------------------- layers
-
-
-def layers_list(
-    limit: int | None = None,
-    cursor: str | None = None,
-    *,
-    consistency: Consistency = "fresh",
-    timeout: float | None = None,
-) -> Call[t.LayerList]:
-    """All layers, in the order of the store."""
-    return request("layers.list", consistency, timeout, limit=limit, cursor=cursor)
-
-
-def layers_get(id: str, *, consistency: Consistency = "fresh", timeout: float | None = None) -> Call[t.LayerDetails]:
-    """One layer, its chain to the base, and its child layers.
-
-    Raises: LayerUnknown.
-    """
-    return request("layers.get", consistency, timeout, {"id": id})
-
-
-def layers_tree(
-    id: str | None = None,
-    limit: int | None = None,
-    cursor: str | None = None,
-    *,
-    consistency: Consistency = "fresh",
-    timeout: float | None = None,
-) -> Call[t.LayerList]:
-    """The layer forest, or the tree above one layer, parents first.
-
-    Raises: LayerUnknown.
-    """
-    return request("layers.tree", consistency, timeout, id=id, limit=limit, cursor=cursor)
-
-
-# ---------------------------------------------------------------- manifest lists
-
-
-def manifests_list(
-    include: Parts = (),
-    *,
-    consistency: Consistency = "fresh",
-    timeout: float | None = None,
-) -> Call[t.ManifestLists]:
-    """All local manifest lists, with instances and annotations on request."""
-    return request("manifests.list", consistency, timeout, include=texts("include", include) or None)
-
-
-def manifests_get(
-    name: str, *, consistency: Consistency = "fresh", timeout: float | None = None
-) -> Call[t.ManifestDetails]:
-    """One manifest list and the JSON of its manifest.
-
-    Raises: ManifestListUnknown, NotAManifestList, AmbiguousName, InvalidName.
-    """
-    return request("manifests.get", consistency, timeout, {"name": name})
-
-
-def manifests_exists(name: str, *, consistency: Consistency = "fresh", timeout: float | None = None) -> Call[t.Exists]:
-    """Whether a name means a manifest list.
-
-    Raises: NotAManifestList, AmbiguousName, InvalidName.
-    """
-    return request("manifests.exists", consistency, timeout, {"name": name})
-
-
-def manifests_referenced(
-    digest: str | None = None, *, consistency: Consistency = "fresh", timeout: float | None = None
-) -> Call[t.ReferencedDigests]:
-    """The digests that local lists name, and which lists name them."""
-    return request("manifests.referenced", consistency, timeout, digest=digest)
-
-
-# ---------------------------------------------------------------- containers, store
-
-
-def containers_list(*, consistency: Consistency = "fresh", timeout: float | None = None) -> Call[t.ContainerList]:
-    """Storage containers of every tool."""
-    return request("containers.list", consistency, timeout)
-
-
-def store_check(
-    scope: Scope = "files",
-    slice: float | None = None,
-    resume: str | None = None,
-    *,
-    consistency: Consistency = "fresh",
-    timeout: float | None = None,
-) -> Call[t.CheckReport]:
-    """Whether records and files agree: what is wrong, what it endangers, and what mends it.
-
-    Where the report has a ``resume``, ask again with it and the same scope.
-    """
-    return request(
-        "store.check", consistency, timeout, scope=None if scope == "files" else scope, slice=slice, resume=resume
-    )
-
-
-def store_usage(*, consistency: Consistency = "fresh", timeout: float | None = None) -> Call[t.StoreUsage]:
-    """What takes how much room: images, containers, volumes."""
-    return request("store.usage", consistency, timeout)
-
-
-def store_refresh(*, consistency: Consistency = "fresh", timeout: float | None = None) -> Call[t.Empty]:
-    """Look at the store again now.
-
-    Raises: StoreBusy, StoreCorrupt.
-    """
-    return request("store.refresh", consistency, timeout)

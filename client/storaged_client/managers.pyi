@@ -1,11 +1,11 @@
-"""Made by docs/from_code/stubs.py of calls.py and change_calls.py: change those."""
+"""Made by docs/from_code/stubs.py of the method table and ``contract/params.py``: change those."""
 
 from collections.abc import Mapping
 from typing import Any, overload
 
-from .calls import Consistency, Filters, Parts, Scope, Sort, Texts
-from .change_calls import ArtifactMembers, PlatformMembers
+from .calls import ArtifactMembers, Filters, Parts, PlatformMembers, Texts
 from .contract import types as t
+from .contract.params import Consistency, Scope, Sort
 from .progress import Listener
 from .verbs import Manager
 
@@ -117,12 +117,12 @@ class Images(Manager):
         timeout: float | None = None,
         if_generation: None = None,
     ) -> t.ImageDetails:
-        """Everything known of one image; or of several, of which one bad name fails no other."""
+        """Everything known of several images; one bad name fails no other."""
     @overload
     def get(
         self, names: str, *, consistency: Consistency = "fresh", timeout: float | None = None, if_generation: str | None
     ) -> t.ImageDetails | t.Unchanged:
-        """Everything known of one image; or of several, of which one bad name fails no other."""
+        """Everything known of several images; one bad name fails no other."""
     @overload
     def get(
         self,
@@ -132,7 +132,7 @@ class Images(Manager):
         timeout: float | None = None,
         if_generation: None = None,
     ) -> t.ImageDetailsList:
-        """Everything known of one image; or of several, of which one bad name fails no other."""
+        """Everything known of several images; one bad name fails no other."""
     @overload
     def get(
         self,
@@ -142,7 +142,7 @@ class Images(Manager):
         timeout: float | None = None,
         if_generation: str | None,
     ) -> t.ImageDetailsList | t.Unchanged:
-        """Everything known of one image; or of several, of which one bad name fails no other."""
+        """Everything known of several images; one bad name fails no other."""
     @overload
     def exists(
         self,
@@ -273,7 +273,7 @@ class Images(Manager):
         timeout: float | None = None,
         if_generation: None = None,
     ) -> t.Data:
-        """One item of an image's big data, up to 1 MiB, base64."""
+        """One item of an image's big data, up to 1 MiB."""
     @overload
     def data(
         self,
@@ -284,7 +284,7 @@ class Images(Manager):
         timeout: float | None = None,
         if_generation: str | None,
     ) -> t.Data | t.Unchanged:
-        """One item of an image's big data, up to 1 MiB, base64."""
+        """One item of an image's big data, up to 1 MiB."""
     def create(
         self,
         config: Mapping[str, Any],
@@ -293,15 +293,15 @@ class Images(Manager):
         consistency: Consistency = "fresh",
         timeout: float | None = None,
     ) -> t.Created:
-        """Make an image of an OCI configuration alone, without layers, as ``FROM scratch`` does."""
+        """Make an image of a configuration alone, without layers."""
     def tag(
         self, name: str, tags: Texts, *, consistency: Consistency = "fresh", timeout: float | None = None
     ) -> t.Tagged:
-        """Give names to an image or list; a name that another bears is taken from it, and ``moved_from`` says from which."""
+        """Give names to an image or list; a name that another bears is taken from it."""
     def untag(
         self, name: str, tags: Texts = (), *, consistency: Consistency = "fresh", timeout: float | None = None
     ) -> t.Tagged:
-        """Take names from an image or list; all of them without ``tags``. The image stays."""
+        """Take names from an image or list, or all of them; it stays."""
     def remove(
         self,
         names: Texts = (),
@@ -315,7 +315,7 @@ class Images(Manager):
         timeout: float | None = None,
         progress: Listener | None = None,
     ) -> t.PruneReport:
-        """Remove names, and images with their last one. What cannot be removed is in ``failed`` and hinders no other."""
+        """Remove names, and images with their last one; one failure hinders no other."""
     def prune(
         self,
         filters: Filters = (),
@@ -328,7 +328,7 @@ class Images(Manager):
         timeout: float | None = None,
         progress: Listener | None = None,
     ) -> t.PruneReport:
-        """Remove dangling images, or with ``all`` every image without containers; ``dry_run`` only tells what and why."""
+        """Remove images that nothing needs, or tell which and why; one failure hinders no other."""
 
 class AsyncImages(Manager):
     @overload
@@ -370,12 +370,12 @@ class AsyncImages(Manager):
         timeout: float | None = None,
         if_generation: None = None,
     ) -> t.ImageDetails:
-        """Everything known of one image; or of several, of which one bad name fails no other."""
+        """Everything known of several images; one bad name fails no other."""
     @overload
     async def get(
         self, names: str, *, consistency: Consistency = "fresh", timeout: float | None = None, if_generation: str | None
     ) -> t.ImageDetails | t.Unchanged:
-        """Everything known of one image; or of several, of which one bad name fails no other."""
+        """Everything known of several images; one bad name fails no other."""
     @overload
     async def get(
         self,
@@ -385,7 +385,7 @@ class AsyncImages(Manager):
         timeout: float | None = None,
         if_generation: None = None,
     ) -> t.ImageDetailsList:
-        """Everything known of one image; or of several, of which one bad name fails no other."""
+        """Everything known of several images; one bad name fails no other."""
     @overload
     async def get(
         self,
@@ -395,7 +395,7 @@ class AsyncImages(Manager):
         timeout: float | None = None,
         if_generation: str | None,
     ) -> t.ImageDetailsList | t.Unchanged:
-        """Everything known of one image; or of several, of which one bad name fails no other."""
+        """Everything known of several images; one bad name fails no other."""
     @overload
     async def exists(
         self,
@@ -526,7 +526,7 @@ class AsyncImages(Manager):
         timeout: float | None = None,
         if_generation: None = None,
     ) -> t.Data:
-        """One item of an image's big data, up to 1 MiB, base64."""
+        """One item of an image's big data, up to 1 MiB."""
     @overload
     async def data(
         self,
@@ -537,7 +537,7 @@ class AsyncImages(Manager):
         timeout: float | None = None,
         if_generation: str | None,
     ) -> t.Data | t.Unchanged:
-        """One item of an image's big data, up to 1 MiB, base64."""
+        """One item of an image's big data, up to 1 MiB."""
     async def create(
         self,
         config: Mapping[str, Any],
@@ -546,15 +546,15 @@ class AsyncImages(Manager):
         consistency: Consistency = "fresh",
         timeout: float | None = None,
     ) -> t.Created:
-        """Make an image of an OCI configuration alone, without layers, as ``FROM scratch`` does."""
+        """Make an image of a configuration alone, without layers."""
     async def tag(
         self, name: str, tags: Texts, *, consistency: Consistency = "fresh", timeout: float | None = None
     ) -> t.Tagged:
-        """Give names to an image or list; a name that another bears is taken from it, and ``moved_from`` says from which."""
+        """Give names to an image or list; a name that another bears is taken from it."""
     async def untag(
         self, name: str, tags: Texts = (), *, consistency: Consistency = "fresh", timeout: float | None = None
     ) -> t.Tagged:
-        """Take names from an image or list; all of them without ``tags``. The image stays."""
+        """Take names from an image or list, or all of them; it stays."""
     async def remove(
         self,
         names: Texts = (),
@@ -568,7 +568,7 @@ class AsyncImages(Manager):
         timeout: float | None = None,
         progress: Listener | None = None,
     ) -> t.PruneReport:
-        """Remove names, and images with their last one. What cannot be removed is in ``failed`` and hinders no other."""
+        """Remove names, and images with their last one; one failure hinders no other."""
     async def prune(
         self,
         filters: Filters = (),
@@ -581,7 +581,7 @@ class AsyncImages(Manager):
         timeout: float | None = None,
         progress: Listener | None = None,
     ) -> t.PruneReport:
-        """Remove dangling images, or with ``all`` every image without containers; ``dry_run`` only tells what and why."""
+        """Remove images that nothing needs, or tell which and why; one failure hinders no other."""
 
 class Layers(Manager):
     @overload
@@ -771,7 +771,7 @@ class Manifests(Manager):
         consistency: Consistency = "fresh",
         timeout: float | None = None,
     ) -> t.ListEdited:
-        """Make a manifest list of local images; with ``amend`` go on with the list that has the name already."""
+        """Make a manifest list of local images, all of them or nothing."""
     def add(
         self,
         name: str,
@@ -785,7 +785,7 @@ class Manifests(Manager):
         timeout: float | None = None,
         progress: Listener | None = None,
     ) -> t.ListEdited:
-        """Add a local image, or an artifact made of data and files given here."""
+        """Add a local image, a list's entries, or an artifact made of data or files given here, to a list."""
     def annotate(
         self,
         name: str,
@@ -798,11 +798,11 @@ class Manifests(Manager):
         consistency: Consistency = "fresh",
         timeout: float | None = None,
     ) -> t.ListEdited:
-        """Change platform and annotations of one entry, or with ``index`` those of the list itself."""
+        """Change platform and annotations of an entry, or annotations and subject of the list itself."""
     def remove_instance(
         self, name: str, digest: str, *, consistency: Consistency = "fresh", timeout: float | None = None
     ) -> t.ListEdited:
-        """Take one entry out of a list. The image it names stays."""
+        """Take an entry out of a manifest list; the image it names stays."""
     def remove(
         self,
         names: Texts,
@@ -812,7 +812,7 @@ class Manifests(Manager):
         timeout: float | None = None,
         progress: Listener | None = None,
     ) -> t.PruneReport:
-        """Remove lists, never their instances. What cannot be removed is in ``failed`` and hinders no other."""
+        """Remove manifest lists, or one of their names; what fails is told and hinders no other."""
 
 class AsyncManifests(Manager):
     @overload
@@ -886,7 +886,7 @@ class AsyncManifests(Manager):
         consistency: Consistency = "fresh",
         timeout: float | None = None,
     ) -> t.ListEdited:
-        """Make a manifest list of local images; with ``amend`` go on with the list that has the name already."""
+        """Make a manifest list of local images, all of them or nothing."""
     async def add(
         self,
         name: str,
@@ -900,7 +900,7 @@ class AsyncManifests(Manager):
         timeout: float | None = None,
         progress: Listener | None = None,
     ) -> t.ListEdited:
-        """Add a local image, or an artifact made of data and files given here."""
+        """Add a local image, a list's entries, or an artifact made of data or files given here, to a list."""
     async def annotate(
         self,
         name: str,
@@ -913,11 +913,11 @@ class AsyncManifests(Manager):
         consistency: Consistency = "fresh",
         timeout: float | None = None,
     ) -> t.ListEdited:
-        """Change platform and annotations of one entry, or with ``index`` those of the list itself."""
+        """Change platform and annotations of an entry, or annotations and subject of the list itself."""
     async def remove_instance(
         self, name: str, digest: str, *, consistency: Consistency = "fresh", timeout: float | None = None
     ) -> t.ListEdited:
-        """Take one entry out of a list. The image it names stays."""
+        """Take an entry out of a manifest list; the image it names stays."""
     async def remove(
         self,
         names: Texts,
@@ -927,7 +927,7 @@ class AsyncManifests(Manager):
         timeout: float | None = None,
         progress: Listener | None = None,
     ) -> t.PruneReport:
-        """Remove lists, never their instances. What cannot be removed is in ``failed`` and hinders no other."""
+        """Remove manifest lists, or one of their names; what fails is told and hinders no other."""
 
 class Containers(Manager):
     @overload
@@ -1003,7 +1003,7 @@ class Store(Manager):
     def lease(
         self, images: Texts, ttl: float = 600.0, *, consistency: Consistency = "fresh", timeout: float | None = None
     ) -> t.Lease:
-        """Keep images from every prune and removal of this daemon, for ``ttl`` seconds and while the connection lasts."""
+        """Keep images from every prune and removal of this daemon, while the connection lasts."""
     def release(self, lease: str, *, consistency: Consistency = "fresh", timeout: float | None = None) -> t.Empty:
         """End a lease of this connection."""
 
@@ -1057,11 +1057,17 @@ class AsyncStore(Manager):
     async def lease(
         self, images: Texts, ttl: float = 600.0, *, consistency: Consistency = "fresh", timeout: float | None = None
     ) -> t.Lease:
-        """Keep images from every prune and removal of this daemon, for ``ttl`` seconds and while the connection lasts."""
+        """Keep images from every prune and removal of this daemon, while the connection lasts."""
     async def release(self, lease: str, *, consistency: Consistency = "fresh", timeout: float | None = None) -> t.Empty:
         """End a lease of this connection."""
 
-class ClientVerbs:
+class Nouns:
+    server: Server
+    images: Images
+    layers: Layers
+    manifests: Manifests
+    containers: Containers
+    store: Store
     @overload
     def check(
         self,
@@ -1109,7 +1115,13 @@ class ClientVerbs:
     ) -> t.Empty | t.Unchanged:
         """Look at the store again now."""
 
-class AsyncClientVerbs:
+class AsyncNouns:
+    server: AsyncServer
+    images: AsyncImages
+    layers: AsyncLayers
+    manifests: AsyncManifests
+    containers: AsyncContainers
+    store: AsyncStore
     @overload
     async def check(
         self,

@@ -11,7 +11,6 @@ import threading
 import time
 import weakref
 from collections.abc import Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import address as addresses
@@ -27,11 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
-    from . import managers
     from .calls import Call
-    from .managers import ClientVerbs
+    from .managers import Nouns
 else:
-    ClientVerbs = object
+    from .nouns import Nouns
 
 R = TypeVar("R")
 
@@ -46,7 +44,7 @@ def _after_fork() -> None:
 os.register_at_fork(after_in_child=_after_fork)
 
 
-class Client(ClientVerbs):
+class Client(Nouns):
     """A connection to the daemon at ``address``, made when first needed and again after it was lost.
 
     ``timeout`` bounds each call, in seconds; None waits for ever. With ``spawn`` a daemon is started
@@ -213,49 +211,6 @@ class Client(ClientVerbs):
         except (ClientError, NotSent):
             return ""  # the error that it was to explain says more than this one
         return version_mismatch.hint(pending.result, self.address, lacks=lacks)
-
-    # ------------------------------------------------------------ nouns
-
-    @cached_property
-    def images(self) -> managers.Images:
-        from .managers import Images
-
-        return Images(self)
-
-    @cached_property
-    def layers(self) -> managers.Layers:
-        from .managers import Layers
-
-        return Layers(self)
-
-    @cached_property
-    def manifests(self) -> managers.Manifests:
-        from .managers import Manifests
-
-        return Manifests(self)
-
-    @cached_property
-    def containers(self) -> managers.Containers:
-        from .managers import Containers
-
-        return Containers(self)
-
-    @cached_property
-    def server(self) -> managers.Server:
-        from .managers import Server
-
-        return Server(self)
-
-    @cached_property
-    def store(self) -> managers.Store:
-        from .managers import Store
-
-        return Store(self)
-
-    if not TYPE_CHECKING:  # typed as they are by ClientVerbs
-        check = property(lambda self: self.store.check, doc="``store.check``.")
-        usage = property(lambda self: self.store.usage, doc="``store.usage``.")
-        refresh = property(lambda self: self.store.refresh, doc="``store.refresh``.")
 
     # ------------------------------------------------------------ within
 

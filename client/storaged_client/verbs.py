@@ -1,17 +1,18 @@
-"""How a function of ``calls`` becomes a method of a manager, blocking or async.
+"""How a row of the method table becomes a method of a manager, blocking or async.
 
-What type checkers know of the methods is in ``managers.pyi``, which is made of the same functions: here they are bound.
+Type checkers cannot follow that. They read ``managers.pyi``, which is made from the same rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+import inspect
+from functools import cached_property
+from typing import Any, Protocol
 
-from .calls import Call
+from .calls import SINGLE, Call, request, signature
+from .contract.methods import Method
 
-if TYPE_CHECKING:
-    import inspect
+_OF_ONE = "Given one name instead of several: that image, or the error of that name."
 
 
 class Runner(Protocol):
@@ -30,20 +31,26 @@ class Manager:
 
 
 class Verb:
-    """A method of a manager: what ``build`` makes of its arguments is sent.
+    """A method of a manager: its arguments are sent as the parameters of one row of the table."""
 
-    ``tells``: the daemon tells its progress, to the function given as ``progress``. ``reads``: it takes
-    ``if_generation``, and may answer ``Unchanged``. ``inspect.signature`` sees ``build`` with these.
-    """
-
-    def __init__(self, build: Callable[..., Call[Any]], *, tells: bool = False, reads: bool = True) -> None:
-        self.build = build
-        self.tells = tells
-        self.reads = reads
-        self.__doc__ = build.__doc__
+    def __init__(self, row: Method) -> None:
+        self.row = row
 
     def __get__(self, manager: Manager | None, owner: type) -> BoundVerb:
         return BoundVerb(self, manager.client if manager is not None else None)
+
+    @cached_property
+    def signature(self) -> inspect.Signature:
+        """What ``inspect.signature`` tells of the method."""
+        return signature(self.row)
+
+    @cached_property
+    def documentation(self) -> str:
+        """Summary, parameters and errors of the method, as the protocol has them."""
+        said = [self.row.summary, inspect.getdoc(self.row.params) if self.row.params.__doc__ else ""]
+        said += [_OF_ONE if self.row.name == SINGLE else ""]
+        said += [f"Raises: {', '.join(dict.fromkeys(self.row.errors))}." if self.row.errors else ""]
+        return "\n\n".join(filter(None, said))
 
     def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call[Any]:
         """What to send.
@@ -51,35 +58,10 @@ class Verb:
         Raises:
             TypeError: the arguments are wrong; the text names the method as the protocol does.
         """
-        generation = kwargs.pop("if_generation", None) if self.reads else None
-        progress = kwargs.pop("progress", None) if self.tells else None
         try:
-            call = self.build(*args, **kwargs)
+            return request(self.row, self.signature.bind(*args, **kwargs).arguments)
         except TypeError as error:
-            text = str(error).removeprefix(f"{self.build.__name__}() ").removeprefix(f"{self.public}: ")
-            raise TypeError(f"{self.public}: {text}") from None
-        call.progress = progress
-        if generation is not None:
-            call.params["if_generation"] = generation
-        return call
-
-    @property
-    def public(self) -> str:
-        """The method's name in the protocol."""
-        return self.build.__name__.replace("_", ".", 1)
-
-    @property
-    def signature(self) -> inspect.Signature:
-        import inspect
-
-        own = inspect.signature(self.build)
-        more = {"if_generation": "str | None"} if self.reads else {}
-        more |= {"progress": "Listener | None"} if self.tells else {}
-        parameters = [
-            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
-            for name, kind in more.items()
-        ]
-        return own.replace(parameters=[*own.parameters.values(), *parameters])
+            raise TypeError(f"{self.row.name}: {error}") from None
 
 
 class BoundVerb:
@@ -88,20 +70,18 @@ class BoundVerb:
     def __init__(self, verb: Verb, client: Runner | None) -> None:
         self.verb = verb
         self._client = client
-        self.__doc__ = verb.__doc__
-
-    @property
-    def __name__(self) -> str:
-        return self.verb.public.partition(".")[2]
+        self.__name__ = verb.row.verb
+        self.__doc__ = verb.documentation
 
     @property
     def __signature__(self) -> inspect.Signature:
         return self.verb.signature
 
     def __repr__(self) -> str:
-        return f"<method {self.verb.public} of storaged>"
+        return f"<method {self.verb.row.name} of storaged>"
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        name = self.verb.row.name
         if self._client is None:
-            raise TypeError(f"{self.verb.public} is called on a client: storaged_client.connect().{self.verb.public}()")
+            raise TypeError(f"{name} is called on a client: storaged_client.connect().{name}()")
         return self._client.run(self.verb.call(args, kwargs))

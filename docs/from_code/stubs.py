@@ -1,32 +1,33 @@
 """``managers.pyi`` of the client: the verbs of both clients as type checkers and editors see them.
 
-A verb is bound to a manager at run time, where no type checker follows. Here each is written out, with what all verbs
-have in common: ``python -m from_code.stubs`` in this folder's parent writes the file, and a test holds it to the code.
+A verb is made of its row when the client runs, where no type checker follows. Here each is written out, with what all
+verbs have in common: ``python -m from_code.stubs`` in this folder's parent writes the file, and a test holds it to the
+code.
 """
 
 from __future__ import annotations
 
 import inspect
 import json
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import get_overloads
 
-from storaged_client import managers
-from storaged_client.verbs import Manager, Verb
+import storaged_client
+from storaged_client.calls import SINGLE, signature
+from storaged_client.contract.methods import METHODS, Method
+from storaged_client.nouns import ON_THE_CLIENT
 
-PATH = Path(managers.__file__).with_suffix(".pyi")
+PATH = Path(storaged_client.__file__).with_name("managers.pyi")
 _WIDTH = 120
 
-_HEAD = '''"""Made by docs/from_code/stubs.py of calls.py and change_calls.py: change those."""
+_HEAD = '''"""Made by docs/from_code/stubs.py of the method table and ``contract/params.py``: change those."""
 
 from collections.abc import Mapping
 from typing import Any, overload
 
-from .calls import Consistency, Filters, Parts, Scope, Sort, Texts
-from .change_calls import ArtifactMembers, PlatformMembers
+from .calls import ArtifactMembers, Filters, Parts, PlatformMembers, Texts
 from .contract import types as t
+from .contract.params import Consistency, Scope, Sort
 from .progress import Listener
 from .verbs import Manager
 '''
@@ -34,46 +35,64 @@ from .verbs import Manager
 
 def text() -> str:
     """The whole file."""
-    nouns = [cls for cls in Manager.__subclasses__() if cls.__module__ == managers.__name__]
-    shown: dict[str, Mapping[str, object]] = {f"{cls.__name__}(Manager)": vars(cls) for cls in nouns}
-    # The stub that type checkers see of the module is what is being written here.
-    shown["ClientVerbs"] = {name: vars(managers.Store)[name] for name in vars(managers)["ON_THE_CLIENT"]}
-    return "\n".join(
-        (_HEAD, *(_class(name, members, how) for name, members in shown.items() for how in ("def", "async def")))
-    )
+    nouns = list(dict.fromkeys(row.noun for row in METHODS.values()))
+    parts = [_HEAD]
+    for noun in nouns:
+        rows = [row for row in METHODS.values() if row.noun == noun]
+        parts += [_class(f"{prefix}{noun.capitalize()}(Manager)", _methods(rows, prefix)) for prefix in _PREFIXES]
+    own = [METHODS[f"store.{verb}"] for verb in ON_THE_CLIENT]
+    for prefix in _PREFIXES:
+        members = [f"    {noun}: {prefix}{noun.capitalize()}" for noun in nouns]
+        parts.append(_class(f"{prefix}Nouns", [*members, *_methods(own, prefix)]))
+    return "\n".join(parts)
 
 
-def _class(name: str, members: Mapping[str, object], how: str) -> str:
-    verbs = {name: verb for name, verb in members.items() if isinstance(verb, Verb)}
-    methods = (line for name, verb in verbs.items() for line in _methods(name, verb, how))
-    return "\n".join((f"class {'Async' if how != 'def' else ''}{name}:", *methods, ""))
+_PREFIXES = ("", "Async")
 
 
-def _methods(name: str, verb: Verb, how: str) -> Iterator[str]:
-    summary = (verb.__doc__ or "").partition("\n")[0]
-    forms = [
-        (function, generation)
-        for function in get_overloads(verb.build) or [verb.build]
-        for generation in (("None = None", "str | None") if verb.reads else ("",))
-    ]
-    for function, generation in forms:
-        signature = inspect.signature(function)
-        parameters = ["self"]
-        for one in signature.parameters.values():
-            if one.kind is one.KEYWORD_ONLY and "*" not in parameters:
-                parameters.append("*")
-            default = "" if one.default is one.empty else f" = {_literal(one.default)}"
-            parameters.append(f"{one.name}: {one.annotation}{default}")
-        result = re.sub(r"^Call\[(.*)\]$", r"\1", signature.return_annotation)
-        if generation:
-            parameters.append(f"if_generation: {generation}")
-            result += " | t.Unchanged" if generation == "str | None" else ""
-        if verb.tells:
-            parameters.append("progress: Listener | None = None")
+def _class(name: str, lines: Iterable[str]) -> str:
+    return "\n".join((f"class {name}:", *lines, ""))
+
+
+def _methods(rows: list[Method], prefix: str) -> Iterator[str]:
+    for row in rows:
+        yield from _method(row, "async def" if prefix else "def")
+
+
+def _method(row: Method, how: str) -> Iterator[str]:
+    forms = list(_forms(row))
+    for parameters, result in forms:
         if len(forms) > 1:
             yield "    @overload"
-        yield from _wrapped(f"    {how} {name}(", parameters, f") -> {result}:")
-        yield f'        """{summary}"""'
+        yield from _wrapped(f"    {how} {row.verb}(", parameters, f") -> {result}:")
+        yield f'        """{row.summary}"""'
+
+
+def _forms(row: Method) -> Iterator[tuple[list[str], str]]:
+    """Parameters and result of each overload."""
+    whole = signature(row)
+    kinds = [({}, whole.return_annotation)]
+    if row.name == SINGLE:
+        kinds = [({"names": "str"}, "t.ImageDetails"), ({"names": "Texts"}, "t.ImageDetailsList")]
+    for spelled, result in kinds:
+        parameters = list(_parameters(whole, spelled))
+        if "if_generation" not in whole.parameters:
+            yield parameters, result
+            continue
+        at = next(index for index, each in enumerate(parameters) if each.startswith("if_generation"))
+        for generation, answer in (("None = None", result), ("str | None", f"{result} | t.Unchanged")):
+            yield [*parameters[:at], f"if_generation: {generation}", *parameters[at + 1 :]], answer
+
+
+def _parameters(whole: inspect.Signature, spelled: dict[str, str]) -> Iterator[str]:
+    yield "self"
+    positional = True
+    for one in whole.parameters.values():
+        if positional and one.kind is one.KEYWORD_ONLY:
+            positional = False
+            yield "*"
+        default = "" if one.default is one.empty else f" = {_literal(one.default)}"
+        yield f"{one.name}: {spelled.get(one.name, one.annotation)}{default}"
 
 
 def _literal(value: object) -> str:

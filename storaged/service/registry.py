@@ -67,7 +67,7 @@ READERS: dict[str, Reader] = {
 REPEATED = frozenset(_OF_THE_VIEW)
 """The same question of the same view has the same answer, unless that says otherwise (``Encoded.lasting``)."""
 
-HOLDING = frozenset({"store.lease", "store.release"})
+HOLDING = frozenset(name for name, row in METHODS.items() if row.holds)
 """What takes effect though it changes nothing for others: it is never answered by ``unchanged``."""
 
 

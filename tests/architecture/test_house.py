@@ -43,6 +43,24 @@ def test_every_method_has_a_command_or_a_stated_reason_for_none() -> None:
     assert all(reason for reason in CALL_ONLY.values())
 
 
+def test_the_client_spells_a_method_in_its_row_and_in_its_command_only() -> None:
+    """What is asked of every daemon, whatever the caller asked for, and the one method with a result of its own."""
+    known = {
+        "discovery.py": {"server.info"},
+        "version_mismatch.py": {"server.info"},
+        "spawn.py": {"server.shutdown"},
+        "calls.py": {"images.get"},
+    }
+    client = Path(storaged_client.__file__).parent
+    found = {
+        str(path.relative_to(client)): spelled
+        for path in client.rglob("*.py")
+        if (spelled := set(re.findall(r'"(\w+\.\w+)"', path.read_text())) & METHODS.keys())
+    }
+    assert found.pop("contract/methods.py") == METHODS.keys()
+    assert {name: spelled for name, spelled in found.items() if not name.startswith("cli/")} == known
+
+
 def test_protocol_document_names_every_error_under_its_number() -> None:
     text = (ROOT / "docs/protocol.md").read_text()
     table = text[text.index("| codes | names |") :]

@@ -1,7 +1,7 @@
 """The method table: the single source of truth for daemon, clients, commands and documentation.
 
-A row is listed only when it works. Adding a method is one row here, one operation, one handler and
-one command; tests fail until all are there.
+A row is listed only when it works. Adding a method is one row here, its operation, its handler and its
+command; tests fail until all are there. What the clients and documents say of it is made from the row.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ from . import types as t
 
 @frozen(kw_only=True)
 class Method:
-    """One method: its parameters, its result, whether it changes anything for others.
+    """One method: its parameters, its result, and how requests for it are treated.
 
-    ``descriptors``: it takes some with its message. Of every other method they are closed.
+    ``mutates``: it changes something for others. ``holds``: it takes effect, but for the connection alone. Neither is
+    ever answered by ``unchanged``. ``progress``: the daemon tells how far it has come. ``descriptors``: it takes some
+    with its message; those sent with other methods are closed.
     """
 
     name: str
@@ -24,6 +26,8 @@ class Method:
     params: type
     result: type[t.Result]
     mutates: bool = False
+    holds: bool = False
+    progress: bool = False
     descriptors: bool = False
     errors: tuple[str, ...] = ()
 
@@ -157,6 +161,7 @@ _ROWS = (
         summary="Remove names, and images with their last one; one failure hinders no other.",
         params=p.ImagesRemove,
         result=t.PruneReport,
+        progress=True,
         mutates=True,
         errors=(*_CHANGE, "ImageDamaged"),
     ),
@@ -165,6 +170,7 @@ _ROWS = (
         summary="Remove images that nothing needs, or tell which and why; one failure hinders no other.",
         params=p.ImagesPrune,
         result=t.PruneReport,
+        progress=True,
         mutates=True,
         errors=(*_CHANGE, "ImageDamaged", "PlanStale"),
     ),
@@ -228,6 +234,7 @@ _ROWS = (
         summary="Add a local image, a list's entries, or an artifact made of data or files given here, to a list.",
         params=p.ManifestsAdd,
         result=t.ListEdited,
+        progress=True,
         descriptors=True,
         errors=("ImageUnknown", "ReadOnlyImage", "TooLarge", *_EDIT),
         mutates=True,
@@ -253,6 +260,7 @@ _ROWS = (
         summary="Remove manifest lists, or one of their names; what fails is told and hinders no other.",
         params=p.ManifestsRemove,
         result=t.PruneReport,
+        progress=True,
         errors=(*_CHANGE, "ImageDamaged"),
         mutates=True,
     ),
@@ -264,6 +272,7 @@ _ROWS = (
         summary="Whether records and files agree: what is wrong, what it endangers, and what mends it.",
         params=p.StoreCheck,
         result=t.CheckReport,
+        progress=True,
     ),
     Method(
         name="store.usage",
@@ -283,6 +292,7 @@ _ROWS = (
         summary="Keep images from every prune and removal of this daemon, while the connection lasts.",
         params=p.StoreLease,
         result=t.Lease,
+        holds=True,
         errors=_LOOKUP,
     ),
     Method(
@@ -290,6 +300,7 @@ _ROWS = (
         summary="End a lease of this connection.",
         params=p.StoreRelease,
         result=t.Empty,
+        holds=True,
         errors=("LeaseUnknown",),
     ),
 )

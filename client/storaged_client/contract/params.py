@@ -1,19 +1,25 @@
 """The parameters of each method: one frozen class a method, members in positional order.
 
 Five more are common to all and given by name only: see ``Common``. A member without a default is
-required; an unknown one is refused.
+required; an unknown one is refused. The signatures of the Python clients are made of these classes: see ``calls``.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from attrs import frozen
 
 from .value import Value
 
-Filter = Any
+Filter: TypeAlias = Any
 """``{"key", "value", "negate"}`` or podman's ``key=value`` / ``key!=value``."""
+Config: TypeAlias = Any
+"""An OCI image configuration: an object, or its text."""
+Consistency: TypeAlias = Literal["fresh", "strict", "cached"]
+Sort: TypeAlias = Literal["store", "created", "id", "repository", "size", "tag"]
+Part: TypeAlias = Literal["instances", "annotations"]
+Scope: TypeAlias = Literal["records", "files", "contents"]
 
 
 @frozen(kw_only=True, eq=False, repr=False)
@@ -34,7 +40,7 @@ class Common(Value):
     generation makes the answer ``{"unchanged": true}``. A daemon of another store than ``store`` answers WrongStore.
     """
 
-    consistency: Literal["fresh", "strict", "cached"] = "fresh"
+    consistency: Consistency = "fresh"
     timeout: float = 10.0
     if_generation: str | None = None
     progress_token: str | int | None = None
@@ -48,9 +54,11 @@ class NoParams(Value):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class ImagesList(Value):
+    """``fields`` names the members wanted of each image; the others are left out."""
+
     filters: tuple[Filter, ...] = ()
     all: bool = False
-    sort: Literal["store", "created", "id", "repository", "size", "tag"] = "store"
+    sort: Sort = "store"
     limit: int | None = None
     cursor: str | None = None
     fields: tuple[str, ...] | None = None
@@ -110,7 +118,7 @@ class LayersTree(Value):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class ManifestsList(Value):
-    include: tuple[Literal["instances", "annotations"], ...] = ()
+    include: tuple[Part, ...] = ()
 
 
 @frozen(kw_only=True, eq=False, repr=False)
@@ -127,7 +135,7 @@ class ManifestsReferenced(Value):
 class StoreCheck(Value):
     """``slice``: seconds after which it returns with a token; ``resume``: that token, with the same scope."""
 
-    scope: Literal["records", "files", "contents"] = "files"
+    scope: Scope = "files"
     slice: float | None = None
     resume: str | None = None
 
@@ -154,7 +162,7 @@ class ImagesCreate(Value):
     """``config`` is an OCI image configuration without layers: an object, or a text whose very bytes are kept.
     ``names`` may lack registry and tag."""
 
-    config: Any
+    config: Config
     names: tuple[str, ...] = ()
 
 
