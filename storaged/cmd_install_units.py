@@ -251,14 +251,14 @@ def next_steps(plan: Plan, outcomes: Mapping[str, Outcome]) -> list[str]:
     manager = "systemctl --user" if plan.user else "systemctl"
     steps = []
     if any("/sysusers.d/" in path for path in ours):
-        steps.append("systemd-sysusers storaged.conf             # the group storaged: who is in it may read")
+        steps.append("systemd-sysusers storaged.conf             # the group storaged: its members may read")
     if any("/tmpfiles.d/" in path for path in ours):
-        steps.append("systemd-tmpfiles --create storaged.conf    # its folder")
+        steps.append("systemd-tmpfiles --create storaged.conf    # the folder of the socket")
     steps += [f"{manager} daemon-reload", f"{manager} enable --now {plan.unit}.socket"]
     if any(outcome in ("updated", "replaced") for outcome in outcomes.values()):
         steps.append(f"{manager} try-restart {plan.unit}.service")
     if plan.user:
-        steps.append("loginctl enable-linger                     # only if it is to be there when you are logged out")
+        steps.append("loginctl enable-linger                     # only if it should run while you are logged out")
     return steps
 
 

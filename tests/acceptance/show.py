@@ -1,7 +1,7 @@
-"""Everything that must be shown, mostly beside real tools, one command after the other.
+"""Runs every acceptance command, mostly beside real tools, one after the other.
 
     python -m tests.acceptance.show --scale ci       about 1/20, a fresh seed that is printed
-    python -m tests.acceptance.show --scale full     the figures asked for, a fixed seed and a fresh one; hours;
+    python -m tests.acceptance.show --scale full     the required figures, a fixed seed and a fresh one; hours;
                                                  renews the lines of docs/results.md
 
 Each command's whole output is left in build/results/.
@@ -56,44 +56,44 @@ class Showing:
 SHOWINGS = (
     Showing(
         module="tests.acceptance.differential",
-        shows="the dangling set, and eight fields of each row, are podman 5.8's",
+        shows="the dangling set and eight fields of each row equal podman 5.8's",
         ci=0.05,
     ),
     Showing(
         module="tests.acceptance.filters",
-        shows="over 500 generated stores, random filters, names and sorts choose what podman 5.8 chooses",
+        shows="on 500 generated stores, random filters, names and sort orders select what podman 5.8 selects",
         ci=0.02,
         figure="questions and commands",
     ),
     Showing(
         module="tests.acceptance.usage",
-        shows="df, tree and history are podman 5.8's; sizes that no record tells are those its drivers find",
+        shows="df, tree and history equal podman 5.8's; sizes that no record holds equal those of its drivers",
         ci=0.1,
     ),
     Showing(
         module="tests.acceptance.callers",
-        shows="what RamaLama, Ansible, toolbox, distrobox and cleaners run, by storagectl under the name podman",
+        shows="command lines of RamaLama, Ansible, toolbox, distrobox and cleaners work with storagectl named podman",
         ci=0.2,
     ),
     Showing(
         module="tests.acceptance.command_lines",
-        shows="podman's lines for rmi, prune, tag, untag and manifest: same output, exit status and store, 4.3 and 5.8",
+        shows="rmi, prune, tag, untag and manifest: output, exit status and store as with podman 4.3 and 5.8",
         ci=1,
     ),
     Showing(
         module="tests.acceptance.founding",
-        shows="the founding scenario, each step right in the next read, podman 4.3, 5.8 and buildah writing",
+        shows="the founding scenario, with podman 4.3, 5.8 and buildah writing: the next read is right after each step",
         ci=1,
     ),
     Showing(
         module="tests.acceptance.changes",
-        shows="1,000 random changes by real tools under 8 readers: each shows at once, no state that never was",
+        shows="1,000 random changes by real tools beside 8 readers: each shows at once, no impossible state is seen",
         ci=0.05,
         figure="podman-5.8: replies",
     ),
     Showing(
         module="tests.acceptance.mutations",
-        shows="after each of our changes, and 1,000 by chance, podman 4.3 and 5.8, buildah and skopeo take the store",
+        shows="podman 4.3 and 5.8, buildah and skopeo accept the store after each of our and 1,000 random changes",
         ci=0.02,
     ),
     Showing(
@@ -103,80 +103,80 @@ SHOWINGS = (
     ),
     Showing(
         module="tests.acceptance.interleavings",
-        shows="100,000 removals with another tool stepping in at every point: nothing protected goes, reports are true",
+        shows="100,000 removals with interference at every point: nothing protected is removed, reports are true",
         ci=0.02,
         figure="requests interfered with",
     ),
     Showing(
         module="tests.acceptance.loads",
-        shows="200,000 loads beside podman 4.3 and 5.8 writing: none mid-transaction",
+        shows="200,000 loads while podman 4.3 and 5.8 write: none shows half a transaction",
         ci=0.05,
         figure="podman-5.8: different states loaded",
     ),
     Showing(
         module="tests.acceptance.crash",
-        shows="what a crash of storaged leaves, and what its next start makes of it, is opened by podman 4.3 and 5.8",
+        shows="podman 4.3 and 5.8 open the store after a crash of storaged, and after its recovery",
         ci=0.03,
         figure="overlay: distinct states",
     ),
     Showing(
         module="tests.acceptance.full_disk",
-        shows="1,000 of 1,000 removals with no free byte, and with no free inode, and a whole reserve with each reply",
+        shows="1,000 of 1,000 removals succeed with no free byte or no free inode; each reply leaves a full reserve",
         ci=0.05,
         figure="overlay, no free bytes: removed",
     ),
     Showing(
         module="tests.acceptance.holds",
-        shows="reads beside a writer that holds the locks for 30 s; what our reading costs a writer",
+        shows="reads beside a writer that holds the locks for 30 s; what our reads cost a writer",
         ci=0.03,
         judges_time=True,
         figure="images: slowest read",
     ),
     Showing(
         module="tests.acceptance.commit_holds",
-        shows="our commits hold the locks 50 ms at most at 43,000 layers, 250 ms beside a writer that wins every race",
+        shows="commits hold the locks for at most 50 ms at 43,000 layers, 250 ms beside a writer that wins every race",
         ci=0.02,
         judges_time=True,
         figure="remove, beside a writer: its longest wait",
     ),
     Showing(
         module="tests.acceptance.costs",
-        shows="one question costs the same at 100 and at 43,000 layers: system calls, store locks, instructions",
+        shows="a request costs the same at 100 and at 43,000 layers: system calls, store locks, instructions",
         ci=0.02,
         judges_time=True,
         figure="why: instructions",
     ),
     Showing(
         module="tests.acceptance.speed",
-        shows="images.list and its dangling filter against podman 5.8's own service, 800 images",
+        shows="images.list and its dangling filter compared with podman 5.8's service, 800 images",
         ci=0.05,
         judges_time=True,
         figure="dangling: times faster than podman's service",
     ),
     Showing(
         module="tests.acceptance.prune_speed",
-        shows="prune of 100, 200 and 400 images against podman 5.8's, and of 10,000 alone: time, calls, rewrites",
+        shows="prune of 100, 200 and 400 images compared with podman 5.8, and of 10,000 alone: time, calls, rewrites",
         ci=0.03,
         judges_time=True,
         figure="on a layer each: times faster than podman",
     ),
     Showing(
         module="tests.bench.compare",
-        shows="every question beside podman's service and commands, buildah, containers-storage and containerd",
+        shows="every request compared with podman's service and commands, buildah, containers-storage and containerd",
         ci=0.05,
         judges_time=True,
         page="benchmarks.md",
     ),
     Showing(
         module="tests.acceptance.stress.fuzz",
-        shows="1,000,000 hostile inputs into the peer, 10,000 through a socket, and cuts at every byte: right answers",
+        shows="1,000,000 hostile inputs to the peer, 10,000 through a socket, cuts at every byte: all answered right",
         ci=0.03,
         judges_time=True,
         figure="inputs into the peer",
     ),
     Showing(
         module="tests.acceptance.stress.connections",
-        shows="10,000 connections that stall, flood, lie or never read leave nothing behind and delay nobody else",
+        shows="10,000 connections that stall, flood, lie or never read leave nothing behind and delay no other client",
         ci=0.025,
         judges_time=True,
         figure="trio: p99 loaded over idle",
@@ -189,41 +189,41 @@ SHOWINGS = (
     ),
     Showing(
         module="tests.acceptance.stress.hostile",
-        shows="beside 300 hostile connections a ping takes 5 ms (p99); what they took of memory is back in a minute",
+        shows="beside 300 hostile connections a ping takes 5 ms at most (p99); their memory is freed within a minute",
         ci=0.1,
         judges_time=True,
     ),
     Showing(
         module="tests.bench.starts",
-        shows="first answer after a start, next answer after a foreign change, memory: 800 images and 43,000 layers",
+        shows="time to the first answer, next answer after another tool's change, memory: 800 images and 43,000 layers",
         ci=0.01,
         judges_time=True,
         page="scaling.md",
     ),
     Showing(
         module="tests.bench.stalls",
-        shows="a ping each 5 ms while another tool makes the daemon read 43,000 layers again twice a second",
+        shows="a ping every 5 ms while another tool makes the daemon reload 43,000 layers twice a second",
         ci=0.02,
         judges_time=True,
         page="scaling.md",
     ),
     Showing(
         module="tests.bench.load",
-        shows="1 to 200 clients with and without a foreign writer, which waits for its lock as beside an idle daemon",
+        shows="1 to 200 clients with and without another writer, which waits no longer than beside an idle daemon",
         ci=0.02,
         judges_time=True,
         page="scaling.md",
     ),
     Showing(
         module="tests.bench.second_core",
-        shows="what a second processor would bring: threads, processes that share a snapshot, processes of their own",
+        shows="what a second processor would bring: threads, processes that share a snapshot, separate processes",
         ci=0.02,
         judges_time=True,
         page="scaling.md",
     ),
     Showing(
         module="tests.acceptance.stress.soak",
-        shows="half an hour of mixed load beside podman and buildah: no growth, no descriptor, no error",
+        shows="half an hour of mixed load beside podman and buildah: no growth, no leaked descriptor, no error",
         ci=0.067,
         figure="trio: growth by the slope",
     ),
@@ -288,11 +288,11 @@ def _verdict(held: bool) -> str:
 
 # ---------------------------------------------------------------- docs/results.md
 
-_HEAD = """# What was shown at full scale
+_HEAD = """# Results at full scale
 
-One line a claim, of its last full run. `python -m tests.acceptance.show --scale full` renews them all (hours), with
-`--only NAME` one of them; `build/results/` then holds the whole output. Times are of a shared machine with two cores:
-compare within a line only. The figure is the line of the output that tells most, with one value for each seed.
+One line per claim, from its last full run. `python -m tests.acceptance.show --scale full` renews all of them (hours);
+`--only NAME` renews one. `build/results/` then holds the complete output. The times come from a shared machine with two
+cores: compare them only within a line. The figure is the most telling line of the output, with one value for each seed.
 
 | claim | command | date | seeds | scale | verdict | figure |
 |---|---|---|---|---|---|---|

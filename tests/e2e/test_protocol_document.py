@@ -84,7 +84,7 @@ def test_a_batch_of_more_than_the_limit_is_one_error(short_dir: Path) -> None:
     ("what", "sent", "code"),
     [
         ("a request", b'{"a":"' + b"x" * (1 << 20) + b'"}', -32002),
-        ("descriptors a message", b'{"jsonrpc":"2.0","id":1,"method":"server.ping","fds":17}', -32050),
+        ("descriptors per message", b'{"jsonrpc":"2.0","id":1,"method":"server.ping","fds":17}', -32050),
         ("", b"no JSON\n", -32700),
     ],
 )
@@ -103,13 +103,13 @@ def test_the_limits_printed_are_the_defaults() -> None:
         printed.items()
         >= {
             "a request": str(limits.request_bytes >> 20),
-            "descriptors a message": str(limits.descriptors),
-            "requests in flight a connection": str(limits.in_flight),
+            "descriptors per message": str(limits.descriptors),
+            "requests in flight per connection": str(limits.in_flight),
             "a reply": str(limits.reply_bytes >> 20),
             "connections": str(limits.connections),
             "a peer that does not read its replies": str(limits.stall_seconds),
-            "a request begun and not finished": str(limits.text_seconds),
-            "levels of arrays and objects in a request": str(MESSAGE),
+            "an incomplete request": str(limits.text_seconds),
+            "nested arrays and objects in a request": str(MESSAGE),
         }.items()
     )
 
@@ -119,7 +119,7 @@ def _section(title: str) -> str:
 
 
 def test_the_methods_said_to_change_the_store_are_those_of_the_table() -> None:
-    (sentence,) = re.findall(r"^(`images\.tag`.*?)change the\nstore", _section("Changes"), re.MULTILINE | re.DOTALL)
+    (sentence,) = re.findall(r"^(`images\.tag`.*?)change\s+the\s+store", _section("Changes"), re.MULTILINE | re.DOTALL)
     named, noun = set(), ""
     for word in re.findall(r"`([a-z_.]+)`", sentence):
         noun = word.partition(".")[0] if "." in word else noun
@@ -128,9 +128,9 @@ def test_the_methods_said_to_change_the_store_are_those_of_the_table() -> None:
 
 
 def test_the_limits_of_plans_and_leases_are_as_printed() -> None:
-    text = _section("Changes")
-    assert f"The last {plans.PER_UID} plans a uid" in text
-    assert f"at most {leases.PER_UID} leases and {leases.IMAGES_PER_UID:,} images a uid" in text
+    text = " ".join(_section("Changes").split())
+    assert f"The last {plans.PER_UID} plans per uid" in text
+    assert f"at most {leases.PER_UID} leases and {leases.IMAGES_PER_UID:,} images per uid" in text
     assert (plans.SECONDS, leases.LONGEST) == (3600, 24 * 3600)
 
 

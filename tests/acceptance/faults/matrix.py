@@ -122,41 +122,47 @@ def _row(where: Bench, mutation: str, driver: str, scale: Scale, seed: int) -> d
 
 _HEAD = """# The crash matrix
 
-Written by `python -m tests.acceptance.faults.matrix --scale full`; a part of each cell runs in every CI run
-(`tests/faults/test_store_writing.py`), and in `tests/acceptance/crash.py` podman 4.3 and 5.8 open distinct states.
+Written by `python -m tests.acceptance.faults.matrix --scale full`. Every CI run tests a part of each cell
+(`tests/faults/test_store_writing.py`). `tests/acceptance/crash.py` has podman 4.3 and 5.8 open the distinct states.
 
-Each row is a kind of change on a store with a container, children, untagged images and a manifest list; each column
-a fault. A cell says how many times the fault was tried at different places, and how many of the states it left were
-wrong.
+Each row is a kind of change, made on a store with a container, children, untagged images and a manifest list. Each
+column is a fault. A cell says at how many places the fault was tried, and, if there were any, how many of the resulting
+states were wrong.
 
-*Under locks* a change is decided with all locks of the store held, as beside writers that leave no gap. What it would
-do is foreseen and done ahead, before these locks are taken: the tables of layers are written, and the lock of a list is
-had. In the last rows another tool comes in between, by a pull, a tag or a name of the list, and something else is
-needed: what was done ahead is removed, and it is done again under the locks, or nothing is left to do.
+*Under locks* means that the change is decided while all locks of the store are held, as happens beside writers that
+never pause. Its expected result is prepared before these locks are taken: the tables of layers are written, and the
+lock of a list is taken. In the last rows another tool interferes by a pull, a tag or a new name for the list, so the
+change must be different. What was prepared is removed, and the change is prepared again under the locks, or nothing is
+left to do.
 
-**A state is right** if
+A state is **right** if all of this holds:
 
-* at once, before anything is repaired: every table is the one before the change or one the change goes through; no
-  image and no container stands on a layer without a record, without its files or flagged incomplete; every record
-  that is not flagged has all its files, byte for byte; no list names half of an edit unless the journal tells of it,
-  and then our reader takes it for unreadable evidence, so that nothing counts as dangling; the token was renewed
-  before a table was replaced; after a power loss a copy of every replaced table is there;
-* in a process that goes on: no table written ahead, and none that never got to its place, is left beside the tables;
-* after the next start (`recovery`): all files below the graphroot are those of before the change or those of after
-  it, byte for byte, and nothing of ours is left over, no table written ahead either. What was answered is there; what
-  showed does not go back; what another tool wrote meanwhile is there in both.
+* Immediately, before any repair:
+  * Every table is the one before the change or one that the change goes through.
+  * No image or container depends on a layer that has no record, lacks its files or is flagged incomplete.
+  * Every record that is not flagged has all its files, byte for byte.
+  * No list shows half of an edit unless the journal tells of it. Our reader then takes the list for unreadable
+    evidence, so nothing counts as dangling.
+  * The token was renewed before a table was replaced.
+  * After a power loss, a copy of every replaced table exists.
+* In a process that continues: no prepared or unused table is left beside the tables.
+* After the next start (`recovery`):
+  * All files below the graphroot are those before the change or those after it, byte for byte.
+  * Nothing of ours is left over, and no prepared table either.
+  * An answered change is there. A visible change does not disappear. What another tool wrote meanwhile is there in both
+    cases.
 
 | column | what happens |
 |---|---|
-| EIO, ENOSPC, EINTR, EMFILE | one system call of the change fails with it; the process goes on. Under locks each \
-fails with the first two, every third with the others |
-| short write | a write takes half of its bytes, and the next one finds the disk full |
-| killed | the process ends before or after a system call; nothing it had in mind is done any more. Under locks \
-after each that changes something: any other leaves the files as they were |
-| power lost | of what was not flushed (`fsync`, `fdatasync`) any part is lost, in any order: writes whole, by half \
-or as zeros; names made, moved or removed |
-| recovery killed, recovery fails | the same of the recovery from every 11th kill, under locks every 33rd, at every \
-7th of its calls; then it runs again |
+| EIO, ENOSPC, EINTR, EMFILE | one system call of the change fails with this error; the process continues. \
+Under locks, each call fails with the first two, every third call with the others |
+| short write | a write writes half of its bytes, and the next one finds the disk full |
+| killed | the process ends before or after a system call and does nothing more. Under locks, only after calls that \
+change something: the others leave the files as they were |
+| power lost | any part of what was not flushed (`fsync`, `fdatasync`) is lost, in any order: writes completely, by \
+half or as zeros; names created, moved or removed |
+| recovery killed, recovery fails | the same faults during recovery, from every 11th kill (under locks every 33rd), \
+at every 7th of its calls; then recovery runs again |
 
 """
 

@@ -15,20 +15,22 @@ from .figures import LIMITS, OURS, SERVICE, STORAGED, Figure, Figures
 from .required import Verdict, reason
 from .sections import PLOTS, SECTIONS
 
-_HEAD = """# How fast, beside what one would use instead
+_HEAD = """# Benchmarks: storaged compared with the alternatives
 
 Written by `{command}` on {when}: one run, {seconds:.0f} s, seed {seed}.
 {machine}.
 
-Every figure is *median / p99 (of so many requests)*, in milliseconds, warm unless the case says cold: each program is
-asked a few times before anything counts, then all by turns, so that what the machine does besides meets all alike. The
-p99 of less than a hundred requests is the slowest one. *N x* is how many times as long as storaged the program takes,
-by the medians; beside a limit, *ours N x* how many times as long as the limit storaged takes. A time over a socket is
-from the first byte sent to the last one received. Who asks storaged what was asked before of the same state of the
-store gets the bytes of that answer, once the store's files have been looked at; *made anew* are answers to the same
-questions that it makes again, from rows that are JSON already. Before anything is timed the answers are held against
-each other: {claims}. Stores are generated; `python -m tests.bench.real_shapes` has podman build small ones of the same
-shapes, and holds the two against each other.
+Every figure is *median / p99 (number of requests)* in milliseconds, warm unless the case says cold. Each program first
+gets a few requests that do not count. Then all programs take turns, so that other work on the machine affects all of
+them alike. The p99 of less than a hundred requests is the slowest one.
+
+*N x* means that the program takes N times as long as storaged, by the medians. Beside a limit, *ours N x* means that
+storaged takes N times as long as the limit. The time over a socket runs from the first byte sent to the last byte
+received. storaged answers a repeated request on the same state of the store with the stored bytes of the first answer,
+after it has checked the store's files. *made anew* are answers that it builds again, from rows that are already JSON.
+
+Before the timing starts, the answers are compared with each other: {claims}. Stores are generated;
+`python -m tests.bench.real_shapes` has podman build small stores of the same shapes and compares the two.
 {size}
 | program | version |
 |---|---|
@@ -80,8 +82,8 @@ def _processor() -> str:
 
 def _asked(judged: Sequence[Verdict], figures: Figures, folder: Path) -> str:
     rows = [
-        "## What is asked, and what was reached\n\n"
-        "| at 800 images, unless it says otherwise | asked | worst | best | | worst, made anew |\n"
+        "## Goals and results\n\n"
+        "| at 800 images, unless stated otherwise | goal | worst | best | | worst, made anew |\n"
         "|---|---|---|---|---|---|\n"
     ]
     for verdict in judged:
@@ -102,7 +104,7 @@ def _asked(judged: Sequence[Verdict], figures: Figures, folder: Path) -> str:
     if (folder / "scaling.md").exists():
         elsewhere.append("[many clients, stalls, reloads, start and memory](scaling.md)")
     if elsewhere:
-        rows.append(f"\nShown elsewhere: {', '.join(elsewhere)}.\n")
+        rows.append(f"\nMeasured elsewhere: {', '.join(elsewhere)}.\n")
     return "".join(rows) + "\n"
 
 

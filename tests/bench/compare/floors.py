@@ -28,7 +28,7 @@ from .stage import NOBODY, Run
 from .timing import Contender, by_turns
 
 LOOK, LOAD, DIGESTS, START = (
-    "is it still so?",
+    "freshness check",
     "load of the tables",
     "digests of all lists, cold",
     "start to first answer",

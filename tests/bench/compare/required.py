@@ -50,14 +50,14 @@ class Requirement:
 
 
 _CHEAPER_REQUESTS = (
-    " Of a short answer nearly all the time is the cost of a request, whatever it asks for: event loop, framing, the "
-    "look at the store's files. What would lower it is a loop that keeps its sockets registered and a framing outside "
-    "the interpreter (scaling.md, Clients)."
+    " For a short answer, nearly all the time is the fixed cost of a request: the event loop, the framing, and "
+    "checking the store's files. An event loop that keeps its sockets registered and framing outside the interpreter "
+    "would lower it (scaling.md, Clients)."
 )
 
 REQUIREMENTS = (
     Requirement(
-        text="`images.list`, all and dangling, over the socket, against podman's warm service",
+        text="`images.list`, all and dangling, over the socket, compared with podman's warm service",
         kind="at least",
         bound=500,
         cases=(listing.ALL, listing.DANGLING),
@@ -67,7 +67,7 @@ REQUIREMENTS = (
         design=_CHEAPER_REQUESTS,
     ),
     Requirement(
-        text="label filters, the same",
+        text="label filters, likewise",
         kind="at least",
         bound=500,
         cases=(questions.KEY, questions.VALUE),
@@ -75,7 +75,7 @@ REQUIREMENTS = (
         fast=STORAGED,
     ),
     Requirement(
-        text="reference filters (glob, short name), the same",
+        text="reference filters (glob, short name), likewise",
         kind="at least",
         bound=300,
         cases=(questions.GLOB, questions.SHORT),
@@ -83,7 +83,7 @@ REQUIREMENTS = (
         fast=STORAGED,
     ),
     Requirement(
-        text="`images.list` of 800, absolute, ms",
+        text="`images.list` of 800 images, in ms",
         kind="at most",
         bound=1,
         cases=(listing.ALL,),
@@ -92,7 +92,7 @@ REQUIREMENTS = (
         fast="",
     ),
     Requirement(
-        text="typed objects in the Python client, each read, against podman-py on podman's service",
+        text="typed objects in the Python client, each read, compared with podman-py on podman's service",
         kind="at least",
         bound=50,
         cases=(typed.READ,),
@@ -100,7 +100,7 @@ REQUIREMENTS = (
         fast=CLIENT,
     ),
     Requirement(
-        text="`storagectl images` as a process, against `podman images`",
+        text="`storagectl images` as a process, compared with `podman images`",
         kind="at least",
         bound=5,
         cases=(commands.IMAGES,),
@@ -118,7 +118,7 @@ REQUIREMENTS = (
         fast=STORAGECTL,
     ),
     Requirement(
-        text="`images.list` reply against the bare echo of its bytes",
+        text="`images.list` compared with an echo of the same bytes",
         kind="at most",
         bound=2,
         cases=(listing.ALL,),
@@ -128,7 +128,7 @@ REQUIREMENTS = (
         design=_CHEAPER_REQUESTS,
     ),
     Requirement(
-        text="`resolve`, `exists`, `why`, against podman's warm `exists`",
+        text="`resolve`, `exists`, `why`, compared with podman's warm `exists`",
         kind="at least",
         bound=5,
         cases=(questions.RESOLVE, questions.EXISTS, questions.WHY),
@@ -136,7 +136,7 @@ REQUIREMENTS = (
         fast=STORAGED,
     ),
     Requirement(
-        text="`resolve`, `exists`, `why`, against a bare ping",
+        text="`resolve`, `exists`, `why`, compared with a ping",
         kind="at most",
         bound=2,
         cases=(questions.RESOLVE, questions.EXISTS, questions.WHY),
@@ -144,7 +144,7 @@ REQUIREMENTS = (
         fast=PING,
     ),
     Requirement(
-        text="listing against containerd's own List of as many images, raw bytes",
+        text="listing compared with containerd's List of as many images, raw bytes",
         kind="at least",
         bound=2,
         cases=(containerd.LIST,),
