@@ -8,11 +8,11 @@ code.
 from __future__ import annotations
 
 import inspect
-import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import storaged_client
+from from_code.text import literal
 from storaged_client.calls import SINGLE, signature
 from storaged_client.contract.methods import METHODS, Method
 from storaged_client.nouns import ON_THE_CLIENT
@@ -91,12 +91,8 @@ def _parameters(whole: inspect.Signature, spelled: dict[str, str]) -> Iterator[s
         if positional and one.kind is one.KEYWORD_ONLY:
             positional = False
             yield "*"
-        default = "" if one.default is one.empty else f" = {_literal(one.default)}"
+        default = "" if one.default is one.empty else f" = {literal(one.default)}"
         yield f"{one.name}: {spelled.get(one.name, one.annotation)}{default}"
-
-
-def _literal(value: object) -> str:
-    return json.dumps(value) if isinstance(value, str) else repr(value)
 
 
 def _wrapped(head: str, parameters: list[str], tail: str) -> Iterator[str]:

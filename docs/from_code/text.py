@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 
@@ -12,3 +13,8 @@ class NotInTheCode(Exception):
 def plain(text: str) -> str:
     """The text as Markdown that shows it unchanged."""
     return re.sub(r"([\\`*_<>\[\]|])", r"\\\1", text)
+
+
+def literal(value: object) -> str:
+    """The value as Python code; texts in double quotes, as ruff would have them."""
+    return json.dumps(value) if isinstance(value, str) else repr(value)

@@ -315,6 +315,7 @@ def test_a_man_page_is_set_without_complaint_and_shows_its_flags_and_titles(
     assert set(re.findall(r"^### (.+)$", pages[name], re.MULTILINE)) <= {line.strip() for line in shown.splitlines()}
 
 
-def test_the_clients_verbs_are_written_out_for_type_checkers_as_they_are(from_code: ModuleType) -> None:
-    stubs = importlib.import_module(f"{from_code.__name__}.stubs")
-    assert stubs.PATH.read_text() == stubs.text(), "run: cd docs && python -m from_code.stubs"
+@pytest.mark.parametrize("name", ["stubs", "wire"])
+def test_what_is_written_out_for_type_checkers_is_as_the_code_has_it(from_code: ModuleType, name: str) -> None:
+    maker = importlib.import_module(f"{from_code.__name__}.{name}")
+    assert maker.PATH.read_text() == maker.text(), f"run: cd docs && python -m from_code.{name}"

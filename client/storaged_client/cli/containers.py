@@ -10,7 +10,7 @@ from .flags import FORMAT, NO_TRUNC, NOHEADING, QUIET
 from .invocation import Invocation
 
 if TYPE_CHECKING:
-    from .wire import Container
+    from .wire import ContainerSummary
 
 ARGUMENTS = ""
 FLAGS = (FORMAT, QUIET, NO_TRUNC, NOHEADING)
@@ -49,13 +49,13 @@ _TITLES = {
 """Columns by the names that a template has for them."""
 
 
-def render(containers: list[Container], now: float, *, full: bool = False, heading: bool = True) -> str:
+def render(containers: list[ContainerSummary], now: float, *, full: bool = False, heading: bool = True) -> str:
     """A row a container; ids as podman's ``ps`` shows them, without a prefix."""
     rows = [tuple(columns(item, now, full=full).values()) for item in containers]
     return output.table(tuple(_TITLES.values()), rows, heading=heading)
 
 
-def columns(item: Container, now: float, *, full: bool = False) -> dict[str, str]:
+def columns(item: ContainerSummary, now: float, *, full: bool = False) -> dict[str, str]:
     """What stands in the columns of a row."""
     length = 64 if full else 12
     return {

@@ -13,7 +13,7 @@ from storaged_client.errors import ClientError
 from .invocation import stale_text
 
 if TYPE_CHECKING:
-    from .wire import Flaw, Info
+    from .wire import Flaw, ServerInfo
 
 _MOST = 20
 """Flaws that are told: a store whose disk failed may have thousands."""
@@ -38,7 +38,7 @@ class Problem:
         ]
 
 
-def ours(info: Info, command: str) -> str:
+def ours(info: ServerInfo, command: str) -> str:
     """A command of storagectl that reaches the same daemon."""
     try:
         found = address.find(None)
@@ -48,13 +48,13 @@ def ours(info: Info, command: str) -> str:
     return f"storagectl {own}{command}"
 
 
-def _podmans(info: Info, command: str) -> str:
+def _podmans(info: ServerInfo, command: str) -> str:
     """A command of podman for the same store."""
     flags = ("--root", info["graphroot"], "--runroot", info["runroot"], "--storage-driver", info["driver"])
     return shlex.join(("podman", *flags, *command.split()))
 
 
-def problems(info: Info) -> list[Problem]:
+def problems(info: ServerInfo) -> list[Problem]:
     """Every problem, the daemon's before the store's."""
     return [
         *_daemon(info),
@@ -66,7 +66,7 @@ def problems(info: Info) -> list[Problem]:
     ]
 
 
-def _daemon(info: Info) -> Iterator[Problem]:
+def _daemon(info: ServerInfo) -> Iterator[Problem]:
     socket = info["socket"]
     if info["version"] != VERSION:
         text = f"the daemon is version {info['version']}, this program {VERSION}"
@@ -79,7 +79,7 @@ def _daemon(info: Info) -> Iterator[Problem]:
         )
 
 
-def _refusal(info: Info) -> Iterator[Problem]:
+def _refusal(info: ServerInfo) -> Iterator[Problem]:
     if info["writable"] or info.get("read_only"):
         return
     reason = info["writable_reason"] or "reason unknown"
@@ -95,7 +95,7 @@ def _refusal(info: Info) -> Iterator[Problem]:
         yield Problem(f"nothing can be changed here: {reason}", command, intent="see why")
 
 
-def _freshness(info: Info) -> Iterator[Problem]:
+def _freshness(info: ServerInfo) -> Iterator[Problem]:
     if info["freshness"] != "locks" and info["images"] + info["layers"] + info["containers"]:
         yield Problem(
             "changes of other tools are noticed by the files' identity alone: "
@@ -117,13 +117,13 @@ def _freshness(info: Info) -> Iterator[Problem]:
     yield Problem(stale_text(stale), command, details=(healing,), intent=intent)
 
 
-def _evidence(info: Info) -> Iterator[Problem]:
+def _evidence(info: ServerInfo) -> Iterator[Problem]:
     if info["unreadable_evidence"]:
         yield Problem("unreadable evidence: until it is gone, no untagged image counts as dangling")
         yield from _flaws(info, info["unreadable_evidence"])
 
 
-def _flaws(info: Info, flaws: list[Flaw]) -> Iterator[Problem]:
+def _flaws(info: ServerInfo, flaws: list[Flaw]) -> Iterator[Problem]:
     for flaw in flaws[:_MOST]:
         image = f"{flaw['image'][:12]}: " if flaw["image"] else ""
         text = f"{flaw['name']}: {image}{flaw['detail']}"
@@ -137,7 +137,7 @@ def _flaws(info: Info, flaws: list[Flaw]) -> Iterator[Problem]:
         yield Problem(f"and {len(flaws) - _MOST} more", ours(info, "check"), intent="see them all")
 
 
-def _half_made(info: Info) -> Iterator[Problem]:
+def _half_made(info: ServerInfo) -> Iterator[Problem]:
     if info["half_made"]:
         ids = " ".join(id_[:12] for id_ in info["half_made"][:_MOST])
         more = len(info["half_made"]) - _MOST

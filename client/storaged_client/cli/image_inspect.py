@@ -10,7 +10,7 @@ from .invocation import Invocation
 from .lost_layers import require_layers
 
 if TYPE_CHECKING:
-    from .wire import Details, History, Lookup
+    from .wire import HistoryEntry, ImageDetails, ImageLookup
 
 ARGUMENTS = "IMAGE [IMAGE...]"
 FLAGS = (Flag("format", "Output format: json or a Go template", short="f", kind="string"),)
@@ -61,13 +61,13 @@ def inspect(invocation: Invocation, *, everything: bool = False) -> int:
     return exits.FAILED
 
 
-def render(lookups: list[Lookup]) -> tuple[str, list[str]]:
+def render(lookups: list[ImageLookup]) -> tuple[str, list[str]]:
     """The array of what was found, and a line for each name that was not."""
     found, complaints = sort_out(lookups)
     return output.pretty(found, indent=5), complaints
 
 
-def sort_out(lookups: list[Lookup], *, everything: bool = False) -> tuple[list[dict[str, Any]], list[str]]:
+def sort_out(lookups: list[ImageLookup], *, everything: bool = False) -> tuple[list[dict[str, Any]], list[str]]:
     """What was found, in podman's form, and a line for each name that was not.
 
     Raises:
@@ -94,7 +94,7 @@ def sort_out(lookups: list[Lookup], *, everything: bool = False) -> tuple[list[d
     return found, complaints
 
 
-def describe(details: Details, digest: str | None = None) -> dict[str, Any]:
+def describe(details: ImageDetails, digest: str | None = None) -> dict[str, Any]:
     """One image in podman's form; ``digest`` is the one its name means, where that is known."""
     image = details["summary"]
     given = details["config"] or {}
@@ -151,7 +151,7 @@ def _labels(labels: Any) -> dict[str, Any] | None:
     return {key: "" if value is None else value for key, value in sorted(labels.items())}
 
 
-def _entry(entry: History) -> dict[str, Any]:
+def _entry(entry: HistoryEntry) -> dict[str, Any]:
     members = ("created", "created_by", "author", "comment", "empty_layer")
     present: dict[str, Any] = {**entry}
     result = {member: present[member] for member in members if present.get(member)}

@@ -43,7 +43,7 @@ def run(invocation: Invocation) -> int:
         warning = _warning(invocation, options)
         if warning is None or not _confirmed(warning):
             return exits.DONE
-    report = removals.asked_for(invocation, "images.prune", asked)
+    report = invocation.call("images.prune", asked, watched=True)
     if json:
         output.emit(output.pretty(report))
     elif options.on("dry-run") and not options.on("quiet"):
@@ -92,7 +92,7 @@ def _warning(invocation: Invocation, options: Options) -> str | None:
     from storaged_client.contract.errors import InvalidParams
 
     try:
-        report = removals.asked_for(invocation, "images.prune", {"plan": plan, "dry_run": True})
+        report = invocation.call("images.prune", {"plan": plan, "dry_run": True}, watched=True)
     except InvalidParams:
         # An earlier daemon looks at a plan only when it carries it out.
         return _WARNINGS["plan"].format("the images")

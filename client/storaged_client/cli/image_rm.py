@@ -26,7 +26,7 @@ def run(invocation: Invocation) -> int:
     """podman's status: 0, 1 where nothing bears a name, 2 where an image is in use, 125 otherwise."""
     options = invocation.options
     json = output.json_wanted(options.text("format"))
-    report = removals.asked_for(invocation, "images.remove", params(options, invocation.arguments))
+    report = invocation.call("images.remove", params(options, invocation.arguments), watched=True)
     if json:
         output.emit(output.pretty(report))
     elif options.on("quiet"):

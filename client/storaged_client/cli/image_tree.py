@@ -10,7 +10,7 @@ from .invocation import Invocation
 from .lost_layers import require_layers
 
 if TYPE_CHECKING:
-    from .wire import Tree, TreeImage, TreeLayer
+    from .wire import ImageTree, TreeImage, TreeLayer
 
 ARGUMENTS = "IMAGE"
 FLAGS = (Flag("whatrequires", "Show all child images and layers of the specified image"), FORMAT, QUIET, NO_TRUNC)
@@ -32,9 +32,8 @@ def run(invocation: Invocation) -> int:
     json = template is None and output.json_wanted(options.text("format"))
     name = invocation.one_argument()
     requires = options.on("whatrequires")
-    result = invocation.call("images.tree", {"name": name, "what_requires": requires})
+    tree = invocation.call("images.tree", {"name": name, "what_requires": requires})
     full = options.on("no-trunc")
-    tree: Tree = result  # type: ignore[assignment] # the wire's dictionary, see wire.py
     require_layers(tree["id"], tree["damage"])
     if options.on("quiet"):
         output.emit("".join(f"{_short(layer['id'], full)}\n" for layer in tree["layers"]))
@@ -46,9 +45,9 @@ def run(invocation: Invocation) -> int:
             "Tags": _tags(tree["names"]),
             "Size": measures.brief(tree["size"], 4),
         }
-        output.emit_filled(template, [rows.struct(result, columns)], {})
+        output.emit_filled(template, [rows.struct(tree, columns)], {})
     elif json:
-        output.emit(output.pretty(result))
+        output.emit(output.pretty(tree))
     elif terminal.wanted():
         output.emit(paint(tree, full=full))
     else:
@@ -56,7 +55,7 @@ def run(invocation: Invocation) -> int:
     return exits.DONE
 
 
-def render(tree: Tree, *, requires: bool = False, full: bool = False) -> str:
+def render(tree: ImageTree, *, requires: bool = False, full: bool = False) -> str:
     """podman's text, also where it draws a child on the level of its parent: a layer without siblings does not nest."""
     root = Node("")
     places: dict[str, Node] = {}
@@ -71,7 +70,7 @@ def render(tree: Tree, *, requires: bool = False, full: bool = False) -> str:
     return "".join(f"{output.printable(line)}\n" for line in (*lines, ""))
 
 
-def paint(tree: Tree, *, full: bool = False) -> str:
+def paint(tree: ImageTree, *, full: bool = False) -> str:
     """For a terminal: true nesting, sizes in a column, every image of a layer, containers."""
     layers = tree["layers"]
     above = {layer["id"] for layer in layers}
@@ -100,7 +99,7 @@ def paint(tree: Tree, *, full: bool = False) -> str:
     return "".join(f"{line.rstrip()}\n" for line in (*head, *lines))
 
 
-def _head(tree: Tree, full: bool) -> list[str]:
+def _head(tree: ImageTree, full: bool) -> list[str]:
     return [
         f"Image ID: {_short(tree['id'], full)}",
         f"Tags:     [{' '.join(_tags(tree['names']))}]",

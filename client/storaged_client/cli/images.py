@@ -10,7 +10,7 @@ from .flags import FORMAT, NO_TRUNC, NOHEADING, QUIET, Flag, Options, UsageError
 from .invocation import Invocation
 
 if TYPE_CHECKING:
-    from .wire import Image
+    from .wire import ImageSummary
 
 SORTS = ("created", "id", "repository", "size", "tag")
 ARGUMENTS = "[IMAGE]"
@@ -35,7 +35,7 @@ class Row:
 
     __slots__ = ("created", "image", "repository", "tag")
 
-    def __init__(self, image: Image, repository: str, tag: str) -> None:
+    def __init__(self, image: ImageSummary, repository: str, tag: str) -> None:
         self.image = image
         self.repository = repository
         self.tag = tag
@@ -92,7 +92,7 @@ def params(options: Options, arguments: list[str]) -> dict[str, Any]:
     return {"filters": filters, "all": everything, "fields": sorted(set(fields))}
 
 
-def ordered(images: list[Image], sort: str) -> list[Row]:
+def ordered(images: list[ImageSummary], sort: str) -> list[Row]:
     """The rows as podman sorts them; rows that compare equal keep the order of the store.
 
     ``created`` is newest first, by whole seconds; ``repository`` sorts by the tag within one repository.

@@ -14,7 +14,7 @@ from .invocation import Invocation
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .wire import Info
+    from .wire import ServerInfo
 
 ARGUMENTS = ""
 FLAGS = (Flag("format", "Output format: json, table or a Go template", short="f", kind="string"),)
@@ -26,23 +26,23 @@ def run(invocation: Invocation) -> int:
     template = output.template(invocation.options.text("format"), "info")
     json = template is None and output.json_wanted(invocation.options.text("format"))
     invocation.no_arguments()
-    result: Any = invocation.call("server.info")
+    info = invocation.call("server.info")
     if template is not None:
         from . import podman_structs
 
-        output.emit_filled(template, [podman_structs.information(podman_form(result))], {})
+        output.emit_filled(template, [podman_structs.information(podman_form(info))], {})
         return exits.DONE
-    places = _places(invocation, result)
-    output.emit(output.pretty(podman_form(result, places), indent=2) if json else render(result, time.time(), places))
+    places = _places(invocation, info)
+    output.emit(output.pretty(podman_form(info, places), indent=2) if json else render(info, time.time(), places))
     # Under podman's name it answers podman's question, to callers who take another status for a failed command.
-    return exits.FOUND if diagnosis.problems(result) and not _as_podman() else exits.DONE
+    return exits.FOUND if diagnosis.problems(info) and not _as_podman() else exits.DONE
 
 
 def _as_podman() -> bool:
     return os.path.basename(sys.argv[0]) == "podman"
 
 
-def _places(invocation: Invocation, info: Info) -> dict[str, str]:
+def _places(invocation: Invocation, info: ServerInfo) -> dict[str, str]:
     """Where this user's store lies by the rules up to containers/storage 1.62 and by those from 1.63 on, where they
     differ and the daemon serves one of both."""
     from storaged_client import stores
@@ -56,7 +56,7 @@ def _places(invocation: Invocation, info: Info) -> dict[str, str]:
     return places if len(set(places.values())) > 1 and info["graphroot"] in places.values() else {}
 
 
-def podman_form(info: Info, places: Mapping[str, str] | None = None) -> dict[str, Any]:
+def podman_form(info: ServerInfo, places: Mapping[str, str] | None = None) -> dict[str, Any]:
     """podman's ``store`` member (what a storage daemon cannot know is null), and all of ``server.info`` beside it.
 
     ``problems`` are those of the screen: what is wrong, and the commands to run next; ``not_looked_at`` are scopes of
@@ -90,7 +90,7 @@ def podman_form(info: Info, places: Mapping[str, str] | None = None) -> dict[str
     }
 
 
-def render(info: Info, now: float, places: Mapping[str, str] | None = None) -> str:
+def render(info: ServerInfo, now: float, places: Mapping[str, str] | None = None) -> str:
     """The facts, then every problem with what mends it, for people."""
     counts = ", ".join(
         _count(number, noun)
@@ -128,7 +128,7 @@ def render(info: Info, now: float, places: Mapping[str, str] | None = None) -> s
     return "".join(f"{output.printable(line)}\n" for line in lines)
 
 
-def daemon_log(info: Info) -> str | None:
+def daemon_log(info: ServerInfo) -> str | None:
     """Where the daemon's log is: a file, or the command that shows it; None where it cannot be told.
 
     The file behind its standard error, which the kernel tells to its own user and to root; else what a client that
@@ -148,7 +148,7 @@ def daemon_log(info: Info) -> str | None:
     return found if os.path.isfile(found) else None
 
 
-def _settings(info: Info) -> str:
+def _settings(info: ServerInfo) -> str:
     text = info.get("settings_file") or "defaults (no storaged.toml)"
     return f"{text}, compat = podman" if info.get("compat") == "podman" else text
 

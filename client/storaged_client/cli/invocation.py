@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from storaged_client.sync import Client
 
     from .log import Log
+    from .wire import Caller, Stale
 
 _PAGE = 10_000
 """Items a page: well below the limit of a reply, and one page for nearly every store."""
@@ -48,11 +49,11 @@ class Invocation:
             self._log = Log(level)
             self._log.begin(shlex.join(words))
 
-    def call(
-        self, method: str, params: Any = None, *, watched: bool = False, descriptors: tuple[int, ...] = ()
-    ) -> dict[str, Any]:
-        """The result of one request. ``watched``: how far it has come is shown where somebody can see it.
-        ``descriptors`` are passed with it.
+    @property
+    def call(self) -> Caller:
+        """Make one request, and return its result as it came.
+
+        ``watched``: how far it has come is shown where somebody can see it. ``descriptors`` are passed with it.
 
         Raises:
             StoragedError: the daemon answered with an error.
@@ -60,6 +61,11 @@ class Invocation:
             RequestTimeout: ``--timeout`` was up.
             SocketForbidden: the socket is not ours to use.
         """
+        return self._call
+
+    def _call(
+        self, method: str, params: Any = None, *, watched: bool = False, descriptors: tuple[int, ...] = ()
+    ) -> Any:
         timeout = seconds(self.options.text("timeout"))
         if self._client is None:
             self._client = self.connect(spawn=not self.options.on("no-spawn"), timeout=timeout)
@@ -227,7 +233,7 @@ def _show(progress: Progress) -> None:
     overwrite(f"{progress.message} {progress.done} of {progress.total} {progress.unit}".lstrip())
 
 
-def stale_text(stale: dict[str, Any]) -> str:
+def stale_text(stale: Stale) -> str:
     """Why an answer is of an earlier state, in one sentence."""
     shown = f"showing the state of {stale['age_ms'] / 1000:.1f} s ago"
     reason = stale.get("reason")
@@ -238,7 +244,7 @@ def stale_text(stale: dict[str, Any]) -> str:
     return f"{shown}: {holder_text(stale)}"
 
 
-def holder_text(stale: dict[str, Any]) -> str:
+def holder_text(stale: Stale) -> str:
     """Who holds which lock, as far as the kernel tells."""
     lock = stale.get("lock") or "a lock of the store"
     holder = stale.get("holder") or {}

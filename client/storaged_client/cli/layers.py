@@ -10,7 +10,7 @@ from .flags import FORMAT, NO_TRUNC, NOHEADING, QUIET, Flag, UsageError
 from .invocation import Invocation
 
 if TYPE_CHECKING:
-    from .wire import Layer
+    from .wire import LayerSummary
 
 ARGUMENTS = "[LAYER]"
 FLAGS = (Flag("tree", "Show the forest, or what stands on LAYER, parents first"), FORMAT, QUIET, NO_TRUNC, NOHEADING)
@@ -25,7 +25,7 @@ def run(invocation: Invocation) -> int:
         raise UsageError(f"accepts at most 1 arg(s), received {len(invocation.arguments)}")
     wanted = invocation.arguments[0] if invocation.arguments else None
     tree = options.on("tree")
-    layers: list[Layer]
+    layers: list[LayerSummary]
     if tree:
         layers = invocation.pages("layers.tree", {"id": wanted}, "layers")
     elif wanted:
@@ -66,7 +66,9 @@ _TITLES = {
 """Columns by the names that a template has for them; the last one stands in a table only where there is damage."""
 
 
-def render(layers: list[Layer], now: float, *, full: bool = False, tree: bool = False, heading: bool = True) -> str:
+def render(
+    layers: list[LayerSummary], now: float, *, full: bool = False, tree: bool = False, heading: bool = True
+) -> str:
     """A row a layer. IMAGES counts those whose top layer it is; a tree indents the id by the layer's depth."""
     shown = len(_TITLES) if any(layer["damage"] for layer in layers) else len(_TITLES) - 1
     lowest = min((layer["depth"] for layer in layers), default=0)
@@ -78,7 +80,7 @@ def render(layers: list[Layer], now: float, *, full: bool = False, tree: bool = 
     return output.table(tuple(_TITLES.values())[:shown], rows, heading=heading)
 
 
-def columns(layer: Layer, now: float, *, full: bool = False) -> dict[str, str]:
+def columns(layer: LayerSummary, now: float, *, full: bool = False) -> dict[str, str]:
     """What stands in the columns of a row."""
     return {
         "ID": _short(layer["id"], full),

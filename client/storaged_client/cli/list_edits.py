@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import output
 from .flags import Flag, Options, UsageError
+
+if TYPE_CHECKING:
+    from .wire import ListEdited
 
 PLATFORM = (
     Flag("arch", "Override the architecture of the entry", kind="string"),
@@ -60,6 +63,6 @@ def annotated(options: Options, *, adding: bool = False) -> dict[str, str]:
     return given
 
 
-def show(result: dict[str, Any], *, json: bool) -> None:
+def show(result: ListEdited, *, json: bool) -> None:
     """The list's id, or the whole answer."""
     output.emit(output.pretty(result) if json else f"{output.printable(result['id'])}\n")

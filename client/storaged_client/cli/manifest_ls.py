@@ -9,7 +9,7 @@ from .flags import FORMAT, NO_TRUNC, NOHEADING, QUIET
 from .invocation import Invocation
 
 if TYPE_CHECKING:
-    from .wire import Instance, ManifestList
+    from .wire import Instance, ManifestListSummary
 
 ARGUMENTS = ""
 FLAGS = (FORMAT, QUIET, NO_TRUNC, NOHEADING)
@@ -49,14 +49,14 @@ _TITLES = {
 """Columns by the names that a template has for them; the last one stands in a table only where there is damage."""
 
 
-def render(lists: list[ManifestList], *, full: bool = False, heading: bool = True) -> str:
+def render(lists: list[ManifestListSummary], *, full: bool = False, heading: bool = True) -> str:
     """A row a list. LOCAL counts the instances whose image is in the store."""
     shown = len(_TITLES) if any(item["damage"] for item in lists) else len(_TITLES) - 1
     rows = [tuple(columns(item, full=full).values())[:shown] for item in lists]
     return output.table(tuple(_TITLES.values())[:shown], rows, heading=heading)
 
 
-def columns(item: ManifestList, *, full: bool = False) -> dict[str, str]:
+def columns(item: ManifestListSummary, *, full: bool = False) -> dict[str, str]:
     """What stands in the columns of a row."""
     instances = item["instances"] or []
     digest = item["digest"] or names.NONE

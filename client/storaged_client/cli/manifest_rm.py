@@ -19,7 +19,7 @@ def run(invocation: Invocation) -> int:
     params: dict[str, Any] = {"names": invocation.at_least(1)}
     if options.on("ignore"):
         params["ignore"] = True
-    report = removals.asked_for(invocation, "manifests.remove", params)
+    report = invocation.call("manifests.remove", params, watched=True)
     if json:
         output.emit(output.pretty(report))
     else:

@@ -21,7 +21,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .wire_stats import Histogram, Stats
+    from .wire import Histogram, ServerStats
 
 _GAUGES = {
     "connections": ("connections", "Clients that are connected."),
@@ -45,7 +45,7 @@ _OWN_FAMILY = ("requests.", "errors.", "limits.", "locks.held.", "locks.waited."
 """How counters begin that are told by a family of their own."""
 
 
-def text(stats: Stats) -> str:
+def text(stats: ServerStats) -> str:
     """All of it, with its end."""
     lines = [
         *_family("build_info", "gauge", "The version of the daemon; always 1."),
@@ -58,14 +58,14 @@ def text(stats: Stats) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _gauges(stats: Stats) -> Iterator[str]:
+def _gauges(stats: ServerStats) -> Iterator[str]:
     for name, (family, about) in _GAUGES.items():
         if name in stats["gauges"]:
             yield from _family(family, "gauge", about)
             yield _sample(family, {}, stats["gauges"][name])
 
 
-def _counters(stats: Stats) -> Iterator[str]:
+def _counters(stats: ServerStats) -> Iterator[str]:
     yield from _family("cpu_seconds", "counter", "Processor time of the daemon's process.")
     yield _sample("cpu_seconds_total", {}, stats["gauges"].get("cpu_seconds", 0.0))
     yield from _family("connections_accepted", "counter", "Clients that were let in.")
@@ -92,7 +92,7 @@ def _is_event(name: str) -> bool:
     return name not in ("connections", "reload.count", "changes.waited.count") and not name.startswith(_OWN_FAMILY)
 
 
-def _histograms(stats: Stats) -> Iterator[str]:
+def _histograms(stats: ServerStats) -> Iterator[str]:
     methods, locks = stats["methods"], stats["locks"]
     for family, about, label, histograms in (
         (

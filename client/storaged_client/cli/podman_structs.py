@@ -16,7 +16,7 @@ from . import measures, names, output
 
 if TYPE_CHECKING:
     from .images import Row
-    from .wire import Image
+    from .wire import ImageSummary
 
 IMAGE_TITLES = {"ID": "IMAGE ID", "ReadOnly": "R/O"}
 """Titles of a table of images that are not the field's own name."""
@@ -45,7 +45,7 @@ def image_fields(form: str) -> list[str]:
 
 def image(row: Row, now: float, *, full: bool) -> Struct:
     """A row of ``images``. Members that were not asked for are as if they were empty."""
-    given: Image = row.image
+    given: ImageSummary = row.image
     members: dict[str, Any] = {**given}
     summary = {
         "ID": given["id"],

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .invocation import Invocation
-    from .wire_changes import Kept, Removed, Report
+    from .wire import Kept, PruneReport, Removed
 
 _STAYS = {
     "named": "has a name",
@@ -29,7 +29,7 @@ _LEAST = 12
 """Columns that names get at the least, and a reason before it is cut."""
 
 
-def show(invocation: Invocation, report: Report, *, each: bool = True) -> None:
+def show(invocation: Invocation, report: PruneReport, *, each: bool = True) -> None:
     """Print it: as wide as it is in a pipe, fitted to the screen on a terminal unless ``--no-trunc`` is given."""
     full, heading = invocation.options.on("no-trunc"), not invocation.options.on("noheading")
     width = None if full else terminal.width()
@@ -44,7 +44,7 @@ def show(invocation: Invocation, report: Report, *, each: bool = True) -> None:
 
 
 def render(
-    report: Report,
+    report: PruneReport,
     *,
     full: bool = False,
     heading: bool = True,
@@ -136,7 +136,7 @@ def _summary(kept: list[Kept]) -> list[str]:
     ]
 
 
-def _total(report: Report) -> list[str]:
+def _total(report: PruneReport) -> list[str]:
     going, all_ = len(report["removed"]), len(report["removed"]) + len(report["kept"])
     images = f"{all_:,} image{'s' if all_ != 1 else ''}"
     if not going:

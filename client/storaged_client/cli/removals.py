@@ -6,15 +6,14 @@ to remove but kept. One failure never hides what was done.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from . import exits, output
 from .flags import UsageError
 
 if TYPE_CHECKING:
     from .flags import Options
-    from .invocation import Invocation
-    from .wire_changes import Failed, Kept, Report
+    from .wire import Failed, Kept, PruneReport
 
 _LOOKUP = ("ImageUnknown", "ManifestListUnknown", "NotAManifestList", "AmbiguousName", "InvalidName")
 """What podman finds out of all names before it removes the first image, and so tells first."""
@@ -38,24 +37,19 @@ def refuse_idle(options: Options) -> None:
             raise UsageError(f"--{name} is for the table of a dry run: give --dry-run, too")
 
 
-def asked_for(invocation: Invocation, method: str, params: dict[str, Any]) -> Report:
-    """Call a method that removes, telling how far it is, and return its report as the wire has it."""
-    return cast("Report", invocation.call(method, params, watched=True))
-
-
-def removed(report: Report) -> str:
+def removed(report: PruneReport) -> str:
     """``rmi``: every name that was taken, then every image that is gone."""
     lines = [f"Untagged: {each['name']}" for each in report["untagged"]]
     lines += [f"Deleted: {each['id']}" for each in report["removed"]]
     return "".join(f"{output.printable(line)}\n" for line in lines)
 
 
-def ids(report: Report) -> str:
+def ids(report: PruneReport) -> str:
     """``image prune``: an id a line."""
     return "".join(f"{output.printable(each['id'])}\n" for each in report["removed"])
 
 
-def complain(report: Report) -> None:
+def complain(report: PruneReport) -> None:
     """What could not be removed, what was kept against the plan, and what still lies on the disk; on standard error."""
     for each in report["changed"]:
         output.complain(f"storagectl: {each['id'][:12]} was kept: {because(each)}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from . import exits, measures, output
 from .flags import Flag
@@ -11,7 +11,7 @@ from .invocation import Invocation
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .wire_stats import Histogram, Stats
+    from .wire import Histogram, ServerStats
 
 ARGUMENTS = ""
 FLAGS = (
@@ -28,17 +28,17 @@ FLAGS = (
 def run(invocation: Invocation) -> int:
     form = invocation.options.text("format")
     invocation.no_arguments()
-    result: Any = invocation.call("server.stats")
+    stats = invocation.call("server.stats")
     if form == "prometheus":
         from . import openmetrics
 
-        output.emit(openmetrics.text(result))
+        output.emit(openmetrics.text(stats))
     else:
-        output.emit(output.pretty(result) if form == "json" else render(result))
+        output.emit(output.pretty(stats) if form == "json" else render(stats))
     return exits.DONE
 
 
-def render(stats: Stats) -> str:
+def render(stats: ServerStats) -> str:
     """The facts, then tables of what was asked, locked, limited and refused; those that are empty are left out."""
     gauges = stats["gauges"]
     held = ", ".join(f"{_whole(gauges, name)} {name}" for name in ("images", "layers", "containers") if name in gauges)
@@ -69,7 +69,7 @@ def render(stats: Stats) -> str:
     return text
 
 
-def _tables(stats: Stats) -> list[str]:
+def _tables(stats: ServerStats) -> list[str]:
     bounds = stats["bounds"]
     methods = [
         (name, str(each["duration"]["count"]), str(each["errors"]), *_spread(each["duration"], bounds))

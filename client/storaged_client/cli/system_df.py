@@ -13,7 +13,7 @@ from .flags import FORMAT, NO_TRUNC, NOHEADING, Flag, UsageError
 from .invocation import Invocation
 
 if TYPE_CHECKING:
-    from .wire import ImageUsage, Usage
+    from .wire import ImageUsage, StoreUsage
 
 ARGUMENTS = ""
 FLAGS = (Flag("verbose", "Show detailed information on disk usage", short="v"), FORMAT, NO_TRUNC, NOHEADING)
@@ -58,8 +58,7 @@ def run(invocation: Invocation) -> int:
         raise UsageError("cannot combine --format and --verbose flags")
     if invocation.arguments:
         raise UsageError("`storagectl system df` takes no arguments")
-    result = invocation.call("store.usage")
-    usage: Usage = result  # type: ignore[assignment] # the wire's dictionary, see wire.py
+    usage = invocation.call("store.usage")
     heading = not options.on("noheading")
     rows = summaries(usage)
     if template is not None:
@@ -79,7 +78,7 @@ def run(invocation: Invocation) -> int:
     return exits.DONE
 
 
-def summaries(usage: Usage) -> list[Summary]:
+def summaries(usage: StoreUsage) -> list[Summary]:
     """podman's three lines. A name is a row of ``images``, and counts as one."""
     images, containers, volumes = usage["images"], usage["containers"], usage["volumes"]
     active = len({image["id"] for image in images if image["containers"]})
@@ -96,7 +95,7 @@ def summaries(usage: Usage) -> list[Summary]:
     ]
 
 
-def still_pending(usage: Usage) -> str | None:
+def still_pending(usage: StoreUsage) -> str | None:
     """Which numbers are still being computed, in a sentence."""
     parts = []
     layers = usage["sizes_pending"]
@@ -114,7 +113,7 @@ def still_pending(usage: Usage) -> str | None:
     return f"sizes of {listed} are not known yet; numbers they belong to are shown as -"
 
 
-def unmeasurable(usage: Usage) -> list[str]:
+def unmeasurable(usage: StoreUsage) -> list[str]:
     """Which containers' sizes cannot be had, and why; the first few."""
     found = [container for container in usage["containers"] if container["size_reason"]]
     lines = [
@@ -161,7 +160,7 @@ def struct(row: Summary) -> dict[str, Any]:
     return Struct("*system.dfSummary", members, printed=printed, encoded=form)
 
 
-def render_verbose(usage: Usage, now: float, *, full: bool = False, heading: bool = True) -> str:
+def render_verbose(usage: StoreUsage, now: float, *, full: bool = False, heading: bool = True) -> str:
     """podman's three tables."""
     length = 64 if full else 12
     images: list[tuple[str, ...]] = [

@@ -33,20 +33,19 @@ def run(invocation: Invocation) -> int:
     template = output.template(options.text("format"), "why")
     json = template is None and output.json_wanted(options.text("format"))
     name = invocation.one_argument()
-    result = invocation.call("images.why", {"name": name})
+    why = invocation.call("images.why", {"name": name})
     if options.on("quiet"):
-        reasons = dict.fromkeys(reason["code"] for reason in result["reasons"])
+        reasons = dict.fromkeys(reason["code"] for reason in why["reasons"])
         output.emit("".join(f"{code}\n" for code in reasons))
         return exits.DONE
     if template is not None:
         from . import rows
 
-        id_ = result["id"] if options.on("no-trunc") else result["id"][:12]
-        output.emit_filled(template, [rows.struct(result, {"ID": id_})], {})
+        id_ = why["id"] if options.on("no-trunc") else why["id"][:12]
+        output.emit_filled(template, [rows.struct(why, {"ID": id_})], {})
         return exits.DONE
-    why: Why = result  # type: ignore[assignment] # the wire's dictionary, see wire.py
     if json:
-        output.emit(output.pretty(result))
+        output.emit(output.pretty(why))
         return exits.DONE
     text = invocation.reaching(render(name, why, full=options.on("no-trunc")))
     output.emit(paint(text) if terminal.wanted() else text)
