@@ -10,10 +10,10 @@ from typing import Any
 import anyio
 from anyio.abc import SocketAttribute, UNIXSocketStream
 
+from .json_limits import ENVELOPE_BYTES, REPLY_BYTES
 from .jsonrpc.messages import ID, LocalProtocolError
 from .jsonrpc.peer import Close, ErrorResponse, Notification, Peer, Request, Response
 from .progress import METHOD, Listener, News
-from .retry import MAX_REPLY, SLACK
 from .transport import send_with
 
 _CHUNK = 256 * 1024
@@ -89,7 +89,7 @@ class AsyncConnection:
     def __init__(self, stream: UNIXSocketStream) -> None:
         self._stream = stream
         self._socket: socket.socket = stream.extra(SocketAttribute.raw_socket)
-        self._peer = Peer(MAX_REPLY + SLACK, lines=True)
+        self._peer = Peer(REPLY_BYTES + ENVELOPE_BYTES, lines=True)
         self._pending: dict[ID, Pending] = {}
         self._outbox: dict[ID, tuple[bytes, Pending]] = {}
         """Requests not handed to the kernel yet, in order."""

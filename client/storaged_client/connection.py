@@ -21,10 +21,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from .errors import RequestTimeout
+from .json_limits import ENVELOPE_BYTES, REPLY_BYTES
 from .jsonrpc.messages import ID, LocalProtocolError
 from .jsonrpc.peer import Close, ErrorResponse, Notification, Peer, Request, Response
 from .progress import METHOD, Listener, News
-from .retry import MAX_REPLY, SLACK
 from .transport import NotSent, Transport, left
 
 _CHUNK = 256 * 1024
@@ -56,7 +56,7 @@ class Connection:
 
     def __init__(self, channel: socket.socket) -> None:
         self._channel = Transport(channel)
-        self._peer = Peer(MAX_REPLY + SLACK, lines=True)
+        self._peer = Peer(REPLY_BYTES + ENVELOPE_BYTES, lines=True)
         self._state = threading.Lock()
         self._pending: dict[ID, Pending] = {}
         self._reader: Pending | None = None

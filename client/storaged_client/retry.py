@@ -19,12 +19,6 @@ WINDOW = 10.0
 GRACE = 5.0
 """Seconds a read may take beyond the time it was given at the daemon."""
 
-MAX_REPLY = 64 * 1024 * 1024
-"""Bytes of a reply, as the daemon bounds it."""
-
-SLACK = 1024 * 1024
-"""Bytes of an envelope around a reply; a batch's brackets, ids and commas."""
-
 
 class Again(Exception):
     """The request may be sent on another connection."""

@@ -16,9 +16,9 @@ import os
 from contextlib import suppress
 from typing import Any
 
-from .contract.nesting import CONTENT, check_nesting
 from .contract.version import VERSION
 from .errors import DaemonUnavailable
+from .json_limits import CONTENT_DEPTH, check_nesting
 
 _MOST_LOG = 1024 * 1024
 _LAST_LINES = 10
@@ -40,7 +40,7 @@ def read(path: str, since: float = 0.0) -> dict[str, Any]:
             if status.st_uid != os.geteuid() or status.st_mtime < since:
                 return {}
             text = file.read(4096)
-            check_nesting(text.encode(), CONTENT)
+            check_nesting(text.encode(), CONTENT_DEPTH)
             found = json.loads(text)
     except (OSError, ValueError):
         return {}

@@ -39,6 +39,7 @@ from storaged.engine.plans import SECONDS as PLAN_SECONDS
 from storaged.engine.plans import TOTAL as TOTAL_PLANS
 from storaged.metrics import Metrics
 from storaged_client.contract.errors import TooManyRequests
+from storaged_client.json_limits import REPLY_BYTES
 
 Key = TypeVar("Key", int, tuple[int, int])
 
@@ -52,7 +53,7 @@ class Limits:
 
     connections: int = 256
     request_bytes: int = 1 << 20
-    reply_bytes: int = 64 << 20
+    reply_bytes: int = REPLY_BYTES
     descriptors: int = 16
     """Of one message."""
     batch: int = 100

@@ -17,6 +17,7 @@ from storaged_client.cli.commands import CALL_ONLY, COMMANDS
 from storaged_client.contract import errors
 from storaged_client.contract.methods import METHODS
 from storaged_client.contract.params import Common
+from storaged_client.jsonrpc import messages
 
 ROOT = Path(__file__).parents[2]
 
@@ -66,6 +67,12 @@ def test_protocol_document_names_every_error_under_its_number() -> None:
     table = text[text.index("| codes | names |") :]
     named = set(re.findall(r"`([A-Z][A-Za-z]+)`", table))
     assert named == set(errors.BY_NAME)
+
+
+def test_the_peers_own_errors_are_those_of_the_contract() -> None:
+    faults = [value for value in vars(messages).values() if isinstance(value, messages.Fault)]
+    assert len(faults) == 5
+    assert all(errors.BY_NAME[fault.name].code == fault.code for fault in faults)
 
 
 def test_error_numbers_are_never_shared() -> None:

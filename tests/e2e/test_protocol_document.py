@@ -15,7 +15,7 @@ from storaged.engine import leases, plans
 from storaged.sample import SampleSpec, write_store
 from storaged.server.quotas import Limits
 from storaged_client.contract.methods import METHODS
-from storaged_client.contract.nesting import MESSAGE
+from storaged_client.json_limits import MESSAGE_DEPTH
 from tests.e2e.daemons import Client, serving
 
 _TEXT = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text()
@@ -109,7 +109,7 @@ def test_the_limits_printed_are_the_defaults() -> None:
             "connections": str(limits.connections),
             "a peer that does not read its replies": str(limits.stall_seconds),
             "an incomplete request": str(limits.text_seconds),
-            "nested arrays and objects in a request": str(MESSAGE),
+            "nested arrays and objects in a request": str(MESSAGE_DEPTH),
         }.items()
     )
 

@@ -57,9 +57,9 @@ class Calculator:
                 case "get_data":
                     result = ["hello", 5]
                 case _:
-                    return self.peer.send_error(request, -32601, "no such method")
+                    return self.peer.send_error(request, -32601, "no such method", {"name": "MethodNotFound"})
         except (KeyError, TypeError, ValueError) as error:
-            return self.peer.send_error(request, -32602, str(error))
+            return self.peer.send_error(request, -32602, str(error), {"name": "InvalidParams"})
         return self.peer.send_result(request, json.dumps(result).encode())
 
     def replies(self) -> list[Any]:

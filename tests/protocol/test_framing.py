@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storaged_client.contract.nesting import MESSAGE
+from storaged_client.json_limits import MESSAGE_DEPTH
 from storaged_client.jsonrpc.framing import NOTHING, STRUCTURE, Framer, NotJSON, TextTooLong, parse
 
 
@@ -153,17 +153,17 @@ def test_a_text_has_as_many_levels_as_it_may_and_not_one_more(
         return before + opening * outer + inner + closing * outer + b"\n"
 
     framer = Framer(1 << 20, lines=lines)
-    *first, value = run(framer, nested(MESSAGE), size)
+    *first, value = run(framer, nested(MESSAGE_DEPTH), size)
     assert first == ([{}] if before else [])
     assert isinstance(value, dict | list)
-    framer.feed(nested(MESSAGE + 1))
+    framer.feed(nested(MESSAGE_DEPTH + 1))
     with pytest.raises(NotJSON, match="nested too deeply"):
         pull_all(framer)
 
 
 def test_the_level_too_many_is_refused_before_the_end_comes() -> None:
     framer = Framer(1 << 20)
-    framer.feed(b"[" * (MESSAGE + 1))
+    framer.feed(b"[" * (MESSAGE_DEPTH + 1))
     with pytest.raises(NotJSON, match="nested too deeply"):
         framer.pull()
 

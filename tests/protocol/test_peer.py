@@ -75,15 +75,15 @@ def test_an_error_that_is_no_json_leaves_the_request_to_be_answered() -> None:
     assert isinstance(event, Request)
     with pytest.raises(LocalProtocolError):
         peer.send_error(event, 1001, "x", {"bad": object()})
-    assert json.loads(peer.send_error(event, 1001, "x"))["error"]["data"] == {"name": "ImageUnknown"}
+    assert json.loads(peer.send_error(event, 1001, "x"))["error"] == {"code": 1001, "message": "x"}
 
 
-def test_an_error_keeps_its_evidence_beside_the_name() -> None:
+def test_an_error_keeps_its_evidence() -> None:
     peer = Peer(1_000)
     (event,) = peer.receive_data(request(1))
     assert isinstance(event, Request)
     data = json.loads(peer.send_error(event, 3001, "busy", {"lock": "images.lock"}))["error"]["data"]
-    assert data == {"name": "StoreBusy", "lock": "images.lock"}
+    assert data == {"lock": "images.lock"}
 
 
 def test_cancel_names_a_request_in_flight_and_it_is_still_answered_once() -> None:
@@ -93,7 +93,7 @@ def test_cancel_names_a_request_in_flight_and_it_is_still_answered_once() -> Non
     cancel = b'{"jsonrpc":"2.0","method":"$/cancelRequest","params":%s}'
     assert peer.receive_data(cancel % b'{"id":"a"}') == [Cancel("a")]
     assert peer.receive_data(cancel % b'["a"]') == [Cancel("a")]
-    assert json.loads(peer.send_error(event, -32800, "cancelled"))["error"]["data"]["name"] == "RequestCancelled"
+    assert json.loads(peer.send_error(event, -32800, "cancelled"))["error"]["code"] == -32800
     assert peer.receive_data(cancel % b'{"id":"a"}') == []
 
 
@@ -113,7 +113,7 @@ def test_a_batch_is_answered_when_its_last_member_is() -> None:
     events = peer.receive_data(b"[" + request(1).strip() + b"," + request(2).strip() + b",3]\n")
     one, two = (event for event in events if isinstance(event, Request))
     assert peer.send_result(two, b"2") == b""
-    replies = json.loads(peer.send_error(one, 1001, "none"))
+    replies = json.loads(peer.send_error(one, 1001, "none", {"name": "ImageUnknown"}))
     assert [brief(reply)["id"] for reply in replies] == [1, 2, None]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from storaged_client.contract.nesting import MESSAGE, check_nesting
+from storaged_client.json_limits import MESSAGE_DEPTH, check_nesting
 
 from . import exits, output
 from .flags import Flag, UsageError
@@ -39,7 +39,7 @@ def parameters(text: str) -> Any:
         UsageError: it is neither.
     """
     try:
-        check_nesting(text.encode("utf-8", "surrogateescape"), MESSAGE - 1)
+        check_nesting(text.encode("utf-8", "surrogateescape"), MESSAGE_DEPTH - 1)
         value = json.loads(text, parse_constant=_refuse)
     except ValueError as error:
         raise UsageError(f"the parameters are no JSON: {error}") from error

@@ -11,7 +11,7 @@ import json
 import time
 
 from storaged_client import discovery, stores
-from storaged_client.contract.nesting import MESSAGE, check_nesting
+from storaged_client.json_limits import MESSAGE_DEPTH, REPLY_BYTES, check_nesting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ _PATIENCE = 0.5
 
 _MOST = 10_000
 """Images asked for: one page, in the order of the store; the next one is never fetched."""
-
-_MOST_REPLY = 64 * 1024 * 1024
 
 _SAFE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-:/@+")
 """What a reference is made of. A name with anything else (a record may hold any text) would be code to a shell."""
@@ -83,10 +81,10 @@ def _ask(kind: str, socket: str | None) -> list[dict[str, Any]]:
             channel.settimeout(max(0.001, give_up - time.monotonic()))
             data = channel.recv(1 << 18)
             size += len(data)
-            if not data or size > _MOST_REPLY:
+            if not data or size > REPLY_BYTES:
                 raise ConnectionError
             received.append(data)
     reply = b"".join(received)
-    check_nesting(reply, MESSAGE)
+    check_nesting(reply, MESSAGE_DEPTH)
     rows: list[dict[str, Any]] = json.loads(reply)["result"]["images"]
     return rows

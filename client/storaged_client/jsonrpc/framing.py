@@ -20,7 +20,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
-from storaged_client.contract.nesting import MESSAGE, NestedTooDeeply, check_nesting
+from storaged_client.json_limits import MESSAGE_DEPTH, NestedTooDeeply, check_nesting
 
 BLANKS: Final = b" \t\n\r"
 """What may stand between texts."""
@@ -86,7 +86,7 @@ def parse(data: bytes) -> Any:
 class Framer:
     """One direction of a stream. Holds at most ``limit`` bytes and the last chunk.
 
-    ``limit`` is in bytes a text. ``decode`` takes the bytes of one text, of at most ``MESSAGE`` levels, and
+    ``limit`` is in bytes a text. ``decode`` takes the bytes of one text, of at most ``MESSAGE_DEPTH`` levels, and
     raises ValueError. With ``lines`` the sender is known to end each text with LF, and no end is looked
     for before one: a long reply that comes in many chunks then costs one search. Else a text that is not a line of
     ``STRUCTURE`` bytes at most may have no more than these outside its strings.
@@ -220,8 +220,8 @@ class Framer:
 
     def _decode_line(self, line: bytes) -> Any:
         if self._lines:
-            check_nesting(line, MESSAGE)
-        elif len(line) > STRUCTURE or line.count(b"[") + line.count(b"{") > MESSAGE:
+            check_nesting(line, MESSAGE_DEPTH)
+        elif len(line) > STRUCTURE or line.count(b"[") + line.count(b"{") > MESSAGE_DEPTH:
             # The scanner measures depth and structure as it goes, and stops where it is too much.
             return NOTHING
         return self._decode(line)
@@ -291,7 +291,7 @@ class Framer:
                     return at
             if expected:
                 # A leaf is a level of its own, which there may be no room for.
-                leaves = (_LEAVES if len(expected) < MESSAGE else _BETWEEN).match(buffer, at)
+                leaves = (_LEAVES if len(expected) < MESSAGE_DEPTH else _BETWEEN).match(buffer, at)
                 if leaves:
                     at = leaves.end()
                     self._structure += _outside_strings(leaves[0])
@@ -307,8 +307,8 @@ class Framer:
             first, at = at, run.end()
             self._structure += at - first
             if buffer[first] in _OPENERS:
-                if len(expected) + at - first > MESSAGE:
-                    raise NestedTooDeeply(f"nested too deeply: a message has at most {MESSAGE} levels")
+                if len(expected) + at - first > MESSAGE_DEPTH:
+                    raise NestedTooDeeply(f"nested too deeply: a message has at most {MESSAGE_DEPTH} levels")
                 expected += buffer[first:at].translate(_CLOSERS_OF)
                 continue
             at = min(at, first + len(expected))

@@ -6,18 +6,24 @@ import json
 import math
 from typing import Any, NamedTuple
 
-from storaged_client.contract.errors import BY_CODE
-from storaged_client.contract.nesting import MESSAGE, check_nesting
+from storaged_client.json_limits import MESSAGE_DEPTH, check_nesting
 
 ID = str | int | float | None
 """What the specification allows as an id."""
 
-PARSE_ERROR = -32700
-INVALID_REQUEST = -32600
-METHOD_NOT_FOUND = -32601
-DESCRIPTOR_MISMATCH = -32050
-MESSAGE_TOO_LARGE = -32002
-TOO_LARGE = 3009
+
+class Fault(NamedTuple):
+    """An error that an end answers by itself: its code, and its name in ``data``."""
+
+    code: int
+    name: str
+
+
+PARSE_ERROR = Fault(-32700, "ParseError")
+INVALID_REQUEST = Fault(-32600, "InvalidRequest")
+DESCRIPTOR_MISMATCH = Fault(-32050, "DescriptorMismatch")
+MESSAGE_TOO_LARGE = Fault(-32002, "MessageTooLarge")
+TOO_LARGE = Fault(3009, "TooLarge")
 
 CANCEL = "$/cancelRequest"
 
@@ -104,7 +110,7 @@ def encode(value: Any) -> bytes:
     """
     try:
         text = _encode(value).encode("ascii")
-        check_nesting(text, MESSAGE)
+        check_nesting(text, MESSAGE_DEPTH)
         return text
     except (TypeError, ValueError, RecursionError) as error:
         raise LocalProtocolError(f"cannot be sent as JSON: {error}") from error
@@ -130,13 +136,18 @@ def around_result(id: ID) -> tuple[bytes, bytes]:
     return b"".join((b'{"jsonrpc":"2.0","id":', encode(id), b',"result":')), b"}"
 
 
-def encode_error(id: ID, code: int, message: str, data: dict[str, Any] | None) -> bytes:
-    """An error response. ``data.name`` is filled in by the code where it is missing.
+def encode_fault(id: ID, fault: Fault, message: str, data: dict[str, Any] | None = None) -> bytes:
+    """An error response of this end's own.
 
     Raises: LocalProtocolError.
     """
-    data = dict(data or {})
-    known = BY_CODE.get(code)
-    data.setdefault("name", known.__name__ if known else "StoragedError")
-    error = {"code": code, "message": message, "data": data}
+    return encode_error(id, fault.code, message, {**(data or {}), "name": fault.name})
+
+
+def encode_error(id: ID, code: int, message: str, data: dict[str, Any] | None) -> bytes:
+    """An error response.
+
+    Raises: LocalProtocolError.
+    """
+    error = {"code": code, "message": message} | ({} if data is None else {"data": data})
     return b"".join((b'{"jsonrpc":"2.0","id":', encode(id), b',"error":', encode(error), b"}"))

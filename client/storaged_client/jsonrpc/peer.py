@@ -16,6 +16,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from storaged_client.json_limits import REPLY_BYTES
+
 from . import messages
 from .events import (
     Batch,
@@ -31,7 +33,7 @@ from .events import (
     Stray,
 )
 from .framing import BLANKS, NOTHING, Framer, NotJSON, TextTooLong, parse
-from .messages import ID, Answered, Called, Invalid, LocalProtocolError
+from .messages import ID, Answered, Called, Fault, Invalid, LocalProtocolError
 
 __all__ = [
     "Batch",
@@ -48,7 +50,6 @@ __all__ = [
     "Stray",
 ]
 
-MAX_REPLY = 64 * 1024 * 1024
 _TOO_LATE = "the next text began before the announced descriptors came"
 
 
@@ -73,7 +74,7 @@ class Peer:
         max_fds: int = 16,
         decode: Callable[[bytes], Any] = parse,
         *,
-        max_reply: int = MAX_REPLY,
+        max_reply: int = REPLY_BYTES,
         lines: bool = False,
     ) -> None:
         self._decode = decode
@@ -154,9 +155,9 @@ class Peer:
         """The text begun did not come whole within so many seconds, the limit of this name: refuse it. Never raises."""
         events: list[Event] = []
         if self.unfinished:
-            code = messages.PARSE_ERROR if self._waiting is None else messages.DESCRIPTOR_MISMATCH
+            fault = messages.PARSE_ERROR if self._waiting is None else messages.DESCRIPTOR_MISMATCH
             text = f"a text begun must come whole within {seconds:g} s, with its descriptors: write it at once"
-            self._fail(events, code, text, {"seconds": seconds}, limit=limit)
+            self._fail(events, fault, text, {"seconds": seconds}, limit=limit)
         return events
 
     def abandon(self) -> None:
@@ -216,9 +217,9 @@ class Peer:
             self._fail(events, messages.DESCRIPTOR_MISMATCH, text, limit="descriptors")
 
     def _fail(
-        self, events: list[Event], code: int, message: str, data: dict[str, Any] | None = None, *, limit: str = ""
+        self, events: list[Event], fault: Fault, message: str, data: dict[str, Any] | None = None, *, limit: str = ""
     ) -> None:
-        events.append(Reply(messages.encode_error(None, code, message, data) + b"\n", limit))
+        events.append(Reply(messages.encode_fault(None, fault, message, data) + b"\n", limit))
         self._shut(events, message)
 
     def _shut(self, events: list[Event], reason: str) -> None:
@@ -246,7 +247,7 @@ class Peer:
     def _take_batch(self, values: list[Any], events: list[Event]) -> None:
         if not 0 < len(values) <= self._max_batch:
             text = f"a batch has from 1 to {self._max_batch} entries"
-            error = messages.encode_error(None, messages.INVALID_REQUEST, text, None)
+            error = messages.encode_fault(None, messages.INVALID_REQUEST, text, None)
             events.append(Reply(error + b"\n", "batch" if values else ""))
             return
         batch = Batch(len(values))
@@ -295,7 +296,7 @@ class Peer:
         """Make the event of a call; or return the error that refuses it."""
         if type(message) is Invalid:
             if message.reply:
-                return messages.encode_error(message.id, messages.INVALID_REQUEST, message.reason, None)
+                return messages.encode_fault(message.id, messages.INVALID_REQUEST, message.reason, None)
             events.append(Stray(message.id, message.reason))
             if fds:
                 events.append(Discard(fds))
@@ -312,7 +313,7 @@ class Peer:
         if message.id in self._incoming:
             # Answered without the id: with it, this would pass for the answer of the first request.
             data = {"id": message.id}
-            return messages.encode_error(None, messages.INVALID_REQUEST, "this id is in flight already", data)
+            return messages.encode_fault(None, messages.INVALID_REQUEST, "this id is in flight already", data)
         request = Request(message.id, message.method, message.params, fds, batch, size)
         self._incoming[message.id] = request
         events.append(request)
@@ -369,7 +370,7 @@ class Peer:
         return b"".join(self.result_parts(request, (result,)))
 
     def send_error(self, request: Request, code: int, message: str, data: dict[str, Any] | None = None) -> bytes:
-        """Answer a request with an error; ``data.name`` is filled in by the code where it is missing.
+        """Answer a request with an error.
 
         Raises: LocalProtocolError, as ``send_result``; also where ``data`` is no JSON.
         """
@@ -386,7 +387,7 @@ class Peer:
         if held + sum(map(len, result)) > self._max_reply:
             text = f"a reply may have at most {self._max_reply} bytes: ask for less with limit, cursor or fields"
             data = {"limit": self._max_reply}
-            return self._answer(request, (messages.encode_error(request.id, messages.TOO_LARGE, text, data),))
+            return self._answer(request, (messages.encode_fault(request.id, messages.TOO_LARGE, text, data),))
         head, tail = messages.around_result(request.id)
         return self._answer(request, (head, *result, tail))
 

@@ -25,7 +25,7 @@ from typing import Any, Final
 import msgspec
 
 from storaged.store.layout.decoding import bounded
-from storaged_client.contract.nesting import CONTENT, check_nesting
+from storaged_client.json_limits import CONTENT_DEPTH, check_nesting
 
 IMAGE: Final = (
     "id",
@@ -153,7 +153,7 @@ def encode(value: Any) -> bytes:
             if letter in text:
                 text = text.replace(letter, f"\\u{ord(letter):04x}")
         data = text.encode("utf-8")
-        check_nesting(data, CONTENT)
+        check_nesting(data, CONTENT_DEPTH)
         return data
     except (TypeError, ValueError, RecursionError) as error:
         raise Uneditable(f"a value cannot be written: {error}") from None

@@ -11,9 +11,9 @@ from storaged.operations.change_set import ChangeSet
 from storaged.store.changes import Item
 from storaged.store.layout.records import ImageID
 from storaged_client.contract.errors import ImageDamaged, InvalidName, InvalidParams, StoreBusy
-from storaged_client.contract.nesting import CONTENT
 from storaged_client.contract.params import ImagesCreate
 from storaged_client.contract.types import Created, Moved
+from storaged_client.json_limits import CONTENT_DEPTH
 from tests.unit.operations.shelf import Shelf, compact, sha
 from tests.unit.snapshot.stores import Store
 
@@ -218,7 +218,7 @@ def test_a_member_that_stands_twice_is_refused_since_go_puts_the_two_together() 
 
 def test_an_object_that_is_nested_too_deeply_or_no_text_is_an_error_of_the_parameters() -> None:
     deep: dict[str, Any] = {}
-    for _ in range(CONTENT - 1):
+    for _ in range(CONTENT_DEPTH - 1):
         deep = {"a": deep}
     with pytest.raises(InvalidParams, match="nested too deeply"):
         plan(Shelf(), {**BARE, "x": deep})

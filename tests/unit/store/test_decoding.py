@@ -17,7 +17,7 @@ from storaged.store.layout.records import ImageRecord
 from storaged.store.layout.table import Decoder
 from storaged.store.writing.entries import Unread
 from storaged.store.writing.entries import decode as decode_entry
-from storaged_client.contract.nesting import CONTENT
+from storaged_client.json_limits import CONTENT_DEPTH
 
 INDEX = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": []}
 _records = Decoder(ImageRecord, lambda _, record: record)
@@ -57,20 +57,20 @@ def _text(base: dict[str, object], levels: int) -> bytes:
 def test_as_many_levels_as_may_be_are_read_and_one_more_is_refused(
     read: Callable[[bytes], object], base: dict[str, object]
 ) -> None:
-    read(_text(base, CONTENT))
-    for levels in (CONTENT + 1, 100_000):
+    read(_text(base, CONTENT_DEPTH))
+    for levels in (CONTENT_DEPTH + 1, 100_000):
         with pytest.raises((ValueError, TypeError, msgspec.DecodeError), match="nested too deeply"):
             read(_text(base, levels))
 
 
 def test_a_check_takes_a_record_that_is_too_deep_for_none() -> None:
-    assert isinstance(_members(_text({}, CONTENT)), dict)
-    assert _members(_text({}, CONTENT + 1)) is False
+    assert isinstance(_members(_text({}, CONTENT_DEPTH)), dict)
+    assert _members(_text({}, CONTENT_DEPTH + 1)) is False
 
 
 def test_nothing_deeper_is_written() -> None:
     value: object = 1
-    for _ in range(CONTENT):
+    for _ in range(CONTENT_DEPTH):
         value = [value]
     assert encode(value)
     with pytest.raises(ValueError, match="nested too deeply"):

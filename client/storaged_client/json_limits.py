@@ -1,4 +1,4 @@
-"""How deeply JSON may be nested.
+"""How long and how deeply nested JSON may be, on the wire and in the store.
 
 The interpreter's own limit is another one in each version, counts what called the decoder, and is none at all for some
 decoders. So each text from outside is measured before it is decoded: an array or object in none has depth 1.
@@ -13,9 +13,13 @@ TYPE_CHECKING = False  # a press of a key in a shell imports this: nothing that 
 if TYPE_CHECKING:
     from typing import Final
 
-MESSAGE: Final = 256
+REPLY_BYTES: Final = 64 << 20
+"""Bytes of a reply, unless the daemon is told otherwise."""
+ENVELOPE_BYTES: Final = 1 << 20
+"""Bytes of an envelope around a reply; a batch's brackets, ids and commas."""
+MESSAGE_DEPTH: Final = 256
 """Levels of a message."""
-CONTENT: Final = 200
+CONTENT_DEPTH: Final = 200
 """Levels of what the store holds, or is to hold: less than a message's, since answers carry it further in."""
 
 _ESCAPE: Final = re.compile(rb"\\.", re.DOTALL)

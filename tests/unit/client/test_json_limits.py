@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from storaged_client.cli.call import parameters
 from storaged_client.cli.flags import UsageError
-from storaged_client.contract.nesting import MESSAGE, NestedTooDeeply, check_nesting
+from storaged_client.json_limits import MESSAGE_DEPTH, NestedTooDeeply, check_nesting
 from storaged_client.jsonrpc.messages import LocalProtocolError, encode_call
 
 texts = st.text('"\\[]{}x\n', max_size=6)
@@ -55,9 +55,9 @@ def test_as_many_levels_as_may_be_pass_and_one_more_does_not(value: Any, most: i
 def test_strings_hold_no_levels_and_hide_none(text: bytes, deep: bool) -> None:
     if deep:
         with pytest.raises(NestedTooDeeply):
-            check_nesting(text, MESSAGE)
+            check_nesting(text, MESSAGE_DEPTH)
     else:
-        check_nesting(text, MESSAGE)
+        check_nesting(text, MESSAGE_DEPTH)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_strings_hold_no_levels_and_hide_none(text: bytes, deep: bool) -> None:
 )
 def test_what_is_no_json_passes_or_is_refused_and_nothing_else(text: bytes) -> None:
     try:
-        check_nesting(text, MESSAGE)
+        check_nesting(text, MESSAGE_DEPTH)
     except NestedTooDeeply:
         return
 
@@ -78,12 +78,12 @@ def nested(count: int) -> Any:
 
 
 def test_a_client_sends_no_more_levels_than_a_daemon_reads() -> None:
-    assert encode_call(1, "x", {"a": nested(MESSAGE - 2)})
+    assert encode_call(1, "x", {"a": nested(MESSAGE_DEPTH - 2)})
     with pytest.raises(LocalProtocolError, match="nested too deeply"):
-        encode_call(1, "x", {"a": nested(MESSAGE - 1)})
+        encode_call(1, "x", {"a": nested(MESSAGE_DEPTH - 1)})
 
 
 def test_the_parameters_of_a_command_are_bounded_too() -> None:
-    assert parameters(json.dumps(nested(MESSAGE - 1)))
+    assert parameters(json.dumps(nested(MESSAGE_DEPTH - 1)))
     with pytest.raises(UsageError, match="nested too deeply"):
-        parameters(json.dumps(nested(MESSAGE)))
+        parameters(json.dumps(nested(MESSAGE_DEPTH)))
