@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import socket
 import sys
 from collections.abc import Callable, MutableMapping
 from contextlib import ExitStack, suppress
@@ -30,6 +31,7 @@ from storaged.engine.transactions import Transactions
 from storaged.errors import ConfigError
 from storaged.metrics import Metrics
 from storaged.server import listener, systemd
+from storaged.server.front import Front
 from storaged.server.lifecycle import Lifecycle, Terms
 from storaged.server.listener import Listener
 from storaged.server.quotas import Limits
@@ -69,7 +71,8 @@ def serve(
         GuardTaken, SocketTaken: another daemon is there.
         StoragedError, ServerError, ClientError, OSError: it cannot serve.
     """
-    inherited = systemd.inherited_socket(environ)
+    handed = systemd.inherited_sockets(environ)
+    inherited = handed.main
     watchdog = systemd.watchdog(environ)
     rules = settings.storage_rules if settings.storage_rules != "auto" else None
     flags = Flags(settings.root, settings.runroot, settings.driver, settings.storage_options)
@@ -99,11 +102,17 @@ def serve(
         door = listener.inherit(inherited) if inherited else listener.bind(path)
         stack.callback(door.close)
         stack.callback(door.withdraw)
+        second = _second_door(settings, handed.api)
+        if second is not None:
+            stack.callback(second.close)
+            stack.callback(second.withdraw)
         process.allow_descriptors(settings.limits)
         registries = RegistriesWatch(environ, os.geteuid())
         registries.current()
         while True:
-            live = partial(_live, settings, location, guard, registries, door, notifier, watchdog, reread, discover)
+            live = partial(
+                _live, settings, location, guard, registries, door, second, notifier, watchdog, reread, discover
+            )
             settings, again = anyio.run(live, backend=settings.backend)
             if not again:
                 return
@@ -117,6 +126,17 @@ def serve(
             gc.unfreeze()
             gc.collect()
             guard.renew()
+
+
+def _second_door(settings: Settings, inherited: socket.socket | None) -> Listener | None:
+    """The gateway's; None where none is wanted. Blocking.
+
+    Raises:
+        SocketTaken, SocketUnusable, OSError: as ``listener.bind``.
+    """
+    if inherited is not None:
+        return listener.inherit(inherited)
+    return listener.bind(settings.gateway.socket) if settings.gateway.socket is not None else None
 
 
 def _refuse_foreign(graphroot: str) -> None:
@@ -142,6 +162,7 @@ async def _live(
     guard: StoreGuard,
     registries: RegistriesWatch,
     door: Listener,
+    second_door: Listener | None,
     notifier: systemd.Notifier,
     watchdog: float | None,
     reread: Callable[[], Settings],
@@ -181,6 +202,7 @@ async def _live(
     )
     lifecycle = Lifecycle(
         door,
+        second_door=second_door,
         terms=Terms(limits=settings.limits, backend=settings.backend, idle_exit=settings.idle_exit),
         metrics=metrics,
         notifier=notifier,
@@ -232,6 +254,7 @@ async def _live(
         engine.cursors.revise(per_uid=limits.cursors, total=limits.total_cursors, unused_seconds=limits.cursor_seconds)
         engine.plans.revise(per_uid=limits.plans, total=limits.total_plans, seconds=limits.plan_seconds)
 
+    gateway = _gateway(engine, lambda: service) if second_door is not None else None
     reconfiguration = Reconfiguration(settings, location, read=reread, discover=discover, apply=apply)
 
     async def prepare() -> None:
@@ -252,6 +275,8 @@ async def _live(
     _log.info(
         "serving version=%s graphroot=%s driver=%s socket=%s", VERSION, location.graphroot, location.driver, door.path
     )
+    if second_door is not None:
+        _log.info("answering podman's API api_socket=%s", second_door.path)
     async with anyio.create_task_group() as background:
         background.start_soon(cache.run)
         background.start_soon(sizes.run, cache)
@@ -260,12 +285,24 @@ async def _live(
         background.start_soon(single_instance.watch, guard, lifecycle.begin_anew)
         try:
             # Whichever service there is by then.
-            await lifecycle.serve(lambda *asked: service.begin(*asked), prepare=prepare, ready=ready)
+            await lifecycle.serve(lambda *asked: service.begin(*asked), second=gateway, prepare=prepare, ready=ready)
         finally:
             background.cancel_scope.cancel()
     reader.close()
     writer.close()
     return settings, lifecycle.again
+
+
+def _gateway(engine: Engine, service: Callable[[], Service]) -> Front:
+    # h11 and all the rest of it are loaded only where there is a gateway.
+    from storaged.gateway.context import Context
+    from storaged.gateway.gateway import Gateway
+    from storaged.gateway.identity import Identity
+    from storaged.gateway.store_access import StoreAccess
+    from storaged.gateway.without_podman import WithoutPodman
+
+    store = StoreAccess(engine=engine, service=service)
+    return Gateway(Context(store=store, upstream=WithoutPodman(), identity=Identity()), engine.metrics)
 
 
 def _of_leases(limits: Limits) -> dict[str, int]:

@@ -78,6 +78,7 @@ _KINDS: dict[Any, str] = {
     bool: "`true` or `false`",
     int: "a whole number above 0",
     float | None: "a duration",
+    settings.SocketPath | None: "an absolute path",
     str: "a text",
     str | None: "a text",
 }

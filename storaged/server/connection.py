@@ -22,6 +22,7 @@ takes nothing for 30 s): all is cancelled.
 
 from __future__ import annotations
 
+import json
 import logging
 import socket
 from collections import deque
@@ -35,6 +36,7 @@ from anyio.abc import SocketAttribute, TaskGroup, UNIXSocketStream
 from storaged.metrics import Metrics
 from storaged.server.disconnect import hung_up, linger
 from storaged.server.fd_closer import Closer
+from storaged.server.front import Shared
 from storaged.server.quotas import Limits, Quotas
 from storaged.server.receiving import end, receive
 from storaged.server.request_tasks import Handler, RequestTasks
@@ -42,6 +44,7 @@ from storaged.server.send_queue import SendQueue
 from storaged.server.sending import send_now
 from storaged.service.fair_queue import REQUEST
 from storaged.service.session import Session, tell_nobody
+from storaged_client.contract.errors import StoragedError
 from storaged_client.jsonrpc.peer import (
     Cancel,
     Close,
@@ -124,6 +127,11 @@ class Connection:
         self._text = 0
         """The text last waited for, by its number, and for how many seconds."""
         self._waited = 0.0
+
+    @property
+    def heaviest(self) -> int:
+        """Bytes of requests and answers held at once, at most."""
+        return self.answers.heaviest
 
     async def run(self) -> None:
         """Serve until the end; close the stream. Never raises anything but cancellation."""
@@ -321,3 +329,30 @@ class Connection:
 
 def _nobody() -> None:
     """Nobody wants to know."""
+
+
+class JsonRpc:
+    """The front of the first door; requests are answered by ``handler``."""
+
+    def __init__(self, handler: Handler) -> None:
+        self._handler = handler
+
+    def connect(self, stream: UNIXSocketStream, session: Session, shared: Shared) -> Connection:
+        return Connection(
+            stream,
+            session=session,
+            handler=self._handler,
+            limits=shared.limits,
+            guard=shared.guard,
+            metrics=shared.metrics,
+            taker=shared.taker,
+            ender=shared.ender,
+        )
+
+    def refusal(self, error: StoragedError) -> bytes:
+        answer = {
+            "jsonrpc": "2.0",
+            "id": None,
+            "error": {"code": error.code, "message": error.message, "data": error.wire_data()},
+        }
+        return json.dumps(answer).encode() + b"\n"

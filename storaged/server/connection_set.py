@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import logging
 import os
 import socket
@@ -20,12 +19,11 @@ from anyio.to_thread import run_sync
 from storaged.metrics import Metrics
 from storaged.server import peercred
 from storaged.server.accounts import Accounts
-from storaged.server.connection import Connection
 from storaged.server.fd_closer import Closer
+from storaged.server.front import Front, ServedConnection, Shared
 from storaged.server.memory import Memory
 from storaged.server.quotas import Limits, Quotas
 from storaged.server.receiving import end
-from storaged.server.request_tasks import Handler
 from storaged.service.fair_queue import FairQueue
 from storaged.service.limiters import Limiters
 from storaged.service.session import Session
@@ -63,7 +61,7 @@ class ConnectionSet:
         self._ender = Closer()
         self._used = 0
         self._numbers = count(1)
-        self._connections: set[Connection] = set()
+        self._connections: set[ServedConnection] = set()
         self._changed = anyio.Event()
 
     async def close(self, door: Callable[[], object]) -> None:
@@ -74,7 +72,7 @@ class ConnectionSet:
     def __len__(self) -> int:
         return len(self._connections)
 
-    def __iter__(self) -> Iterator[Connection]:
+    def __iter__(self) -> Iterator[ServedConnection]:
         return iter(list(self._connections))
 
     def revise(self, limits: Limits) -> None:
@@ -92,8 +90,8 @@ class ConnectionSet:
         while self._connections:
             await self.change()
 
-    async def let_in(self, listener: SocketListener, handler: Handler, tasks: TaskGroup) -> Connection | None:
-        """Wait for the next client and serve it by a task of ``tasks``.
+    async def let_in(self, listener: SocketListener, front: Front, tasks: TaskGroup) -> ServedConnection | None:
+        """Wait for the next client and have ``front`` serve it by a task of ``tasks``.
 
         None where there is none after all: it is gone again, there are too many, or it stays in the queue
         because this process has no descriptor left.
@@ -116,9 +114,9 @@ class ConnectionSet:
         if anyio.current_time() >= self._look_again:
             await run_sync(self._accounts.refresh)
             self._look_again = anyio.current_time() + _ACCOUNTS_SECONDS
-        return await self._welcome(stream, handler, tasks)
+        return await self._welcome(stream, front, tasks)
 
-    async def _welcome(self, stream: object, handler: Handler, tasks: TaskGroup) -> Connection | None:
+    async def _welcome(self, stream: object, front: Front, tasks: TaskGroup) -> ServedConnection | None:
         assert isinstance(stream, UNIXSocketStream)
         raw: socket.socket = stream.extra(SocketAttribute.raw_socket)
         # A listening socket may hand this on; credentials beside the bytes are none we asked for.
@@ -129,7 +127,7 @@ class ConnectionSet:
             self._guard.enter(credentials.uid, credentials.pid)
         except StoragedError as error:
             _log.warning("connection refused uid=%d pid=%d limit=%s", credentials.uid, credentials.pid, error.data)
-            _turn_away(raw, error)
+            _turn_away(raw, front.refusal(error))
             closer = self._ender.of(self._guard.account(credentials.uid))
             if self._ender.waiting < _MOST_ENDINGS:
                 tasks.start_soon(end, stream, raw, closer)
@@ -138,49 +136,39 @@ class ConnectionSet:
             return None
         self._metrics.add("connections")
         account = self._guard.account(credentials.uid)
-        connection = Connection(
-            stream,
-            session=Session(
-                credentials=credentials,
-                number=next(self._numbers),
-                account=account,
-                favoured=self._guard.is_favoured(credentials.uid),
-                shares=Limiters(self._lane, account),
-            ),
-            handler=handler,
-            limits=self._limits,
-            guard=self._guard,
-            metrics=self._metrics,
-            taker=self._taker,
-            ender=self._ender,
+        session = Session(
+            credentials=credentials,
+            number=next(self._numbers),
+            account=account,
+            favoured=self._guard.is_favoured(credentials.uid),
+            shares=Limiters(self._lane, account),
         )
+        shared = Shared(
+            limits=self._limits, guard=self._guard, metrics=self._metrics, taker=self._taker, ender=self._ender
+        )
+        connection = front.connect(stream, session, shared)
         connection.gone = partial(self._gone, connection)
         self._connections.add(connection)
         self._changed.set()
         tasks.start_soon(self._serve, connection)
         return connection
 
-    def _gone(self, connection: Connection) -> None:
+    def _gone(self, connection: ServedConnection) -> None:
         self._connections.discard(connection)
         self._changed.set()
 
-    async def _serve(self, connection: Connection) -> None:
+    async def _serve(self, connection: ServedConnection) -> None:
         try:
             await connection.run()
         finally:
             self._guard.leave(connection.session.credentials.uid, connection.session.credentials.pid)
         # What many held one after the other lies about as what one held does.
-        self._used += connection.answers.heaviest + connection.received
+        self._used += connection.heaviest + connection.received
         if self._used >= _HEAVY:
             self._used = 0
             await self._memory.give_back()
 
 
-def _turn_away(raw: socket.socket, error: StoragedError) -> None:
-    answer = {
-        "jsonrpc": "2.0",
-        "id": None,
-        "error": {"code": error.code, "message": error.message, "data": error.wire_data()},
-    }
+def _turn_away(raw: socket.socket, answer: bytes) -> None:
     with suppress(OSError):
-        raw.send(json.dumps(answer).encode() + b"\n", socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+        raw.send(answer, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)

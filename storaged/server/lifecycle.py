@@ -33,7 +33,9 @@ from attrs import evolve, frozen
 
 from storaged.metrics import Metrics
 from storaged.server.accounts import Accounts
+from storaged.server.connection import JsonRpc
 from storaged.server.connection_set import ConnectionSet
+from storaged.server.front import Front
 from storaged.server.listener import Listener
 from storaged.server.quotas import Limits, Quotas
 from storaged.server.request_tasks import Handler
@@ -47,6 +49,15 @@ _log = logging.getLogger(__name__)
 
 
 @frozen(kw_only=True)
+class Entrance:
+    """A door, what listens at it, and what speaks there."""
+
+    door: Listener
+    listener: SocketListener
+    front: Front
+
+
+@frozen(kw_only=True)
 class Terms:
     """How the daemon lives: ``idle_exit`` in seconds from the last connection's end, None for ever."""
 
@@ -56,7 +67,7 @@ class Terms:
 
 
 class Lifecycle:
-    """Owns the door and every connection; ``serve`` is the whole life.
+    """Owns the doors and every connection; ``serve`` is the whole life. ``second_door`` is the gateway's.
 
     ``hurry`` is called when the end is near: what cannot be cancelled is to come to its own end.
     ``reload`` is called for a SIGHUP, and may ``revise`` the terms. ``describe`` says how the store is, and
@@ -67,6 +78,8 @@ class Lifecycle:
         self,
         door: Listener,
         *,
+        second_door: Listener | None = None,
+        podman_socket: str | None = None,
         terms: Terms,
         metrics: Metrics,
         notifier: Notifier,
@@ -77,6 +90,8 @@ class Lifecycle:
         hurry: Callable[[], None] = lambda: None,
     ) -> None:
         self._door = door
+        self._second_door = second_door
+        self._doors = [door] if second_door is None else [door, second_door]
         self._terms = terms
         self._metrics = metrics
         self._describe = describe
@@ -97,6 +112,8 @@ class Lifecycle:
         self._facts = HostFacts(
             backend=terms.backend,
             socket=door.path,
+            api_socket=second_door.path if second_door is not None else None,
+            podman_socket=podman_socket,
             started=datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
             limits=terms.limits.as_facts(),
         )
@@ -143,18 +160,21 @@ class Lifecycle:
         self,
         handler: Handler,
         *,
+        second: Front | None = None,
         prepare: Callable[[], Awaitable[object]] = anyio.lowlevel.checkpoint,
         ready: Callable[[], None] = lambda: None,
     ) -> str:
-        """Serve until told to stop, then drain; returns the reason. Closes the door, unless it begins anew.
+        """Serve until told to stop, then drain; returns the reason. Closes the doors, unless it begins anew.
 
-        ``prepare`` comes first, while clients already wait in the queue and signals are heeded; ``ready``
-        is called when it is done and clients are let in.
+        ``second`` speaks at the second door, where there is one. ``prepare`` comes first, while clients already wait
+        in the queue and signals are heeded; ``ready`` is called when it is done and clients are let in.
 
         Raises:
             ExceptionGroup: of a BrokenResourceError, where the door's socket cannot be accepted from.
         """
-        listener = await SocketListener.from_socket(self._door.socket)
+        entrances = [await _entrance(self._door, JsonRpc(handler))]
+        if self._second_door is not None and second is not None:
+            entrances.append(await _entrance(self._second_door, second))
         try:
             async with anyio.create_task_group() as life, anyio.create_task_group() as connections:
                 life.start_soon(self._heed_signals, life.cancel_scope)
@@ -168,12 +188,13 @@ class Lifecycle:
                         ready()
                         beside.start_soon(self._watch_idle)
                         beside.start_soon(self._reload_when_wanted)
-                        while True:
-                            await self._reception.let_in(listener, handler, connections)
+                        for entrance in entrances[1:]:
+                            beside.start_soon(self._let_all_in, entrance, connections)
+                        await self._let_all_in(entrances[0], connections)
                 _log.info("draining reason=%s connections=%d", self._reason, len(self._reception))
                 async with self._reporter.beginning_anew() if self.again else self._reporter.stopping():
                     with anyio.move_on_after(self._terms.limits.drain_seconds) as drain:
-                        await self._drain(listener, handler, connections)
+                        await self._drain(entrances, connections)
                 if drain.cancelled_caught:
                     self._guard.reached("drain_seconds")
                     _log.warning("drain timed out connections=%d", len(self._reception))
@@ -181,24 +202,31 @@ class Lifecycle:
                 life.cancel_scope.cancel()
         finally:
             if not self.again:
-                with anyio.CancelScope(shield=True):
-                    await anyio.to_thread.run_sync(self._door.withdraw)
-                await self._reception.close(self._door.close)
+                for door in self._doors:
+                    with anyio.CancelScope(shield=True):
+                        await anyio.to_thread.run_sync(door.withdraw)
+                    await self._reception.close(door.close)
         _log.info("ended reason=%s", self._reason)
         return self._reason
 
-    async def _drain(self, listener: SocketListener, handler: Handler, connections: TaskGroup) -> None:
-        if not (self._door.inherited or self.again):
-            await anyio.to_thread.run_sync(self._door.withdraw)
+    async def _let_all_in(self, entrance: Entrance, connections: TaskGroup) -> None:
+        while True:
+            await self._reception.let_in(entrance.listener, entrance.front, connections)
+
+    async def _drain(self, entrances: list[Entrance], connections: TaskGroup) -> None:
+        for entrance in entrances:
+            if not (entrance.door.inherited or self.again):
+                await anyio.to_thread.run_sync(entrance.door.withdraw)
         # Before anybody is let in: where descriptors are short, those that end make room.
         for connection in self._reception:
             connection.cut()
         seconds = self._terms.limits.drain_seconds
         with anyio.move_on_after(max(seconds - _REFUSE_BEFORE_END, seconds / 2)):
-            while not (self._door.inherited or self.again) and self._door.waiting():
-                late = await self._reception.let_in(listener, handler, connections)
-                if late is not None:
-                    late.cut()
+            for entrance in entrances:
+                while not (entrance.door.inherited or self.again) and entrance.door.waiting():
+                    late = await self._reception.let_in(entrance.listener, entrance.front, connections)
+                    if late is not None:
+                        late.cut()
             await self._reception.all_gone()
         self._hurry()
         for connection in self._reception:
@@ -237,9 +265,13 @@ class Lifecycle:
                 while not self._reception and self._terms.idle_exit == seconds:
                     await self._reception.change()
                 continue
-            if not self._reception and not self._door.waiting():
+            if not self._reception and not any(door.waiting() for door in self._doors):
                 self.shutdown("idle")
                 return
 
     def _status(self) -> str:
         return f"{self._describe()}, {len(self._reception)} clients".removeprefix(", ")
+
+
+async def _entrance(door: Listener, front: Front) -> Entrance:
+    return Entrance(door=door, listener=await SocketListener.from_socket(door.socket), front=front)

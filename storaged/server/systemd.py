@@ -19,54 +19,74 @@ import os
 import socket
 from collections.abc import MutableMapping
 
+from attrs import frozen
+
 from storaged.server.errors import ActivationError
 
 _FIRST = 3
 _NAME = "storaged"
+_API_NAME = "storaged-api"
 _LIMIT = 1024
 """More descriptors than any manager hands over; a larger count is a broken environment."""
 
 _log = logging.getLogger(__name__)
 
 
-def inherited_socket(environ: MutableMapping[str, str]) -> socket.socket | None:
-    """Take the listening socket the service manager handed over: the one named ``storaged``, or the only one.
+@frozen(kw_only=True)
+class Inherited:
+    """The listening sockets that the service manager handed over."""
 
-    None where nothing was handed to this process. The three variables are removed, and every
-    descriptor handed over is marked close-on-exec, so that no child takes them for its own.
+    main: socket.socket | None = None
+    """For JSON-RPC: the one named ``storaged``, or the only one."""
+    api: socket.socket | None = None
+    """For the gateway: the one named ``storaged-api``."""
+
+
+def inherited_sockets(environ: MutableMapping[str, str]) -> Inherited:
+    """Take the listening sockets the service manager handed over.
+
+    The three variables are removed, and every descriptor handed over is marked close-on-exec, so that no child takes
+    them for its own.
 
     Raises:
-        ActivationError: what was handed over is not one listening Unix stream socket with a path.
+        ActivationError: what was handed over is not listening Unix stream sockets with paths, one of each name.
     """
     pid = environ.pop("LISTEN_PID", None)
     count = environ.pop("LISTEN_FDS", None)
     names = environ.pop("LISTEN_FDNAMES", None)
     if pid is None or count is None:
-        return None
+        return Inherited()
     if not (pid.isascii() and pid.isdigit() and count.isascii() and count.isdigit() and int(count) <= _LIMIT):
         raise ActivationError(f"LISTEN_PID={pid!r} LISTEN_FDS={count!r} are no numbers that make sense")
     if int(pid) != os.getpid() or int(count) == 0:
-        return None
+        return Inherited()
     descriptors = range(_FIRST, _FIRST + int(count))
     for descriptor in descriptors:
         try:
             os.set_inheritable(descriptor, False)
         except OSError as error:
             raise ActivationError(f"LISTEN_FDS={count} but descriptor {descriptor} is not open") from error
-    return _listening(_choose(descriptors, names))
+    main, api = _choose(descriptors, names)
+    return Inherited(
+        main=_listening(main) if main is not None else None, api=_listening(api) if api is not None else None
+    )
 
 
-def _choose(descriptors: range, names: str | None) -> int:
-    if len(descriptors) == 1:
-        return descriptors[0]
-    named = names.split(":") if names is not None else []
-    chosen = [fd for fd, name in zip(descriptors, named, strict=False) if name == _NAME]
-    if len(chosen) != 1:
+def _choose(descriptors: range, names: str | None) -> tuple[int | None, int | None]:
+    """The descriptors for JSON-RPC and for the gateway."""
+    named = list(zip(descriptors, names.split(":") if names is not None else [], strict=False))
+    main = [fd for fd, name in named if name == _NAME]
+    api = [fd for fd, name in named if name == _API_NAME]
+    rest = [fd for fd in descriptors if fd not in api]
+    if not main and len(rest) == 1:
+        main = rest
+    if len(main) > 1 or len(api) > 1 or (rest and not main):
         raise ActivationError(
-            f"{len(descriptors)} sockets were handed over and {len(chosen)} of them are named {_NAME!r} "
-            f"(LISTEN_FDNAMES={names or ''}): set FileDescriptorName={_NAME} in the socket unit"
+            f"{len(descriptors)} sockets were handed over, {len(main)} of them are named {_NAME!r} and {len(api)} "
+            f"{_API_NAME!r} (LISTEN_FDNAMES={names or ''}): set FileDescriptorName={_NAME} in one socket unit, and "
+            f"{_API_NAME} in the gateway's"
         )
-    return chosen[0]
+    return next(iter(main), None), next(iter(api), None)
 
 
 def _listening(descriptor: int) -> socket.socket:

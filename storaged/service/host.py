@@ -13,6 +13,10 @@ class HostFacts:
 
     backend: str
     socket: str
+    api_socket: str | None = None
+    """The gateway's; None where there is no gateway."""
+    podman_socket: str | None = None
+    """What the gateway passes on to; None where it passes nothing on."""
     started: str
     limits: dict[str, int]
 

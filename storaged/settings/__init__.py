@@ -6,17 +6,32 @@ Each key of the file, with its range and its default, is in ``docs/storaged.toml
 from storaged.settings.durations import duration
 from storaged.settings.file import default_path, read_file
 from storaged.settings.flags import add_flags, read_flags
-from storaged.settings.model import COMPATS, LOG_LEVELS, Backend, Compat, FileSettings, Grants, LogLevel, Settings
+from storaged.settings.model import (
+    COMPATS,
+    LOG_LEVELS,
+    NOWHERE,
+    Backend,
+    Compat,
+    FileSettings,
+    GatewaySettings,
+    Grants,
+    LogLevel,
+    Settings,
+    SocketPath,
+)
 
 __all__ = [
     "COMPATS",
     "LOG_LEVELS",
+    "NOWHERE",
     "Backend",
     "Compat",
     "FileSettings",
+    "GatewaySettings",
     "Grants",
     "LogLevel",
     "Settings",
+    "SocketPath",
     "add_flags",
     "default_path",
     "duration",

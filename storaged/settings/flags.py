@@ -5,14 +5,27 @@ from __future__ import annotations
 import argparse
 import os
 
+from attrs import evolve
+
 from storaged.settings.durations import duration
 from storaged.settings.file import default_path, read_file
-from storaged.settings.model import LOG_LEVELS, FileSettings, Settings
+from storaged.settings.model import LOG_LEVELS, NOWHERE, FileSettings, GatewaySettings, Settings, SocketPath
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """The flags of ``storaged serve``."""
     parser.add_argument("--socket", metavar="PATH", help="where to listen")
+    parser.add_argument(
+        "--api-socket",
+        metavar="PATH",
+        help="where to answer podman's and Docker's REST API, too (default: nowhere)",
+    )
+    parser.add_argument(
+        "--podman-socket",
+        metavar="PATH",
+        help="podman's own socket, to which that API passes on what is not about images, or none "
+        "(default: podman's usual one)",
+    )
     parser.add_argument("--root", metavar="DIR", help="the store's graphroot, instead of storage.conf's")
     parser.add_argument("--runroot", metavar="DIR", help="the store's runroot, instead of storage.conf's")
     parser.add_argument("--driver", metavar="NAME", help="the storage driver, instead of storage.conf's")
@@ -69,7 +82,20 @@ def read_flags(arguments: argparse.Namespace) -> Settings:
         compat=file.compat,
         limits=file.limits,
         access=file.access,
+        gateway=_gateway(arguments, file.gateway),
         file=path,
+    )
+
+
+def _gateway(arguments: argparse.Namespace, file: GatewaySettings) -> GatewaySettings:
+    """A relative path of a flag is one from the folder that the daemon is started in."""
+    socket, podman = arguments.api_socket, arguments.podman_socket
+    return evolve(
+        file,
+        socket=file.socket if socket is None else SocketPath(os.path.abspath(socket)),
+        podman_socket=file.podman_socket
+        if podman is None
+        else SocketPath(podman if podman == NOWHERE else os.path.abspath(podman)),
     )
 
 

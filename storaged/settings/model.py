@@ -17,6 +17,9 @@ LOG_LEVELS: tuple[LogLevel, ...] = ("debug", "info", "warning", "error")
 
 Uid = NewType("Uid", int)
 Gid = NewType("Gid", int)
+SocketPath = NewType("SocketPath", str)
+NOWHERE = "none"
+"""In place of a path: there is none."""
 
 
 @frozen(kw_only=True)
@@ -25,6 +28,19 @@ class Grants:
 
     uids: tuple[Uid, ...] = ()
     gids: tuple[Gid, ...] = ()
+
+
+@frozen(kw_only=True)
+class GatewaySettings:
+    """The second socket, which answers podman's and Docker's REST API."""
+
+    socket: SocketPath | None = None
+    """Where it listens; None for no gateway, unless the service manager hands a socket over."""
+    podman_socket: SocketPath | None = None
+    """podman's own, to which all else is passed on: None for its usual place, ``none`` for nowhere."""
+    pass_uids: tuple[Uid, ...] = ()
+    pass_gids: tuple[Gid, ...] = ()
+    """Whose requests are passed on besides root's and those of the daemon's own user."""
 
 
 @frozen(kw_only=True)
@@ -38,6 +54,7 @@ class FileSettings:
     storage_rules: StorageRules = "auto"
     limits: Limits = Factory(Limits)
     access: Grants = Factory(Grants)
+    gateway: GatewaySettings = Factory(GatewaySettings)
 
 
 @frozen(kw_only=True)
@@ -58,5 +75,6 @@ class Settings:
     compat: Compat = "none"
     limits: Limits = Factory(Limits)
     access: Grants = Factory(Grants)
+    gateway: GatewaySettings = Factory(GatewaySettings)
     file: str | None = None
     """The settings file that was read; None where there is none."""

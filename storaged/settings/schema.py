@@ -17,7 +17,18 @@ from cattrs.gen import make_dict_structure_fn
 
 from storaged.server.quotas import Limits
 from storaged.settings.durations import LONGEST, duration
-from storaged.settings.model import Compat, FileSettings, Gid, Grants, LogLevel, StorageRules, Uid
+from storaged.settings.model import (
+    NOWHERE,
+    Compat,
+    FileSettings,
+    GatewaySettings,
+    Gid,
+    Grants,
+    LogLevel,
+    SocketPath,
+    StorageRules,
+    Uid,
+)
 
 Keys = tuple[str | int, ...]
 Mistake = tuple[Keys, str]
@@ -62,7 +73,7 @@ _LAST_ID = (1 << 32) - 2
 _LONGEST = 60
 """Characters of a value that is shown."""
 
-_TABLES: Mapping[str, type] = {"limits": Limits, "access": Grants}
+_TABLES: Mapping[str, type] = {"limits": Limits, "access": Grants, "gateway": GatewaySettings}
 
 
 def structured(table: dict[str, Any]) -> tuple[FileSettings | None, list[Mistake]]:
@@ -83,6 +94,13 @@ def structured(table: dict[str, Any]) -> tuple[FileSettings | None, list[Mistake
 
 
 def _contradictions(table: dict[str, Any]) -> Iterator[Mistake]:
+    gateway = table.get("gateway")
+    if isinstance(gateway, dict):
+        socket, podman = gateway.get("socket"), gateway.get("podman_socket")
+        if socket == NOWHERE:
+            yield ("gateway", "socket"), "leave it out where no gateway is wanted"
+        elif isinstance(socket, str) and socket == podman:
+            yield ("gateway", "podman_socket"), "is the gateway's own socket, which cannot pass on to itself"
     given = table.get("limits")
     if not isinstance(given, dict):
         return
@@ -187,6 +205,12 @@ def _truth(value: Any, _: Any) -> bool:
     return value
 
 
+def _path(value: Any, _: Any) -> str:
+    if type(value) is not str or "\0" in value or not (value.startswith("/") or value == NOWHERE):
+        raise ValueError(f"{_shown(value)} is no path that begins with a slash")
+    return value
+
+
 def _seconds(value: Any, _: Any) -> float | None:
     if type(value) in (int, float) and 0 < value <= LONGEST:
         return float(value)
@@ -259,6 +283,7 @@ def _converter() -> Converter:
     converter.register_structure_hook_func(lambda kind: kind == StorageRules, _word)
     checks = {name: override(struct_hook=_within(*RANGES.get(name, _RANGE))) for name in _names(Limits)}
     converter.register_structure_hook(Limits, _tabled(converter, Limits, **checks))
-    for cls in (Grants, FileSettings):
+    converter.register_structure_hook_func(lambda kind: kind == SocketPath | None, _path)
+    for cls in (Grants, GatewaySettings, FileSettings):
         converter.register_structure_hook(cls, _tabled(converter, cls))
     return converter

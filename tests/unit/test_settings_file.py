@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from storaged.errors import ConfigError
 from storaged.server.quotas import Limits
-from storaged.settings import FileSettings, Grants, read_file, schema
+from storaged.settings import FileSettings, GatewaySettings, Grants, read_file, schema
 from storaged.settings.lines import key_lines
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "storaged.toml.example"
@@ -56,11 +56,15 @@ def test_a_file_that_says_nothing_is_read_as_one_whose_tables_are_empty(file: Pa
 def test_the_example_has_every_key_with_its_default(file: Path) -> None:
     text = re.sub(r"^#(?=\w+ = )", "", EXAMPLE.read_text(), flags=re.MULTILINE)
     file.write_text(text)
-    assert evolve(read_file(str(file)), idle_exit=None) == FileSettings()
+    found = read_file(str(file))
+    assert (found.gateway.socket, found.gateway.podman_socket) == ("/run/storaged/api.sock", "/run/podman/podman.sock")
+    unset = evolve(found.gateway, socket=None, podman_socket=None)
+    assert evolve(found, idle_exit=None, gateway=unset) == FileSettings()
     table = tomllib.loads(text)
     assert table.keys() == {field.name for field in fields(FileSettings)}
     assert table["limits"].keys() == {field.name for field in fields(Limits)}
     assert table["access"].keys() == {field.name for field in fields(Grants)}
+    assert table["gateway"].keys() == {field.name for field in fields(GatewaySettings)}
 
 
 def test_every_limit_has_a_range_that_holds_its_default() -> None:
@@ -116,7 +120,8 @@ gids = "wheel"
     assert mistakes(file, content) == [
         "1: idle_exit: true is no duration: write a number of seconds, or text such as '10min'",
         '2: log_level: "loud" is none of debug, info, warning, error',
-        "4: colour: is no setting: known are idle_exit, read_only, log_level, compat, storage_rules, limits, access",
+        "4: colour: is no setting: known are idle_exit, read_only, log_level, compat, storage_rules, limits, access, "
+        "gateway",
         "6: limits.in_flight: 0 is no whole number from 1 to 10000",
         "7: limits.batch: 1.5 is no whole number from 1 to 10000",
         "8: limits.connections: true is no whole number from 2 to 65536",
@@ -135,6 +140,12 @@ gids = "wheel"
         ("[limits]\nuids = [3]\n", "2: limits.uids: is no setting: it belongs into [access]"),
         ("[limits]\nidle_exit = 3\n", "2: limits.idle_exit: is no setting: it belongs above the first [table]"),
         ("limits = 3\n", "1: limits: 3 is no table: write it as [name] with its keys below"),
+        ('[gateway]\nsocket = "a.sock"\n', '2: gateway.socket: "a.sock" is no path that begins with a slash'),
+        ('[gateway]\nsocket = "none"\n', "2: gateway.socket: leave it out where no gateway is wanted"),
+        (
+            '[gateway]\nsocket = "/a"\npodman_socket = "/a"\n',
+            "3: gateway.podman_socket: is the gateway's own socket, which cannot pass on to itself",
+        ),
         ("read_only = 1\n", "1: read_only: 1 is neither true nor false"),
         ('[access]\ngids = ["\\u0000"]\n', '2: access.gids[0]: there is no group "\\u0000" on this machine'),
     ],

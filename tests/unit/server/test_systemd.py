@@ -11,20 +11,22 @@ from pathlib import Path
 import pytest
 
 from storaged.server.errors import ActivationError
-from storaged.server.systemd import Notifier, inherited_socket
+from storaged.server.systemd import Inherited, Notifier, inherited_sockets
 
 _CHILD = """
 import os, sys
 from storaged.server.errors import ActivationError
-from storaged.server.systemd import inherited_socket
+from storaged.server.systemd import inherited_sockets
 os.environ["LISTEN_PID"] = str(os.getpid())
 try:
-    sock = inherited_socket(os.environ)
+    found = inherited_sockets(os.environ)
 except ActivationError as error:
     print("refused:", error)
 else:
     left = sorted(name for name in os.environ if name.startswith("LISTEN"))
-    print(sock and (sock.fileno(), sock.getsockname(), sock.get_inheritable()), left)
+    for sock in (found.main, found.api):
+        print(sock and (sock.fileno(), sock.getsockname(), sock.get_inheritable()), end=' ')
+    print(left)
 """
 
 
@@ -54,18 +56,27 @@ def listening(path: Path) -> socket.socket:
 
 def test_the_only_socket_is_taken_whatever_its_name(short_dir: Path) -> None:
     with listening(short_dir / "a") as sock:
-        assert activate([sock], LISTEN_FDNAMES="other") == f"(3, '{short_dir}/a', False) []"
+        assert activate([sock], LISTEN_FDNAMES="other") == f"(3, '{short_dir}/a', False) None []"
 
 
 def test_of_several_the_one_named_storaged_is_taken(short_dir: Path) -> None:
     with listening(short_dir / "a") as a, listening(short_dir / "b") as b:
-        assert activate([a, b], LISTEN_FDNAMES="x:storaged") == f"(4, '{short_dir}/b', False) []"
+        assert activate([a, b], LISTEN_FDNAMES="x:storaged") == f"(4, '{short_dir}/b', False) None []"
 
 
 @pytest.mark.parametrize("names", ["x:y", "storaged:storaged", ""])
 def test_several_of_which_none_or_more_are_named_storaged_are_refused(short_dir: Path, names: str) -> None:
     with listening(short_dir / "a") as a, listening(short_dir / "b") as b:
         assert "FileDescriptorName=storaged" in activate([a, b], LISTEN_FDNAMES=names)
+
+
+def test_the_one_named_storaged_api_is_the_gateways(short_dir: Path) -> None:
+    with listening(short_dir / "a") as a, listening(short_dir / "b") as b:
+        both = f"(4, '{short_dir}/b', False) (3, '{short_dir}/a', False) []"
+        assert activate([a, b], LISTEN_FDNAMES="storaged-api:storaged") == both
+        assert activate([a, b], LISTEN_FDNAMES="storaged-api:other") == both
+        assert activate([a], LISTEN_FDNAMES="storaged-api") == f"None (3, '{short_dir}/a', False) []"
+        assert "FileDescriptorName=storaged" in activate([a, b], LISTEN_FDNAMES="storaged-api:storaged-api")
 
 
 def test_a_socket_that_does_not_listen_is_refused() -> None:
@@ -95,14 +106,14 @@ def test_a_descriptor_that_is_not_open_is_refused(short_dir: Path) -> None:
 
 def test_another_process_s_sockets_are_not_ours() -> None:
     environ = {"LISTEN_PID": "1", "LISTEN_FDS": "1", "LISTEN_FDNAMES": "storaged"}
-    assert inherited_socket(environ) is None
+    assert inherited_sockets(environ) == Inherited()
     assert environ == {}
 
 
 @pytest.mark.parametrize(("pid", "fds"), [("x", "1"), ("1", "-1"), ("1", ""), ("1", "99999")])
 def test_a_broken_environment_is_refused(pid: str, fds: str) -> None:
     with pytest.raises(ActivationError):
-        inherited_socket({"LISTEN_PID": pid, "LISTEN_FDS": fds})
+        inherited_sockets({"LISTEN_PID": pid, "LISTEN_FDS": fds})
 
 
 @pytest.mark.parametrize("abstract", [False, True])

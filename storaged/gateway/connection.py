@@ -1,0 +1,438 @@
+"""One HTTP connection: bytes in and out of h11, one request after the other.
+
+::
+
+    idle ── a head, within 30 s of its first byte ──▶ Request ──▶ answer ──▶ written ──▶ rest of the body ──▶ idle
+                                                        the body is read while a handler asks for it, 100 sent before
+
+Requests that a client sends ahead wait in h11's buffer and in the socket's. Nothing is read while one is answered, so
+that who sends without end is stopped by his own socket.
+
+The end comes as for JSON-RPC (``server.connection``): at the end of input what was sent is answered; a request that
+cannot be understood is answered 400, and what the client still writes is dropped for a moment; who is gone, or takes
+nothing for 30 s, is dropped with all that runs for him.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
+from typing import Final, Protocol
+
+import anyio
+import h11
+from anyio.abc import SocketAttribute, UNIXSocketStream
+
+from storaged.gateway.answers import Answer, Headers, Streamed, error_answer, plain_answer
+from storaged.gateway.query import Query
+from storaged.gateway.request import Request, split_path, split_target
+from storaged.logs import begin_request
+from storaged.server.disconnect import hung_up, linger
+from storaged.server.front import Shared
+from storaged.server.receiving import end, receive
+from storaged.server.sending import send_now
+from storaged.service.fair_queue import REQUEST
+from storaged.service.session import Session
+from storaged_client.contract.errors import StoragedError
+
+LONGEST_HEAD: Final = 1 << 20
+"""Bytes, as Go's server takes them: a removal that names hundreds of full ids is 50 kB long."""
+_READ: Final = 64 << 10
+_WRITE: Final = 512 << 10
+"""Bytes written before everybody else has a turn."""
+_MOST_PARTS: Final = 512
+_DRAINED: Final = 256 << 10
+"""Bytes of a body that nobody wanted which are read and dropped, so that the connection can go on."""
+
+
+class Answering(Protocol):
+    """What answers: ``storaged.gateway.gateway.Gateway``."""
+
+    async def answer(self, connection: HttpConnection, request: Request) -> Answer | Streamed | None:
+        """The answer; None where the connection was used for one already, and is at its end."""
+        ...
+
+    def headers(self, request: Request | None) -> Headers:
+        """What every answer of a handler bears."""
+        ...
+
+
+class HttpConnection:
+    """Serves one accepted stream until its end. The caller counted it in the guard and does so no more."""
+
+    def __init__(self, stream: UNIXSocketStream, session: Session, shared: Shared, answering: Answering) -> None:
+        self.session = session
+        self.number = session.number
+        self.stream = stream
+        self.socket: socket.socket = stream.extra(SocketAttribute.raw_socket)
+        self.http = h11.Connection(h11.SERVER, max_incomplete_event_size=LONGEST_HEAD)
+        self.gone: Callable[[], None] = _nobody
+        self.received = 0
+        self.heaviest = 0
+        self.changed = False
+        self._limits = shared.limits
+        self._guard = shared.guard
+        self._metrics = shared.metrics
+        self._closer = shared.taker.of(session.account)
+        self._ender = shared.ender.of(session.account)
+        self._pace = session.shares.pace
+        self._answering = answering
+        self._scope = anyio.CancelScope()
+        self._running: anyio.CancelScope | None = None
+        self._requests = 0
+        self._held = 0
+        """Bytes of the body of the request under way."""
+        self._last = False
+        """Whether no other request is answered after the one under way."""
+        self._refusing = False
+        self._misunderstood = False
+        self._old = False
+        """The request under way is of HTTP/1.0."""
+
+    async def run(self) -> None:
+        """Serve until the end; close the stream. Never raises anything but cancellation."""
+        try:
+            with self._scope, self.session.shares.answering():
+                await self._serve()
+                if self._misunderstood:
+                    await linger(self.stream, self._closer)
+        except* (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream):
+            _log.debug("connection lost connection=%d", self.number)
+        except* Exception:
+            # The pump: whatever is wrong with one connection ends that one only.
+            self._metrics.add("connections.failed")
+            _log.exception("connection failed connection=%d", self.number)
+        finally:
+            try:
+                self.session.end()
+            finally:
+                self.gone()
+                await end(self.stream, self.socket, self._ender)
+
+    def cut(self) -> None:
+        """Let nothing more in: what is in the socket's buffer is still read, a later write of the peer fails."""
+        self._last = True
+        try:
+            self.socket.shutdown(socket.SHUT_RD)
+        except OSError:
+            # Gone already: its own task finds that out.
+            return
+
+    def refuse_rest(self) -> None:
+        """Cancel what runs and answer it, and all that was sent but not begun, with 503."""
+        self._refusing = True
+        if self._running is not None:
+            self._running.cancel()
+
+    @asynccontextmanager
+    async def watched(self) -> AsyncIterator[None]:
+        """Within, the connection ends as soon as its client is gone."""
+        async with anyio.create_task_group() as watching:
+            watching.start_soon(self._end_at_hangup)
+            yield
+            watching.cancel_scope.cancel()
+
+    # ---------------------------------------------------------------- one request after the other
+
+    async def _serve(self) -> None:
+        while True:
+            try:
+                head = await self._head()
+                if head is None:
+                    return
+                if head.http_version not in (b"1.0", b"1.1"):
+                    await self._refuse(plain_answer(505, "505 HTTP Version Not Supported"))
+                    return
+                request = self._request(head)
+                if request is None:
+                    await self._refuse(plain_answer(400, "400 Bad Request"))
+                    return
+                await self._respond(request)
+                if not await self._next_cycle():
+                    return
+            except h11.RemoteProtocolError as error:
+                self._metrics.add("connections.refused_input")
+                _log.info("input refused connection=%d reason=%s", self.number, error)
+                await self._refuse(_refusal(error))
+                return
+
+    async def _head(self) -> h11.Request | None:
+        """The next request; None at the end of the connection.
+
+        Raises:
+            h11.RemoteProtocolError: it is none, or did not come whole in time.
+        """
+        waited = 0.0
+        while True:
+            event = self.http.next_event()
+            if isinstance(event, h11.Request):
+                return event
+            if event is not h11.NEED_DATA:
+                return None
+            if not self.http.trailing_data[0]:
+                await self._receive()
+                continue
+            began = anyio.current_time()
+            with anyio.move_on_after(self._limits.text_seconds - waited) as patience:
+                await self._receive()
+            if patience.cancelled_caught:
+                self._guard.reached("text_seconds")
+                raise h11.RemoteProtocolError("the request did not come whole in time", error_status_hint=408)
+            waited += anyio.current_time() - began
+
+    def _request(self, head: h11.Request) -> Request | None:
+        target = split_target(head.target)
+        if target is None or _ambiguous(head):
+            return None
+        version, tree, path = split_path(target.path)
+        return Request(
+            method=head.method.decode("ascii"),
+            target=head.target,
+            path=path,
+            tree=tree,
+            version=version,
+            query=Query(target.query, libpod=tree == "libpod"),
+            headers=list(head.headers),
+            http_version=head.http_version,
+            link=self,
+        )
+
+    async def _respond(self, request: Request) -> None:
+        """Answer one request, which is in flight until the kernel took its answer."""
+        self._requests += 1
+        self._old = request.http_version < b"1.1"
+        begin_request(self.number, self._requests)
+        self._pace.spend(REQUEST)
+        if self._pace.wants_turn:
+            await self._pace.turn()
+        uid = self.session.credentials.uid
+        try:
+            self._guard.begin(uid, beside=0)
+        except StoragedError as error:
+            await self._deliver(error_answer(429, error.message), request)
+            return
+        try:
+            self._metrics.add("requests")
+            answer = await self._answer(request)
+            if answer is not None:
+                await self._deliver(answer, request)
+        finally:
+            self._guard.end(uid)
+            self._guard.free_request(uid, self._held)
+            self._held = 0
+
+    async def _answer(self, request: Request) -> Answer | Streamed | None:
+        answer: Answer | Streamed | None = None
+        if not self._refusing:
+            self._running = anyio.CancelScope()
+            with self._running as running:
+                answer = await self._answering.answer(self, request)
+            self._running = None
+            if not running.cancelled_caught:
+                return answer
+        return error_answer(503, "the daemon is shutting down: ask again")
+
+    async def _next_cycle(self) -> bool:
+        """Whether another request may come: all of this one was read, or enough of it is dropped."""
+        left = _DRAINED
+        while self.http.their_state is h11.SEND_BODY and not self._last:
+            piece = await self._body_piece()
+            if piece is None:
+                break
+            left -= len(piece)
+            if left < 0:
+                self._misunderstood = True  # it is told why, if it reads on
+                return False
+        if self.http.our_state is not h11.DONE or self.http.their_state is not h11.DONE:
+            return False
+        self.http.start_next_cycle()
+        return True
+
+    # ---------------------------------------------------------------- in
+
+    async def body(self) -> AsyncGenerator[bytes, None]:
+        """The rest of the body, piece by piece.
+
+        Raises:
+            h11.RemoteProtocolError: it breaks off, is not framed well, or stalls for too long.
+        """
+        if self.http.they_are_waiting_for_100_continue:
+            await self.write(self.http.send(h11.InformationalResponse(status_code=100, headers=[])) or b"")
+        while self.http.their_state is h11.SEND_BODY:
+            piece = await self._body_piece()
+            if piece is None:
+                return
+            yield piece
+
+    async def whole_body(self) -> bytes | None:
+        """All of the body, counted in the budgets until it is answered; None where it is longer than may be held.
+
+        Raises:
+            TooManyRequests: a budget is spent.
+            h11.RemoteProtocolError: as ``body``.
+        """
+        whole = bytearray()
+        async with aclosing(self.body()) as pieces:
+            async for piece in pieces:
+                if len(whole) + len(piece) > self._limits.request_bytes:
+                    return None
+                self._guard.hold_request(self.session.credentials.uid, len(piece), beside=self._held)
+                self._held += len(piece)
+                whole += piece
+        return bytes(whole)
+
+    async def _body_piece(self) -> bytes | None:
+        while True:
+            event = self.http.next_event()
+            if isinstance(event, h11.Data):
+                return bytes(event.data)
+            if event is not h11.NEED_DATA:
+                return None
+            with anyio.move_on_after(self._limits.text_seconds) as patience:
+                await self._receive()
+            if patience.cancelled_caught:
+                self._guard.reached("text_seconds")
+                raise h11.RemoteProtocolError("the body did not come in time", error_status_hint=408)
+
+    async def _receive(self) -> None:
+        """Hand h11 what one read brings; descriptors that come with it are closed."""
+        try:
+            data, _ = await receive(self.socket, _READ, 0, self._closer, self._rest)
+        except anyio.EndOfStream:
+            self.http.receive_data(b"")
+            return
+        if not data:
+            return
+        self.received += len(data)
+        self.http.receive_data(data)
+
+    def _rest(self) -> None:
+        self._pace.rest(all_read=True)
+
+    async def _end_at_hangup(self) -> None:
+        if await hung_up(self.socket, self.number):
+            self._scope.cancel()
+
+    # ---------------------------------------------------------------- out
+
+    async def _deliver(self, answer: Answer | Streamed, request: Request) -> None:
+        # Who waits for 100 and gets an answer instead keeps the body, and what follows cannot be told from it.
+        self._last = self._last or self.http.they_are_waiting_for_100_continue
+        if isinstance(answer, Streamed):
+            await self._stream(answer, request)
+            return
+        uid = self.session.credentials.uid
+        size = answer.size
+        try:
+            if size > self._limits.reply_bytes:
+                self._guard.reached("reply_bytes")
+                answer = error_answer(500, f"the answer has {size} bytes, and {self._limits.reply_bytes} may be sent")
+                size = answer.size
+            self._guard.hold(uid, size, beside=0, insist=self.changed)
+        except StoragedError as error:
+            answer, size = error_answer(429, error.message), 0
+        self.heaviest = max(self.heaviest, size)
+        try:
+            await self._send(answer, request)
+        finally:
+            self._guard.free(uid, size)
+
+    async def _send(self, answer: Answer, request: Request | None) -> None:
+        headers = [*answer.headers] if answer.bare else [*self._answering.headers(request), *answer.headers]
+        # A head without a body has the length of none, as Go's server sends it.
+        if answer.status != 204 and not (request is not None and request.method == "HEAD"):
+            headers.append((b"Content-Length", b"%d" % answer.size))
+        parts = [self._response(answer.status, b"", headers)]
+        if request is not None and request.method == "HEAD":
+            # To a HEAD h11 tells how the body would have come, of which Go's server says nothing.
+            parts[0] = parts[0].replace(b"Transfer-Encoding: chunked\r\n", b"")
+        for part in answer.body if request is None or request.method != "HEAD" else ():
+            parts += self.http.send_with_data_passthrough(h11.Data(data=part)) or ()
+        parts += self.http.send_with_data_passthrough(h11.EndOfMessage()) or ()
+        await self.write(*parts)
+
+    async def _stream(self, answer: Streamed, request: Request) -> None:
+        own = [*answer.headers] if answer.bare else [*self._answering.headers(request), *answer.headers]
+        async with aclosing(answer.pieces) as pieces:
+            # At once, and by itself: who waits for events wants to know that they will come.
+            await self.write(self._response(answer.status, answer.reason, own))
+            async for piece in pieces:
+                await self.write(*(self.http.send_with_data_passthrough(h11.Data(data=piece)) or ()))
+        await self.write(*(self.http.send_with_data_passthrough(h11.EndOfMessage()) or ()))
+
+    def _response(self, status: int, reason: bytes, headers: list[tuple[bytes, bytes]]) -> bytes:
+        if self._last:
+            headers.append((b"Connection", b"close"))
+        event = h11.Response(status_code=status, headers=headers, reason=reason or _REASONS.get(status, b""))
+        head = self.http.send(event) or b""
+        # h11 answers in its own version whatever was asked in.
+        return b"HTTP/1.0" + head[8:] if self._old else head
+
+    async def write(self, *parts: bytes) -> None:
+        """Give the kernel all of it; a client that takes nothing for too long is dropped.
+
+        Raises:
+            BrokenResourceError: the connection is lost.
+        """
+        waiting: list[bytes | memoryview] = [part for part in parts if part]
+        while waiting:
+            taken = send_now(self.socket, waiting[:_MOST_PARTS])
+            waiting = _left(waiting, taken)
+            if not waiting:
+                return
+            if taken >= _WRITE:
+                await self.session.shares.step()
+                continue
+            try:
+                with anyio.fail_after(self._limits.stall_seconds):
+                    await anyio.wait_writable(self.socket)
+            except TimeoutError:
+                self._guard.reached("stall_seconds")
+                _log.warning("peer does not read connection=%d", self.number)
+                raise anyio.BrokenResourceError from None
+
+    async def _refuse(self, answer: Answer) -> None:
+        """Say what is wrong with what came, where nothing is said yet; then the connection ends."""
+        self._misunderstood = True
+        if self.http.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            headers = [*answer.headers, (b"Content-Length", b"%d" % answer.size), (b"Connection", b"close")]
+            head = self._response(answer.status, b"", headers)
+            await self.write(head, *answer.body)
+
+
+_log = logging.getLogger(__name__)
+
+
+def _left(parts: Sequence[bytes | memoryview], taken: int) -> list[bytes | memoryview]:
+    for at, part in enumerate(parts):
+        if taken < len(part):
+            return [memoryview(part)[taken:], *parts[at + 1 :]] if taken else [*parts[at:]]
+        taken -= len(part)
+    return []
+
+
+def _ambiguous(head: h11.Request) -> bool:
+    """Whether two readers could disagree on where the request ends."""
+    names = [name for name, _ in head.headers]
+    return b"transfer-encoding" in names and (b"content-length" in names or head.http_version < b"1.1")
+
+
+def _refusal(error: h11.RemoteProtocolError) -> Answer:
+    status = error.error_status_hint
+    reason = _REASONS.get(status, b"Bad Request").decode()
+    return plain_answer(status, f"{status} {reason}: {error}")
+
+
+def _nobody() -> None:
+    """Nobody wants to know."""
+
+
+_REASONS: Final = {
+    **{200: b"OK", 201: b"Created", 204: b"No Content", 301: b"Moved Permanently", 304: b"Not Modified"},
+    **{400: b"Bad Request", 403: b"Forbidden", 404: b"Not Found", 405: b"Method Not Allowed", 408: b"Request Timeout"},
+    **{409: b"Conflict", 413: b"Request Entity Too Large", 429: b"Too Many Requests"},
+    **{431: b"Request Header Fields Too Large", 500: b"Internal Server Error", 501: b"Not Implemented"},
+    **{502: b"Bad Gateway", 503: b"Service Unavailable", 505: b"HTTP Version Not Supported"},
+}

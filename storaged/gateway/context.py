@@ -1,0 +1,28 @@
+"""What a handler is given besides its request."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from attrs import frozen
+
+from storaged.gateway.answers import Answer, Streamed
+from storaged.gateway.connection import HttpConnection
+from storaged.gateway.identity import Identity
+from storaged.gateway.request import Request
+from storaged.gateway.store_access import StoreAccess
+
+
+class Upstream(Protocol):
+    """podman's own service, or what stands for it where there is none."""
+
+    async def pass_on(self, connection: HttpConnection, request: Request) -> Answer | Streamed | None:
+        """Have podman answer; None where the connection is at its end with that."""
+        ...
+
+
+@frozen(kw_only=True)
+class Context:
+    store: StoreAccess
+    upstream: Upstream
+    identity: Identity

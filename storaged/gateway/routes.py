@@ -1,0 +1,137 @@
+"""The route table: which method and path has which answer, in podman's order.
+
+A pattern is matched on the encoded path behind version and tree. ``{name}`` takes slashes, too, and as many as it can:
+``/images/localhost/a/b:1/json`` asks the same as ``/images/localhost%2Fa%2Fb%3A1/json``. The first row that fits
+answers; a path that fits under another method only is 405, one that fits nowhere 404.
+
+``PODMAN`` are the rows that are passed on.
+
+Source: podman ``pkg/api/server/register_*.go``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, Literal, TypeAlias
+
+from attrs import frozen
+
+from storaged.gateway import system
+from storaged.gateway.answers import Answer, Streamed
+from storaged.gateway.context import Context
+from storaged.gateway.request import Request, names_of
+
+Handler: TypeAlias = Callable[[Context, Request], Awaitable[Answer | Streamed | None]]
+
+PODMAN: Final = None
+"""In place of a handler: to be passed on."""
+
+_TREES = {"compat": ("compat",), "libpod": ("libpod",), "both": ("compat", "libpod")}
+
+
+@frozen(kw_only=True)
+class Route:
+    """``name`` is what it is counted under."""
+
+    method: str
+    pattern: re.Pattern[str]
+    name: str
+    handler: Handler | None
+
+
+def _route(method: str, path: str, handler: Handler | None = PODMAN, *, name: str = "passed_on") -> Route:
+    if handler is not None:
+        name = f"{handler.__module__.rpartition('.')[2]}.{handler.__name__}"
+    pattern = re.escape(path).replace(r"\{name\}", "(?P<name>.*)").replace(r"\{id\}", "(?P<name>[^/]+)")
+    pattern = pattern.replace(r"\{rest\}", "(?:/.*)?").replace(r"\{destination\}", "(?P<destination>.*)")
+    return Route(method=method, pattern=re.compile(pattern, re.DOTALL), name=name, handler=handler)
+
+
+# fmt: off
+_TABLE: Final[Sequence[tuple[Literal["compat", "libpod", "both"], Route]]] = (
+    ("both",   _route("GET",    "/_ping", system.ping)),
+    ("both",   _route("HEAD",   "/_ping", system.ping)),
+    ("both",   _route("GET",    "/version")),
+    ("both",   _route("GET",    "/info")),
+    ("both",   _route("GET",    "/events")),
+    ("both",   _route("GET",    "/system/df")),
+    ("libpod", _route("POST",   "/system/check")),
+    ("libpod", _route("POST",   "/system/prune")),
+    ("compat", _route("POST",   "/auth")),
+
+    ("compat", _route("POST",   "/images/create")),
+    ("both",   _route("GET",    "/images/json")),
+    ("both",   _route("POST",   "/images/load")),
+    ("libpod", _route("POST",   "/local/images/load")),
+    ("libpod", _route("POST",   "/images/import")),
+    ("libpod", _route("POST",   "/images/pull")),
+    ("both",   _route("POST",   "/images/prune")),
+    ("both",   _route("GET",    "/images/search")),
+    ("libpod", _route("DELETE", "/images/remove")),
+    ("both",   _route("DELETE", "/images/{name}")),
+    ("both",   _route("POST",   "/images/{name}/push")),
+    ("libpod", _route("POST",   "/images/scp/{name}")),
+    ("both",   _route("GET",    "/images/{name}/get")),
+    ("compat", _route("GET",    "/images/get")),
+    ("libpod", _route("GET",    "/images/export")),
+    ("libpod", _route("GET",    "/images/{name}/exists")),
+    ("libpod", _route("GET",    "/images/{name}/tree")),
+    ("libpod", _route("GET",    "/images/{name}/resolve")),
+    ("libpod", _route("GET",    "/images/{name}/changes")),
+    ("both",   _route("GET",    "/images/{name}/history")),
+    ("both",   _route("GET",    "/images/{name}/json")),
+    ("both",   _route("POST",   "/images/{name}/tag")),
+    ("libpod", _route("POST",   "/images/{name}/untag")),
+    ("both",   _route("POST",   "/commit")),
+    ("both",   _route("POST",   "/build")),
+    ("libpod", _route("POST",   "/local/build")),
+    ("compat", _route("GET",    "/distribution/{name}/json")),
+
+    ("libpod", _route("POST",   "/manifests/create")),
+    ("libpod", _route("GET",    "/manifests/{name}/exists")),
+    ("libpod", _route("GET",    "/manifests/{name}/json")),
+    ("libpod", _route("POST",   "/manifests/{name}/add")),
+    ("libpod", _route("POST",   "/manifests/{name}/registry/{destination}")),
+    ("libpod", _route("POST",   "/manifests/{name}/push")),
+    ("libpod", _route("POST",   "/manifests/{name}")),
+    ("libpod", _route("PUT",    "/manifests/{name}")),
+    ("libpod", _route("DELETE", "/manifests/{name}")),
+)
+# fmt: on
+
+_OTHERS: Final = re.compile(
+    r"/(containers|exec|volumes|networks|pods|secrets|configs|plugins|services|tasks|nodes|swarm|generate|play|kube|"
+    r"artifacts|quadlets|farm|healthcheck|local|archive|system|distribution)(/.*)?",
+    re.DOTALL,
+)
+"""What is not about images: podman knows the methods."""
+_NOT_THERE: Final = re.compile(r"/swarm(/.*)?")
+
+_ROUTES: Final = {
+    tree: tuple(route for trees, route in _TABLE if tree in _TREES[trees]) for tree in ("compat", "libpod")
+}
+OTHERS: Final = Route(method="", pattern=_OTHERS, name="passed_on", handler=PODMAN)
+
+
+def find(request: Request) -> Route | Literal[404, 405]:
+    """The row that answers; it leaves what it found in the path with the request."""
+    known = False
+    for route in _ROUTES[request.tree]:
+        match = route.pattern.fullmatch(request.path)
+        if match is None:
+            continue
+        if route.method == request.method:
+            request.names = names_of(match)
+            return route
+        known = True
+    if known:
+        return 405
+    if _OTHERS.fullmatch(request.path) and not _NOT_THERE.fullmatch(request.path):
+        return OTHERS
+    return 404
+
+
+def names() -> list[str]:
+    """What the answers are counted under."""
+    return sorted({route.name for _, route in _TABLE} | {OTHERS.name})

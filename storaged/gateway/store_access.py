@@ -1,0 +1,78 @@
+"""How the gateway asks the store: by the service's own methods, and by its snapshots. The one way from here to there.
+
+Rights, budgets of changes and audit lines are those of the method called. A read that may not be stale waits for at
+most ten seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+from attrs import frozen
+
+from storaged.engine.response_cache import CacheKey
+from storaged.engine.views import Staleness, View
+from storaged.gateway.request import Request
+from storaged.service.context import Engine
+from storaged.service.service import Service
+from storaged.store.locks.probe import LockHolder
+
+PATIENCE: Final = 10.0
+"""Seconds that a strict read waits for a writer."""
+
+_decode = msgspec.json.Decoder().decode
+
+
+@frozen(kw_only=True)
+class StoreAccess:
+    """``service`` is the one of this moment: it is another one after the settings were read again."""
+
+    engine: Engine
+    service: Callable[[], Service]
+
+    async def view(self, request: Request) -> View:
+        """The state of the store that answers the request.
+
+        Raises:
+            StoreBusy: it must not be stale, and a writer did not end in time.
+            StoreCorrupt: the store cannot be read.
+        """
+        cache = self.engine.cache
+        view = cache.view_now()
+        if view is None:
+            async with request.link.watched():
+                view = await cache.view("strict" if request.strict else "fresh", PATIENCE)
+        request.stale = view.stale
+        return view
+
+    def is_current(self) -> bool:
+        """Whether the state known is that of the files."""
+        return self.engine.cache.view_now() is not None
+
+    async def call(self, request: Request, method: str, params: dict[str, Any]) -> Any:
+        """The result of one of the service's methods, decoded.
+
+        Raises:
+            StoragedError: the method's own errors.
+        """
+        if request.strict:
+            params = {**params, "consistency": "strict", "timeout": PATIENCE}
+        answer = await self.service().handle(request.session, method, params)
+        result = _decode(answer if isinstance(answer, bytes) else b"".join(answer))
+        request.stale = _staleness(result.get("stale"))
+        return result
+
+
+def question(view: View, what: str, text: str) -> CacheKey:
+    """Under which an answer is kept with the snapshot of a view."""
+    return (view.context.number, f"rest {what}", text)
+
+
+def _staleness(told: dict[str, Any] | None) -> Staleness | None:
+    if told is None:
+        return None
+    holder = told["holder"]
+    lock = LockHolder(lock=told["lock"], **holder) if holder is not None else None
+    return Staleness(age_ms=told["age_ms"], reason=told["reason"], holder=lock, file=told["file"])

@@ -1,0 +1,66 @@
+"""What speaks at a door: JSON-RPC at the first, HTTP at the gateway's. Both have their connections in one set.
+
+So limits, budgets, idling and draining are the same for both, whoever a client speaks to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from anyio.abc import UNIXSocketStream
+from attrs import frozen
+
+from storaged.metrics import Metrics
+from storaged.server.fd_closer import Closer
+from storaged.server.quotas import Limits, Quotas
+from storaged.service.session import Session
+from storaged_client.contract.errors import StoragedError
+
+
+class ServedConnection(Protocol):
+    """One accepted stream that is being served."""
+
+    session: Session
+    received: int
+    """Bytes, whatever became of them."""
+    gone: Callable[[], None]
+    """To be called when all is answered; only closing is left, which may take long."""
+
+    @property
+    def heaviest(self) -> int:
+        """Bytes of requests and answers held at once, at most."""
+        ...
+
+    async def run(self) -> None:
+        """Serve until the end; close the stream. Never raises anything but cancellation."""
+        ...
+
+    def cut(self) -> None:
+        """Let nothing more in: what was sent is still answered."""
+        ...
+
+    def refuse_rest(self) -> None:
+        """Cancel what runs, and answer it as a daemon does that shuts down."""
+        ...
+
+
+@frozen(kw_only=True)
+class Shared:
+    """What all connections share. ``taker`` and ``ender`` as ``connection.Connection`` has them."""
+
+    limits: Limits
+    guard: Quotas
+    metrics: Metrics
+    taker: Closer
+    ender: Closer
+
+
+class Front(Protocol):
+    def connect(self, stream: UNIXSocketStream, session: Session, shared: Shared) -> ServedConnection:
+        """Make the connection of one accepted stream; the caller runs it."""
+        ...
+
+    def refusal(self, error: StoragedError) -> bytes:
+        """What a client is sent who is not let in."""
+        ...
