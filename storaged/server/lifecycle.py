@@ -1,4 +1,4 @@
-"""The daemon's life: accepting, idling, draining, ending. Implements ``storaged.service.host.Host``.
+"""The daemon's life: accepting, idling, draining, ending. Implements ``storaged.service.context.Host``.
 
 ::
 
@@ -41,7 +41,7 @@ from storaged.server.quotas import Limits, Quotas
 from storaged.server.request_tasks import Handler
 from storaged.server.service_status import ServiceStatus
 from storaged.server.systemd import Notifier
-from storaged.service.host import HostFacts
+from storaged.service.context import HostFacts
 
 _REFUSE_BEFORE_END = 2.0
 

@@ -22,7 +22,7 @@ from storaged.server.fd_closer import AccountCloser
 from storaged.server.quotas import Limits, Quotas
 from storaged.server.send_queue import SendQueue
 from storaged.service.access import audit_unbegun
-from storaged.service.later import Later
+from storaged.service.context import Waiting
 from storaged.service.session import Session
 from storaged_client.contract.errors import (
     InternalError,
@@ -46,7 +46,7 @@ class Handler(Protocol):
 
     def __call__(
         self, session: Session, method: str, params: Any, descriptors: Sequence[int] = (), /
-    ) -> Answer | Later[Answer]:
+    ) -> Answer | Waiting[Answer]:
         """The encoded ``result`` of one request, whole or in parts to be joined; or what waits for it and returns it.
 
         ``descriptors`` came with it, and are closed when the answer is there.
@@ -135,7 +135,7 @@ class RequestTasks:
             return
         self.in_flight += 1
         self._metrics.add("requests")
-        answer: Answer | Later[Answer] | None = None
+        answer: Answer | Waiting[Answer] | None = None
         wrong: StoragedError | None = None
         begin_request(self._session.number, _id_of(call))
         try:
@@ -195,20 +195,20 @@ class RequestTasks:
         self.heaviest = max(self.heaviest, self._request_bytes + self._held)
 
     async def _run(
-        self, call: Request | Notification, later: Later[Answer], scope: anyio.CancelScope, taken: Sequence[int]
+        self, call: Request | Notification, wait: Waiting[Answer], scope: anyio.CancelScope, taken: Sequence[int]
     ) -> None:
         """The task of one request."""
         try:
-            await self._wait(call, later, scope, taken)
+            await self._wait(call, wait, scope, taken)
         except anyio.get_cancelled_exc_class() as cancelled:
             # On asyncio anyio leaves it in a circle with its traceback, whose frames have all that the request is made
             # of and all that was done for it: nothing of that is to stay until the next full collection.
             cancelled.__traceback__ = None
-            del call, later
+            del call, wait
             raise
 
     async def _wait(
-        self, call: Request | Notification, later: Later[Answer], scope: anyio.CancelScope, taken: Sequence[int]
+        self, call: Request | Notification, wait: Waiting[Answer], scope: anyio.CancelScope, taken: Sequence[int]
     ) -> None:
         begin_request(self._session.number, _id_of(call))
         answer: Answer | None = None
@@ -216,7 +216,7 @@ class RequestTasks:
         try:
             try:
                 with scope:
-                    answer = await later()
+                    answer = await wait()
             except Exception as failure:
                 error = self._failed(call, failure)
             else:

@@ -14,20 +14,23 @@ uid one line a minute is written, and the number of the others.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager
+from functools import partial
 from itertools import zip_longest
 from typing import Any
 
-from attrs import fields
+from anyio import CancelScope, get_cancelled_exc_class
+from anyio.to_thread import run_sync
+from attrs import define, fields
 from msgspec import Struct
 
 from storaged.logs import ALWAYS, Whole, repeats
+from storaged.service.params import structure
 from storaged.service.session import Session
 from storaged_client.contract import types as t
-from storaged_client.contract import wire
-from storaged_client.contract.errors import InvalidParams, NotPermitted, StoragedError
+from storaged_client.contract.errors import NotPermitted, StoragedError
 from storaged_client.contract.methods import METHODS, Method
-from storaged_client.contract.params import Common
 
 _LINE = "audit method=%s uid=%d pid=%d target=%s result=%s"
 
@@ -40,6 +43,8 @@ _TARGETS = frozenset({"name", "names", "tags", "image", "images", "digest", "pla
 _PART = 8000
 """Characters of a target, or of the ids of what went, in one line: the journal divides lines of 48 KiB."""
 
+_LONG_TARGET = 64 << 10
+"""Characters from which on a thread writes the line of a mutation."""
 
 _OF_REFUSED = 300
 """Characters of the target of what did not begin."""
@@ -70,6 +75,40 @@ class Access(Struct, frozen=True, kw_only=True):
                 "uids and gids of the configuration may change anything",
                 {"uid": session.credentials.uid, "method": method.name},
             )
+
+
+@define
+class AuditEntry:
+    """What the line of a mutation says, as far as it is known."""
+
+    target: str = "-"
+    result: str = "InternalError"
+    removed: Iterable[str] = ()
+
+    def succeed(self, params: Any, result: object) -> None:
+        """The mutation was answered with this result."""
+        self.result, self.removed = result_of(result), tuple(removed_of(params, result))
+
+
+@asynccontextmanager
+async def audited(session: Session, method: str) -> AsyncIterator[AuditEntry]:
+    """Within, a mutation is carried out: it leaves its line, whatever becomes of it."""
+    entry = AuditEntry()
+    try:
+        yield entry
+    except get_cancelled_exc_class():
+        entry.result = "RequestCancelled"
+        raise
+    except StoragedError as error:
+        entry.result = error.name
+        raise
+    finally:
+        write = partial(audit, session, method, target=entry.target, result=entry.result, removed=entry.removed)
+        if len(entry.target) <= _LONG_TARGET:
+            write()
+        else:
+            with CancelScope(shield=True):
+                await run_sync(write)
 
 
 def audit(session: Session, method: str, *, target: str, result: str, removed: Iterable[str] = ()) -> None:
@@ -117,18 +156,6 @@ def audit_unbegun(session: Session, method: str, params: object, result: str) ->
     audit_refused(session, method, target=target, result=result)
 
 
-def structure(row: Method, params: object) -> tuple[Common, Any]:
-    """The common parameters of a request, and the method's own.
-
-    Raises:
-        InvalidParams: one is wrong, or there is one too many.
-    """
-    if params is not None and not isinstance(params, dict | list):
-        raise InvalidParams("params must be an object or an array", {"path": "$"})
-    common, own = wire.split_common(params)
-    return common, wire.structure_params(row.params, own)
-
-
 def target_of(params: Any, *, whole: bool = True) -> str:
     """What the parameters of a mutation are about, in one word without spaces or control characters; of what did not
     begin the first words are enough."""
@@ -146,13 +173,13 @@ def target_of(params: Any, *, whole: bool = True) -> str:
     )
 
 
-def removed_of(params: Any, result: t.Result) -> Iterator[str]:
+def removed_of(params: Any, result: object) -> Iterator[str]:
     """The ids of the images that went; of a dry run none did."""
     if isinstance(result, t.PruneReport) and not getattr(params, "dry_run", False):
         yield from (gone.id for gone in result.removed)
 
 
-def result_of(result: t.Result) -> str:
+def result_of(result: object) -> str:
     """The word for a mutation that was answered: ``ok``, or what hindered all of it (``partial``: some of it)."""
     if not isinstance(result, t.PruneReport) or not result.failed:
         return "ok"

@@ -1,15 +1,16 @@
-"""What a handler is given: the request's view of the store, and the engine's means."""
+"""What a handler is given: the request, its view of the store, and the parts of the daemon."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, TypeVar
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Literal, Protocol, TypeAlias, TypeVar
 
 import anyio
 from anyio import from_thread
 from anyio.to_thread import run_sync
 from attrs import Factory, frozen
+from msgspec import Struct
 
 from storaged.engine.cache import Cache
 from storaged.engine.checking import Checker
@@ -26,9 +27,9 @@ from storaged.errors import ConfigError
 from storaged.metrics import Metrics
 from storaged.operations.pruning import PrunePlan
 from storaged.operations.query_context import QueryContext
+from storaged.service.access import Access
 from storaged.service.daemon_status import DaemonStatus
-from storaged.service.host import Host
-from storaged.service.later import Later
+from storaged.service.listing import Listing
 from storaged.service.progress import Progress
 from storaged.service.session import Session
 from storaged.store.checking.loss import LossWatch
@@ -41,18 +42,41 @@ _OF_PASSED = 2
 _TOLD = 16 << 20
 """Bytes after which how far it has come is told again."""
 
+Waiting: TypeAlias = Callable[[], Awaitable[T]]
+"""What a handler that has to wait returns instead of its result: an async function, to be called once at most.
+
+A coroutine that nobody awaits would be left unfinished; a function that nobody calls is nothing.
+"""
+
 
 @frozen(kw_only=True)
-class Pinned:
-    """A listing under way: what it was selected from, and how a page of it is encoded."""
+class HostFacts:
+    """What ``server.info`` tells of the process. ``started`` is RFC 3339, ``limits`` as configured."""
 
-    method: str
-    view: View
-    length: int
-    page: Callable[[int, int], list[bytes] | Later[list[bytes]]]
-    """The members of a reply that holds the rows from one index up to another, but ``next_cursor``; in pieces."""
-    lasting: bool = True
-    """The same question chooses the same rows as long as nothing changes."""
+    backend: str
+    socket: str
+    api_socket: str | None = None
+    """The gateway's; None where there is no gateway."""
+    podman_socket: str | None = None
+    """What the gateway passes on to; None where it passes nothing on."""
+    started: str
+    limits: dict[str, int]
+
+
+class Host(Protocol):
+    """The port by which methods reach the process that hosts them (``server.lifecycle`` implements it)."""
+
+    def facts(self) -> HostFacts:
+        """The facts that do not change while the daemon lives."""
+        ...
+
+    def gauges(self) -> dict[str, float]:
+        """Numbers of this moment: ``connections``, ``requests_in_flight``."""
+        ...
+
+    def shutdown(self, reason: str) -> None:
+        """Begin to drain. Returns at once; the reply of the caller is still sent."""
+        ...
 
 
 def stated(location: StoreLocation) -> dict[str, object]:
@@ -85,7 +109,7 @@ class Engine:
     sizes: LayerSizes
     transactions: Transactions
     """The one way to change the store."""
-    cursors: Cursors[Pinned]
+    cursors: Cursors[Listing]
     blob_threads: anyio.CapacityLimiter
     """Bounds the worker threads that read big data for requests."""
     passed_threads: anyio.CapacityLimiter = Factory(lambda: anyio.CapacityLimiter(_OF_PASSED))
@@ -111,26 +135,39 @@ class Engine:
         return self.cache.context.query_context()
 
 
-@frozen(kw_only=True)
-class Call:
-    """One request being answered. ``view`` is one generation for all its reads.
+class Call(Struct, kw_only=True, eq=False):
+    """One request being answered, as its handler sees it.
 
-    ``asked`` is set where its answer may serve the next one who asks the same of this view. ``descriptors`` came with
-    the request, and are open until it is answered.
+    ``asked`` is the ``params`` as they came. ``current`` is one generation for all reads of the request; it is set
+    before a handler that reads a view is called. ``key`` is set where the answer may serve the next one who asks the
+    same of this view. ``descriptors`` came with the request, and are open until it is answered.
     """
 
     session: Session
-    common: Common
-    view: View
     engine: Engine
+    access: Access
+    common: Common
+    asked: object
     progress: Progress
-    asked: CacheKey | None = None
+    current: View | None = None
+    key: CacheKey | None = None
     descriptors: Sequence[int] = ()
+
+    @property
+    def view(self) -> View:
+        """What to read from. Only for handlers that read a view."""
+        assert self.current is not None
+        return self.current
 
     @property
     def query_context(self) -> QueryContext:
         """Platform, short names and leases as they were when the view was taken: those of its generation."""
         return self.view.context.query_context
+
+    @property
+    def may_change(self) -> bool:
+        """Whether the peer may change anything."""
+        return self.access.may_mutate(self.session)
 
     async def change(self, plan: Decision[T], *, message: str = "deleting") -> Outcome[T]:
         """Change the store within the time of the request, telling its progress; see ``Transactions.run``.

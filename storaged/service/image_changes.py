@@ -17,7 +17,7 @@ from storaged.operations.removal_request import RequestedName, everything
 from storaged.operations.removals import MOST_MOVES, Batch, Refusal
 from storaged.operations.removing import Removing, remove
 from storaged.service.context import Call
-from storaged.service.large_params import MOST_NAMES, refuse_many
+from storaged.service.params import MOST_NAMES, refuse_many
 from storaged.service.removal_batches import Report, carry_out
 from storaged.snapshot.model import Image, Snapshot
 from storaged.store.content import ITEM_LIMIT

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -20,11 +20,11 @@ from storaged.operations import (
     resolving,
 )
 from storaged.operations.filters import laborious
-from storaged.service.context import Call, Pinned
+from storaged.service.context import Call, Waiting
 from storaged.service.encoding import Encoded, array, encode_value, error_object
-from storaged.service.later import Later, then
 from storaged.service.limiters import pause
-from storaged.service.paging import first_page, in_pieces, next_page
+from storaged.service.listing import ImageListing
+from storaged.service.paging import Page, first_page, next_page
 from storaged.snapshot.model import Image
 from storaged.store.content import ITEM_LIMIT
 from storaged.store.layout.decoding import bounded
@@ -44,37 +44,37 @@ _BREATH = 64
 """Names of ``images.get`` answered between two looks of the loop at everybody else."""
 
 
-def list_images(call: Call, params: p.ImagesList) -> Encoded | Later[Encoded]:
+def list_images(call: Call, params: p.ImagesList) -> Encoded | Waiting[Encoded]:
     """``images.list``."""
     if params.cursor is not None:
-        return next_page(call, "images.list", params)
+        return next_page(call, "images.list", params).answer()
     fields = image_list.check_fields(params.fields)
-    select = partial(image_list.select, call.view.snapshot, params, call.query_context, datetime.now().astimezone())
+    now = datetime.now().astimezone()
+    select = partial(image_list.select, call.view.snapshot, params, call.query_context, now)
     images = len(call.view.snapshot.images)
-    long = laborious(params.filters, images) or (params.sort != "store" and images > _SORTED)
-    selection = partial(call.in_thread, select) if long else select()
-    return then(selection, lambda chosen: _listed(call, chosen, fields, params.limit))
+    if laborious(params.filters, images) or (params.sort != "store" and images > _SORTED):
+        return partial(_list_in_thread, call, params, fields, select)
+    return _first_page(call, params, fields, select()).answer()
 
 
-def _listed(
-    call: Call, selection: image_list.Selection, fields: tuple[str, ...] | None, limit: int | None
-) -> Encoded | Later[Encoded]:
-    rows = call.view.rows
-    images, names = selection.images, selection.names
+async def _list_in_thread(
+    call: Call, params: p.ImagesList, fields: tuple[str, ...] | None, select: Callable[[], image_list.Selection]
+) -> Encoded:
+    return await _first_page(call, params, fields, await call.in_thread(select)).answer_in_turns()
 
-    def encoded(some: Sequence[Image]) -> list[bytes]:
-        # Joined: what is kept is sent again and again, and each piece of it costs something each time.
-        parts = rows.parts(some, fields, names)
-        return [parts[0], b"".join(parts[1:-1]), parts[-1]]
 
-    def page(start: int, end: int) -> list[bytes] | Later[list[bytes]]:
-        def members(array: list[bytes]) -> list[bytes]:
-            return [b'"images":', *array, b',"sizes_pending":%d' % image_list.sizes_pending(images)]
-
-        return then(in_pieces(encoded, images[start:end]), members)
-
-    pinned = Pinned(method="images.list", view=call.view, length=len(images), page=page, lasting=selection.lasting)
-    return first_page(call, pinned, limit)
+def _first_page(
+    call: Call, params: p.ImagesList, fields: tuple[str, ...] | None, selection: image_list.Selection
+) -> Page:
+    listing = ImageListing(
+        method="images.list",
+        view=call.view,
+        rows=selection.images,
+        names=selection.names,
+        fields=fields,
+        lasting=selection.lasting,
+    )
+    return first_page(call, listing, params.limit)
 
 
 async def get(call: Call, params: p.ImagesGet) -> Encoded:

@@ -10,12 +10,11 @@ from typing import cast
 import anyio
 
 from storaged.engine.leases import LONGEST, Held
+from storaged.engine.transactions import Outcome
 from storaged.engine.views import View
 from storaged.operations.change_target import itself
-from storaged.service.context import Call, Engine
-from storaged.service.encoding import Encoded, encode_view, members
-from storaged.service.large_params import refuse_many
-from storaged.service.session import Session
+from storaged.service.context import Call
+from storaged.service.params import refuse_many
 from storaged.snapshot.model import Image
 from storaged.store.layout.records import ImageID
 from storaged_client.contract import params as p
@@ -23,7 +22,7 @@ from storaged_client.contract import types as t
 from storaged_client.contract.errors import InvalidParams, StoreBusy
 
 
-async def lease(call: Call, params: p.StoreLease) -> Encoded:
+async def lease(call: Call, params: p.StoreLease) -> Outcome[t.Lease]:
     """``store.lease``: a name of a manifest list means the list and every image of it that is here.
 
     Raises:
@@ -47,17 +46,17 @@ async def lease(call: Call, params: p.StoreLease) -> Encoded:
         raise StoreBusy("one of the images is just being removed, and that did not end in time; try again")
     expires = datetime.now(UTC) + timedelta(seconds=params.ttl)
     result = t.Lease(lease=held.lease, images=held.images, expires=cast("t.Timestamp", _rfc3339(expires)))
-    return Encoded(members=members(result), view=call.engine.cache.known())
+    return Outcome(result=result, view=call.engine.cache.known())
 
 
-def release(engine: Engine, session: Session, params: p.StoreRelease) -> bytes:
+def release(call: Call, params: p.StoreRelease) -> Outcome[t.Empty]:
     """``store.release``; the store is not looked at.
 
     Raises:
         LeaseUnknown: this connection has no such lease.
     """
-    engine.leases.release(params.lease, owner=session)
-    return encode_view(t.Empty(), engine.cache.known())
+    call.engine.leases.release(params.lease, owner=call.session)
+    return Outcome(result=t.Empty(), view=call.engine.cache.known())
 
 
 def _take(call: Call, params: p.StoreLease) -> Held | None:

@@ -15,7 +15,7 @@ from storaged.operations.list_parts import Means
 from storaged.operations.removing import Removing
 from storaged.service.context import Call
 from storaged.service.image_changes import reading, remove_names
-from storaged.service.large_params import refuse_many
+from storaged.service.params import refuse_many
 from storaged.service.passed_files import read_layers
 from storaged.store.layout.records import ImageID
 from storaged_client.contract import params as p

@@ -5,9 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from storaged.operations import manifest_lists
-from storaged.service.context import Call
-from storaged.service.encoding import Encoded, members
-from storaged.service.later import Later
+from storaged.service.context import Call, Waiting
 from storaged_client.contract import params as p
 from storaged_client.contract import types as t
 
@@ -18,24 +16,21 @@ _SHORT = 64 << 10
 """Bytes of a manifest up to which it is."""
 
 
-def list_manifests(call: Call, params: p.ManifestsList) -> Encoded | t.ManifestLists | Later[Encoded]:
+def list_manifests(call: Call, params: p.ManifestsList) -> t.ManifestLists | Waiting[t.ManifestLists]:
     """``manifests.list``."""
     snapshot = call.view.snapshot
     tell = partial(manifest_lists.list_manifests, snapshot, params.include)
-    if len(snapshot.lists) <= _FEW:
-        return tell()
-    return partial(call.in_thread, lambda: Encoded(members=members(tell()), lasting=True))
+    return tell() if len(snapshot.lists) <= _FEW else partial(call.in_thread, tell)
 
 
-def get(call: Call, params: p.ManifestName) -> Encoded | t.ManifestDetails | Later[Encoded]:
+def get(call: Call, params: p.ManifestName) -> t.ManifestDetails | Waiting[t.ManifestDetails]:
     """``manifests.get``."""
     snapshot = call.view.snapshot
     image = manifest_lists.find_list(snapshot, params.name, call.query_context)
     tell = partial(manifest_lists.details, snapshot, image)
     manifest = image.content.manifest
-    if manifest is None or len(manifest.raw or b"") <= _SHORT:
-        return tell()
-    return partial(call.in_thread, lambda: Encoded(members=members(tell()), lasting=True))
+    is_short = manifest is None or len(manifest.raw or b"") <= _SHORT
+    return tell() if is_short else partial(call.in_thread, tell)
 
 
 def exists(call: Call, params: p.ManifestName) -> t.Exists:

@@ -1,4 +1,4 @@
-"""Lists in pages. A cursor goes on with the generation it was made of (interface §2).
+"""Listings in pages. A cursor goes on with the generation that the listing began with.
 
 A cursor stands for everything that was asked for at first; only ``limit`` may differ from page to page. The pages
 are one listing of one instant: each names the generation of the first, and its ``stale`` as it was then. Whether
@@ -7,28 +7,16 @@ the store has moved on since is what a request without a cursor tells.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Protocol, TypeVar
+from collections.abc import Sequence
+from typing import Any, Protocol
 
-from attrs import AttrsInstance, fields
+from attrs import AttrsInstance, fields, frozen
 
 from storaged.engine.cursors import cursor_text
-from storaged.engine.views import View
-from storaged.service.context import Call, Pinned
-from storaged.service.encoding import Encoded, encode_read, encode_value, encode_view
-from storaged.service.later import Later, have, then
-from storaged.service.limiters import pause
-from storaged_client.contract import types as t
+from storaged.service.context import Call, Waiting
+from storaged.service.encoding import Encoded, array_in_turns, encode_value, is_long
+from storaged.service.listing import Listing
 from storaged_client.contract.errors import InvalidParams
-
-_PIECE = 256
-"""Rows encoded between two looks of the loop at everybody else: about a millisecond."""
-
-_OF_ALL = frozenset({"generation", "stale"})
-"""Members that each result has, told from its view."""
-
-T = TypeVar("T")
 
 
 class Paged(AttrsInstance, Protocol):
@@ -41,21 +29,63 @@ class Paged(AttrsInstance, Protocol):
     def cursor(self) -> str | None: ...
 
 
-def first_page(call: Call, pinned: Pinned, limit: int | None) -> Encoded | Later[Encoded]:
-    """The beginning of a listing; where more remains, it is pinned and ``next_cursor`` leads on.
+@frozen(kw_only=True)
+class Page:
+    """The rows of a listing from ``start`` up to ``end``. ``token`` names the listing if it is pinned already."""
+
+    call: Call
+    listing: Listing
+    token: str
+    start: int
+    end: int
+
+    def answer(self) -> Encoded | Waiting[Encoded]:
+        """The page; a long one is encoded in turns."""
+        rows = self._rows()
+        return self.answer_in_turns if is_long(rows) else self._around(self.listing.encode(rows))
+
+    async def answer_in_turns(self) -> Encoded:
+        """The page; the event loop serves others between the pieces of a long one."""
+        return self._around(await array_in_turns(self.listing.encode, self._rows()))
+
+    def _rows(self) -> Sequence[Any]:
+        return self.listing.rows[self.start : self.end]
+
+    def _around(self, rows: list[bytes]) -> Encoded:
+        following = self._following()
+        return Encoded(
+            members=[*self.listing.members(rows), b',"next_cursor":', encode_value(following)],
+            view=self.listing.view,
+            lasting=self.listing.lasting and not self.token and following is None,
+        )
+
+    def _following(self) -> str | None:
+        """The cursor of the next page; for the first of several, the listing is pinned."""
+        call = self.call
+        cursors = call.engine.cursors
+        if self.end < len(self.listing.rows):
+            token = self.token or cursors.pin(call.session.credentials.uid, self.listing, call.session.account)
+            return cursor_text(token, self.end)
+        if self.token:
+            cursors.finish(self.token)
+        return None
+
+
+def first_page(call: Call, listing: Listing, limit: int | None) -> Page:
+    """The beginning of a listing.
 
     Raises:
         InvalidParams: the limit is less than 1.
     """
-    return _page(call, pinned, "", 0, limit)
+    return _page(call, listing, "", 0, limit)
 
 
-def next_page(call: Call, method: str, params: Paged) -> Encoded | Later[Encoded]:
-    """Go on where ``params.cursor`` stands.
+def next_page(call: Call, method: str, params: Paged) -> Page:
+    """The page that begins where ``params.cursor`` stands.
 
     Raises:
-        InvalidParams: no cursor of this method, or another parameter comes with it; the limit is less than 1.
-        GenerationGone: it is not kept any more.
+        InvalidParams: it is no cursor of this method, or another parameter comes with it; the limit is less than 1.
+        GenerationGone: the listing is not kept any more.
     """
     cursor = params.cursor or ""
     for member in fields(type(params)):
@@ -65,66 +95,16 @@ def next_page(call: Call, method: str, params: Paged) -> Encoded | Later[Encoded
                 f"leave it out, or start a new listing without the cursor",
                 path=f"$.{member.name}",
             )
-    token, offset, pinned = call.engine.cursors.take(call.session.credentials.uid, cursor)
-    if pinned.method != method or offset > pinned.length:
+    token, offset, listing = call.engine.cursors.take(call.session.credentials.uid, cursor)
+    if listing.method != method or offset > len(listing.rows):
         text = f"this cursor does not belong to {method}; use next_cursor as it was given"
         raise InvalidParams(text, path="$.cursor")
-    return _page(call, pinned, token, offset, params.limit)
+    return _page(call, listing, token, offset, params.limit)
 
 
-def in_pieces(encode: Callable[[Sequence[T]], list[bytes]], rows: Sequence[T]) -> list[bytes] | Later[list[bytes]]:
-    """A JSON array of the rows, in pieces to be joined; of many, the loop serves others between some of them.
-
-    ``encode`` makes one array of some of the rows, in pieces too.
-    """
-    return encode(rows) if len(rows) <= _PIECE else partial(_in_pieces, encode, rows)
-
-
-async def encode_change(result: t.Result, view: View) -> bytes | list[bytes]:
-    """What a change made of the store, of whose many rows some are encoded at a time."""
-    own = {field.name: getattr(result, field.name) for field in fields(type(result)) if field.name not in _OF_ALL}
-    if not any(isinstance(value, tuple) and len(value) > _PIECE for value in own.values()):
-        return encode_view(result, view)
-    members: list[bytes] = []
-    for name, value in own.items():
-        rows = await have(in_pieces(_array, value)) if isinstance(value, tuple) else [encode_value(value)]
-        members += [b"," if members else b"", encode_value(name), b":", *rows]
-    await pause()  # the caller frees the rows now, which takes as long as some pieces
-    return encode_read(Encoded(members=members), view)
-
-
-def _array(rows: Sequence[object]) -> list[bytes]:
-    return [b"[", encode_value(rows)[1:-1], b"]"]
-
-
-async def _in_pieces(encode: Callable[[Sequence[T]], list[bytes]], rows: Sequence[T]) -> list[bytes]:
-    found: list[bytes] = [b"["]
-    for start in range(0, len(rows), _PIECE):
-        if start:
-            found.append(b",")
-            await pause()
-        found += encode(rows[start : start + _PIECE])[1:-1]
-    found.append(b"]")
-    return found
-
-
-def _page(call: Call, pinned: Pinned, token: str, offset: int, limit: int | None) -> Encoded | Later[Encoded]:
+def _page(call: Call, listing: Listing, token: str, start: int, limit: int | None) -> Page:
     if limit is not None and limit < 1:
         raise InvalidParams("limit must be at least 1", path="$.limit")
-    end = pinned.length if limit is None else min(pinned.length, offset + limit)
-
-    def paged(members: list[bytes]) -> Encoded:
-        following: str | None = None
-        if end < pinned.length:
-            following = cursor_text(
-                token or call.engine.cursors.pin(call.session.credentials.uid, pinned, call.session.account), end
-            )
-        elif token:
-            call.engine.cursors.finish(token)
-        return Encoded(
-            members=[*members, b',"next_cursor":', encode_value(following)],
-            view=pinned.view,
-            lasting=pinned.lasting and not token and following is None,
-        )
-
-    return then(pinned.page(offset, end), paged)
+    length = len(listing.rows)
+    end = length if limit is None else min(length, start + limit)
+    return Page(call=call, listing=listing, token=token, start=start, end=end)

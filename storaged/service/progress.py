@@ -1,4 +1,4 @@
-"""``$/progress``: how far a long request has come, for who asked with a ``progress_token`` (interface §2).
+"""``$/progress``: how far a long request has come, for a request with a ``progress_token``.
 
 At most ten a second, and none while the one before still waits to be written: a reader that is slow is told less
 often, and then the newest. Nothing is sent once the request is answered.
@@ -9,15 +9,28 @@ from __future__ import annotations
 import anyio
 
 from storaged.service.session import Session
+from storaged_client.contract.errors import InvalidParams
+
+_LONGEST_TOKEN = 200
+"""Characters of a token, which comes back with every notification."""
 
 INTERVAL = 0.1
 """Seconds between two notifications of one request at least."""
 
 
 class Progress:
-    """The notifications of one request. Belongs to the event loop."""
+    """The notifications of one request; none without a token. Belongs to the event loop.
+
+    Raises:
+        InvalidParams: the token is too long.
+    """
+
+    __slots__ = ("_last", "_over", "_session", "_token", "_waiting")
 
     def __init__(self, session: Session, token: str | int | None) -> None:
+        if isinstance(token, str) and len(token) > _LONGEST_TOKEN:
+            text = f"progress_token may have at most {_LONGEST_TOKEN} characters: it comes back with every message"
+            raise InvalidParams(text, path="$.progress_token")
         self._session = session
         self._token = token
         self._waiting = False

@@ -9,17 +9,16 @@ from typing import Literal, cast
 import anyio
 from anyio.to_thread import run_sync
 
+from storaged.engine.transactions import Outcome
 from storaged.engine.views import View
 from storaged.operations import store_flaws
-from storaged.service.context import Engine
+from storaged.service.context import Call, Engine
 from storaged.service.daemon_status import StartedBy
-from storaged.service.encoding import encode, encode_view
-from storaged.service.session import Session
 from storaged.service.statistics import statistics
 from storaged.snapshot.model import Snapshot
+from storaged_client.contract import params as p
 from storaged_client.contract import types as t
 from storaged_client.contract.errors import StoreBusy, StoreCorrupt
-from storaged_client.contract.params import Common
 from storaged_client.contract.version import PROTOCOL, VERSION
 
 _Look = tuple[
@@ -27,14 +26,15 @@ _Look = tuple[
 ]
 
 
-async def info(engine: Engine, session: Session, common: Common) -> bytes:
+async def info(call: Call, params: p.NoParams) -> t.ServerInfo | Outcome[t.Result]:
     """``server.info``: a store that cannot be read is its first flaw, not an error."""
+    engine, common = call.engine, call.common
     view: View | None = None
     broken: tuple[t.Flaw, ...] = ()
     try:
         view = await engine.cache.view(common.consistency, common.timeout)
         if common.if_generation == view.generation:
-            return encode_view(t.Unchanged(), view)
+            return Outcome(result=t.Unchanged(), view=view)
     except (StoreBusy, StoreCorrupt) as error:
         broken = (t.Flaw(name=error.name, detail=error.message, file=error.data.get("file")),)
     broken += tuple(
@@ -53,7 +53,7 @@ async def info(engine: Engine, session: Session, common: Common) -> bytes:
         return flaws, lost, reason, condition.settings_file(), condition.started_by(), engine.freshness()
 
     # Not in the threads that reloads use: a store that hangs must not keep them from everybody.
-    async with session.shares.threads:
+    async with call.session.shares.threads:
         flaws, lost, reason, file, started_by, freshness = await run_sync(look, limiter=engine.blob_threads)
     broken += flaws
     if lost and (now := engine.cache.view_now()) is not None and now.snapshot is current:
@@ -87,9 +87,7 @@ async def info(engine: Engine, session: Session, common: Common) -> bytes:
         unreadable_evidence=store_flaws.evidence(snapshot) if snapshot else (),
         flaws=broken + (store_flaws.flaws(snapshot) if snapshot else ()),
     )
-    if view is not None:
-        return encode_view(result, view)
-    return encode(result, engine.cache.generation, None)
+    return result if view is None else Outcome(result=result, view=view)
 
 
 def _losses(engine: Engine, snapshot: Snapshot) -> tuple[t.Flaw, ...]:
@@ -100,19 +98,21 @@ def _losses(engine: Engine, snapshot: Snapshot) -> tuple[t.Flaw, ...]:
     )
 
 
-def ping(engine: Engine, common: Common) -> bytes:
+def ping(call: Call, params: p.NoParams) -> t.Result:
     """``server.ping``: the generation known, without a look at the store."""
-    generation = engine.cache.generation
-    return encode(t.Unchanged() if common.if_generation == generation else t.Empty(), generation, None)
+    return t.Unchanged() if call.common.if_generation == call.engine.cache.generation else t.Empty()
 
 
-async def stats(engine: Engine, common: Common) -> bytes:
+async def stats(call: Call, params: p.NoParams) -> t.Result:
     """``server.stats``."""
-    if common.if_generation == engine.cache.generation:
-        return encode(t.Unchanged(), engine.cache.generation, None)
+    engine = call.engine
+    if call.common.if_generation == engine.cache.generation:
+        return t.Unchanged()
+    async with call.session.shares.threads:
+        process = await run_sync(_process)
     gauges = {
         **engine.host.gauges(),
-        **await run_sync(_process),
+        **process,
         "cursors": float(len(engine.cursors)),
         "leases": float(len(engine.cache.context.leases)),
         "uptime_seconds": anyio.current_time() - engine.began,
@@ -127,13 +127,14 @@ async def stats(engine: Engine, common: Common) -> bytes:
             "layer_sizes_pending": float(pending),
             "layer_sizes_unknown": float(unknown),
         }
-    return encode(statistics(engine.metrics, gauges), engine.cache.generation, None)
+    return statistics(engine.metrics, gauges)
 
 
-def shutdown(engine: Engine, session: Session) -> bytes:
+def shutdown(call: Call, params: p.NoParams) -> t.Empty:
     """``server.shutdown``: begins to drain; this reply is still sent."""
-    engine.host.shutdown(f"server.shutdown by uid {session.credentials.uid} pid {session.credentials.pid}")
-    return encode(t.Empty(), engine.cache.generation, None)
+    who = call.session.credentials
+    call.engine.host.shutdown(f"server.shutdown by uid {who.uid} pid {who.pid}")
+    return t.Empty()
 
 
 def _process() -> dict[str, float]:

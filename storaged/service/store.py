@@ -1,22 +1,28 @@
-"""``store.*``: structure, call, encode."""
+"""``store.*`` and ``containers.*``: structure, call, encode."""
 
 from __future__ import annotations
 
+from functools import partial
+
+from storaged.engine.transactions import Outcome
+from storaged.operations import container_list
 from storaged.operations.usage import usage as usage_of
-from storaged.service.context import Call, Engine
-from storaged.service.encoding import Encoded, encode, encode_view, members
-from storaged.service.progress import Progress
+from storaged.service.context import Call
 from storaged.store.checking.findings import Finding
 from storaged_client.contract import params as p
 from storaged_client.contract import types as t
 from storaged_client.contract.errors import InvalidParams
-from storaged_client.contract.params import Common
 
 PATIENCE = 0.2
 """Seconds a reply waits for containers and volumes to be measured anew."""
 
 
-async def usage(call: Call, params: p.NoParams) -> Encoded:
+def list_containers(call: Call, params: p.NoParams) -> t.ContainerList:
+    """``containers.list``."""
+    return container_list.list_containers(call.view.snapshot)
+
+
+async def usage(call: Call, params: p.NoParams) -> Outcome[t.StoreUsage]:
     """``store.usage``: what changes without any table is measured again first, as far as there is time.
 
     The answer is of the generation that knows these sizes.
@@ -26,32 +32,32 @@ async def usage(call: Call, params: p.NoParams) -> Encoded:
     view = call.view
     if cache.generation != view.generation:
         view = await cache.view(common.consistency, common.timeout)
-    snapshot = view.snapshot
-    result = await call.in_thread(lambda: usage_of(snapshot))
-    return Encoded(members=members(result), view=view)
+    return Outcome(result=await call.in_thread(partial(usage_of, view.snapshot)), view=view)
 
 
-async def refresh(engine: Engine, common: Common) -> bytes:
+async def refresh(call: Call, params: p.NoParams) -> Outcome[t.Result]:
     """``store.refresh``: a reload whatever the stamp says."""
-    view = await engine.cache.refresh(common.timeout)
-    return encode_view(t.Unchanged() if common.if_generation == view.generation else t.Empty(), view)
+    view = await call.engine.cache.refresh(call.common.timeout)
+    unchanged = call.common.if_generation == view.generation
+    return Outcome(result=t.Unchanged() if unchanged else t.Empty(), view=view)
 
 
-async def check(engine: Engine, params: p.StoreCheck, progress: Progress, *, may_change: bool) -> bytes:
+async def check(call: Call, params: p.StoreCheck) -> t.CheckReport:
     """``store.check``: answers when the tables cannot be read, too; that is its first finding.
 
-    ``may_change``: who asks may change the store, and gets a look of this moment.
+    Who may change the store gets a look of this moment.
     """
     if params.slice is not None and params.slice <= 0:
         raise InvalidParams("slice must be more than 0 seconds", path="$.slice")
-    checked = await engine.checker.run(
-        scope=params.scope,
-        slice=params.slice,
-        resume=params.resume,
-        progress=lambda done, total: progress.tell(done, total, "units", "checking"),
-        may_change=may_change,
-    )
-    report = t.CheckReport(
+    async with call.session.shares.checks:
+        checked = await call.engine.checker.run(
+            scope=params.scope,
+            slice=params.slice,
+            resume=params.resume,
+            progress=lambda done, total: call.progress.tell(done, total, "units", "checking"),
+            may_change=call.may_change,
+        )
+    return t.CheckReport(
         findings=tuple(map(_finding, checked.findings)),
         done=checked.done,
         total=checked.total,
@@ -61,7 +67,6 @@ async def check(engine: Engine, params: p.StoreCheck, progress: Progress, *, may
         age=checked.age,
         begun=checked.begun,
     )
-    return encode(report, engine.cache.generation, None)
 
 
 def _finding(found: Finding) -> t.Finding:

@@ -22,7 +22,7 @@ from storaged.server.fd_closer import Closer
 from storaged.server.quotas import Limits, Quotas
 from storaged.server.request_tasks import Handler
 from storaged.server.sending import send_now
-from storaged.service.later import Later
+from storaged.service.context import Waiting
 from storaged.service.limiters import Limiters
 from storaged.service.session import Session
 from storaged_client.contract.errors import ImageUnknown
@@ -45,7 +45,7 @@ class Methods:
 
     def __call__(
         self, session: Session, method: str, params: Any, descriptors: Sequence[int] = (), /
-    ) -> bytes | Later[bytes]:
+    ) -> bytes | Waiting[bytes]:
         self.taken.extend(descriptors)
         if not method.startswith("now."):
             return partial(self._answer, method, params)

@@ -13,8 +13,7 @@ from attrs import define, field, frozen
 from storaged.engine.cursors import Cursors
 from storaged.engine.transactions import Transactions
 from storaged.service.access import Access
-from storaged.service.context import Engine
-from storaged.service.host import HostFacts
+from storaged.service.context import Engine, HostFacts
 from storaged.service.service import Service
 from storaged.service.session import Credentials, Session
 from storaged.store.content import ContentReader

@@ -5,13 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import anyio
-import anyio.lowlevel
 import pytest
 from anyio.to_thread import run_sync
 
-from storaged.service.later import have, then
-from storaged_client.contract.errors import ImageUnknown, InvalidParams
+from storaged_client.contract.errors import ImageUnknown, InvalidParams, MethodNotFound
 
 from .conftest import Desk, connected, whole
 
@@ -69,7 +66,7 @@ async def test_after_another_tools_change_the_answer_is_waited_for_and_has_it(de
             params = {"name": "localhost/just:tagged", "consistency": consistency}
             answer = desk.service.begin(connected(), "images.exists", params)
             assert callable(answer) is waits
-            assert told(await have(answer))["exists"] is waits
+            assert told(await answer() if callable(answer) else answer)["exists"] is waits
             if waits:
                 await run_sync(lambda: desk.ground.writer.set_names(image, []))
                 await desk.ask("images.list")
@@ -98,17 +95,12 @@ async def test_each_request_counts_once_however_it_is_answered(desk: Desk) -> No
 
 async def test_wrong_parameters_are_refused_before_anything_is_waited_for(desk: Desk) -> None:
     async with desk.ground.running():
-        for method in ("images.exists", "server.ping"):
+        for method in ("images.exists", "images.history", "server.ping"):
             with pytest.raises(InvalidParams):
                 desk.service.begin(connected(), method, {"nmae": "a"})
 
 
-async def test_a_value_that_is_there_and_one_that_comes_go_the_same_way() -> None:
-    async def wait() -> int:
-        await anyio.lowlevel.checkpoint()
-        return 20
-
-    assert then(20, lambda value: value + 1) == 21
-    assert await have(then(wait, lambda value: value + 1)) == 21
-    assert await have(then(wait, lambda value: wait)) == 20
-    assert then(20, lambda value: wait) is wait
+async def test_a_method_that_does_not_exist_is_told_at_once(desk: Desk) -> None:
+    async with desk.ground.running():
+        with pytest.raises(MethodNotFound):
+            desk.service.begin(connected(), "images.lst", {})

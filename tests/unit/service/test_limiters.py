@@ -9,7 +9,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from storaged.service import paging
+from storaged.service import encoding
 from storaged.service.limiters import Limiters, pause
 from storaged.service.session import Session
 from storaged.store.content import ContentReader
@@ -161,7 +161,7 @@ async def test_a_connection_has_one_check_at_a_time(desk: Desk) -> None:
 async def test_long_listings_of_one_connection_let_another_end_first(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(paging, "_PIECE", 1)  # each of the rows is a step
+    monkeypatch.setattr(encoding, "_PIECE", 1)  # each of the rows is a step
     race = Race(desk)
     long = {"filters": ["until=2100-01-01"]}  # what was answered before takes no steps, unless it goes by the time
     async with desk.ground.running(), anyio.create_task_group() as tasks:

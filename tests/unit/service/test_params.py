@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from storaged.service import service as module
-from storaged.service.large_params import MOST_NAMES, bulky
+from storaged.service.params import MOST_NAMES, bulky
 from storaged_client.contract.errors import InvalidParams
 
 from .conftest import Desk
