@@ -21,12 +21,11 @@ import anyio
 from storaged import log_rate_limit, logs, process, single_instance
 from storaged.config_reload import Reconfiguration
 from storaged.engine.cache import Cache
-from storaged.engine.cursors import Cursors
 from storaged.engine.leases import Leases
 from storaged.engine.maintenance import Maintenance
-from storaged.engine.plans import Plans
 from storaged.engine.query_context import ContextWatch
 from storaged.engine.sizes import LayerSizes
+from storaged.engine.tokens import Cursors, Plans
 from storaged.engine.transactions import Transactions
 from storaged.errors import ConfigError
 from storaged.metrics import Metrics
@@ -224,10 +223,8 @@ async def _live(
         short_name_flaws=lambda: registries.current().broken,
         transactions=transactions,
         sizes=sizes,
-        cursors=Cursors(
-            metrics, per_uid=limits.cursors, total=limits.total_cursors, unused_seconds=limits.cursor_seconds
-        ),
-        plans=Plans(metrics, per_uid=limits.plans, total=limits.total_plans, seconds=limits.plan_seconds),
+        cursors=Cursors(metrics, limits.of_cursors),
+        plans=Plans(metrics, limits.of_plans),
         blob_threads=anyio.CapacityLimiter(_BLOB_THREADS),
         condition=DaemonStatus(
             started_by=partial(_started_by, door),
@@ -251,8 +248,8 @@ async def _live(
         lifecycle.revise(new.limits, new.idle_exit)
         limits = new.limits
         leases.revise(**_of_leases(limits))
-        engine.cursors.revise(per_uid=limits.cursors, total=limits.total_cursors, unused_seconds=limits.cursor_seconds)
-        engine.plans.revise(per_uid=limits.plans, total=limits.total_plans, seconds=limits.plan_seconds)
+        engine.cursors.bounds = limits.of_cursors
+        engine.plans.bounds = limits.of_plans
 
     gateway = _gateway(engine, lambda: service) if second_door is not None else None
     reconfiguration = Reconfiguration(settings, location, read=reread, discover=discover, apply=apply)

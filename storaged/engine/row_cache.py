@@ -35,29 +35,24 @@ class RowCache:
         Pieces, so that who wants some of them joined copies them once.
         """
         pieces = [b"["]
-        if fields is not None:
-            pieces.extend(self._partial(image, fields, names) for image in images)
-        else:
-            rows = self._rows
-            for image in images:
-                # Identity, not the id: two records of one store may bear the same id.
-                key = id(image)
-                if key in names:
-                    some = evolve(summary(self._snapshot, image), names=names[key])
-                    pieces.append(b"," + _encoder.encode(some))
-                    continue
-                row = rows.get(key)
-                if row is None:
-                    row = rows[key] = b"," + _encoder.encode(summary(self._snapshot, image))
-                pieces.append(row)
+        rows = self._rows
+        for image in images:
+            # Identity, not the id: two records of one store may bear the same id.
+            key = id(image)
+            if fields is not None or key in names:
+                row = self._partial(image, fields, names.get(key))
+            elif key in rows:
+                row = rows[key]
+            else:
+                row = rows[key] = b"," + _encoder.encode(summary(self._snapshot, image))
+            pieces.append(row)
         if len(pieces) > 1:
             pieces[1] = pieces[1][1:]
         pieces.append(b"]")
         return pieces
 
-    def _partial(self, image: Image, fields: Sequence[str], names: Mapping[int, tuple[str, ...]]) -> bytes:
-        whole = summary(self._snapshot, image)
-        row = {name: getattr(whole, name) for name in fields}
-        if id(image) in names and "names" in row:
-            row["names"] = names[id(image)]
-        return b"," + _encoder.encode(row)
+    def _partial(self, image: Image, fields: Sequence[str] | None, names: tuple[str, ...] | None) -> bytes:
+        row = summary(self._snapshot, image)
+        if names is not None:
+            row = evolve(row, names=names)
+        return b"," + _encoder.encode(row if fields is None else {name: getattr(row, name) for name in fields})

@@ -27,16 +27,11 @@ from typing import NoReturn, TypeVar
 
 from attrs import asdict, fields, frozen
 
-from storaged.engine.cursors import PER_UID as CURSORS
-from storaged.engine.cursors import TOTAL as TOTAL_CURSORS
-from storaged.engine.cursors import UNUSED_SECONDS as CURSOR_SECONDS
 from storaged.engine.leases import IMAGES_PER_UID as LEASED_IMAGES
 from storaged.engine.leases import PER_UID as LEASES
 from storaged.engine.leases import TOTAL as TOTAL_LEASES
 from storaged.engine.leases import TOTAL_IMAGES as TOTAL_LEASED_IMAGES
-from storaged.engine.plans import PER_UID as PLANS
-from storaged.engine.plans import SECONDS as PLAN_SECONDS
-from storaged.engine.plans import TOTAL as TOTAL_PLANS
+from storaged.engine.tokens import Bounds, Cursors, Plans
 from storaged.metrics import Metrics
 from storaged_client.contract.errors import TooManyRequests
 from storaged_client.json_limits import REPLY_BYTES
@@ -77,20 +72,30 @@ class Limits:
     """Of all users together, as all that begins so."""
     total_bytes: int = 384 << 20
     total_request_bytes: int = 24 << 20
-    cursors: int = CURSORS
+    cursors: int = Cursors.usual.per_uid
     """Listings under way of one uid; the oldest goes first."""
-    cursor_seconds: int = CURSOR_SECONDS
-    plans: int = PLANS
+    cursor_seconds: int = Cursors.usual.seconds
+    plans: int = Plans.usual.per_uid
     """Of one uid; the oldest goes first."""
-    plan_seconds: int = PLAN_SECONDS
+    plan_seconds: int = Plans.usual.seconds
     leases: int = LEASES
     leased_images: int = LEASED_IMAGES
     """In all leases of one uid, each time counted."""
 
-    total_cursors: int = TOTAL_CURSORS
-    total_plans: int = TOTAL_PLANS
+    total_cursors: int = Cursors.usual.total
+    total_plans: int = Plans.usual.total
     total_leases: int = TOTAL_LEASES
     total_leased_images: int = TOTAL_LEASED_IMAGES
+
+    @property
+    def of_cursors(self) -> Bounds:
+        """Those of listings in pages."""
+        return Bounds(per_uid=self.cursors, total=self.total_cursors, seconds=self.cursor_seconds)
+
+    @property
+    def of_plans(self) -> Bounds:
+        """Those of plans of dry runs."""
+        return Bounds(per_uid=self.plans, total=self.total_plans, seconds=self.plan_seconds)
 
     def most_memory(self) -> int:
         """Bytes that all clients together can make the daemon hold, beside what the store takes."""

@@ -15,11 +15,10 @@ from msgspec import Struct
 from storaged.engine.cache import Cache
 from storaged.engine.checking import Checker
 from storaged.engine.content import ContentSource
-from storaged.engine.cursors import Cursors
 from storaged.engine.leases import Leases
-from storaged.engine.plans import Plans
 from storaged.engine.response_cache import CacheKey
 from storaged.engine.sizes import LayerSizes
+from storaged.engine.tokens import Cursors, Plans
 from storaged.engine.transaction_attempt import Decision
 from storaged.engine.transactions import Outcome, Transactions
 from storaged.engine.views import View

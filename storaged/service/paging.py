@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from attrs import AttrsInstance, fields, frozen
 
-from storaged.engine.cursors import cursor_text
+from storaged.engine.tokens import cursor_text
 from storaged.service.context import Call, Waiting
 from storaged.service.encoding import Encoded, array_in_turns, encode_value, is_long
 from storaged.service.listing import Listing
@@ -64,7 +64,7 @@ class Page:
         call = self.call
         cursors = call.engine.cursors
         if self.end < len(self.listing.rows):
-            token = self.token or cursors.pin(call.session.credentials.uid, self.listing, call.session.account)
+            token = self.token or cursors.keep(call.session.credentials.uid, self.listing, call.session.account)
             return cursor_text(token, self.end)
         if self.token:
             cursors.finish(self.token)

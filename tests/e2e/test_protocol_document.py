@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from storaged.engine import leases, plans
+from storaged.engine import leases
+from storaged.engine.tokens import Plans
 from storaged.sample import SampleSpec, write_store
 from storaged.server.quotas import Limits
 from storaged_client.contract.methods import METHODS
@@ -129,9 +130,9 @@ def test_the_methods_said_to_change_the_store_are_those_of_the_table() -> None:
 
 def test_the_limits_of_plans_and_leases_are_as_printed() -> None:
     text = " ".join(_section("Changes").split())
-    assert f"The last {plans.PER_UID} plans per uid" in text
+    assert f"The last {Plans.usual.per_uid} plans per uid" in text
     assert f"at most {leases.PER_UID} leases and {leases.IMAGES_PER_UID:,} images per uid" in text
-    assert (plans.SECONDS, leases.LONGEST) == (3600, 24 * 3600)
+    assert (Plans.usual.seconds, leases.LONGEST) == (3600, 24 * 3600)
 
 
 def test_a_plan_is_made_and_carried_out_as_printed(short_dir: Path) -> None:

@@ -9,7 +9,7 @@ from attrs import evolve
 from msgspec import structs
 
 from storaged.engine.leases import Leases
-from storaged.engine.plans import Plans
+from storaged.engine.tokens import Plans
 from storaged.metrics import Metrics
 from storaged.operations.pruning import PrunePlan
 from storaged.store.files import Files

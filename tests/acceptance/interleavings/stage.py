@@ -24,11 +24,10 @@ from anyio import CapacityLimiter, current_time, from_thread
 from attrs import evolve, frozen
 
 from storaged.engine.cache import Cache
-from storaged.engine.cursors import Cursors
 from storaged.engine.leases import Leases
-from storaged.engine.plans import Plans
 from storaged.engine.query_context import ContextWatch
 from storaged.engine.sizes import LayerSizes
+from storaged.engine.tokens import Cursors, Plans
 from storaged.engine.transaction_attempt import Decision
 from storaged.engine.transactions import Outcome, Transactions
 from storaged.metrics import Metrics

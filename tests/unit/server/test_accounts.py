@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from storaged.engine.eviction import crowded
+from storaged.engine.tokens import crowded
 from storaged.metrics import Metrics
 from storaged.server.accounts import Accounts
 from storaged.server.quotas import Limits, Quotas

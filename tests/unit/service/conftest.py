@@ -10,7 +10,7 @@ import anyio
 import pytest
 from attrs import define, field, frozen
 
-from storaged.engine.cursors import Cursors
+from storaged.engine.tokens import Cursors
 from storaged.engine.transactions import Transactions
 from storaged.service.access import Access
 from storaged.service.context import Engine, HostFacts
