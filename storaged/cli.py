@@ -1,4 +1,4 @@
-"""The command ``storaged``: serve, stop, install-units, demo. Loads only what the chosen one needs."""
+"""The command ``storaged``: serve, stop, install-units, demo. Imports only what the chosen subcommand needs."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"storaged {VERSION} (protocol {PROTOCOL})")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    serve = commands.add_parser("serve", help="be the daemon", description="Serve a store until told to stop.")
+    serve = commands.add_parser("serve", help="run the daemon", description="Serve a store until told to stop.")
     stop = commands.add_parser(
-        "stop", help="end the daemon", description="Drain and end the daemon of a socket or of a store."
+        "stop", help="stop the daemon", description="Drain and stop the daemon of a socket or of a store."
     )
     stop.add_argument("--socket", metavar="PATH", help="the daemon's socket")
     stop.add_argument("--root", metavar="DIR", help="the graphroot of the store it serves")
@@ -38,8 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     stop.add_argument(
         "--storage-opt", metavar="OPTION", action="append", default=[], help="a driver option of the store"
     )
-    commands.add_parser("install-units", help="have systemd start it on demand", add_help=False)
-    commands.add_parser("demo", help="the founding question on a throwaway store", add_help=False)
+    commands.add_parser("install-units", help="install systemd units that start it on demand", add_help=False)
+    commands.add_parser("demo", help="try it on a throwaway store", add_help=False)
     if arguments[:1] == ["stop"]:
         from storaged import cmd_stop
         from storaged_client.storage_conf import Flags
@@ -47,8 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         told = parser.parse_args(arguments)
         flags = Flags(told.root, told.runroot, told.storage_driver, told.storage_opt)
         return cmd_stop.stop_daemon(told.socket, flags)
-    # What a starting daemon makes lives as long as it, and to look for garbage meanwhile is a fifth of its start. It is
-    # looked for again when the first load is done.
+    # Objects that a starting daemon creates live as long as the daemon, and collecting garbage meanwhile would take a
+    # fifth of its start. The first load turns collection on again.
     gc.disable()
     try:
         return _serve(parser, serve, arguments)

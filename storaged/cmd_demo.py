@@ -1,8 +1,7 @@
-"""``storaged demo``: the founding scenario, played by a real daemon over its socket, on a throwaway store.
+"""``storaged demo``: shows on a throwaway store, with a real daemon, that storaged answers correctly.
 
-Needs no podman: the store is begun by :mod:`storaged.sample`, by the rules that podman itself keeps; all that the
-scenario changes in it, storaged changes. Each step says what it proves; any other answer ends the demo with exit
-status 1.
+The demo needs no podman. :mod:`storaged.sample` creates the store by podman's rules, and storaged makes all changes to
+it. Each step says what it proves; a wrong answer ends the demo with exit status 1.
 """
 
 from __future__ import annotations
@@ -35,15 +34,15 @@ _CONFIG = {
 
 
 class _WrongAnswer(Exception):
-    """The daemon did not say what this step proves."""
+    """The daemon gave another answer than this step expects."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Play the scenario; returns the exit status."""
+    """Run the demo; returns the exit status."""
     parser = argparse.ArgumentParser(
-        prog="storaged demo", description="The founding question, answered before your eyes on a throwaway store."
+        prog="storaged demo", description="Create a throwaway store, start a daemon on it, and check its answers."
     )
-    parser.add_argument("--images", type=int, default=200, help="images of the sample store (default 200)")
+    parser.add_argument("--images", type=int, default=200, help="number of images in the sample store (default 200)")
     parser.add_argument("--seed", type=int, default=1, help="seed of the sample store (default 1)")
     parser.add_argument("--backend", choices=("trio", "asyncio"), default="trio", help="back end of the daemon")
     options = parser.parse_args(argv)
@@ -55,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         except (_WrongAnswer, ClientError, StoragedError) as wrong:
             print(f"  ✗ {wrong}", file=sys.stderr)
             return 1
-    print("\nEvery answer was as it must be. Ask your own store, nothing is removed:  storagectl image prune --dry-run")
+    print("\nEvery answer was right. Now ask your own store; this removes nothing:  storagectl image prune --dry-run")
     return 0
 
 
@@ -75,86 +74,86 @@ def _play(folder: Path, images: int, seed: int, backend: str) -> None:
 
 
 def _the_store_is_known(store: Client, sample: Sample) -> None:
-    _step("The whole store is listed, and what dangles in it is a look-up")
+    _step("List the whole store, and its dangling images")
     listed = store.images.list(all=True)
-    _expect({image.id for image in listed} == set(sample.images), f"{len(listed)} images, the same as were written")
+    _expect({image.id for image in listed} == set(sample.images), f"{len(listed)} images, the same that were written")
     dangling = {image.id for image in store.images.list(filters={"dangling": True})}
-    _expect(dangling == sample.dangling, f"{len(dangling)} of them dangle, exactly those that must")
+    _expect(dangling == sample.dangling, f"{len(dangling)} of them are dangling, exactly those that should be")
 
 
 def _an_image_is_made(store: Client) -> str:
-    _step("An image is made, without a name")
+    _step("Create an image without a name")
     (image,) = store.images.create(_CONFIG).ids
     _expect(_dangles(store, image), f"{image[:12]} is dangling: no name, no child, in no list")
     plan = store.images.prune(dry_run=True)
-    _expect(image in {going.id for going in plan.removed}, "a prune would take it; this one only says so")
+    _expect(image in {going.id for going in plan.removed}, "a prune would remove it; this was only a dry run")
     return image
 
 
 def _a_list_keeps_it(store: Client, image: str) -> str:
-    _step("A manifest list is made that names it, in one change")
+    _step("Create a manifest list that names it, in one change")
     made = store.manifests.create(_LIST, [image])
-    _expect(not _dangles(store, image), f"{image[:12]} is not dangling any more, in the very next read")
+    _expect(not _dangles(store, image), f"{image[:12]} is no longer dangling in the next read")
 
-    _step("The list loses its name; it is a local list all the same")
+    _step("Remove the name of the list; it is still a local list")
     store.images.untag(made.id)
     why = store.images.why(image)
     reasons = [reason for reason in why.reasons if reason.code == "manifest_list" and reason.list == made.id]
     _expect(bool(reasons) and not why.prunable, f"why is it kept? {reasons[0].detail if reasons else ''}")
     store.images.tag(made.id, [_LIST])
 
-    _step("Everything that dangles is pruned")
+    _step("Prune all dangling images")
     report = store.images.prune()
-    _expect(report.failed == (), f"{len(report.removed)} images went and freed {report.freed} bytes; no failure")
-    _expect(not len(store.images.list(filters={"dangling": True})), "nothing dangles any more")
-    _expect(store.images.exists(image).exists, f"{image[:12]} was kept: the list names it")
+    _expect(report.failed == (), f"{len(report.removed)} images removed, {report.freed} bytes freed, no failure")
+    _expect(not len(store.images.list(filters={"dangling": True})), "no image is dangling")
+    _expect(store.images.exists(image).exists, f"{image[:12]} was kept, because the list names it")
     return made.id
 
 
 def _an_unreadable_list_keeps_everything(store: Client, image: str, manifest: Path) -> None:
-    _step("The list's manifest is lost, as after a power cut")
+    _step("Delete the list's manifest, as after a power cut")
     content = manifest.read_bytes()
     manifest.unlink()
     store.refresh()
     report = store.images.prune()
-    _expect(report.removed == (), "a prune takes nothing while a list cannot be read")
+    _expect(report.removed == (), "a prune removes nothing while a list cannot be read")
     evidence = store.server.info().unreadable_evidence
     _expect(
         [flaw.image for flaw in evidence] == [manifest.parent.name],
-        f"info names the file, and what removes it: {evidence[0].command if evidence else ''}",
+        f"info names the file, and the command that removes it: {evidence[0].command if evidence else ''}",
     )
     manifest.write_bytes(content)
     store.refresh()
-    _expect(not _dangles(store, image), "the file is back, and all is as before")
+    _expect(not _dangles(store, image), "the file is restored, and everything is as before")
 
 
 def _without_the_list_it_goes(store: Client, image: str, list_id: str) -> None:
-    _step("The list is removed")
+    _step("Remove the list")
     report = store.manifests.remove([_LIST])
-    _expect({gone.id for gone in report.removed} == {list_id}, "the list is gone, and nothing else")
-    _expect(_dangles(store, image), f"{image[:12]} is dangling again, in the very next read")
+    _expect({gone.id for gone in report.removed} == {list_id}, "the list was removed, and nothing else")
+    _expect(_dangles(store, image), f"{image[:12]} is dangling again in the next read")
 
-    _step("A plan is made, and the image gets a name before it is carried out")
+    _step("Make a plan, and give the image a name before running the plan")
     plan = store.images.prune(dry_run=True)
-    _expect({going.id for going in plan.removed} == {image}, "the plan lists that image alone")
+    _expect({going.id for going in plan.removed} == {image}, "the plan lists only that image")
     store.images.tag(image, ["demo:kept"])
     report = store.images.prune(plan=plan.plan)
-    _expect(report.removed == () and {kept.id for kept in report.changed} == {image}, "the plan takes nothing now")
+    _expect(report.removed == () and {kept.id for kept in report.changed} == {image}, "the plan removes nothing now")
 
-    _step("It loses the name, and prune takes it")
+    _step("Remove the name, and prune")
     store.images.untag(image)
     report = store.images.prune()
-    _expect({gone.id for gone in report.removed} == {image}, f"{image[:12]} went, and nothing else")
-    _expect(not store.images.exists(image).exists, "the very next read does not know it")
+    _expect({gone.id for gone in report.removed} == {image}, f"{image[:12]} was removed, and nothing else")
+    _expect(not store.images.exists(image).exists, "the next read does not know it")
 
 
 def _nothing_is_wrong(store: Client, graphroot: Path, *gone: str) -> None:
-    _step("The store is whole")
+    _step("Check the store")
     left = [path for id_ in gone if (path := graphroot / f"{_DRIVER}-images" / id_).exists()]
-    _expect(left == [], "no file of what went is left")
+    _expect(left == [], "no file of the removed images is left")
     findings = store.check().findings
     wrong = "".join(f"; {found.detail}" for found in findings)
-    _expect(findings == (), f"records and files agree: the check finds nothing{wrong}")
+    _expect(findings == (), f"records and files match: the check finds nothing{wrong}")
 
 
 def _dangles(store: Client, image: str) -> bool:
@@ -179,9 +178,11 @@ def _expect(holds: bool, text: str) -> None:
 
 @contextmanager
 def _daemon(graphroot: Path, runroot: Path, socket: Path, backend: str) -> Iterator[None]:
-    """A daemon of its own process, as a host would run it; ended when the demo is over."""
+    """Run a daemon in its own process, as a host would; stop it at the end."""
     command = [sys.executable, "-m", "storaged", "serve", "--backend", backend, "--socket", str(socket)]
-    command += ["--root", str(graphroot), "--runroot", str(runroot), "--driver", _DRIVER]
+    config = socket.with_name("storaged.toml")
+    config.touch()  # this machine's own settings must not matter
+    command += ["--config", str(config), "--root", str(graphroot), "--runroot", str(runroot), "--driver", _DRIVER]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         try:

@@ -1,4 +1,4 @@
-"""``storaged install-units``: puts the unit files in place and says what to run next. Starts nothing by itself.
+"""``storaged install-units``: writes the systemd units and prints the next commands. It starts nothing by itself.
 
 ::
 
@@ -8,10 +8,10 @@
     tmpfiles      /etc/tmpfiles.d          the folder       -
     preset        /etc/systemd/system-preset                -
     --store G     storaged@.socket, storaged@.service beside the units, and /etc/storaged/stores/DIGEST.conf
-                  (a user: ~/.config/storaged/stores/DIGEST.conf): another store than the default one
-    --prefix P    P/lib in the place of /etc, for packages  P/lib/systemd/user, and its preset
+                  (a user: ~/.config/storaged/stores/DIGEST.conf): a store other than the default one
+    --prefix P    P/lib instead of /etc, for packages       P/lib/systemd/user, and its preset
 
-Nobody's changes are lost by it (``storaged.managed_file``).
+Local changes are never lost (``storaged.managed_file``).
 """
 
 from __future__ import annotations
@@ -51,34 +51,34 @@ _USER = {
 _USER_PACKAGE = {**_USER, "preset/80-storaged.preset": "systemd/user-preset/80-storaged.preset"}
 
 _COMMAND = "/usr/bin/storaged"
-"""What the units as they are shipped run."""
+"""The command in the shipped units."""
 _HIDDEN = ("/tmp/", "/var/tmp/")
-"""By PrivateTmp=."""
+"""Folders that PrivateTmp= hides."""
 _UNFIT = re.compile(r"[\x00-\x1f\x7f\"'\\$]")
 _SAID = {
-    "kept": "kept: it was changed here or is not ours; --force replaces it",
-    "replaced": "replaced; the old one is beside it as {name}.old, or .old.1 and so on where there was one",
+    "kept": "kept: it was changed locally or is not ours; --force replaces it",
+    "replaced": "replaced; the old file is kept as {name}.old, or .old.1 and so on if that exists",
 }
 
 
 class InstallError(Exception):
-    """The units cannot be put in place; the text says why and what to do."""
+    """The units cannot be installed; the text says why and what to do."""
 
 
 @frozen(kw_only=True)
 class Plan:
-    """What goes where: ``files`` maps a path to its text, without the mark."""
+    """The files to write: ``files`` maps each path to its text, without the mark."""
 
     user: bool
     root: str
-    """What every path is below: ``/``, or an image that is being made."""
+    """The root of all paths: ``/``, or that of an image under construction."""
     files: Mapping[str, str]
     unit: str = "storaged"
-    """The name, without suffix, of the units that are to be enabled."""
+    """The name, without suffix, of the units to enable."""
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Run the command; returns its exit status: 0 all in place, 1 something was kept or is wrong, 77 not permitted."""
+    """Run the command; returns its exit status: 0 done, 1 a file was kept or something is wrong, 77 not permitted."""
     given = parser().parse_args(arguments)
     try:
         command = given.executable or executable(sys.argv[0])
@@ -96,7 +96,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
         sys.stderr.write(f"storaged: {error}\n")
         return 1
     except OSError as error:
-        hint = "; run it as root, or with --user for this user alone" if isinstance(error, PermissionError) else ""
+        hint = "; run it as root, or with --user for this user only" if isinstance(error, PermissionError) else ""
         sys.stderr.write(f"storaged: {error.filename}: {error.strerror}{hint}\n")
         return FORBIDDEN if isinstance(error, PermissionError) else 1
     said = []
@@ -105,8 +105,8 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     if given.prefix is None:
         steps = next_steps(plan, outcomes)
         if "written" in outcomes.values() and _is_taken(plan):
-            # systemd would take the path from it, and it would keep the store's guard from the unit's daemon.
-            steps.insert(0, f"{command} stop    # a daemon runs that systemd did not start")
+            # systemd would take over its path, but it would keep the store's lock from the unit's daemon.
+            steps.insert(0, f"{command} stop    # systemd did not start the running daemon")
         said += ["", "Next, run:", *(f"  {step}" for step in steps)]
     sys.stdout.write("\n".join(said) + "\n")
     return 1 if "kept" in outcomes.values() else 0
@@ -115,59 +115,60 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
 def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="storaged install-units",
-        description="Put the systemd units in place and say what to run next. Nothing is started or enabled.",
+        description="Write the systemd units and print the next commands. Nothing is started or enabled.",
     )
-    made.add_argument("--user", action="store_true", help="the units of a user's own store, for this user")
+    made.add_argument("--user", action="store_true", help="install user units, for this user's own store")
     made.add_argument("--root", metavar="DIR", default="/", help="the root of an image to install into (default: /)")
     made.add_argument(
-        "--prefix", metavar="DIR", help="for packages: below DIR/lib, such as /usr/lib, and not where settings are"
+        "--prefix", metavar="DIR", help="for packages: install below DIR/lib, such as /usr/lib, instead of /etc"
     )
     made.add_argument(
-        "--executable", metavar="PATH", help="what the units run (default: the storaged that is running now)"
+        "--executable", metavar="PATH", help="the command that the units run (default: the running storaged)"
     )
-    made.add_argument("--store", metavar="DIR", help="for the store of this graphroot, instead of the default one")
+    made.add_argument(
+        "--store", metavar="DIR", help="units for the store with this graphroot, instead of the default store"
+    )
     made.add_argument("--runroot", metavar="DIR", help="the runroot of that store (default: storage.conf's)")
-    made.add_argument("--force", action="store_true", help="replace files that were changed here, keeping them as .old")
+    made.add_argument("--force", action="store_true", help="replace locally changed files, keeping them as .old")
     return made
 
 
 def executable(invoked: str) -> str:
-    """The absolute path of the command ``storaged`` as it was invoked, or as it lies beside this Python.
+    """The absolute path of the command ``storaged``, as it was invoked or beside this Python.
 
     Raises:
-        InstallError: there is none.
+        InstallError: there is no such command.
     """
     beside = os.path.join(os.path.dirname(sys.executable), "storaged")
     for path in (shutil.which(invoked), beside, shutil.which("storaged")):
         if path and os.path.basename(path) == "storaged" and os.access(path, os.X_OK) and os.path.isfile(path):
             return os.path.abspath(path)
-    raise InstallError("the command storaged is not installed beside this Python: name it with --executable")
+    raise InstallError("the command storaged is not installed beside this Python: give its path with --executable")
 
 
 def _refuse_foreign(command: str) -> None:
-    """Root's unit runs nothing that somebody else may put there.
+    """Refuse a command that users other than root could change, because root's unit would run it.
 
     Raises:
-        InstallError: the command, its interpreter, the code it imports, or a folder on the way to one of them, is not
-            root's alone.
+        InstallError: others may write the command, its interpreter, the code it imports, or a folder on the way there.
     """
     packages = [os.path.abspath(file) for file in (storaged.__file__, storaged_client.__file__) if file]
     for path in (command, sys.executable, os.__file__, *packages):
         if (found := foreign(path)) is not None:
             raise InstallError(
-                f"the system's unit would run {command} as root, but of {found.path} {found.why}: "
-                "install storaged where only root writes, or name it with --executable"
+                f"the system unit would run {command} as root, but others may change {found.path} ({found.why}): "
+                "install storaged where only root can write, or name the command with --executable"
             )
 
 
 def _warn_of_foreign(command: str) -> None:
-    """Whoever names the command knows what it is; who may change it is said all the same."""
+    """Warn about a command named by --executable that users other than root could change."""
     try:
         found = foreign(command)
     except OSError:
         return
     if found is not None:
-        sys.stderr.write(f"storaged: the unit runs {command} as root, but of {found.path} {found.why}\n")
+        sys.stderr.write(f"storaged: root's unit runs {command}, but others may change {found.path} ({found.why})\n")
 
 
 def make_plan(
@@ -178,10 +179,10 @@ def make_plan(
     root: str = "/",
     prefix: str | None = None,
 ) -> Plan:
-    """What is to be put where.
+    """The files to write for the default store.
 
     Raises:
-        InstallError: ``command`` cannot stand in a unit, or a user's folder cannot be found.
+        InstallError: ``command`` cannot be used in a unit, or the user's folder cannot be found.
     """
     if prefix is not None:
         names, base = (_USER_PACKAGE if user else _SYSTEM), os.path.join(prefix, "lib")
@@ -191,9 +192,7 @@ def make_plan(
         names, base = _SYSTEM, "/etc"
     line = _quoted(command)
     if not user and command.startswith(_HIDDEN):
-        raise InstallError(
-            f"{command} is hidden from the system's unit, which has a /tmp of its own: install it elsewhere"
-        )
+        raise InstallError(f"{command} is hidden from the system unit, which has a private /tmp: install it elsewhere")
     shipped = importlib.resources.files("storaged") / "units"
     files = {}
     for name, place in names.items():
@@ -203,15 +202,15 @@ def make_plan(
 
 
 def with_store(plan: Plan, store: str, runroot: str | None, environ: Mapping[str, str]) -> Plan:
-    """The same, and what serves another store: its units are the others' with an instance in their names.
+    """The plan plus template units for another store.
 
     Raises:
-        InstallError: a path cannot stand in a unit's environment.
+        InstallError: a path cannot be used in a unit's environment.
     """
     paths = {"GRAPHROOT": os.path.abspath(store), **({"RUNROOT": os.path.abspath(runroot)} if runroot else {})}
     for path in paths.values():
         if _UNFIT.search(path):
-            raise InstallError(f"{path!r} has characters that a unit's environment cannot have")
+            raise InstallError(f"{path!r} has characters that are not allowed in a unit's environment")
     files = dict(plan.files)
     for path, text in plan.files.items():
         folder, name = os.path.split(path)
@@ -225,11 +224,11 @@ def with_store(plan: Plan, store: str, runroot: str | None, environ: Mapping[str
 
 
 def _of_instance(text: str) -> str:
-    """A unit of the default store as the template of those of other stores."""
+    """Make a template for other stores from a unit of the default store."""
     lines = []
     for line in text.split("\n"):
         if line.startswith("RequiresMountsFor="):
-            continue  # where the store lies is not known here
+            continue  # the location of the store is not known here
         if line.startswith("ExecStart="):
             lines.append("EnvironmentFile=%E/storaged/stores/%i.conf")
             line += " --root=${GRAPHROOT} --runroot=${RUNROOT}"
@@ -244,7 +243,7 @@ def _of_instance(text: str) -> str:
 
 
 def next_steps(plan: Plan, outcomes: Mapping[str, Outcome]) -> list[str]:
-    """The commands that make what was put in place work."""
+    """The commands that put the written files into effect."""
     if plan.root != "/":
         return [f"systemctl --root={plan.root} {'--global ' if plan.user else ''}enable {plan.unit}.socket"]
     ours = [path for path, outcome in outcomes.items() if outcome != "kept"]
@@ -263,7 +262,7 @@ def next_steps(plan: Plan, outcomes: Mapping[str, Outcome]) -> list[str]:
 
 
 def _is_taken(plan: Plan) -> bool:
-    """Whether somebody listens already where the unit's socket will be."""
+    """Whether a process already listens at the path of the unit's socket."""
     if plan.root != "/" or plan.user is (os.geteuid() == 0):
         return False
     try:
@@ -274,20 +273,20 @@ def _is_taken(plan: Plan) -> bool:
 
 
 def _configuration(environ: Mapping[str, str]) -> str:
-    """A user's own folder of settings, absolute."""
+    """The absolute path of the user's settings folder."""
     folder = environ.get("XDG_CONFIG_HOME", "")
     if not os.path.isabs(folder):
         folder = os.path.join(environ.get("HOME", ""), ".config")
     if not os.path.isabs(folder):
-        raise InstallError("HOME is not set: where this user's units belong is not known")
+        raise InstallError("HOME is not set, so the folder for this user's units is unknown")
     return folder
 
 
 def _quoted(command: str) -> str:
     """The command as the first word of ExecStart= (systemd.service(5), "Command lines")."""
     if not os.path.isabs(command):
-        raise InstallError(f"{command} is no absolute path: systemd takes no other")
+        raise InstallError(f"{command} is not an absolute path, which systemd requires")
     if _UNFIT.search(command):
-        raise InstallError(f"{command!r} has characters that a unit cannot have: install storaged elsewhere")
+        raise InstallError(f"{command!r} has characters that are not allowed in a unit: install storaged elsewhere")
     escaped = command.replace("%", "%%")
     return f'"{escaped}"' if " " in escaped else escaped

@@ -1,8 +1,8 @@
-"""Who may change what root's unit would run: the command, what interprets it, and every folder and link on the way.
+"""Checks whether users other than root could change a program, its interpreter, or a folder or link on the way.
 
 A script is as safe as its interpreter (``#!/home/one/env/bin/python``), and a link as safe as the folder it lies in.
-A folder that a group may write is that group's: whoever is in it may put another file there. In a sticky folder only
-the owner of an entry may replace it, so there the entry's owner counts alone.
+If a group may write a folder, its members may put another file there. In a sticky folder only the owner of an entry may
+replace it, so only the entry's owner counts.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ UNIT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"
 
 _LINKS: Final = 40
 _NESTED: Final = 10
-"""Interpreters of interpreters: more than the kernel follows (execve(2))."""
+"""The depth of nested interpreters; the kernel follows fewer (execve(2))."""
 _HEAD: Final = 4096
 _TRAMPOLINE: Final = re.compile(rb"\A#!/bin/sh\n'''exec' (?:\"([^\"\n]+)\"|(\S+)) ")
-"""What pip writes where the path of a Python is too long for a first line, or has a space."""
+"""The first lines that pip writes if the path of a Python is too long for a ``#!`` line or has a space."""
 
 
 @frozen
 class Foreign:
-    """What somebody but root may change, and ``why`` that is so."""
+    """A path that users other than root may change, and ``why``."""
 
     path: str
     why: str
 
 
 def foreign(path: str) -> Foreign | None:
-    """The first thing on the way to a program, or to what interprets it, that somebody but root may change.
+    """Find the first path on the way to a program or its interpreter that users other than root may change.
 
-    None where only root may. Something that is not there is of nobody.
+    Returns None if only root may change all of them. A path that does not exist is skipped.
 
     Raises:
-        OSError: it cannot be looked at.
+        OSError: a path cannot be examined.
     """
     waiting, nested = [path], 0
     while waiting:
@@ -53,15 +53,15 @@ def foreign(path: str) -> Foreign | None:
         for interpreter in _interpreters(path):
             nested += 1
             if nested > _NESTED:
-                return Foreign(path, "it is a script of scripts")
+                return Foreign(path, "its interpreters are scripts, nested too deeply")
             if not os.path.isabs(interpreter):
-                return Foreign(path, f"what runs it, {interpreter}, is looked for when it is run")
+                return Foreign(path, f"its interpreter {interpreter} is searched for at run time")
             waiting.append(interpreter)
     return None
 
 
 def _way(path: str) -> Iterator[tuple[str, os.stat_result]]:
-    """Every folder, link and file that is passed from / to where a path leads."""
+    """Every folder, link and file between / and the target of a path."""
     here, waiting, links = "/", path.split("/")[::-1], 0
     yield here, os.lstat(here)
     while waiting:
@@ -95,12 +95,12 @@ def _why(status: os.stat_result) -> str | None:
         return None
     if status.st_mode & stat.S_IWOTH:
         return "anyone may write it"
-    # Of an access control list, too: its mask is what stat(2) shows of the group.
+    # This covers access control lists, too: stat(2) shows their mask as the group's permissions.
     return f"group {status.st_gid} may write it" if status.st_mode & stat.S_IWGRP else None
 
 
 def _interpreters(path: str) -> tuple[str, ...]:
-    """What the kernel would run to run this file; nothing for what it runs itself, and for what is not there."""
+    """The interpreters the kernel would start for this file; none for a binary or a missing file."""
     try:
         with open(path, "rb") as file:
             head = file.read(_HEAD)

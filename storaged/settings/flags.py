@@ -1,4 +1,4 @@
-"""The flags of ``storaged serve``, and what they and the settings file make together."""
+"""The flags of ``storaged serve``, and the settings that they and the settings file give together."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from storaged.settings.model import LOG_LEVELS, NOWHERE, FileSettings, GatewaySe
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    """The flags of ``storaged serve``."""
-    parser.add_argument("--socket", metavar="PATH", help="where to listen")
+    """Add the flags of ``storaged serve``."""
+    parser.add_argument("--socket", metavar="PATH", help="socket to listen on")
     parser.add_argument(
         "--api-socket",
         metavar="PATH",
-        help="where to answer podman's and Docker's REST API, too (default: nowhere)",
+        help="socket for podman's and Docker's REST API (default: none)",
     )
     parser.add_argument(
         "--podman-socket",
         metavar="PATH",
-        help="podman's own socket, to which that API passes on what is not about images, or none "
+        help="podman's own socket, which gets API requests that are not about images, or none "
         "(default: podman's usual one)",
     )
     parser.add_argument("--root", metavar="DIR", help="the store's graphroot, instead of storage.conf's")
@@ -39,28 +39,28 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config",
         metavar="FILE",
-        help="the daemon's own settings (default: /etc/storaged/storaged.toml for root, "
-        "~/.config/storaged/storaged.toml for a user, if it is there)",
+        help="settings file (default: /etc/storaged/storaged.toml for root, "
+        "~/.config/storaged/storaged.toml for a user, if it exists)",
     )
     parser.add_argument("--backend", choices=("trio", "asyncio"), default="trio", help="event loop (default: trio)")
     parser.add_argument(
         "--idle-exit",
         metavar="DURATION",
         type=_duration_flag,
-        help="leave when nobody was connected for so long, such as 10min (default: never)",
+        help="exit after this time without a connection, such as 10min (default: never)",
     )
     parser.add_argument("--read-only", action="store_true", help="refuse everything that changes the store")
     parser.add_argument("--log-level", choices=LOG_LEVELS, help="default: info")
 
 
 def read_flags(arguments: argparse.Namespace) -> Settings:
-    """The settings that the flags and the settings file make together: flags win. Blocking.
+    """Combine the flags and the settings file; flags override the file. Blocking.
 
-    The file is ``--config``'s, which must be there, or the default one, which need not. May be called again with the
-    same arguments at any time: the file, and the users and groups that it names, are looked at anew.
+    The file is that of ``--config``, which must exist, or the default one, which need not. May be called again with the
+    same arguments at any time: it reads the file, and looks up the users and groups in it, again.
 
     Raises:
-        ConfigError: the file cannot be read or says what is not understood; every mistake is named with its line.
+        ConfigError: the file cannot be read or has mistakes; the error names each with its line.
     """
     path: str | None = arguments.config
     if path is None:

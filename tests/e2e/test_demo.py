@@ -1,4 +1,4 @@
-"""``storaged demo`` plays the whole scenario, and says so when an answer is another."""
+"""``storaged demo`` runs the whole scenario and reports a wrong answer."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import pytest
 from storaged import cmd_demo
 
 STEPS = (
-    "An image is made, without a name",
-    "A manifest list is made that names it",
-    "Everything that dangles is pruned",
-    "The list's manifest is lost",
-    "The list is removed",
-    "A plan is made",
-    "prune takes it",
-    "The store is whole",
+    "Create an image without a name",
+    "Create a manifest list that names it",
+    "Prune all dangling images",
+    "Delete the list's manifest",
+    "Remove the list",
+    "Make a plan",
+    "Remove the name, and prune",
+    "Check the store",
 )
 
 
@@ -34,4 +34,4 @@ def test_another_answer_ends_it_with_status_one(
     assert cmd_demo.main(["--images", "10"]) == 1
     shown, complaints = capsys.readouterr()
     assert "✗ expected: " in complaints
-    assert "Every answer was as it must be" not in shown
+    assert "Every answer was right" not in shown

@@ -157,12 +157,11 @@ def test_a_file_changed_here_is_kept_and_named(tmp_path: Path, capsys: pytest.Ca
     unit.write_text(unit.read_text() + "Nice=5\n" if change == "appended" else "[Service]\nExecStart=/bin/true\n")
     mine = unit.read_text()
     said = installed(capsys, "--root", str(tmp_path), status=1)
-    assert f"{unit}: kept: it was changed here or is not ours; --force" in said
+    assert f"{unit}: kept: it was changed locally or is not ours; --force" in said
     assert unit.read_text() == mine
     said = installed(capsys, "--root", str(tmp_path), "--force")
     assert (
-        f"{unit}: replaced; the old one is beside it as storaged.service.old, or .old.1 and so on where there was one\n"
-        in said
+        f"{unit}: replaced; the old file is kept as storaged.service.old, or .old.1 and so on if that exists\n" in said
     )
     assert unit.with_name("storaged.service.old").read_text() == mine
     assert COMMAND in unit.read_text()
@@ -191,7 +190,7 @@ def test_the_systems_unit_runs_no_command_that_somebody_else_may_replace(
     os.chown(command.parent, 65534, 65534)
     monkeypatch.setattr(sys, "argv", [str(command)])
     assert cmd_install_units.main(["--root", str(tmp_path / "root")], os.environ) == 1
-    assert f"of {command.parent} uid 65534 owns it" in capsys.readouterr().err
+    assert f"others may change {command.parent} (uid 65534 owns it)" in capsys.readouterr().err
     assert not (tmp_path / "root").exists()
 
 
@@ -234,7 +233,7 @@ def test_a_script_that_runs_by_somebody_elses_interpreter_is_refused_to_the_syst
     os.chown(theirs, 65534, 65534)
     command = script(tmp_path / "bin" / "storaged", first_line.format(python=python))
     said = refused(capsys, monkeypatch, command, tmp_path / "root")
-    assert f"of {theirs} uid 65534 owns it" in said
+    assert f"others may change {theirs} (uid 65534 owns it)" in said
     assert cmd_install_units.main(["--root", str(tmp_path / "root"), "--executable", COMMAND], os.environ) == 0
 
 
@@ -248,7 +247,8 @@ def test_what_a_group_may_write_is_refused_to_the_systems_unit(
     theirs = {"file": command, "folder": command.parent, "interpreter": python}[what]
     os.chown(theirs, 0, 50)
     theirs.chmod(0o775)
-    assert f"of {theirs} group 50 may write it" in refused(capsys, monkeypatch, command, tmp_path / "root")
+    said = refused(capsys, monkeypatch, command, tmp_path / "root")
+    assert f"others may change {theirs} (group 50 may write it)" in said
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
@@ -259,7 +259,8 @@ def test_a_link_that_somebody_else_may_turn_is_refused_to_the_systems_unit(
     command.parent.mkdir()
     command.symlink_to(script(tmp_path / "bin" / "storaged", "#!/bin/sh"))
     os.chown(command.parent, 65534, 65534)
-    assert f"of {command.parent} uid 65534 owns it" in refused(capsys, monkeypatch, command, tmp_path / "root")
+    said = refused(capsys, monkeypatch, command, tmp_path / "root")
+    assert f"others may change {command.parent} (uid 65534 owns it)" in said
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="what root alone may change")

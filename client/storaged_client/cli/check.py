@@ -18,7 +18,7 @@ FLAGS = (
     Flag("format", "Output format: json or table", short="f", kind="string"),
     Flag(
         "scope",
-        "What to look at: records, files (also sizes and small files), contents (also every byte)",
+        "What to check: records, files (also sizes and small files), contents (also every byte)",
         kind="string",
         choices=_SCOPES,
     ),

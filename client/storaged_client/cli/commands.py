@@ -1,10 +1,9 @@
-"""Which command is which module, and which methods it calls: the one table of ``storagectl``.
+"""The table of ``storagectl``'s commands: the module of each, and the methods it calls.
 
-A command's module has ``FLAGS`` (its own, besides the global ones), ``ARGUMENTS`` (for its help) and
-``run(invocation) -> int``; where there are some, ``PODMANS``, the flags that podman has and storagectl refuses, and
-``IGNORED``, those that podman takes and does nothing with, either; and ``CONNECTS = False`` where it asks no daemon.
-A flag of ``flags.OUTPUT`` that is not in ``FLAGS`` is refused.
-A test holds this table and the method table together.
+A command's module has ``FLAGS`` (its own, besides the global ones), ``ARGUMENTS`` (for its help) and ``run(invocation)
+-> int``. Optional: ``PODMANS``, podman's flags that storagectl refuses; ``IGNORED``, flags that podman accepts and
+ignores; ``CONNECTS = False`` for a command that needs no daemon. A flag of ``flags.OUTPUT`` that is not in ``FLAGS`` is
+refused. A test compares this table with the method table.
 """
 
 from __future__ import annotations
@@ -58,7 +57,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("image rm", *_RM),
     Command("prune", *_PRUNE),
     Command("image prune", *_PRUNE),
-    Command("why", "why", ("images.why",), "Tell why an image is kept, or would go"),
+    Command("why", "why", ("images.why",), "Show why an image is kept, or that nothing keeps it"),
     Command("manifest ls", "manifest_ls", ("manifests.list",), "List manifest lists and image indexes"),
     Command("manifest inspect", "manifest_inspect", ("manifests.get",), "Display the contents of a manifest list"),
     Command(
@@ -70,17 +69,20 @@ COMMANDS: tuple[Command, ...] = (
     Command("manifest create", "manifest_create", ("manifests.create",), "Create a manifest list or image index"),
     Command("manifest add", "manifest_add", ("manifests.add",), "Add images or artifacts to a manifest list"),
     Command(
-        "manifest annotate", "manifest_annotate", ("manifests.annotate",), "Change an entry of a manifest list, or it"
+        "manifest annotate",
+        "manifest_annotate",
+        ("manifests.annotate",),
+        "Change a manifest list or an entry of it",
     ),
     Command("manifest remove", "manifest_remove", ("manifests.remove_instance",), "Remove an entry of a manifest list"),
     Command("manifest rm", "manifest_rm", ("manifests.remove",), "Remove manifest lists from local storage"),
     Command("layers", "layers", ("layers.list", "layers.get", "layers.tree"), "List layers"),
-    Command("containers", "containers", ("containers.list",), "List storage containers of every tool"),
-    Command("check", "check", ("store.check",), "Tell what is wrong in the store, and what mends it"),
-    Command("info", "info", ("server.info",), "Tell which store this is, and what is wrong with it"),
-    Command("system info", "info", ("server.info",), "Tell which store this is, and what is wrong with it"),
-    Command("stats", "stats", ("server.stats",), "Tell what the daemon does and what that costs"),
-    Command("version", "podman_version", (), "Print the version of podman whose answers these are"),
+    Command("containers", "containers", ("containers.list",), "List the storage containers of all tools"),
+    Command("check", "check", ("store.check",), "Check the store, and show how to repair it"),
+    Command("info", "info", ("server.info",), "Show the store, the daemon, and any problems"),
+    Command("system info", "info", ("server.info",), "Show the store, the daemon, and any problems"),
+    Command("stats", "stats", ("server.stats",), "Show what the daemon does and what it costs"),
+    Command("version", "podman_version", (), "Print the podman version that storagectl emulates"),
     Command("call", "call", (), "Call a method and print its raw result"),
     Command("completion", "completion", (), "Print the completion script of a shell"),
 )
@@ -88,18 +90,18 @@ COMMANDS: tuple[Command, ...] = (
 BY_PATH: dict[str, Command] = {command.path: command for command in COMMANDS}
 
 CALL_ONLY: dict[str, str] = {
-    "server.ping": "says nothing",
+    "server.ping": "returns nothing",
     "server.shutdown": "`storaged stop`",
-    "images.resolve": "`inspect` and `why` tell the id",
-    "images.relations": "of use to programs; `why` names the children that keep an image",
+    "images.resolve": "`inspect` and `why` show the id",
+    "images.relations": "for programs; `why` names the children that keep an image",
     "images.data": "raw bytes for programs",
-    "manifests.referenced": "of use to programs; `why` names the lists that keep an image",
+    "manifests.referenced": "for programs; `why` names the lists that keep an image",
     "store.lease": "ends with its connection, and so with the command",
     "store.release": "as `store.lease`",
-    "images.create": "of use to programs; `podman build` makes images of a Containerfile",
-    "store.refresh": "every read looks at the store anyway",
+    "images.create": "for programs; `podman build` builds images from a Containerfile",
+    "store.refresh": "every read checks the store anyway",
 }
-"""Methods without a command of their own, and where a person finds what they tell."""
+"""Methods without a command, and where a person finds the same information."""
 
 GROUPS = ("image", "manifest", "system")
 """First words whose second word belongs to the command."""
@@ -117,6 +119,6 @@ _PODMANS = {
 
 
 def is_podmans(path: list[str]) -> bool:
-    """Whether these one or two words are a command of podman 5.8; those that are commands here come first."""
+    """Whether these one or two words are a command of podman 5.8. Check our own commands first."""
     *group, word = path
     return word in _PODMANS.get(" ".join(group), "").split()

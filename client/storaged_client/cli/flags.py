@@ -1,9 +1,9 @@
-"""The command line by the rules of podman's flag library (spf13/pflag).
+"""A command line parser with the rules of podman's flag library (spf13/pflag).
 
-Flags and arguments may be mixed; ``--name=value`` and ``--name value``, ``-fvalue`` and ``-f value``, ``-aq``
-for ``-a -q``, ``--all=false``; ``--`` ends the flags. The messages are pflag's, and the exit status is 125: a script
-that swaps the program name sees no difference. (The standard library's argparse has other rules, another status
-and takes longer to import than a request takes.)
+Flags and arguments may be mixed: ``--name=value`` and ``--name value``, ``-fvalue`` and ``-f value``, ``-aq`` for ``-a
+-q``, ``--all=false``; ``--`` ends the flags. The messages are pflag's, and the exit status is 125, so a script that
+swaps the program name sees no difference. (The standard library's argparse has other rules and another status, and
+importing it takes longer than a request.)
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class UsageError(Exception):
 
 
 class UnknownLogLevel(Exception):
-    """``--log-level`` has none of its words: podman prints this text as it is, and ends with 1."""
+    """``--log-level`` has an unknown value: podman prints this text unchanged and exits with 1."""
 
     exit_status = 1
 
@@ -35,7 +35,7 @@ class HelpWanted(Exception):
 
 
 class Flag:
-    """One flag. ``kind`` is ``bool``, ``string`` or ``list`` (a string that may be given again and again)."""
+    """One flag. ``kind`` is ``bool``, ``string`` or ``list`` (a string that may be given several times)."""
 
     __slots__ = ("choices", "kind", "name", "short", "summary")
 
@@ -59,11 +59,11 @@ QUIET = Flag("quiet", "Print identifiers only", short="q")
 NO_TRUNC = Flag("no-trunc", "Do not truncate output")
 NOHEADING = Flag("noheading", "Do not print column headings", short="n")
 OUTPUT = (FORMAT, QUIET, NO_TRUNC, NOHEADING)
-"""How the output looks. They may stand before a command as well, but only before one that has them in its ``FLAGS``."""
+"""Flags for the output. They may also precede the command, if it has them in its ``FLAGS``."""
 
 LOG_LEVELS = ("trace", "debug", "info", "warn", "warning", "error", "fatal", "panic")
 VERSION = Flag("version", "Print the versions of client and daemon", short="v")
-"""Before the command only, as podman has it: behind it ``-v`` is the command's own, or unknown."""
+"""Only before the command, as in podman: after it, ``-v`` belongs to the command or is unknown."""
 
 GLOBAL = (
     Flag("socket", "Socket of the daemon", kind="string"),
@@ -71,17 +71,17 @@ GLOBAL = (
     Flag("runroot", "Runroot of the store, instead of storage.conf's", kind="string"),
     Flag("storage-driver", "Storage driver, instead of storage.conf's", kind="string"),
     Flag("storage-opt", "Storage driver option, instead of storage.conf's", kind="list"),
-    Flag("timeout", "Give up after so many seconds (also 500ms, 2m)", kind="string"),
+    Flag("timeout", "Give up after this time, in seconds (also 500ms, 2m)", kind="string"),
     Flag("no-spawn", "Do not start a daemon"),
     Flag(
         "log-level",
-        "Tell on standard error what is asked and done: debug; a daemon that is started: info (default warn)",
+        "Log to standard error: debug logs requests, info the start of a daemon (default warn)",
         kind="string",
         choices=LOG_LEVELS,
     ),
     Flag(
         "color",
-        "Paint the output: auto, always or never (default auto: on a terminal)",
+        "Colour the output: auto, always or never (default auto: on a terminal)",
         kind="string",
         choices=("auto", "always", "never"),
     ),
@@ -91,11 +91,11 @@ GLOBAL = (
 
 
 ASKING = ("socket", "root", "runroot", "storage-driver", "storage-opt", "timeout", "no-spawn")
-"""Those that mean nothing to a command which asks no daemon (``CONNECTS = False`` in its module)."""
+"""Flags without a meaning for a command that needs no daemon (``CONNECTS = False`` in its module)."""
 
 
 def taken(module: object) -> tuple[Flag, ...]:
-    """Every flag that a command's module reads, its own first; not those of podman that it refuses or ignores."""
+    """Every flag that a command reads, its own first, without podman's flags that it refuses or ignores."""
     flags: tuple[Flag, ...] = getattr(module, "FLAGS", ())
     own = {flag.name for flag in flags}
     if not getattr(module, "CONNECTS", True):
@@ -114,7 +114,7 @@ class Options:
         self._lists: dict[str, list[str]] = {}
 
     def given(self, name: str) -> bool:
-        """Whether it stands on the command line, whatever its value."""
+        """Whether the flag is on the command line, with any value."""
         return name in self._switches or name in self._strings or name in self._lists
 
     def on(self, name: str, default: bool = False) -> bool:
@@ -127,10 +127,10 @@ class Options:
         return self._lists.get(name, [])
 
     def put(self, flag: Flag, value: str, see: str) -> None:
-        """Take one value.
+        """Store one value.
 
         Raises:
-            UsageError: it is none of the flag's.
+            UsageError: the flag does not take this value.
         """
         if flag.kind == "list":
             self._lists.setdefault(flag.name, []).append(value)
@@ -150,9 +150,9 @@ class Options:
 
 
 def parse(flags: tuple[Flag, ...], argv: list[str], options: Options, see: str, *, stop: bool = False) -> list[str]:
-    """Put the flags of ``argv`` into ``options`` and return the arguments; with ``stop``, all from the first one on.
+    """Store the flags of ``argv`` in ``options`` and return the arguments; with ``stop``, stop at the first argument.
 
-    Of two flags with one spelling the first in ``flags`` counts.
+    If two flags have the same spelling, the first in ``flags`` counts.
 
     Raises:
         UsageError: an unknown flag, a missing or a wrong value.
@@ -218,18 +218,18 @@ def _take_short(word: str, rest: list[str], known: dict[str, Flag], options: Opt
 
 
 def meant(word: str, known: Iterable[str], before: str = "") -> str:
-    """A line that names the nearest of the words known, to go behind a message; empty where none is near."""
-    import difflib  # only where something is wrong
+    """A line for the end of a message that suggests the most similar known word; empty if none is similar."""
+    import difflib  # only after a mistake
 
     near = difflib.get_close_matches(word[:64], known, 1, 0.7)
     return f"\nDid you mean {before}{near[0]}?" if near else ""
 
 
 def seconds(text: str | None) -> float | None:
-    """A duration given as seconds, or with a unit: ``0.5``, ``500ms``, ``10s``, ``2m``, ``2min``, ``1h``.
+    """Parse a duration in seconds, or with a unit: ``0.5``, ``500ms``, ``10s``, ``2m``, ``2min``, ``1h``.
 
     Raises:
-        UsageError: it is none, or not positive.
+        UsageError: it is not a duration, or not positive.
     """
     if text is None:
         return None

@@ -1,4 +1,4 @@
-"""What ``--help`` and ``help`` print: everything, the commands of a group, one command. Fits 80 columns."""
+"""The texts of ``--help`` and ``help``: the overview, a group of commands, one command. They fit 80 columns."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _WIDTH = 80
 
 SECTIONS = (
     (
-        "Look at images",
+        "Show images",
         ("images", "inspect_objects", "image_inspect", "image_exists", "image_history", "image_tree", "why"),
     ),
     ("Change images", ("image_tag", "image_untag", "image_rm", "image_prune")),
@@ -26,19 +26,19 @@ SECTIONS = (
     ("The store", ("info", "check", "system_df", "layers", "containers")),
     ("The daemon and this program", ("stats", "call", "podman_version", "completion")),
 )
-"""Modules of commands in the order of the overview; a test holds that every one is there."""
+"""Modules of commands in the order of the overview; a test checks that it is complete."""
 
 _GROUPS = {
-    "image": "Look at images, and change them",
-    "manifest": "Look at manifest lists, and change them",
-    "system": "Ask about the store as a whole",
+    "image": "Show and change images",
+    "manifest": "Show and change manifest lists",
+    "system": "Show the store as a whole",
 }
 
 
 def overview() -> str:
-    """All commands by what they are for, each by its shortest spelling."""
+    """All commands by purpose, each with its shortest spelling."""
     parts = [
-        "Ask storaged about the image store that podman, buildah and skopeo share.",
+        "Show and change the image store that podman, buildah and skopeo share.",
         "Usage:\n  storagectl [options] COMMAND [options] [arguments]",
     ]
     first = {command.module: command for command in reversed(COMMANDS)}
@@ -46,14 +46,14 @@ def overview() -> str:
     for title, modules in SECTIONS:
         rows = [(first[module].path, first[module].summary) for module in modules if module in first]
         parts.append(_section(title, rows, width))
-    parts.append(_section("By podman's longer names (see `storagectl image --help`)", list(_GROUPS.items()), width))
+    parts.append(_section("Podman's longer names (see `storagectl image --help`)", list(_GROUPS.items()), width))
     parts += [_options("Options", (*GLOBAL, VERSION)), _options("Options of commands that print rows or JSON", OUTPUT)]
-    parts.append("`storagectl COMMAND --help` tells of one command.")
+    parts.append("`storagectl COMMAND --help` describes a command.")
     return "\n\n".join(parts) + "\n"
 
 
 def of_group(group: str) -> str:
-    """The commands whose first word it is."""
+    """The commands of a group."""
     inside = [command for command in COMMANDS if command.path.partition(" ")[0] == group and " " in command.path]
     rows = [(command.path.partition(" ")[2], command.summary) for command in inside]
     width = max(len(word) for word, _ in rows) + 2
@@ -62,18 +62,18 @@ def of_group(group: str) -> str:
             _GROUPS[group],
             f"Usage:\n  storagectl {group} COMMAND [options] [arguments]",
             _section("Commands", rows, width),
-            f"`storagectl {group} COMMAND --help` tells of one command.\n",
+            f"`storagectl {group} COMMAND --help` describes a command.\n",
         )
     )
 
 
 def of_command(command: Command) -> str:
-    """Its usage, its other spellings, and every flag that it reads."""
+    """The usage of a command, its other spellings, and its flags."""
     module = import_module(f".{command.module}", __package__)
     parts = [command.summary, f"Usage:\n  storagectl {command.path} [options] {module.ARGUMENTS}".rstrip()]
     others = [each.path for each in COMMANDS if each.module == command.module and each is not command]
     if others:
-        parts.append("The same as:\n" + "\n".join(f"  storagectl {path}" for path in others))
+        parts.append("Aliases:\n" + "\n".join(f"  storagectl {path}" for path in others))
     flags = taken(module)
     own = {flag.name for flag in module.FLAGS}
     if module.FLAGS:
@@ -82,13 +82,13 @@ def of_command(command: Command) -> str:
         from .completion import FILTERS
 
         keys = textwrap.fill(", ".join(FILTERS), _WIDTH, initial_indent="  ", subsequent_indent="  ")
-        parts.append(f"Filters (KEY=VALUE, or KEY!=VALUE for all others):\n{keys}")
+        parts.append(f"Filters (KEY=VALUE, or KEY!=VALUE to negate):\n{keys}")
     parts.append(_options("Global options", tuple(flag for flag in flags if flag.name not in own)))
     return "\n\n".join(parts) + "\n"
 
 
 def known(words: list[str]) -> str | None:
-    """The help of what these words name: nothing, a group or a command; None where they name neither."""
+    """The help for these words: the overview, a group or a command; None if they name neither."""
     if not words:
         return overview()
     if words[0] in GROUPS and len(words) == 1:

@@ -12,11 +12,11 @@ from .invocation import Invocation
 ARGUMENTS = ""
 FLAGS = (
     Flag("all", "Remove all images not in use by containers, not just dangling ones", short="a"),
-    Flag("dry-run", "Tell what would go, and what stays and why; remove nothing"),
+    Flag("dry-run", "Show what would be removed, what stays, and why; remove nothing"),
     Flag("external", "Remove images even when they are used by external containers (e.g., by build containers)"),
     Flag("filter", "Provide filter values (e.g. 'label=<key>=<value>')", kind="list"),
     Flag("force", "Do not prompt for confirmation", short="f"),
-    Flag("kept", "With --dry-run: list each image that stays, not only how many and why"),
+    Flag("kept", "With --dry-run: list each image that stays, not just how many and why"),
     Flag("plan", "Remove what a dry run listed, and nothing else", kind="string"),
     FORMAT_JSON,
     QUIET,

@@ -11,9 +11,9 @@ from .invocation import Invocation
 ARGUMENTS = "IMAGE [IMAGE...]"
 FLAGS = (
     Flag("all", "Remove all images", short="a"),
-    Flag("dry-run", "Tell what would go, and what stays and why; remove nothing"),
+    Flag("dry-run", "Show what would be removed, what stays, and why; remove nothing"),
     Flag("force", "Remove images with several names, and containers of other tools than podman", short="f"),
-    Flag("ignore", "Ignore names that mean no image", short="i"),
+    Flag("ignore", "Ignore names of images that do not exist", short="i"),
     Flag("no-prune", "Do not remove dangling ancestors"),
     FORMAT_JSON,
     QUIET,

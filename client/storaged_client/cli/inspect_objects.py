@@ -10,8 +10,8 @@ ARGUMENTS = "IMAGE [IMAGE...]"
 _TYPES = ("image", "container", "pod", "network", "volume", "artifact", "all")
 FLAGS = (
     *image_inspect.FLAGS,
-    Flag("latest", "Accepted for podman's sake: only it knows its latest container", short="l"),
-    Flag("size", "Accepted for podman's sake: an image always shows its size", short="s"),
+    Flag("latest", "Accepted for compatibility: only podman knows its latest container", short="l"),
+    Flag("size", "Accepted for compatibility: an image always shows its size", short="s"),
     Flag("type", "Type of object: image, or all (default all)", short="t", kind="string"),
 )
 

@@ -13,7 +13,13 @@ if TYPE_CHECKING:
     from .wire import LayerSummary
 
 ARGUMENTS = "[LAYER]"
-FLAGS = (Flag("tree", "Show the forest, or what stands on LAYER, parents first"), FORMAT, QUIET, NO_TRUNC, NOHEADING)
+FLAGS = (
+    Flag("tree", "Show all layers, or those on top of LAYER, as a tree"),
+    FORMAT,
+    QUIET,
+    NO_TRUNC,
+    NOHEADING,
+)
 
 
 def run(invocation: Invocation) -> int:

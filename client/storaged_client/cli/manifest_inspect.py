@@ -15,7 +15,7 @@ from .invocation import Invocation
 ARGUMENTS = "LIST"
 FLAGS = (FORMAT,)
 PODMANS = tuple(flag for flag in list_edits.REGISTRY if flag.name in ("authfile", "insecure", "tls-verify"))
-IGNORED = (Flag("verbose", "Nothing: docker has it", short="v"),)
+IGNORED = (Flag("verbose", "Ignored; docker has this flag", short="v"),)
 
 _LIST = ("schemaVersion", "mediaType", "artifactType", "manifests", "subject", "annotations")
 _DESCRIPTOR = ("mediaType", "size", "digest", "urls", "platform", "annotations", "artifactType", "data", "files")

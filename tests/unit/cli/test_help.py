@@ -46,7 +46,7 @@ def test_every_command_explains_itself_in_three_ways(
     usage = f"storagectl {command.path} [options] {module_of(command).ARGUMENTS}".rstrip()
     assert f"Usage:\n  {usage}\n" in text
     others = {each.path for each in commands.COMMANDS if each.module == command.module} - {command.path}
-    assert set(re.findall(r"^  storagectl (.+)$", text.partition("The same as:")[2], re.MULTILINE)) == others
+    assert set(re.findall(r"^  storagectl (.+)$", text.partition("Aliases:")[2], re.MULTILINE)) == others
 
 
 def sources(module: ModuleType) -> str:
