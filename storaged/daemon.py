@@ -12,7 +12,7 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, MutableMapping, Sequence
 from contextlib import ExitStack, suppress
 from functools import partial
 
@@ -30,6 +30,7 @@ from storaged.engine.transactions import Transactions
 from storaged.errors import ConfigError
 from storaged.metrics import Metrics
 from storaged.server import listener, systemd
+from storaged.server.front import Front
 from storaged.server.lifecycle import Lifecycle, Terms
 from storaged.server.listener import Listener
 from storaged.server.quotas import Limits
@@ -100,16 +101,16 @@ def serve(
         door = listener.inherit(inherited) if inherited else listener.bind(path)
         stack.callback(door.close)
         stack.callback(door.withdraw)
-        second = _second_door(settings, handed.api)
-        if second is not None:
-            stack.callback(second.close)
-            stack.callback(second.withdraw)
+        api_doors = _api_doors(settings, handed.api)
+        for one in api_doors:
+            stack.callback(one.close)
+            stack.callback(one.withdraw)
         process.allow_descriptors(settings.limits)
         registries = RegistriesWatch(environ, os.geteuid())
         registries.current()
         while True:
             live = partial(
-                _live, settings, location, guard, registries, door, second, notifier, watchdog, reread, discover
+                _live, settings, location, guard, registries, door, api_doors, notifier, watchdog, reread, discover
             )
             settings, again = anyio.run(live, backend=settings.backend)
             if not again:
@@ -126,15 +127,15 @@ def serve(
             guard.renew()
 
 
-def _second_door(settings: Settings, inherited: socket.socket | None) -> Listener | None:
-    """The gateway's; None where none is wanted. Blocking.
+def _api_doors(settings: Settings, inherited: Sequence[socket.socket]) -> Sequence[Listener]:
+    """The gateway's: all that were handed over, or the one that is set. Blocking.
 
     Raises:
         SocketTaken, SocketUnusable, OSError: as ``listener.bind``.
     """
-    if inherited is not None:
-        return listener.inherit(inherited)
-    return listener.bind(settings.gateway.socket) if settings.gateway.socket is not None else None
+    if inherited:
+        return [listener.inherit(one) for one in inherited]
+    return [listener.bind(settings.gateway.socket)] if settings.gateway.socket is not None else []
 
 
 def _refuse_foreign(graphroot: str) -> None:
@@ -160,7 +161,7 @@ async def _live(
     guard: StoreGuard,
     registries: RegistriesWatch,
     door: Listener,
-    second_door: Listener | None,
+    api_doors: Sequence[Listener],
     notifier: systemd.Notifier,
     watchdog: float | None,
     reread: Callable[[], Settings],
@@ -200,7 +201,7 @@ async def _live(
     )
     lifecycle = Lifecycle(
         door,
-        second_door=second_door,
+        api_doors=api_doors,
         terms=Terms(limits=settings.limits, backend=settings.backend, idle_exit=settings.idle_exit),
         metrics=metrics,
         notifier=notifier,
@@ -235,14 +236,6 @@ async def _live(
     )
     service = Service(engine, _access(settings))
 
-    gateway, front = None, None
-    if second_door is not None:
-        from storaged.gateway_start import StartedGateway  # with h11, which only a gateway needs
-
-        doors = [door, second_door]
-        gateway = StartedGateway(settings.gateway, engine, lambda: service, doors, os.environ)
-        front = gateway.front
-
     def apply(new: Settings) -> None:
         nonlocal service, settings
         settings = new
@@ -253,13 +246,12 @@ async def _live(
         cache.rebuild()  # who waits for another generation looks again
         process.allow_descriptors(new.limits)
         lifecycle.revise(new.limits, new.idle_exit)
-        if gateway is not None:
-            gateway.revise(new.gateway)
         limits = new.limits
         leases.revise(**_of_leases(limits))
         engine.cursors.bounds = limits.of_cursors
         engine.plans.bounds = limits.of_plans
 
+    gateway = _gateway(engine, lambda: service) if api_doors else None
     reconfiguration = Reconfiguration(settings, location, read=reread, discover=discover, apply=apply)
 
     async def prepare() -> None:
@@ -280,8 +272,8 @@ async def _live(
     _log.info(
         "serving version=%s graphroot=%s driver=%s socket=%s", VERSION, location.graphroot, location.driver, door.path
     )
-    if second_door is not None:
-        _log.info("answering podman's API api_socket=%s", second_door.path)
+    for one in api_doors:
+        _log.info("answering podman's API api_socket=%s", one.path)
     async with anyio.create_task_group() as background:
         background.start_soon(cache.run)
         background.start_soon(sizes.run, cache)
@@ -290,12 +282,24 @@ async def _live(
         background.start_soon(single_instance.watch, guard, lifecycle.begin_anew)
         try:
             # Whichever service there is by then.
-            await lifecycle.serve(lambda *asked: service.begin(*asked), second=front, prepare=prepare, ready=ready)
+            await lifecycle.serve(lambda *asked: service.begin(*asked), gateway=gateway, prepare=prepare, ready=ready)
         finally:
             background.cancel_scope.cancel()
     reader.close()
     writer.close()
     return settings, lifecycle.again
+
+
+def _gateway(engine: Engine, service: Callable[[], Service]) -> Front:
+    # h11 and all the rest of it are loaded only where there is a gateway.
+    from storaged.gateway.context import Context
+    from storaged.gateway.gateway import Gateway
+    from storaged.gateway.identity import Identity
+    from storaged.gateway.store_access import StoreAccess
+    from storaged.gateway.without_podman import WithoutPodman
+
+    store = StoreAccess(engine=engine, service=service)
+    return Gateway(Context(store=store, upstream=WithoutPodman(), identity=Identity()), engine.metrics)
 
 
 def _of_leases(limits: Limits) -> dict[str, int]:

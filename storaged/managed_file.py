@@ -14,13 +14,13 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Final, Literal
 
-Outcome = Literal["written", "updated", "unchanged", "kept", "replaced"]
+Outcome = Literal["written", "updated", "unchanged", "kept", "replaced", "removed"]
 
 _MARK = re.compile(r"\A# Installed by storaged install-units; sha256 of the rest: ([0-9a-f]{64})\n")
 _LINKS: Final = 40
@@ -37,6 +37,72 @@ def put(path: Path, text: str, *, force: bool = False, root: Path = Path("/")) -
             return _put(folder, path.name, _marked(text), force=force)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def remove(path: Path, *, force: bool = False, root: Path = Path("/")) -> Outcome:
+    """Take away a file that ``put`` wrote; one that was changed since is kept, or with ``force`` kept as ``.old``.
+
+    Raises:
+        OSError: it cannot be read or removed; names the path.
+    """
+    try:
+        with _folder(root, path.parent) as folder:
+            try:
+                there = os.stat(path.name, dir_fd=folder, follow_symlinks=False)
+            except FileNotFoundError:
+                return "unchanged"
+            if not stat.S_ISREG(there.st_mode):
+                return "kept"
+            found = _read(folder, path.name)
+            if not _is_ours(found):
+                if not force:
+                    return "kept"
+                _keep(folder, path.name, found)
+            os.unlink(path.name, dir_fd=folder)
+            return "removed"
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def edit(path: Path, change: Callable[[str], str], *, root: Path = Path("/")) -> Outcome:
+    """Replace the text of somebody's file, a missing one being empty; mode and owner stay, and so does the old text,
+    as ``.old``. A file with no text left is removed.
+
+    Raises:
+        OSError: it cannot be read or written; names the path.
+        ValueError: as ``change`` raises it, or the file is no UTF-8; nothing was done.
+    """
+    try:
+        with _folder(root, path.parent) as folder:
+            return _edit(folder, path.name, change)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _edit(folder: int, name: str, change: Callable[[str], str]) -> Outcome:
+    try:
+        found = _read(folder, name)
+        status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        found, status = b"", None
+    text = change(found.decode())
+    if text.encode() == found:
+        return "unchanged"
+    if not text:
+        os.unlink(name, dir_fd=folder)
+        return "removed"
+    temporary = f".{name}.{os.getpid()}"
+    try:
+        _make(folder, temporary, text.encode(), 0o644 if status is None else stat.S_IMODE(status.st_mode))
+        if status is not None:
+            os.chown(temporary, status.st_uid, status.st_gid, dir_fd=folder)
+            _keep(folder, name, found)
+        os.replace(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(temporary, dir_fd=folder)
+        raise
+    return "written" if status is None else "updated"
 
 
 def _put(folder: int, name: str, whole: str, *, force: bool) -> Outcome:

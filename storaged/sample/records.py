@@ -10,8 +10,6 @@ from typing import Any
 from attrs import field, frozen
 from msgspec import json
 
-from storaged_client.times import NANOSECONDS
-
 from .content import (
     EMPTY_LIST,
     Instance,
@@ -21,7 +19,7 @@ from .content import (
     list_bytes,
     manifest_bytes,
 )
-from .moments import Moment
+from .moments import NANOSECONDS, Moment
 
 
 @frozen(kw_only=True)

@@ -23,8 +23,8 @@ import logging
 import math
 import os
 import signal
-import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
 
 import anyio
 import anyio.lowlevel
@@ -42,7 +42,6 @@ from storaged.server.request_tasks import Handler
 from storaged.server.service_status import ServiceStatus
 from storaged.server.systemd import Notifier
 from storaged.service.context import HostFacts
-from storaged_client.times import NANOSECONDS, rfc3339
 
 _REFUSE_BEFORE_END = 2.0
 
@@ -68,7 +67,7 @@ class Terms:
 
 
 class Lifecycle:
-    """Owns the doors and every connection; ``serve`` is the whole life. ``second_door`` is the gateway's.
+    """Owns the doors and every connection; ``serve`` is the whole life. ``api_doors`` are the gateway's.
 
     ``hurry`` is called when the end is near: what cannot be cancelled is to come to its own end.
     ``reload`` is called for a SIGHUP, and may ``revise`` the terms. ``describe`` says how the store is, and
@@ -79,7 +78,7 @@ class Lifecycle:
         self,
         door: Listener,
         *,
-        second_door: Listener | None = None,
+        api_doors: Sequence[Listener] = (),
         podman_socket: str | None = None,
         terms: Terms,
         metrics: Metrics,
@@ -91,8 +90,8 @@ class Lifecycle:
         hurry: Callable[[], None] = lambda: None,
     ) -> None:
         self._door = door
-        self._second_door = second_door
-        self._doors = [door] if second_door is None else [door, second_door]
+        self._api_doors = api_doors
+        self._doors = [door, *api_doors]
         self._terms = terms
         self._metrics = metrics
         self._describe = describe
@@ -113,9 +112,9 @@ class Lifecycle:
         self._facts = HostFacts(
             backend=terms.backend,
             socket=door.path,
-            api_socket=second_door.path if second_door is not None else None,
+            api_sockets=tuple(one.path for one in api_doors),
             podman_socket=podman_socket,
-            started=rfc3339(*divmod(time.time_ns(), NANOSECONDS)),
+            started=datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
             limits=terms.limits.as_facts(),
         )
 
@@ -161,21 +160,21 @@ class Lifecycle:
         self,
         handler: Handler,
         *,
-        second: Front | None = None,
+        gateway: Front | None = None,
         prepare: Callable[[], Awaitable[object]] = anyio.lowlevel.checkpoint,
         ready: Callable[[], None] = lambda: None,
     ) -> str:
         """Serve until told to stop, then drain; returns the reason. Closes the doors, unless it begins anew.
 
-        ``second`` speaks at the second door, where there is one. ``prepare`` comes first, while clients already wait
+        ``gateway`` speaks at the doors of the API. ``prepare`` comes first, while clients already wait
         in the queue and signals are heeded; ``ready`` is called when it is done and clients are let in.
 
         Raises:
             ExceptionGroup: of a BrokenResourceError, where the door's socket cannot be accepted from.
         """
         entrances = [await _entrance(self._door, JsonRpc(handler))]
-        if self._second_door is not None and second is not None:
-            entrances.append(await _entrance(self._second_door, second))
+        if gateway is not None:
+            entrances += [await _entrance(door, gateway) for door in self._api_doors]
         try:
             async with anyio.create_task_group() as life, anyio.create_task_group() as connections:
                 life.start_soon(self._heed_signals, life.cancel_scope)

@@ -38,8 +38,8 @@ class Inherited:
 
     main: socket.socket | None = None
     """For JSON-RPC: the one named ``storaged``, or the only one."""
-    api: socket.socket | None = None
-    """For the gateway: the one named ``storaged-api``."""
+    api: tuple[socket.socket, ...] = ()
+    """For the gateway: those named ``storaged-api``, such as one of its own and one at podman's path."""
 
 
 def inherited_sockets(environ: MutableMapping[str, str]) -> Inherited:
@@ -49,7 +49,8 @@ def inherited_sockets(environ: MutableMapping[str, str]) -> Inherited:
     them for its own.
 
     Raises:
-        ActivationError: what was handed over is not listening Unix stream sockets with paths, one of each name.
+        ActivationError: what was handed over is not listening Unix stream sockets with paths, or more than one
+            of them is for JSON-RPC.
     """
     pid = environ.pop("LISTEN_PID", None)
     count = environ.pop("LISTEN_FDS", None)
@@ -67,12 +68,10 @@ def inherited_sockets(environ: MutableMapping[str, str]) -> Inherited:
         except OSError as error:
             raise ActivationError(f"LISTEN_FDS={count} but descriptor {descriptor} is not open") from error
     main, api = _choose(descriptors, names)
-    return Inherited(
-        main=_listening(main) if main is not None else None, api=_listening(api) if api is not None else None
-    )
+    return Inherited(main=_listening(main) if main is not None else None, api=tuple(map(_listening, api)))
 
 
-def _choose(descriptors: range, names: str | None) -> tuple[int | None, int | None]:
+def _choose(descriptors: range, names: str | None) -> tuple[int | None, list[int]]:
     """The descriptors for JSON-RPC and for the gateway."""
     named = list(zip(descriptors, names.split(":") if names is not None else [], strict=False))
     main = [fd for fd, name in named if name == _NAME]
@@ -80,13 +79,13 @@ def _choose(descriptors: range, names: str | None) -> tuple[int | None, int | No
     rest = [fd for fd in descriptors if fd not in api]
     if not main and len(rest) == 1:
         main = rest
-    if len(main) > 1 or len(api) > 1 or (rest and not main):
+    if len(main) > 1 or (rest and not main):
         raise ActivationError(
             f"{len(descriptors)} sockets were handed over, {len(main)} of them are named {_NAME!r} and {len(api)} "
             f"{_API_NAME!r} (LISTEN_FDNAMES={names or ''}): set FileDescriptorName={_NAME} in one socket unit, and "
             f"{_API_NAME} in the gateway's"
         )
-    return next(iter(main), None), next(iter(api), None)
+    return next(iter(main), None), api
 
 
 def _listening(descriptor: int) -> socket.socket:

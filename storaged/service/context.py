@@ -54,8 +54,8 @@ class HostFacts:
 
     backend: str
     socket: str
-    api_socket: str | None = None
-    """The gateway's; None where there is no gateway."""
+    api_sockets: tuple[str, ...] = ()
+    """The gateway's; empty where there is no gateway."""
     podman_socket: str | None = None
     """What the gateway passes on to; None where it passes nothing on."""
     started: str

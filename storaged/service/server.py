@@ -64,6 +64,8 @@ async def info(call: Call, params: p.NoParams) -> t.ServerInfo | Outcome[t.Resul
         pid=os.getpid(),
         backend=facts.backend,
         socket=facts.socket,
+        api_sockets=facts.api_sockets,
+        podman_socket=facts.podman_socket,
         graphroot=location.graphroot,
         runroot=location.runroot,
         driver=location.driver,

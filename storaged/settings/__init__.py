@@ -3,6 +3,7 @@
 Each key of the file, with its range and its default, is in ``docs/storaged.toml.example``.
 """
 
+from storaged.settings.durations import duration
 from storaged.settings.file import default_path, read_file
 from storaged.settings.flags import add_flags, read_flags
 from storaged.settings.model import (
@@ -33,6 +34,7 @@ __all__ = [
     "SocketPath",
     "add_flags",
     "default_path",
+    "duration",
     "read_file",
     "read_flags",
 ]

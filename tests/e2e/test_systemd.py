@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import stat
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from storaged.managed_file import put
 from storaged.sample import SampleSpec, write_store
 from storaged_client.stores import digest
 
@@ -29,7 +31,7 @@ pytestmark = pytest.mark.timeout(120)
 BACKENDS = pytest.mark.parametrize("backend", ["trio", "asyncio"])
 HOME = "/opt/storaged-test"
 COMMAND = f"{HOME}/bin/storaged"
-SERVICE, SOCKET = "storaged.service", "storaged.socket"
+SERVICE, SOCKET, API_SOCKET = "storaged.service", "storaged.socket", "storaged-api.socket"
 GRAPHROOT = "/srv/storage"
 
 
@@ -78,13 +80,13 @@ _STORAGE_CONF = f'[storage]\ndriver = "overlay"\ngraphroot = "{GRAPHROOT}"\nrunr
 def path(machine: Machine) -> Iterator[str]:
     """The socket, as it is seen from here. Nothing runs, and no earlier test's settings are left."""
     yield str(machine.root / "run/storaged/storaged.sock")
-    machine.run("systemctl", "stop", SOCKET, SERVICE)
+    machine.run("systemctl", "stop", SOCKET, API_SOCKET, SERVICE)
     for file in (machine.root / "run/systemd/system/storaged.service.d").glob("*"):
         file.unlink()
     (machine.root / "etc/storaged/storaged.toml").unlink(missing_ok=True)
     machine.run("systemctl", "daemon-reload")
     machine.run("systemctl", "reset-failed")
-    machine.run("systemctl", "start", SOCKET)
+    machine.run("systemctl", "start", SOCKET, API_SOCKET)
 
 
 def serve_with(machine: Machine, *flags: str, **settings: str) -> None:
@@ -327,6 +329,83 @@ def test_an_instance_of_the_units_serves_another_store(machine: Machine, path: s
         assert json.loads(machine.run(ctl, "call", "server.info"))["images"] == ours["images"]
     finally:
         machine.run("systemctl", "disable", "--now", f"{unit}.socket", f"{unit}.service", check=False)
+
+
+# ---------------------------------------------------------------- the REST API
+
+
+def steps_of(said: str) -> list[list[str]]:
+    """The commands that an installation says to run next."""
+    return [step.partition("#")[0].split() for step in said.partition("Next, run:\n")[2].splitlines()]
+
+
+def ping(machine: Machine, path: str) -> str:
+    """The answer to ``_ping`` at a socket."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(PATIENCE)
+        client.connect(str(machine.root / path.lstrip("/")))
+        client.sendall(b"GET /v5.0.0/libpod/_ping HTTP/1.1\r\nHost: d\r\nConnection: close\r\n\r\n")
+        with client.makefile("rb") as file:
+            return file.read().decode()
+
+
+def test_the_rest_apis_socket_starts_the_same_daemon(machine: Machine, path: str) -> None:
+    assert machine.show(API_SOCKET, "ActiveState", "UnitFileState") == ["active", "enabled"]
+    assert "HTTP/1.1 200" in ping(machine, "/run/storaged/api.sock")
+    answer = info(path)
+    assert answer["api_sockets"] == ["/run/storaged/api.sock"]
+    assert machine.show(SERVICE, "MainPID") == [str(answer["pid"])]
+    seen = (machine.root / "run/storaged/api.sock").stat()
+    assert (stat.S_IMODE(seen.st_mode), seen.st_gid) == (0o660, Path(path).stat().st_gid)
+
+
+def test_running_units_of_before_the_rest_api_are_upgraded_by_what_is_said(machine: Machine, path: str) -> None:
+    units = machine.root / "etc/systemd/system"
+    machine.run("systemctl", "disable", "--now", "storaged-api.socket")
+    (units / "storaged-api.socket").unlink()
+    service = units / "storaged.service"
+    new = service.read_text()
+    old = "".join(line for line in new.splitlines(keepends=True)[1:] if "storaged-api" not in line)
+    put(service, old, force=True)
+    machine.run("systemctl", "daemon-reload")
+    before = info(path)
+    assert before["api_sockets"] == []
+    for step in steps_of(machine.run(COMMAND, "install-units", "--executable", COMMAND)):
+        machine.run(*step)
+    assert service.read_text() == new
+    assert "HTTP/1.1 200" in ping(machine, "/run/storaged/api.sock")
+    after = info(path)
+    assert (after["api_sockets"], after["pid"] != before["pid"]) == (["/run/storaged/api.sock"], True)
+
+
+def test_in_front_of_podman_and_back(machine: Machine, path: str) -> None:
+    podman, behind = "/run/podman/podman.sock", "/run/podman/podman-behind.sock"
+    if not (machine.root / "usr/lib/systemd/system/podman.socket").exists():
+        pytest.skip("podman's units are missing: apt-get install podman")
+    machine.run("systemctl", "start", "podman.socket")
+    mode = (machine.root / podman.lstrip("/")).stat().st_mode
+    info(path)
+    command = (COMMAND, "install-units", "--executable", COMMAND, "--in-front-of-podman")
+    try:
+        for step in steps_of(machine.run(*command)):
+            machine.run(*step)
+        assert "HTTP/1.1 200" in ping(machine, podman)
+        answer = info(path)
+        assert sorted(answer["api_sockets"]) == [podman, "/run/storaged/api.sock"]
+        assert (machine.root / podman.lstrip("/")).stat().st_mode == mode
+        # Its owner's commands go on to succeed, whatever runs meanwhile.
+        machine.run("systemctl", "restart", "podman.socket")
+        machine.run("systemctl", "stop", "podman.socket")
+        assert "HTTP/1.1 200" in ping(machine, podman)
+        machine.run("systemctl", "start", "podman.socket")
+        assert machine.show("podman.socket", "ActiveState", "Listen") == ["active", f"{behind} (Stream)"]
+    finally:
+        for step in steps_of(machine.run(*command, "--undo")):
+            machine.run(*step)
+    assert machine.show("podman.socket", "ActiveState", "Listen") == ["active", f"{podman} (Stream)"]
+    assert info(path)["api_sockets"] == ["/run/storaged/api.sock"]
+    assert machine.show("storaged-podman.socket", "LoadState", "ActiveState") == ["not-found", "inactive"]
+    machine.run("systemctl", "stop", "podman.socket")
 
 
 # ---------------------------------------------------------------- a user's

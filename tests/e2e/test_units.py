@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from storaged.cmd_install_units import make_plan
 from storaged.managed_file import put
+from storaged.unit_plan import make_plan
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "storaged" / "units"
@@ -45,7 +45,7 @@ def installed(folder: Path, *, user: bool) -> dict[str, Path]:
 def test_verify_has_nothing_to_say_about_the_units(short_dir: Path, kind: str) -> None:
     files = installed(short_dir, user=kind == "user")
     # It exits 0 for most of what it finds: any word is a finding.
-    units = [str(files["storaged.service"]), str(files["storaged.socket"])]
+    units = [str(path) for name, path in files.items() if name.endswith((".service", ".socket"))]
     assert said_by(program("systemd-analyze"), f"--{kind}", "verify", *units, XDG_RUNTIME_DIR=str(short_dir)) == ""
 
 
@@ -58,7 +58,7 @@ def test_verify_has_nothing_to_say_about_the_units_with_their_example_of_local_s
     drop_in = files[unit].with_name(f"{unit}.d") / "local.conf"
     drop_in.parent.mkdir()
     drop_in.write_text(example.replace("/usr/bin/storaged", "/usr/bin/true"))
-    units = [str(files["storaged.service"]), str(files["storaged.socket"])]
+    units = [str(path) for name, path in files.items() if name.endswith((".service", ".socket"))]
     assert said_by(program("systemd-analyze"), "verify", *units) == ""
     # That it was read at all: what is no setting is complained of.
     drop_in.write_text(example + "NoSuchSetting=1\n")
@@ -90,7 +90,7 @@ def test_the_user_unit_sets_nothing_that_may_imply_no_new_privileges_or_private_
     # By name: which settings imply one of the two has grown with each release of systemd.
     harmless = {"Description", "Requires", "After", "Type", "ExecStart", "ExecReload", "Restart"}
     harmless |= {"RestartPreventExitStatus", "WatchdogSec", "TimeoutStopSec", "UMask", "Also", "WantedBy"}
-    harmless |= {"RestartSec", "StartLimitIntervalSec", "MemoryHigh", "MemoryMax", "LogRateLimitIntervalSec"}
+    harmless |= {"Sockets", "RestartSec", "StartLimitIntervalSec", "MemoryHigh", "MemoryMax", "LogRateLimitIntervalSec"}
     assert settings_of(SHIPPED / "user/storaged.service").keys() <= harmless
 
 
@@ -102,9 +102,10 @@ def test_the_system_unit_hides_no_process_and_no_store() -> None:
 
 
 @pytest.mark.parametrize("folder", ["", "user"])
-def test_the_socket_is_named_and_closed_to_others(folder: str) -> None:
-    settings = settings_of(SHIPPED / folder / "storaged.socket")
-    assert settings["FileDescriptorName"] == "storaged"
-    assert settings["ListenStream"] == "%t/storaged/storaged.sock"
+@pytest.mark.parametrize(("unit", "name"), [("storaged.socket", "storaged"), ("storaged-api.socket", "api")])
+def test_the_socket_is_named_and_closed_to_others(folder: str, unit: str, name: str) -> None:
+    settings = settings_of(SHIPPED / folder / unit)
+    assert settings["FileDescriptorName"] == unit.removesuffix(".socket")
+    assert settings["ListenStream"] == f"%t/storaged/{name}.sock"
     assert int(settings["SocketMode"], 8) & 0o007 == 0
     assert int(settings["DirectoryMode"], 8) & 0o007 == 0

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from storaged import cmd_install_units
-from storaged.cmd_install_units import InstallError, executable, make_plan, with_store
+from storaged import cmd_install_units, unit_plan
+from storaged.cmd_install_units import executable
 from storaged.executable_trust import foreign
 from storaged.managed_file import put
+from storaged.unit_plan import InstallError, make_plan, with_store
 from storaged_client import systemd_units
 from storaged_client.stores import digest
 
@@ -30,7 +31,7 @@ def installed(capsys: pytest.CaptureFixture[str], *arguments: str, status: int =
 
 def test_every_shipped_file_is_installed_somewhere_but_the_examples() -> None:
     shipped = {str(path.relative_to(SHIPPED)) for path in SHIPPED.rglob("*") if path.is_file()}
-    placed = cmd_install_units._SYSTEM.keys() | cmd_install_units._USER_PACKAGE.keys()
+    placed = unit_plan._SYSTEM.keys() | unit_plan._USER_PACKAGE.keys()
     assert placed == {name for name in shipped if not name.startswith("examples/")}
 
 
@@ -41,6 +42,7 @@ def test_the_systems_files_are_put_where_systemd_looks_for_local_ones(
     written = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
     assert written == [
         "etc/systemd/system-preset/80-storaged.preset",
+        "etc/systemd/system/storaged-api.socket",
         "etc/systemd/system/storaged.service",
         "etc/systemd/system/storaged.socket",
         "etc/sysusers.d/storaged.conf",
@@ -68,12 +70,13 @@ def test_another_store_has_units_of_its_own_that_differ_in_nothing_else(
     settings = (tmp_path / f"etc/storaged/stores/{instance}.conf").read_text().splitlines()[1:]
     assert settings == ['GRAPHROOT="/srv/all images"', 'RUNROOT="/run/images"']
     folder = tmp_path / "etc/systemd/system"
+    assert not (folder / "storaged-api@.socket").exists()
     for kind in ("service", "socket"):
         usual, template = ((folder / f"storaged{at}.{kind}").read_text().splitlines()[1:] for at in ("", "@"))
         told = {line.partition("=")[0] for line in set(usual) ^ set(template)}
         assert told <= {
             "Description", "Requires", "After", "RequiresMountsFor", "EnvironmentFile", "ExecStart", "Also",
-            "ListenStream",
+            "ListenStream", "Sockets", "# Whichever of the two started it.",
         }  # fmt: skip
     assert "ListenStream=%t/storaged/store-%i.sock" in (folder / "storaged@.socket").read_text()
 
@@ -123,7 +126,7 @@ def test_an_enabled_instance_provides_its_stores_socket(tmp_path: Path, monkeypa
 )
 def test_a_users_units_are_put_into_the_users_own_folder(environ: dict[str, str], folder: str) -> None:
     plan = make_plan(command=COMMAND, environ=environ, user=True)
-    assert [*plan.files] == [f"{folder}/systemd/user/storaged.{kind}" for kind in ("service", "socket")]
+    assert [*plan.files] == [f"{folder}/systemd/user/storaged{kind}" for kind in (".service", ".socket", "-api.socket")]
 
 
 def test_a_package_gets_them_below_its_prefix(tmp_path: Path) -> None:
@@ -287,7 +290,11 @@ def test_a_link_out_of_an_image_leads_to_a_place_in_the_image(
     installed(capsys, "--root", str(image))
     assert [*outside.rglob("*")] == [outside / "system"]
     inside = image / link.replace("../", "").lstrip("./")
-    assert sorted(path.name for path in (inside / "system").iterdir()) == ["storaged.service", "storaged.socket"]
+    assert sorted(path.name for path in (inside / "system").iterdir()) == [
+        "storaged-api.socket",
+        "storaged.service",
+        "storaged.socket",
+    ]
     assert "written" not in installed(capsys, "--root", str(image))
 
 
@@ -325,24 +332,33 @@ def test_a_masked_unit_stays_masked(tmp_path: Path, capsys: pytest.CaptureFixtur
 
 def test_what_to_run_next_makes_the_group_before_the_socket_that_needs_it() -> None:
     plan = make_plan(command=COMMAND, environ={})
-    steps = [
-        step.partition("  ")[0] for step in cmd_install_units.next_steps(plan, dict.fromkeys(plan.files, "written"))
-    ]
+    steps = [step.partition("  ")[0] for step in unit_plan.next_steps(plan, dict.fromkeys(plan.files, "written"))]
     assert steps == [
         "systemd-sysusers storaged.conf",
         "systemd-tmpfiles --create storaged.conf",
         "systemctl daemon-reload",
-        "systemctl enable --now storaged.socket",
+        "systemctl enable --now storaged.socket storaged-api.socket",
     ]
 
 
 def test_what_to_run_next_for_a_user_speaks_to_the_users_manager() -> None:
     plan = make_plan(command=COMMAND, environ={"HOME": "/home/one"}, user=True)
-    steps = cmd_install_units.next_steps(plan, dict.fromkeys(plan.files, "updated"))
+    steps = unit_plan.next_steps(plan, dict.fromkeys(plan.files, "updated"))
     assert steps[:3] == [
         "systemctl --user daemon-reload",
-        "systemctl --user enable --now storaged.socket",
+        "systemctl --user enable --now storaged.socket storaged-api.socket",
         "systemctl --user try-restart storaged.service",
+    ]
+
+
+def test_a_socket_that_joins_units_of_before_waits_until_the_service_is_stopped() -> None:
+    plan = make_plan(command=COMMAND, environ={})
+    joined = dict.fromkeys(plan.files, "unchanged") | {"/etc/systemd/system/storaged-api.socket": "written"}
+    steps = [step.partition("  ")[0] for step in unit_plan.next_steps(plan, joined)]
+    assert steps[-3:] == [
+        "systemctl daemon-reload",
+        "systemctl stop storaged.service",
+        "systemctl enable --now storaged.socket storaged-api.socket",
     ]
 
 

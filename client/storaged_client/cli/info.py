@@ -7,8 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from ..podman import measures
-from . import diagnosis, exits, output
+from . import diagnosis, exits, measures, output
 from .flags import Flag
 from .invocation import Invocation
 
@@ -108,6 +107,7 @@ def render(info: ServerInfo, now: float, places: Mapping[str, str] | None = None
     facts = [
         ("daemon", f"{daemon}, started {started}{_STARTED_BY.get(info.get('started_by', ''), '')}"),
         ("socket", info["socket"]),
+        *(("REST API", _stands(path, info.get("podman_socket"))) for path in info.get("api_sockets", ())),
         *(("log", text) for text in [daemon_log(info)] if text),
         ("settings", _settings(info)),
         ("store", store),
@@ -152,6 +152,12 @@ def daemon_log(info: ServerInfo) -> str | None:
 def _settings(info: ServerInfo) -> str:
     text = info.get("settings_file") or "defaults (no storaged.toml)"
     return f"{text}, compat = podman" if info.get("compat") == "podman" else text
+
+
+def _stands(path: str, podman: str | None) -> str:
+    """A socket of the REST API, and who stands where if it is podman's own path."""
+    behind = f"podman's own is {podman}" if podman is not None else "podman answers nowhere"
+    return f"{path} (in front of podman: {behind})" if path.endswith("/podman/podman.sock") else path
 
 
 def _count(number: int, noun: str) -> str:

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..gotemplate.times import Duration, Time
 from ..gotemplate.values import NilMap, NilSlice, Struct, known
-from ..podman import measures, names
-from . import output
+from . import measures, names, output
 
 if TYPE_CHECKING:
     from .images import Row

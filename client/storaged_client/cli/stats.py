@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..podman import measures
-from . import exits, output
+from . import exits, measures, output
 from .flags import Flag
 from .invocation import Invocation
 

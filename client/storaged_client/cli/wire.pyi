@@ -35,6 +35,8 @@ class ServerInfo(Result):
     pid: int
     backend: str
     socket: str
+    api_sockets: NotRequired[list[str]]
+    podman_socket: NotRequired[str | None]
     graphroot: str
     runroot: str
     driver: str

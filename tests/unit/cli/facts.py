@@ -75,6 +75,8 @@ def info(**members: Any) -> Any:
         "pid": 123,
         "backend": "trio",
         "socket": "/run/storaged/storaged.sock",
+        "api_sockets": [],
+        "podman_socket": None,
         "graphroot": "/nowhere/storage",
         "runroot": "/run/containers/storage",
         "driver": "overlay",

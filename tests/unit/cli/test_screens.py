@@ -212,6 +212,15 @@ def test_info_says_that_nothing_is_wrong() -> None:
     )
 
 
+def test_info_says_where_the_rest_api_is_answered_and_who_stands_in_front_of_podman() -> None:
+    told = {"api_sockets": ["/run/storaged/api.sock", "/run/podman/podman.sock"], "podman_socket": "/run/podman/x.sock"}
+    said = info.render(server_info(**told), NOW).splitlines()
+    assert [line.split(maxsplit=2)[2] for line in said if line.lstrip().startswith("REST API")] == [
+        "/run/storaged/api.sock",
+        "/run/podman/podman.sock (in front of podman: podman's own is /run/podman/x.sock)",
+    ]
+
+
 def test_infos_json_has_podmans_store() -> None:
     store = info.podman_form(server_info(graphroot="/", half_made=[APP]))["store"]
     assert store["graphDriverName"] == "overlay"

@@ -20,6 +20,10 @@ class ServerInfo(Result):
     pid: int
     backend: str
     socket: str
+    api_sockets: tuple[str, ...] = ()
+    """Where podman's REST API is answered; several where one of them lies at podman's own path."""
+    podman_socket: str | None = None
+    """What podman's API has and storaged has not is passed on to there; null where it goes nowhere."""
     graphroot: str
     runroot: str
     driver: str
