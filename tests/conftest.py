@@ -8,9 +8,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from blockbuster import BlockBuster, blockbuster_ctx
+from blockbuster import BlockBuster
+from hypothesis import HealthCheck, settings
 
 from tests import tiers
+
+_slow = [HealthCheck.too_slow]  # says something of the machine and its load
+settings.register_profile("unit", max_examples=40, deadline=None, suppress_health_check=_slow, database=None)
+settings.register_profile("thorough", max_examples=1000, deadline=None, suppress_health_check=_slow)
+settings.load_profile("unit")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """A plain run does not import what only other tiers run."""
+    if config.option.markexpr != tiers.PLAIN:
+        return None
+    return tiers.is_of_another(collection_path.relative_to(config.rootpath), config.args) or None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -26,6 +39,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line(
             "not run: the interop tier (.ci/run interop, as root: real podman, buildah, skopeo)"
         )
+        terminalreporter.write_line("not run: the lint tier (.ci/run lint, as root: types, and pages as built)")
 
 
 @pytest.fixture(params=["trio", "asyncio"])
@@ -41,14 +55,23 @@ _BY_DESIGN = {
 """The few system calls of the freshness check: a stat and a read of what the kernel has in memory."""
 
 
+@pytest.fixture(scope="session")
+def blocking_call_detector() -> BlockBuster:
+    detector = BlockBuster()
+    for call in ("os.stat", "os.read"):
+        for file, functions in _BY_DESIGN.items():
+            detector.functions[call].can_block_in(file, functions)
+    return detector
+
+
 @pytest.fixture(autouse=True)
-def blocking_calls_fail() -> Iterator[BlockBuster]:
+def blocking_calls_fail(request: pytest.FixtureRequest, blocking_call_detector: BlockBuster) -> Iterator[BlockBuster]:
     """On asyncio; trio has no hook for it."""
-    with blockbuster_ctx() as detector:
-        for call in ("os.stat", "os.read"):
-            for file, functions in _BY_DESIGN.items():
-                detector.functions[call].can_block_in(file, functions)
-        yield detector
+    on_trio = "anyio_backend" in request.fixturenames and request.getfixturevalue("anyio_backend_name") == "trio"
+    if not on_trio:
+        blocking_call_detector.activate()
+    yield blocking_call_detector
+    blocking_call_detector.deactivate()
 
 
 @pytest.fixture

@@ -5,11 +5,13 @@
     unit      what a plain ``pytest`` runs: the behaviour of the whole product, in a minute, in any folder
     system    boots systemd, starts and kills many daemons, loads the machine, or takes long
     interop   beside real podman, buildah, skopeo and containers-storage
+    lint      needs mypy, Sphinx or groff
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -24,6 +26,7 @@ _SYSTEM: Final = (
     "tests/e2e/test_passed_descriptors.py",
     "tests/e2e/test_replaced.py",
     "tests/e2e/test_restarts.py",
+    "tests/e2e/test_sharing.py",
     "tests/e2e/test_spawning.py",
     "tests/e2e/test_steady.py",
     "tests/e2e/test_stores.py",
@@ -34,7 +37,8 @@ _SYSTEM: Final = (
     "tests/properties/",
     "tests/selftest/",
     "tests/unit/cli/test_completion.py::test_a_completed_file_name_is_a_word_and_no_code",
-    "tests/unit/client/test_typing.py",
+    "tests/unit/cli/test_completion.py::test_a_tab_typed_into",
+    "tests/unit/cli/test_completion.py::test_fish_completes",
     "tests/unit/engine/test_cache.py::test_a_writer_that_never_pauses",
     "tests/unit/service/test_audit.py::test_of_90_000_refusals",
     "tests/unit/store/checking/test_walk.py::test_the_check_of_records_costs",
@@ -45,7 +49,16 @@ _SYSTEM: Final = (
 
 _INTEROP: Final = ("tests/interop/",)
 
-PLAIN: Final = "not system and not interop"
+_LINT: Final = (
+    "tests/architecture/test_manuals.py::test_a_man_page_is_set",
+    "tests/architecture/test_manuals.py::test_every_page_is_built",
+    "tests/architecture/test_manuals.py::test_the_man_pages_that_a_wheel_carries",
+    "tests/architecture/test_manuals.py::test_the_pictures_of_the_readme",
+    "tests/architecture/test_manuals.py::test_what_comes_from_the_code_is_on_the_html_page",
+    "tests/unit/client/test_typing.py",
+)
+
+PLAIN: Final = "not system and not interop and not lint"
 """The expression of markers that a plain ``pytest`` has, by ``addopts`` of pyproject.toml."""
 
 
@@ -54,5 +67,19 @@ def assign(items: Iterable[pytest.Item]) -> None:
     for item in items:
         if item.nodeid.startswith(_INTEROP):
             item.add_marker(pytest.mark.interop)
-        elif item.nodeid.startswith(_SYSTEM):
+        elif item.nodeid.startswith(_LINT):
+            item.add_marker(pytest.mark.lint)
+        elif item.nodeid.startswith(_SYSTEM) or _starts_a_daemon_on_asyncio(item):
             item.add_marker(pytest.mark.system)
+
+
+def _starts_a_daemon_on_asyncio(item: pytest.Item) -> bool:
+    """The unit tier tests the daemon's parts on both back ends, and the whole daemon on the one it has by default."""
+    callspec = getattr(item, "callspec", None)
+    return item.nodeid.startswith("tests/e2e/") and callspec is not None and "asyncio" in callspec.params.values()
+
+
+def is_of_another(path: Path, asked: Sequence[str]) -> bool:
+    """Whether another tier has every test in a file or folder, which was not asked for by name."""
+    node = f"{path.as_posix()}/" if path.suffix != ".py" else path.as_posix()
+    return node in (*_SYSTEM, *_INTEROP, *_LINT) and not any(node.rstrip("/") in each for each in asked)

@@ -7,6 +7,7 @@ import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -37,46 +38,48 @@ def _request(id: Any, method: str = "server.ping", **params: Any) -> dict[str, A
     return {"jsonrpc": "2.0", "id": id, "method": method, "params": params}
 
 
-def test_the_example_is_answered_as_printed(short_dir: Path) -> None:
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """The socket of a daemon that answers every question on this page."""
+    with TemporaryDirectory(prefix="sd-") as folder, serving(Path(folder)) as daemon:
+        yield daemon.path
+
+
+def test_the_example_is_answered_as_printed(address: str) -> None:
     found = re.search(r"^\$ echo '(.*)' \| socat - UNIX-CONNECT:\S+\n(\{.*\})$", _TEXT, re.MULTILINE)
     assert found
     generation = re.compile(r'"generation":"[0-9a-f]+:\d+"')
-    with serving(short_dir) as daemon:
-        # The document's daemon has read its store, so this one reads its own first.
-        _exchange(daemon.path, json.dumps(_request(1, "images.list")).encode())
-        (line,) = _exchange(daemon.path, found[1].encode() + b"\n")
+    # The document's daemon has read its store, so this one reads its own first.
+    _exchange(address, json.dumps(_request(1, "images.list")).encode())
+    (line,) = _exchange(address, found[1].encode() + b"\n")
     assert generation.sub("", line.decode().strip()) == generation.sub("", found[2])
 
 
 @pytest.mark.parametrize("separator", [b"", b"\n", b"  \r\n\t"])
-def test_texts_are_taken_concatenated_separated_and_pretty_printed(short_dir: Path, separator: bytes) -> None:
+def test_texts_are_taken_concatenated_separated_and_pretty_printed(address: str, separator: bytes) -> None:
     texts = [json.dumps(_request(n), indent=n or None).encode() for n in range(3)]
-    with serving(short_dir) as daemon:
-        lines = _exchange(daemon.path, separator.join(texts))
+    lines = _exchange(address, separator.join(texts))
     assert sorted(json.loads(line)["id"] for line in lines) == [0, 1, 2]
     assert all(line.endswith(b"}\n") for line in lines)
 
 
-def test_a_parameter_that_is_unknown_is_refused_with_its_path(short_dir: Path) -> None:
-    with serving(short_dir) as daemon:
-        (line,) = _exchange(daemon.path, json.dumps(_request(1, "images.list", filtres=[])).encode())
+def test_a_parameter_that_is_unknown_is_refused_with_its_path(address: str) -> None:
+    (line,) = _exchange(address, json.dumps(_request(1, "images.list", filtres=[])).encode())
     error = json.loads(line)["error"]
     assert (error["code"], error["data"]["path"]) == (-32602, "$.filtres")
 
 
-def test_a_current_generation_is_unchanged(short_dir: Path) -> None:
-    with serving(short_dir) as daemon:
-        (line,) = _exchange(daemon.path, json.dumps(_request(1, "images.list")).encode())
-        generation = json.loads(line)["result"]["generation"]
-        asked = _request(2, "images.list", if_generation=generation)
-        (line,) = _exchange(daemon.path, json.dumps(asked).encode())
+def test_a_current_generation_is_unchanged(address: str) -> None:
+    (line,) = _exchange(address, json.dumps(_request(1, "images.list")).encode())
+    generation = json.loads(line)["result"]["generation"]
+    asked = _request(2, "images.list", if_generation=generation)
+    (line,) = _exchange(address, json.dumps(asked).encode())
     assert json.loads(line)["result"] == {"unchanged": True, "generation": generation, "stale": None}
 
 
-def test_a_batch_of_more_than_the_limit_is_one_error(short_dir: Path) -> None:
-    with serving(short_dir) as daemon:
-        (line,) = _exchange(daemon.path, json.dumps([_request(n) for n in range(101)]).encode())
-        (whole,) = _exchange(daemon.path, json.dumps([_request(n) for n in range(100)]).encode())
+def test_a_batch_of_more_than_the_limit_is_one_error(address: str) -> None:
+    (line,) = _exchange(address, json.dumps([_request(n) for n in range(101)]).encode())
+    (whole,) = _exchange(address, json.dumps([_request(n) for n in range(100)]).encode())
     assert json.loads(line)["error"]["code"] == -32600
     assert [one["id"] for one in json.loads(whole)] == list(range(100))
 
@@ -89,9 +92,8 @@ def test_a_batch_of_more_than_the_limit_is_one_error(short_dir: Path) -> None:
         ("", b"no JSON\n", -32700),
     ],
 )
-def test_beyond_these_the_connection_closes(short_dir: Path, what: str, sent: bytes, code: int) -> None:
-    with serving(short_dir) as daemon:
-        (line,) = _exchange(daemon.path, sent + json.dumps(_request(2)).encode())
+def test_beyond_these_the_connection_closes(address: str, what: str, sent: bytes, code: int) -> None:
+    (line,) = _exchange(address, sent + json.dumps(_request(2)).encode())
     answer = json.loads(line)
     assert (answer["id"], answer["error"]["code"]) == (None, code)
     assert re.search(rf"{what}.*`{code}`.*clos", _TEXT, re.DOTALL)

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from storaged_client.jsonrpc.messages import LocalProtocolError
@@ -355,7 +355,6 @@ def test_an_id_of_ours_cannot_be_used_twice_and_params_must_be_json() -> None:
 fragments = st.sampled_from([vector["send"].encode() for vector in VECTORS]) | st.binary(max_size=30)
 
 
-@settings(deadline=None, max_examples=300)
 @given(
     parts=st.lists(fragments, max_size=8),
     cuts=st.lists(st.integers(1, 60), min_size=1, max_size=10),

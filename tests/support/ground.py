@@ -80,7 +80,7 @@ class Ground:
 
 
 @contextmanager
-def lay(folder: Path, images: int = 40, seed: int = 3, spec: SampleSpec | None = None) -> Iterator[Ground]:
+def lay(folder: Path, images: int = 12, seed: int = 3, spec: SampleSpec | None = None) -> Iterator[Ground]:
     spec = spec or SampleSpec(images=images, seed=seed, driver=DRIVER)
     sample = write_store(folder / "root", folder / "run", spec)
     location = StoreLocation(graphroot=str(folder / "root"), runroot=str(folder / "run"), driver=DRIVER)

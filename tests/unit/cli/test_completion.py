@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -199,9 +200,9 @@ CASES = [
 ]
 
 
-def _script(shell: str, environment: dict[str, str]) -> str:
-    done = subprocess.run(["storagectl", "completion", shell], env=environment, capture_output=True, check=True)
-    return done.stdout.decode()
+def _script(shell: str) -> str:
+    """As ``storagectl completion`` prints it."""
+    return import_module(f"storaged_client.cli.completion_{shell}").script(completion.places())
 
 
 def _need(shell: str) -> str:
@@ -214,7 +215,7 @@ def _need(shell: str) -> str:
 @pytest.mark.parametrize(("line", "expected"), CASES)
 def test_bash_completes(line: str, expected: list[str], environment: dict[str, str], tmp_path: Path) -> None:
     _need("bash")
-    (tmp_path / "script").write_text(_script("bash", environment))
+    (tmp_path / "script").write_text(_script("bash"))
     # As readline breaks them.
     words = re.findall(r"'[^']*'|[^\s:=@']+|[:=@]+", line)
     if line[-1] in " :=@":
@@ -236,7 +237,7 @@ def test_bash_completes(line: str, expected: list[str], environment: dict[str, s
 @pytest.mark.parametrize(("line", "expected"), CASES)
 def test_fish_completes(line: str, expected: list[str], environment: dict[str, str], tmp_path: Path) -> None:
     _need("fish")
-    (tmp_path / "script").write_text(_script("fish", environment))
+    (tmp_path / "script").write_text(_script("fish"))
     argv = ["fish", "--no-config", "-c", "source $argv[1]; complete -C $argv[2]", str(tmp_path / "script"), line]
     done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=True)
     assert done.stderr == ""
@@ -282,7 +283,7 @@ TYPED = [
 @pytest.mark.parametrize(("line", "wanted"), TYPED)
 def test_a_tab_typed_into_bash_completes(line: str, wanted: str, environment: dict[str, str], tmp_path: Path) -> None:
     _need("bash")
-    (tmp_path / "script").write_text(_script("bash", environment))
+    (tmp_path / "script").write_text(_script("bash"))
     shown = _typed(["bash", "--norc", "-i"], f"source {tmp_path}/script", line, environment, wanted)
     assert wanted in shown
 
@@ -290,7 +291,7 @@ def test_a_tab_typed_into_bash_completes(line: str, wanted: str, environment: di
 @pytest.mark.parametrize(("line", "wanted"), TYPED)
 def test_a_tab_typed_into_zsh_completes(line: str, wanted: str, environment: dict[str, str], tmp_path: Path) -> None:
     _need("zsh")
-    (tmp_path / "script").write_text(_script("zsh", environment))
+    (tmp_path / "script").write_text(_script("zsh"))
     subprocess.run(["zsh", "-n", str(tmp_path / "script")], check=True)
     setup = f"unsetopt prompt_cr zle_bracketed_paste; autoload -U compinit; compinit -u -D; source {tmp_path}/script"
     shown = _typed(["zsh", "-f", "-i"], setup, line, environment, wanted)
@@ -324,11 +325,10 @@ def test_a_completed_file_name_is_a_word_and_no_code(
     shell: str, typed: str, name: str, environment: dict[str, str], tmp_path: Path
 ) -> None:
     _need(shell)
-    (tmp_path / "script").write_text(_script(shell, environment))
+    (tmp_path / "script").write_text(_script(shell))
     folder = tmp_path / "folder"
     folder.mkdir()
     (folder / name).touch()
-    (tmp_path / "ran").unlink()
     setup = f"{SETUP[shell].format(script=tmp_path / 'script')}; cd {folder}"
     end = b"\x05" if shell == "zsh" else b""  # behind a closing quote that stands there already
     ran = _run_completed(INTERACTIVE[shell], setup, f"storagectl {typed}", end, environment, tmp_path / "ran")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from storaged.operations.usage import usage
@@ -60,7 +60,6 @@ def stores(draw: st.DrawFn) -> Store:
     return store
 
 
-@settings(max_examples=200, deadline=None)
 @given(stores())
 def test_sums_are_those_of_podmans_own_loop(store: Store) -> None:
     snapshot = store.snapshot()
@@ -73,7 +72,6 @@ def test_sums_are_those_of_podmans_own_loop(store: Store) -> None:
     assert [image.size for image in found.images] == [image.size for image in snapshot.images]
 
 
-@settings(max_examples=200, deadline=None)
 @given(stores())
 def test_an_image_without_parents_gives_back_what_it_alone_needs(store: Store) -> None:
     snapshot = store.snapshot()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,8 @@ from storaged_client.contract.errors import (
     PlanStale,
     TagUnknown,
 )
-from tests.support.ground import DRIVER
-from tests.unit.service.conftest import Desk
+from tests.support.ground import DRIVER, lay
+from tests.unit.service.conftest import Desk, desk_of
 
 pytestmark = pytest.mark.anyio
 
@@ -119,7 +120,15 @@ async def test_a_plan_is_applied_as_it_was_made_and_to_nothing_else(desk: Desk) 
             await desk.ask("images.prune", {"plan": "another", "dry_run": True})
 
 
-async def test_one_mounted_image_fails_alone_and_hinders_no_other(desk: Desk) -> None:
+@pytest.fixture
+def crowded_desk(tmp_path: Path) -> Iterator[Desk]:
+    """A service with more dangling images, which share layers."""
+    with lay(tmp_path, images=40) as ground:
+        yield desk_of(ground)
+
+
+async def test_one_mounted_image_fails_alone_and_hinders_no_other(crowded_desk: Desk) -> None:
+    desk = crowded_desk
     async with desk.ground.running():
         dry = await desk.ask("images.prune", {"dry_run": True})
         listed = [row["id"] for row in dry["removed"]]

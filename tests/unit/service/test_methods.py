@@ -226,18 +226,18 @@ async def test_unknown_methods_and_parameters_are_named(desk: Desk) -> None:
             await desk.ask("images.resolve", ["nowhere"])
 
 
-@pytest.mark.parametrize("method", sorted(METHODS))
-async def test_stranger_may_call_nothing_that_mutates(desk: Desk, method: str) -> None:
+async def test_stranger_may_call_nothing_that_mutates(desk: Desk) -> None:
     """Every row of the table, by construction: refused before its parameters are looked at, or it only reads."""
-    row = METHODS[method]
     async with desk.ground.running():
-        if row.mutates:
-            with pytest.raises(NotPermitted):
-                await desk.ask(method, uid=OWN_UID + 1)
-            assert desk.host.reasons == []
-        else:
+        refused = set()
+        for method in METHODS:
             with suppress(InvalidParams):
-                await desk.ask(method, uid=OWN_UID + 1)
+                try:
+                    await desk.ask(method, uid=OWN_UID + 1)
+                except NotPermitted:
+                    refused.add(method)
+        assert refused == {method for method, row in METHODS.items() if row.mutates}
+        assert desk.host.reasons == []
 
 
 async def test_own_uid_may_shut_down(desk: Desk) -> None:
@@ -246,28 +246,26 @@ async def test_own_uid_may_shut_down(desk: Desk) -> None:
         assert len(desk.host.reasons) == 1
 
 
-@pytest.mark.parametrize("method", sorted(name for name, row in METHODS.items() if not row.mutates))
-async def test_results_have_the_shape_of_the_table(desk: Desk, method: str) -> None:
+async def test_results_have_the_shape_of_the_table(desk: Desk) -> None:
     sample = desk.ground.sample
     given = {
         "images.get": {"names": [sample.images[0]]},
         "images.data": {"name": sample.images[0], "key": "manifest"},
-        "layers.get": None,
         "manifests.get": {"name": sample.lists[0]},
         "manifests.exists": {"name": sample.lists[0]},
         "store.lease": {"images": [sample.images[0]]},
     }
     async with desk.ground.running():
-        if method == "store.release":  # of a lease of the same connection: tested where leases are
-            return
-        params = given.get(method)
-        if method == "layers.get":
-            params = {"id": (await desk.ask("layers.list"))["layers"][0]["id"]}
-        elif params is None and "name" in str(METHODS[method].params.__annotations__):
-            params = {"name": sample.images[0]}
-        answer = await desk.ask(method, params)
-        result = wire.structure_result(METHODS[method].result, answer)
-        assert result.generation == answer["generation"]
+        given["layers.get"] = {"id": (await desk.ask("layers.list"))["layers"][0]["id"]}
+        for method, row in METHODS.items():
+            if row.mutates or method == "store.release":  # of a lease of the same connection: tested where leases are
+                continue
+            params = given.get(method)
+            if params is None and "name" in row.params.__annotations__:
+                params = {"name": sample.images[0]}
+            answer = await desk.ask(method, params)
+            result = wire.structure_result(row.result, answer)
+            assert result.generation == answer["generation"], method
 
 
 async def test_discover_tells_every_method_with_parameters_and_errors(desk: Desk) -> None:
@@ -291,14 +289,14 @@ async def test_discover_tells_every_method_with_parameters_and_errors(desk: Desk
         ]
 
 
-@pytest.mark.parametrize("noise", ["nowhere", "Not A Name", "sha256:12", "", "0" * 64, "x" * 5000])
 @pytest.mark.parametrize("manifest", [False, True])
-async def test_every_error_of_a_name_is_one_the_method_declares(desk: Desk, noise: str, manifest: bool) -> None:
+async def test_every_error_of_a_name_is_one_the_method_declares(desk: Desk, manifest: bool) -> None:
     """``Desk.ask`` holds each error against the table."""
+    noise = ("nowhere", "Not A Name", "sha256:12", "", "0" * 64, "x" * 5000)
     async with desk.ground.running():
         ordinary = next(i for i in desk.ground.sample.images if i not in desk.ground.sample.lists)
         ambiguous = max("0123456789abcdef", key=lambda digit: sum(i[0] == digit for i in desk.ground.sample.images))
-        for name in (noise, ordinary, ambiguous):
+        for name in (*noise, ordinary, ambiguous):
             for method, row in METHODS.items():
                 if "name" not in row.params.__annotations__:
                     continue

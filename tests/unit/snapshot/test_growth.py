@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 from attrs import evolve
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -198,7 +198,6 @@ class _History:
 
 
 @given(st.integers(0, 2**32), st.booleans())
-@settings(max_examples=400, deadline=None)
 def test_a_snapshot_made_from_the_one_before_is_that_of_the_tables_alone(seed: int, orderly: bool) -> None:
     history = _History(seed, orderly=orderly)
     made = history.store.snapshot(known_sizes=_SIZES)

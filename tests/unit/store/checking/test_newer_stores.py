@@ -158,7 +158,7 @@ def test_a_parent_in_an_additional_store_is_not_missing_and_podmans_repair_is_wa
 
 
 def test_nothing_is_noted_of_a_store_that_stands_on_itself(tmp_path: Path) -> None:
-    store = lay(tmp_path, "overlay", read_only=2)
+    store = lay(tmp_path, "overlay", images=24, read_only=2)
     assert [step.note for step in walk(store.location) if step.note is not None] == []
 
 

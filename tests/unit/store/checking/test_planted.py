@@ -758,7 +758,7 @@ def test_every_name_of_the_catalogue_is_planted_somewhere() -> None:
 
 
 def test_an_additional_store_that_is_gone_is_told(tmp_path: Path) -> None:
-    store = lay(tmp_path, "overlay", read_only=4)
+    store = lay(tmp_path, "overlay", images=24, seed=7, read_only=4)
     assert store.check() == []
     shutil.rmtree(store.location.additional[0])
     found = store.check()
@@ -766,7 +766,7 @@ def test_an_additional_store_that_is_gone_is_told(tmp_path: Path) -> None:
 
 
 def test_damage_in_an_additional_store_is_told_of_that_store(tmp_path: Path) -> None:
-    store = lay(tmp_path, "overlay", read_only=4)
+    store = lay(tmp_path, "overlay", images=24, seed=7, read_only=4)
     root = store.location.additional[0]
     second = Damaged(location=store.location.__class__(graphroot=root, runroot="/none", driver="overlay"))
     second.item(second.image["id"], "manifest").unlink()
