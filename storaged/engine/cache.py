@@ -24,12 +24,12 @@ from anyio.to_thread import run_sync
 
 from storaged.engine.content import ContentSource
 from storaged.engine.loading import Current, Loader
-from storaged.engine.pending_readback import PendingReadback
 from storaged.engine.query_context import ContextWatch, without_leases
 from storaged.engine.reloads import RETRY, Reloads
 from storaged.engine.views import Staleness, View, generation_of
 from storaged.metrics import Metrics
-from storaged.snapshot.model import NOTHING_MEASURED, KnownSizes, Snapshot
+from storaged.snapshot.model import Snapshot
+from storaged.snapshot.sizes import NOTHING_MEASURED, KnownSizes
 from storaged.store.locks.probe import busy
 from storaged.store.reader import StoreReader
 from storaged_client.contract.errors import StoragedError, StoreBusy
@@ -40,6 +40,34 @@ Consistency: TypeAlias = Literal["fresh", "strict", "cached"]
 
 PATIENCE = 0.05
 """Seconds the first reader of a changed but locked store waits for the writer to finish."""
+
+
+class PendingReadback:
+    """Belongs to the event loop."""
+
+    def __init__(self, reloads: Reloads) -> None:
+        self._reloads = reloads
+        self._needed: int | None = None
+        """The load that shows the last change of our own, where none has yet."""
+
+    @property
+    def lasts(self) -> bool:
+        """Whether something of ours is not read back yet."""
+        if self._needed is not None and self._reloads.satisfies(self._needed):
+            self._needed = None
+        return self._needed is not None
+
+    def begin(self) -> None:
+        """A change of our own was written and is not read back yet. Returns at once."""
+        self._needed = self._reloads.started + 1
+        self._reloads.want()
+
+    async def over(self) -> None:
+        """Wait until it is."""
+        while self.lasts:
+            await self._reloads.round()
+            if self.lasts:
+                await anyio.sleep(RETRY[1])
 
 
 class Cache:

@@ -24,7 +24,8 @@ from storaged.engine.content import Contents
 from storaged.engine.gc_schedule import GCSchedule
 from storaged.metrics import Metrics
 from storaged.snapshot.build import build
-from storaged.snapshot.model import NOTHING_MEASURED, KnownSizes, Snapshot
+from storaged.snapshot.model import Snapshot
+from storaged.snapshot.sizes import NOTHING_MEASURED, KnownSizes
 from storaged.store.inventory import table_files
 from storaged.store.layout.contents import ImageContent
 from storaged.store.locks.probe import busy

@@ -12,7 +12,7 @@ import anyio
 from anyio.to_thread import run_sync
 
 from storaged.engine.cache import Cache
-from storaged.engine.change_scope import cancellation
+from storaged.engine.cancellation import cancellation
 from storaged.engine.transactions import Transactions
 from storaged.metrics import Metrics
 from storaged.store.writing.recovery import Recovery

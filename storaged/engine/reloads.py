@@ -22,17 +22,17 @@ from collections.abc import Callable
 
 import anyio
 from anyio.to_thread import run_sync
+from msgspec import Struct
 
+from storaged.engine.cancellation import set_on_cancel
 from storaged.engine.content import Contents, ContentSource
 from storaged.engine.disk_errors import reading_error
-from storaged.engine.failure import Failure
 from storaged.engine.loading import Current, Loader
 from storaged.engine.row_cache import RowCache
 from storaged.engine.starvation import StarvationFallback
-from storaged.engine.thread_cancellation import set_on_cancel
 from storaged.metrics import Metrics
 from storaged.snapshot.difference import difference
-from storaged.snapshot.model import NOTHING_MEASURED, KnownSizes
+from storaged.snapshot.sizes import NOTHING_MEASURED, KnownSizes
 from storaged.store.locks.probe import LockHolder
 from storaged.store.reader import StoreReader, WriterActive
 from storaged.store.stamp import Stamp
@@ -57,6 +57,25 @@ _DAMAGE_LOOK = 0.25
 
 _UNSETTLED_LOOK = 5.0
 """Seconds between two loads that are made only because a damage is not certain."""
+
+
+class Failure(Struct, frozen=True, kw_only=True):
+    """Why the last load, the one of this ``number``, could not read the store."""
+
+    number: int
+    stamp: Stamp
+    when: float
+    cause: StoreCorrupt | StoreBusy
+    """``StoreBusy``: means were lacking, or the disk failed, which says nothing about the store."""
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether the same files may be readable a moment later."""
+        return isinstance(self.cause, StoreBusy)
+
+    def error(self) -> StoreCorrupt | StoreBusy:
+        """A new one for each to raise: one instance would gather the tracebacks of all of them."""
+        return type(self.cause)(self.cause.message, self.cause.data)
 
 
 class Reloads:

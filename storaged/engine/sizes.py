@@ -23,7 +23,8 @@ from msgspec import Struct
 
 from storaged.engine.cache import Cache
 from storaged.metrics import Metrics
-from storaged.snapshot.model import NOTHING_MEASURED, KnownSizes, Snapshot, layer_size
+from storaged.snapshot.model import Snapshot
+from storaged.snapshot.sizes import NOTHING_MEASURED, KnownSizes, layer_size
 from storaged.store.drivers.counting import Steps, Uncountable
 from storaged.store.drivers.measuring import Measurer
 from storaged.store.layout.records import ContainerID, LayerID

@@ -12,9 +12,8 @@ from msgspec import Struct
 
 from storaged.engine.leases import Leases
 from storaged.engine.loading import Current, Loader
-from storaged.operations.change_set import ChangeSet
 from storaged.snapshot.model import Snapshot
-from storaged.store.changes import NOTHING, Change
+from storaged.store.changes import NOTHING, Change, ChangeSet
 from storaged.store.writing.commit import StoreWriter
 from storaged.store.writing.in_use import LayersBusy
 from storaged.store.writing.prepared import Committed, ListLocked

@@ -25,15 +25,15 @@ from functools import partial
 from typing import Generic, TypeVar
 
 import anyio
+from anyio import from_thread
 from anyio.lowlevel import checkpoint_if_cancelled
 from anyio.to_thread import run_sync
 from msgspec import Struct
 
 from storaged.engine.cache import Cache
-from storaged.engine.change_scope import cancellation, shield_change
+from storaged.engine.cancellation import cancellation, shield_change
 from storaged.engine.disk_errors import disk_error, made_unseen, store_error, told_left
 from storaged.engine.loading import Current
-from storaged.engine.progress_reporting import ProgressReporter
 from storaged.engine.roll_forward import Recover, RollForward
 from storaged.engine.transaction_attempt import Decision, Done, Interrupted, TransactionAttempt
 from storaged.engine.views import View
@@ -56,9 +56,27 @@ _PAUSE = 0.02
 _FINISHERS = 2
 """Deletions of trees at a time."""
 
+_TELLING_INTERVAL = 0.1
+"""Seconds between two notices of progress: often enough for people, seldom enough for the event loop."""
+
 T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
+
+
+class ProgressReporter:
+    """Hands progress over to the loop. For one worker thread that a task of the loop waits for."""
+
+    def __init__(self, progress: Callable[[int, int], None] | None) -> None:
+        self._progress = progress
+        self._next = 0.0
+
+    def tell(self, done: int, total: int) -> None:
+        """``done`` of ``total`` things are done. What comes too soon after the last telling is left out."""
+        now = time.monotonic()
+        if self._progress is not None and now >= self._next:
+            self._next = now + _TELLING_INTERVAL
+            from_thread.run_sync(self._progress, done, total)
 
 
 class Outcome(Struct, Generic[T], frozen=True, kw_only=True):

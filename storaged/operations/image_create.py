@@ -16,11 +16,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-from storaged.operations.change_set import ChangeSet
 from storaged.operations.new_config import checked, config_bytes, created
 from storaged.operations.tagging import history_after, naming_members, new_name, taken_from_others
 from storaged.snapshot.model import Image, Snapshot
-from storaged.store.changes import Change, ImageEdit, Item, NewImage
+from storaged.store.changes import Change, ChangeSet, ImageEdit, Item, NewImage
 from storaged.store.layout.edit import emit, encode
 from storaged.store.layout.records import Digest, ImageID, digest_of
 from storaged_client.contract.errors import ImageDamaged, StoreBusy

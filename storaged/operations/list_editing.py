@@ -13,7 +13,6 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import Struct, structs
 
-from storaged.operations.change_set import ChangeSet
 from storaged.operations.change_target import certainly
 from storaged.operations.list_adding import contribution, descriptor, named
 from storaged.operations.list_artifacts import Layer, make_artifact
@@ -23,7 +22,7 @@ from storaged.operations.name_lookup import shortened
 from storaged.operations.resolving import find
 from storaged.operations.tagging import bearer, new_reference
 from storaged.snapshot.model import Image, Snapshot
-from storaged.store.changes import Change, ImageEdit, NewImage
+from storaged.store.changes import Change, ChangeSet, ImageEdit, NewImage
 from storaged.store.layout.records import Digest, ImageID, digest_of
 from storaged_client.contract import params as p
 from storaged_client.contract.errors import (

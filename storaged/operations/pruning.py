@@ -26,7 +26,6 @@ from typing import Final
 
 from msgspec import Struct
 
-from storaged.operations.change_set import ChangeSet
 from storaged.operations.filters import compile_filters
 from storaged.operations.filters.language import FilterContext, divide
 from storaged.operations.image_why import evidence_reasons, reasons
@@ -35,6 +34,7 @@ from storaged.operations.query_context import QueryContext
 from storaged.operations.reference_counts import ReferenceCounts
 from storaged.operations.removals import Batch, Removal, batch_change_set, within
 from storaged.snapshot.model import Container, Image, Snapshot
+from storaged.store.changes import ChangeSet
 from storaged.store.layout.records import ImageID
 from storaged_client.contract.params import Filter
 from storaged_client.contract.types import Going, Kept, Reason, Untagged

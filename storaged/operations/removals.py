@@ -13,10 +13,9 @@ from typing import Final, Generic, TypeVar
 from attrs import field, frozen
 from msgspec import Struct
 
-from storaged.operations.change_set import ChangeSet
 from storaged.operations.layer_gc import Freed
 from storaged.snapshot.model import Container, Image, Snapshot
-from storaged.store.changes import Change, ImageEdit
+from storaged.store.changes import Change, ChangeSet, ImageEdit
 from storaged.store.layout.records import ImageID, ImageRecord
 from storaged_client.contract.errors import StoragedError
 from storaged_client.contract.types import Going, Kept, Removed, Untagged

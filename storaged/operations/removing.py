@@ -25,7 +25,6 @@ from typing import Final
 
 from msgspec import Struct
 
-from storaged.operations.change_set import ChangeSet
 from storaged.operations.image_why import reasons
 from storaged.operations.layer_gc import LayerGC
 from storaged.operations.name_lookup import shortened
@@ -36,7 +35,7 @@ from storaged.operations.removal_request import Group, Reference, RequestedName,
 from storaged.operations.removals import Batch, Refusal, Removal, batch_change_set, within
 from storaged.operations.tagging import history_without, naming_members, without
 from storaged.snapshot.model import Container, Image, Snapshot
-from storaged.store.changes import ImageEdit
+from storaged.store.changes import ChangeSet, ImageEdit
 from storaged.store.layout.records import ImageID
 from storaged_client.contract.errors import ImageUnknown, StoragedError
 from storaged_client.contract.types import Going, Kept, Reason, Untagged

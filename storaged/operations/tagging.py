@@ -18,12 +18,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from storaged.operations.change_set import ChangeSet
 from storaged.operations.change_target import addressed, itself
 from storaged.operations.name_lookup import shortened
 from storaged.operations.query_context import QueryContext
 from storaged.snapshot.model import Image, Snapshot
-from storaged.store.changes import Change, ImageEdit, Item, NewImage
+from storaged.store.changes import Change, ChangeSet, ImageEdit, Item, NewImage
 from storaged.store.layout import references
 from storaged.store.layout.records import ImageID, ImageRecord
 from storaged.store.layout.references import Reference

@@ -25,8 +25,8 @@ from typing import cast
 from msgspec import Struct
 
 from storaged.operations.container_list import Owner
-from storaged.snapshot.model import Image, Layer, Snapshot, layer_size
-from storaged.snapshot.sizes import in_common, top_layers, union
+from storaged.snapshot.model import Image, Layer, Snapshot
+from storaged.snapshot.sizes import in_common, layer_size, top_layers, union
 from storaged.store.layout.records import ImageID, LayerID
 from storaged_client.contract.types import ContainerUsage, ImageUsage, StoreUsage, Timestamp, VolumeUsage
 

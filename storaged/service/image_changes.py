@@ -11,7 +11,6 @@ from msgspec import structs
 
 from storaged.engine.transactions import Outcome
 from storaged.operations import tagging
-from storaged.operations.change_set import ChangeSet
 from storaged.operations.pruning import PrunePlan, Pruning, prune
 from storaged.operations.removal_request import RequestedName, everything
 from storaged.operations.removals import MOST_MOVES, Batch, Refusal
@@ -20,6 +19,7 @@ from storaged.service.context import Call
 from storaged.service.params import MOST_NAMES, refuse_many
 from storaged.service.removal_batches import Report, carry_out
 from storaged.snapshot.model import Image, Snapshot
+from storaged.store.changes import ChangeSet
 from storaged.store.content import ITEM_LIMIT
 from storaged.store.layout.records import ImageID
 from storaged_client.contract import params as p

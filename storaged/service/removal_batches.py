@@ -18,11 +18,11 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Generic, TypeVar
 
 from storaged.engine.transactions import Outcome
-from storaged.operations.change_set import ChangeSet
 from storaged.operations.removals import Batch, Refusal, Removal, removed
 from storaged.service.context import Call
 from storaged.service.encoding import error_object
 from storaged.snapshot.model import Snapshot
+from storaged.store.changes import ChangeSet
 from storaged.store.layout.records import ImageID
 from storaged_client.contract import types as t
 from storaged_client.contract.errors import ImageDamaged, ImageInUse, Leased, StoragedError

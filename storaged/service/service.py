@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from anyio.to_thread import run_sync
 
-from storaged.engine.change_scope import change_scope
+from storaged.engine.cancellation import change_scope
 from storaged.engine.response_cache import CacheKey, cache_key
 from storaged.engine.transactions import Outcome
 from storaged.engine.views import Staleness, View

@@ -14,18 +14,12 @@ from storaged.snapshot.growth import grow
 from storaged.snapshot.images import Relations, make_image, same_lineage
 from storaged.snapshot.layers import group, make_layers
 from storaged.snapshot.lookup import index
-from storaged.snapshot.model import (
-    NOTHING_MEASURED,
-    Container,
-    KnownSizes,
-    Snapshot,
-    StoreFlaw,
-)
+from storaged.snapshot.model import Container, Snapshot
 from storaged.snapshot.owners import guess_owner
 from storaged.snapshot.relations import relate
-from storaged.snapshot.remeasure import Uses, remeasure, uses_of
-from storaged.snapshot.sizes import Sizes, measure, top_layers
-from storaged.snapshot.tree import LayerTree, build_tree
+from storaged.snapshot.remeasure import remeasure, uses_of
+from storaged.snapshot.sizes import NOTHING_MEASURED, KnownSizes, Sizes, Uses, measure, top_layers
+from storaged.snapshot.tree import LayerTree, StoreFlaw, build_tree
 from storaged.store.layout.contents import ImageContent
 from storaged.store.layout.records import ImageID
 from storaged.store.tables import ContainerRow, RecordFlaw, StoreTables

@@ -14,12 +14,12 @@ the forest is worked out as a whole, by ``build_tree``; what both make is equal.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from operator import is_
+from typing import Final
 
 from attrs import frozen
 
-from storaged.snapshot.model import Chain
-from storaged.snapshot.same_ends import same_ends
-from storaged.snapshot.tree import LayerTree, parent_of, under_any, walk
+from storaged.snapshot.tree import Chain, LayerTree, parent_of, under_any, walk
 from storaged.store.layout.records import LayerID
 from storaged.store.tables import LayerRow
 
@@ -94,6 +94,32 @@ def unchanged(forest: LayerTree) -> Growth:
     """That of a forest into itself."""
     nothing: frozenset[LayerID] = frozenset()
     return Growth(before=forest, after=forest, gone=nothing, new=nothing, altered=nothing, parents=nothing)
+
+
+_COMPARED: Final = 1024
+
+
+def same_ends(before: Sequence[object], now: Sequence[object]) -> tuple[int, int]:
+    """How many values at the beginning and at the end are the same objects; the ends do not overlap."""
+    shorter = min(len(before), len(now))
+    first = 0
+    while first < shorter:
+        stop = min(first + _COMPARED, shorter)
+        if not all(map(is_, before[first:stop], now[first:stop])):
+            while before[first] is now[first]:
+                first += 1
+            break
+        first = stop
+    last = 0
+    while last < shorter - first:
+        many = min(_COMPARED, shorter - first - last)
+        ends = len(before) - last, len(now) - last
+        if not all(map(is_, before[ends[0] - many : ends[0]], now[ends[1] - many : ends[1]])):
+            while before[-1 - last] is now[-1 - last]:
+                last += 1
+            break
+        last += many
+    return first, last
 
 
 @frozen(kw_only=True)

@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from attrs import frozen
 
 from storaged.snapshot.digests import Membership, image_digests, shown_digest
-from storaged.snapshot.model import Damage, Image, Snapshot
+from storaged.snapshot.model import Image, Snapshot
 from storaged.snapshot.relations import Lineage
 from storaged.snapshot.sizes import Sizes
-from storaged.snapshot.tree import LayerTree
+from storaged.snapshot.tree import Damage, LayerTree
 from storaged.store.layout.contents import ImageContent
 from storaged.store.layout.records import ContainerID, ImageID, LayerID
 from storaged.store.tables import ImageRow

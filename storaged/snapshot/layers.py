@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from storaged.snapshot.growth import Growth
-from storaged.snapshot.model import Container, KnownSizes, Layer, Snapshot
+from storaged.snapshot.model import Container, Layer, Snapshot
+from storaged.snapshot.sizes import KnownSizes
 from storaged.snapshot.tree import LayerTree
 from storaged.store.layout.records import ContainerID, ImageID, LayerID
 from storaged.store.tables import ImageRow, LayerRow

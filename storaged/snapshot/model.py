@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from attrs import field, frozen
 from msgspec import Struct
 
+from storaged.snapshot.sizes import KnownSizes, Uses
+from storaged.snapshot.tree import Chain, Damage, LayerTree, StoreFlaw
 from storaged.store.layout.contents import ImageContent, ManifestFacts
 from storaged.store.layout.records import (
     ContainerID,
@@ -23,65 +24,6 @@ from storaged.store.layout.records import (
     LayerID,
     LayerRecord,
 )
-
-if TYPE_CHECKING:
-    from storaged.snapshot.remeasure import Uses
-    from storaged.snapshot.tree import LayerTree
-
-
-def layer_size(record: LayerRecord) -> int | None:
-    """Bytes of the uncompressed tar; they count only where the record has a digest (or TOC digest) for it."""
-    if not record.diff_digest and not record.toc_digest:
-        return None
-    size = record.diff_size or 0
-    return size if size >= 0 else None
-
-
-@frozen(kw_only=True, eq=False)
-class KnownSizes:
-    """What was measured on disk besides the tables, each time as a whole new value: identity tells a change."""
-
-    layers: Mapping[LayerID, int] = field(factory=dict)
-    """Bytes of layers whose records tell no size."""
-    reasons: Mapping[LayerID, str] = field(factory=dict)
-    """Why the size of a layer cannot be had; such a layer is waited for no longer."""
-    containers: Mapping[ContainerID, int] = field(factory=dict)
-    """Bytes in the folders of containers, besides their layers and data."""
-    container_reasons: Mapping[ContainerID, str] = field(factory=dict)
-    """Why those of a container cannot be had."""
-    volumes: Mapping[str, int | None] | None = None
-    """Bytes of each local volume, None while unknown; None as a whole where nobody looked or could."""
-
-    def size(self, record: LayerRecord) -> int | None:
-        """Bytes of a layer: as recorded, else as measured; None while neither is known."""
-        recorded = layer_size(record)
-        return recorded if recorded is not None else self.layers.get(record.id)
-
-    def pending(self, record: LayerRecord) -> bool:
-        """Whether the size of a layer is still to be measured."""
-        return layer_size(record) is None and record.id not in self.layers and record.id not in self.reasons
-
-
-NOTHING_MEASURED = KnownSizes()
-
-
-@frozen(kw_only=True)
-class Damage:
-    """What is wrong with an image or a layer: a stable name and a sentence."""
-
-    name: str
-    detail: str
-
-
-@frozen(eq=False, repr=False, weakref_slot=False)
-class Chain:
-    """A layer and what lies below it. Shared by every chain it is part of, so that all of them together
-    take room for one node a layer; and by snapshots that follow each other, as long as it is the same."""
-
-    layer: LayerID
-    below: Chain | None
-    depth: int
-    """How many lie below it."""
 
 
 @frozen(kw_only=True)
@@ -195,16 +137,6 @@ class Evidence:
     detail: str
     file: str
     command: str
-
-
-@frozen(kw_only=True)
-class StoreFlaw:
-    """Damage that belongs to no image: a table row that is no record, a cycle, a lost layer."""
-
-    name: str
-    detail: str
-    file: str | None = None
-    image: ImageID | None = None
 
 
 @frozen(kw_only=True)

@@ -10,26 +10,23 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from heapq import heappop, heappush
 
-from attrs import frozen
-
 from storaged.snapshot.growth import Growth
-from storaged.snapshot.model import Container, KnownSizes, Snapshot, layer_size
-from storaged.snapshot.sizes import SHARED, Sizes, big_data_size, sizes_of, top_layers, union
+from storaged.snapshot.model import Container, Snapshot
+from storaged.snapshot.sizes import (
+    SHARED,
+    KnownSizes,
+    Sizes,
+    Uses,
+    big_data_size,
+    layer_size,
+    sizes_of,
+    top_layers,
+    union,
+)
 from storaged.snapshot.tree import LayerTree
 from storaged.store.layout.contents import ImageContent
 from storaged.store.layout.records import ImageID, ImageRecord, LayerID
 from storaged.store.tables import ImageRow
-
-_User = tuple[bool, ImageID, LayerID | None, tuple[LayerID, ...], int | None]
-
-
-@frozen(kw_only=True)
-class Uses:
-    """All that layers and sizes depend on besides the forest and the measured sizes: who has which layer."""
-
-    images: tuple[_User, ...]
-    """Of every record: whether it is half made, its id, top layer, that with its mapped copies, bytes of big data."""
-    containers: tuple[tuple[str, LayerID | None], ...]
 
 
 def uses_of(rows: Sequence[ImageRow], contents: Sequence[ImageContent], containers: Sequence[Container]) -> Uses:

@@ -11,15 +11,50 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from attrs import frozen
+from attrs import field, frozen
 
-from storaged.snapshot.model import KnownSizes
 from storaged.snapshot.tree import LayerTree
-from storaged.store.layout.records import ImageRecord, LayerID
+from storaged.store.layout.records import ContainerID, ImageID, ImageRecord, LayerID, LayerRecord
 from storaged.store.tables import ImageRow
 
 SHARED = -1
 """Instead of an image's index: several need the layer, or something that is no image."""
+
+
+def layer_size(record: LayerRecord) -> int | None:
+    """Bytes of the uncompressed tar; they count only where the record has a digest (or TOC digest) for it."""
+    if not record.diff_digest and not record.toc_digest:
+        return None
+    size = record.diff_size or 0
+    return size if size >= 0 else None
+
+
+@frozen(kw_only=True, eq=False)
+class KnownSizes:
+    """What was measured on disk besides the tables, each time as a whole new value: identity tells a change."""
+
+    layers: Mapping[LayerID, int] = field(factory=dict)
+    """Bytes of layers whose records tell no size."""
+    reasons: Mapping[LayerID, str] = field(factory=dict)
+    """Why the size of a layer cannot be had; such a layer is waited for no longer."""
+    containers: Mapping[ContainerID, int] = field(factory=dict)
+    """Bytes in the folders of containers, besides their layers and data."""
+    container_reasons: Mapping[ContainerID, str] = field(factory=dict)
+    """Why those of a container cannot be had."""
+    volumes: Mapping[str, int | None] | None = None
+    """Bytes of each local volume, None while unknown; None as a whole where nobody looked or could."""
+
+    def size(self, record: LayerRecord) -> int | None:
+        """Bytes of a layer: as recorded, else as measured; None while neither is known."""
+        recorded = layer_size(record)
+        return recorded if recorded is not None else self.layers.get(record.id)
+
+    def pending(self, record: LayerRecord) -> bool:
+        """Whether the size of a layer is still to be measured."""
+        return layer_size(record) is None and record.id not in self.layers and record.id not in self.reasons
+
+
+NOTHING_MEASURED = KnownSizes()
 
 
 @frozen
@@ -30,6 +65,18 @@ class Sizes:
     unique: int | None
     pending: bool = False
     """Whether it is only a layer still to be measured that is missing."""
+
+
+_User = tuple[bool, ImageID, LayerID | None, tuple[LayerID, ...], int | None]
+
+
+@frozen(kw_only=True)
+class Uses:
+    """All that layers and sizes depend on besides the forest and the measured sizes: who has which layer."""
+
+    images: tuple[_User, ...]
+    """Of every record: whether it is half made, its id, top layer, that with its mapped copies, bytes of big data."""
+    containers: tuple[tuple[str, LayerID | None], ...]
 
 
 def big_data_size(record: ImageRecord) -> int | None:

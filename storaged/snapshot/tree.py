@@ -21,9 +21,37 @@ from functools import cached_property
 from attrs import frozen
 from msgspec.structs import force_setattr
 
-from storaged.snapshot.model import Chain, Damage, StoreFlaw
-from storaged.store.layout.records import LayerID, LayerRecord
+from storaged.store.layout.records import ImageID, LayerID, LayerRecord
 from storaged.store.tables import LayerRow
+
+
+@frozen(kw_only=True)
+class Damage:
+    """What is wrong with an image or a layer: a stable name and a sentence."""
+
+    name: str
+    detail: str
+
+
+@frozen(eq=False, repr=False, weakref_slot=False)
+class Chain:
+    """A layer and what lies below it. Shared by every chain it is part of, so that all of them together
+    take room for one node a layer; and by snapshots that follow each other, as long as it is the same."""
+
+    layer: LayerID
+    below: Chain | None
+    depth: int
+    """How many lie below it."""
+
+
+@frozen(kw_only=True)
+class StoreFlaw:
+    """Damage that belongs to no image: a table row that is no record, a cycle, a lost layer."""
+
+    name: str
+    detail: str
+    file: str | None = None
+    image: ImageID | None = None
 
 
 @frozen(kw_only=True, eq=False)

@@ -8,12 +8,14 @@ planned on, which the stamp proves under the exclusive locks.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 from attrs import field, frozen
 
 from storaged.store.layout.records import ContainerID, ImageID, ImageRecord, LayerID
+
+T = TypeVar("T")
 
 
 @frozen(kw_only=True)
@@ -72,3 +74,13 @@ class Change:
 
 
 NOTHING: Final = Change()
+
+
+class ChangeSet(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
+    """What an operation decided: a change of the store, and the answer once it is done.
+
+    ``result`` is true of the store as soon as ``change`` is committed; an empty change is true already.
+    """
+
+    change: Change
+    result: T

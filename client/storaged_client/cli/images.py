@@ -56,7 +56,9 @@ def run(invocation: Invocation) -> int:
         from . import podman_structs
 
         now, full = time.time(), options.on("no-trunc")
-        structs = [podman_structs.image(row, now, full=full) for row in rows]
+        structs = [
+            podman_structs.image(row.image, row.repository, row.tag, row.created, now, full=full) for row in rows
+        ]
         output.emit_filled(template, structs, None if options.on("noheading") else podman_structs.IMAGE_TITLES)
         return exits.DONE
     else:

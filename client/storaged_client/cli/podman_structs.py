@@ -15,7 +15,6 @@ from ..gotemplate.values import NilMap, NilSlice, Struct, known
 from . import measures, names, output
 
 if TYPE_CHECKING:
-    from .images import Row
     from .wire import ImageSummary
 
 IMAGE_TITLES = {"ID": "IMAGE ID", "ReadOnly": "R/O"}
@@ -43,16 +42,15 @@ def image_fields(form: str) -> list[str]:
     return sorted({field for name, field in _FIELDS.items() if f".{name}" in form})
 
 
-def image(row: Row, now: float, *, full: bool) -> Struct:
+def image(given: ImageSummary, repository: str, tag: str, created: int, now: float, *, full: bool) -> Struct:
     """A row of ``images``. Members that were not asked for are as if they were empty."""
-    given: ImageSummary = row.image
     members: dict[str, Any] = {**given}
     summary = {
         "ID": given["id"],
         "ParentId": members.get("parent") or "",
         "RepoTags": given["names"] or NilSlice(),
         "RepoDigests": names.repository_digests(given["names"], members.get("digests") or []),
-        "Created": row.created,
+        "Created": created,
         "Size": known(given["size"]),
         "SharedSize": 0,
         "VirtualSize": known(given["size"]),
@@ -74,7 +72,7 @@ def image(row: Row, now: float, *, full: bool) -> Struct:
             del encoded[name]
     fields = {"ID": given["id"], **summary}
     whole = Struct("entities.ImageSummary", fields, encoded=encoded)
-    instant = measures.utc(row.created).replace("T", " ").replace("Z", " +0000 UTC")
+    instant = measures.utc(created).replace("T", " ").replace("Z", " +0000 UTC")
     age = measures.age(given["created"], now)
     methods = {
         "ID": output.identifier(given["id"], full),
@@ -90,13 +88,13 @@ def image(row: Row, now: float, *, full: bool) -> Struct:
         "Os": members.get("os") or "",
         "IsManifestList": bool(members.get("manifest_list")),
     }
-    own = {"Repository": row.repository, "Tag": row.tag}
+    own = {"Repository": repository, "Tag": tag}
     methods["Damage"] = given["damage"]["name"] if given["damage"] else ""
     return Struct(
         "images.imageReporter",
         {**own, "ImageSummary": whole, **fields, **methods},
         printed=(*own, "ImageSummary"),
-        encoded={"repository": row.repository, "tag": row.tag, **encoded},
+        encoded={"repository": repository, "tag": tag, **encoded},
     )
 
 

@@ -17,8 +17,8 @@ from storaged.engine.leases import Leases
 from storaged.engine.loading import Loader
 from storaged.engine.transaction_attempt import Interrupted, TransactionAttempt
 from storaged.metrics import Metrics
-from storaged.operations.change_set import ChangeSet
 from storaged.snapshot.model import Snapshot
+from storaged.store.changes import ChangeSet
 from storaged.store.content import ContentReader
 from storaged.store.files import Files
 from storaged.store.reader import StoreReader

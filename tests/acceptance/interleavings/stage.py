@@ -31,14 +31,13 @@ from storaged.engine.tokens import Cursors, Plans
 from storaged.engine.transaction_attempt import Decision
 from storaged.engine.transactions import Outcome, Transactions
 from storaged.metrics import Metrics
-from storaged.operations.change_set import ChangeSet
 from storaged.operations.query_context import HostPlatform
 from storaged.service.access import Access
 from storaged.service.context import Engine
 from storaged.service.service import Service
 from storaged.service.session import Credentials, Session
 from storaged.snapshot.model import Snapshot
-from storaged.store.changes import Change
+from storaged.store.changes import Change, ChangeSet
 from storaged.store.content import ContentReader
 from storaged.store.drivers.measuring import Measurer
 from storaged.store.reader import StoreReader

@@ -12,9 +12,8 @@ from storaged.engine.content import Contents
 from storaged.engine.leases import Leases
 from storaged.engine.loading import Current, Loader
 from storaged.engine.transaction_attempt import TransactionAttempt
-from storaged.operations.change_set import ChangeSet
 from storaged.snapshot.model import Snapshot
-from storaged.store.changes import Change, ImageEdit
+from storaged.store.changes import Change, ChangeSet, ImageEdit
 from storaged.store.content import ContentReader
 from storaged.store.layout import paths
 from storaged.store.locks.order import holding

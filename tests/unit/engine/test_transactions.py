@@ -18,13 +18,12 @@ from anyio import from_thread
 from anyio.to_thread import run_sync
 from attrs import define, field
 
-from storaged.engine.change_scope import change_scope
+from storaged.engine.cancellation import change_scope
 from storaged.engine.transactions import ROUNDS, Outcome, Transactions
 from storaged.metrics import Metrics
-from storaged.operations.change_set import ChangeSet
 from storaged.sample.exclusive import exclusive, publish
 from storaged.snapshot.model import Snapshot
-from storaged.store.changes import Change, ImageEdit
+from storaged.store.changes import Change, ChangeSet, ImageEdit
 from storaged.store.files import Files
 from storaged.store.layout import paths
 from storaged.store.layout.records import ImageID, LayerID

@@ -7,8 +7,7 @@ from msgspec import structs
 from msgspec.structs import replace
 
 from storaged.operations import image_create
-from storaged.operations.change_set import ChangeSet
-from storaged.store.changes import Item
+from storaged.store.changes import ChangeSet, Item
 from storaged.store.layout.records import ImageID
 from storaged_client.contract.errors import ImageDamaged, InvalidName, InvalidParams, StoreBusy
 from storaged_client.contract.params import ImagesCreate

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from storaged.operations.image_history import history
-from storaged.snapshot.model import KnownSizes
+from storaged.snapshot.sizes import KnownSizes
 from storaged_client.contract.errors import ImageDamaged
 from tests.unit.snapshot.stores import Store, config, family, image_id, layer_id
 

@@ -10,11 +10,11 @@ from msgspec import structs
 from msgspec.structs import replace
 
 from storaged.operations import list_editing, list_parts
-from storaged.operations.change_set import ChangeSet
 from storaged.operations.list_editing import Birth
 from storaged.operations.query_context import HostPlatform
 from storaged.service.passed_files import read_layers
 from storaged.snapshot.model import Image
+from storaged.store.changes import ChangeSet
 from storaged.store.layout.records import Digest, ImageID
 from storaged_client.contract import params as p
 from storaged_client.contract.errors import (

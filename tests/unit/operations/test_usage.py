@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storaged.operations.usage import usage
-from storaged.snapshot.model import KnownSizes, Snapshot, layer_size
+from storaged.snapshot.model import Snapshot
+from storaged.snapshot.sizes import KnownSizes, layer_size
 from storaged.store.layout.records import LayerID
 from storaged_client.contract.types import ImageUsage, StoreUsage
 from tests.unit.snapshot.stores import Store, config, family, image_id, layer_id

@@ -13,7 +13,7 @@ import pytest
 from anyio import from_thread
 from anyio.to_thread import run_sync
 
-from storaged.engine.change_scope import change_scope, shield_change
+from storaged.engine.cancellation import change_scope, shield_change
 from storaged.server.fd_closer import Closer
 from storaged.server.receiving import receive
 from tests.unit.server.conftest import Methods, served

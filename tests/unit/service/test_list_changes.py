@@ -13,10 +13,9 @@ import anyio
 import pytest
 from anyio.to_thread import run_sync
 
-from storaged.operations.change_set import ChangeSet
 from storaged.service.passed_files import read_layers
 from storaged.snapshot.model import Snapshot
-from storaged.store.changes import Change
+from storaged.store.changes import Change, ChangeSet
 from storaged_client.contract import params as p
 from storaged_client.contract.errors import (
     ImageDamaged,

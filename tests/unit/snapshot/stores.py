@@ -9,7 +9,8 @@ from attrs import define, field
 
 from storaged.operations.query_context import QueryContext, normalise_platform
 from storaged.snapshot.build import build
-from storaged.snapshot.model import NOTHING_MEASURED, KnownSizes, Snapshot
+from storaged.snapshot.model import Snapshot
+from storaged.snapshot.sizes import NOTHING_MEASURED, KnownSizes
 from storaged.store.layout.contents import (
     ConfigFacts,
     ContentDamage,

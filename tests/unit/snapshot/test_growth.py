@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from storaged.snapshot.growth import grow
-from storaged.snapshot.model import KnownSizes, Snapshot
+from storaged.snapshot.model import Snapshot
+from storaged.snapshot.sizes import KnownSizes
 from storaged.snapshot.tree import LayerTree, build_tree
 from storaged.store.layout.records import LayerID
 from storaged.store.tables import ImageRow, LayerRow

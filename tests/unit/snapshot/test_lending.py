@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from storaged.snapshot.build import build
-from storaged.snapshot.model import KnownSizes, Snapshot
+from storaged.snapshot.model import Snapshot
+from storaged.snapshot.sizes import KnownSizes
 from storaged.store.tables import ImageRow, LayerRow, StoreTables
 from tests.bench.measure_build import fleet
 from tests.unit.snapshot.stores import Store, layer_id

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storaged.snapshot.same_ends import same_ends
+from storaged.snapshot.growth import same_ends
 
 POOL = [object() for _ in range(4)]
 FEW = st.lists(st.sampled_from(POOL), max_size=8)

@@ -1,4 +1,4 @@
-"""Until when a request that changes the store can be cancelled.
+"""Cancellation: until when a change of the store can be cancelled, and how a worker thread learns of it.
 
 ::
 
@@ -8,8 +8,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 
 import anyio
@@ -51,3 +52,20 @@ def cancellation() -> Callable[[], bool]:
         return False
 
     return cancelled
+
+
+@asynccontextmanager
+async def set_on_cancel(stop: threading.Event) -> AsyncIterator[None]:
+    """Set ``stop`` when the block is cancelled: a worker thread is waited for, so somebody else must tell it."""
+
+    async def tell() -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            stop.set()
+
+    async with anyio.create_task_group() as telling:
+        telling.start_soon(tell)
+        yield
+        telling.cancel_scope.cancel()
+    stop.clear()
