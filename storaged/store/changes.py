@@ -1,8 +1,8 @@
-"""What a mutation does to a store, as values: made by pure operations, carried out by ``store.writing``.
+"""Changes to a store as values: pure operations make them, ``store.writing`` carries them out.
 
-A change names records by id and speaks of members by the names they have in the tables (``names-history``).
-Whatever it does not name keeps its bytes. It holds for one state of the tables: that of the snapshot it was
-planned on, which the stamp proves under the exclusive locks.
+A change refers to records by id and to members by their names in the tables (``names-history``). Everything it does not
+name keeps its bytes. It is valid for one state of the tables: that of the snapshot it was decided on. The stamp proves
+this under the exclusive locks.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ T = TypeVar("T")
 
 @frozen(kw_only=True)
 class Item:
-    """One item of big data, whole."""
+    """A complete item of big data."""
 
     key: str
     data: bytes = field(repr=False)
 
 
 class ImageEdit(msgspec.Struct, frozen=True, kw_only=True):
-    """Members of one record become others; a member that becomes None is left out.
+    """New values for members of one record; a member whose value becomes None is left out.
 
-    ``items`` are written before the record; the members that describe them (``big-data-names``, ``-sizes``,
-    ``-digests``) are the writer's to set. ``image`` is a record of the writable store.
+    ``items`` are written before the record. The writer itself sets the members that describe them (``big-data-names``,
+    ``-sizes``, ``-digests``). ``image`` is a record of the writable store.
     """
 
     image: ImageID
@@ -39,7 +39,7 @@ class ImageEdit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NewImage(msgspec.Struct, frozen=True, kw_only=True):
-    """A record to be appended. ``members`` bears ``id`` and all else but what describes ``items``."""
+    """A record to append. ``members`` holds ``id`` and everything else except the description of ``items``."""
 
     members: Mapping[str, Any]
     items: tuple[Item, ...] = ()
@@ -47,11 +47,11 @@ class NewImage(msgspec.Struct, frozen=True, kw_only=True):
 
 @frozen(kw_only=True)
 class Change:
-    """Everything that one commit does. All of it becomes visible, or none.
+    """Everything that one commit does. All of it becomes visible, or nothing.
 
-    ``layers`` go with their files, each child before its parent; ``containers`` are storage containers whose
-    records and files go, with their own layers among ``layers``. A container that is mounted, or whose layer is,
-    is refused by the writer.
+    ``layers`` are removed with their files, each child before its parent. ``containers`` are storage containers whose
+    records and files are removed; their own layers are among ``layers``. The writer refuses to remove a mounted
+    container, or one whose layer is mounted.
     """
 
     edits: tuple[ImageEdit, ...] = ()
@@ -60,12 +60,12 @@ class Change:
     layers: tuple[LayerID, ...] = ()
     containers: tuple[ContainerID, ...] = ()
     evidence: tuple[tuple[ImageRecord, int], ...] = field(default=(), repr=False)
-    """Records (and their stores) whose ``manifest`` must still be the recorded bytes at the moment of the commit:
-    a deletion depends on what these lists name."""
+    """Records (with their stores) whose ``manifest`` must still have the recorded bytes at the commit: a deletion
+    depends on what these lists name."""
     editing: tuple[ImageID, ...] = ()
-    """Manifest lists whose digest lock is held around the commit."""
+    """Manifest lists whose digest lock is held during the commit."""
     needs_layers: tuple[LayerID, ...] = ()
-    """Layers that a new or changed record rests on: they must be there at the commit."""
+    """Layers that a new or changed record depends on: they must exist at the commit."""
 
     @property
     def empty(self) -> bool:

@@ -1,4 +1,4 @@
-"""Where the store is: flags, else storage.conf by upstream's rules, which the clients share (``storage_conf``)."""
+"""Finds the store: by flags, else by storage.conf and upstream's rules, which the clients share (``storage_conf``)."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def discover(
 ) -> StoreLocation:
     """Find the store podman would open in this environment with these flags. Creates nothing. Blocking.
 
-    ``uid`` is that of the process; inside podman's user namespace the user's own is taken from the environment.
+    ``uid`` is that of the process; inside podman's user namespace the user's own uid is taken from the environment.
     ``rules`` are those of the settings; without them, and where it matters, podman is asked for its version.
 
     Raises:

@@ -1,19 +1,19 @@
-"""The big data of images: manifests and configurations, read after the tables and checked against the record.
+"""Reads the big data of images, manifests and configurations, after the tables, and checks it against the record.
 
-A record names the size and digest of each item. Where the bytes are other ones, they are used as podman
-would use them and the damage is flagged; of a record that may be a manifest list they are *unreadable
-evidence*, for what such a list protected is not known any more::
+A record names the size and digest of each item. If the bytes differ, they are used as podman would use them, and the
+damage is flagged. For a record that may be a manifest list they are *unreadable evidence*, because nobody knows any
+more what the list protected::
 
-    names no manifest .......................... half made: not there yet, protects nothing
+    names no manifest .......................... incomplete: not there yet, protects nothing
     names instances.json, or has neither a layer
-    nor a configuration of its own id .......... may be a list: a missing, undecodable or other manifest
+    nor a configuration of its own id .......... may be a list: a missing, undecodable or different manifest
                                                  is unreadable evidence
-    else ....................................... an image: the same is damage of this image alone
+    else ....................................... an image: the same is damage of this image only
 
-Damage found may be a race with a writer (data files are replaced before the record): the caller takes the stamp again
-and reloads where it moved, and looks a second time where it did not. That a file could not be read for want of
-descriptors or memory says nothing about it, and no content is made of that. Nothing outside the image's own folder is
-ever opened: a symbolic link there is damage, and so is anything that is no regular file.
+Damage may be the result of a race with a writer, because data files are replaced before the record. The caller takes
+the stamp again; if it changed, the caller reloads, otherwise it looks a second time. A file that could not be read
+because descriptors or memory ran out proves nothing, so no content is made from it. No file outside the image's own
+folder is ever opened: a symbolic link there is damage, and so is anything that is not a regular file.
 """
 
 from __future__ import annotations
@@ -35,17 +35,18 @@ from storaged.store.tables import ImageRow, StoreLocation
 from storaged_client.contract.errors import DataUnknown, ImageDamaged, StoreBusy, TooLarge
 
 ITEM_LIMIT = 32 << 20
-"""Bytes of a manifest or configuration beyond which it is damage; registries refuse those over 4 MiB."""
+"""The maximum size of a manifest or configuration in bytes; a longer one is damage. Registries refuse manifests over 4
+MiB."""
 
 _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM})
 _HEX = frozenset("0123456789abcdef")
 _SHOWN = 200
-"""Characters of what was asked for that an error repeats."""
+"""The maximum number of characters of the request that an error repeats."""
 T = TypeVar("T", ManifestFacts, ConfigFacts)
 
 
 class ContentReader:
-    """Reads big data of one store's images. Stateless but for its counters; safe from any thread."""
+    """Reads big data of one store's images. Stateless except for its counters; safe from any thread."""
 
     def __init__(self, location: StoreLocation, metrics: Metrics, files: Files | None = None) -> None:
         self._location = location
@@ -53,10 +54,10 @@ class ContentReader:
         self._files = files or Files()
 
     def read(self, row: ImageRow, *, disk_failed: bool = False) -> ImageContent:
-        """The content of one record. What is wrong with its files is in ``damage``, each seen once.
+        """Read the content of one record. ``damage`` lists what is wrong with its files; each damage was seen once.
 
-        ``disk_failed`` makes damage of a failure of the disk, too: it failed before, and does not keep all others
-        from being read.
+        With ``disk_failed``, a failure of the disk counts as damage, too: the disk failed before, and one image must
+        not keep all others from being read.
 
         Raises:
             OSError: the daemon lacks descriptors or memory, or the disk failed; ``filename`` says where.
@@ -70,7 +71,7 @@ class ContentReader:
         manifest = self._item(record, store, "manifest", parse_manifest, damage, disk_failed)
         unreadable = bool(damage) and may_be_list(record)
         if unreadable and manifest is not None and not manifest.is_list:
-            # Bytes of another digest that are no list say nothing of what the list named.
+            # Bytes with another digest that are not a list prove nothing about what the list named.
             manifest = None
         if manifest is not None and manifest.is_list:
             return ImageContent(manifest=manifest, damage=tuple(damage), unreadable_evidence=unreadable)
@@ -80,17 +81,17 @@ class ContentReader:
             self._metrics.add("configs.read")
             config = self._item(record, store, key, parse_config, damage, disk_failed)
         elif not unreadable and (manifest is None or manifest.config_digest is not None):
-            # Schema 1 has no configuration of its own.
+            # Schema 1 has no separate configuration.
             damage.append(self._damage("config_missing", "the record names no configuration", record, store, None))
         return ImageContent(manifest=manifest, config=config, damage=tuple(damage), unreadable_evidence=unreadable)
 
     def blob(self, record: ImageRecord, store: int, key: str, limit: int) -> bytes:
-        """The bytes of one item of big data, checked against the record. ``limit`` is in bytes. Blocking.
+        """Return the bytes of one item of big data, checked against the record. ``limit`` is in bytes. Blocking.
 
         Raises:
             DataUnknown: the record does not name this key.
             TooLarge: it is longer than ``limit``.
-            ImageDamaged: the file is missing, is no file, or has other bytes than the record says.
+            ImageDamaged: the file is missing, is not a file, or differs from the record.
             StoreBusy: the daemon lacks descriptors or memory, or the disk failed.
         """
         if key not in (record.big_data_names or ()):
@@ -116,7 +117,7 @@ class ContentReader:
         return data
 
     def repaired(self, damage: ContentDamage) -> bool:
-        """Whether the file of a damage is another one than when it was judged. One system call."""
+        """Whether the damaged file was replaced since the damage was found. One system call."""
         try:
             return identity(self._files.stat(damage.file, follow_symlinks=False)) != damage.seen
         except (FileNotFoundError, NotADirectoryError):
@@ -135,7 +136,7 @@ class ContentReader:
         damage: list[ContentDamage],
         disk_failed: bool,
     ) -> T | None:
-        """Read, check, parse; what is wrong is appended to ``damage``, and bytes of another digest are parsed still.
+        """Read, check and parse an item. Appends problems to ``damage``; bytes with another digest are still parsed.
 
         Raises:
             OSError: as ``read``.
@@ -187,7 +188,7 @@ class ContentReader:
         return (self._location.additional[store - 1],)
 
     def _path(self, record: ImageRecord, store: int, key: str | None) -> str:
-        """The path of an item, for reports: in the first root that has the image's folder."""
+        """The path of an item for reports: in the first root that has the image's folder."""
         roots = self._roots(store)
         folders = [image_dir(root, self._location.driver, record.id) for root in roots]
         folder = next((path for path in folders if self._exists(path)), folders[0])
@@ -228,7 +229,7 @@ class ContentReader:
 
 
 def may_be_list(record: ImageRecord) -> bool:
-    """Whether a record that names ``manifest`` may be a manifest list: unreadable, it is then evidence."""
+    """Whether a record that names ``manifest`` may be a manifest list; if it is unreadable, it is then evidence."""
     names = record.big_data_names or ()
     if "manifest" not in names:
         return False
@@ -236,10 +237,10 @@ def may_be_list(record: ImageRecord) -> bool:
 
 
 def config_key(record: ImageRecord, manifest: ManifestFacts | None) -> str | None:
-    """The key of an image's own configuration; None where the record names none.
+    """The key of an image's own configuration; None if the record names none.
 
-    It is the digest the manifest names. Images identified by a table of contents have another id, so
-    ``sha256:<id>`` counts only where the manifest does not help.
+    It is the digest that the manifest names. Images identified by a table of contents have another id, so
+    ``sha256:<id>`` counts only if the manifest does not name one.
     """
     names = record.big_data_names or ()
     if manifest is not None and manifest.config_digest in names:
@@ -249,14 +250,14 @@ def config_key(record: ImageRecord, manifest: ManifestFacts | None) -> str | Non
 
 
 def _mismatch(record: ImageRecord, key: str, data: bytes) -> str | None:
-    """How the bytes differ from what the record says of them; None where they do not."""
+    """How the bytes differ from what the record says about them; None if they do not."""
     size = (record.big_data_sizes or {}).get(key)
     if size is not None and size != len(data):
         return f"{len(data)} bytes where the record says {size}"
     digest = (record.big_data_digests or {}).get(key) or (key if ":" in key else None)
     if digest is None:
         return None
-    # The digest of a signed schema 1 manifest leaves out its signatures.
+    # The digest of a signed schema 1 manifest does not cover its signatures.
     if verify(digest, data) != "other" or (key.startswith("manifest") and is_signed_schema1(data)):
         return None
     return f"the bytes do not have the digest {digest[:160]}"

@@ -1,7 +1,7 @@
-"""The only place of the daemon that touches the store's disk.
+"""The daemon's only access to the store's disk.
 
-Everything above takes a :class:`Files` as a parameter, so that a test can fail, lose or count any call.
-The methods are the system calls, nothing else: they raise ``OSError`` as the kernel answers.
+All code above takes a :class:`Files` as a parameter, so that tests can make any call fail, lose it or count it. The
+methods are the system calls and nothing else; they raise the kernel's ``OSError``.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from typing import Final, TypeAlias
 from storaged.store.same_mount import open_same_mount
 
 Identity: TypeAlias = tuple[int, int, int, int, int]
-"""(dev, inode, size, mtime_ns, ctime_ns) of a file. A rename gives another one; a write in place too."""
+"""(dev, inode, size, mtime_ns, ctime_ns) of a file. A rename changes it, and so does a write in place."""
 
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
-"""What a file system without room answers, or a quota."""
+"""Errors of a full file system or an exhausted quota."""
 
 EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EAGAIN, errno.EINTR})
-"""What the kernel answers while it lacks the means: it says nothing about the file."""
+"""Errors from a lack of resources: they say nothing about the file."""
 
 DISK_FAILED: Final = frozenset({errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EREMOTEIO})
-"""What a disk, or a file server, answers that did not answer in time or in full: it may do so later."""
+"""Errors of a disk or file server that did not answer in time or completely; a later attempt may succeed."""
 
 _LEAST = 4096
 
@@ -34,14 +34,14 @@ class Files:
     """The system calls on files. Stateless; safe from any thread."""
 
     def open(self, path: str, flags: int, mode: int = 0o600, *, dir_fd: int | None = None) -> int:
-        """Open close-on-exec: a descriptor that a child inherits would keep a record lock alive."""
+        """Open with close-on-exec: a descriptor inherited by a child would keep a record lock alive."""
         return os.open(path, flags | os.O_CLOEXEC, mode, dir_fd=dir_fd)
 
     def enter(self, name: str, dir_fd: int) -> int:
-        """Open a folder of an open folder, or the one above (``..``); never a link, never across a mount point.
+        """Open a folder inside an open folder, or the one above (``..``); never a link, never across a mount point.
 
         Raises:
-            OSError: as open(2); EXDEV where something is mounted there, a bind mount included.
+            OSError: as open(2); EXDEV if something is mounted there, including a bind mount.
         """
         return open_same_mount(name, dir_fd)
 
@@ -70,7 +70,7 @@ class Files:
         os.ftruncate(fd, length)
 
     def allocate(self, fd: int, offset: int, length: int) -> None:
-        """Give a file its blocks, so that a later write into them needs none."""
+        """Allocate a file's blocks, so that later writes into them need none."""
         os.posix_fallocate(fd, offset, length)
 
     def fsync(self, fd: int) -> None:
@@ -107,12 +107,12 @@ class Files:
         return os.listdir(path)
 
     def scan(self, fd: int) -> AbstractContextManager[Iterator[os.DirEntry[str]]]:
-        """The entries of an open folder, as they come; only their names are of use once ``fd`` is closed."""
+        """The entries of an open folder, as they come; after ``fd`` is closed, only their names can be used."""
         return os.scandir(fd)
 
 
 def identity(status: os.stat_result) -> Identity:
-    """The five values by which a file is known again."""
+    """The five values that identify a file."""
     return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
@@ -121,7 +121,7 @@ def is_regular(status: os.stat_result) -> bool:
 
 
 class NotAFile(OSError):
-    """The path is a FIFO, a directory, a device: nothing to read whole."""
+    """The path is a FIFO, a directory or a device, which cannot be read as a whole."""
 
 
 class FileTooLarge(OSError):
@@ -149,13 +149,13 @@ def open_regular(files: Files, path: str, *, dir_fd: int | None = None, follow: 
 def read_whole(
     files: Files, path: str, limit: int, *, dir_fd: int | None = None, follow: bool = True
 ) -> tuple[bytes, Identity]:
-    """All bytes of one file through one descriptor, and its identity taken before the first byte.
+    """Read a complete file through one descriptor. The identity is taken before the first byte.
 
-    A file that is replaced meanwhile is read as it was; one that is written in place is not noticed here,
-    but by a look at its identity afterwards.
+    A file that is replaced meanwhile is read as it was. A write in place is not noticed here; compare the identity
+    afterwards.
 
     Raises:
-        NotAFile, FileTooLarge: it cannot be read whole; ``limit`` is in bytes.
+        NotAFile, FileTooLarge: it cannot be read completely; ``limit`` is in bytes.
         OSError: as open(2) and read(2).
     """
     fd = open_regular(files, path, dir_fd=dir_fd, follow=follow)
@@ -165,7 +165,7 @@ def read_whole(
             raise FileTooLarge(0, f"{status.st_size} bytes, more than {limit}", path)
         parts: list[bytes] = []
         total = 0
-        # One more read than the size says: it ends at the first empty one, whatever grew meanwhile.
+        # One more read than the size requires: reading ends at the first empty result, even if the file grew meanwhile.
         while part := files.read(fd, max(_LEAST, status.st_size - total + 1)):
             parts.append(part)
             total += len(part)

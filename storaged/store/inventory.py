@@ -1,7 +1,7 @@
-"""Which tables and locks a store at a given location has, in the order that counts.
+"""The tables and locks of a store at a given location, in their defined order.
 
-The tree they lie in is drawn in ``layout/paths.py``; here it is put together for plain, split and transient
-stores and their additional image stores.
+``layout/paths.py`` draws the tree. This module combines the paths of plain, split and transient stores and their
+additional image stores.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TableKind = Literal["images", "layers", "containers"]
 
 
 class TableFile(Struct, frozen=True, kw_only=True):
-    """One JSON file of a store: what it holds, whose it is, and the lock its writers hold."""
+    """One JSON file of a store: its content, its owner, and the lock that its writers hold."""
 
     path: str
     kind: TableKind
@@ -36,7 +36,8 @@ class TableFile(Struct, frozen=True, kw_only=True):
 
 
 def table_files(location: StoreLocation) -> tuple[TableFile, ...]:
-    """Every table of a store in the order its records count: writable before additional, stable before volatile."""
+    """Every table of a store, in the order in which its records count: writable before additional, stable before
+    volatile."""
     graphroot, driver = location.graphroot, location.driver
     changing = location.runroot if location.transient else graphroot
     lock = layers_lock(graphroot, driver)
@@ -68,7 +69,7 @@ def table_files(location: StoreLocation) -> tuple[TableFile, ...]:
 
 
 def writable_image_roots(location: StoreLocation) -> tuple[str, ...]:
-    """The roots whose ``drv-images`` are written, the one that new images go to first."""
+    """The roots whose ``drv-images`` are written; new images go to the first."""
     if location.image_store is None:
         return (location.graphroot,)
     return (location.image_store, location.graphroot)

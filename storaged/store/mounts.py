@@ -1,4 +1,4 @@
-"""Whether a path lies on a file system of another machine, where record locks may not reach its writers."""
+"""Detects network file systems, where record locks may not reach writers on other machines."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _REMOTE_FUSE = frozenset({"fuse.sshfs", "fuse.glusterfs", "fuse.ceph", "fuse.s3f
 
 
 def is_remote(path: str, files: Files) -> bool | None:
-    """Whether the file system of ``path`` is a network one; None where that cannot be told, as of a missing path."""
+    """Whether the file system of ``path`` is a network file system; None if that is unknown, as for a missing path."""
     try:
         device = files.stat(path).st_dev
         fd = files.open("/proc/self/mountinfo", os.O_RDONLY)

@@ -1,14 +1,14 @@
-"""Reading the store's tables as one complete state, without a lock.
+"""Reads the store's tables as one complete state, without a lock.
 
 ::
 
-    stamp → read the tables that changed → does anyone hold a lock for writing? → stamp
+    stamp → read the tables that changed → does a process hold a lock for writing? → stamp
 
-Equal stamps and no writer: one complete state, for tools that write the token before the table and for
-those that write it after. A writer halfway holds its lock at the probe, one that ended in between changed
-the stamp. A writer seen ends the attempt at once; a race lost without one seen is run again, five times,
-then shared locks settle it. Where a store has no lock files (or they cannot be read) the same is done by
-the identity of the files alone.
+Equal stamps and no writer prove a complete state, both for tools that write the token before the table and for those
+that write it after. A writer in the middle of its work holds its lock at the probe; one that finished in between
+changed the stamp. A visible writer ends the attempt at once. A race lost to an invisible one is repeated five times;
+then shared locks settle it. If a store has no lock files, or they cannot be read, the identity of the files alone is
+compared.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ from storaged.store.tables import StoreLocation
 from storaged_client.contract.errors import InternalError, StoreBusy, StoreCorrupt
 
 TRIES = 5
-"""Lock-free attempts of one load."""
+"""Attempts of one load without locks."""
 
 PATIENCE = 2.0
-"""Seconds a load waits for the shared locks after the last of them."""
+"""Seconds that a load then waits for the shared locks."""
 
 SHORT_PATIENCE = 0.5
-"""The same of ``load_shared``, which comes again."""
+"""The same for ``load_shared``, which is repeated."""
 
 
 class WriterActive(InternalError):
-    """A writer is at work, so what could be read now may be half of a change: ``holder`` says who."""
+    """A writer is at work, so the tables may show half of a change. ``holder`` names the writer."""
 
     def __init__(self, holder: LockHolder) -> None:
         super().__init__(f"{holder.lock} is held for writing", lock=holder.lock)
@@ -51,8 +51,8 @@ class WriterActive(InternalError):
 class StoreReader:
     """Loads the tables of one store. Never creates or changes anything.
 
-    Loading and ``adopt`` run one at a time, in a worker thread; ``stamp`` and ``writer`` may be called from the
-    event loop meanwhile and never wait for them.
+    Loading and ``adopt`` run one at a time, in a worker thread. The event loop may call ``stamp`` and ``writer``
+    meanwhile; they never wait for a load.
     """
 
     def __init__(self, location: StoreLocation, *, metrics: Metrics, files: Files | None = None) -> None:
@@ -74,7 +74,8 @@ class StoreReader:
 
     @property
     def freshness(self) -> Literal["locks", "file system"]:
-        """What currency rests on: the locks, or the files' identity alone (locks missing, unreadable or remote)."""
+        """How changes are detected: by the locks, or by the files' identity only (locks missing, unreadable or
+        remote)."""
         if self._remote is None:
             self._remote = is_remote(self._location.graphroot, self._files)
         self._watch.take()
@@ -82,18 +83,18 @@ class StoreReader:
         return "file system" if self._remote or missing else "locks"
 
     def stamp(self) -> Stamp:
-        """The stamp of this moment: compare it with that of what was loaded."""
+        """Take the stamp of this moment, to be compared with that of a load."""
         return self._watch.take()
 
     def writer(self) -> LockHolder | None:
-        """Who holds any lock of this store, or of an additional one, for writing. Takes no lock."""
+        """The process that holds any lock of this store, or of an additional one, for writing. Takes no lock."""
         self._watch.take()
         return self._watch.writer()
 
     def look_again(self, loaded: Stamp) -> tuple[LockHolder | None, bool]:
-        """Who holds a lock for writing, as ``writer``, and whether the store is still that of the stamp.
+        """The holder of a lock for writing, as ``writer``, and whether the stamp is still current.
 
-        For the loading thread: with the looks of the event loop it would make that wait.
+        This is for the loading thread: using the event loop's watch would make the event loop wait.
         """
         with self._mutex:
             self._own_watch.take()
@@ -101,16 +102,17 @@ class StoreReader:
             return holder, holder is None and self._own_watch.take() == loaded
 
     def identify(self, holder: LockHolder) -> LockHolder:
-        """The same holder with the pid of an OFD lock, where it can be found. Slow: for reports."""
+        """The same holder with the pid of an OFD lock, if it can be found. Slow: for reports."""
         return identify(holder, self._files)
 
     def load(self, *, cancelled: Callable[[], bool] = lambda: False) -> Loaded:
-        """One complete state of the tables, decoding only what changed since the last one.
+        """Load one complete state of the tables, decoding only what changed since the last one.
 
         Raises:
             WriterActive: a writer is at work; try again when it is done.
-            StoreBusy: every race was lost and the shared locks were not had in 2 s, or ``cancelled`` said so.
-            StoreCorrupt: a table cannot be read or is no JSON array, or a lock file cannot be looked into;
+            StoreBusy: every race was lost and the shared locks were not available within 2 s, or ``cancelled``
+                returned true.
+            StoreCorrupt: a table cannot be read or is not a JSON array, or a lock file cannot be read;
                 ``file`` says which.
             OSError: the daemon lacks descriptors or memory.
         """
@@ -125,17 +127,17 @@ class StoreReader:
             return self._locked(cancelled)
 
     def load_shared(self, *, cancelled: Callable[[], bool] = lambda: False) -> Loaded:
-        """One complete state, read under shared locks at once: where writers leave no gap to read in without.
+        """Load one complete state under shared locks at once, for writers that never pause.
 
         Raises:
-            StoreBusy, StoreCorrupt: as ``load``; the locks were not had in 0.5 s.
+            StoreBusy, StoreCorrupt: as ``load``; the locks were not available within 0.5 s.
         """
         with self._mutex:
             self._metrics.add("loads.shared")
             return self._locked(cancelled, SHORT_PATIENCE)
 
     def load_unproven(self) -> Loaded:
-        """What can be read beside a writer at work: perhaps half of a change (``tables.proven`` is False).
+        """Load what can be read beside a writer at work: perhaps half of a change (``tables.proven`` is False).
 
         Raises:
             StoreCorrupt: as ``load``.
@@ -152,11 +154,11 @@ class StoreReader:
             return self._known.settle(contents, stamp, proven=False)
 
     def load_locked(self) -> Loaded:
-        """One complete state, read while the caller holds every lock of the writable store exclusively.
+        """Load one complete state while the caller holds every lock of the writable store exclusively.
 
         Raises:
             WriterActive: a writer is at work in an additional store.
-            StoreBusy: the files change all the same.
+            StoreBusy: the files change in spite of the locks.
             StoreCorrupt: as ``load``.
         """
         with self._mutex:
@@ -166,26 +168,26 @@ class StoreReader:
             raise StoreBusy("the store's files change although this daemon holds their locks; a foreign program writes")
 
     def adopt(self, stamp: Stamp, written: Mapping[str, bytes]) -> Loaded | None:
-        """The state that a commit left: these bytes by path, and for the rest what was proven last.
+        """Return the state after a commit: the given bytes by path, and for all other tables what was last proven.
 
-        ``stamp`` was taken under the exclusive locks after the last rename. None where another table, or its lock,
-        is not what it was then: that has to be read.
+        ``stamp`` was taken under the exclusive locks after the last rename. Returns None if another table or its lock
+        changed since it was read; the tables must then be loaded.
 
         Raises:
-            StoreCorrupt: the bytes are no table, which a writer never writes.
+            StoreCorrupt: the bytes are not a table, which a writer never writes.
         """
         with self._mutex:
             return self._known.adopt(stamp, written)
 
     def close(self) -> None:
-        """Close the kept descriptors. Neither a load nor a stamp may follow."""
+        """Close the descriptors that were kept. No load or stamp may follow."""
         self._watch.close()
         self._own_watch.close()
 
     # -------------------------------------------------------------- attempts
 
     def _attempt(self, ours: Collection[str] = ()) -> Loaded | None:
-        """One try without taking a lock; None where the files moved under it. ``ours`` are locks the caller holds."""
+        """Try once without a lock; None if the files changed meanwhile. The caller holds the locks ``ours``."""
         before = self._own_watch.take()
         contents, error = self._known.read(before)
         if (holder := self._own_watch.writer(besides=ours)) is not None:
@@ -199,7 +201,7 @@ class StoreReader:
         return self._known.settle(contents, before, proven=True)
 
     def _locked(self, cancelled: Callable[[], bool], patience: float = PATIENCE) -> Loaded:
-        """Under shared locks no writer that keeps the rules can interfere."""
+        """Load under shared locks, where no writer that follows the rules can interfere."""
         stamp = self._own_watch.take()
         self._refuse_fault()
         paths = [
@@ -222,7 +224,7 @@ class StoreReader:
                 proven = all(lock.still_named() for lock in locks) and self._own_watch.take() == stamp
                 self._refuse_fault()
         except StoreBusy:
-            raise  # it is an OSError, too
+            raise  # StoreBusy is an OSError, too
         except OSError as lost:
             if lost.errno in EXHAUSTED:
                 raise
@@ -236,7 +238,7 @@ class StoreReader:
         return self._known.settle(contents, stamp, proven=True)
 
     def _refuse_fault(self) -> None:
-        """A lock file that cannot be looked into is as bad as a table that cannot: nothing is proven without it."""
+        """Treat a lock file that cannot be read like an unreadable table: without it nothing is proven."""
         fault = self._own_watch.fault()
         if fault is not None:
             if fault.errno in EXHAUSTED:

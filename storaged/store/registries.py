@@ -1,16 +1,16 @@
-"""Which repositories a short name may mean here, and in which order they are tried.
+"""Resolves a short name to the repositories it may mean on this machine, in the order in which they are tried.
 
 ::
 
-    the alias of the name       of the user's cache, else of the last file that has it; "" erases it
+    the alias of the name       from the user's cache, else from the last file that has it; "" removes it
     localhost/NAME
-    REGISTRY/NAME               each of unqualified-search-registries: those of the last file that sets them
+    REGISTRY/NAME               for each of unqualified-search-registries, from the last file that sets them
 
-docker.io's form of the name comes last and is added by the look-up itself. Tag and digest of the name asked
-for do not matter here. ``registries_files`` says which files count, ``registries_syntax`` what may stand in them.
+docker.io's form of the name comes last; the look-up itself adds it. Tag and digest of the name do not matter here.
+``registries_files`` finds the files that count; ``registries_syntax`` parses them.
 
-A file that cannot be used is left out whole and told by ``Registries.broken``; podman then knows no short name and
-no id prefix at all.
+A file that cannot be used is ignored as a whole and reported in ``Registries.broken``. podman then knows no short name
+and no id prefix at all.
 
 Source: image ``pkg/shortnames/shortnames.go`` (ResolveLocally), ``pkg/sysregistriesv2`` (updateWithConfigurationFrom,
 ResolveShortNameAlias).
@@ -44,17 +44,17 @@ _log = logging.getLogger(__name__)
 
 
 class Registries(Struct, frozen=True, kw_only=True):
-    """The merged configuration of one moment."""
+    """The merged configuration at one moment."""
 
     search: tuple[str, ...] = ()
     """Hosts, as configured."""
     aliases: Mapping[str, str] = field(default_factory=dict)
     """Short name → full repository; neither has a tag."""
     files: tuple[str, ...] = ()
-    """The paths that were used, in the order they apply, the cache last."""
+    """The files that were used, in the order in which they apply; the cache is last."""
     broken: tuple[ConfigError, ...] = ()
     fingerprint: str = ""
-    """Changes with the bytes of any file, used or not, and with the set of them."""
+    """Changes with the bytes of any file, used or not, and with the set of files."""
 
     def candidates(self, name: str) -> tuple[str, ...]:
         """The repositories to try for a short name without tag and digest, in order, each once."""
@@ -72,9 +72,9 @@ def discover(env: Mapping[str, str], uid: int, *, system_root: str = "/", files:
 
 
 class RegistriesWatch:
-    """The configuration as it is on disk, at most ``interval`` seconds old; for use in one thread.
+    """The configuration on disk, at most ``interval`` seconds old; for use in one thread.
 
-    A look costs one stat a file and folder; files are read again only where one of them has changed.
+    A check costs one stat per file and folder; the files are read again only if one of them has changed.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class RegistriesWatch:
         self._current = Registries()
 
     def current(self) -> Registries:
-        """The configuration now. Blocking, but for the kernel's memory only unless a file has changed."""
+        """The configuration now. Blocking, but only touches cached metadata unless a file has changed."""
         now = self._clock()
         if self._looked is None or now - self._looked >= self._interval:
             changed = self._looked is None or any(look(path, self._files) != mark for path, mark in self._marks.items())
@@ -118,7 +118,7 @@ class RegistriesWatch:
 
 
 def _read(places: Places, files: Files) -> tuple[Registries, dict[str, Mark]]:
-    """Read all files; every mark is taken before the bytes, so a change meanwhile shows at the next look."""
+    """Read all files; every mark is taken before the bytes, so the next check notices a change made meanwhile."""
     marks = {path: look(path, files) for path in places.watched}
     broken: list[ConfigError] = []
     paths: list[tuple[str, Kind]] = [(places.main, "main")]
@@ -166,7 +166,7 @@ def _merge(used: list[RegistriesFile], broken: list[ConfigError]) -> Registries:
 
 
 def _complete(registry: str, name: str) -> str:
-    """Put a registry before a short name, by docker's reading: a host without dot or port is a namespace there."""
+    """Prefix a short name with a registry as docker reads it: a host without a dot or port is a namespace there."""
     if registry in _DOCKER:
         return f"docker.io/{name}" if "/" in name else f"docker.io/library/{name}"
     if "." in registry or ":" in registry or registry == "localhost":

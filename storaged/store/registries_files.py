@@ -1,23 +1,23 @@
-"""Which registries.conf files count for short names, read one by one.
+"""Finds the registries.conf files that count for short names, and reads them one by one.
 
 ::
 
     main file   $CONTAINERS_REGISTRIES_CONF, else $REGISTRIES_CONFIG_PATH; the first that is set counts, and
-                where it is empty neither does. It must exist
-                else ~/.config/containers/registries.conf, root's own too; then the system's drop-ins do not count
+                if it is empty, neither does. It must exist
+                else ~/.config/containers/registries.conf, also for root; then the system's drop-ins do not count
                 else /etc/containers/registries.conf
     drop-ins    /etc/containers/registries.conf.d/*.conf, then ~/.config/containers/registries.conf.d/*.conf,
                 each folder in order of names; no file masks another, a folder that is a link is not read
     cache       /var/cache/containers/short-name-aliases.conf for root; for a user
                 $XDG_CACHE_HOME/containers/short-name-aliases.conf, else ~/.cache/containers/…
 
-``~`` is ``$HOME``, else the home of the user database; ``$XDG_CONFIG_HOME`` is not asked.
+``~`` is ``$HOME``, else the home directory in the user database; ``$XDG_CONFIG_HOME`` is not used.
 
-This is the rule of podman up to 5.8. Tools on common 0.68 and later differ: they do not know
+These are the rules of podman up to 5.8. Tools with common 0.68 and later differ: they do not know
 ``$REGISTRIES_CONFIG_PATH``; ``$CONTAINERS_REGISTRIES_CONF`` switches drop-ins off, and
-``$CONTAINERS_REGISTRIES_CONF_OVERRIDE`` is read last; they look in ``$XDG_CONFIG_HOME`` and /usr/share/containers
-too; a user's file does not hide the system's drop-ins, and of drop-ins of one name the nearest masks the others;
-the version 1 syntax is an error.
+``$CONTAINERS_REGISTRIES_CONF_OVERRIDE`` is read last; they also search ``$XDG_CONFIG_HOME`` and /usr/share/containers;
+a user's file does not hide the system's drop-ins, and of drop-ins with the same name the nearest masks the others; the
+version 1 syntax is an error.
 
 Source: image ``pkg/sysregistriesv2/system_registries_v2.go`` (newConfigWrapper, dropInConfigs) and ``shortnames.go``
 (shortNameAliasesConfPath); libimage ``runtime.go:setRegistriesConfPath``; containers-registries.conf(5), .conf.d(5).
@@ -38,29 +38,30 @@ from storaged.store.files import Files, Identity, identity, read_whole
 from storaged.store.registries_syntax import Kind, parse
 
 Mark: TypeAlias = Identity | int
-"""How a path looked: the file's identity, or the errno of asking for it."""
+"""The state of a path: the file's identity, or the errno of stat."""
 
 _LIMIT = 1 << 20
 
 
 class Places(Struct, frozen=True, kw_only=True):
-    """Where the files lie. ``variable`` names the main file and is None where it need not exist."""
+    """The locations of the files. ``variable`` names the variable that set the main file; None if the file need not
+    exist."""
 
     main: str
     variable: str | None
     before: tuple[str, ...]
-    """Files whose coming into being changes which one is the main file."""
+    """Files whose creation would change which file is the main file."""
     folders: tuple[str, ...]
     cache: str | None
 
     @property
     def watched(self) -> tuple[str, ...]:
-        """Every path known beforehand: what lies in ``folders`` comes on top."""
+        """Every path known beforehand, without the contents of ``folders``."""
         return (*self.before, self.main, *self.folders, *([self.cache] if self.cache else []))
 
 
 class RegistriesFile(Struct, frozen=True, kw_only=True):
-    """One file as read. ``search`` is None where it says nothing; an alias to None erases one of that name."""
+    """One file as read. ``search`` is None if the file does not set it; an alias to None removes earlier ones."""
 
     path: str
     data: bytes
@@ -70,7 +71,7 @@ class RegistriesFile(Struct, frozen=True, kw_only=True):
 
 
 def find_places(env: Mapping[str, str], uid: int, *, system_root: str, files: Files) -> Places:
-    """Where the files of this user lie now; looks only whether the user's own main file exists."""
+    """Find this user's files; the only check is whether the user's own main file exists."""
     rootless = env.get("_CONTAINERS_ROOTLESS_UID", "")
     uid = int(rootless) if rootless.isascii() and rootless.isdigit() else uid
     home = env.get("HOME") or _home_of(uid)
@@ -94,7 +95,7 @@ def find_places(env: Mapping[str, str], uid: int, *, system_root: str, files: Fi
 
 
 def look(path: str, files: Files) -> Mark:
-    """How a path looks now. Never raises."""
+    """The current state of a path. Never raises."""
     try:
         return identity(files.stat(path))
     except OSError as error:
@@ -102,7 +103,7 @@ def look(path: str, files: Files) -> Mark:
 
 
 def list_drop_ins(folder: str, files: Files) -> tuple[str, ...]:
-    """The paths of a folder's ``*.conf``, in order; none where it is no folder. Folders within are passed over.
+    """The paths of a folder's ``*.conf`` files, in order; none if it is not a folder. Folders inside are skipped.
 
     Raises:
         ConfigError: it cannot be read.
@@ -123,10 +124,10 @@ def list_drop_ins(folder: str, files: Files) -> tuple[str, ...]:
 
 
 def read_file(path: str, kind: Kind, files: Files) -> RegistriesFile | None:
-    """Read and check one file; None where there is none.
+    """Read and check one file; None if there is none.
 
     Raises:
-        ConfigError: it cannot be used, as a whole: ``file``, and ``key`` and ``line`` where they are known.
+        ConfigError: the whole file cannot be used: ``file``, and ``key`` and ``line`` if they are known.
     """
     try:
         data, mark = read_whole(files, path, _LIMIT)
@@ -139,7 +140,7 @@ def read_file(path: str, kind: Kind, files: Files) -> RegistriesFile | None:
 
 
 def _is_folder(path: str, files: Files) -> bool:
-    """A link to a folder is none: upstream takes it for a file and fails to read it."""
+    """Whether it is a folder. A link to one is not: upstream takes it for a file and fails to read it."""
     try:
         return stat.S_ISDIR(files.stat(path, follow_symlinks=False).st_mode)
     except OSError:

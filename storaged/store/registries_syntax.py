@@ -1,18 +1,18 @@
-"""What one registries.conf, drop-in or alias cache says about short names.
+"""Parses what a registries.conf, drop-in or alias cache says about short names.
 
 ::
 
     unqualified-search-registries = ["quay.io", "docker.io"]       hosts, each host[:port]
     [aliases]
-    "name" = "registry/repository"                                 "" erases an alias of earlier files
+    "name" = "registry/repository"                                 "" removes an alias of earlier files
 
-    [registries.search]                                            version 1: the main file only, and with
-    registries = ["quay.io"]                                       nothing of version 2 beside it
+    [registries.search]                                            version 1: only in the main file, and not
+    registries = ["quay.io"]                                       together with version 2
 
-Only what a look-up needs is judged: ``[[registry]]`` tables and ``short-name-mode`` govern pulls and are passed over.
+Only what a look-up needs is checked: ``[[registry]]`` tables and ``short-name-mode`` govern pulls and are ignored.
 
-Source: image ``pkg/sysregistriesv2/system_registries_v2.go`` (loadConfigFile, ConvertToV2, postProcessRegistries)
-and ``shortnames.go`` (newShortNameAliasCache).
+Source: image ``pkg/sysregistriesv2/system_registries_v2.go`` (loadConfigFile, ConvertToV2, postProcessRegistries) and
+``shortnames.go`` (newShortNameAliasCache).
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _VERSION_2 = (
 
 
 class Said(Struct, frozen=True, kw_only=True):
-    """``search`` is None where the file says nothing of it; an alias to None erases one of that name."""
+    """The parsed content. ``search`` is None if the file does not set it; an alias to None removes earlier ones."""
 
     search: tuple[str, ...] | None
     aliases: Mapping[str, str | None]
@@ -54,7 +54,7 @@ def parse(path: str, data: bytes, kind: Kind) -> Said:
     """Parse a file's bytes; ``path`` is for errors.
 
     Raises:
-        ConfigError: it cannot be used, as a whole: ``file``, and ``key`` and ``line`` where they are known.
+        ConfigError: the whole file cannot be used: ``file``, and ``key`` and ``line`` if they are known.
     """
     document = _Document(path=path, text=_decode(path, data))
     tables = document.tables()
@@ -63,7 +63,7 @@ def parse(path: str, data: bytes, kind: Kind) -> Said:
 
 
 def _search(document: _Document, tables: Mapping[str, Any], kind: Kind) -> tuple[str, ...] | None:
-    """The registries to complete a short name with, of either version of the syntax."""
+    """The registries that complete a short name, in either version of the syntax."""
     key = "unqualified-search-registries"
     value = _get(tables, key)
     old = _get(tables, "registries")
@@ -98,7 +98,7 @@ def _host(document: _Document, key: str, entry: str) -> str:
 def _aliases(document: _Document, tables: Mapping[str, Any]) -> dict[str, str | None]:
     table = _get(tables, "aliases")
     if not isinstance(table, dict):
-        # Upstream's decoder passes over what is no table here, and nowhere else.
+        # Upstream's decoder ignores a value that is not a table only here.
         return {}
     found: dict[str, str | None] = {}
     for name, value in table.items():
@@ -112,7 +112,7 @@ def _aliases(document: _Document, tables: Mapping[str, Any]) -> dict[str, str | 
 
 
 def _alias(name: str, value: str) -> str | None:
-    """The full repository an alias stands for; None where the value is empty."""
+    """The full repository an alias stands for; None if the value is empty."""
     short = references.parse(name)
     if short.tag is not None or short.digest is not None or short.qualified:
         raise InvalidName(f"{name!r} must have neither registry nor tag nor digest", asked=name)
@@ -125,7 +125,7 @@ def _alias(name: str, value: str) -> str | None:
 
 
 def _get(table: Mapping[str, Any], key: str) -> Any:
-    """A value by its key, in any case of letters where the exact one is not there, as upstream's decoder."""
+    """A value by its key; if the exact key is missing, in any case of letters, like upstream's decoder."""
     if key in table:
         return table[key]
     return next((value for name, value in table.items() if name.lower() == key), None)
@@ -139,7 +139,7 @@ class _Document(Struct, frozen=True, kw_only=True):
         try:
             return tomllib.loads(self.text)
         except (ValueError, RecursionError) as error:
-            # ValueError: besides its own error tomllib lets that of a number of thousands of digits through.
+            # tomllib also lets through the ValueError of a number with thousands of digits.
             line = re.search(r"\(at line (\d+)", str(error))
             number = int(line[1]) if line else None
             raise ConfigError(f"{self.path}: {error}", file=self.path, key=None, line=number) from None

@@ -1,8 +1,8 @@
-"""Opening a folder of an open folder, across no mount point: a bind mount is one, whatever file system it shows.
+"""Opens a folder inside an open folder, but never across a mount point, not even a bind mount of the same file system.
 
-openat2(2) with RESOLVE_NO_XDEV refuses in the kernel (Linux 5.6). Where it is not to be had (an older kernel, a filter
-of system calls, a Python without ctypes) the mounts of both descriptors are compared, which ``mnt_id`` of
-``/proc/self/fdinfo`` tells (Linux 3.15). What is open stays what it is, so neither leaves a moment for a race.
+openat2(2) with RESOLVE_NO_XDEV refuses in the kernel (Linux 5.6). If it is not available (an older kernel, a system
+call filter, a Python without ctypes), the mounts of both descriptors are compared: ``mnt_id`` in ``/proc/self/fdinfo``
+(Linux 3.15). An open folder cannot change its mount, so neither way has a race.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from typing import Final, TypeAlias
 FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 _OPENAT2: Final = 437
-"""Its number, on every architecture but alpha and mips, which answer ENOSYS to it."""
+"""The system call number on every architecture except alpha and mips, which answer ENOSYS."""
 _NO_XDEV: Final = 0x01
 _UNAVAILABLE: Final = frozenset({errno.ENOSYS, errno.EPERM, errno.EINVAL, errno.E2BIG})
-"""What a kernel without the call answers, or a filter of calls; a refusal of the folder itself comes again."""
+"""Errors of a kernel without the call, or of a filter; a refusal of the folder itself shows up again."""
 
 _Opener: TypeAlias = Callable[[str, int], int]
 
 
 def open_same_mount(name: str, dir_fd: int) -> int:
-    """Open the folder of this name (``..``, too) in the folder of ``dir_fd``, close-on-exec; follows no link.
+    """Open the folder of this name (also ``..``) in the folder of ``dir_fd``, close-on-exec; follows no link.
 
     Raises:
-        OSError: as open(2), and EXDEV where another mount begins there, or where that cannot be told.
+        OSError: as open(2), and EXDEV if another mount begins there, or if that is unknown.
     """
     opener = _kernel_opener()
     if opener is not None:
@@ -41,7 +41,7 @@ def open_same_mount(name: str, dir_fd: int) -> int:
 
 
 def open_comparing(name: str, dir_fd: int) -> int:
-    """The same by the mounts of both descriptors.
+    """The same, by comparing the mounts of both descriptors.
 
     Raises:
         OSError: as :func:`open_same_mount`.
@@ -57,7 +57,7 @@ def open_comparing(name: str, dir_fd: int) -> int:
 
 
 def _mount_of(fd: int) -> bytes:
-    """The id of the mount by which a descriptor was opened, see proc(5)."""
+    """The id of the mount through which a descriptor was opened, see proc(5)."""
     info = os.open(f"/proc/self/fdinfo/{fd}", os.O_RDONLY | os.O_CLOEXEC)
     try:
         lines = os.read(info, 4096).splitlines()
@@ -71,13 +71,13 @@ def _mount_of(fd: int) -> bytes:
 
 @cache
 def _kernel_opener() -> _Opener | None:
-    """openat2; None where this Python cannot call it."""
+    """openat2; None if this Python cannot call it."""
     try:
         import ctypes
 
         call = ctypes.CDLL(None, use_errno=True).syscall
     except (ImportError, OSError, AttributeError, MemoryError):
-        return None  # no libffi, or one that this machine grants no memory to execute
+        return None  # no libffi, or one that gets no executable memory on this machine
 
     class How(ctypes.Structure):
         _fields_ = [(field, ctypes.c_uint64) for field in ("flags", "mode", "resolve")]

@@ -1,11 +1,11 @@
-"""What the store's files are at one moment, in a few system calls and without a lock.
+"""Stamps: the identity of the store's files at one moment, from a few system calls and without a lock.
 
-A stamp is the 64-byte token of each lock file, (dev, inode) of each lock file by path, and the identity
-of each table, volatile ones and those of additional stores included; absence is a value (architecture,
-fact 4). A cached generation is current while the stamp equals its own.
+A stamp is the 64-byte token in each lock file, (dev, inode) of each lock file by path, and the identity of each table,
+including volatile ones and those of additional stores. A missing file is a value, too. A cached generation is current
+as long as the stamp equals its own.
 
-The token alone would not do: writers up to 1.46 write it after the table, later ones before. The table's
-identity alone would not do either: an inode may come back within one tick of the file system's clock.
+The token alone is not enough: writers up to 1.46 write it after the table, later ones before. The table's identity
+alone is not enough either: an inode may be reused within one tick of the file system's clock.
 """
 
 from __future__ import annotations
@@ -24,18 +24,19 @@ from storaged.store.locks.probe import LockHolder, Probe
 from storaged.store.locks.token import read_token
 
 LockIdentity: TypeAlias = tuple[int, int, bytes | None] | None
-"""(dev, inode, token) of a lock file; (-1, errno, None) where it cannot be read; None where there is no file."""
+"""(dev, inode, token) of a lock file; (-1, errno, None) if it cannot be read; None if there is no file."""
 
 
 class Stamp(Struct, frozen=True):
-    """Equal stamps: nothing was written in between. Values, so that stamps of different watches compare."""
+    """If two stamps are equal, nothing was written in between. Stamps are values: those of different watches
+    compare."""
 
     locks: tuple[LockIdentity, ...]
     tables: tuple[Identity | None, ...]
 
 
 class _Kept:
-    """A lock file and the descriptor kept of it."""
+    """A lock file and the open descriptor of it."""
 
     __slots__ = ("dev", "fault", "fd", "ino", "path")
 
@@ -47,10 +48,10 @@ class _Kept:
 
 
 class StampWatch:
-    """Takes stamps of one set of files. Keeps a read-only descriptor of each lock file between stamps.
+    """Takes stamps of a set of files. Keeps a read-only descriptor of each lock file open between stamps.
 
-    Safe from several threads, one at a time; give each thread that must not wait its own watch.
-    Nothing is ever created. Closing a descriptor is harmless: this process takes OFD locks only.
+    Safe from several threads, one at a time; a thread that must not wait needs its own watch. Nothing is ever created.
+    Closing a descriptor is harmless, because this process takes only OFD locks.
     """
 
     def __init__(self, locks: Sequence[str], tables: Sequence[str], files: Files, metrics: Metrics) -> None:
@@ -62,7 +63,7 @@ class StampWatch:
         self._mutex = threading.Lock()
 
     def take(self) -> Stamp:
-        """The stamp of this moment. Opens a file only where a lock file appeared or was replaced."""
+        """Take the stamp of this moment. Opens a file only if a lock file appeared or was replaced."""
         with self._mutex:
             return Stamp(
                 tuple([self._token(kept) for kept in self._locks]),
@@ -70,8 +71,8 @@ class StampWatch:
             )
 
     def writer(self, *, besides: Collection[str] = ()) -> LockHolder | None:
-        """The first holder of any of the locks for writing, ``besides`` excepted. Looks at the lock files as the last
-        stamp saw them."""
+        """The first process that holds any of the locks, except ``besides``, for writing. Examines the lock files of
+        the last stamp."""
         with self._mutex:
             for kept in self._locks:
                 if kept.fd < 0 or kept.path in besides:
@@ -79,16 +80,16 @@ class StampWatch:
                 try:
                     holder = self._probe.writer(kept.fd, kept.path)
                 except OSError:
-                    continue  # a file system without record locks has no holders to tell
+                    continue  # a file system without record locks has no holders
                 if holder is not None:
                     return holder
         return None
 
     def fault(self) -> OSError | None:
-        """Why the last stamp could not look into a lock file that is there, were we allowed to.
+        """Why the last stamp could not read an existing lock file that we may open.
 
-        While there is a fault nothing is proven: that lock was not asked. A file we may not open at all is no
-        fault but a store read by the identity of its files.
+        While there is a fault, nothing is proven, because that lock was not probed. A file that we may not open at all
+        is not a fault; such a store is read by the identity of its files.
         """
         with self._mutex:
             return next((kept.fault for kept in self._locks if kept.fault is not None), None)
@@ -131,7 +132,7 @@ class StampWatch:
 
     def _reopen(self, kept: _Kept) -> None:
         self._drop(kept)
-        # O_NONBLOCK: whatever lies there under this name, a FIFO too, must not stop the event loop.
+        # O_NONBLOCK: whatever has this name, even a FIFO, must not block the event loop.
         kept.fd = self._files.open(kept.path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
         self._metrics.add("files.opened")
         status = self._files.fstat(kept.fd)

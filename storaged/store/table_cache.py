@@ -1,4 +1,4 @@
-"""All tables of one store as they were read last, and what of them is still so."""
+"""Caches all tables of one store between reads."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from storaged_client.contract.errors import StoreCorrupt
 
 
 class Loaded(Struct, frozen=True, kw_only=True):
-    """The tables, the stamp that proves them, and how many records were decoded since the last one."""
+    """The tables, the stamp that proves them, and the number of records decoded since the last load."""
 
     tables: StoreTables
     stamp: Stamp
@@ -39,7 +39,8 @@ class TableCache:
         self._proven: Stamp | None = None
 
     def read(self, stamp: Stamp) -> tuple[list[TableContent], StoreCorrupt | None]:
-        """Read what the stamp says is new. The first unreadable table ends it: it matters only if the race is won."""
+        """Read the tables that changed according to the stamp. Stops at the first unreadable table, which matters only
+        if the race is won."""
         contents: list[TableContent] = []
         for index, source in enumerate(self._sources):
             known, seen, lock = self._known[index], stamp.tables[index], stamp.locks[self._lock_of[index]]
@@ -55,10 +56,10 @@ class TableCache:
         return contents, None
 
     def adopt(self, stamp: Stamp, written: Mapping[str, bytes]) -> Loaded | None:
-        """The state with these bytes by path, and for the rest what was proven last; None where that is out of date.
+        """The state with these bytes by path and all other tables as last proven; None if those are out of date.
 
         Raises:
-            StoreCorrupt: the bytes are no table.
+            StoreCorrupt: the bytes are not a table.
         """
         proven = self._proven
         own = {lock for lock, source in zip(self._lock_of, self._sources, strict=True) if source.table.path in written}
@@ -82,7 +83,7 @@ class TableCache:
         return self.settle(contents, stamp, proven=True)
 
     def settle(self, contents: list[TableContent], stamp: Stamp, *, proven: bool) -> Loaded:
-        """All rows in the order of the store. ``proven``: the stamp shows that they are one complete state."""
+        """Collect all rows in the order of the store. ``proven``: the stamp shows that they are one complete state."""
         tables = StoreTables(
             images=_rows(contents, ImageRow),
             layers=_rows(contents, LayerRow),
@@ -96,13 +97,13 @@ class TableCache:
         return Loaded(tables=tables, stamp=stamp, decoded=decoded)
 
     def _keep(self, index: int, content: TableContent) -> None:
-        """Kept even where the race is lost: a content is right for the identity it bears."""
+        """Keep the content even if the race is lost: it is right for the identity it has."""
         self._known[index] = content
         self._decoded += content.decoded
         self._metrics.add("records.decoded", content.decoded)
 
     def _missing_stores(self) -> list[RecordFlaw]:
-        """Additional stores whose folder is not there: skipped, as upstream does from 1.57."""
+        """Additional stores whose folder does not exist: skipped, as upstream does from 1.57."""
         flaws: list[RecordFlaw] = []
         for store, root in enumerate(self._location.additional, 1):
             try:
@@ -116,6 +117,6 @@ class TableCache:
 
 
 def _rows(contents: Sequence[TableContent], kind: type[RowT]) -> tuple[RowT, ...]:
-    """Those of one kind in the order of the store; of most stores one table has them all, whose own they are then."""
+    """The rows of one kind in the order of the store. Usually one table has them all, and its own tuple is returned."""
     found = [rows for content in contents if (rows := content.of(kind))]
     return found[0] if len(found) == 1 else tuple(chain.from_iterable(found))

@@ -1,4 +1,4 @@
-"""One table file as the last generation knew it, and what changed in it since."""
+"""Reads one table file, and decodes only what changed since the previous generation."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from storaged.store.tables import ContainerRow, ImageRow, LayerRow, RecordFlaw
 from storaged_client.contract.errors import StoreCorrupt
 
 TABLE_LIMIT = 1 << 30
-"""Bytes of a table beyond which it is taken for damaged: fifty times the largest found in the wild."""
+"""The maximum size of a table in bytes, fifty times the largest one known; a longer one counts as damaged."""
 
 RACY_NS = 50_000_000
-"""A file changed less than this before it was read may change again under the same identity.
+"""A file that changed less than this before it was read may change again under the same identity.
 
-An inode freed by a rename may come back, and the file system's clock ticks every few milliseconds.
+A rename may free an inode that is then reused, and the file system's clock ticks only every few milliseconds.
 """
 
 Row = ImageRow | LayerRow | ContainerRow
@@ -36,7 +36,7 @@ class _RowDecoder(Protocol):
 
 
 class TableContent(Struct, frozen=True, kw_only=True, eq=False):
-    """One table as read. ``seen`` is the identity of the file that was read, None where there was none."""
+    """One table as read. ``seen`` is the identity of the file that was read, None if there was none."""
 
     seen: Identity | None
     lock: LockIdentity
@@ -44,21 +44,21 @@ class TableContent(Struct, frozen=True, kw_only=True, eq=False):
     rows: tuple[Row, ...]
     flaws: tuple[RecordFlaw, ...]
     runs: tuple[Run, ...]
-    """What the text of the file is known by again."""
+    """Runs of records by which the text of the file is recognised."""
     decoded: int
-    """How many records are not those of the content before."""
+    """The number of records that differ from the previous content."""
 
     def of(self, kind: type[RowT]) -> tuple[RowT, ...]:
-        """The rows, where this is a table of that kind; else none."""
+        """The rows if this is a table of that kind; else none."""
         if self.rows and isinstance(self.rows[0], kind):
             return cast("tuple[RowT, ...]", self.rows)
         return ()
 
     def is_still(self, seen: Identity | None, lock: LockIdentity) -> bool:
-        """Whether the file with this identity, under a lock file of this identity and token, has the same bytes."""
+        """Whether the file with this identity, under a lock file with this identity and token, has the same bytes."""
         if seen != self.seen:
             return False
-        # Too young a file may have changed within one tick of the clock: then only an unchanged token vouches for it.
+        # A very young file may have changed within one clock tick; then only an unchanged token proves that it did not.
         return not self.racy or (lock is not None and lock == self.lock)
 
 
@@ -72,13 +72,13 @@ class TableReader:
         self._decoder = _decoder(table)
 
     def read(self, known: TableContent | None, seen: Identity | None, lock: LockIdentity) -> TableContent:
-        """Read the file, decoding only records whose bytes ``known`` does not have.
+        """Read the file, decoding only records whose bytes are not in ``known``.
 
-        ``seen`` and ``lock`` are from a stamp taken before; where the file is another one by now, the content
-        bears that one's identity. No lock need be held.
+        ``seen`` and ``lock`` are from an earlier stamp. If the file was replaced since, the content has the identity of
+        the new file. No lock is needed.
 
         Raises:
-            StoreCorrupt: it cannot be read or is no table.
+            StoreCorrupt: it cannot be read or is not a table.
             OSError: the daemon lacks descriptors or memory, which says nothing about the table.
         """
         data, began = b"", time.time_ns()
@@ -98,10 +98,10 @@ class TableReader:
         return self._content(known, data, seen, lock, began)
 
     def take(self, known: TableContent | None, data: bytes, seen: Identity | None, lock: LockIdentity) -> TableContent:
-        """The content of the file as it was just written, with the identity it has since.
+        """The content of the file as it was just written, with its new identity.
 
         Raises:
-            StoreCorrupt: the bytes are no table.
+            StoreCorrupt: the bytes are not a table.
         """
         return self._content(known, data, seen, lock, time.time_ns())
 
@@ -139,10 +139,10 @@ class TableReader:
 
 
 def _taken_over(before: Sequence[Row], new: Table[Row]) -> tuple[tuple[Row, ...], int]:
-    """The new rows, each that was decoded as one of those before replaced by it, and how many those are.
+    """Replace new rows by equal rows decoded before; also return how many were replaced.
 
-    Rows of images are found by their bytes before that. A record with flags is never taken for another one: in
-    Python true equals 1, which upstream does not read as a flag.
+    Rows of images were already found by their bytes. A record with flags is never taken for another one: in Python true
+    equals 1, but upstream does not read 1 as a flag.
     """
     by_id: dict[str, Row] = {
         row.record.id: row for row in before if not isinstance(row, ImageRow) and not row.record.flags

@@ -1,7 +1,7 @@
-"""One state of the store's tables, as the reader hands it to the snapshot. Values only.
+"""One state of the store's tables, as the reader passes it to the snapshot. Values only.
 
-``stores[0]`` is the writable store (graphroot); the others are the additional read-only stores in the
-order of storage.conf. A record belongs to the store it was read from.
+``stores[0]`` is the writable store (graphroot); the others are the additional read-only stores in the order of
+storage.conf. A record belongs to the store it was read from.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from storaged.store.layout.records import ContainerRecord, ImageRecord, LayerRec
 
 @frozen(kw_only=True)
 class StoreLocation:
-    """Where a store lies. Paths are absolute; ``driver`` names the ``<driver>-images`` folder."""
+    """The location of a store. Paths are absolute; ``driver`` names the ``<driver>-images`` folder."""
 
     graphroot: str
     runroot: str
@@ -26,18 +26,18 @@ class StoreLocation:
     transient: bool = False
     config_file: str | None = None
     fingerprint: str = ""
-    """Changes when the configuration that led here does."""
+    """Changes when the configuration that selected this location changes."""
     alternatives: tuple[tuple[str, str], ...] = ()
-    """The graphroot by the rules of each release of containers/storage, where they differ."""
+    """The graphroot by the rules of each release of containers/storage, if they differ."""
     chosen_by: str = ""
-    """Why it is this one of them."""
+    """Why this one of the alternatives was chosen."""
 
 
 class RecordFlaw(Struct, frozen=True, kw_only=True):
-    """A record that could not be decoded: where it lies and what is wrong.
+    """A record that could not be decoded: where it is and what is wrong.
 
-    ``id`` is its id where that much could be read. ``evidence`` is true where the record may be a
-    manifest list, so that nothing may count as dangling because of it.
+    ``id`` is its id if that could be read. ``evidence`` is true if the record may be a manifest list, so that nothing
+    may count as dangling because of it.
     """
 
     file: str

@@ -1,5 +1,5 @@
-"""The read-only integrity check: records against records, records against files, files against what they hold.
+"""The read-only integrity check: records against records, records against files, files against their contents.
 
-Nothing is written, locked, mounted or followed out of the store: the check leaves no trace but access times.
-``walk.walk`` goes through a store unit by unit; ``findings`` lists all that can be found.
+The check writes, locks and mounts nothing and follows no link out of the store; it leaves no trace but access times.
+``walk.walk`` goes through a store step by step; ``findings`` lists everything it can find.
 """

@@ -1,8 +1,8 @@
-"""What lies in the store's directories without a record: debris of work that was interrupted.
+"""Finds files in the store's directories that have no record: debris of interrupted work.
 
-Only what garbage collection would take for its own is told (drift §1.7): a directory or tar-split named by 64
-hexadecimal digits, and in ``overlay/`` any directory but its own three. Where a table could not be read in full,
-nothing is called an orphan: its record may be in what could not be read.
+Only what upstream's garbage collection would also remove is reported: a directory or tar-split named by 64 hexadecimal
+digits, and in ``overlay/`` any directory but its own three. If a table could not be read completely, nothing is called
+an orphan: the unreadable part may contain its record.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _TARGET_PARTS: Final = ("..", "diff")
 
 
 class Directory(Struct, frozen=True, kw_only=True):
-    """One directory to list, whose it is, and how. ``kinds`` are the tables it is judged by."""
+    """A directory to list, its owner, and how to list it. ``kinds`` are the tables it is compared with."""
 
     path: str
     store: int
@@ -106,7 +106,7 @@ def _overlay(look: Look, folder: str, store: int) -> Iterator[Finding]:
     for name, path in _unknown(look, folder, store, "layers"):
         if name in _OVERLAYS_OWN or look.kind_of(path) != "directory":
             continue
-        # Probes of the kernel make directories here for a moment, under storage.lock alone.
+        # Kernel probes create directories here for a moment, protected only by storage.lock.
         if ID.fullmatch(name) or (look.age(path) or 0.0) > GRACE_SECONDS:
             yield _orphan("layer_directory_orphan", "the contents of a layer without a record", path, store)
 
@@ -118,7 +118,8 @@ def _vfs(look: Look, folder: str, store: int) -> Iterator[Finding]:
 
 
 def _links(look: Look, folder: str, store: int) -> Iterator[Finding]:
-    """Short names that belong to no layer. One that leads to the wrong layer is told of the layer it belongs to."""
+    """Short names that belong to no layer. A short name that leads to the wrong layer is reported with its own
+    layer."""
     state = look.state
     if not state.whole("layers", store):
         return
@@ -133,7 +134,7 @@ def _links(look: Look, folder: str, store: int) -> Iterator[Finding]:
         id, _, end = rest.partition("/")
         row = state.layer.get(LayerID(id))
         if (start, end) != _TARGET_PARTS or id not in known:
-            # The directory without a record is told by itself, and garbage collection takes its link with it.
+            # The directory without a record is reported separately, and garbage collection removes its link with it.
             if look.kind_of(os.path.join(os.path.dirname(folder), id)) != "directory" or end != "diff":
                 suspects.append((name, target))
         elif row is not None and look.link(row) not in (name, None):

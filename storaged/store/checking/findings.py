@@ -1,7 +1,7 @@
-"""Everything the check can find: stable names, how bad it is, what it endangers.
+"""The catalogue of findings: stable names, severity, and what each endangers.
 
-A finding says what is wrong with one subject (a record, a directory, a link). Where something else is broken
-because of it, that is told by ``images`` and not by findings of its own.
+A finding says what is wrong with one subject (a record, a directory, a link). What else is broken because of it is
+listed in ``images``, not in further findings.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from typing import Final, Literal
 from msgspec import Struct
 
 Severity = Literal["fatal", "damage", "warning", "debris"]
-"""``fatal``: commands fail or wrong ones succeed for the whole store; ``damage``: one image, layer or container
-does not work; ``warning``: works now, or with some tools only; ``debris``: takes space, harms nothing."""
+"""``fatal``: commands fail, or wrongly succeed, for the whole store; ``damage``: one image, layer or container does not
+work; ``warning``: works now, or only with some tools; ``debris``: takes space but does no harm."""
 
 Subject = Literal["store", "table", "image", "layer", "container", "file"]
 
 
 class Finding(Struct, frozen=True, kw_only=True):
-    """One thing that is wrong. ``id`` is that of the subject: a record's id, or a path for tables and files."""
+    """One problem. ``id`` identifies the subject: a record's id, or a path for tables and files."""
 
     name: str
     severity: Severity
@@ -32,7 +32,7 @@ class Finding(Struct, frozen=True, kw_only=True):
     images: tuple[str, ...]
     """Ids of images that need the subject, at most 32."""
     mend: str | None
-    """A command, or what to do, that mends it without losing data; None where there is none."""
+    """A command or instruction that repairs it without losing data; None if there is none."""
 
 
 _ALL: Final = "every command of podman, buildah and skopeo on this store"
@@ -77,7 +77,7 @@ CATALOGUE: Final[dict[str, tuple[Severity, str]]] = {
     "id_duplicate": ("damage", _LOOKUP),
     "name_duplicate": ("warning", _NAMES),
     "name_invalid": ("fatal", _LISTING),
-    # records among each other
+    # records compared with each other
     "image_half_made": ("damage", _IMAGE),
     "image_layer_missing": ("damage", _IMAGE),
     "image_mapped_layer_missing": ("warning", "the removal of the image, and containers with its ID map"),
@@ -86,7 +86,7 @@ CATALOGUE: Final[dict[str, tuple[Severity, str]]] = {
     "layer_incomplete": ("warning", _NEXT_OPEN),
     "container_image_missing": ("warning", _CONTAINER),
     "container_layer_missing": ("damage", _CONTAINER),
-    # images against their files
+    # images compared with their files
     "image_directory_missing": ("fatal", _LISTING),
     "big_data_missing": ("damage", _IMAGE),
     "big_data_unreadable": ("damage", _IMAGE),
@@ -103,7 +103,7 @@ CATALOGUE: Final[dict[str, tuple[Severity, str]]] = {
     "instances_missing": ("fatal", _LISTING),
     "instances_undecodable": ("fatal", _LISTING),
     "artifacts_undecodable": ("fatal", _LISTING),
-    # layers against their files
+    # layers compared with their files
     "layer_directory_missing": ("damage", _IMAGES),
     "layer_diff_missing": ("damage", _IMAGES),
     "layer_content_lost": ("damage", _CONTENT_LOST),
@@ -127,10 +127,10 @@ CATALOGUE: Final[dict[str, tuple[Severity, str]]] = {
     "link_orphan": ("debris", _SPACE),
     "temporary_left": ("debris", _SPACE),
     "staging_stale": ("debris", _SPACE),
-    # whatever cannot be read although it is ours to read
+    # files that we may read but cannot
     "file_unreadable": ("damage", "whatever needs the file: the file system or the disk refuses to read it"),
 }
-"""Every name with its severity and what it endangers."""
+"""Every finding by name, with its severity and what it endangers."""
 
 
 def finding(
@@ -144,7 +144,7 @@ def finding(
     images: tuple[str, ...] = (),
     mend: str | None = None,
 ) -> Finding:
-    """A finding of the catalogue."""
+    """Make a finding of the catalogue."""
     severity, endangers = CATALOGUE[name]
     return Finding(
         name=name,

@@ -1,15 +1,15 @@
-"""One image record against its folder of big data.
+"""Compares one image record with its folder of big data.
 
 ::
 
     the record names          drv-images/<id>/ must hold
     big-data-names   K ...... the file of K, a regular one
     big-data-sizes   K: n ... with n bytes
-    big-data-digests K: d ... of this digest          (the manifest always, the others by scope ``contents``)
+    big-data-digests K: d ... with this digest        (the manifest always, the others in scope ``contents``)
     nothing else ............ nothing else
 
-A record that may be a manifest list is judged by whether its manifest can still be trusted (see
-``store.content``); a list must have a readable ``instances.json``, and ``artifacts.json`` only where it has one.
+For a record that may be a manifest list, the question is whether its manifest can still be trusted (see
+``store.content``). A list must have a readable ``instances.json``, and may have an ``artifacts.json``.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _object = bounded(msgspec.json.Decoder(dict[str, Any] | None).decode)
 
 
 class _Bad(Exception):
-    """What is wrong with an item: the name of the finding and the words for it."""
+    """What is wrong with an item: the name of the finding and its text."""
 
     def __init__(self, name: str, detail: str) -> None:
         super().__init__(detail)
@@ -49,10 +49,10 @@ class _Bad(Exception):
 
 
 def check_image_data(look: Look, row: ImageRow) -> Iterator[Finding | None]:
-    """Everything between the record and its folder; None now and then while much is read.
+    """Compare a record with its folder; yields None now and then during long reads.
 
     Raises:
-        OSError: a file that is there cannot be read.
+        OSError: an existing file cannot be read.
     """
     record = row.record
     image = _Image(look, row)
@@ -81,13 +81,13 @@ def check_image_data(look: Look, row: ImageRow) -> Iterator[Finding | None]:
         if "instances.json" not in keys:
             yield image.found("instances_missing", "the record is a list and names no instances.json", None)
     elif "manifest" in keys and trusted and not special and (manifest is None or manifest.config_digest is not None):
-        # Schema 1 has no configuration of its own.
+        # Schema 1 has no separate configuration.
         yield image.found("config_unnamed", "the record names no configuration", None)
     yield from image.extra(keys)
 
 
 class _Image:
-    """One image and where its files are."""
+    """One image and the location of its files."""
 
     def __init__(self, look: Look, row: ImageRow) -> None:
         self._look = look
@@ -119,7 +119,7 @@ class _Image:
     # -------------------------------------------------------------- items
 
     def manifest(self) -> tuple[ManifestFacts | None, Finding | None]:
-        """What the manifest says, as far as it can be read, and what is wrong with it."""
+        """The readable content of the manifest, and what is wrong with it."""
         facts: ManifestFacts | None = None
         try:
             data = self._small("manifest")
@@ -138,7 +138,7 @@ class _Image:
     def special(
         self, keys: tuple[str, ...], manifest: ManifestFacts | None, *, trusted: bool
     ) -> dict[str, tuple[Callable[[bytes], object], str, str]]:
-        """The keys that are more than bytes: how to decode them, and the names of what may be wrong."""
+        """The keys that tools decode: how to decode each, and the names of possible findings."""
         if manifest is not None and manifest.is_list:
             both = {
                 "instances.json": (_strings, "instances_missing", "instances_undecodable"),
@@ -149,7 +149,7 @@ class _Image:
         return {} if key is None else {key: (parse_config, "config_missing", "config_undecodable")}
 
     def decoded(self, key: str, decode: Callable[[bytes], object], missing: str, undecodable: str) -> Iterator[Finding]:
-        """An item that tools decode: of bytes that are none they make an error of the whole listing."""
+        """An item that tools decode: if that fails, the whole listing fails."""
         try:
             data = self._small(key)
             try:
@@ -164,7 +164,7 @@ class _Image:
             yield self.found(name, f"{key!r}: {error.detail}", key)
 
     def item(self, key: str) -> Iterator[Finding | None]:
-        """An item that is only bytes; None now and then."""
+        """An item that is only bytes; yields None now and then."""
         try:
             path = self.path(key)
             kind = self._look.kind_of(path)
@@ -195,7 +195,7 @@ class _Image:
                     yield None
         finally:
             files.close(fd)
-        # The digest of a signed schema 1 manifest leaves out its signatures.
+        # The digest of a signed schema 1 manifest does not cover its signatures.
         if digest.hexdigest() != told.partition(":")[2] and not (
             key.startswith("manifest") and is_signed_schema1(self._small(key))
         ):
@@ -217,7 +217,7 @@ class _Image:
             raise _Bad("big_data_size", f"{size} bytes where the record says {told}")
 
     def _told(self, key: str) -> str | None:
-        """The digest the record names; one that is no digest is a finding of the table."""
+        """The digest that the record names; an invalid digest is a finding of the table."""
         told = (self._record.big_data_digests or {}).get(key)
         return told if told is not None and is_digest(told) else None
 
@@ -235,7 +235,8 @@ class _Image:
             raise
 
     def _twin(self) -> str | None:
-        """An ordinary image has its manifest twice: under ``manifest-<digest>``, too (contract §5)."""
+        """The second copy of an ordinary image's manifest: containers/storage also keeps it under
+        ``manifest-<digest>``."""
         told = (self._record.big_data_digests or {}).get("manifest")
         for key in self._record.big_data_names or ():
             if told is not None and key != "manifest" and key.startswith("manifest") and self._told(key) == told:
@@ -273,6 +274,6 @@ class _Image:
 
 
 def temporary(path: str, store: int) -> Finding:
-    """A temporary file that its writer left."""
+    """A temporary file that its writer left behind."""
     detail = "a temporary file whose writer died"
     return finding("temporary_left", "file", path, detail, store=store, file=path, mend=repair_hints.remove(path))

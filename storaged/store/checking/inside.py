@@ -1,7 +1,7 @@
-"""Opening a file below a directory as a process in a container would: symbolic links never lead out of it.
+"""Opens files below a directory as a process in a container would: symbolic links never lead out of it.
 
-A layer's files may have been unpacked through a link of the same layer (``lib`` to ``/usr/lib``), so links are
-followed, but an absolute one starts at the layer's own root and ``..`` ends there.
+A layer's files may have been unpacked through a link in the same layer (``lib`` to ``/usr/lib``), so links are
+followed. An absolute link starts at the layer's own root, and ``..`` stops there.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class Inside:
-    """A directory and the way to what is below it. Close it."""
+    """A directory, and access to what is below it. Must be closed."""
 
     def __init__(self, files: Files, root: str) -> None:
         self._files = files
@@ -30,7 +30,7 @@ class Inside:
         self._files.close(self._root)
 
     def has(self, name: str) -> bool:
-        """Whether something lies there, of any kind; also where that must not be seen.
+        """Whether something of any kind exists there, even if we may not read it.
 
         Raises:
             OSError: as stat(2).
@@ -48,16 +48,16 @@ class Inside:
         return True
 
     def open(self, name: str) -> int:
-        """Open a regular file for reading. ``name`` is taken as relative, whatever it begins with.
+        """Open a regular file for reading. ``name`` is always relative, even if it begins with ``/``.
 
         Raises:
             NotAFile: it is something else.
-            OSError: as open(2), ELOOP too.
+            OSError: as open(2), including ELOOP.
         """
         return self._walk(name, lambda part, here: open_regular(self._files, part, dir_fd=here, follow=False))
 
     def _walk(self, name: str, end: Callable[[str, int], T], *, last: bool = False) -> T:
-        """Go to a name and do ``end`` with its last part and the folder it lies in; ``last``: also if it is a link."""
+        """Go to a name and call ``end`` with its last part and its folder; ``last``: even if it is a link."""
         way: list[int] = []
         rest = deque(_parts(name))
         links = 0

@@ -1,4 +1,4 @@
-"""What every driver has of a layer: the tar-split beside the layer records."""
+"""Checks the part of a layer that every driver has: the tar-split beside the layer records."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ _GZIP = b"\x1f\x8b"
 def layer_finding(
     look: Look, row: LayerRow, name: str, detail: str, file: str, mend: str | None = None, *, refetch: bool = True
 ) -> Finding:
-    """A finding of a layer. Without a mend of its own the images on it may be fetched again, where that helps."""
+    """Make a finding of a layer. Without its own repair hint it suggests to pull the images on the layer, if that
+    helps."""
     images = look.state.images_on(row.record.id)
     if mend is None and refetch and row.store == 0:
         mend = repair_hints.replace(look.state, images)
@@ -27,12 +28,12 @@ def layer_finding(
 
 
 def check_tar_split(look: Look, row: LayerRow, folder: str, *, whole: bool) -> Iterator[Finding | None]:
-    """The tar-split of one layer; with scope ``contents`` the tar it makes with the files in ``folder``.
+    """Check the tar-split of one layer; in scope ``contents`` also the tar that it forms with the files in ``folder``.
 
-    ``whole`` says that the folder holds the layer's files under their own names. None now and then.
+    ``whole`` says that the folder holds the layer's files under their own names. Yields None now and then.
 
     Raises:
-        OSError: a file that is there cannot be read.
+        OSError: an existing file cannot be read.
     """
     record = row.record
     candidates = [
@@ -63,7 +64,7 @@ def check_tar_split(look: Look, row: LayerRow, folder: str, *, whole: bool) -> I
 
 
 def _gone(look: Look, path: str, folder: str) -> str | None:
-    """What shows that the layer's files are gone; what else is wrong with its tar-split is told by ``contents``."""
+    """The evidence that the layer's files are gone. Scope ``contents`` reports other problems of its tar-split."""
     try:
         return tar_split.lost(look.files, path, folder)
     except tar_split.Undecodable:
@@ -74,7 +75,7 @@ def _contents(look: Look, row: LayerRow, path: str, folder: str, whole: bool) ->
     record = row.record
     digest = record.diff_digest if record.diff_digest and is_digest(record.diff_digest) else None
     if digest is not None and hasher_of(digest) is None:
-        digest = None  # not verifiable
+        digest = None  # cannot be verified
     try:
         if digest is None or not whole:
             for count, _ in enumerate(tar_split.read_entries(look.files, path)):

@@ -1,4 +1,4 @@
-"""One look at the files of a store: the means that every check of files is given. Reads only, takes no lock."""
+"""Read-only access to a store's files for all checks. Takes no lock."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from storaged.store.layout.records import LayerID
 from storaged.store.tables import LayerRow, StoreLocation
 
 Scope = Literal["records", "files", "contents"]
-"""``records``: the tables alone; ``files``: what stat and small files tell; ``contents``: every byte."""
+"""``records``: only the tables; ``files``: also stat and small files; ``contents``: every byte."""
 
 SMALL: Final = 1 << 16
-"""Bytes of a ``lower`` at most: 500 layers need 15 kB; ``lower-layers`` of as many 33 kB."""
+"""The maximum size of ``lower`` in bytes: 500 layers need 15 kB; ``lower-layers`` for as many 33 kB."""
 
 TEMPORARY_SECONDS: Final = 3600.0
-"""A temporary file older than this was left: it lives for milliseconds."""
+"""A temporary file older than this was left behind: normally it lives for milliseconds."""
 
 GRACE_SECONDS: Final = 60.0
-"""What is guarded by no lock of the store may be at work if it is younger than this."""
+"""Files that no lock of the store protects may still be in use if they are younger than this."""
 
 ID: Final = re.compile(r"[0-9a-f]{64}")
 _LINK: Final = re.compile(r"[0-9A-Z]{1,64}")
@@ -44,7 +44,7 @@ class Look:
     _links: dict[LayerID, str | None] = field(factory=dict)
 
     def kind_of(self, path: str) -> Literal["file", "directory", "link", "other"] | None:
-        """What lies at the path; None where there is nothing. Follows no link."""
+        """The kind of file at the path; None if there is none. Follows no link."""
         try:
             mode = self.files.stat(path, follow_symlinks=False).st_mode
         except (FileNotFoundError, NotADirectoryError):
@@ -56,24 +56,24 @@ class Look:
         return "link" if mode_bits.S_ISLNK(mode) else "other"
 
     def age(self, path: str) -> float | None:
-        """Seconds since the file was changed by its own time; None where it is gone."""
+        """Seconds since the file's modification time; None if it is gone."""
         try:
             return self.now - self.files.stat(path, follow_symlinks=False).st_mtime
         except FileNotFoundError:
             return None
 
     def names(self, path: str) -> list[str]:
-        """What a directory holds, sorted; nothing where there is none."""
+        """The sorted entries of a directory; empty if there is none."""
         try:
             return sorted(self.files.listdir(path))
         except (FileNotFoundError, NotADirectoryError):
             return []
 
     def text(self, path: str) -> str | None:
-        """A small file; None where there is none. What is no text comes with surrogates.
+        """The text of a small file; None if there is none. Bytes that are not UTF-8 become surrogates.
 
         Raises:
-            OSError: it is larger, no regular file, or cannot be read.
+            OSError: it is larger, not a regular file, or cannot be read.
         """
         try:
             data, _ = read_whole(self.files, path, SMALL, follow=False)
@@ -82,7 +82,7 @@ class Look:
         return data.decode("utf-8", "surrogateescape")
 
     def target(self, path: str) -> str | None:
-        """Where a symbolic link points to; None where there is nothing, or something else."""
+        """The target of a symbolic link; None if there is none, or something else."""
         try:
             return self.files.readlink(path)
         except OSError as error:
@@ -91,13 +91,13 @@ class Look:
             raise
 
     def layer_folder(self, row: LayerRow) -> str:
-        """Where a layer's contents lie, or would: split stores have two places."""
+        """The folder of a layer's contents, whether it exists or not: split stores have two places."""
         driver = self.location.driver
         folders = [layer_contents(root, driver, row.record.id) for root in layer_roots(self.location, row.store)]
         return next((folder for folder in folders if self.kind_of(folder) is not None), folders[0])
 
     def link(self, row: LayerRow) -> str | None:
-        """The short name of an overlay layer by its ``link`` file; None where that is lost. Remembered for one look."""
+        """The short name of an overlay layer from its ``link`` file; None if that is lost. Cached in this object."""
         id = row.record.id
         if id not in self._links:
             text = self.text(os.path.join(self.layer_folder(row), "link"))

@@ -1,15 +1,15 @@
-"""What the listings of a few folders tell of loss: cheap enough to be asked whenever the daemon is asked how it fares.
+"""Detects lost tables and folders from the listings of a few folders: cheap enough for every ``server.info``.
 
 ::
 
     the table names ...        its folders ...
-    nothing; is not there      one whole folder ............ the table was lost
-    nothing; "[]"              two whole folders ........... the same: a removal that broke off leaves one; of layers
-                                                             only if there are images, or theirs was lost, too
-    records                    of a record is missing ...... what it held was lost
+    nothing; does not exist    one intact folder ........... the table was lost
+    nothing; "[]"              two intact folders .......... the same: an interrupted removal leaves one; for layers
+                                                             only if there are images, or those were lost, too
+    records                    of a record is missing ...... its contents were lost
 
-A folder is whole if it holds what tools write before they are done: an image's ``manifest``, an overlay layer's
-``diff``. What lies *in* whole folders is not looked at here.
+A folder is intact if it holds what tools write last: an image's ``manifest``, an overlay layer's ``diff``. The contents
+of intact folders are not checked here.
 """
 
 from __future__ import annotations
@@ -33,22 +33,22 @@ from storaged.store.tables import StoreLocation
 _HEX: Final = frozenset("0123456789abcdef")
 _DRIVERS: Final = frozenset({"overlay", "vfs"})
 LEAST_FOLDERS: Final = 2
-"""Whole folders beside ``[]`` that are a loss: a removal that broke off leaves one."""
+"""The number of intact folders beside ``[]`` that prove a loss: an interrupted removal leaves one."""
 
 _NOUN: Final[dict[TableKind, str]] = {"images": "image", "layers": "layer", "containers": "container"}
 _INSIDE: Final[dict[TableKind, str]] = {"images": "manifest", "layers": "diff", "containers": ""}
 
 
 class Recorded(Struct, frozen=True, kw_only=True):
-    """The ids that the tables of each store name, by (kind, store), without those that a boot forgets."""
+    """The ids in the tables of each store, by (kind, store), without those that a reboot removes."""
 
     ids: Mapping[tuple[TableKind, int], AbstractSet[str]]
     unfinished: frozenset[str] = frozenset()
-    """Ids of records that need not have a folder yet, or any more."""
+    """Ids of records that need not have a folder yet, or no longer."""
     volatile: frozenset[str] = frozenset()
-    """Ids that are named by the tables of volatile records."""
+    """Ids in the tables of volatile records."""
     unread: frozenset[str] = frozenset()
-    """Paths of tables with records that cannot be decoded: what they do not name may be named there."""
+    """Paths of tables with undecodable records: they may contain ids that no other table has."""
 
 
 class Loss(Struct, frozen=True, kw_only=True):
@@ -72,7 +72,7 @@ def folders(location: StoreLocation, kind: TableKind, store: int) -> tuple[str, 
 
 
 def unnamed(location: StoreLocation, files: Files, kind: TableKind, store: int, known: frozenset[str]) -> list[str]:
-    """Paths of the whole folders that are named by none of ``known``.
+    """Paths of the intact folders that are not in ``known``.
 
     Raises:
         OSError: a folder cannot be listed.
@@ -88,7 +88,7 @@ def unnamed(location: StoreLocation, files: Files, kind: TableKind, store: int, 
 
 
 class LossWatch:
-    """Looks at the folders of one store, again only where a folder or the tables have changed. Safe from any thread."""
+    """Checks the folders of one store, again only after a folder or the tables changed. Safe from any thread."""
 
     def __init__(self, location: StoreLocation, files: Files | None = None) -> None:
         self._location = location
@@ -104,10 +104,10 @@ class LossWatch:
         self._mutex = threading.Lock()
 
     def look(self, generation: str, recorded: Callable[[], Recorded]) -> tuple[Loss, ...]:
-        """What is lost. Blocking: a few system calls where nothing has changed, else a listing of each folder.
+        """Return the losses. Blocking: a few system calls if nothing has changed, else a listing of each folder.
 
-        ``generation`` tells what ``recorded`` makes from what it made before. A folder that cannot be listed tells
-        nothing. What is found may be a race with a writer: who asked must see that no table has changed since.
+        ``generation`` identifies the result of ``recorded``. A folder that cannot be listed proves nothing. A result
+        may come from a race with a writer: the caller must verify that no table has changed since.
         """
         with self._mutex:
             began = time.time_ns()
@@ -118,10 +118,10 @@ class LossWatch:
             made = recorded()
             found = self._all(made)
             if found:
-                # Only what a second look finds, too, is told.
+                # Report only what a second look confirms.
                 again = self._all(made)
                 found = tuple(loss for loss in found if loss in again)
-            # A folder that was changed a moment ago may change again within the same tick of its clock.
+            # A folder that changed a moment ago may change again within the same clock tick.
             racy = any(place is not None and max(place[3:]) + RACY_NS > began for place in places)
             self._found, self._seen = found, None if racy else seen
             return found
@@ -146,7 +146,7 @@ class LossWatch:
         self, recorded: Recorded, kind: TableKind, ids: AbstractSet[str], places: tuple[str, ...]
     ) -> list[Loss]:
         present = {name for place in places for name in _names(self._files, place)}
-        # No difference of sets and no order: of 43,000 layers either keeps the interpreter for milliseconds at a time.
+        # No difference of sets and no sorting: for 43,000 layers, either holds the interpreter lock for milliseconds.
         lost = [id for id in ids if id not in present and id not in recorded.unfinished]
         if not lost or kind == "containers":
             return []
@@ -181,7 +181,7 @@ class LossWatch:
 
 
 def table_of(location: StoreLocation, kind: TableKind, store: int) -> str:
-    """The table of a store's records that outlives a boot."""
+    """The table of a store's records that survives a reboot."""
     root = location.graphroot if store == 0 else location.additional[store - 1]
     make = {"images": paths.images_json, "layers": paths.layers_json, "containers": paths.containers_json}[kind]
     return make(root, location.driver)

@@ -1,15 +1,17 @@
-"""One layer of the overlay driver against its record and the chain below it (contract §1.5, drift §1.2).
+"""Checks one layer of the overlay driver against its record and the chain below it.
 
 ::
 
     overlay/<id>/diff/           its files
                  link            its short name: 26 characters
                  lower           l/<short name> of all below, nearest first, joined by ":"; absent for a base layer
-                 lower-layers    ids of all below, the same way (from 1.63; not in layers of older tools)
+                 lower-layers    ids of all below, likewise (from 1.63; not in layers of older tools)
     overlay/l/<short name>       symbolic link to ../<id>/diff
 
-``parent`` of the records is the truth: it can give back each of the others. Tools before 1.63 read ``lower``, later
-ones ``lower-layers`` where there is one; where they disagree, tools see different images.
+``parent`` in the records is the truth: all of these can be restored from it. Tools before 1.63 read ``lower``, later
+ones ``lower-layers`` if it exists; if the two disagree, tools see different images.
+
+Source: containers/storage ``drivers/overlay/overlay.go``.
 """
 
 from __future__ import annotations
@@ -43,7 +45,7 @@ def check_overlay_layer(look: Look, row: LayerRow) -> Iterator[Finding | None]:
         yield from _lower(look, row, folder, chain[1:])
         yield from _lower_layers(look, row, folder, [below.record.id for below in chain[1:]])
     if has_diff:
-        # With composefs the files lie under their digests.
+        # With composefs, the files are stored under their digests.
         whole = look.kind_of(os.path.join(folder, "composefs-data")) is None
         yield from check_tar_split(look, row, diff, whole=whole)
 
@@ -77,12 +79,12 @@ def _link(look: Look, row: LayerRow, folder: str) -> Iterator[Finding]:
 
 
 def target_of(id: LayerID) -> str:
-    """What the short name's link says of a layer."""
+    """The target of a layer's short-name link."""
     return f"../{id}/diff"
 
 
 def _found_link(look: Look, home: str, target: str) -> str | None:
-    """The short name by the link that points to the layer."""
+    """The short name of the link that points to the layer."""
     above = os.path.join(home, _LINKS)
     return next((name for name in look.names(above) if look.target(os.path.join(above, name)) == target), None)
 
@@ -106,7 +108,8 @@ def _lower(look: Look, row: LayerRow, folder: str, below: Sequence[LayerRow]) ->
         yield layer_finding(look, row, "lower_lost", f"{detail}: {len(below)} layers lie below", path, mend)
     else:
         entries = text.split(":")
-        # Where a layer below has lost its short name, that is told of that layer, and this entry is all that is left.
+        # If a layer below has lost its short name, that layer reports it, and this entry is all that is left of the
+        # name.
         same = len(entries) == len(links) and all(
             link is None or entry == f"{_LINKS}/{link}" for entry, link in zip(entries, links, strict=True)
         )

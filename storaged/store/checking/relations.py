@@ -1,4 +1,4 @@
-"""Records against records: what one names, another must be."""
+"""Compares records with each other: what one refers to must exist."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _BREATH = 4096
 
 
 def check_relations(look: Look, table: TableFile) -> Iterator[Finding | None]:
-    """Every record of one table against all others; None now and then."""
+    """Compare every record of one table with all others; yields None now and then."""
     for other, content in look.state.contents:
         if other == table:
             for count, row in enumerate(content.rows, 1):
@@ -35,7 +35,7 @@ def check_relations(look: Look, table: TableFile) -> Iterator[Finding | None]:
 
 
 def note_of(look: Look, table: TableFile) -> str | None:
-    """What is not wrong with a table of layers, and must be known before podman mends the store."""
+    """Something about a table of layers that is not wrong, but matters before podman repairs the store."""
     if table.kind != "layers" or table.store:
         return None
     layer = look.state.layer
@@ -55,7 +55,7 @@ def note_of(look: Look, table: TableFile) -> str | None:
 
 
 def check_image(look: Look, row: ImageRow) -> Iterator[Finding]:
-    """The layers an image names, and whether its record was ever finished."""
+    """The layers an image refers to, and whether its record is complete."""
     record, state = row.record, look.state
     if "manifest" not in (record.big_data_names or ()):
         detail = "the record names no manifest: a tool died while it wrote the image"
@@ -82,7 +82,7 @@ def check_image(look: Look, row: ImageRow) -> Iterator[Finding]:
 
 
 def check_layer(look: Look, row: LayerRow) -> Iterator[Finding]:
-    """The parent of a layer, and whether it was ever finished."""
+    """The parent of a layer, and whether the layer is complete."""
     record, state = row.record, look.state
 
     def found(name: str, detail: str, mend: str | None, images: tuple[str, ...]) -> Finding:

@@ -1,6 +1,6 @@
-"""What mends a finding without losing data: commands for a shell, or a sentence where there is no such command.
+"""Repair hints for findings, without data loss: shell commands, or a sentence if there is no such command.
 
-Commands are given only where they were tried on podman 4.3 and 5.8. Text from the store never enters one unquoted.
+Commands are given only if they were tested with podman 4.3 and 5.8. Text from the store never enters one unquoted.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from storaged.store.layout.references import parse
 from storaged_client.contract.errors import InvalidName
 
 OPEN: Final = "podman images"
-"""Every command that opens a store mends what it finds on loading: incomplete layers, names borne twice."""
+"""Every command that opens a store repairs incomplete layers and duplicate names while it loads."""
 
 COLLECT: Final = "podman system prune --external (podman 5; while nothing is pulled or built)"
-"""Garbage collection of podman up to 5.7 takes what later versions are unpacking for debris (contract §6.2, 8)."""
+"""The garbage collection of podman up to 5.7 mistakes what later versions are unpacking for debris."""
 
 _MOST_NAMES: Final = 16
 _PLAIN: Final = frozenset(string.ascii_letters + string.digits + "/._-:@%+=, ")
 
 
 def quote(text: str) -> str:
-    """One word for a shell: bytes of a file's name that are no UTF-8 as bash, zsh and ksh have them."""
+    """Quote one word for a shell: bytes of a file name that are not UTF-8 in the syntax of bash, zsh and ksh."""
     quoted = shlex.quote(text)
     if quoted.isascii():
         return quoted
@@ -51,17 +51,17 @@ def remove_tree(path: str) -> str:
 
 
 def copy(source: str, target: str) -> str:
-    """Copy a file over another one, owner and mode kept."""
+    """Copy a file over another one, keeping owner and mode."""
     return f"cp -p -- {quote(source)} {quote(target)}"
 
 
 def make_link(target: str, path: str) -> str:
-    """Make a symbolic link anew; one that is there is replaced."""
+    """Create a symbolic link, replacing an existing one."""
     return f"ln -sfnT -- {quote(target)} {quote(path)}"
 
 
 def write(text: str, path: str) -> str:
-    """Write a small file anew, without a line feed."""
+    """Write a small file, without a line feed."""
     return f"printf %s {quote(text)} > {quote(path)}"
 
 
@@ -71,7 +71,7 @@ def restore(path: str) -> str:
 
 
 def pull(record: ImageRecord) -> str:
-    """Fetch an image again: its record stays, the layers and files that are missing are written anew."""
+    """Pull an image again: its record stays, missing layers and files are written again."""
     remote = list(_remote(record.names or ()))
     if remote:
         return f"podman pull {quote(remote[0])}"
@@ -79,18 +79,18 @@ def pull(record: ImageRecord) -> str:
 
 
 def keep_names(image: str, names: Iterable[str]) -> str:
-    """Give an image these names and no others; podman itself refuses to touch a name that is none."""
+    """Give an image exactly these names; podman itself refuses to touch an invalid name."""
     options = "".join(f" --name {quote(name)}" for name in names)
     return f"containers-storage set-names{options} {quote(image)}"
 
 
 def pull_name(name: str) -> str | None:
-    """Fetch an image by a name that somebody remembers."""
+    """Pull an image by a name that is still known."""
     return next((f"podman pull {quote(each)}" for each in _remote((name,))), None)
 
 
 def make_list_anew(name: str) -> str:
-    """A manifest list without readable ``instances.json``: its manifest still names the instances."""
+    """Recreate a manifest list without a readable ``instances.json``: its manifest still names the instances."""
     return (
         f"note the instances its file `manifest` names, then podman rmi {quote(name)}, podman manifest create "
         f"{quote(name)}, and podman manifest add for each"
@@ -98,9 +98,9 @@ def make_list_anew(name: str) -> str:
 
 
 def replace(state: State, images: Iterable[str]) -> str | None:
-    """Remove images and fetch them again: the way where a layer's own record keeps it from being fetched anew.
+    """Remove images and pull them again, if a layer's own record keeps it from being pulled again.
 
-    None where one of them cannot be fetched again, is used by a container, or there are too many.
+    None if one of them cannot be pulled again or is used by a container, or if there are too many.
     """
     wanted = tuple(images)
     if not wanted or not state.used_images.isdisjoint(wanted):

@@ -1,9 +1,9 @@
-"""What Go accepts in a record: the types of each member, times and digests.
+"""Checks what Go accepts in a record: the types of the members, times and digests.
 
-One value that Go cannot decode spoils the whole table: it is an error from containers/storage 1.44 on and an
-empty store before (contract §2.4). storaged itself reads more leniently, so this is a check of its own.
+One value that Go cannot decode makes the whole table unusable: an error from containers/storage 1.44 on, an empty store
+before. storaged itself reads more leniently, so this is a separate check.
 
-Go takes ``null`` for "not set" everywhere, finds members whatever their case, and ignores those it does not know.
+Go takes ``null`` for "not set" everywhere, matches member names in any case, and ignores unknown members.
 
 Source: containers/storage ``images.go`` ``layers.go`` ``containers.go`` (struct tags), go-digest ``Validate``.
 """
@@ -19,7 +19,7 @@ from storaged.store.layout.manifests import Undecodable, instant
 
 
 def valid_digest(text: str) -> bool:
-    """Whether go-digest takes it: an algorithm that it knows and its number of lower-case hexadecimal digits."""
+    """Whether go-digest accepts it: a known algorithm and its number of lower-case hexadecimal digits."""
     return is_digest(text) and text.partition(":")[0] in UPSTREAM
 
 
@@ -108,7 +108,7 @@ _MEMBERS: Final[dict[TableKind, dict[str, Callable[[Any], str | None]]]] = {
 
 
 def wrong_types(kind: TableKind, members: Mapping[str, Any]) -> Iterator[str]:
-    """Every member that Go cannot decode, in words."""
+    """Describe every member that Go cannot decode."""
     known = _MEMBERS[kind]
     for name, value in members.items():
         check = known.get(name.lower())
@@ -117,7 +117,7 @@ def wrong_types(kind: TableKind, members: Mapping[str, Any]) -> Iterator[str]:
 
 
 def wrong_time(members: Mapping[str, Any]) -> str | None:
-    """Why ``created`` is no time that Go can decode; None where it is one, absent or of another type."""
+    """Why Go cannot decode ``created``; None if it can, or if it is absent or of another type."""
     value = members.get("created")
     if not isinstance(value, str):
         return None
@@ -129,10 +129,10 @@ def wrong_time(members: Mapping[str, Any]) -> str | None:
 
 
 def wrong_digests(kind: TableKind, members: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Every digest that not all tools take: the name of the finding, and words.
+    """Every digest that not all tools accept: the name of the finding, and its text.
 
-    ``image_digest_invalid`` makes the whole table fail: images are searched by it. One of an algorithm that upstream
-    does not know yet does so as well, for those tools.
+    ``image_digest_invalid`` makes the whole table fail, because images are searched by it. A digest with an algorithm
+    that upstream does not know yet does so, too, for those tools.
     """
     singles = {"images": ("digest",), "layers": ("compressed-diff-digest", "diff-digest", "toc-digest")}
     for name in singles.get(kind, ()):

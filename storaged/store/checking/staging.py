@@ -1,13 +1,14 @@
-"""What tools stage outside the tables: each entry belongs to the process that holds its lock file.
+"""Checks the staging areas that tools use outside the tables: each entry belongs to the process that holds its lock
+file.
 
 ::
 
     drv-layers/tmp/        lock-<n>  temp-dir-<n>/    staged creation and deletion, from 1.59
-    overlay/tempdirs/      lock-<n>  temp-dir-<n>/    the same, the contents
+    overlay/tempdirs/      lock-<n>  temp-dir-<n>/    the same, for the contents
     overlay/staging/<x>/   staging.lock  …            partial pulls, from 1.54 (without a lock before)
 
-Held: at work. Free: its process died. Between making the lock file and locking it a moment passes, so an entry
-counts as left only after a minute.
+Locked: in use. Unlocked: its process died. Creating the lock file and locking it are two steps, so an entry counts as
+abandoned only after a minute.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def _stale(path: str, present: list[str], store: int) -> Finding:
 
 def _held(look: Look, lock: str) -> bool:
     try:
-        # O_NONBLOCK: a FIFO under this name must not stop the check.
+        # O_NONBLOCK: a FIFO with this name must not block the check.
         fd = look.files.open(lock, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY)
     except (FileNotFoundError, NotADirectoryError):
         return False

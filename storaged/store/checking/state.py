@@ -1,15 +1,14 @@
-"""What the tables say at one moment, and whether a look at the files was undisturbed.
+"""The tables at one moment, and the test whether a look at the files was undisturbed.
 
-A finding is only as good as the moment it was made in. Writers change files and tables while they hold the
-lock of their noun (layers, images, containers), and write its token. So a look counts that lies between two
-moments of which this is true::
+A finding is only valid for the moment in which it was made. Writers change files and tables while they hold the lock of
+their kind (layers, images, containers), and then write its token. So a look counts only between two moments::
 
-    the tables were read as one state, nobody holding the noun's locks for writing
-    … the files are looked at, without any lock …
-    nobody holds the noun's locks for writing, and the stamp is the same
+    the tables were read as one state, and nobody held the kind's locks for writing
+    … the files are examined, without any lock …
+    nobody holds the kind's locks for writing, and the stamp is the same
 
-A writer that is still at work is seen by the probe, one that has ended meanwhile by the stamp. Each noun is
-judged by its own locks: a pull that holds layers.lock for minutes does not hinder the check of images.
+The probe detects a writer that is still at work, the stamp one that finished meanwhile. Each kind is judged by its own
+locks: a pull that holds layers.lock for minutes does not hinder the check of images.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ _MOST_IMAGES: Final = 32
 
 @frozen(kw_only=True, eq=False)
 class State:
-    """The rows of every table that could be read. ``broken`` are those that could not."""
+    """The rows of every table that could be read. ``broken`` lists the others."""
 
     contents: tuple[tuple[TableFile, TableContent], ...]
     broken: tuple[tuple[TableFile, str], ...]
@@ -44,7 +43,7 @@ class State:
     proven: frozenset[TableKind]
     """The kinds whose tables were read as one state."""
     hollow: frozenset[tuple[TableKind, int]] = frozenset()
-    """(kind, store) of tables that name nothing although several whole folders are there: they were lost."""
+    """(kind, store) of tables that list nothing although several intact folders exist: they were lost."""
     _whole: dict[tuple[TableKind, int | None], bool] = field(factory=dict, init=False)
     _known: dict[tuple[TableKind, int | None], frozenset[str]] = field(factory=dict, init=False)
 
@@ -62,7 +61,7 @@ class State:
 
     @functools.cached_property
     def layer(self) -> dict[LayerID, LayerRow]:
-        """By id. The writable store comes first and the first record counts, as upstream has it."""
+        """Layers by id. The writable store comes first and the first record counts, as upstream."""
         return {row.record.id: row for row in reversed(self.layers)}
 
     @functools.cached_property
@@ -75,11 +74,11 @@ class State:
 
     @functools.cached_property
     def used_images(self) -> frozenset[str]:
-        """Ids of images that containers were made of."""
+        """Ids of images that containers use."""
         return frozenset(row.record.image for row in self.containers if row.record.image is not None)
 
     def whole(self, kind: TableKind, store: int | None = None) -> bool:
-        """Whether every record of these tables is known by its id, so that what they do not name is named nowhere."""
+        """Whether the id of every record in these tables is known, so that an id they lack is nowhere."""
         if (kind, store) not in self._whole:
             self._whole[kind, store] = self._is_whole(kind, store)
         return self._whole[kind, store]
@@ -93,8 +92,8 @@ class State:
         return all(flaw.id is not None for flaw in self._flaws(kind, store))
 
     def emptied(self, kind: TableKind, store: int) -> bool:
-        """Whether the table of a store is missing or has no bytes, or is hollow: it was or may have been lost with all
-        it named."""
+        """Whether the table of a store is missing, has no bytes, or lists nothing beside intact folders: it was or may
+        have been lost with everything it listed."""
         if (kind, store) in self.hollow:
             return True
         stable = [
@@ -105,7 +104,7 @@ class State:
         return bool(stable) and all(content.seen is None or content.seen[2] == 0 for content in stable)
 
     def known(self, kind: TableKind, store: int | None = None) -> frozenset[str]:
-        """The ids that these tables name, in records that cannot be decoded, too."""
+        """The ids in these tables, including those of undecodable records."""
         if (kind, store) not in self._known:
             tables = [
                 content for table, content in self.contents if table.kind == kind and store in (None, table.store)
@@ -115,7 +114,7 @@ class State:
         return self._known[kind, store]
 
     def chain(self, layer: LayerID) -> tuple[tuple[LayerRow, ...], bool]:
-        """The layer and what is below it, nearest first, and whether it ends at a base layer."""
+        """The layer and what is below it, nearest first, and whether the chain ends at a base layer."""
         rows: list[LayerRow] = []
         seen: set[LayerID] = set()
         wanted: LayerID | None = layer
@@ -129,7 +128,7 @@ class State:
         return tuple(rows), True
 
     def images_on(self, layer: LayerID) -> tuple[str, ...]:
-        """Ids of images that stand on a layer, at most 32 of them."""
+        """Ids of images on a layer, at most 32 of them."""
         found: dict[str, None] = {}
         seen, waiting = {layer}, [layer]
         while waiting and len(found) < _MOST_IMAGES:
@@ -164,7 +163,7 @@ class State:
 
 
 class Watcher:
-    """Reads the tables of one store again and again, each table whatever the others are like. Takes no lock."""
+    """Reads the tables of one store again and again, each independently of the others. Takes no lock."""
 
     def __init__(self, location: StoreLocation, files: Files, metrics: Metrics) -> None:
         self._location = location
@@ -182,7 +181,7 @@ class Watcher:
         }
 
     def look(self) -> State:
-        """The tables of this moment. One that cannot be read is ``broken`` and spoils no other.
+        """Read the tables. An unreadable one is ``broken`` and does not affect the others.
 
         Raises:
             OSError: the daemon lacks descriptors or memory.
@@ -230,7 +229,7 @@ class Watcher:
             and self._has_folders(table.kind, table.store, state.known(table.kind, table.store))
         }
         lost = {store for kind, store in hollow if kind == "images"}
-        # Where there is no image any more, folders of layers were left by removals that broke off.
+        # If no image is left, folders of layers are remains of interrupted removals.
         return frozenset(
             (kind, store)
             for kind, store in hollow
@@ -255,10 +254,11 @@ class Watcher:
 
     def _undisturbed(self, kind: TableKind, stamp: Stamp) -> bool:
         watch = self._watches[kind]
-        # The holder first: one that lets go between the two questions has changed the stamp by the second.
+        # Ask for the holder first: a holder that releases the lock between the two questions has changed the stamp by
+        # then.
         return watch.writer() is None and watch.take() == stamp and watch.fault() is None
 
 
 def layer_roots(location: StoreLocation, store: int) -> tuple[str, ...]:
-    """The roots that the layers of a store may lie in."""
+    """The roots that may contain the layers of a store."""
     return writable_image_roots(location) if store == 0 else (location.additional[store - 1],)

@@ -1,4 +1,4 @@
-"""One table file: is it whole, can Go decode every record, is every id and name unique and usable?"""
+"""Checks one table file: is it complete, can Go decode every record, is every id and name unique and usable?"""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ _anything_else: Callable[[bytes], Any] = bounded(json.loads)
 
 
 def check_table(look: Look, table: TableFile) -> Iterator[Finding | None]:
-    """Everything that can be told from the bytes of one table; None now and then.
+    """Everything that the bytes of one table show; yields None now and then.
 
     Raises:
-        PermissionError: it is not ours to read.
+        PermissionError: we may not read it.
     """
     try:
         data, _ = read_whole(look.files, table.path, TABLE_LIMIT)
@@ -64,7 +64,7 @@ def check_table(look: Look, table: TableFile) -> Iterator[Finding | None]:
 
 
 def check_store(look: Look, store: int) -> Iterator[Finding]:
-    """An additional store whose folder is not there."""
+    """An additional store whose folder does not exist."""
     root = look.location.additional[store - 1]
     if look.kind_of(root) is None:
         mend = "mount or make it again, or take it out of additionalimagestores in storage.conf"
@@ -75,7 +75,7 @@ def _members(raw: bytes) -> Any:
     try:
         return _anything(raw)
     except msgspec.MsgspecError:
-        # Go and the standard library take an escaped lone surrogate.
+        # Go and the standard library accept an escaped lone surrogate.
         try:
             return _anything_else(raw)
         except ValueError:
@@ -120,7 +120,8 @@ def _texts(value: Any) -> list[str]:
 
 
 def _duplicates(look: Look, table: TableFile) -> Iterator[Finding]:
-    """Ids and names borne twice in the tables of one store and kind; each told with the table of its loser."""
+    """Duplicate ids and names in the tables of one store and kind, each reported for the table of the record that
+    loses."""
     bearers: dict[str, str] = {}
     ids: set[str] = set()
     for other, content in look.state.contents:
@@ -149,12 +150,12 @@ def _duplicates(look: Look, table: TableFile) -> Iterator[Finding]:
 
 
 def _two_roots(look: Look, table: TableFile) -> bool:
-    """Whether one store has two tables of images, which may both name an image."""
+    """Whether one store has two tables of images, which may both list an image."""
     return look.location.image_store is not None and table.kind == "images"
 
 
 def _lost(look: Look, table: TableFile, why: str) -> Iterator[Finding]:
-    """A table that is missing or empty is an empty table, unless there is something that it should name."""
+    """A missing or empty table counts as an empty table, unless other records refer to its contents."""
     if table.volatile or not look.state.emptied(table.kind, table.store):
         return
     known = look.state.known(table.kind, table.store)
@@ -176,7 +177,7 @@ def _lost(look: Look, table: TableFile, why: str) -> Iterator[Finding]:
 
 
 def _wanted(look: Look, kind: TableKind) -> set[str]:
-    """What records of other tables name."""
+    """The ids that records of other tables refer to."""
     state = look.state
     if kind == "layers":
         tops = [row.record.layer for row in state.images]

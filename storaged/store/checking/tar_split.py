@@ -1,15 +1,15 @@
-"""The tar-split of a layer: is it readable, and do it and the layer's files still make the recorded tar?
+"""Checks the tar-split of a layer: is it readable, and does it still form the recorded tar with the layer's files?
 
 ::
 
     <layer id>.tar-split.gz = gzip of JSON lines, in the order of the tar
       {"type":2, "payload": base64}                     bytes of the tar as they are: headers, padding, end
       {"type":1, "name", "size", "payload": base64 CRC}  the content of a file, taken from the layer's folder
-                 "name_raw": base64 in place of "name"   where the name is not UTF-8
+                 "name_raw": base64 instead of "name"    if the name is not UTF-8
                  "payload": null                         nothing: empty file, link, directory, whiteout
 
-That the tar does not come out as recorded is a warning and never more: layers of older tools may have been given
-a damaged tar-split (drift §1.4), and containers/storage itself reports healthy layers as modified.
+A tar that differs from the record is only a warning: older tools may have written a damaged tar-split, and
+containers/storage itself reports healthy layers as modified.
 
 Source: vbatts/tar-split ``tar/storage/entry.go``, ``tar/asm/assemble.go``.
 """
@@ -34,14 +34,14 @@ from storaged.store.layout.digest_forms import hasher_of
 _PIECE: Final = 1 << 20
 _BREATH: Final = 32 << 20
 _SAMPLE: Final = 8
-"""Files whose absence shows that a layer's are gone."""
+"""The number of files whose absence shows that a layer's files are gone."""
 _MOST_SAMPLED: Final = 512
-"""Entries that are read to find them."""
+"""The maximum number of entries that are read to find them."""
 _LONGEST_LINE: Final = 64 << 20
 
 
 class Undecodable(Exception):
-    """It is no tar-split; the text says why."""
+    """It is not a tar-split; the text says why."""
 
 
 class Differs(Exception):
@@ -63,7 +63,7 @@ def read_entries(files: Files, path: str) -> Iterator[_Entry]:
     """The entries, one by one, in bounded memory.
 
     Raises:
-        Undecodable: no gzip, no JSON lines, or entries that are none.
+        Undecodable: not gzip, not JSON lines, or invalid entries.
         OSError: as open(2) and read(2).
     """
     for line in _lines(files, path):
@@ -79,14 +79,14 @@ def read_entries(files: Files, path: str) -> Iterator[_Entry]:
 
 
 def lost(files: Files, path: str, folder: str) -> str | None:
-    """What shows that the files of a layer are gone: of the first that its tar-split names, none is in ``folder``.
+    """The evidence that the files of a layer are gone: none of the first files in its tar-split is in ``folder``.
 
-    Where it names files with content, those count alone. None where it shows nothing: something is there, is not
-    ours to see, or the layer makes no files.
+    If it lists files with content, only those count. None if there is no evidence: something exists, we may not see it,
+    or the layer has no files.
 
     Raises:
         Undecodable: as ``read_entries``.
-        OSError: a file that is there cannot be read.
+        OSError: an existing file cannot be read.
     """
     named: list[str] = []
     filled: list[str] = []
@@ -109,19 +109,19 @@ def lost(files: Files, path: str, folder: str) -> str | None:
 
 
 def _made(entry: _Entry) -> str | None:
-    """The name under which an entry of the tar lies in the layer; None for its root and for whiteouts."""
+    """The name of a tar entry in the layer; None for its root and for whiteouts."""
     name = os.fsdecode(_decode(entry.name_raw)) if entry.name_raw else entry.name or ""
     parts = [part for part in name.split("/") if part not in ("", ".")]
     return None if not parts or parts[-1].startswith(".wh.") else name
 
 
 def compare(files: Files, path: str, folder: str, digest: str | None, size: int | None) -> Iterator[None]:
-    """Make the tar of tar-split and folder, and compare it with its record. None now and then.
+    """Assemble the tar from tar-split and folder, and compare it with its record. Yields None now and then.
 
     Raises:
         Undecodable: as ``read_entries``.
-        Differs: the tar, or a file that goes into it, is another one.
-        OSError: a file that is there cannot be read.
+        Differs: the tar, or one of its files, differs.
+        OSError: an existing file cannot be read.
     """
     hasher = hasher_of(digest) if digest is not None else None
     total = reported = 0
@@ -204,7 +204,7 @@ def _lines(files: Files, path: str) -> Iterator[bytes]:
 
 
 def _unpacked(files: Files, path: str) -> Iterator[bytes]:
-    """The bytes within the gzip, at most 1 MiB at a time whatever the compression says."""
+    """The uncompressed bytes, at most 1 MiB at a time whatever the compression ratio."""
     fd = open_regular(files, path, follow=False)
     try:
         unpacker = zlib.decompressobj(wbits=31)
@@ -215,7 +215,7 @@ def _unpacked(files: Files, path: str) -> Iterator[bytes]:
                 unpacker = zlib.decompressobj(wbits=31)
             yield unpacker.decompress(data, _PIECE)
             data = unpacker.unconsumed_tail or unpacker.unused_data
-        # Output may be left when all input is taken.
+        # Output may be left when all input is consumed.
         while not unpacker.eof and (rest := unpacker.decompress(b"", _PIECE)):
             yield rest
         if not unpacker.eof:

@@ -1,4 +1,5 @@
-"""One layer of the vfs driver: ``vfs/dir/<id>/`` is the whole file system of the layer, nothing beside it."""
+"""Checks one layer of the vfs driver: ``vfs/dir/<id>/`` is the whole file system of the layer, with nothing beside
+it."""
 
 from __future__ import annotations
 

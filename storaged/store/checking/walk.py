@@ -1,4 +1,4 @@
-"""The way through a store: one table, one image, one layer or one directory a step.
+"""Walks through a store step by step: one table, one image, one layer or one directory a step.
 
 ::
 
@@ -6,13 +6,13 @@
              each file          each table         each record      each record      each listing
              └──── scope records ────┘             └──────── scopes files, contents ────────┘
 
-What a step finds are candidates. They are told only if a second look finds them again, the tables they were judged by
-are still the same and no writer was at work meanwhile; otherwise the tables are read anew and the same unit is looked
-at again. So a store that changes during the check brings no false finding, and a unit that writers never leave alone
-is named as ``unsettled``.
+What a step finds are candidates. They are reported only if a second look finds them again, their tables are unchanged,
+and no writer was at work meanwhile. Otherwise the tables are read again and the same unit is checked again. So a store
+that changes during the check produces no false finding. A unit that writers keep disturbing is reported as
+``unsettled``.
 
-A resume token says which unit was done last. Units have an order of their own and not of the tables, so a token
-stays good whatever is added to or removed from the store, and after a restart.
+A resume token says which unit was finished last. The order of units does not depend on the order of the tables, so a
+token stays valid when the store changes and after a restart.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ _PAUSES: Final = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4)
 """Seconds before each further look at a unit that a writer disturbed."""
 
 _PATIENCE: Final = 5.0
-"""Seconds of such pauses in one walk: beside a writer that never ends the check must."""
+"""The total of such pauses in one walk, in seconds: the check must end even beside a writer that never stops."""
 
 _VERSION: Final = "1"
 _STORE: Final = "store"
 _DRIVERS: Final = frozenset({"overlay", "vfs"})
-"""The drivers whose layers can be judged; of others the tables and the images are."""
+"""The drivers whose layers are checked; for others only the tables and the images are."""
 
 _TABLE, _RELATIONS, _IMAGE, _LAYER, _DIRECTORY = range(5)
 
@@ -57,21 +57,21 @@ Key = tuple[int, int, str]
 
 
 class Step(Struct, frozen=True, kw_only=True):
-    """One unit done; or, with the same ``done`` as before, a part of one that takes long.
+    """A finished unit; or, with the same ``done`` as before, a part of a long one.
 
-    ``resume`` goes on after what was done; None when all is.
+    ``resume`` continues after it; None at the end.
     """
 
     findings: tuple[Finding, ...] = ()
     key: Key
-    """The last unit that is done."""
+    """The last finished unit."""
     done: int
     total: int
     resume: str | None
     note: str | None = None
-    """What is not wrong, and must be known before another tool mends the store."""
+    """Something that is not wrong, but matters before another tool repairs the store."""
     unsettled: str | None = None
-    """The unit that could not be judged: a writer was at work through every look, or it may not be read."""
+    """A unit that could not be judged: a writer disturbed every look, or we may not read it."""
 
 
 def walk(
@@ -86,25 +86,25 @@ def walk(
 ) -> Generator[Step, None, None]:
     """Check a store; blocking, without any lock, and without changing anything but access times.
 
-    Stop it between two steps by closing the generator. ``clock`` is seconds since 1970, ``pause`` waits.
+    Close the generator to stop between two steps. ``clock`` is seconds since 1970, ``pause`` waits.
 
     Raises:
-        InvalidParams: ``resume`` is no token of this scope.
-        StoreBusy: the tables cannot be read for want of descriptors or memory.
+        InvalidParams: ``resume`` is not a token of this scope.
+        StoreBusy: the tables cannot be read because descriptors or memory ran out.
     """
     return _Walk(location, scope, files or Files(), metrics or Metrics(), clock, pause).run(key_of(resume, scope))
 
 
 def token_of(scope: Scope, key: Key) -> str:
-    """The resume token that goes on after a unit."""
+    """The resume token that continues after a unit."""
     return f"{_VERSION}.{scope}.{key[0]}.{key[1]}.{key[2]}"
 
 
 def key_of(token: str | None, scope: Scope) -> Key:
-    """The unit that a resume token goes on after; before all units without one.
+    """The unit after which a resume token continues; without a token, a key before all units.
 
     Raises:
-        InvalidParams: it is no token of this scope.
+        InvalidParams: it is not a token of this scope.
     """
     if token is None:
         return (0, 0, "")
@@ -192,7 +192,7 @@ class _Walk:
     # -------------------------------------------------------------- one unit
 
     def _unit(self, key: Key) -> Iterator[_Outcome | None]:
-        """Look at one unit until nobody disturbs; None now and then while much is read."""
+        """Look at one unit until nobody disturbs; yields None now and then during long reads."""
         hindered: OSError | None = None
         for pause in _PAUSES:
             if pause:
@@ -209,7 +209,7 @@ class _Walk:
             try:
                 candidates, forbidden = yield from self._candidates(key)
                 if candidates:
-                    # A mend may delete: what only one of two looks found is told by neither.
+                    # A repair may delete, so report only what both looks found.
                     self._look = self._looking(self._look.state)
                     again, _ = yield from self._candidates(key)
                     candidates = [each for each in candidates if each in again]
@@ -225,7 +225,7 @@ class _Walk:
         yield _Outcome(findings=(), unsettled=f"{self._words(key)}: {reason}")
 
     def _candidates(self, key: Key) -> Generator[None, None, tuple[list[Finding], str | None]]:
-        """What one look finds, and why it could not see all.
+        """What one look finds, and why it could not see everything.
 
         Raises:
             OSError: the daemon lacks descriptors or memory, which says nothing about the unit.
@@ -269,7 +269,7 @@ class _Walk:
         return note_of(self._look, self._tables[int(key[2])]) if key[0] == _RELATIONS else None
 
     def _needs(self, key: Key) -> tuple[TableKind, ...]:
-        """The tables that a unit was judged by."""
+        """The tables that a unit was compared with."""
         phase, store, id = key
         if phase == _DIRECTORY:
             return self._directories[store, id].kinds
@@ -287,7 +287,7 @@ class _Walk:
     # -------------------------------------------------------------- all units
 
     def _renew(self) -> None:
-        """Read the tables, where they changed, and list the units."""
+        """Read the tables again if they changed, and list the units."""
         state = self._watcher.look()
         self._look = self._looking(state)
         self._images = {(row.store, row.record.id): row for row in state.images}

@@ -1,1 +1,1 @@
-"""The contents of layers on disk, as the storage drivers keep them."""
+"""Storage drivers: the contents of layers on disk."""

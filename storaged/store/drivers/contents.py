@@ -1,4 +1,4 @@
-"""The driver of a store, chosen by its name: where the layers lie, and what belongs to one."""
+"""Selects a store's driver by name: where its layers are, and what belongs to one."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ from storaged_client.contract.errors import StoreUnsupported
 
 
 class LayerContents(Protocol):
-    """What a removal must know of a driver. Paths are absolute."""
+    """What a removal needs to know of a driver. Paths are absolute."""
 
     home: str
     """The driver's own folder."""
     layers: str
-    """The folder of the layers' folders."""
+    """The folder that contains the layers' folders."""
     staging: str
     """The folder of staged deletions."""
 
     def short_name(self, layer: LayerID) -> str | None:
-        """Another name under which a layer lies, where the driver gives it one.
+        """A second name of a layer on disk, if the driver gives it one.
 
         Raises:
-            OSError: it cannot be looked at.
+            OSError: it cannot be examined.
         """
 
     def pieces(self, layer: LayerID, short: str | None) -> tuple[str, ...]:
-        """The paths that make up a layer, in the order they go; some may be missing.
+        """The paths that make up a layer, in the order of removal; some may be missing.
 
         Raises:
-            OSError: they cannot be looked at.
+            OSError: they cannot be examined.
         """
 
     def pulls(self) -> Iterable[str]:
         """Lock files of pulls that copy files out of layers; some may be missing.
 
         Raises:
-            OSError: they cannot be looked for.
+            OSError: they cannot be listed.
         """
 
 
@@ -49,7 +49,7 @@ def contents_of(location: StoreLocation, files: Files) -> LayerContents:
     """The driver of the writable store.
 
     Raises:
-        StoreUnsupported: layers of this driver, or of a store of this shape, are not removed.
+        StoreUnsupported: layers of this driver, or of a store of this kind, cannot be removed.
     """
     if location.image_store is not None or location.transient:
         shape = "split" if location.image_store is not None else "transient"

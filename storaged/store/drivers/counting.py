@@ -1,14 +1,14 @@
-"""The bytes of the files below a folder, in steps, whatever else is at work there.
+"""Counts the bytes of the files below a folder, in steps, while others may change them.
 
 ::
 
     without a lower folder   every file once; of several links to one inode the first     (``pkg/directory`` Usage)
-    with one                 the files that are not the same in the lower folder, by type and mode, owner, device,
-                             time and size                      (``pkg/archive`` ChangesDirs, ChangesSize)
+    with one                 files that differ from the lower folder in type and mode, owner, device,
+                             time or size                       (``pkg/archive`` ChangesDirs, ChangesSize)
 
-Directories count nothing. What is below may be written by a container at this moment, and by a hostile one: no
-link is followed, each folder is opened from the one above it, the way back is proven by the inode, nothing is
-entered that lies on another file system, and one folder is open at a time however deep they are nested.
+Directories count nothing. A container, even a hostile one, may be writing below. So no link is followed, each folder is
+opened from the one above it, and the inode proves the way back. The count stays on one file system and keeps one folder
+open at a time, however deep they are nested.
 """
 
 from __future__ import annotations
@@ -30,27 +30,27 @@ _STRIDE = 256
 """Entries between two steps."""
 
 _MOST = 1_000_000
-"""Inodes with several links, and folders still to be entered, that are kept in mind."""
+"""The maximum number of hard-linked inodes, and of folders still to be entered, that are remembered."""
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK
 _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 
 class Uncountable(Exception):
-    """The bytes cannot be told; the text says why."""
+    """The bytes cannot be counted; the text says why."""
 
 
 class Missing(Uncountable):
-    """The folder itself is not there."""
+    """The folder itself does not exist."""
 
 
 class _Frame(Struct):
-    """A folder that is left for one below it."""
+    """A folder that was left for one below it."""
 
     inode: int
     waiting: list[str]
     lower: int | None
-    """Descriptor of the lower folder, kept where that has nothing at the name entered."""
+    """The descriptor of the lower folder, kept if that has nothing with the entered name."""
     lower_inode: int | None
 
 
@@ -82,7 +82,7 @@ class _Count(Struct):
                 self.files.close(fd)
 
     def _scan(self) -> Generator[None, None, list[str]]:
-        """Count the files of this folder; the names of the folders in it."""
+        """Count the files of this folder; returns the names of its folders."""
         folders: list[str] = []
         with self.files.scan(self.fd) as entries:
             for number, entry in enumerate(entries):
@@ -124,7 +124,7 @@ class _Count(Struct):
         ) and _same_time(status.st_mtime_ns, other.st_mtime_ns)
 
     def _enter(self, waiting: list[str]) -> Generator[None, None, list[str] | None]:
-        """Go into the last of the folders that wait; what waits there, or None where it is gone."""
+        """Enter the last of the waiting folders; returns the folders that wait there, or None if it is gone."""
         name = waiting.pop()
         self.waiting -= 1
         fd = self._open(name, self.fd)
@@ -159,7 +159,7 @@ class _Count(Struct):
             raise Uncountable(f"{where[-200:]}: {os.strerror(error.errno or 0)}") from None
 
     def _leave(self) -> list[str]:
-        """Go back to the folder above; what waits there still."""
+        """Return to the folder above; returns the folders that still wait there."""
         frame = self.frames.pop()
         self.names.pop()
         self.fd = self._up(self.fd, frame.inode)
@@ -179,13 +179,13 @@ class _Count(Struct):
 
 
 def count(files: Files, folder: str, lower: str | None = None) -> Steps:
-    """Count the bytes of the files below ``folder``; with ``lower``, only of those that are otherwise there.
+    """Count the bytes of the files below ``folder``; with ``lower``, only of those that differ there.
 
     Blocking between two steps. A file or folder that vanishes meanwhile counts nothing.
 
     Raises:
         Missing: there is no such folder.
-        Uncountable: a folder must not be read, was moved, or holds too much.
+        Uncountable: a folder may not be read, was moved, or holds too much.
         OSError: the daemon lacks descriptors or memory, which says nothing about the folder.
     """
     fd = _open_root(files, folder)
@@ -217,6 +217,6 @@ def _open_root(files: Files, folder: str) -> int:
 
 
 def _same_time(one: int, other: int) -> bool:
-    """Whole seconds where either has no fraction: a tar keeps none."""
+    """Compare whole seconds if either time has no fraction: a tar keeps none."""
     second = 1_000_000_000
     return one == other or (one // second == other // second and 0 in (one % second, other % second))

@@ -1,4 +1,4 @@
-"""How large layers and volumes are where no record tells, as podman's drivers find it out.
+"""Measures layers and volumes whose size no record holds, as podman's drivers do.
 
 ::
 
@@ -7,8 +7,8 @@
     volume     the files of <volume>/_data                    (podman ``pkg/domain/infra/abi/system.go`` SystemDf)
     container  the files of its two folders, in graphroot and runroot                (``store.go`` ContainerSize)
 
-Unlike upstream no layer is mounted, and extended attributes are not compared. What is mounted in a container's folders
-counts nothing.
+Unlike upstream, no layer is mounted, and extended attributes are not compared. Mounts in a container's folders count
+nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from storaged.store.tables import LayerRow, StoreLocation
 
 
 class Measurer:
-    """Measures what lies in one store. Takes no lock; stateless, safe from any thread."""
+    """Measures the contents of one store. Takes no lock; stateless, safe from any thread."""
 
     def __init__(self, location: StoreLocation, files: Files | None = None) -> None:
         self._location = location
@@ -35,8 +35,8 @@ class Measurer:
         """Bytes of a layer's own files, in steps.
 
         Raises:
-            Missing: its folder is not there.
-            Uncountable: it cannot be told.
+            Missing: its folder does not exist.
+            Uncountable: they cannot be counted.
         """
         layer, parent = row.record.id, row.record.parent or None
         driver = self._location.driver
@@ -52,10 +52,10 @@ class Measurer:
         return (yield from count(self._files, folder, lower))
 
     def container(self, container: ContainerID) -> Steps:
-        """Bytes of the files that tools keep for a container, in steps; a folder that is not there has none.
+        """Bytes of the files that tools keep for a container, in steps; a missing folder has none.
 
         Raises:
-            Uncountable: they cannot be told.
+            Uncountable: they cannot be counted.
         """
         _require_name(container, "container")
         total = 0
@@ -67,7 +67,7 @@ class Measurer:
         return total
 
     def volumes(self) -> tuple[str, ...] | None:
-        """Names of the local volumes; None where their folder is not there or must not be read. Blocking."""
+        """Names of the local volumes; None if their folder does not exist or may not be read. Blocking."""
         folder = volumes_dir(self._location.graphroot)
         try:
             names = sorted(self._files.listdir(folder))
@@ -76,7 +76,7 @@ class Measurer:
         return tuple(name for name in names if self._is_folder(volume_data(self._location.graphroot, name)))
 
     def volume(self, name: str) -> Steps:
-        """Bytes of a volume's files, in steps. What is mounted there is not measured.
+        """Bytes of a volume's files, in steps. Mounts inside are not measured.
 
         Raises:
             Missing, Uncountable: as ``layer``.
@@ -94,7 +94,7 @@ class Measurer:
         """The layer's folder, in the first root that has it."""
         _require_name(layer, "layer")
         if store > 0:
-            # The parent of a read-only layer lies in any additional store.
+            # The parent of a read-only layer may be in any additional store.
             roots: tuple[str, ...] = (self._location.additional[store - 1], *self._location.additional)
         else:
             roots = (*writable_image_roots(self._location), *self._location.additional)

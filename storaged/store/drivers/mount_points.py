@@ -1,12 +1,12 @@
-"""What of a store is mounted: by the kernel's table, and by the store's own count.
+"""Finds out what a store has mounted: from the kernel's table, and from the store's own counts.
 
 ::
 
     /proc/self/mountinfo                         mounts of our mount namespace, see proc(5)
     runroot/drv-layers/mountpoints.json          [{"id": layer, "path": …, "count": n}, …], of all namespaces
 
-The count is written under layers.lock and mountpoints.lock, so it stands still while we hold layers.lock for writing.
-A user's podman mounts in a namespace of its own, which only the count tells of. Source: containers/storage
+The counts are written under layers.lock and mountpoints.lock, so they do not change while we hold layers.lock for
+writing. A user's podman mounts in its own namespace, which only the counts show. Source: containers/storage
 ``layers.go`` (saveMounts).
 """
 
@@ -43,10 +43,10 @@ def counted_file(location: StoreLocation) -> str:
 
 
 def counted(location: StoreLocation, files: Files) -> tuple[dict[LayerID, str], Identity | None]:
-    """Layers that the store counts as mounted, with where; and the identity of the file that says so.
+    """The layers that the store counts as mounted, with their mount points, and the identity of the file.
 
     Raises:
-        StoreCorrupt: the file cannot be understood.
+        StoreCorrupt: the file cannot be parsed.
         OSError: it cannot be read.
     """
     path = counted_file(location)
@@ -65,7 +65,7 @@ def count_identity(location: StoreLocation, files: Files) -> Identity | None:
     """The identity that :func:`counted` would return now.
 
     Raises:
-        OSError: the file cannot be looked at.
+        OSError: the file cannot be examined.
     """
     try:
         return identity(files.stat(counted_file(location)))
@@ -74,7 +74,7 @@ def count_identity(location: StoreLocation, files: Files) -> Identity | None:
 
 
 def mount_points(files: Files) -> tuple[str, ...]:
-    """Every mount point of our mount namespace, as the kernel writes it: absolute, without links.
+    """Every mount point in our mount namespace, as the kernel writes it: absolute, without links.
 
     Raises:
         OSError: the table cannot be read.
@@ -96,7 +96,7 @@ def mount_points(files: Files) -> tuple[str, ...]:
 
 
 def below(points: Iterable[str], folder: str) -> Iterator[tuple[str, str]]:
-    """The mount points below a folder: the name of the entry each lies at or below, and the point itself."""
+    """The mount points below a folder: the name of the entry at or above each, and the mount point itself."""
     prefix = f"{folder.rstrip('/')}/"
     for point in points:
         if point.startswith(prefix):

@@ -1,16 +1,16 @@
-"""What of an overlay layer goes when it is removed.
+"""Lists what belongs to an overlay layer and is removed with it.
 
 ::
 
     graphroot/overlay/
-    ├── <id>/               diff, link, lower, work, merged …: goes
-    ├── l/<short name>      symbolic link to ../<id>/diff: goes; the folder l stays even when it is empty,
+    ├── <id>/               diff, link, lower, work, merged …: removed
+    ├── l/<short name>      symbolic link to ../<id>/diff: removed; the folder l stays even if it is empty,
     │                       or the driver counts as unused
     ├── tempdirs/           lock-<n> and temp-dir-<n>/ of staged deletions and additions (from 1.59)
     └── staging/<x>/        staging.lock, held while a partial pull copies files out of layers (from 1.54)
 
-The short name is in ``<id>/link``: 26 characters. Nothing is believed of it that the link itself does not confirm.
-Source: containers/storage ``drivers/overlay/overlay.go`` (removeCommon, deferredRemove).
+The short name is in ``<id>/link``: 26 characters. It is used only if the link itself confirms it. Source:
+containers/storage ``drivers/overlay/overlay.go`` (removeCommon, deferredRemove).
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from storaged.store.layout.records import LayerID
 _SHORT = re.compile(rb"[A-Z0-9]{26}")
 
 _NO_LINK = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EINVAL})
-"""Why there is no link to be read: it is lost, or something else lies there."""
+"""Errors that mean there is no link to read: it is lost, or something else is there."""
 
 
 class OverlayContents:
-    """Where one graphroot's overlay driver keeps its layers. Looks, and changes nothing."""
+    """The layout of one graphroot's overlay driver. Read-only."""
 
     def __init__(self, graphroot: str, files: Files) -> None:
         self.home = os.path.join(graphroot, "overlay")
@@ -41,7 +41,7 @@ class OverlayContents:
         self._files = files
 
     def short_name(self, layer: LayerID) -> str | None:
-        """The short name as the layer's folder has it; None where it has none that can be one.
+        """The short name in the layer's folder; None if there is no valid one.
 
         Raises:
             OSError: its ``link`` cannot be read.
@@ -58,7 +58,7 @@ class OverlayContents:
         return text.decode() if _SHORT.fullmatch(text) else None
 
     def pieces(self, layer: LayerID, short: str | None) -> tuple[str, ...]:
-        """The paths that make up a layer of this short name, in the order they go; some may be missing.
+        """The paths that make up a layer with this short name, in the order of removal; some may be missing.
 
         Raises:
             OSError: its link cannot be read.
@@ -72,7 +72,7 @@ class OverlayContents:
         except OSError as error:
             if error.errno not in _NO_LINK:
                 raise
-            return (folder,)  # nothing of this layer's
+            return (folder,)  # the link belongs to another layer
         return (link, folder) if target == f"../{layer}/diff" else (folder,)
 
     def pulls(self) -> Iterator[str]:

@@ -1,9 +1,9 @@
-"""Removing a tree: what lies at one path and everything below it, and nothing else.
+"""Removes a tree: one path and everything below it, and nothing else.
 
-No link is followed: each folder is opened from the one above it, and the way back is proven by the inode. Nothing is
-entered that lies on another file system or behind a mount point: a bind mount of the same file system looks like any
-folder, and may be made at any moment, so the kernel is asked at each folder (``Files.enter``). One folder is open at a
-time, however deep they are nested. What is missing is removed already, so a removal that broke off is done again.
+No link is followed: each folder is opened from the one above it, and the inode proves the way back. The removal stays
+on one file system and crosses no mount point. A bind mount of the same file system looks like any folder and may appear
+at any moment, so the kernel checks each folder (``Files.enter``). One folder is open at a time, however deep they are
+nested. A missing path counts as removed, so an interrupted removal can be repeated.
 """
 
 from __future__ import annotations
@@ -20,38 +20,38 @@ from storaged.store.files import Files
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK
 _ENTERED = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.EPERM, errno.EACCES, errno.EBUSY, errno.ENOTDIR})
-"""Why a folder is not removed at once: there is something in it, or what hinders it is found out on the way in."""
+"""Errors after which a folder is entered: it is not empty, or its contents will show what prevents its removal."""
 
 _SHOWN = 400
-"""Characters of a path that are told."""
+"""The maximum number of characters of a path in a message."""
 
 
 class Leftover(Struct, frozen=True, kw_only=True):
-    """What a removal had to leave: the first path of the tree that stood in its way, and why."""
+    """What a removal could not remove: the first path that remained, and why."""
 
     path: str
     detail: str
 
 
 class RemovalCancelled(Exception):
-    """The removal was told to stop: a part of the tree is still there."""
+    """The removal was cancelled: part of the tree still exists."""
 
 
 class Remover(Protocol):
-    """Whoever moves and removes the files of layers: this process, or one in the store's user namespace."""
+    """Moves and removes the files of layers, in this process or in the store's user namespace."""
 
     def rename(self, source: str, target: str) -> None:
         """Raises: OSError: as rename(2)."""
 
     def remove(self, path: str, cancelled: Callable[[], bool]) -> Leftover | None:
-        """Remove a tree; None when nothing of it is left.
+        """Remove a tree; returns None when nothing of it is left.
 
         Raises:
-            RemovalCancelled: ``cancelled`` said so before the end.
+            RemovalCancelled: ``cancelled`` returned true before the end.
         """
 
     def close(self) -> None:
-        """Nothing may be asked of it any more."""
+        """Release resources. No further calls may follow."""
 
 
 class OwnRemover:
@@ -88,7 +88,7 @@ class _Walk(Struct):
     left: Leftover | None = None
 
     def remove(self, name: str) -> None:
-        """Remove what has this name in the folder the walk began in."""
+        """Remove the entry with this name in the starting folder."""
         waiting = [name] if self._unlink_or_keep(name) else []
         while True:
             if waiting:
@@ -100,7 +100,7 @@ class _Walk(Struct):
                 return
 
     def _unlink_or_keep(self, name: str) -> bool:
-        """Whether the name is that of a folder; anything else is removed."""
+        """Remove an entry unless it is a folder; returns whether it is one."""
         try:
             if stat.S_ISDIR(self.files.stat(name, dir_fd=self.fd, follow_symlinks=False).st_mode):
                 return True
@@ -111,7 +111,7 @@ class _Walk(Struct):
         return False
 
     def _empty(self) -> list[str]:
-        """Remove the files of the open folder; the names of the folders in it."""
+        """Remove the files of the open folder; returns the names of its folders."""
         folders: list[str] = []
         others: list[str] = []
         with self.files.scan(self.fd) as entries:
@@ -129,7 +129,8 @@ class _Walk(Struct):
             self._keep(name, error)
 
     def _enter(self, waiting: list[str]) -> list[str] | None:
-        """Go into the last of the folders that wait; what waits there, or None where that cannot be."""
+        """Enter the last of the waiting folders; returns the folders that wait there, or None if it cannot be
+        entered."""
         self._check()
         name = waiting.pop()
         if self._was_empty(name):
@@ -157,7 +158,7 @@ class _Walk(Struct):
             return []
 
     def _was_empty(self, name: str) -> bool:
-        """Remove a folder with nothing in it, without a look into it: most of an overlay layer's are so."""
+        """Try to remove a folder without reading it first: most folders of an overlay layer are empty."""
         try:
             self.files.rmdir(name, dir_fd=self.fd)
         except OSError as error:
@@ -167,10 +168,10 @@ class _Walk(Struct):
         return True
 
     def _leave(self) -> list[str]:
-        """Go back to the folder above and remove the one left; what waits there still.
+        """Return to the folder above and remove the one just left; returns the folders that still wait there.
 
         Raises:
-            OSError: there is no way back, as where something was mounted over the folder above.
+            OSError: there is no way back, for example because something was mounted over the folder above.
         """
         try:
             above = self.files.enter("..", self.fd)
@@ -199,7 +200,7 @@ class _Walk(Struct):
             raise RemovalCancelled(self.path)
 
     def _keep(self, name: str, error: OSError) -> None:
-        """Remember the first thing that stays; what is gone does not."""
+        """Remember the first entry that remains; ignore entries that are gone."""
         if error.errno == errno.ENOENT or self.left is not None:
             return
         parts = [frame.name for frame in self.frames]
@@ -208,12 +209,12 @@ class _Walk(Struct):
 
 
 def remove_tree(files: Files, path: str, cancelled: Callable[[], bool] = lambda: False) -> Leftover | None:
-    """Remove what lies at an absolute path, whatever it is; None when nothing of it is left.
+    """Remove whatever is at an absolute path; returns None when nothing of it is left.
 
-    Goes on where something cannot be removed. Blocking: never on the event loop.
+    Continues if an entry cannot be removed. Blocking: never on the event loop.
 
     Raises:
-        RemovalCancelled: ``cancelled`` said so between two entries.
+        RemovalCancelled: ``cancelled`` returned true between two entries.
     """
     folder, name = os.path.split(path)
     try:

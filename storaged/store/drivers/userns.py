@@ -1,14 +1,15 @@
-"""A child process in the user namespace of a user's store, which may do there what the user may not.
+"""Runs a child process in the user namespace of a user's store, where it may do what the user may not.
 
-Layers of a user's store hold files of subordinate uids. Only a process in a namespace that maps them can move and
-remove these; podman enters one as well (``podman unshare``). Ids map the way podman maps them::
+Layers of a user's store hold files of subordinate uids. Only a process in a namespace that maps those uids can move and
+remove these files; podman enters such a namespace, too (``podman unshare``). Ids are mapped as podman maps them::
 
     inside   outside                                /etc/subuid, /etc/subgid
     0        our own id
     1 …      the ranges of the user, one after another    name-or-uid:first:count
 
-Who has no range gets the first line alone, as podman does, and has no files of other ids either. The child is a
-single thread with no descriptor but two pipes; it obeys a few commands (``userns_child``) and ends with its stdin.
+A user without ranges gets only the first line, as in podman, and has no files of other ids either. The child has a
+single thread and no descriptors but two pipes. It obeys a few commands (``userns_child``) and ends when its stdin
+closes.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from storaged_client.contract.errors import StoreUnsupported
 
 _LIMIT = 1 << 20
 _LOOK = 0.1
-"""Seconds between two looks whether a removal was cancelled."""
+"""Seconds between two checks whether a removal was cancelled."""
 
 
 class ChildDied(OSError):
@@ -49,7 +50,7 @@ class UserNamespace:
 
     @classmethod
     def start(cls, files: Files, *, subuid: str = "/etc/subuid", subgid: str = "/etc/subgid") -> UserNamespace:
-        """Start a child and give it its namespace. Blocking, some 50 ms.
+        """Start a child and set up its namespace. Blocking, some 50 ms.
 
         Raises:
             StoreUnsupported: this user cannot have such a namespace; the text says what is missing.
@@ -74,7 +75,7 @@ class UserNamespace:
 
     def rename(self, source: str, target: str) -> None:
         try:
-            # Most layers' folders are the user's own, and this is done while the store's locks are held.
+            # Most layers' folders belong to the user, and this runs while the store's locks are held.
             self._files.rename(source, target)
         except PermissionError:
             self._checked(("rename", source, target))
@@ -143,19 +144,19 @@ INITIAL: Final = 0xEFFFFFFD
 """Inode of the initial user namespace (Linux ``include/linux/proc_ns.h``, PROC_USER_INIT_INO)."""
 
 _OVERFLOW: Final = 65534
-"""What an id looks like that a namespace does not map; /proc/sys/kernel/overflowuid, which nobody changes."""
+"""The id shown for ids that a namespace does not map; /proc/sys/kernel/overflowuid, which nobody changes."""
 
 
 def is_needed() -> bool:
-    """Whether layers may hold files that this process must not touch: root may touch all, in its own namespace too."""
+    """Whether layers may hold files that this process may not touch. Root may touch all, even in its own namespace."""
     return os.geteuid() != 0
 
 
 def is_rootless(files: Files) -> bool:
-    """Whether this process is root of no more than a namespace of its own, as containers/storage 1.64 decides it.
+    """Whether this process is root only in its own namespace, as containers/storage 1.64 decides it.
 
-    A map of all ids does not make a namespace the initial one; up to 1.63 it was taken for that.
-    Source: containers/storage ``pkg/unshare`` (HasCapSysAdmin, the namespace's inode).
+    A map of all ids does not make a namespace the initial one; releases up to 1.63 assumed that. Source:
+    containers/storage ``pkg/unshare`` (HasCapSysAdmin, the namespace's inode).
     """
     if os.geteuid() != 0 or os.environ.get("_CONTAINERS_USERNS_CONFIGURED"):
         return True
@@ -166,12 +167,12 @@ def is_rootless(files: Files) -> bool:
 
 
 def may_give(files: Files, uid: int, gid: int) -> bool:
-    """Whether a file can be given this owner: root of a namespace cannot name an id that is not mapped there."""
+    """Whether a file can be given this owner: root of a namespace cannot use an id that is not mapped there."""
     return os.geteuid() == 0 and not (_OVERFLOW in (uid, gid) and is_rootless(files))
 
 
 def _encode(command: Sequence[str]) -> bytes:
-    # Paths are bytes: JSON would refuse those that are no UTF-8.
+    # Paths are bytes: JSON would refuse those that are not UTF-8.
     return msgspec.json.encode([os.fsencode(word).hex() for word in command]) + b"\n"
 
 
@@ -183,7 +184,7 @@ def _spawn() -> subprocess.Popen[bytes]:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd="/",
-            # A Ctrl-C is meant for the daemon, which ends the child in its own time.
+            # A Ctrl-C is meant for the daemon, which stops the child itself.
             start_new_session=True,
             env={"PYTHONPATH": above, "PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8"},
         )
@@ -192,7 +193,7 @@ def _spawn() -> subprocess.Popen[bytes]:
 
 
 def _map(mapper: str, pid: int, own: int, ranges: _Ranges) -> None:
-    """Run newuidmap or newgidmap, which may map what /etc/subuid or /etc/subgid gives to this user.
+    """Run newuidmap or newgidmap, which map what /etc/subuid or /etc/subgid gives to this user.
 
     Raises:
         OSError: it refuses.

@@ -4,13 +4,13 @@
 
     each line is a JSON array of strings, each the hexadecimal form of its bytes
     unshare               enter a new user namespace              → ok
-    map UID GID           map our own ids alone to 0              → ok
+    map UID GID           map only our own ids, to 0              → ok
     begin                 become its root                         → ok
     rename SOURCE TARGET                                          → ok
     remove PATH           remove the tree                         → ok, or left PATH WHY
-    anything that fails                                           → error ERRNO TEXT
+    any failure                                                   → error ERRNO TEXT
 
-It keeps to one thread, without which no namespace can be entered, and imports no more than it needs.
+It has one thread, because a process with more cannot enter a namespace, and imports only what it needs.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def _obey(files: Files, command: list[str]) -> list[str]:
             _write("/proc/self/gid_map", f"0 {gid} 1")
             _write("/proc/self/uid_map", f"0 {uid} 1")
         case ["begin"]:
-            # The capabilities of the namespace are ours since unshare; the ids make new files root's.
+            # We have had the capabilities of the namespace since unshare; the ids make new files root's.
             os.setresgid(0, 0, 0)
             os.setresuid(0, 0, 0)
         case ["rename", source, target]:

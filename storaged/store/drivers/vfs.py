@@ -1,9 +1,9 @@
-"""What of a vfs layer goes when it is removed.
+"""Lists what belongs to a vfs layer and is removed with it.
 
 ::
 
     graphroot/vfs/
-    ├── dir/<id>/           the whole file system of the layer: goes
+    ├── dir/<id>/           the whole file system of the layer: removed
     └── tempdirs/           lock-<n> and temp-dir-<n>/ of staged deletions (from 1.59)
 
 Source: containers/storage ``drivers/vfs/driver.go`` (Remove, DeferredRemove).
@@ -18,7 +18,7 @@ from storaged.store.layout.records import LayerID
 
 
 class VfsContents:
-    """Where one graphroot's vfs driver keeps its layers."""
+    """The layout of one graphroot's vfs driver."""
 
     def __init__(self, graphroot: str) -> None:
         self.home = os.path.join(graphroot, "vfs")
@@ -27,7 +27,7 @@ class VfsContents:
         self._graphroot = graphroot
 
     def short_name(self, layer: LayerID) -> None:
-        """Layers of this driver have none."""
+        """Layers of this driver have no short name."""
 
     def pieces(self, layer: LayerID, short: str | None) -> tuple[str, ...]:
         """The paths that make up a layer; some may be missing."""

@@ -1,1 +1,1 @@
-"""The store's format: bytes to records and paths to meanings. No locks, no policy."""
+"""The store's format: from bytes to records, from paths to meanings. No locks, no policy."""

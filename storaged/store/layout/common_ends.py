@@ -1,18 +1,18 @@
-"""What a new state of a table has in common with the one before, at its start and at its end.
+"""Finds the common prefix and suffix of two states of a table, so that only the part between is decoded.
 
 ::
 
-    before  [ run , run , run , run ]    Go appends, drops and alters records where they lie, and writes compactly,
-    now     [ run , new text  , run ]    so that nearly all of a table is byte for byte what it was
+    before  [ run , run , run , run ]    Go appends, drops and changes records in place, and writes compactly,
+    now     [ run , new text  , run ]    so nearly all of a table is byte for byte what it was
               '---'             '---'
-              first             last     only what is between is split and decoded
+              first             last     only the text between is split and decoded
 
-A split of 20 MB makes 43,000 new strings: tens of milliseconds, a good part of it in one call that lets no other
-thread run. To compare is a tenth of that, and done piece by piece.
+Splitting 20 MB creates 43,000 new strings. It takes tens of milliseconds, much of it in one call that lets no other
+thread run. Comparing takes a tenth of that and is done in pieces.
 
-The text of the table before is not kept for it: that was an eighth of all the daemon held. What is kept of each *run*
-of records is its length and 128 bits of SipHash under the key of this process, so that a run that changed is taken for
-the same once in 10^38 times, and by nobody's skill.
+The text of the previous table is not kept; it was an eighth of the daemon's memory. For each *run* of records, only its
+length and 128 bits of SipHash with this process's key are kept. A changed run is mistaken for the old one once in 10^38
+times, and nobody can provoke it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from storaged.store.layout.table import split
 from storaged_client.contract.errors import StoreCorrupt
 
 RUN = 64
-"""Records of a run at most, some 30 KiB of layers: no thread waits for a look at it, and few are decoded in vain."""
+"""The maximum number of records in a run, some 30 KiB of layers: comparing one is quick, and few unchanged records are
+decoded again."""
 
 _COMMA = ord(",")
 _Print = tuple[int, int]
@@ -34,10 +35,10 @@ _Print = tuple[int, int]
 
 @frozen(kw_only=True)
 class Run:
-    """Records that follow each other, written compactly: how many, and what their text is known by again.
+    """Consecutive records, written compactly: their number, and the fingerprint of their text.
 
-    ``length`` is in bytes, with the commas between them. ``text_print`` is None for text that is to be decoded again
-    whatever it is; no record is kept of it then.
+    ``length`` is in bytes, including the commas between them. ``text_print`` is None for text that must be decoded
+    again in any case; no record of it is kept.
     """
 
     count: int
@@ -47,7 +48,7 @@ class Run:
 
 @frozen(kw_only=True)
 class Parts:
-    """A table as so many runs of the one before, new records (``between``), and so many runs of the one before again.
+    """A table as runs of the previous one, new records (``between``), and runs of the previous one again.
 
     ``first`` and ``last`` count the records of those runs.
     """
@@ -58,13 +59,13 @@ class Parts:
     _before: Sequence[Run]
     _after: Sequence[Run]
     _text_before: bytes
-    """Of the last run of ``_before`` where that is a short one, and of the first of ``_after``."""
+    """The text of the last run of ``_before`` if that is short, and of the first of ``_after``."""
     _text_after: bytes
 
     def runs(self, dropped: Collection[int]) -> tuple[Run, ...]:
-        """The runs of the whole table, for the next time; ``dropped``: records of ``between`` of which none is kept.
+        """The runs of the whole table, for the next time; ``dropped``: records of ``between`` that are not kept.
 
-        Short runs are joined with what comes next to them, or there were a run for each record that ever came.
+        Short runs are joined with their neighbours; otherwise every appended record would become its own run.
         """
         before, after = list(self._before), list(self._after)
         pieces: list[tuple[int, bytes]] = []
@@ -77,7 +78,7 @@ class Parts:
 
 
 def split_beside(data: bytes, before: Sequence[Run], *, file: str) -> Parts:
-    """Split a table of which much is as in ``before``, the runs of the table before.
+    """Split a table that has much in common with ``before``, the runs of the previous table.
 
     The records are those of ``split(data)``, whatever both tables are.
 
@@ -88,7 +89,8 @@ def split_beside(data: bytes, before: Sequence[Run], *, file: str) -> Parts:
         at, first = _from_start(data, before)
         end, last = _from_end(data, before[first:], at)
         if first or last:
-            # What was compared are whole values with their commas. If what is between is values too, so is all of it.
+            # What was compared consists of complete values with their commas. If the text between consists of values,
+            # so does the whole.
             between: list[bytes] = []
             if end >= at:
                 try:
@@ -103,7 +105,7 @@ def split_beside(data: bytes, before: Sequence[Run], *, file: str) -> Parts:
 def _parts(
     data: bytes, before: Sequence[Run], between: Sequence[bytes], after: Sequence[Run], at: int, end: int
 ) -> Parts:
-    # Where nothing is between, the comma before ``at`` is that after ``end``, too.
+    # If nothing is between, the comma before ``at`` is also the one after ``end``.
     short_before = before[-1].length if before and before[-1].count < RUN else 0
     short_after = after[0].length if after and after[0].count < RUN else 0
     return Parts(
@@ -118,7 +120,7 @@ def _parts(
 
 
 def _from_start(data: bytes, before: Sequence[Run]) -> tuple[int, int]:
-    """Where the first text begins that is not as before, and how many runs come before it, each with a comma."""
+    """Where the first different text begins, and how many runs precede it, each with a comma."""
     view, at = memoryview(data), 1
     for count, run in enumerate(before):
         end = at + run.length
@@ -129,7 +131,7 @@ def _from_start(data: bytes, before: Sequence[Run]) -> tuple[int, int]:
 
 
 def _from_end(data: bytes, before: Sequence[Run], at: int) -> tuple[int, int]:
-    """Where the last text ends that is not as before, and how many runs come after it, each with a comma before it.
+    """Where the last different text ends, and how many runs follow it, each with a comma before it.
 
     That comma may be the one before ``at``: then the end is before ``at``, and there is no such text.
     """
@@ -145,7 +147,7 @@ def _from_end(data: bytes, before: Sequence[Run], at: int) -> tuple[int, int]:
 
 
 def _packed(pieces: Sequence[tuple[int, bytes]]) -> Iterator[Run]:
-    """Runs of these texts, each with the number of its records; a text that bears none stands alone."""
+    """Make runs of these texts, each with its number of records; a text without fingerprint stands alone."""
     held: list[bytes] = []
     count = 0
     for many, text in chain(pieces, [(RUN + 1, b"")]):
@@ -161,5 +163,5 @@ def _packed(pieces: Sequence[tuple[int, bytes]]) -> Iterator[Run]:
 
 
 def _print(text: memoryview) -> _Print:
-    # Two texts that differ in their first byte alone differ in the first number.
+    # Two texts that differ only in their first byte differ in the first number.
     return hash(text), hash(text[1:])

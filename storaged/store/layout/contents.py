@@ -1,7 +1,7 @@
-"""What the big data of one image says, parsed once per content. Values only; see ``content.py``.
+"""The parsed big data of one image, parsed once per content. Values only; see ``content.py``.
 
-``ImageContent`` of a record is found by reading its ``manifest`` and its configuration and checking
-both against the size and digest the record names (architecture, fact 5).
+``ImageContent`` comes from reading a record's ``manifest`` and configuration and checking both against the size and
+digest in the record.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ class InstanceFacts:
 
 @frozen(kw_only=True)
 class ManifestFacts:
-    """The bytes under the key ``manifest``.
+    """The parsed ``manifest``.
 
-    ``is_list`` follows the media type (Docker manifest list, OCI index), or, without one, the presence
-    of ``manifests``. ``raw`` keeps the bytes of lists only.
+    ``is_list`` follows the media type (Docker manifest list, OCI index) or, without one, the presence of ``manifests``.
+    ``raw`` keeps the bytes of lists only.
     """
 
     media_type: str | None
@@ -52,12 +52,12 @@ class ManifestFacts:
 
 @frozen(kw_only=True)
 class ConfigFacts:
-    """What a listing needs of a configuration blob.
+    """The parts of a configuration that a listing needs.
 
-    Two images are parent and child when the child's ``history_before_last`` equals the parent's
-    ``history_key`` and the parent's ``diff_ids`` are a prefix of the child's. The keys are digests of
-    the history's ``created`` (as an instant), ``created_by``, ``author``, ``comment``, ``empty_layer``.
-    ``history_before_last`` is None where the history is empty.
+    Two images are parent and child if the child's ``history_before_last`` equals the parent's ``history_key`` and the
+    parent's ``diff_ids`` are a prefix of the child's. The keys are digests of the history's ``created`` (as an
+    instant), ``created_by``, ``author``, ``comment``, ``empty_layer``. ``history_before_last`` is None if the history
+    is empty.
     """
 
     architecture: str | None
@@ -71,22 +71,22 @@ class ConfigFacts:
 
 @frozen(kw_only=True)
 class ContentDamage:
-    """Why a content could not be had: ``name`` is stable, ``file`` the path, ``seen`` its identity then."""
+    """Why a content is missing: ``name`` is stable, ``file`` the path, ``seen`` its identity at that time."""
 
     name: str
     detail: str
     file: str
     seen: tuple[int, ...] | None
-    """(dev, inode, size, mtime_ns, ctime_ns) of the file when it was judged; None where it was absent, empty where
-    that could not be told."""
+    """(dev, inode, size, mtime_ns, ctime_ns) of the file when it was checked; None if it was absent, empty if that is
+    unknown."""
     withheld: bool = False
-    """The file system did not give the bytes, or not to us: they may be whole."""
+    """The file system did not deliver the bytes, or not to us: they may be intact."""
     seen_once: bool = field(default=False, eq=False)
-    """No second look has found the same yet. It is no part of what is wrong, so it does not tell damages apart."""
+    """No second look has confirmed it yet. This is not part of the damage, so it is not compared."""
 
     @property
     def proven(self) -> bool:
-        """Whether the file itself is wrong: two looks had its bytes, or that it is absent."""
+        """Whether the file itself is wrong: two looks read its bytes, or found it absent."""
         return not self.withheld and not self.seen_once
 
 
@@ -94,8 +94,8 @@ class ContentDamage:
 class ImageContent:
     """The content of one image record.
 
-    ``half_made``: the record does not name ``manifest`` yet. ``unreadable_evidence``: the record may be
-    a manifest list and its manifest could not be had.
+    ``half_made``: the record does not name ``manifest`` yet. ``unreadable_evidence``: the record may be a manifest
+    list, and its manifest could not be read.
     """
 
     manifest: ManifestFacts | None = None
@@ -106,18 +106,18 @@ class ImageContent:
 
     @property
     def settled(self) -> bool:
-        """Whether a later look can find nothing else as long as the files stay."""
+        """Whether a later look must give the same result as long as the files stay the same."""
         return all(damage.proven for damage in self.damage)
 
     def confirmed(self) -> ImageContent:
-        """The same, its damage seen twice."""
+        """The same content, with its damage confirmed by a second look."""
         return evolve(self, damage=tuple([evolve(damage, seen_once=False) for damage in self.damage]))
 
     @property
     def kin_in_doubt(self) -> bool:
-        """Whether the configuration that would tell of what this image was built cannot be had, or is another one.
+        """Whether the configuration that shows what this image was built from is missing or has another digest.
 
-        Podman takes no configuration whose bytes do not have the digest the manifest names. A list has none.
+        Podman uses no configuration whose bytes do not match the digest in the manifest. A list has none.
         """
         if self.half_made or (self.manifest is not None and self.manifest.is_list):
             return False

@@ -1,4 +1,4 @@
-"""JSON of the store's files: no decoder reads what is nested more deeply than an answer could carry it."""
+"""Limits the nesting depth of JSON in the store's files to what an answer can carry."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ T = TypeVar("T")
 
 
 def bounded(decode: Callable[[bytes], T]) -> Callable[[bytes], T]:
-    """This decoder, which also raises msgspec.DecodeError for JSON of more than ``CONTENT_DEPTH`` levels.
+    """Wrap a decoder so that it raises msgspec.DecodeError for JSON with more than ``CONTENT_DEPTH`` levels.
 
-    Within these no decoder meets the interpreter's recursion limit.
+    Up to that depth no decoder reaches the interpreter's recursion limit.
     """
 
     def decode_bounded(data: bytes) -> T:

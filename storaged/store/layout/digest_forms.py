@@ -1,7 +1,7 @@
-"""The text of a digest, ``algorithm:encoded``, and whether bytes have it.
+"""Parses digests, ``algorithm:encoded``, and verifies bytes against them.
 
-Records and manifests may bear digests of algorithms that came after this program. They are kept and compared as they
-stand; what they name is not verifiable here, which is no damage.
+Records and manifests may have digests with algorithms that are newer than this program. They are kept and compared as
+they are. Their contents cannot be verified, which is not damage.
 
 Source: OCI image specification ``descriptor.md`` (grammar of digests).
 """
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 _FORM: Final = re.compile(r"[a-z0-9]+(?:[+._-][a-z0-9]+)*:[a-zA-Z0-9=_-]+")
 _HEX: Final = re.compile(r"[0-9a-f]+")
 UPSTREAM: Final = frozenset({"sha256", "sha384", "sha512"})
-"""The algorithms that containers/storage takes, as of 1.64; any other one in an image record fails its whole table."""
+"""The algorithms that containers/storage accepts, as of 1.64; any other in an image record makes its whole table
+fail."""
 
 _NAMES: Final = {
     name.replace("_", "-"): name for name in hashlib.algorithms_guaranteed if not name.startswith("shake_")
@@ -26,7 +27,7 @@ _NAMES: Final = {
 
 
 def is_digest(text: str) -> bool:
-    """Whether it is a digest: of the right length where the algorithm is known here, of any where it is not."""
+    """Whether it is a digest: with the right length if the algorithm is known here, with any length otherwise."""
     if not _FORM.fullmatch(text):
         return False
     hasher = hasher_of(text)
@@ -37,13 +38,13 @@ def is_digest(text: str) -> bool:
 
 
 def hasher_of(text: str) -> _Hash | None:
-    """What makes digests of this one's algorithm; None where it is not known here."""
+    """The hash function for this digest's algorithm; None if it is not known here."""
     name = _NAMES.get(text.partition(":")[0])
     return None if name is None else hashlib.new(name, usedforsecurity=False)
 
 
 def verify(text: str, data: bytes) -> Literal["same", "other", "not verifiable"]:
-    """Whether the bytes have a digest."""
+    """Compare bytes with a digest."""
     hasher = hasher_of(text)
     if hasher is None:
         return "not verifiable" if is_digest(text) else "other"

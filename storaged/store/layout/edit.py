@@ -1,17 +1,17 @@
-"""A raw record, member by member: what a change does not name keeps its bytes.
+"""Edits a raw record member by member; members that are not changed keep their bytes.
 
 ::
 
     {"id":"…","names":["a"],"flags":{"x":1},"new-in-2030":[1]}
      ╰──────╯ ╰───────────╯ ╰─────────────╯ ╰───────────────╯
-     each member: its name and the bytes of its value, in the order they have
+     each member: its name and the bytes of its value, in their order
 
-A member that comes in is put where Go's struct has it, before the first known one that follows there. Values are
-written as Go's ``encoding/json`` does: compact, maps sorted by key, ``<``, ``>``, ``&``, U+2028 and U+2029 escaped,
-empty values left out.
+A new member goes where Go's struct has it, before the first known member that follows there. Values are written like
+Go's ``encoding/json``: compact, maps sorted by key, ``<``, ``>``, ``&``, U+2028 and U+2029 escaped, empty values
+omitted.
 
-Go takes a member for a known one whatever the case of its letters, and of two with one name the last. A record
-where that matters cannot be edited here without changing what Go reads of it: it is refused.
+Go matches member names in any case, and of two members with the same name takes the last. A record where that matters
+cannot be edited here without changing what Go reads, so it is refused.
 
 Source: containers/storage ``images.go`` (type Image), ``layers.go`` (type Layer), 1.43 to 1.63.
 """
@@ -70,15 +70,15 @@ _members = bounded(msgspec.json.Decoder(dict[str, msgspec.Raw]).decode)
 
 
 class Uneditable(ValueError):
-    """The record, or what it shall become, cannot be written so that Go reads what was meant."""
+    """The record, or its new state, cannot be written so that Go reads what was meant."""
 
 
 def edit(raw: bytes, changes: Mapping[str, Any], order: Sequence[str]) -> bytes:
-    """The record with these members changed; one that becomes None or empty is left out. ``order`` is Go's.
+    """Change these members of a record; one that becomes None or empty is omitted. ``order`` is Go's.
 
     Raises:
-        Uneditable: the record repeats a member, or has one that differs from a known one by the case of its
-            letters alone; a member is none of ``order``; a value is no JSON.
+        Uneditable: the record repeats a member, or has one that differs from a known one only in case; a member
+            is not in ``order``; a value is not JSON.
     """
     before = members(raw, order)
     after = dict(before)
@@ -90,7 +90,7 @@ def edit(raw: bytes, changes: Mapping[str, Any], order: Sequence[str]) -> bytes:
 
 
 def create(values: Mapping[str, Any], order: Sequence[str]) -> bytes:
-    """A new record of these members, in Go's order, empty ones left out.
+    """Make a new record of these members, in Go's order, without empty ones.
 
     Raises:
         Uneditable: as :func:`edit`.
@@ -99,10 +99,10 @@ def create(values: Mapping[str, Any], order: Sequence[str]) -> bytes:
 
 
 def set_flag(raw: bytes, flag: str, order: Sequence[str]) -> bytes:
-    """The record with ``flags.<flag>`` true; other flags keep their bytes.
+    """Set ``flags.<flag>`` to true; other flags keep their bytes.
 
     Raises:
-        Uneditable: as :func:`edit`, or ``flags`` is no object.
+        Uneditable: as :func:`edit`, or ``flags`` is not an object.
     """
     found = members(raw, order)
     try:
@@ -115,14 +115,14 @@ def set_flag(raw: bytes, flag: str, order: Sequence[str]) -> bytes:
 
 
 def members(raw: bytes, order: Sequence[str]) -> dict[str, bytes]:
-    """The members of a record that may be edited, each value's bytes verbatim.
+    """The members of an editable record, each with the exact bytes of its value.
 
     Raises:
         Uneditable: as :func:`edit`.
     """
     try:
         found = {name: bytes(value) for name, value in _members(raw).items()}
-        # The last call of the hook is that for the record itself.
+        # The last call of the hook is the one for the record itself.
         pairs = json.loads(raw, object_pairs_hook=lambda pairs: [name for name, _ in pairs])
     except ValueError as error:
         raise Uneditable(f"it is no JSON object: {error}") from None
@@ -136,19 +136,19 @@ def members(raw: bytes, order: Sequence[str]) -> dict[str, bytes]:
 
 
 def emit(texts: Mapping[str, bytes]) -> bytes:
-    """The object of these members, in this order, compact."""
+    """The compact object with these members, in this order."""
     return b"{" + b",".join([encode(name) + b":" + value for name, value in texts.items()]) + b"}"
 
 
 def encode(value: Any) -> bytes:
-    """A value as Go writes it.
+    """Encode a value like Go.
 
     Raises:
-        Uneditable: it is no JSON value, or a text that is no Unicode.
+        Uneditable: it is not a JSON value, or a string that is not Unicode.
     """
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True)
-        # These letters stand in strings only, where the escape means the same.
+        # These characters occur only in strings, where the escape means the same.
         for letter in "<>&\u2028\u2029":
             if letter in text:
                 text = text.replace(letter, f"\\u{ord(letter):04x}")

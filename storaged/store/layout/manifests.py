@@ -1,14 +1,14 @@
-"""What manifests, lists and configurations say, as far as an answer needs it.
+"""Parses manifests, lists and configurations, as far as answers need them.
 
-A manifest is told by its ``mediaType``, and by its members where it has none (OCI allows that), as
-containers/image ``manifest.GuessMIMEType`` does::
+The kind of a manifest follows from its ``mediaType``; without one (OCI allows that), from its members, like
+containers/image ``manifest.GuessMIMEType``::
 
     manifests                 list or index
     config, layers            image manifest
     schemaVersion 1, fsLayers Docker schema 1
 
-Bytes that are none of these are no manifest: for a record that may be a list they are unreadable evidence.
-Go takes ``null`` for "not there" everywhere, and so does this.
+Other bytes are not a manifest: for a record that may be a list they are unreadable evidence. Like Go, this treats
+``null`` as "absent" everywhere.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ _objects = bounded(msgspec.json.Decoder(dict[str, Any]).decode)
 
 
 class Undecodable(ValueError):
-    """The bytes are no manifest or no configuration; the text says what is wrong."""
+    """The bytes are not a manifest or configuration; the text says what is wrong."""
 
 
 def parse_manifest(data: bytes) -> ManifestFacts:
-    """Read a manifest, list or index.
+    """Parse a manifest, list or index.
 
     Raises:
-        Undecodable: it is none, or a member that counts has the wrong type.
+        Undecodable: it is none of these, or a relevant member has the wrong type.
     """
     members = _decode(data)
     media_type = _text(members, "mediaType") or None
@@ -70,7 +70,7 @@ def parse_manifest(data: bytes) -> ManifestFacts:
 
 
 def is_signed_schema1(data: bytes) -> bool:
-    """Whether these bytes are a signed Docker schema 1 manifest: its digest is not that of the bytes."""
+    """Whether these bytes are a signed Docker schema 1 manifest, whose digest is not that of its bytes."""
     try:
         members = _decode(data)
     except Undecodable:
@@ -79,10 +79,10 @@ def is_signed_schema1(data: bytes) -> bool:
 
 
 def parse_config(data: bytes) -> ConfigFacts:
-    """Read an image configuration, Docker's or OCI's.
+    """Parse an image configuration, Docker's or OCI's.
 
     Raises:
-        Undecodable: it is none, or a member that counts has the wrong type.
+        Undecodable: it is not one, or a relevant member has the wrong type.
     """
     members = _decode(data)
     settings = _object(members, "config")
@@ -135,7 +135,7 @@ def _days(year: int, month: int, day: int) -> int:
 
 
 def _history_entry(entry: object) -> bytes:
-    """A history entry in one form for all ways to write it: two are equal exactly where podman's comparison says so."""
+    """The canonical form of a history entry: two are equal exactly if podman's comparison says so."""
     if entry is None:
         entry = {}
     if not isinstance(entry, dict):

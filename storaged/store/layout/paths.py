@@ -1,10 +1,10 @@
-"""Where everything lies in a store, ``drv`` being the driver's name.
+"""The paths in a store. ``drv`` is the driver's name.
 
 ::
 
     graphroot/                               0700, persistent
     ├── storage.lock                         the graph lock: driver, mounts, shutdown
-    ├── storaged/                            ours, 0700: guard, reserve, earlier JSON, journal, removed/
+    ├── storaged/                            ours, 0700: instance lock, reserve, earlier JSON, journal, removed/
     ├── drv-images/
     │   ├── images.json  images.lock
     │   └── <image id>/<big data file>       manifest, instances.json, =<base64 of other keys>
@@ -30,8 +30,8 @@
                      graphroot/drv-images/ stays a second writable image store
     additional image store: the same tree as graphroot, read only
 
-Source: containers/storage ``store.go`` (load, GetStoreFromOptions), ``layers.go`` (newLayerStore),
-``containers.go`` (newContainerStore), ``images.go`` (newImageStore, makeBigDataBaseName); 1.43 to 1.63.
+Source: containers/storage ``store.go`` (load, GetStoreFromOptions), ``layers.go`` (newLayerStore), ``containers.go``
+(newContainerStore), ``images.go`` (newImageStore, makeBigDataBaseName); 1.43 to 1.63.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ _RAW = frozenset(".0123456789abcdefghijklmnopqrstuvwxyz")
 
 
 def big_data_file(key: str) -> str:
-    """The file name of a big-data key: the key itself where it has only ``.``, ``0-9``, ``a-z``, else ``=`` and base64.
+    """The file name of a big-data key: the key itself if it has only ``.``, ``0-9``, ``a-z``, else ``=`` and base64.
 
     Raises:
-        ValueError: the key is empty, or names no file (``.``, ``..``, or a name with ``/``: base64 has that letter).
+        ValueError: the key is empty or not a file name (``.``, ``..``, or a name with ``/``, which base64 may contain).
     """
     if not key:
         raise ValueError("a big-data key is never empty")
@@ -114,12 +114,12 @@ def storage_lock(graphroot: str) -> str:
 
 
 def digest_lock(runroot: str, driver: str, image: ImageID) -> str:
-    """The lock podman holds while it edits the manifest list of this id."""
+    """The lock that podman holds while it edits the manifest list with this id."""
     return os.path.join(runroot, f"{driver}-locks", f"sha256:{image}")
 
 
 def image_dir(root: str, driver: str, image: ImageID) -> str:
-    """The folder of an image's big data. ``image`` must be 64 hexadecimal digits, as every decoded record's id is."""
+    """The folder of an image's big data. ``image`` must be 64 hexadecimal digits, like every decoded record's id."""
     return os.path.join(images_dir(root, driver), image)
 
 
@@ -129,7 +129,7 @@ def big_data_path(root: str, driver: str, image: ImageID, key: str) -> str:
 
 
 def layer_contents(root: str, driver: str, layer: LayerID) -> str:
-    """Where the driver keeps a layer's files: ``overlay/<id>``, ``vfs/dir/<id>``, ``btrfs/subvolumes/<id>``."""
+    """The driver's folder for a layer's files: ``overlay/<id>``, ``vfs/dir/<id>``, ``btrfs/subvolumes/<id>``."""
     match driver:
         case "vfs":
             return os.path.join(root, "vfs", "dir", layer)
@@ -154,13 +154,13 @@ def container_dir(root: str, driver: str, container: ContainerID) -> str:
 
 
 def container_files(root: str, driver: str, container: ContainerID) -> str:
-    """Where tools keep files of a container; in the graphroot those that last, in the runroot those that do not
+    """The folder in which tools keep files of a container: lasting ones in the graphroot, others in the runroot
     (``store.go:ContainerDirectory``, ``ContainerRunDirectory``)."""
     return os.path.join(container_dir(root, driver, container), "userdata")
 
 
 def volumes_dir(graphroot: str) -> str:
-    """podman's local volumes, where containers.conf does not move them (podman ``libpod`` ``VolumePath``)."""
+    """podman's local volumes, unless containers.conf moves them (podman ``libpod`` ``VolumePath``)."""
     return os.path.join(graphroot, "volumes")
 
 
@@ -169,5 +169,5 @@ def volume_data(graphroot: str, name: str) -> str:
 
 
 def own_dir(graphroot: str) -> str:
-    """All that is storaged's own inside a store."""
+    """storaged's own folder inside a store."""
     return os.path.join(graphroot, "storaged")

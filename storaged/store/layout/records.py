@@ -1,11 +1,11 @@
-"""The records of the store's tables, as far as storaged reads them.
+"""The records of the store's tables, with the members that storaged reads.
 
-Unknown members are ignored here and kept by :mod:`storaged.store.layout.table`, which holds each
-record's own bytes. Go writes ``null`` for an empty list and leaves out empty values, hence the
-``None`` defaults. Times stay strings: no codec keeps nanoseconds.
+Unknown members are ignored here. :mod:`storaged.store.layout.table` keeps them, because it holds each record's bytes.
+Go writes ``null`` for an empty list and omits empty values, hence the ``None`` defaults. Times stay strings, because no
+codec keeps nanoseconds.
 
-Source of the names: containers/storage ``images.go``, ``layers.go``, ``containers.go`` (struct tags),
-unchanged from 1.43 to 1.63.
+Source of the names: containers/storage ``images.go``, ``layers.go``, ``containers.go`` (struct tags), unchanged from
+1.43 to 1.63.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ ContainerID = NewType("ContainerID", str)
 Digest = NewType("Digest", str)
 
 UNKNOWN_TIME = "0001-01-01T00:00:00Z"
-"""What Go decodes from an absent time."""
+"""The time that Go decodes if there is none."""
 
 
 def digest_of(data: bytes) -> Digest:
-    """What these bytes are addressed by, with sha256 as every writer of the store has it."""
+    """The sha256 digest of these bytes, which every writer of the store uses."""
     return Digest(f"sha256:{hashlib.sha256(data).hexdigest()}")
 
 
@@ -62,7 +62,7 @@ class LayerRecord(Struct, frozen=True, gc=False, kw_only=True, rename="kebab"):
 
     @property
     def incomplete(self) -> bool:
-        """Being created or deleted. Only boolean true counts, as upstream reads it."""
+        """Whether the layer is being created or deleted. Only boolean true counts, as upstream reads it."""
         return self.flags is not None and self.flags.get("incomplete") is True
 
 

@@ -1,11 +1,11 @@
-"""Image references: the grammar of ``distribution/reference`` and the names podman makes of them.
+"""Parses and normalises image references: the grammar of ``distribution/reference``, and podman's rules for names.
 
 ::
 
     reference = [registry "/"] path [":" tag] ["@" digest]
 
-The grammar is docker-image-py's. Here it is guarded (that library's anchors let a final newline pass, its
-errors have two unrelated bases) and cached, for a store's names are parsed at every reload.
+The grammar is docker-image-py's. This module adds checks (that library's anchors accept a final newline, and its errors
+have two unrelated base classes) and a cache, because a store's names are parsed at every reload.
 
 Source of the podman rules: container-libs ``libimage/normalize.go`` (NormalizeName).
 """
@@ -24,17 +24,17 @@ from docker_image.reference import Reference as Grammar
 from storaged_client.contract.errors import InvalidName
 
 MAX_LENGTH = 1024
-"""Characters of a reference: registry and path have at most 511, a tag 128, a digest about 140."""
+"""The maximum number of characters: registry and path have at most 511, a tag 128, a digest about 140."""
 
 LONGEST_REPOSITORY = 255
-"""Characters of registry and path that every podman reads; the grammar here allows more."""
+"""The maximum length of registry and path that every podman reads; the grammar here allows more."""
 
 _CACHED = 16384
 
 
 @frozen(kw_only=True)
 class Reference:
-    """A reference in its parts. ``registry`` is the first component only where the grammar takes it for one."""
+    """A parsed reference. ``registry`` is the first component only if the grammar takes it for a registry."""
 
     registry: str | None
     path: str
@@ -48,7 +48,7 @@ class Reference:
 
     @property
     def qualified(self) -> bool:
-        """Whether the first component names a registry for certain: a dot, a port, or ``localhost``."""
+        """Whether the first component is certainly a registry: it has a dot or a port, or is ``localhost``."""
         return self.registry is not None and _is_registry(self.registry)
 
     @property
@@ -59,7 +59,7 @@ class Reference:
 
     @property
     def suffixes(self) -> tuple[str, ...]:
-        """Every tail of the repository at a component: ``a/b/c`` gives ``c``, ``b/c``, ``a/b/c``."""
+        """Every suffix of the repository at a component: ``a/b/c`` gives ``c``, ``b/c``, ``a/b/c``."""
         parts = self.repository.split("/")
         return tuple("/".join(parts[start:]) for start in range(len(parts) - 1, -1, -1))
 
@@ -69,33 +69,33 @@ class Reference:
 
 @lru_cache(maxsize=_CACHED)
 def parse(text: str) -> Reference:
-    """Parse a reference as it stands: nothing is added, ``a/b`` has the registry ``a``.
+    """Parse a reference literally: nothing is added, ``a/b`` has the registry ``a``.
 
     Raises:
-        InvalidName: it is none.
+        InvalidName: it is not a reference.
     """
     return _reference(_guarded(text, Grammar.parse))
 
 
 @lru_cache(maxsize=_CACHED)
 def parse_docker(text: str) -> Reference:
-    """Parse a reference by docker's reading: ``x`` is ``docker.io/library/x``, ``a/b`` is ``docker.io/a/b``.
+    """Parse a reference like docker: ``x`` is ``docker.io/library/x``, ``a/b`` is ``docker.io/a/b``.
 
     Raises:
-        InvalidName: it is none, or is 64 hexadecimal digits, which would be an id.
+        InvalidName: it is not a reference, or is 64 hexadecimal digits, which would be an id.
     """
     return _reference(_guarded(text, Grammar.parse_normalized_named))
 
 
 @lru_cache(maxsize=_CACHED)
 def normalise(text: str) -> Reference:
-    """The full reference podman makes of a name to be given: with a registry and a tag or a digest.
+    """The full reference that podman makes of a new name: with a registry and a tag or digest.
 
-    A name without a registry is put under ``localhost/``; of tag and digest the digest stays; with neither the
-    tag is ``latest``.
+    A name without a registry goes under ``localhost/``. Of tag and digest, the digest stays; without either, the tag is
+    ``latest``.
 
     Raises:
-        InvalidName: it is no reference.
+        InvalidName: it is not a reference.
     """
     reference = _reference(_guarded(text, Grammar.parse, asked=text, doing="normalizing name"))
     prefixed = reference.text if reference.qualified else f"localhost/{reference.text}"
@@ -109,13 +109,13 @@ def normalise_name(text: str) -> str:
     """The text of :func:`normalise`.
 
     Raises:
-        InvalidName: it is no reference.
+        InvalidName: it is not a reference.
     """
     return normalise(text).text
 
 
 def is_valid(text: str) -> bool:
-    """Whether the text is a reference at all."""
+    """Whether the text is a reference."""
     try:
         parse(text)
     except InvalidName:
@@ -124,7 +124,7 @@ def is_valid(text: str) -> bool:
 
 
 def is_listable(text: str) -> bool:
-    """Whether every podman can list an image of this name: one that cannot fails its listing of the whole store."""
+    """Whether every podman can list an image with this name; one that cannot fails to list the whole store."""
     try:
         reference = parse_docker(text)
     except InvalidName:
@@ -155,7 +155,7 @@ def _is_registry(component: str) -> bool:
 def _guarded(
     text: str, parser: Callable[[str], Grammar], *, asked: str | None = None, doing: str = "parsing reference"
 ) -> Grammar:
-    """The grammar's reading; ``asked`` is the text as it was given. Errors are in podman's words."""
+    """Call the grammar's parser; ``asked`` is the text as it was given. Errors use podman's words."""
     asked = text if asked is None else asked
     if len(text) > MAX_LENGTH:
         raise InvalidName(f"a reference has at most {MAX_LENGTH} characters", asked=asked[:80])

@@ -1,11 +1,11 @@
-"""A table of the store: one JSON array, split into the records' own bytes.
+"""A table of the store: one JSON array, split into the bytes of its records.
 
-Two steps (architecture, fact 6): the array is split into raw records at once, and only a record whose
-bytes were not seen in the last generation is decoded. Written back, an untouched record is emitted
-byte for byte, so unknown fields, times and order survive whatever the version that wrote them.
+Decoding has two steps. The array is split into raw records, and then only records whose bytes were not in the last
+generation are decoded. An untouched record is written back byte for byte, so unknown fields, times and order survive,
+whatever version wrote them.
 
-Go writes a table compactly, without a final newline. An absent file, one of 0 bytes and the literal
-``null`` are an empty table, as containers/storage reads them; anything else that is no array is corrupt.
+Go writes a table compactly, without a final newline. A missing file, one of 0 bytes and the literal ``null`` are an
+empty table, as containers/storage reads them; anything else that is not an array is corrupt.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _splitter = msgspec.json.Decoder(list[msgspec.Raw] | None)
 _scanner = json.JSONDecoder(parse_constant=lambda constant: _refuse(constant))
 _anything = bounded(msgspec.json.Decoder(dict[str, Any]).decode)
 
-# Go leaves out empty values but reads them as well: "" is "not set", never a name of something.
+# Go omits empty values but also reads them: "" means "not set" and is never a name.
 _OPTIONAL: dict[type, tuple[str, ...]] = {
     ImageRecord: ("digest", "layer", "metadata"),
     LayerRecord: ("parent", "compressed_diff_digest", "diff_digest", "toc_digest"),
@@ -42,7 +42,7 @@ _OPTIONAL: dict[type, tuple[str, ...]] = {
 
 @frozen(kw_only=True)
 class Flaw:
-    """One element of a table that is no record. ``evidence``: it may be a manifest list."""
+    """One element of a table that is not a record. ``evidence``: it may be a manifest list."""
 
     index: int
     detail: str
@@ -52,7 +52,7 @@ class Flaw:
 
 @frozen(kw_only=True)
 class Table(Generic[T]):
-    """What the records of one table became, in their order. ``decoded`` counts those that had to be decoded anew."""
+    """The decoded records of one table, in their order. ``decoded`` counts those that had to be decoded."""
 
     entries: tuple[tuple[bytes, T], ...]
     flaws: tuple[Flaw, ...]
@@ -60,7 +60,7 @@ class Table(Generic[T]):
 
 
 def split(data: bytes, *, file: str) -> list[bytes]:
-    """The bytes of each element, verbatim, without the white space around it.
+    """The exact bytes of each element, without surrounding white space.
 
     Raises:
         StoreCorrupt: not one JSON array in UTF-8; ``file`` is named.
@@ -68,7 +68,7 @@ def split(data: bytes, *, file: str) -> list[bytes]:
     if not data:
         return []
     try:
-        # The splitter checks no text it skips, and a record is never to be emitted that Go would rewrite.
+        # The splitter does not check text that it skips, and a record that Go would rewrite must never be emitted.
         if not data.isascii():
             data.decode("utf-8")
         try:
@@ -82,10 +82,10 @@ def split(data: bytes, *, file: str) -> list[bytes]:
 
 
 def _split_slowly(text: str) -> list[bytes]:
-    """Split what the fast splitter refuses for a single element's sake: an escaped lone surrogate, which Go reads.
+    """Split a table that the fast splitter refuses because of an escaped lone surrogate, which Go reads.
 
     Raises:
-        ValueError, RecursionError: no JSON array either.
+        ValueError, RecursionError: it is really not a JSON array.
     """
     elements: list[bytes] = []
     position = _skip(text, 0, "[")
@@ -104,7 +104,7 @@ def _split_slowly(text: str) -> list[bytes]:
 
 
 def _skip(text: str, position: int, wanted: str) -> int:
-    """Past white space and the wanted character."""
+    """Skip white space and the wanted character."""
     while position < len(text) and text[position] in " \t\r\n":
         position += 1
     if not text.startswith(wanted, position):
@@ -117,7 +117,7 @@ def _refuse(constant: str) -> object:
 
 
 class Decoder(Generic[R, T]):
-    """Decodes the records of one kind of table; ``make`` turns a record and its bytes into what is kept of it."""
+    """Decodes the records of one kind of table; ``make`` turns a record and its bytes into the value to keep."""
 
     def __init__(self, kind: type[R], make: Callable[[bytes, R], T]) -> None:
         self._image = kind is ImageRecord
@@ -126,9 +126,9 @@ class Decoder(Generic[R, T]):
         self._make = make
 
     def decode(self, raws: Sequence[bytes], known: Mapping[bytes, T], *, at: int = 0) -> Table[T]:
-        """Turn raw records into what is kept; those in ``known`` are taken from there.
+        """Turn raw records into values; those in ``known`` are reused.
 
-        A single bad one becomes a flaw and fails nothing else. ``at`` is the place of the first one in its table.
+        A bad record becomes a flaw and does not affect the others. ``at`` is the index of the first one in its table.
         """
         entries: list[tuple[bytes, T]] = []
         flaws: list[Flaw] = []
@@ -160,7 +160,7 @@ class Decoder(Generic[R, T]):
         try:
             members = _anything(raw)
         except msgspec.MsgspecError:
-            # An object nobody can look into may name anything; a null or a number names nothing.
+            # An object that cannot be decoded may name anything; a null or a number names nothing.
             return Flaw(index=index, detail=detail, id=None, evidence=self._image and raw.startswith(b"{"))
         own = members.get("id")
         own = own if isinstance(own, str) and len(own) <= 256 else None
@@ -168,10 +168,10 @@ class Decoder(Generic[R, T]):
 
 
 def _may_be_list(members: Mapping[str, Any], own: str | None) -> bool:
-    """Whether an undecodable image record may be a manifest list. In doubt it may: fail closed."""
+    """Whether an undecodable image record may be a manifest list. If in doubt, it may: fail closed."""
     names = members.get("big-data-names")
     if names is None:
-        return False  # half made at most: it names no manifest
+        return False  # at most incomplete: it names no manifest
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         return True
     if "instances.json" in names:
@@ -182,5 +182,5 @@ def _may_be_list(members: Mapping[str, Any], own: str | None) -> bool:
 
 
 def emit(raw_records: Iterable[bytes]) -> bytes:
-    """The table of these records, each byte for byte as given, in this order; compact as Go writes it."""
+    """The table of these records in this order, each byte for byte as given; compact as Go writes it."""
     return b"[" + b",".join(raw_records) + b"]"

@@ -1,1 +1,1 @@
-"""The store's locks: OFD record locks, their holders, their tokens, their order; and the daemon's own guard."""
+"""The store's locks: OFD record locks, their holders, tokens and order; and the daemon's instance lock."""

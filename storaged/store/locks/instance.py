@@ -1,18 +1,18 @@
-"""The guard: one daemon a graphroot, held for the daemon's life.
+"""The instance lock: one daemon per graphroot, held for the daemon's life.
 
-It is a ``filelock.FileLock`` (flock) on a file of storaged's own, so it stands in nobody's way and ends
-with the process however that ends::
+It is a ``filelock.FileLock`` (flock) on a file of storaged's own, so it disturbs no other tool and ends with the
+process, however that ends::
 
-    graphroot/storaged/daemon.lock           folder 0700, our pid and socket inside
-    RUNTIME/guard-<device>-<inode>.lock      of the graphroot, where that is only read, by whatever path
-    RUNTIME/guard-<hash of its path>.lock    where it is only read, or is not there yet
+    graphroot/storaged/daemon.lock           folder 0700, contains our pid and socket
+    RUNTIME/guard-<device>-<inode>.lock      of the graphroot, if that is read-only, by whatever path
+    RUNTIME/guard-<hash of its path>.lock    if it is read-only, or does not exist yet
                                              both are removed at the end
 
-A daemon that finds one of the others takes it as well: the one that made it may have started before the graphroot was.
-One that only has these asks for the first, where it is there: a daemon that may write could hold it.
+A daemon that finds one of the others takes it as well: the daemon that created it may have started before the graphroot
+existed. A daemon that only has these also probes the first, if it exists: a daemon that may write could hold it.
 
-A store may be removed and made again under its daemon (``podman system reset``): then the lock is on a file that nobody
-will find. ``InstanceLock.standing`` tells.
+A store may be removed and created again under its daemon (``podman system reset``). Then the lock is on a file that
+nobody will find. ``InstanceLock.standing`` detects that.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from storaged.store.files import Files, open_regular
 from storaged.store.layout.paths import own_dir
 
 Inode: TypeAlias = tuple[int, int]
-"""Device and number: by which path it was reached does not matter."""
+"""Device and inode number: the path does not matter."""
 
 _READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 _WHILE_REMOVED = 0.1
@@ -42,12 +42,12 @@ _WHILE_REMOVED = 0.1
 
 
 Standing = Literal["held", "moved", "replaced"]
-"""Whether a guard still guards the store that is there. ``moved``: the store is the same or was made since, but another
-file guards it. ``replaced``: what is there is another store, or none."""
+"""Whether a lock still guards the store that exists. ``moved``: the store is the same or was created since, but another
+file guards it. ``replaced``: it is another store, or there is none."""
 
 
 class InstanceLock:
-    """A held guard; ``path`` is its file. Ends by ``close`` or as a context manager."""
+    """A held instance lock; ``path`` is its file. Ends by ``close`` or as a context manager."""
 
     def __init__(
         self, graphroot: str, inodes: Mapping[str, Inode], store: Inode | None, files: Files, locks: ExitStack
@@ -61,7 +61,7 @@ class InstanceLock:
         self._locks = locks
 
     def standing(self) -> Standing:
-        """How it stands now: a few system calls. Blocks as stat(2) does; what cannot be looked at has not changed."""
+        """The present standing: a few system calls. Blocks like stat(2); what cannot be examined has not changed."""
         try:
             if self._inside:
                 own = _inode(_own_path(self._graphroot), self._files)
@@ -89,15 +89,15 @@ class InstanceLock:
 def take_instance_lock(
     graphroot: str, runtime_dir: str, *, files: Files, writable: bool = True, socket: str = ""
 ) -> InstanceLock:
-    """Become the one daemon of this graphroot, at once or not at all.
+    """Become the only daemon of this graphroot, or fail at once.
 
-    ``runtime_dir`` is storaged's own runtime folder (made 0700 where it is needed); with ``writable`` False it
-    is used whatever the graphroot is. A graphroot that is not there is not made. ``socket`` is where this daemon will
-    listen: who finds the guard taken is told.
+    ``runtime_dir`` is storaged's own runtime folder, created with mode 0700 if needed; with ``writable`` False it is
+    always used. A missing graphroot is not created. ``socket`` is where this daemon will listen; daemons that find the
+    lock taken report it.
 
     Raises:
-        GuardTaken: another daemon serves this graphroot; ``pid`` is None where its file does not say.
-        OSError: no guard can be made.
+        GuardTaken: another daemon serves this graphroot; ``pid`` is None if its file does not say.
+        OSError: no lock can be made.
     """
     real = os.path.realpath(graphroot)
     with ExitStack() as stack:
@@ -116,8 +116,8 @@ def take_instance_lock(
 
 
 def _held_folder(folder: str, files: Files, stack: ExitStack) -> Inode | None:
-    """Which folder it is, open until ``stack`` ends: a folder made in its place must not get its number. None where it
-    is not there, or not to be entered."""
+    """Which folder it is, kept open until ``stack`` ends, so that a new folder cannot get its inode number. None if it
+    does not exist or cannot be entered."""
     try:
         fd = files.open(folder, os.O_PATH | os.O_DIRECTORY)
     except (FileNotFoundError, NotADirectoryError, PermissionError):
@@ -128,14 +128,14 @@ def _held_folder(folder: str, files: Files, stack: ExitStack) -> Inode | None:
 
 
 def _outside(runtime_dir: str, graphroot: str, store: Inode | None) -> list[str]:
-    """The files of a guard that lies outside of the store."""
+    """The lock files outside of the store."""
     names = [] if store is None else [f"{store[0]:x}-{store[1]}"]
     names.append(hashlib.sha256(os.fsencode(graphroot)).hexdigest()[:16])
     return [os.path.join(runtime_dir, f"guard-{name}.lock") for name in names]
 
 
 def _inode(path: str, files: Files) -> Inode | None:
-    """Raises: OSError: it cannot be told what lies there."""
+    """Raises: OSError: the path cannot be examined."""
     try:
         status = files.stat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -152,7 +152,7 @@ def _exists(path: str, files: Files) -> bool:
 
 
 def _own_file(graphroot: str, files: Files) -> str | None:
-    """The guard's file inside the store; None where nothing can be made there."""
+    """The lock file inside the store; None if nothing can be created there."""
     folder = own_dir(graphroot)
     try:
         files.stat(graphroot)
@@ -171,7 +171,7 @@ def _own_path(graphroot: str) -> str:
 
 
 def _refuse_if_held(path: str, graphroot: str, files: Files) -> None:
-    """Ask for a guard that must not be written to. Both sides take their own file before they ask for the other's.
+    """Probe a lock that must not be written to. Both sides take their own file before they probe the other's.
 
     Raises:
         GuardTaken: it is held.
@@ -179,7 +179,7 @@ def _refuse_if_held(path: str, graphroot: str, files: Files) -> None:
     try:
         fd = open_regular(files, path, follow=False)
     except OSError:
-        return  # not there, or not ours to read: then nobody of this user can hold it
+        return  # missing or unreadable for us: then nobody of this user can hold it
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -189,7 +189,7 @@ def _refuse_if_held(path: str, graphroot: str, files: Files) -> None:
 
 
 def _make_folder(folder: str, files: Files) -> None:
-    """Make a folder of ours, or check that the one there is a folder, ours, and no link to elsewhere."""
+    """Create one of our folders, or check that the existing one is a folder, ours, and not a link."""
     try:
         files.mkdir(folder, 0o700)
     except FileExistsError:
@@ -199,7 +199,7 @@ def _make_folder(folder: str, files: Files) -> None:
 
 
 def _hold(path: str, graphroot: str, files: Files, stack: ExitStack, socket: str, *, passing: bool = False) -> Inode:
-    """Hold the lock until ``stack`` ends; a ``passing`` file is removed then. Which file it is."""
+    """Hold the lock until ``stack`` ends; a ``passing`` file is removed then. Returns the inode of the file."""
     inode: list[Inode] = []
 
     def sign(fd: int) -> None:
@@ -218,13 +218,13 @@ def _hold(path: str, graphroot: str, files: Files, stack: ExitStack, socket: str
         on_acquired=sign,
     )
     try:
-        # A passing file may have been opened in the moment before it is removed: that is no lock, and tried again.
+        # A passing file may have been opened just before it is removed: that is not a lock, so try again.
         lock.acquire(timeout=_WHILE_REMOVED if passing else 0, poll_interval=0.005)
     except Timeout:
         raise _taken(path, graphroot, files) from None
     stack.callback(lock.release)
     if passing:
-        # Before the release: nobody else holds it, and who waits for it finds a file without a name.
+        # Before the release: nobody else holds it, and a waiting process then finds a file without a name.
         stack.callback(lambda: _remove(path, inode[-1], files))
     return inode[-1]
 
@@ -244,7 +244,7 @@ def _taken(path: str, graphroot: str, files: Files) -> GuardTaken:
 
 
 def _holder(path: str, files: Files) -> tuple[int | None, str | None]:
-    """The pid and the socket that a guard's file names; earlier versions wrote no socket."""
+    """The pid and the socket in a lock file; earlier versions wrote no socket."""
     try:
         fd = files.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     except OSError:

@@ -1,8 +1,8 @@
-"""Readers of layers that no record lock keeps out: they hold a shared flock(2) on ``layers.lock`` while they read.
+"""Handles readers of layers that ignore record locks: they hold a shared flock(2) on ``layers.lock`` while they read.
 
 composefs-rs, and bootc with it, reads ``layers.json``, tar-split files and ``diff/`` that way, for as long as an import
-takes. flock(2) and record locks do not see each other, so who removes layers needs both: the record lock first, then
-the exclusive flock on the very same descriptor, at once or not at all. Source: composefs-rs ``storage`` (locking).
+takes. flock(2) and record locks do not see each other, so a removal of layers needs both: first the record lock, then
+the exclusive flock on the same descriptor, without waiting. Source: composefs-rs ``storage`` (locking).
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ _HELD: Final = frozenset({errno.EAGAIN, errno.EACCES})
 
 
 def shut_out(fd: int) -> bool:
-    """Keep these readers out until the descriptor is closed, its file description with it; False where one is at work.
+    """Exclude these readers until the descriptor's file description is closed; returns False if one is at work.
 
-    A file system without flock(2) has no such readers. Waits for nothing.
+    A file system without flock(2) has no such readers. Never waits.
     """
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -33,12 +33,12 @@ def shut_out(fd: int) -> bool:
 
 
 def reader_at_work(path: str, files: Files) -> LockHolder | None:
-    """Who reads layers under this lock file now; None where nobody does, or the file is not there.
+    """The process that reads layers under this lock file now; None if there is none, or no file.
 
-    Must not be called while this process shuts readers out: it would be the one found.
+    Must not be called while this process excludes readers: it would find itself.
 
     Raises:
-        OSError: it cannot be told.
+        OSError: it cannot be determined.
     """
     try:
         fd = files.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
@@ -51,14 +51,14 @@ def reader_at_work(path: str, files: Files) -> LockHolder | None:
 
 
 def holder_of_flock(path: str, files: Files) -> LockHolder:
-    """The first process that holds a flock(2) on the file, as far as ``/proc`` tells. For reports only."""
+    """The first process that holds a flock(2) on the file, as far as ``/proc`` shows. For reports only."""
     nobody = LockHolder(lock=path, mode="read")
     try:
         status = files.stat(path)
     except OSError:
         return nobody
     for kind, pid, major, minor, inode in _LINE.findall(read_proc("/proc/locks", files)):
-        # A subvolume of btrfs shows another device here than to stat(2): then the descriptors of the process tell.
+        # A btrfs subvolume shows another device here than in stat(2); then the descriptors of the process decide.
         device = os.makedev(int(major, 16), int(minor, 16))
         number = int(pid)
         if int(inode) == status.st_ino and number > 0 and (device == status.st_dev or _has_open(number, status, files)):

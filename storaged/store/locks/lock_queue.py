@@ -1,9 +1,9 @@
-"""Waiting for a lock in the kernel's queue, where every other tool waits.
+"""Waits for a lock in the kernel's queue, like every other tool.
 
-Who only tries now and then has a lock when by chance nobody waits for it: beside tools that hand it to each other, as
-podman's processes do, perhaps never. The kernel's wait cannot be ended from outside, so a thread does it. Where nobody
-wants the lock any more, the thread stays until whoever waits for the same lock next takes its place over, or the lock
-comes, and is given back at once: so of one lock there are never more than waited for it at the same time.
+A process that only tries now and then gets a lock only if by chance nobody waits for it: beside tools that pass it to
+each other, as podman's processes do, perhaps never. The kernel's wait cannot be ended from outside, so a thread waits.
+If nobody wants the lock any more, the thread stays until the next waiter for the same lock takes over its place, or
+until the lock comes and is released at once. So there are never more threads for a lock than simultaneous waiters.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ Queue: TypeAlias = tuple[int, int, int]
 """Device and inode of a lock file, and the kind of the lock: ``fcntl.F_RDLCK`` or ``F_WRLCK``."""
 
 _changed = threading.Condition()
-"""Guards all of this module's state."""
+"""Guards all state of this module."""
 _left: dict[Queue, list[LockWaiter]] = {}
-"""Places that nobody wants, whose lock has not come."""
+"""Abandoned places whose lock has not come yet."""
 
 
 class LockWaiter:
@@ -38,16 +38,16 @@ class LockWaiter:
         self._wanted = True
         self._had = False
         self._error: OSError | None = None
-        # A daemon thread: it must not keep the process where the lock never comes.
+        # A daemon thread: it must not keep the process alive if the lock never comes.
         threading.Thread(target=self._wait, name=f"storaged-turn-{queue[1]}", daemon=True).start()
 
     @classmethod
     def join(cls, queue: Queue, opened: Callable[[], int], close: Callable[[int], None]) -> LockWaiter:
-        """Wait there; ``opened`` is called where nobody left a place, and makes the descriptor to wait with.
+        """Join the queue; ``opened`` makes the descriptor to wait with, unless there is an abandoned place.
 
         Raises:
             OSError: from ``opened``.
-            RuntimeError: the system gives no more threads.
+            RuntimeError: the system provides no more threads.
         """
         with _changed:
             if queue in _left:
@@ -63,7 +63,8 @@ class LockWaiter:
             raise
 
     def take(self, patience: float) -> int | None:
-        """The descriptor that holds the lock, the caller's from now on; None where it is not had in so many seconds.
+        """Return the descriptor that holds the lock, which the caller then owns; None after ``patience`` seconds
+        without it.
 
         Raises:
             OSError: the kernel refuses.
@@ -75,7 +76,7 @@ class LockWaiter:
             return self._fd if self._had else None
 
     def leave(self) -> None:
-        """Nobody wants the lock. Not to be called once it was taken."""
+        """Abandon the place. Not to be called after ``take`` returned the lock."""
         with _changed:
             self._wanted = False
             if self._had or self._error is not None:
@@ -98,7 +99,7 @@ class LockWaiter:
             _changed.notify_all()
 
     def _end(self) -> None:
-        # Linux frees the descriptor whatever close(2) answers.
+        # Linux frees the descriptor whatever close(2) returns.
         with suppress(OSError):
             self._close(self._fd)
 

@@ -1,4 +1,4 @@
-"""The order of the store's locks, and the one way to hold some of them.
+"""The order of the store's locks, and the only function that holds several of them.
 
 ::
 
@@ -11,9 +11,9 @@
               containers.lock
                 mountpoints.lock                 innermost
 
-Source: containers/storage ``store.go`` (type store). Nothing waits for a lock while it holds another, a
-digest lock excepted: all are tried, and where one is busy the others are given back and that one alone is waited
-for. Even a shared lock of ours stops every podman on the host from starting, so holds last milliseconds.
+Source: containers/storage ``store.go`` (type store). Nothing waits for a lock while it holds another, except a digest
+lock: all are tried, and if one is busy, the others are released and only that one is awaited. Even a shared lock of
+ours stops every podman on the host from starting, so locks are held for milliseconds.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _STORAGE = HIERARCHY.index("storage.lock")
 
 
 class _Held(threading.local):
-    """The ranks this thread holds, innermost last."""
+    """The ranks that this thread holds, innermost last."""
 
     def __init__(self) -> None:
         self.ranks: list[int] = []
@@ -61,7 +61,7 @@ def rank(path: str) -> int:
     """The place of a lock file in the hierarchy.
 
     Raises:
-        LockOrderViolation: it is none of the store's locks.
+        LockOrderViolation: it is not one of the store's locks.
     """
     folder, name = os.path.split(path)
     if folder.endswith("-locks"):
@@ -72,7 +72,7 @@ def rank(path: str) -> int:
 
 
 def holding() -> bool:
-    """Whether this thread holds any lock of a store: then it must wait for nothing."""
+    """Whether this thread holds any lock of a store: then it must not wait for anything."""
     return bool(_held.ranks)
 
 
@@ -87,14 +87,15 @@ def hold(
     cancelled: Callable[[], bool] = lambda: False,
     shared: Collection[str] = (),
 ) -> Iterator[tuple[RecordLock, ...]]:
-    """Hold these locks, given in the documented order, until the block ends; those in ``shared`` so, whatever ``mode``.
+    """Hold these locks, given in the documented order, until the block ends; those in ``shared`` are shared in any
+    ``mode``.
 
-    ``deadline`` is on the clock of ``time.monotonic``; it bounds the wait, not the hold. Inside another hold
-    nothing is waited for, digest locks excepted. Blocking: never on the event loop.
+    ``deadline`` is on the clock of ``time.monotonic``; it limits the wait, not the hold. Inside another hold only
+    digest locks are awaited. Blocking: never on the event loop.
 
     Raises:
-        StoreBusy: one was held by others until the deadline, or ``cancelled`` said so; names lock and holder.
-        LockOrderViolation: the order is wrong, here or with what the thread holds already.
+        StoreBusy: one was held by others until the deadline, or ``cancelled`` returned true; names lock and holder.
+        LockOrderViolation: the order is wrong, here or together with what the thread already holds.
         OSError: a lock file is missing or cannot be opened.
     """
     ranks = [rank(path) for path in paths]
@@ -143,8 +144,8 @@ def _take_all(
     kept: dict[str, RecordLock] = {}
     try:
         while (contended := _try_rest(wanted, kept, files)) is not None:
-            # A digest lock is kept, as podman keeps it while it waits for the others: given back, it goes from one
-            # podman to the next, and we would have the one lock or the other, and never both.
+            # A digest lock is kept, as podman keeps it while it waits for the others. If it were released, podman
+            # processes would pass it to each other, and we would get one lock or the other but never both.
             for path in [path for path in kept if rank(path) != OUTERMOST]:
                 kept.pop(path).release()
             kept[contended] = _wait_for(contended, wanted[contended], deadline, files, metrics, cancelled)
@@ -156,7 +157,7 @@ def _take_all(
 
 
 def _try_rest(wanted: Mapping[str, Mode], kept: dict[str, RecordLock], files: Files) -> str | None:
-    """Take those that are not kept yet without waiting; the first that is busy, or None where all are had."""
+    """Take the remaining locks without waiting; returns the first that is busy, or None if all are held."""
     for path, mode in wanted.items():
         if path not in kept:
             lock = RecordLock(path, mode_held=mode, files=files)
@@ -198,7 +199,7 @@ def _release(taken: list[RecordLock]) -> None:
 
 
 def holder_of(path: str, files: Files) -> LockHolder | None:
-    """Who holds a lock file in any way, as far as the kernel tells. For reports only: looks through /proc."""
+    """A process that holds a lock file in any way, as far as the kernel shows. For reports only: searches /proc."""
     try:
         fd = files.open(path, os.O_RDONLY)
     except OSError:

@@ -1,8 +1,8 @@
-"""Who holds a lock, asked of the kernel without taking it.
+"""Asks the kernel who holds a lock, without taking it.
 
-``F_OFD_GETLK`` works on a read-only descriptor and sees POSIX and OFD locks alike. It names the pid of a
-POSIX holder; an OFD lock belongs to no process, so its holder is found, where it matters, by the ``lock:``
-line in ``/proc/PID/fdinfo`` of the descriptor that carries it.
+``F_OFD_GETLK`` works on a read-only descriptor and sees both POSIX and OFD locks. It returns the pid of a POSIX holder.
+An OFD lock belongs to no process; if needed, its holder is found by the ``lock:`` line in ``/proc/PID/fdinfo`` of the
+descriptor that carries it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _OFD_LINE = re.compile(
 
 
 class LockHolder(Struct, frozen=True, kw_only=True):
-    """Who holds ``lock`` (a path); ``pid`` and ``command`` are None where the kernel does not say."""
+    """The holder of ``lock`` (a path); ``pid`` and ``command`` are None if the kernel does not tell."""
 
     lock: str
     pid: int | None = None
@@ -44,18 +44,18 @@ def busy(holder: LockHolder) -> StoreBusy:
 
 
 class Probe:
-    """Asks for holders of one lock file after another. Remembers the name of the last holder seen."""
+    """Asks for the holders of lock files. Caches the name of the last holder."""
 
     def __init__(self, files: Files) -> None:
         self._files = files
         self._last: LockHolder | None = None
 
     def writer(self, fd: int, path: str) -> LockHolder | None:
-        """Who holds the file of this descriptor for writing; None where nobody does. Readers are not seen."""
+        """The process that holds this descriptor's file for writing; None if there is none. Ignores readers."""
         return self._ask(fd, path, fcntl.F_RDLCK)
 
     def holder(self, fd: int, path: str) -> LockHolder | None:
-        """Who holds the file of this descriptor in any way; one of them where there are several readers."""
+        """A process that holds this descriptor's file in any way; one of them if there are several readers."""
         return self._ask(fd, path, fcntl.F_WRLCK)
 
     def _ask(self, fd: int, path: str, wanted: int) -> LockHolder | None:
@@ -63,7 +63,7 @@ class Probe:
         kind, _, _, _, number = FLOCK.unpack(answer)
         if kind == fcntl.F_UNLCK:
             if self._last is not None and self._last.lock == path:
-                self._last = None  # its pid may be another program's by the next hold
+                self._last = None  # by the next hold, its pid may belong to another program
             return None
         # 0 is a process of another pid namespace, -1 the holder of an OFD lock.
         pid = number if number > 0 else None
@@ -77,15 +77,15 @@ class Probe:
 
 
 def command_of(pid: int, files: Files) -> str | None:
-    """The command name of a process, as the kernel has it (15 characters); None where it is gone."""
+    """The kernel's command name of a process (15 characters); None if it is gone."""
     data = read_proc(f"/proc/{pid}/comm", files)
     return data.decode("utf-8", "replace").rstrip("\n") if data else None
 
 
 def identify(holder: LockHolder, files: Files) -> LockHolder:
-    """The same holder with the pid of an OFD lock filled in, where ``/proc`` lets us see it.
+    """Add the pid to the holder of an OFD lock, if ``/proc`` shows it.
 
-    Looks through the descriptors of every process we may inspect: milliseconds, so for reports only.
+    Searches the descriptors of every process we may inspect, which takes milliseconds: for reports only.
     """
     if holder.pid is not None:
         return holder
@@ -111,7 +111,7 @@ def identify(holder: LockHolder, files: Files) -> LockHolder:
 
 
 def read_proc(path: str, files: Files) -> bytes:
-    """A file of /proc, whole; empty where it is gone."""
+    """Read a whole file of /proc; empty if it is gone."""
     parts = []
     try:
         fd = files.open(path, os.O_RDONLY)

@@ -1,8 +1,8 @@
-"""One lock file of the store, held by an OFD record lock over the whole file.
+"""An OFD record lock over a whole lock file of the store.
 
-containers/storage locks with classic POSIX record locks (``pkg/lockfile``); OFD locks and those exclude
-each other both ways, and OFD locks exclude each other between threads too. A classic lock would vanish
-as soon as any descriptor of the file is closed anywhere in this process.
+containers/storage uses classic POSIX record locks (``pkg/lockfile``). OFD locks and those exclude each other both ways,
+and OFD locks also exclude each other between threads. A classic lock would vanish as soon as any descriptor of the file
+is closed anywhere in this process.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ Mode: TypeAlias = Literal["shared", "exclusive"]
 _CONTENDED: Final = (errno.EAGAIN, errno.EACCES)
 _REOPENS: Final = 8
 _LOOK: Final = 0.02
-"""Seconds between two looks whether a place in a queue is still wanted."""
+"""Seconds between two checks whether a place in a queue is still wanted."""
 
 _log = logging.getLogger(__name__)
 
 
 class RecordLock(BaseFileLock):
-    """A whole-file OFD lock on a file that exists; it is never created, truncated or unlinked.
+    """A whole-file OFD lock on an existing file, which is never created, truncated or unlinked.
 
-    Make a fresh instance for each hold and always acquire with a finite timeout or ``blocking=False``:
-    an instance counts its acquisitions, so a second thread using it would be let in.
+    Make a new instance for each hold, and always acquire with a finite timeout or ``blocking=False``: an instance
+    counts its acquisitions, so a second thread using it would be let in.
     """
 
     def __init__(self, lock_file: str, *, mode_held: Mode, files: Files, in_turn: bool = False) -> None:
-        """``in_turn``: wait in the kernel's queue, else by trying again and again."""
+        """``in_turn``: wait in the kernel's queue, instead of polling."""
         super().__init__(lock_file, timeout=0, thread_local=False, poll_interval=0.001)
         self._held_mode = mode_held
         self._files = files
@@ -55,15 +55,15 @@ class RecordLock(BaseFileLock):
         blocking: bool | None = None,
         cancel_check: Callable[[], bool] | None = None,
     ) -> AcquireReturnProxy[RecordLock]:
-        """Acquire within ``timeout`` seconds, or at once or not at all.
+        """Acquire within ``timeout`` seconds, or, if not blocking, at once.
 
         Raises:
-            filelock.Timeout: it is held elsewhere, or ``cancel_check`` said so.
+            filelock.Timeout: it is held elsewhere, or ``cancel_check`` returned true.
             FileNotFoundError: there is no such lock file.
             NotAFile: it is a FIFO, a folder, a device.
-            OSError: it cannot be opened as the mode needs.
+            OSError: it cannot be opened with the access that the mode needs.
         """
-        # The base class makes a missing directory before it tries; nothing may appear in a store by a look at it.
+        # The base class creates a missing directory before it tries, but a read must create nothing in a store.
         self._files.stat(self.lock_file)
         self._until = time.monotonic() + (timeout or 0.0)
         try:
@@ -88,7 +88,7 @@ class RecordLock(BaseFileLock):
             if (ours.st_dev, ours.st_ino) == (now.st_dev, now.st_ino):
                 self._context.lock_file_fd = fd
                 return
-            # The file was replaced between open and lock: what we hold excludes nobody.
+            # The file was replaced between open and lock: this lock excludes nobody.
             self._files.close(fd)
 
     @property
@@ -97,7 +97,7 @@ class RecordLock(BaseFileLock):
 
     def _open(self) -> int:
         access = os.O_RDONLY if self._held_mode == "shared" else os.O_RDWR
-        # O_NONBLOCK: a FIFO under this name must not stop the thread.
+        # O_NONBLOCK: a FIFO with this name must not block the thread.
         fd = self._files.open(self.lock_file, access | os.O_NONBLOCK | os.O_NOCTTY)
         try:
             if not is_regular(self._files.fstat(fd)):
@@ -119,7 +119,7 @@ class RecordLock(BaseFileLock):
         return fd if had else None
 
     def _next(self) -> int | None:
-        """The descriptor that holds the lock; None where its turn has not come within a moment."""
+        """The descriptor that holds the lock; None if it has not come within a moment."""
         now = self._files.stat(self.lock_file)
         queue = now.st_dev, now.st_ino, self._kind
         if self._turn is not None and self._turn.queue != queue:
@@ -139,15 +139,16 @@ class RecordLock(BaseFileLock):
         fd = self._context.lock_file_fd
         if fd is not None:
             self._context.lock_file_fd = None
-            # Closing the only descriptor of the open file description ends the lock, whatever close(2) answers: Linux
-            # frees the descriptor first. What was done under the lock is done, and an error would hide its result.
+            # Closing the only descriptor of the open file description releases the lock, whatever close(2) returns,
+            # because Linux frees the descriptor first. The work under the lock is done, and an error would hide its
+            # result.
             try:
                 self._files.close(fd)
             except OSError as error:
                 _log.warning("a lock file was not closed cleanly path=%s error=%s", self.lock_file, error)
 
     def still_named(self) -> bool:
-        """Whether the path still names the file that is held. False: the lock excludes nobody any more."""
+        """Whether the path still names the held file. If not, the lock excludes nobody any more."""
         fd = self._context.lock_file_fd
         if fd is None:
             return False
@@ -159,7 +160,7 @@ class RecordLock(BaseFileLock):
 
     @property
     def descriptor(self) -> int:
-        """The descriptor while held, for the token. Closing it would end the hold.
+        """The descriptor while held, for the token. Closing it would release the lock.
 
         Raises:
             ValueError: the lock is not held.

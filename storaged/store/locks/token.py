@@ -5,8 +5,8 @@
     0        8        16    20                                   64
     | time ns | counter | pid | random                            |    little endian
 
-Readers compare for equality only. A new lock file is empty, and a short read is a value of its own: the
-file was never written. Source: containers/storage ``pkg/lockfile/lastwrite.go``.
+Readers compare only for equality. A new lock file is empty. A short read is a value, too: the file was never written.
+Source: containers/storage ``pkg/lockfile/lastwrite.go``.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ _counter = itertools.count(1)
 
 
 def read_token(files: Files, fd: int) -> bytes:
-    """The token as it is, up to 64 bytes. No lock need be held: it is compared, never trusted alone."""
+    """The present token, up to 64 bytes. No lock is needed, because tokens are only compared."""
     return files.pread(fd, TOKEN_SIZE, 0)
 
 
 def make_token() -> bytes:
-    """A token that no writer ever wrote before."""
+    """A token that no writer has ever written."""
     head = _HEAD.pack(time.time_ns(), next(_counter), os.getpid() & 0xFFFFFFFF)
     return head + os.urandom(TOKEN_SIZE - len(head))
 
 
 def write_token(files: Files, fd: int) -> bytes:
-    """Write a new token, and return it. The exclusive lock must be held on this very descriptor.
+    """Write a new token and return it. The exclusive lock must be held on this very descriptor.
 
-    Neither truncates nor flushes, as upstream.
+    Neither truncates nor flushes, like upstream.
 
     Raises:
-        OSError: it could not be written whole. Nothing may be renamed into place then.
+        OSError: it could not be written completely. Then nothing may be renamed into place.
     """
     token = make_token()
     written = files.pwrite(fd, token, 0)
