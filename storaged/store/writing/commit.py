@@ -1,19 +1,19 @@
-"""One change of the store, complete or not at all.
+"""Carries out one change of the store, completely or not at all.
 
 ::
 
     prepare   no locks           read again, new tables, temporary files flushed, journal
-    commit    exclusive locks    stamp = the plan's? → big data → token, images.json → token, containers.json
-                                 → token, layers.json with the victims flagged → files moved aside
+    commit    exclusive locks    stamp = the decision's? → big data → token, images.json → token, containers.json
+                                 → token, layers.json with the removed layers flagged → files moved to quarantine
                                  → token, layers.json without them → stamp
-    finish    no locks           delete what was moved aside
+    finish    no locks           delete the files in quarantine
 
-Until the first rename whatever goes wrong leaves the store as it was. From then on the commit goes on to its end,
-cancelled or not. Where the disk refuses in the middle, what is there is a state that every tool takes: images.json
-has the change, layers are orphans or flagged incomplete; the journal tells recovery what is left to do.
+Until the first rename, any failure leaves the store as it was. After it, the commit continues to its end, cancelled or
+not. If the disk fails in the middle, the store is in a state that every tool accepts: images.json has the change,
+layers are orphans or flagged incomplete, and the journal tells recovery what is left to do.
 
-A removal flushes each folder before the next step, so that a power loss never leaves a record whose files went
-before it. Elsewhere the tables' folder is flushed after the locks are given back, and before the answer.
+A removal flushes each folder before the next step, so that a power loss never leaves a record whose files are already
+gone. In other changes the tables' folder is flushed after the locks are released, but before the answer.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class StoreWriter:
         self._locks = WriterLocks(location, self._files, metrics)
 
     def refusal(self) -> StoragedError | None:
-        """Why nothing can be written to this store; None where it can. A few system calls."""
+        """Why this store cannot be written; None if it can. A few system calls."""
         return refusal(self._location, self._files)
 
     def prepare(
@@ -83,20 +83,19 @@ class StoreWriter:
         deadline: float = 0.0,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> Prepared:
-        """Do everything that needs no locks. Where it fails, nothing is left of it. A store that is not there yet is
-        made; it stays.
+        """Do everything that needs no locks. A failure leaves nothing behind. A missing store is created, and stays.
 
-        ``stamp`` is that of the snapshot on which the change was planned. A removal that finds the disk full
-        is given the reserve. ``deadline``, on the clock of ``time.monotonic``, bounds the wait for pulls that copy
-        out of layers and imports that read them.
+        ``stamp`` is that of the snapshot on which the change was decided. A removal on a full disk gets the reserve.
+        ``deadline``, on the clock of ``time.monotonic``, limits the wait for pulls that copy out of layers and imports
+        that read them.
 
         Raises:
-            PlanOutdated: the store has moved on since.
+            PlanOutdated: the store has changed since.
             StoreCorrupt, StoreUnsupported, ImageUnknown, ImageDamaged: the change cannot be written.
-            ImageInUse, LayersBusy: a layer that would go is mounted, or a pull or an import was at work until the
+            ImageInUse, LayersBusy: a layer to be removed is mounted, or a pull or an import was at work until the
                 deadline.
-            NoSpace, StoreReadOnly, OSError: the disk refuses.
-            ChangeRefused: the planner contradicts the tables.
+            NoSpace, StoreReadOnly, OSError: a disk error.
+            ChangeRefused: the change contradicts the tables.
         """
         refused = self.refusal()
         if refused is not None and refused.data.get("missing"):
@@ -120,21 +119,21 @@ class StoreWriter:
                     prepared.holdings.room.push(room.pop_all())
                     return prepared
         except (StoreCorrupt, ImageDamaged, ImageUnknown, StoreUnsupported):
-            self._publisher.compare(stamp, locks)  # it may be half of what another writer does
+            self._publisher.compare(stamp, locks)  # it may be half of another writer's change
             raise
 
     def commit(
         self, prepared: Prepared, *, deadline: float, cancelled: Callable[[], bool] = lambda: False
     ) -> Committed:
-        """Make the change visible. Blocking; ``deadline``, on the clock of ``time.monotonic``, bounds the wait for
-        the locks alone. Whatever is raised, nothing of ``prepared`` is left to be discarded.
+        """Make the change visible. Blocking; ``deadline``, on the clock of ``time.monotonic``, limits only the wait for
+        the locks. After any exception, nothing of ``prepared`` is left to be discarded.
 
         Raises:
-            PlanOutdated: the stamp under the locks is not the plan's, or evidence was replaced: nothing was written.
-            StoreBusy: the locks were not had in time, or ``cancelled`` said so: nothing was written.
-            LayersBusy: a pull or an import began since: nothing was written, and every lock is given back.
-            NoSpace, StoreReadOnly, OSError: the disk refused. Where ``partial`` is among a StoragedError's evidence the
-                change is there in part, or all of it without being durable; of an OSError that is not known.
+            PlanOutdated: the stamp under the locks is another one, or evidence was replaced: nothing was written.
+            StoreBusy: the locks were not available in time, or ``cancelled`` returned true: nothing was written.
+            LayersBusy: a pull or an import began since: nothing was written, and every lock is released.
+            NoSpace, StoreReadOnly, OSError: a disk error. With ``partial`` in a StoragedError's data, part of the
+                change is there, or all of it without being durable; for an OSError that is not known.
         """
         try:
             with self._locks.hold(prepared.locks, prepared.shared, deadline, cancelled) as locks:
@@ -160,9 +159,9 @@ class StoreWriter:
         progress: Callable[[int, int], None] = lambda done, total: None,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> tuple[Leftover, ...]:
-        """Delete what the commit moved aside; no lock need be held, and the next change may be under way.
+        """Delete the files in quarantine. No lock is needed, and the next change may already run.
 
-        Returns what could not be deleted: it is of no use to anybody, and the next start tries again.
+        Returns what could not be deleted. Nobody uses it, and the next start tries again.
         """
         holdings = committed.holdings
         if holdings.ended:
@@ -172,7 +171,7 @@ class StoreWriter:
             return committed.deletion.finish(progress, cancelled) if committed.deletion is not None else ()
 
     def discard(self, prepared: Prepared) -> None:
-        """Take back what was prepared. Nothing where it was committed or discarded already."""
+        """Undo the preparation. Does nothing if it was committed or discarded already."""
         holdings = prepared.holdings
         if holdings.ended or holdings.published:
             return
@@ -187,22 +186,22 @@ class StoreWriter:
             _remove(holdings.entries)
 
     def await_idle(self, deadline: float, cancelled: Callable[[], bool] = lambda: False) -> None:
-        """Wait until nobody pulls into the store or imports out of it; no lock of the store may be held.
+        """Wait until no pull into the store and no import out of it runs; the caller must not hold a lock of the store.
 
         Raises:
-            LayersBusy: somebody does at ``deadline``, or ``cancelled`` said so.
-            StoreUnsupported, OSError: it cannot be told.
+            LayersBusy: one still runs at ``deadline``, or ``cancelled`` returned true.
+            StoreUnsupported, OSError: it cannot be determined.
         """
         await_idle(self._location, contents_of(self._location, self._files), self._files, deadline, cancelled)
 
     def editing(
         self, expected: Change, deadline: float, cancelled: Callable[[], bool] = lambda: False
     ) -> AbstractContextManager[None]:
-        """Hold the digest locks of the lists that the change edits, around :meth:`exclusively`: podman keeps one while
-        it waits for the store's locks, and for as long as it asks a registry.
+        """Hold the digest locks of the lists that the change edits, around :meth:`exclusively`. podman keeps such a
+        lock while it waits for the store's locks and while it contacts a registry.
 
         Raises:
-            StoreBusy: on entering: they were not had in time, or ``cancelled`` said so.
+            StoreBusy: on entering: they were not available in time, or ``cancelled`` returned true.
             PlanOutdated: on entering: a lock file is gone.
         """
         return self._locks.editing(expected.editing, deadline, cancelled)
@@ -211,12 +210,12 @@ class StoreWriter:
     def exclusively(
         self, deadline: float, cancelled: Callable[[], bool] = lambda: False, *, expected: Change = NOTHING
     ) -> Iterator[None]:
-        """Hold every lock of the writable store: what is read, planned, prepared and committed meanwhile, by this
-        thread, cannot lose a race. ``expected`` is the change if nothing moves until then: what can be done of it is
-        done before.
+        """Hold every lock of the writable store: whatever this thread reads, decides, prepares and commits meanwhile
+        cannot lose a race. ``expected`` is the change if nothing moves until then; it is prepared before, as far as
+        possible.
 
         Raises:
-            StoreBusy: the locks were not had in time, or ``cancelled`` said so.
+            StoreBusy: the locks were not available in time, or ``cancelled`` returned true.
         """
         try:
             self._preparation.ahead.read(expected.layers)
@@ -226,7 +225,7 @@ class StoreWriter:
             self._preparation.ahead.forget()
 
     def close(self) -> None:
-        """Close the kept descriptors."""
+        """Close the open descriptors."""
         self._publisher.close()
 
     # -------------------------------------------------------------- after
@@ -242,7 +241,7 @@ class StoreWriter:
         )
 
     def _break_off(self, prepared: Prepared, error: BaseException) -> None:
-        """The change is there in part. What it would take to finish it stays: the entries and their files."""
+        """Stop in the middle of a change. What is needed to finish it stays: the journal entries and their files."""
         self._metrics.add("commits.broken_off")
         if isinstance(error, StoragedError):
             error.data["partial"] = True

@@ -1,8 +1,8 @@
-"""Making a store where there is none yet, as every tool does that is asked to change it.
+"""Creates a missing store, like every other tool that is asked to change it.
 
-Folders alone, 0700: lock files come with the change, tables with the first record, and the driver's own folder with
-the first layer, so that a tool which finds out what the file system can still chooses. (containers/storage
-``store.go:GetStore``, ``load``.)
+It creates only folders with mode 0700. Lock files come with the change, tables with the first record, and the driver's
+own folder with the first layer, so that a tool that detects the features of the file system can still choose.
+(containers/storage ``store.go:GetStore``, ``load``.)
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from storaged.store.writing.temporary import make_folder, told
 
 
 def can_be_made(graphroot: str, files: Files | None = None) -> bool:
-    """Whether nothing is there and the nearest folder above can be written to. A few system calls."""
+    """Whether nothing exists there and the nearest existing parent folder can be written. A few system calls."""
     files = files or Files()
     path = os.path.abspath(graphroot)
     if _exists(path, files):
@@ -31,11 +31,11 @@ def can_be_made(graphroot: str, files: Files | None = None) -> bool:
 
 
 def make_store(location: StoreLocation, files: Files) -> None:
-    """Make what is not there of graphroot and its folders of images, layers and containers. No lock is needed: tools
-    that make it at once find each other's folders.
+    """Create the missing ones of graphroot and its folders of images, layers and containers. No lock is needed: tools
+    that create it at the same time find each other's folders.
 
     Raises:
-        NoSpace, StoreReadOnly, OSError: one cannot be made.
+        NoSpace, StoreReadOnly, OSError: a folder cannot be created.
     """
     root, driver = location.graphroot, location.driver
     for folder in (images_dir(root, driver), layers_dir(root, driver), containers_dir(root, driver)):
@@ -51,7 +51,8 @@ def _make(files: Files, folder: str) -> None:
 
 
 def _exists(path: str, files: Files) -> bool:
-    """Also what cannot be looked at, and a link that leads nowhere: neither is to be made anew."""
+    """Whether anything exists there, including what cannot be examined and a dangling link: neither is to be created
+    again."""
     try:
         files.stat(path, follow_symlinks=False)
     except FileNotFoundError:

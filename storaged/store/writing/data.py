@@ -1,4 +1,4 @@
-"""Big data of images on its way into the store: written and flushed beside its place before the locks are taken.
+"""Writes the big data of images, flushed and beside its final place, before the locks are taken.
 
 ::
 
@@ -6,11 +6,11 @@
     list edit     journal: editing              → temporaries │ renames, flush, record │ journal removed
                                                                 ╰─ under images.lock ─╯
 
-The record and the files it describes cannot change in one step. A crash between them leaves files that the record
-does not describe: a folder without a record, or a list that counts as unreadable evidence, so that nothing it may
-name is removed. The entry in the journal lets the next start finish or undo it.
+The record and the files it describes cannot change in one step. A crash between them leaves files that the record does
+not describe: a folder without a record, or a list that counts as unreadable evidence, so that nothing it may name is
+removed. With the journal entry the next start finishes or undoes the change.
 
-The manifest is renamed last: podman reads a list by it alone, and the other files are of use through it.
+The manifest is renamed last: podman reads a list through it alone, and the other files are useful only through it.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ _LAST = "manifest"
 def write_data(
     location: StoreLocation, files: Files, change: Change, images: CurrentTable, holdings: Holdings, undo: ExitStack
 ) -> tuple[DataFolder, ...]:
-    """Write every item of a change beside its place; no lock need be held. ``undo`` gets what takes it back.
+    """Write every item of a change beside its place; no lock is needed. ``undo`` collects what takes it back.
 
     Raises:
-        NoSpace, StoreReadOnly, OSError: nothing was written that ``undo`` does not take back.
+        NoSpace, StoreReadOnly, OSError: ``undo`` takes back everything that was written.
         StoreUnsupported: a key cannot be the name of a file.
-        ImageDamaged: an image's folder is missing or is none.
+        ImageDamaged: an image's folder is missing or is not a folder.
     """
     journal = Journal(location, files=files)
     folders: list[DataFolder] = []
@@ -92,18 +92,18 @@ def write_data(
         folder = DataFolder(path=path, made=False, temporaries=tuple([temporary for temporary, _ in planned]))
         undo.callback(forget, files, folder)
         _write(files, planned)
-        # Once one file is in its place the others must be there to follow, whatever the power does.
+        # As soon as one file is in place, the others must be able to follow, even after a power loss.
         sync_folder(files, path)
         folders.append(folder)
     return tuple(folders)
 
 
 def forget(files: Files, folder: DataFolder) -> None:
-    """Remove what :func:`write_data` wrote and was not published."""
+    """Remove what :func:`write_data` wrote if it was not published."""
     for temporary in folder.temporaries:
         temporary.remove(files)
     if folder.made:
-        with suppress(OSError):  # somebody else's data may be in it by now
+        with suppress(OSError):  # it may contain another tool's data by now
             files.rmdir(folder.path)
 
 
@@ -128,7 +128,7 @@ def _write(files: Files, planned: Iterable[tuple[Temporary, Item]]) -> None:
 
 
 def _refuse_strange(files: Files, folder: str, image: ImageID) -> None:
-    """Nothing outside an image's own folder is ever written.
+    """Refuse to write outside an image's own folder.
 
     Raises:
         ImageDamaged: the folder is missing, or is a symbolic link or a file.

@@ -1,15 +1,15 @@
-"""The files of layers, images and containers on their way out.
+"""Deletes the files of layers, images and containers.
 
 ::
 
     prepare    no lock      refuse what is mounted; wait for pulls and imports; journal entry, flushed
-    confirm    exclusive    nothing was mounted, no pull or import began since: before the first table is replaced
-    stage      exclusive    moved aside, by renames (``aside``)
-    finish     no lock      trees, lock files, empty parents of ours; all of it flushed; the journal entry
+    confirm    exclusive    nothing was mounted, no pull or import began since; before the first table is replaced
+    stage      exclusive    move the files to quarantine, by renames (``quarantine``)
+    finish     no lock      remove trees, lock files and our empty parents; flush; remove the journal entry
 
-Parents of staging folders that tools before 1.59 do not know (``tempdirs``, ``tmp``) are removed only where this
-deletion made them: a tool that knows them may be about to make its own lock file there.
-Source: containers/storage ``layers.go`` (deferredDelete).
+Tools before 1.59 do not know the parents of staging folders (``tempdirs``, ``tmp``). They are removed only if this
+deletion created them: a tool that knows them may be about to create its own lock file there. Source: containers/storage
+``layers.go`` (deferredDelete).
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ _log = logging.getLogger(__name__)
 
 class LayerDeletion:
     """One deletion: ``prepare``, then ``confirm``, ``stage`` and ``finish``, or ``abandon`` at any point before
-    ``finish``. By one thread at a time. What is missing counts as removed.
+    ``finish``. By one thread at a time. A missing file counts as removed.
 
-    ``links`` are short names of layers whose folders may not tell them any more, ``times`` what their records have as
-    ``created``.
+    ``links`` are short names of layers whose folders may no longer contain them; ``times`` the ``created`` of their
+    records.
     """
 
     def __init__(
@@ -77,16 +77,16 @@ class LayerDeletion:
         self._begun = False
 
     def prepare(self, *, deadline: float = 0.0, cancelled: Callable[[], bool] = lambda: False) -> None:
-        """Make sure that all this can go. No lock of the store need be held.
+        """Make sure that everything can be removed. No lock of the store is needed.
 
-        ``deadline`` is on the clock of ``time.monotonic`` and bounds the wait for pulls that copy out of layers and for
+        ``deadline`` is on the clock of ``time.monotonic`` and limits the wait for pulls that copy out of layers and for
         imports that read them.
 
         Raises:
             ImageInUse: a layer, or something of a container, is mounted.
-            LayersBusy: a pull or an import was at work until the deadline, or ``cancelled`` said so.
-            StoreUnsupported: the driver, or this user without subordinate ids, is not served.
-            StoreCorrupt: what is mounted cannot be told.
+            LayersBusy: a pull or an import was at work until the deadline, or ``cancelled`` returned true.
+            StoreUnsupported: the driver is not supported, or this user has no subordinate ids.
+            StoreCorrupt: the list of mounts cannot be read.
             NoSpace, StoreReadOnly, OSError: the journal cannot be written.
         """
         contents = contents_of(self._location, self._files) if self._layers else None
@@ -125,15 +125,15 @@ class LayerDeletion:
             raise
 
     def confirm(self, locks: Sequence[RecordLock]) -> None:
-        """Whether it may still go. ``locks`` are the exclusive locks, held; no table may be replaced yet.
+        """Check again under the exclusive ``locks``; no table may have been replaced yet.
 
-        From then on, until they are given back, nobody imports layers.
+        Until the locks are released, nobody can import layers.
 
         Raises:
             ImageInUse: something was mounted since.
             LayersBusy: a pull or an import began since.
-            StoreCorrupt, OSError: it cannot be told.
-            LockOrderViolation: layers would go, and their lock is not among ``locks``.
+            StoreCorrupt, OSError: it cannot be determined.
+            LockOrderViolation: layers are to be removed, and their lock is not among ``locks``.
         """
         if self._idle is None:
             return
@@ -144,14 +144,14 @@ class LayerDeletion:
         self._idle.confirm(lock)
 
     def stage(self) -> None:
-        """Move everything aside. The exclusive locks of layers, images and containers must be held.
+        """Move everything to quarantine. The exclusive locks of layers, images and containers must be held.
 
-        May be called again where it failed: it goes on with what is still in its place.
+        May be called again after a failure: it continues with the files that are still in place.
 
         Raises:
-            NoSpace: there is no room for the staging folders.
-            OSError: not everything was moved. What is recorded as incomplete is finished by whoever opens the store
-                next, the rest by recovery.
+            NoSpace: there is no space for the staging folders.
+            OSError: not everything was moved. The next tool that opens the store removes layers flagged incomplete,
+                recovery the rest.
         """
         if self._aside is None:
             return
@@ -164,7 +164,7 @@ class LayerDeletion:
             raise
 
     def finish(self, progress: Callable[[int, int], None], cancelled: Callable[[], bool]) -> tuple[Leftover, ...]:
-        """Remove what was moved aside. No lock of the store may be held. ``progress`` gets (done, total) in trees.
+        """Remove the files in quarantine. No lock of the store may be held. ``progress`` gets (done, total) in trees.
 
         Returns what could not be removed and why; nobody can use it any more, and recovery tries again.
         """
@@ -197,9 +197,9 @@ class LayerDeletion:
         return tuple(left)
 
     def abandon(self, *, recorded: bool = False) -> None:
-        """It does not happen. Whatever was moved aside before a failure is left to recovery.
+        """Give up the deletion. Files moved to quarantine before a failure are left to recovery.
 
-        So is everything where ``recorded``: a table was replaced before the failure.
+        With ``recorded``, everything is left to recovery: a table was replaced before the failure.
         """
         self._remover.close()
         if self._aside is not None:
@@ -212,11 +212,11 @@ class LayerDeletion:
         try:
             self._entry.remove()
         except (OSError, StoragedError) as error:
-            # It speaks of records that are all there, and recovery sees that.
+            # The entry refers to records that all still exist, and recovery will see that.
             _log.warning("journal entry not removed path=%s error=%s", self._entry.path, error)
 
     def _end(self, aside: Quarantine, left: Sequence[Leftover]) -> None:
-        """Flush what was done and end the journal entry; where something is left, that is for recovery."""
+        """Flush and end the journal entry; if something is left, that is for recovery."""
         entry = self._entry
         if entry is None:
             return

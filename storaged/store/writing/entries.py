@@ -1,4 +1,4 @@
-"""The entries of the journal, and their form on disk.
+"""The entries of the journal and their format on disk.
 
 ::
 
@@ -7,8 +7,8 @@
     {"kind":"editing","image":"<id>","members":{…},"items":[{"key","temporary","digest","before"},…]}
     {"kind":"creation","images":[…]}
 
-Each has ``"driver"`` too, for a store may be given another one between two runs: its ids and folders are others then.
-Paths are relative to the graphroot.
+Each also has ``"driver"``: a store may get another driver between two runs, with other ids and folders. Paths are
+relative to the graphroot.
 """
 
 from __future__ import annotations
@@ -31,9 +31,10 @@ _STAGING = re.compile(r"[0-9]{1,20}")
 
 
 class Deletion(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="deletion"):
-    """Records and files that go. ``staging`` is the number of the staging folders, ``made`` those of their parents
-    that were not there before. ``links`` has the short names of layers, for a power loss may keep the link of a layer
-    and lose the folder that tells of it; ``times`` their ``created``: one of another time was made again since."""
+    """Records and files to delete. ``staging`` is the number of the staging folders, ``made`` lists the parents that
+    this deletion created. ``links`` has the short names of layers, because a power loss may keep the link of a layer
+    but lose the folder that contains the name. ``times`` has their ``created``: a layer with another time was created
+    again since."""
 
     images: tuple[ImageID, ...] = ()
     layers: tuple[LayerID, ...] = ()
@@ -45,10 +46,10 @@ class Deletion(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=
 
 
 class EditedItem(msgspec.Struct, frozen=True, kw_only=True):
-    """An item of big data on its way from ``temporary`` to its place.
+    """An item of big data to be moved from ``temporary`` to its place.
 
-    ``digest`` is ``sha256:`` and the hash of its new bytes; ``before`` what the record says of the bytes it replaces,
-    None where it had no such item.
+    ``digest`` is ``sha256:`` and the hash of its new bytes; ``before`` is what the record says about the bytes it
+    replaces, None if there was no such item.
     """
 
     key: str
@@ -58,9 +59,9 @@ class EditedItem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Editing(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="editing"):
-    """Items of one image that are replaced, and the members that its record gets with them.
+    """Items of one image to be replaced, and the new members of its record.
 
-    Written before the temporary files are. Once one item is in its place all have to follow, and the record.
+    Written before the temporary files are. As soon as one item is in place, all others must follow, and the record.
     """
 
     image: ImageID
@@ -69,7 +70,7 @@ class Editing(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="
 
 
 class Creation(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="creation"):
-    """Images whose folders are written before their records are."""
+    """Images whose folders are written before their records."""
 
     images: tuple[ImageID, ...]
 
@@ -87,18 +88,18 @@ _bearer = bounded(msgspec.json.Decoder(_Bearer).decode)
 
 
 class Unread(Struct, frozen=True, kw_only=True):
-    """Why an entry is left alone: it cannot be read, or is not of this store as it is driven now."""
+    """Why an entry is left alone: it cannot be read, or does not belong to this store with its present driver."""
 
     why: str
 
 
 def encode(entry: Entry, driver: str) -> bytes:
-    """An entry of a store with this driver, as it is written."""
+    """Encode an entry of a store with this driver."""
     return msgspec.json.encode(msgspec.to_builtins(entry) | {"driver": driver})
 
 
 def decode(data: bytes, driver: str) -> Entry | Unread:
-    """The entry of these bytes, or why it is left alone by a store that has this driver now."""
+    """Decode an entry, or say why it is left alone by a store that has this driver now."""
     try:
         bearer = _bearer(data).driver
         if bearer not in (None, driver):
@@ -115,7 +116,7 @@ def not_understood(error: Exception) -> Unread:
 
 
 def _check(entry: Entry) -> None:
-    """Raises: ValueError: a name may lead out of its folder: it is joined to paths, and what lies there is removed."""
+    """Raises: ValueError: a name may lead out of its folder: it is joined to paths, and what is there is removed."""
     ids: tuple[str, ...]
     wrong: list[str] = []
     match entry:

@@ -1,9 +1,9 @@
-"""Whether layers may go: nothing of them is mounted, no pull copies files out of them, nobody imports them.
+"""In-use checks before layers are removed: no mounts, no pulls that copy from them, no imports.
 
-A mount and its count change under layers.lock, so what ``confirm`` finds under that lock holds until it is given back.
-A pull holds no lock of the tables while it copies, only its own ``overlay/staging/<x>/staging.lock``; upstream lets
-deletions run into it, and the pull fails. An import of composefs-rs holds a flock(2) on layers.lock
-(``locks.layer_readers``), for as long as it likes: with a lock of the store in hand neither is ever waited for.
+A mount and its count change under layers.lock, so what ``confirm`` finds under that lock stays true until it is
+released. A pull holds no lock of the tables while it copies, only its own ``overlay/staging/<x>/staging.lock``;
+upstream lets deletions disturb it, and the pull fails. An import of composefs-rs holds a flock(2) on layers.lock
+(``locks.layer_readers``), for as long as it likes. A process that holds a lock of the store never waits for either.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from storaged.store.tables import StoreLocation
 from storaged_client.contract.errors import ImageInUse, StoreBusy
 
 _PAUSE = 0.02
-"""Seconds between two looks at a pull or an import."""
+"""Seconds between two checks for a pull or an import."""
 
 
 _log = logging.getLogger(__name__)
 
 
 class LayersBusy(StoreBusy):
-    """A pull or an import uses layers: give back every lock, wait for its end (``await_idle``), and plan again."""
+    """A pull or an import uses layers: release every lock, wait for its end (``await_idle``), and decide again."""
 
 
 class MountsAndPulls:
-    """What must not be there for a deletion. ``contents`` is None where no layer goes."""
+    """The obstacles to a deletion. ``contents`` is None if no layer is removed."""
 
     def __init__(
         self,
@@ -57,13 +57,13 @@ class MountsAndPulls:
         self._seen: Identity | None = None
 
     def wait(self, deadline: float, cancelled: Callable[[], bool]) -> None:
-        """Refuse mounts, wait for pulls and imports. No lock of the store need be held; where one is, nothing is
-        waited for.
+        """Refuse mounts, and wait for pulls and imports. No lock of the store is needed; if one is held, there is no
+        wait.
 
         Raises:
             ImageInUse: something is mounted.
-            LayersBusy: one is at work at ``deadline``, or at once where a lock is held or ``cancelled`` says so.
-            StoreCorrupt, OSError: it cannot be told.
+            LayersBusy: one is at work at ``deadline``, or at once if a lock is held or ``cancelled`` returns true.
+            StoreCorrupt, OSError: it cannot be determined.
         """
         if self._layers:
             await_idle(self._location, self._contents, self._files, deadline, cancelled)
@@ -71,8 +71,8 @@ class MountsAndPulls:
         self._refuse_mounted()
 
     def confirm(self, lock: RecordLock | None) -> None:
-        """The same without a wait, cheaply. Where layers go, ``lock`` is layers.lock, held for writing; imports are
-        shut out until it is given back.
+        """The same without a wait, and cheaply. If layers are removed, ``lock`` is layers.lock, held for writing;
+        imports are excluded until it is released.
 
         Raises:
             ImageInUse, LayersBusy, StoreCorrupt, OSError: as ``wait``.
@@ -116,17 +116,17 @@ def await_idle(
     deadline: float,
     cancelled: Callable[[], bool],
 ) -> None:
-    """Wait until nobody pulls into the store or imports out of it.
+    """Wait until no pull into the store and no import out of it runs.
 
     Raises:
-        LayersBusy: somebody does at ``deadline``, or at once where this thread holds a lock of the store (a pull needs
-            these locks to end, and an import takes its time), or ``cancelled`` says so.
-        OSError: it cannot be told.
+        LayersBusy: one runs at ``deadline``, or at once if this thread holds a lock of the store (a pull needs
+            these locks to finish, and an import takes its time), or ``cancelled`` returns true.
+        OSError: it cannot be determined.
     """
     probe, lock = Probe(files), layers_lock(location.graphroot, location.driver)
     told = False
     while True:
-        # Not both at once: under the locks of the store, the import is looked for on the descriptor that holds them.
+        # Not both at once: under the locks of the store, the descriptor that holds them shows the import.
         if (pull := _pull(contents, probe, files)) is not None:
             error = partial(_pulled, pull, files)
         elif not holding() and (reader := reader_at_work(lock, files)) is not None:
@@ -142,7 +142,7 @@ def await_idle(
 
 
 def _pull(contents: LayerContents | None, probe: Probe, files: Files) -> LockHolder | None:
-    """Who holds the lock of a pull."""
+    """The holder of a pull's lock."""
     for path in contents.pulls() if contents is not None else ():
         try:
             fd = files.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY)

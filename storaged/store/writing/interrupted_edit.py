@@ -1,7 +1,7 @@
-"""An edit of big data that died half way: carried on where one file is in its place already, else forgotten.
+"""Finishes or undoes an interrupted edit of big data: finishes it if a file is already in place, otherwise undoes it.
 
-The bytes of each item lie in its place or in its temporary file, and its digest tells them. They are written again by
-an ordinary change, on the record as it is now: another tool may have given the image other names meanwhile.
+The bytes of each item are in its place or in its temporary file; the digest tells which. An ordinary change writes them
+again, based on the present record: another tool may have changed the image's names meanwhile.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from storaged.store.writing.unfinished import standing
 from storaged_client.contract.errors import ImageDamaged
 
 _LIMIT = 64 << 20
-"""Bytes of one item."""
+"""The maximum number of bytes of one item."""
 
 _DESCRIBED = frozenset({"big-data-names", "big-data-sizes", "big-data-digests"})
 """Members that follow from the items."""
 
 
 def carry_on(entry: Editing, loaded: Loaded, location: StoreLocation, files: Files) -> Change:
-    """The change that completes an edit; an empty one where nothing is to be done.
+    """The change that completes an edit; an empty one if nothing is left to do.
 
     Raises:
         ImageDamaged: bytes are lost: the image cannot be completed.
@@ -56,7 +56,7 @@ def carry_on(entry: Editing, loaded: Loaded, location: StoreLocation, files: Fil
 
 
 def _names(given: Sequence[str], record: ImageRecord, loaded: Loaded) -> list[str]:
-    """The names to be given that no other image has by now, and those that the image has got since."""
+    """The names to give that no other image has by now, and the names that the image got since."""
     others = [row.record for row in loaded.tables.images if row.store == 0 and row.record.id != record.id]
     taken = {name for other in others for name in other.names or ()}
     return list(dict.fromkeys([*[name for name in given if name not in taken], *(record.names or ())]))
@@ -74,7 +74,7 @@ def _place(entry: Editing, item: EditedItem, location: StoreLocation) -> str:
 
 
 def _temporary(entry: Editing, item: EditedItem, location: StoreLocation) -> str:
-    """Only its name is taken from the entry: it lies beside its place."""
+    """Use only the name from the entry: the file is beside its place."""
     return os.path.join(os.path.dirname(_place(entry, item, location)), os.path.basename(item.temporary))
 
 

@@ -1,12 +1,12 @@
-"""What a transaction is about to do, on disk before it begins, so that the next start can finish it.
+"""The journal: what a transaction is about to do, on disk before it begins, so that the next start can finish it.
 
 ::
 
-    graphroot/storaged/journal-<32 hex>.json      one transaction (``entries``), 0600; removed when it is through
+    graphroot/storaged/journal-<32 hex>.json      one transaction (``entries``), 0600; removed when it is complete
 
-Each file is held by an OFD lock for as long as its transaction lives, so an entry that can be locked belongs to a
-process that died. An entry is written whole and flushed, its folder too, before anything it speaks of is done; and what
-was done is flushed before the entry goes.
+An OFD lock is held on each file as long as its transaction lives, so an entry that can be locked belongs to a dead
+process. An entry is written completely and flushed, with its folder, before anything in it is done. What was done is
+flushed before the entry is removed.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from storaged.store.writing.temporary import make_own_folder, sync_folder, told,
 _NAME = re.compile(r"journal-[0-9a-f]{32}\.json")
 _TEMPORARY = re.compile(r"\.tmp-journal-[0-9a-f]{32}\.json")
 _LIMIT = 16 << 20
-"""Bytes of one entry: 4,000 layers need 300 kB."""
+"""The maximum number of bytes of an entry: 4,000 layers need 300 kB."""
 
 
 class OpenEntry:
-    """An entry whose transaction lives. Ends by ``remove`` or, where something is left to do, by ``leave``."""
+    """The entry of a live transaction. Ends by ``remove`` or, if something is left to do, by ``leave``."""
 
     def __init__(self, path: str, lock: RecordLock | None, files: Files) -> None:
         self.path = path
@@ -40,11 +40,11 @@ class OpenEntry:
         self._files = files
 
     def remove(self) -> None:
-        """The transaction is through, and what it did is on disk.
+        """End the entry of a complete transaction, whose changes are on disk.
 
         Raises:
-            NoSpace, StoreReadOnly, OSError: the entry may come back after a power loss; its lock is given back all the
-                same.
+            NoSpace, StoreReadOnly, OSError: the entry may come back after a power loss; its lock is released all
+                the same.
         """
         try:
             self._files.unlink(self.path)
@@ -55,7 +55,7 @@ class OpenEntry:
             self.leave()
 
     def leave(self) -> None:
-        """The entry stays for recovery."""
+        """Leave the entry to recovery."""
         if self._lock is not None:
             self._lock.release()
 
@@ -70,10 +70,10 @@ class Journal:
         self._files = files
 
     def begin(self, entry: Entry) -> OpenEntry:
-        """Write an entry: on disk when this returns, and held.
+        """Write an entry; on return it is on disk and locked.
 
         Raises:
-            NoSpace, StoreReadOnly, OSError: it is not on disk; nothing it speaks of may be done.
+            NoSpace, StoreReadOnly, OSError: it is not on disk; nothing in it may be done.
         """
         with told(self._folder):
             return self._begin(entry)
@@ -87,7 +87,7 @@ class Journal:
         lock = RecordLock(temporary, mode_held="exclusive", files=self._files)
         try:
             try:
-                # Locked before it has its name: nobody ever finds it free while we live.
+                # Locked before it gets its name: nobody ever finds it unlocked while we live.
                 lock.acquire(blocking=False)
                 write_all(self._files, fd, encode(entry, self._driver))
                 self._files.fsync(fd)
@@ -102,12 +102,13 @@ class Journal:
         return OpenEntry(path, lock, self._files)
 
     def pending(self) -> bool:
-        """Whether any entry is there, living or left. One system call."""
+        """Whether any entry exists, live or abandoned. One system call."""
         return any(_NAME.fullmatch(name) or _TEMPORARY.fullmatch(name) for name in self._names())
 
     @contextmanager
     def left(self) -> Iterator[list[tuple[OpenEntry, Entry | Unread]]]:
-        """The entries of transactions that died, held until the block ends. One that cannot be had stops no other.
+        """The entries of dead transactions, locked until the block ends. An entry that cannot be read does not affect
+        others.
 
         Raises:
             OSError: the folder cannot be read.
@@ -152,7 +153,7 @@ class Journal:
         return decode(data, self._driver)
 
     def _remove_dead(self, temporary: str) -> None:
-        """An entry that never got its name: nothing of it was done."""
+        """Remove an entry that never got its name: nothing in it was done."""
         lock = self._lock(temporary)
         if lock is not None:
             try:
@@ -165,4 +166,4 @@ class Journal:
             try:
                 self._files.unlink(path)
             except OSError:
-                continue  # not there, or recovery's: it speaks of nothing that was done
+                continue  # missing, or recovery has it: nothing in it was done

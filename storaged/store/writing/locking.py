@@ -1,13 +1,13 @@
-"""Which locks a change holds for its commit.
+"""Chooses and holds the locks of a change for its commit.
 
 ::
 
     names, records without layers        images W
     items of a manifest list             digest lock of the list W, images W
-    records that rest on layers          layers R, images W
+    records that refer to layers         layers R, images W
     removals                             layers W, images W, containers W
 
-In the order of ``locks/order.py``. Those of additional stores are not taken: their records are proven by the stamp.
+In the order of ``locks/order.py``. Locks of additional stores are not taken: the stamp proves their records.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from storaged.store.writing.prepared import ListLocked, PlanOutdated
 from storaged.store.writing.temporary import give_away, make_folder, told
 
 _AT_ONCE = 0.005
-"""Seconds: who has a lock later than that was kept waiting by another."""
+"""Seconds: a lock that takes longer was held by another process."""
 
 _AFTER_ANOTHER = 0.1
-"""Seconds given to who held the lock of a list before. A podman of before August 2025 writes the list once more when it
-has given the lock back, from its memory, a few milliseconds later (libimage ``AnnotateInstance``, called by ``manifest
-add``): what was added in between would be lost."""
+"""Seconds of grace for the previous holder of a list's lock. A podman from before August 2025 writes the list once
+more, from memory, a few milliseconds after it released the lock (libimage ``AnnotateInstance``, called by ``manifest
+add``): entries added in between would be lost."""
 
 
 def locks_of(location: StoreLocation, change: Change) -> tuple[str, ...]:
@@ -50,7 +50,7 @@ def locks_of(location: StoreLocation, change: Change) -> tuple[str, ...]:
 
 
 def shared_of(location: StoreLocation, change: Change) -> tuple[str, ...]:
-    """Those of :func:`locks_of` that are held against writers only."""
+    """Those of :func:`locks_of` that are held in shared mode, against writers only."""
     lock = layers_lock(location.graphroot, location.driver)
     going = change.removed or change.layers or change.containers
     return (lock,) if change.needs_layers and not going else ()
@@ -74,12 +74,12 @@ class WriterLocks:
     def hold(
         self, paths: Sequence[str], shared: Sequence[str], deadline: float, cancelled: Callable[[], bool]
     ) -> Iterator[tuple[RecordLock, ...]]:
-        """Hold these until the block ends; within :meth:`exclusively` nothing more is waited for.
+        """Hold these locks until the block ends; within :meth:`exclusively` there is no further wait.
 
         Raises:
-            StoreBusy: not had before ``deadline``, or ``cancelled`` said so.
+            StoreBusy: not available before ``deadline``, or ``cancelled`` returned true.
             PlanOutdated: a lock file is gone.
-            ListLocked: within :meth:`exclusively`, the digest lock of a list not named to :meth:`editing` is held.
+            ListLocked: within :meth:`exclusively`: the digest lock of a list not passed to :meth:`editing` is held.
         """
         if self._held is None:
             lists = [path for path in paths if rank(path) == OUTERMOST]
@@ -93,8 +93,8 @@ class WriterLocks:
             more: list[RecordLock] = []
             for path in paths:
                 if path not in held:
-                    # The digest lock of a list that nobody expected, out of its order: podman waits for images.lock
-                    # with one in hand, so this must not wait.
+                    # The digest lock of an unexpected list, out of its order: podman waits for images.lock while it
+                    # holds one, so this must not wait.
                     more.append(RecordLock(path, mode_held="exclusive", files=self._files))
                     try:
                         more[-1].acquire(blocking=False)
@@ -142,7 +142,7 @@ class WriterLocks:
     def _take_lists(
         self, paths: Sequence[str], deadline: float, cancelled: Callable[[], bool]
     ) -> Iterator[tuple[RecordLock, ...]]:
-        """Digest locks alone: the pause after another's must keep nobody from the store."""
+        """Take only digest locks: the grace for their previous holder must not block the store for others."""
         began = time.monotonic()
         with self._take(paths, (), deadline, cancelled) as locks:
             if time.monotonic() - began > _AT_ONCE:
@@ -172,10 +172,10 @@ class WriterLocks:
 
 
 def make_missing(files: Files, locks: Sequence[str]) -> None:
-    """Make the lock files that are not there, as every other tool does: 0644, empty. Never replaces one.
+    """Create missing lock files like every other tool: 0644, empty. Never replaces one.
 
     Raises:
-        NoSpace, StoreReadOnly, OSError: one cannot be made.
+        NoSpace, StoreReadOnly, OSError: one cannot be created.
     """
     for path in locks:
         with told(path):
@@ -194,7 +194,7 @@ def make_missing(files: Files, locks: Sequence[str]) -> None:
 
 
 def _make_folders(files: Files, folder: str) -> None:
-    """The folder of the digest locks, which comes with the first of them, and the runroot after a boot."""
+    """Create the folder of the digest locks, which comes with the first of them, and the runroot after a reboot."""
     try:
         make_folder(files, folder)
     except FileNotFoundError:

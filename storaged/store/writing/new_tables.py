@@ -1,6 +1,6 @@
-"""The new tables of a change: every record's bytes, those untouched as they were, in their order.
+"""Builds the new tables of a change: untouched records keep their bytes and order.
 
-Pure: the tables as read go in, the records as they shall be written come out.
+Pure: takes the tables as read and returns the records to write.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _INCOMPLETE = "incomplete"
 
 
 class ChangeRefused(RuntimeError):
-    """A change that contradicts itself or the tables it was planned on: a mistake of the planner, never written."""
+    """A change that contradicts itself or the tables it was decided on: a bug of the caller; nothing is written."""
 
 
 @frozen(kw_only=True)
@@ -36,10 +36,10 @@ class Draft:
 
 
 def draft_images(table: CurrentTable, change: Change) -> Draft | None:
-    """``images.json`` after the change; None where it stays as it is.
+    """``images.json`` after the change; None if it stays as it is.
 
     Raises:
-        StoreCorrupt: a record cannot be changed as it stands.
+        StoreCorrupt: a record cannot be edited.
         ImageUnknown: an image to be changed has no record here.
         ChangeRefused: the change contradicts itself.
     """
@@ -75,19 +75,19 @@ def draft_images(table: CurrentTable, change: Change) -> Draft | None:
 
 
 def draft_containers(table: CurrentTable, removed: Collection[str]) -> Draft | None:
-    """A table of containers without these."""
+    """A table of containers without the removed ones."""
     gone = frozenset(removed)
     raws = [raw for raw, record in zip(table.raws, table.records, strict=True) if record.id not in gone]
     return _checked(table, raws, {})
 
 
 def draft_layers(table: CurrentTable, removed: Collection[str]) -> tuple[Draft, Draft] | None:
-    """A table of layers with these flagged incomplete, and then without them; None where it has none of them.
+    """A table of layers with the removed ones flagged incomplete, and then without them; None if it has none of them.
 
-    Whoever opens the store between the two deletes the flagged ones himself.
+    A tool that opens the store between the two deletes the flagged layers itself.
 
     Raises:
-        StoreCorrupt: a record cannot be changed as it stands.
+        StoreCorrupt: a record cannot be edited.
     """
     at = places(table.records, frozenset(removed), table.file.path)
     if not at:
@@ -109,7 +109,7 @@ def draft_layers(table: CurrentTable, removed: Collection[str]) -> tuple[Draft, 
 
 
 def refuse_needed(change: Change, images: CurrentTable, others: Sequence[CurrentTable]) -> None:
-    """Look once more whether anything that stays needs what goes. ``others``: every table of layers and containers.
+    """Check once more that nothing that stays needs what is removed. ``others``: every table of layers and containers.
 
     Raises:
         ChangeRefused: it does.
@@ -136,7 +136,7 @@ def refuse_needed(change: Change, images: CurrentTable, others: Sequence[Current
 
 
 def members_after(record: ImageRecord, wanted: ImageEdit | NewImage) -> dict[str, Any]:
-    """Every member that is to be written: those given, and those that follow from the items.
+    """Every member to be written: those given, and those that follow from the items.
 
     Raises:
         StoreUnsupported: an item is a signed manifest of schema 1, whose digest is not that of its bytes.

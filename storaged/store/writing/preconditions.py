@@ -1,7 +1,7 @@
-"""What must hold of a store before it is written to, and of a table before it is published.
+"""Checks a store before it is written, and a new table before it is published.
 
-Podman 4.3 takes a table it cannot decode for an empty one, and its next write erases the store: a table is
-decoded again before it replaces the old one, and a table that cannot be decoded whole is never written over.
+Podman 4.3 takes a table that it cannot decode for an empty one, and its next write empties the store. So a new table is
+decoded again before it replaces the old one, and a table that cannot be decoded completely is never overwritten.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from storaged.store.writing.prepared import PlanOutdated
 from storaged_client.contract.errors import StoragedError, StoreCorrupt, StoreReadOnly, StoreUnsupported
 
 DRIVERS: Final = ("overlay", "vfs")
-"""Drivers whose stores are written to."""
+"""Drivers whose stores can be written."""
 
 _ID: Final = re.compile(r"[0-9a-f]{64}")
 _DIGESTS: Final = re.compile(r"sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}")
@@ -42,7 +42,7 @@ _RELATIONS: Final[Mapping[TableKind, str]] = {
     "layers": "id|parent|flags",
     "containers": "id|image|layer",
 }
-"""Members that say what needs what. Go takes them in any case of letters, the decoder here in lower case alone."""
+"""Members that express dependencies. Go matches them in any case, the decoder here only in lower case."""
 
 _STRANGE: Final[Mapping[TableKind, re.Pattern[bytes]]] = {
     kind: re.compile(rf'"(?!(?:{names})")(?i:{names})"\s*:'.encode()) for kind, names in _RELATIONS.items()
@@ -51,7 +51,7 @@ _STRANGE: Final[Mapping[TableKind, re.Pattern[bytes]]] = {
 
 @frozen(kw_only=True)
 class CurrentTable:
-    """A table as it is before the change: every element, verbatim, and the record it decodes to."""
+    """A table before the change: every element's exact bytes, and the record it decodes to."""
 
     file: TableFile
     data: bytes = field(repr=False)
@@ -60,9 +60,9 @@ class CurrentTable:
 
 
 def refusal(location: StoreLocation, files: Files) -> StoragedError | None:
-    """Why nothing can be written to this store, whatever the change; None where it can. A few system calls.
+    """Why this store cannot be written, whatever the change; None if it can. A few system calls.
 
-    ``missing`` is among the evidence where the store has not been made yet (``making``).
+    The error has ``missing`` in its data if the store does not exist yet (``create_store``).
     """
     root, driver = location.graphroot, location.driver
     if driver not in DRIVERS:
@@ -92,14 +92,14 @@ def refusal(location: StoreLocation, files: Files) -> StoragedError | None:
 def read_table(
     files: Files, table: TableFile, seen: Identity | None, ahead: CurrentTable | None = None
 ) -> CurrentTable:
-    """A table that is to be replaced, read and decoded whole. ``seen`` is the identity it has in the plan's stamp.
+    """Read and decode a whole table that is to be replaced. ``seen`` is its identity in the stamp.
 
-    ``ahead`` is what was read of it before: records of the same bytes are taken from there.
+    ``ahead`` is an earlier reading of it: records with the same bytes are reused.
 
     Raises:
         PlanOutdated: it is another file by now.
-        StoreCorrupt: it, or one of its records, cannot be decoded, or other tools read it in another way, or it was
-            emptied: what is not understood is not written over, nor is anything removed by it.
+        StoreCorrupt: it, or one of its records, cannot be decoded, or other tools read it differently, or it was
+            emptied: what is not understood is not overwritten, and nothing is removed because of it.
     """
     data = b""
     if seen is not None:
@@ -129,10 +129,10 @@ def read_table(
 
 
 def refuse_lost_table(files: Files, location: StoreLocation, table: CurrentTable) -> None:
-    """A missing or empty file beside folders of images is a lost table: its images may yet be saved.
+    """Refuse a missing or empty table beside folders of images: it is lost, and its images may still be saved.
 
     Raises:
-        StoreCorrupt: it is.
+        StoreCorrupt: it is lost.
     """
     if table.data:
         return
@@ -146,11 +146,10 @@ def refuse_lost_table(files: Files, location: StoreLocation, table: CurrentTable
 def check_emitted(
     data: bytes, table: CurrentTable, raws: Sequence[bytes], written: Mapping[bytes, Record | None]
 ) -> None:
-    """Read a new table as the next reader will. ``written`` are the records that are not as they were, with what
-    they were.
+    """Read a new table as the next reader will. ``written`` maps the changed records to their old values.
 
     Raises:
-        StoreCorrupt: it is not what was meant, or not what other tools take.
+        StoreCorrupt: it is not what was meant, or not what other tools accept.
     """
     path = table.file.path
     if split(data, file=path) != list(raws):
@@ -179,7 +178,7 @@ def check_emitted(
 
 
 def _wrong(record: ImageRecord, before: ImageRecord | None) -> str | None:
-    """What other tools would not take of what is new in a record; None where they take all."""
+    """What other tools would not accept in the changes of a record; None if they accept all."""
     old = before or ImageRecord(id=record.id)
     names = record.names or ()
     if len(set(names)) != len(names):
@@ -207,7 +206,7 @@ def _wrong_data(record: ImageRecord, old: ImageRecord) -> str | None:
         return "names, sizes and digests of its big data do not agree"
     known = old.big_data_digests or {}
     for key, digest in digests.items():
-        # What another tool wrote stays as it stands, whatever its algorithm is.
+        # What another tool wrote stays as it is, whatever its algorithm.
         if digest != known.get(key) and not _DIGESTS.fullmatch(digest):
             return f"{digest!r} is no digest"
     if may_be_list(record) and "instances.json" not in keys:
@@ -216,10 +215,10 @@ def _wrong_data(record: ImageRecord, old: ImageRecord) -> str | None:
 
 
 def places(records: Sequence[Record], touched: Collection[str], file: str) -> dict[str, int]:
-    """The index of each record that is to be changed, by id.
+    """The index of each record to be changed, by id.
 
     Raises:
-        StoreCorrupt: two records bear one such id, so that tools disagree which is meant.
+        StoreCorrupt: two records have the same id, so tools disagree which one is meant.
     """
     found: dict[str, int] = {}
     for index, record in enumerate(records):
@@ -231,5 +230,5 @@ def places(records: Sequence[Record], touched: Collection[str], file: str) -> di
 
 
 def corrupt(file: str, detail: str) -> StoreCorrupt:
-    """The refusal to write over this file."""
+    """The refusal to overwrite this file."""
     return StoreCorrupt(f"{file}: {detail}; nothing was written", file=file, detail=detail)

@@ -1,6 +1,7 @@
-"""Everything of a change that can be done before the locks are taken.
+"""Prepares a change: everything that can be done before the locks are taken.
 
-The tables are read again, not taken from memory: what is written is made of the very bytes that the stamp names.
+The tables are read again, not taken from memory: what is written is derived from the very bytes that the stamp
+identifies.
 """
 
 from __future__ import annotations
@@ -35,11 +36,11 @@ from storaged.store.writing.speculative_prepare import SpeculativePrepare, write
 from storaged_client.contract.errors import ImageDamaged, StoreBusy, StoreUnsupported
 
 LAYERS_AT_ONCE = 2_000
-"""Layers of one commit: the locks are held while each is moved aside, some 60 µs, and no longer than 250 ms."""
+"""The maximum number of layers in one commit: moving each takes some 60 µs under the locks, at most 250 ms in all."""
 
 
 def go_on(cancelled: Callable[[], bool]) -> None:
-    """Between two steps, none of which wrote anything that is seen.
+    """A cancellation point between two steps, none of which wrote anything visible.
 
     Raises:
         StoreBusy: nobody wants the change any more.
@@ -70,17 +71,17 @@ class Preparation:
         cancelled: Callable[[], bool],
         tight: bool = False,
     ) -> Prepared:
-        """All but the renames. Where it fails, nothing is left of it. ``tight``: there is room for nothing else.
-        ``cancelled`` is asked between its steps.
+        """Do everything except the renames. A failure leaves nothing behind. ``tight``: there is space for nothing
+        else. ``cancelled`` is called between the steps.
 
         Raises:
-            PlanOutdated: the store is not what it was when the stamp was taken.
+            PlanOutdated: the store has changed since the stamp was taken.
             StoreCorrupt, StoreUnsupported, ImageUnknown: the change cannot be written.
             ImageDamaged: a manifest that the change depends on is not the recorded one.
-            ImageInUse: a layer that would go is mounted.
-            StoreBusy: a pull was at work until ``deadline``, or ``cancelled`` said so.
-            NoSpace, StoreReadOnly, OSError: the disk refuses.
-            ChangeRefused: the planner contradicts the tables.
+            ImageInUse: a layer to be removed is mounted.
+            StoreBusy: a pull was at work until ``deadline``, or ``cancelled`` returned true.
+            NoSpace, StoreReadOnly, OSError: a disk error.
+            ChangeRefused: the change contradicts the tables.
         """
         if len(change.layers) > LAYERS_AT_ONCE:
             raise ChangeRefused(f"{len(change.layers)} layers in one change, more than {LAYERS_AT_ONCE}")
@@ -179,7 +180,7 @@ class Preparation:
         return deletion
 
     def _check_layers(self, change: Change, layers: Sequence[CurrentTable], stamp: Stamp) -> None:
-        """The layers that a record will rest on, in whatever store they are."""
+        """Check the layers that a record will refer to, in whatever store they are."""
         if not change.needs_layers:
             return
         others: list[TableFile] = [table for table in self._tables if table.kind == "layers" and table.store != 0]
@@ -196,7 +197,7 @@ class Preparation:
                 raise StoreUnsupported(f"layer {layer} is not there, or not complete: an image cannot rest on it")
 
     def _evidence(self, change: Change, cancelled: Callable[[], bool]) -> tuple[tuple[str, Identity], ...]:
-        """Read every manifest that the change depends on once more, and remember which file it was."""
+        """Read every manifest that the change depends on once more, and remember the file's identity."""
         found: list[tuple[str, Identity]] = []
         for record, store in change.evidence:
             go_on(cancelled)
@@ -207,7 +208,7 @@ class Preparation:
                 self._content.blob(record, store, "manifest", ITEM_LIMIT)
                 after = identity(self._files.stat(path, follow_symlinks=False))
             except StoreBusy:
-                raise  # it is an OSError, too
+                raise  # StoreBusy is an OSError, too
             except OSError as error:
                 raise ImageDamaged(f"{path}: {error.strerror}", id=record.id, key="manifest", file=path) from None
             if before != after:

@@ -1,4 +1,4 @@
-"""The renames of a change, under the exclusive locks: does the plan still hold, then everything in its order."""
+"""Performs the renames of a change under the exclusive locks, after checking that its decision is still valid."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from storaged_client.contract.errors import NoSpace
 
 
 class Publisher:
-    """Puts what was prepared in its places. One change at a time."""
+    """Moves prepared files to their places. One change at a time."""
 
     def __init__(self, location: StoreLocation, files: Files, metrics: Metrics, reserve: Reserve) -> None:
         self._graphroot = location.graphroot
@@ -31,11 +31,11 @@ class Publisher:
         self._watch = StampWatch(self._locks, [table.path for table in self._tables], files, metrics)
 
     def check(self, prepared: Prepared, locks: Sequence[RecordLock]) -> None:
-        """Whether the plan still holds. What was proven under these locks stays so until they are given back.
+        """Check that the decision is still valid. What is proven under these locks stays true until they are released.
 
         Raises:
-            PlanOutdated: it does not.
-            ImageInUse, LayersBusy: something that would go was mounted since, or a pull or an import began.
+            PlanOutdated: it is not valid.
+            ImageInUse, LayersBusy: something to be removed was mounted since, or a pull or an import began.
         """
         for lock in locks:
             if not lock.still_named():
@@ -52,7 +52,7 @@ class Publisher:
             prepared.deletion.confirm(locks)
 
     def compare(self, planned: Stamp, locks: Sequence[str]) -> None:
-        """Compare what these locks guard, and the additional stores: what else was written meanwhile is another's.
+        """Compare what these locks guard, and the additional stores; other parts of the store may change meanwhile.
 
         Raises:
             PlanOutdated: they differ.
@@ -67,12 +67,12 @@ class Publisher:
                 raise PlanOutdated(f"{table.path} was replaced", file=table.path)
 
     def publish(self, prepared: Prepared, locks: Sequence[RecordLock]) -> Stamp:
-        """Make the change visible; the stamp of the files after it. ``prepared.holdings.begun`` tells whether an error
-        came before the first rename.
+        """Make the change visible; returns the stamp of the files after it. ``prepared.holdings.begun`` shows whether
+        an error came before the first rename.
 
         Raises:
             PlanOutdated: the folder of a new image was removed, and nothing was written.
-            NoSpace, StoreReadOnly, OSError: the disk refused.
+            NoSpace, StoreReadOnly, OSError: a disk error.
         """
         self._publish_data(prepared)
         self._publish_tables(prepared, {lock.lock_file: lock for lock in locks})
@@ -113,13 +113,13 @@ class Publisher:
             deletion.stage()
 
     def _replace(self, table: TableWrite, lock: RecordLock) -> None:
-        """Token, then table: who reads between the two reads once more than he would have to."""
+        """Write the token, then the table: a reader in between only reads once more than necessary."""
         with told(table.lock):
             write_token(self._files, lock.descriptor)
         table.temporary.publish(self._files)
 
     def flush(self, prepared: Prepared) -> None:
-        """Make the last renames durable; no lock need be held.
+        """Make the last renames durable; no lock is needed.
 
         Raises:
             NoSpace, StoreReadOnly, OSError: a power loss may bring back the state before.
@@ -129,5 +129,5 @@ class Publisher:
             sync_folder(self._files, folder)
 
     def close(self) -> None:
-        """Close the kept descriptors."""
+        """Close the open descriptors."""
         self._watch.close()

@@ -1,4 +1,4 @@
-"""Which files of a store make up what is removed, and the staging folders they are moved to.
+"""Lists the files of a removal, and moves them to staging folders.
 
 ::
 
@@ -6,10 +6,10 @@
     vfs/dir/<id>                           → vfs/tempdirs/temp-dir-<n>/            contents
     drv-layers/<id>.tar-split.gz  <id>/    → drv-layers/tmp/temp-dir-<n>/          layers
     drv-images/<id>/  drv-containers/<id>/ → storaged/removed/temp-dir-<n>/        own
-    runroot: drv-containers/<id>/            removed where it lies: a container's id is never used again
+    runroot: drv-containers/<id>/            removed in place: a container's id is never used again
 
-An image's folder must be moved too: the same image may be pulled again the moment the locks are given back. It goes
-to a folder of storaged's own, for other tools take what is strange to them in the others for damage.
+An image's folder must be moved, too: the same image may be pulled again as soon as the locks are released. It goes to
+storaged's own folder, because in the others tools take unknown entries for damage.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from storaged.store.writing.staging import StagingFolder, exists, mounted_below
 
 
 def staging_parents(location: StoreLocation, contents: LayerContents | None) -> dict[str, str]:
-    """The parents of staging folders, by what is moved there; ``contents`` is None where no layer is."""
+    """The parents of staging folders, by what is moved there; ``contents`` is None if no layer is removed."""
     parents = {"own": os.path.join(own_dir(location.graphroot), "removed")}
     if contents is not None:
         parents["contents"] = contents.staging
@@ -36,12 +36,12 @@ def staging_parents(location: StoreLocation, contents: LayerContents | None) -> 
 
 
 class Quarantine:
-    """The files of one deletion. ``contents`` is None where no layer goes, ``remover`` moves what the driver keeps.
+    """The files of one deletion. ``contents`` is None if no layer is removed; ``remover`` moves the driver's files.
 
-    ``links`` has the short names of layers. ``made`` are the parents of staging folders that are not there yet.
+    ``links`` has the short names of layers. ``made`` lists the parents of staging folders that do not exist yet.
 
     Raises:
-        OSError: a folder cannot be looked at.
+        OSError: a folder cannot be examined.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Quarantine:
         for layer in layers:
             moves["contents"] += contents.pieces(layer, links.get(layer)) if contents is not None else ()
             moves["layers"].append(tar_split(root, driver, layer))
-            # Few have any, and none gets some while its record stays what it is: no time is lost on it under the locks.
+            # Few layers have any, and none gets some while its record stays the same, so check outside of the locks.
             moves["layers"] += [path for path in (layer_data(root, driver, layer),) if exists(files, path)]
         moves["own"] += [image_dir(root, driver, image) for image in images]
         moves["own"] += [container_dir(root, driver, container) for container in containers]
@@ -79,7 +79,7 @@ class Quarantine:
         self.made = tuple([folder.parent for folder, _ in self._moves if not exists(files, folder.parent)])
 
     def move(self) -> None:
-        """Move everything to the staging folders; may be called again where it failed. The exclusive locks are held.
+        """Move everything to the staging folders; may be called again after a failure. The exclusive locks are held.
 
         Raises:
             OSError: not everything was moved.
@@ -92,16 +92,16 @@ class Quarantine:
 
     @property
     def trees(self) -> int:
-        """How many trees ``remove`` has to remove."""
+        """The number of trees that ``remove`` has to remove."""
         return sum(folder.taken for folder, _ in self._moves) + len(self._in_place)
 
     def remove(self, cancelled: Callable[[], bool], done: Callable[[], None]) -> list[Leftover]:
-        """Remove what was moved, and the staging folders. No lock need be held. ``done`` is called after each tree.
+        """Remove what was moved, and the staging folders. No lock is needed. ``done`` is called after each tree.
 
-        Returns what had to stay.
+        Returns what could not be removed.
 
         Raises:
-            RemovalCancelled: ``cancelled`` said so.
+            RemovalCancelled: ``cancelled`` returned true.
         """
         left: list[Leftover] = []
         for folder, _ in self._moves:
@@ -116,12 +116,12 @@ class Quarantine:
         return left
 
     def leave(self) -> None:
-        """Give the locks of the staging folders back."""
+        """Release the locks of the staging folders."""
         for folder, _ in self._moves:
             folder.leave()
 
     def touched(self) -> list[str]:
-        """The folders that entries were moved out of and to, and those above the latter."""
+        """The folders that entries were moved out of and into, and the parents of the latter."""
         parents = {folder.parent for folder, _ in self._moves}
         moved = {path for _, paths in self._moves for path in paths}
         folders = {*parents, *[os.path.dirname(path) for path in (*moved, *parents)]}

@@ -1,14 +1,14 @@
-"""Finishing what died in the middle: of storaged's own doings alone.
+"""Recovery: finishes or undoes storaged's own interrupted transactions.
 
 ::
 
-    journal entry     deletion    staging folders whose lock is free; records and files that are left of it
-                      editing     temporaries → places → record, or the temporaries go
+    journal entry     deletion    staging folders whose lock is free; remaining records and files
+                      editing     temporaries → places → record, or the temporaries are removed
                       creation    folders of images that got no record
     beside tables     .tmp-<name>-storaged-<boot>-<8 hex>
 
-Each step is a change like any other, with an entry of its own; the old entry goes last. So recovery may die as well,
-and may be run again. What other tools left is theirs, and ``store.check``'s to tell of.
+Each step is an ordinary change with its own journal entry; the old entry is removed last. So recovery itself may die
+and may be repeated. What other tools left is theirs; ``store.check`` reports it.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ _log = logging.getLogger(__name__)
 
 
 class Recovered(Struct, frozen=True, kw_only=True):
-    """How many entries are through, and what stays for the next time, with the reasons."""
+    """The number of finished entries, and what stays for the next time, with the reasons."""
 
     finished: int
     left: tuple[str, ...] = ()
 
 
 class Recovery:
-    """Recovery of one store. ``run`` needs the writer slot: no other change may be at work through ``writer``."""
+    """Recovery of one store. ``run`` needs the writer lock: no other change may use ``writer``."""
 
     def __init__(
         self, location: StoreLocation, writer: StoreWriter, *, metrics: Metrics, files: Files | None = None
@@ -73,12 +73,13 @@ class Recovery:
         try:
             return self._journal.pending() or any(True for _ in self._temporaries())
         except OSError:
-            return True  # the run says what is wrong
+            return True  # run() reports what is wrong
 
     def run(self, *, cancelled: Callable[[], bool] = lambda: False) -> Recovered:
-        """Finish or undo what died. Blocking, for as long as trees take; never on the event loop.
+        """Finish or undo dead transactions. Blocking, as long as removing trees takes; never on the event loop.
 
-        One entry that cannot be finished, be it for a mistake of ours, stops no other: it stays, with the reason.
+        An entry that cannot be finished, even because of a bug of ours, does not stop others: it stays, with the
+        reason.
 
         Raises:
             OSError: storaged's own folder cannot be read.
@@ -104,7 +105,7 @@ class Recovery:
         return Recovered(finished=finished, left=self.left)
 
     def _end(self, through: Sequence[tuple[OpenEntry, Entry]]) -> tuple[int, list[str]]:
-        """End the entries that are through, and remove the folders they made: one may have used another's."""
+        """End the finished entries, and remove the folders they created: one may have used another's."""
         made = [path for _, entry in through if isinstance(entry, Deletion) for path in entry.made]
         finished = 0
         left: list[str] = []
@@ -121,7 +122,7 @@ class Recovery:
         return finished, left
 
     def _finish(self, entry: Entry | Unread, cancelled: Callable[[], bool]) -> str | None:
-        """Finish one entry; the reason why it stays, where it does.
+        """Finish one entry; returns the reason if it stays.
 
         Raises:
             StoragedError, OSError, RemovalCancelled: it stays.
@@ -147,7 +148,8 @@ class Recovery:
         return left
 
     def _temporaries(self) -> Iterator[str]:
-        """Tables, and copies of them, never put in their places. While the writer slot is held nobody writes one."""
+        """Temporary tables, and copies of them, that were never published. While the writer lock is held, nobody writes
+        one."""
         for folder in self._folders:
             try:
                 names = self._files.listdir(folder)
@@ -159,7 +161,7 @@ class Recovery:
 
 
 class _Unfinished:
-    """Finishes entries, by changes of the store as it is now."""
+    """Finishes entries, by changes of the present store."""
 
     def __init__(
         self,
@@ -178,7 +180,7 @@ class _Unfinished:
         self._unrecorded = Unrecorded(location, reader, files=files, metrics=metrics)
 
     def finish(self, entry: Entry) -> str | None:
-        """Why it stays; None where it is through. Raises: as :meth:`Recovery._finish`."""
+        """Why an entry stays; None if it is finished. Raises: as :meth:`Recovery._finish`."""
         if self._cancelled():
             return "cancelled"
         match entry:
@@ -187,7 +189,7 @@ class _Unfinished:
             case Editing():
                 left = self._editing(entry)
             case Creation():
-                # Where the first image of a store was being made there is no table yet.
+                # If the first image of a store was being created, there is no table yet.
                 left = self._unrecorded.remove(Orphans(images=entry.images), self._cancelled, lost=False)
                 self._unrecorded.forget_items(entry.images)
         return "; ".join(f"{found.path}: {found.detail}" for found in left) or None
@@ -200,7 +202,7 @@ class _Unfinished:
             change = rest_of(entry, loaded.tables)[0]
             return evolve(change, layers=change.layers[:LAYERS_AT_ONCE])
 
-        # Of an entry by a version that did more at once.
+        # An entry of a version with larger batches.
         for _ in range(0, max(1, len(entry.layers)), LAYERS_AT_ONCE):
             left += self._carry_out(plan)
         _, orphans = rest_of(entry, load(self._reader, self._cancelled).tables)
@@ -211,14 +213,14 @@ class _Unfinished:
         try:
             left = self._carry_out(lambda loaded: carry_on(entry, loaded, self._location, self._files))
         except ImageDamaged as error:
-            # It can never be completed; as a list it protects all that it may name, until it is written anew.
+            # It can never be completed; as a list it protects everything that it may name, until it is written again.
             _log.error("an edit cannot be completed image=%s detail=%s", entry.image, error)
             left = ()
         forget(entry, self._location, self._files)
         return left
 
     def _carry_out(self, plan: Callable[[Loaded], Change]) -> Sequence[Leftover]:
-        """Plan on the tables as they are and commit, again where another tool was faster.
+        """Decide on the present tables and commit, again if another tool was faster.
 
         Raises:
             StoragedError, OSError: it cannot be done now.

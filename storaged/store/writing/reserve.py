@@ -1,4 +1,4 @@
-"""Room kept for the removal that has to work on a full disk.
+"""The reserve: disk space kept for removals on a full disk.
 
 ::
 
@@ -6,9 +6,9 @@
     ├── reserve         blocks for twice the JSON of the writable store, plus 1 MiB
     └── reserve.d/      64 empty files, an inode each: 00 … 63
 
-A removal first writes new tables beside the old ones, so on a full file system nothing could ever be removed.
-The room is given back to the file system for a removal that found none, and taken again once it is through.
-Anybody may take it in between: then the removal fails as it would have without, and the next one tries again.
+A removal first writes new tables beside the old ones, so on a full file system nothing could ever be removed. For a
+removal that finds no space, the reserve is released to the file system, and taken again afterwards. Any process may use
+the space in between. Then the removal fails as it would have without the reserve, and the next one tries again.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from storaged.store.layout.paths import own_dir
 from storaged.store.tables import StoreLocation
 
 MARGIN = 1 << 20
-"""Bytes beyond twice the JSON: for the files of a deletion, and for the blocks of folders that grow."""
+"""Bytes beyond twice the JSON: for the files of a deletion, and for the blocks of growing folders."""
 
 INODES = 64
-"""A removal makes about a dozen files and folders at once."""
+"""A removal creates about a dozen files and folders at once."""
 
 _STEP = 256 << 10
-"""Bytes taken at a time, so that a nearly full disk still gives what it has."""
+"""Bytes allocated at a time, so that a nearly full disk still gives what it has."""
 
 _CANNOT_ALLOCATE = frozenset({errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
 _BLOCK = 512
@@ -44,7 +44,7 @@ _log = logging.getLogger(__name__)
 class Reserve:
     """The reserve of one store. Safe from several threads.
 
-    It never fails what it serves: what stands in its way is logged, and tried again next time.
+    It never makes a removal fail: problems are logged, and the next use tries again.
     """
 
     def __init__(self, location: StoreLocation, *, files: Files | None = None) -> None:
@@ -56,19 +56,19 @@ class Reserve:
         self._mutex = threading.Lock()
         self._users = 0
         self.trouble: str | None = None
-        """Why the reserve was not whole when it was last taken; None where it was, or was not to be yet."""
+        """Why the reserve was incomplete when it was last built; None if it was complete, or not needed yet."""
 
     def build(self) -> bool:
-        """Take what is missing, and give back what is far too much; returns whether all of it is there now.
+        """Allocate what is missing, and release what is far too much; returns whether the reserve is complete.
 
-        Blocking, a few system calls when it stands already. While it is released nothing is taken.
+        Blocking; a few system calls if it is complete. While it is released, nothing is allocated.
         """
         with self._mutex:
             return self._users == 0 and self._take()
 
     @contextmanager
     def released(self) -> Iterator[None]:
-        """The room is free until the block ends; then as much of it as there is, is taken again."""
+        """Release the space until the block ends; then allocate as much of it as possible."""
         with self._mutex:
             self._users += 1
             if self._users == 1:
@@ -82,7 +82,7 @@ class Reserve:
                     self._take()
 
     def wanted(self) -> int:
-        """Bytes of a whole reserve, by the size that the tables have now."""
+        """Bytes of a complete reserve for the present size of the tables."""
         total = 0
         for path in self._tables:
             try:
@@ -108,7 +108,7 @@ class Reserve:
         return not missing
 
     def _take_inodes(self) -> int:
-        """Returns how many are missing."""
+        """Returns how many inodes are missing."""
         names = {f"{number:02}" for number in range(INODES)}
         try:
             self._make_folder(self._inodes)
@@ -142,7 +142,7 @@ class Reserve:
             if status.st_size > 2 * wanted:
                 self._files.truncate(fd, wanted)
             elif status.st_size < wanted or status.st_blocks * _BLOCK < wanted:
-                # A file without its blocks is a copy made of it: all of it is taken anew.
+                # A file without its blocks is a copy of the reserve: allocate all of it again.
                 begin = status.st_size if status.st_blocks * _BLOCK >= status.st_size else 0
                 return wanted - self._extend(fd, begin - begin % _STEP, wanted)
         finally:
@@ -168,7 +168,7 @@ class Reserve:
         except OSError as error:
             if error.errno not in _CANNOT_ALLOCATE:
                 raise
-            # Noise, for a file system that compresses keeps no block for zeros.
+            # Noise, because a compressing file system allocates no blocks for zeros.
             data = os.urandom(length)
             while data:
                 written = self._files.pwrite(fd, data, begin)
@@ -192,7 +192,7 @@ class Reserve:
             fd = self._files.open(self._blocks, os.O_RDWR | os.O_NOFOLLOW)
             try:
                 self._files.truncate(fd, 0)
-                # Freed blocks and inodes are to be had only after the journal of the file system has the freeing.
+                # Freed blocks and inodes become available only when the file system's journal has recorded it.
                 self._files.fsync(fd)
             finally:
                 self._files.close(fd)

@@ -1,7 +1,8 @@
-"""What is done of a change before all its locks are taken, on the chance that little moves meanwhile.
+"""Prepares part of a change before all its locks are taken, in the hope that little changes meanwhile.
 
-Beside writers without a pause a change is decided with the locks held, and a table of 43,000 layers takes longer to
-decode, to draft and to flush than anybody should wait: under the locks only what became another is done again.
+Beside writers that never pause, a change is decided with the locks held. Decoding, building and flushing a table of
+43,000 layers would make other tools wait too long. So this is done before, and under the locks only what has changed is
+done again.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from storaged_client.contract.errors import StoragedError
 
 
 class SpeculativePrepare:
-    """The tables of the writable store as they were a moment ago, and those of layers as they may come to be."""
+    """The tables of the writable store as they were a moment ago, and the tables of layers as they may become."""
 
     def __init__(self, files: Files, tables: Sequence[TableFile]) -> None:
         self._files = files
@@ -29,9 +30,9 @@ class SpeculativePrepare:
         self._written: dict[str, tuple[TableWrite, TableWrite]] = {}
 
     def read(self, layers: Collection[str]) -> None:
-        """Decode the tables, and write those without these layers. What cannot be done now is done under the locks.
+        """Decode the tables, and write those without these layers. What fails now is done under the locks.
 
-        ``forget`` gives all of it back.
+        ``forget`` releases all of it.
         """
         self._layers = frozenset(layers)
         for table in self._files_of_tables:
@@ -42,7 +43,7 @@ class SpeculativePrepare:
                     self._write(pair)
 
     def current(self, table: TableFile, seen: Identity | None) -> CurrentTable:
-        """The table as it is now; of a plan's stamp ``seen`` is its identity there.
+        """The table as it is now; ``seen`` is its identity in the stamp.
 
         Raises:
             PlanOutdated, StoreCorrupt: as ``read_table``.
@@ -50,16 +51,16 @@ class SpeculativePrepare:
         return read_table(self._files, table, seen, self._tables.get(table.path))
 
     def take(self, table: CurrentTable, layers: Collection[str]) -> tuple[TableWrite, TableWrite] | None:
-        """The two tables of ``draft_layers``, flushed; the caller's from now on. None where they are others by now."""
+        """The two tables of ``draft_layers``, flushed; the caller then owns them. None if they have changed by now."""
         path = table.file.path
         pair = self._written.pop(path, None)
         if pair is None or (self._tables.get(path) is table and self._layers == frozenset(layers)):
             return pair
-        _remove(self._files, pair)  # of no use any more, and others may need the room
+        _remove(self._files, pair)  # useless now, and others may need the space
         return None
 
     def forget(self) -> None:
-        """Remove what was written and not taken, and free the memory."""
+        """Remove what was written but not taken, and free the memory."""
         for pair in self._written.values():
             _remove(self._files, pair)
         self._written.clear()
@@ -75,10 +76,10 @@ class SpeculativePrepare:
 
 
 def write_draft(files: Files, draft: Draft) -> TableWrite:
-    """The draft in a flushed file beside its table. Nothing is left of it where that fails.
+    """Write a new table to a flushed file beside the old one. A failure leaves nothing behind.
 
     Raises:
-        NoSpace, StoreReadOnly, OSError: the disk refuses.
+        NoSpace, StoreReadOnly, OSError: a disk error.
     """
     temporary = temporary_for(files, draft.file.path, draft.data)
     write_temporary(files, temporary, draft.data)

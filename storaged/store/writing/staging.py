@@ -1,4 +1,4 @@
-"""Moving files aside while the store's locks are held, and removing them after they are given back.
+"""Staging folders: files are moved there while the store's locks are held, and removed after they are released.
 
 ::
 
@@ -8,10 +8,10 @@
         ├── 0-<name>              in the order in which they were moved in
         └── 1-<name>
 
-Where the lock is free its process died: tools from 1.59 on remove both whenever they open the store, and our own
-recovery does so too. The order that makes this safe: lock file, lock, folder, files; then files, folder, lock file,
-lock. A cleaner may have removed a lock file in the moment before it was locked, so the lock counts only while its
-path names the file that is held. Source: containers/storage ``internal/tempdir``, ``internal/staging_lockfile``.
+If the lock is free, its process died: tools from 1.59 on remove both whenever they open the store, and so does our own
+recovery. This order makes that safe: lock file, lock, folder, files; then files, folder, lock file, lock. A cleaner may
+have removed a lock file just before it was locked, so the lock counts only while its path names the held file. Source:
+containers/storage ``internal/tempdir``, ``internal/staging_lockfile``.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from storaged.store.writing.temporary import give_away, make_folder
 _TRIES = 200
 _STAYS = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT, errno.EBUSY)
 _PAUSE = 0.001
-"""Seconds until a cleaner that held our fresh lock file has removed it."""
+"""Seconds until a cleaner that held our new lock file has removed it."""
 
 
 class StagingFolder:
-    """One ``temp-dir-<n>`` of ours. Made, filled and emptied by one thread at a time."""
+    """One ``temp-dir-<n>`` of ours. Created, filled and emptied by one thread at a time."""
 
     def __init__(self, parent: str, number: str, *, files: Files, remover: Remover) -> None:
         self.parent = parent
@@ -49,14 +49,14 @@ class StagingFolder:
 
     @property
     def taken(self) -> int:
-        """How many were moved in."""
+        """The number of entries moved in."""
         return len(self._taken)
 
     def open(self) -> None:
-        """Make the folder, hold its lock; nothing where that is done.
+        """Create the folder and hold its lock; does nothing if that is done.
 
         Raises:
-            OSError: it cannot be made.
+            OSError: it cannot be created.
         """
         if self._lock is not None:
             return
@@ -67,7 +67,7 @@ class StagingFolder:
                 lock = RecordLock(self._lock_path, mode_held="exclusive", files=self._files)
                 lock.acquire(blocking=False)
             except FileNotFoundError:
-                continue  # its maker removed the parent, or a cleaner our file
+                continue  # its creator removed the parent, or a cleaner our file
             except Timeout:
                 time.sleep(_PAUSE)
                 continue
@@ -84,13 +84,13 @@ class StagingFolder:
         raise OSError(errno.EBUSY, "the lock file of a staging folder is taken away again and again", self._lock_path)
 
     def take(self, path: str) -> None:
-        """Move a file or folder in; nothing where it is not there. The exclusive lock of its table must be held.
+        """Move a file or folder in; does nothing if it is missing. The exclusive lock of its table must be held.
 
-        What lies on another file system is removed where it lies: that takes long, and happens where a part of
-        the store is a mount of its own or lies on an overlay itself.
+        An entry on another file system is removed in place. That takes long, and happens if a part of the store is a
+        separate mount or is on an overlay itself.
 
         Raises:
-            OSError: it is still where it was, or the part of it that could not be removed.
+            OSError: it is still in its old place, or part of it could not be removed.
         """
         name = f"{len(self._taken)}-{os.path.basename(path)}"
         try:
@@ -107,12 +107,12 @@ class StagingFolder:
         self._taken.append(name)
 
     def clear(self, cancelled: Callable[[], bool], done: Callable[[], None]) -> Leftover | None:
-        """Remove what was moved in, then the folder and its lock file; the lock is given back in any case.
+        """Remove what was moved in, then the folder and its lock file; the lock is always released.
 
-        ``done`` is called after each of them. Returns the first thing that had to stay.
+        ``done`` is called after each of them. Returns the first entry that could not be removed.
 
         Raises:
-            RemovalCancelled: ``cancelled`` said so; the rest is left to recovery, or to the next tool.
+            RemovalCancelled: ``cancelled`` returned true; the rest is left to recovery, or to the next tool.
         """
         if self._lock is None:
             return None
@@ -128,7 +128,7 @@ class StagingFolder:
         return first
 
     def leave(self) -> None:
-        """Give the lock back; what is in the folder is for recovery, or for the next tool."""
+        """Release the lock; recovery or the next tool removes the folder's contents."""
         if self._lock is not None:
             self._lock.release()
             self._lock = None
@@ -141,7 +141,7 @@ class StagingFolder:
         except OSError as error:
             return Leftover(path=self.path, detail=error.strerror or str(error))
         try:
-            # While it is held: who opened it before finds no folder, who comes later no file.
+            # While it is locked: a process that opened it earlier finds no folder, a later one no file.
             self._files.unlink(self._lock_path)
         except FileNotFoundError:
             pass
@@ -160,11 +160,11 @@ class StagingFolder:
 def clear_dead(
     parent: str, number: str, *, files: Files, remover: Remover, cancelled: Callable[[], bool]
 ) -> Leftover | None:
-    """Remove what a process that died has staged under this number; nothing where one is at work on it.
+    """Remove what a dead process has staged under this number; does nothing if a process is at work on it.
 
     Raises:
-        RemovalCancelled: ``cancelled`` said so.
-        OSError: its lock file cannot be had.
+        RemovalCancelled: ``cancelled`` returned true.
+        OSError: its lock file cannot be opened.
     """
     lock_path, folder = os.path.join(parent, f"lock-{number}"), os.path.join(parent, f"temp-dir-{number}")
     lock = RecordLock(lock_path, mode_held="exclusive", files=files)
@@ -174,7 +174,7 @@ def clear_dead(
         files.close(files.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
         lock.acquire(blocking=False)
     except (FileNotFoundError, Timeout):
-        return None  # somebody else is removing it at this moment
+        return None  # another process is removing it at this moment
     try:
         left = mounted_below(files, folder)
         if left is None:
@@ -187,7 +187,7 @@ def clear_dead(
 
 
 def mounted_below(files: Files, folder: str) -> Leftover | None:
-    """What is mounted at or below a folder that is to be removed, to which a bind mount looks like any folder."""
+    """What is mounted at or below a folder to be removed, where a bind mount looks like any folder."""
     try:
         above, name = os.path.split(folder)
         inside = below(mount_points(files), os.path.realpath(above))
@@ -200,7 +200,7 @@ def mounted_below(files: Files, folder: str) -> Leftover | None:
 
 
 def remove_empty(files: Files, folder: str) -> None:
-    """Remove a folder where nothing is in it; one in use stays.
+    """Remove a folder if it is empty; one in use stays.
 
     Raises:
         OSError: it is empty and cannot be removed.
@@ -220,7 +220,7 @@ def _removed(remover: Remover, path: str, cancelled: Callable[[], bool]) -> Left
 
 
 def exists(files: Files, path: str) -> bool:
-    """Whether anything lies at the path. Raises: OSError: it cannot be told."""
+    """Whether anything exists at the path. Raises: OSError: it cannot be determined."""
     try:
         files.stat(path, follow_symlinks=False)
     except (FileNotFoundError, NotADirectoryError):

@@ -1,4 +1,4 @@
-"""Replacing a file whole: a temporary file beside it, flushed, then one rename.
+"""Replaces a whole file: a temporary file beside it, flushed, then one rename.
 
 ::
 
@@ -7,8 +7,7 @@
          ▼ rename                                   the exclusive lock held
     images.json
 
-The prefix is upstream's; the rest tells that the file is ours, so that a start removes only what a dead run of
-ours left.
+The prefix is upstream's. The rest marks the file as ours, so that a start removes only what a dead run of ours left.
 
 Source: containers/storage ``pkg/ioutils/fswriters.go`` (AtomicFileWriter).
 """
@@ -30,12 +29,12 @@ from storaged.store.layout.paths import own_dir
 from storaged_client.contract.errors import NoSpace, StoreReadOnly
 
 OURS: Final = re.compile(r"\.tmp-.+-storaged-([0-9a-f]{32})-[0-9a-f]{8}", re.DOTALL)
-"""The names of our temporary files; the group is the boot they are of."""
+"""The names of our temporary files; the group is the boot id."""
 
 _BOOT_ID: Final = "/proc/sys/kernel/random/boot_id"
 _FORBIDDEN: Final = (errno.EROFS, errno.EACCES, errno.EPERM)
 _NAME: Final = 100
-"""Letters of the target's name that the temporary one has: a file name may have 255 bytes."""
+"""The maximum number of characters of the target's name in the temporary one: a file name may have 255 bytes."""
 
 
 class Temporary(Struct, frozen=True, kw_only=True):
@@ -46,7 +45,7 @@ class Temporary(Struct, frozen=True, kw_only=True):
     size: int
 
     def publish(self, files: Files) -> None:
-        """Put it in the place of its target, whose lock must be held exclusively.
+        """Rename it to its target, whose lock must be held exclusively.
 
         Raises:
             OSError: nothing happened.
@@ -55,29 +54,29 @@ class Temporary(Struct, frozen=True, kw_only=True):
             files.rename(self.path, self.target)
 
     def remove(self, files: Files) -> None:
-        """Forget it; nothing where it was published or is gone."""
+        """Remove it; does nothing if it was published or is gone."""
         with suppress(OSError):
             files.unlink(self.path)
 
 
 def temporary_for(files: Files, target: str, data: bytes) -> Temporary:
-    """The temporary file that these bytes will be in; nothing is made yet."""
+    """The temporary file for these bytes; nothing is created yet."""
     folder, name = os.path.split(target)
     path = os.path.join(folder, f".tmp-{name[:_NAME]}-storaged-{_boot_id(files)}-{os.urandom(4).hex()}")
     return Temporary(path=path, target=target, size=len(data))
 
 
 def write_temporary(files: Files, temporary: Temporary, data: bytes) -> None:
-    """Write and flush it; no lock need be held. Nothing is left of it where that fails.
+    """Write and flush it; no lock is needed. A failure leaves nothing behind.
 
-    As root the file gets the owner of the target, or of the folder where there is none yet: a file of root's
-    would lock the owner of the store out.
+    As root, the file gets the owner of the target, or of the folder if there is no target yet: a file of root's would
+    lock the owner of the store out.
 
     Raises:
         NoSpace: the file system or a quota is full.
-        StoreReadOnly: the folder cannot be written to.
-        OSError: anything else, a failed flush among it, which is never tried again: the kernel may have
-            forgotten the pages by then.
+        StoreReadOnly: the folder cannot be written.
+        OSError: any other error. A failed flush is never tried again: the kernel may have dropped the pages
+            by then.
     """
     path, target = temporary.path, temporary.target
     with told(target):
@@ -103,7 +102,7 @@ def sync_folder(files: Files, folder: str) -> None:
     """Make the renames within a folder durable.
 
     Raises:
-        OSError: they may be lost with the power; never tried again.
+        OSError: a power loss may undo them; never tried again.
     """
     with told(folder):
         fd = files.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -114,11 +113,11 @@ def sync_folder(files: Files, folder: str) -> None:
 
 
 def make_folder(files: Files, path: str) -> bool:
-    """Make a folder as upstream does; whether it was not there. As root its owner is that of the folder above: one of
-    root's would lock the owner of the store out.
+    """Create a folder like upstream; returns whether it was missing. As root, its owner is that of the folder above:
+    one of root's would lock the owner of the store out.
 
     Raises:
-        OSError: there is none, or there was one.
+        OSError: it does not exist, or existed already.
     """
     try:
         files.mkdir(path, 0o700)
@@ -138,17 +137,17 @@ def make_folder(files: Files, path: str) -> bool:
 
 
 def make_own_folder(files: Files, graphroot: str) -> None:
-    """Make the store's folder of storaged's own, durably, where it is not there.
+    """Create storaged's own folder in the store, durably, if it is missing.
 
     Raises:
-        OSError: there may be none.
+        OSError: it may not exist.
     """
     if make_folder(files, own_dir(graphroot)):
         sync_folder(files, graphroot)
 
 
 def give_away(files: Files, fd: int, path: str) -> None:
-    """As root: give what was just made at the path the owner of the folder that it lies in."""
+    """As root: give a new file the owner of its folder."""
     if os.geteuid() == 0:
         above = files.stat(os.path.dirname(path))
         if above.st_uid != 0 and may_give(files, above.st_uid, above.st_gid):
@@ -157,10 +156,10 @@ def give_away(files: Files, fd: int, path: str) -> None:
 
 @contextmanager
 def told(path: str) -> Iterator[None]:
-    """Errors of the disk as what the caller can do about them, with the file they are about.
+    """Turn disk errors into the contract's errors, with the file they are about.
 
     Raises:
-        NoSpace, StoreReadOnly: in place of the errors of the system that mean it.
+        NoSpace, StoreReadOnly: instead of the system's errors with that meaning.
         OSError: any other, with ``filename``.
     """
     try:
@@ -178,7 +177,7 @@ def told(path: str) -> Iterator[None]:
 
 
 def _boot_id(files: Files) -> str:
-    """What tells this boot from any other: 32 hexadecimal digits; zeros where the kernel does not say."""
+    """An identifier of this boot: 32 hexadecimal digits; zeros if the kernel does not provide it."""
     try:
         fd = files.open(_BOOT_ID, os.O_RDONLY)
         try:
@@ -199,7 +198,7 @@ def _owner(files: Files, target: str) -> tuple[int, int]:
 
 
 def write_all(files: Files, fd: int, data: bytes) -> None:
-    """Write all of it from where the file stands.
+    """Write all bytes at the present position of the file.
 
     Raises:
         OSError: part of it may be written.

@@ -1,17 +1,17 @@
-"""What is left to do of a transaction that died, by the tables as they are now. Pure.
+"""Determines what is left to do of a dead transaction, from the present tables. Pure.
 
 ::
 
-    deletion    no record went yet ............. it never happened
-                some went ...................... layers that nobody needs, and where all images went the
-                                                 containers: records and files go; files without a record go
+    deletion    no record was removed yet ...... it never happened
+                some were ...................... layers that nobody needs and, if all images are gone, the
+                                                 containers: remove records and files, and files without a record
     editing     no file is in its place yet .... it never happened
                 every file is, and the record .. it is done
                 some are ....................... all must follow, and the record
-                the record says something else . somebody else has written the list since: nothing is done
+                the record differs ............. another tool has written the list since: do nothing
 
 Other tools have worked on the store meanwhile. What they recorded or need since is theirs: whatever has an image, a
-container or a child layer stays, and so does a layer that was made again.
+container or a child layer stays, and so does a layer that was created again.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from storaged.store.writing.entries import Deletion, Editing
 
 
 class Orphans(Struct, frozen=True, kw_only=True):
-    """Whatever of these has no record leaves no file either. Files need not be there."""
+    """Ids whose files are removed unless they have a record. The files need not exist."""
 
     layers: tuple[LayerID, ...] = ()
     images: tuple[ImageID, ...] = ()
@@ -38,23 +38,24 @@ class Orphans(Struct, frozen=True, kw_only=True):
 
 
 def rest_of(entry: Deletion, tables: StoreTables) -> tuple[Change, Orphans]:
-    """What a deletion has left: records that go by a change, and what may have files without a record."""
+    """What is left of a deletion: records for a change to remove, and ids that may have files without a record."""
     images = {row.record.id: row.record for row in tables.images if row.store == 0}
     containers = {row.record.id for row in tables.containers if row.store == 0}
     layers = {row.record.id: row.record for row in tables.layers if row.store == 0}
     gone = tuple([image for image in entry.images if image not in images])
     away = tuple([each for each in entry.containers if each not in containers])
-    # Images go all at once: where only some are gone, it was another tool, and the containers are not ours to remove.
+    # A deletion removes all images at once: if only some are gone, another tool removed them, and the containers are
+    # not ours to remove.
     whole = len(gone) == len(entry.images) and bool(gone or away)
     left = tuple([each for each in entry.containers if each in containers]) if whole else ()
     begun = bool(gone or away)
     going = [layer for layer in entry.layers if layer in layers and (begun or layers[layer].incomplete)]
-    # A pull that is under way has layers for a while before it has an image.
+    # A pull in progress has layers for a while before it has an image.
     going = [layer for layer in going if layers[layer].created == entry.times.get(layer, layers[layer].created)]
     needed = _needed(tables, going, frozenset(left))
     change = Change(layers=tuple([layer for layer in going if layer not in needed]), containers=left)
     lost = [layer for layer in entry.layers if layer not in layers]
-    kept = _needed(tables, lost, frozenset(left))  # its record is lost, not its use
+    kept = _needed(tables, lost, frozenset(left))  # its record is lost, but it is still used
     lost = [layer for layer in lost if layer not in kept]
     return change, Orphans(layers=tuple(lost), images=gone, containers=away, links=entry.links)
 
@@ -70,7 +71,7 @@ def _needed(tables: StoreTables, going: list[LayerID], leaving: frozenset[Contai
             needed |= wanted.intersection(_layer_of(container.record))
     parents = {row.record.id: row.record.parent for row in tables.layers}
     needed |= {parent for layer, parent in parents.items() if parent in wanted and layer not in wanted}
-    # What stays keeps what is below it.
+    # What stays keeps the layers below it.
     waiting = list(needed)
     while waiting:
         parent = parents.get(waiting.pop())
@@ -91,7 +92,7 @@ def _layer_of(record: ContainerRecord) -> tuple[LayerID, ...]:
 def standing(
     entry: Editing, record: ImageRecord | None, places: Mapping[str, Digest | None]
 ) -> Literal["over", "forward"]:
-    """Whether an edit has to be carried on. ``places`` has the digest of what lies in each item's place."""
+    """Whether an edit has to be continued. ``places`` has the digest of the file in each item's place."""
     if record is None:
         return "over"
     recorded = record.big_data_digests or {}

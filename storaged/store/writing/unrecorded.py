@@ -1,7 +1,7 @@
-"""Files of a dead transaction that no record speaks of any more: staging folders, and what was never moved into one.
+"""Removes files of a dead transaction that have no record any more: staging folders, and files that were never staged.
 
-Whether a record speaks of a file can only be said while nobody can make one: the tables are read without locks, and
-under the locks the stamp proves that they are still these. Then the files are moved aside, as in any deletion.
+Whether a file has a record is certain only while nobody can make one. So the tables are read without locks, and under
+the locks the stamp proves that they are unchanged. Then the files are moved to quarantine, as in any deletion.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ from storaged.store.writing.unfinished import Orphans
 from storaged_client.contract.errors import StoragedError, StoreCorrupt
 
 ROUNDS = 5
-"""Races with other tools that one step may lose."""
+"""The number of races with other tools that one step may lose."""
 
 PATIENCE = 30.0
-"""Seconds one step waits for locks and for pulls."""
+"""Seconds that one step waits for locks and for pulls."""
 
 _PAUSE = 0.02
 _PAIR = ("temp-dir", "lock")
@@ -46,11 +46,11 @@ _PAIR = ("temp-dir", "lock")
 def refuse_doubt(
     loaded: Loaded, location: StoreLocation, files: Files, *, lost: bool = True, layers: bool = False
 ) -> None:
-    """Whether the tables tell which records there are; with ``lost`` and ``layers``, whether there is a table of
-    images, and one of layers, at all.
+    """Check that the tables show which records exist; with ``lost`` and ``layers``, that there is a table of images,
+    and one of layers, at all.
 
     Raises:
-        StoreCorrupt: they do not. Nothing may be removed for want of a record.
+        StoreCorrupt: they do not. Nothing may be removed because a record seems missing.
     """
     for flaw in loaded.tables.flaws:
         if flaw.store == 0:
@@ -66,10 +66,10 @@ def refuse_doubt(
 
 
 def load(reader: StoreReader, cancelled: Callable[[], bool]) -> Loaded:
-    """The tables, once no writer is at work.
+    """Load the tables when no writer is at work.
 
     Raises:
-        StoreBusy, StoreCorrupt: as ``StoreReader.load``; StoreBusy too where one is at work all the time.
+        StoreBusy, StoreCorrupt: as ``StoreReader.load``; StoreBusy also if a writer is always at work.
     """
     deadline = time.monotonic() + PATIENCE
     while True:
@@ -82,8 +82,8 @@ def load(reader: StoreReader, cancelled: Callable[[], bool]) -> Loaded:
 
 
 def remove_made(location: StoreLocation, files: Files, made: Collection[str]) -> None:
-    """Remove the folders that deletions made for their staging folders (paths below the graphroot), and our own one,
-    where nobody uses them.
+    """Remove the folders that deletions created for their staging folders (paths below the graphroot), and our own one,
+    if nobody uses them.
 
     Raises:
         OSError: one is empty and cannot be removed.
@@ -98,7 +98,7 @@ def remove_made(location: StoreLocation, files: Files, made: Collection[str]) ->
 
 
 class Unrecorded:
-    """Removes such files of one store. The writer slot must be held."""
+    """Removes such files of one store. The writer lock must be held."""
 
     def __init__(self, location: StoreLocation, reader: StoreReader, *, files: Files, metrics: Metrics) -> None:
         self._location = location
@@ -107,10 +107,10 @@ class Unrecorded:
         self._metrics = metrics
 
     def clear_staged(self, entry: Deletion, cancelled: Callable[[], bool]) -> tuple[Leftover, ...]:
-        """Remove what the deletion had moved aside. No lock of the store need be held.
+        """Remove what the deletion had moved to quarantine. No lock of the store is needed.
 
         Raises:
-            RemovalCancelled: ``cancelled`` said so.
+            RemovalCancelled: ``cancelled`` returned true.
             StoragedError, OSError: it cannot be removed.
         """
         left: list[Leftover] = []
@@ -127,10 +127,10 @@ class Unrecorded:
         return tuple(left)
 
     def remove(self, orphans: Orphans, cancelled: Callable[[], bool], *, lost: bool = True) -> tuple[Leftover, ...]:
-        """Remove the files of those among ``orphans`` that have no record. ``lost`` as in :func:`refuse_doubt`.
+        """Remove the files of those ``orphans`` that have no record. ``lost`` as in :func:`refuse_doubt`.
 
         Raises:
-            RemovalCancelled: ``cancelled`` said so.
+            RemovalCancelled: ``cancelled`` returned true.
             StoragedError, OSError: it cannot be done now.
         """
         for _ in range(ROUNDS):
@@ -154,7 +154,7 @@ class Unrecorded:
         raise PlanOutdated("other tools change the store again and again")
 
     def forget_items(self, images: Collection[ImageID]) -> None:
-        """Remove big data that never got to its place, where another image is in the folder by now.
+        """Remove big data that never got to its place, if another image has the folder by now.
 
         Raises:
             OSError: it cannot be removed.
@@ -170,7 +170,7 @@ class Unrecorded:
                     self._files.unlink(os.path.join(folder, name))
 
     def _stage(self, deletion: LayerDeletion, loaded: Loaded, deadline: float, cancelled: Callable[[], bool]) -> bool:
-        """Move the files aside; False where there may be a record of them by now."""
+        """Move the files to quarantine; False if there may be a record of them by now."""
         locks = writable_lock_files(self._location)
         with hold(
             locks, "exclusive", deadline=deadline, files=self._files, metrics=self._metrics, cancelled=cancelled
@@ -182,7 +182,7 @@ class Unrecorded:
             return True
 
     def _deletion(self, loaded: Loaded, orphans: Orphans) -> LayerDeletion | None:
-        """The deletion of those that have files and no record; None where there are none."""
+        """The deletion of those that have files but no record; None if there are none."""
         tables, graphroot, runroot = loaded.tables, self._location.graphroot, self._location.runroot
         driver = self._location.driver
         recorded: set[str] = {row.record.id for row in tables.layers if row.store == 0}
