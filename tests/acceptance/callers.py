@@ -207,7 +207,7 @@ class _Stand:
         self._environment = {
             "PATH": f"{folder}:{os.environ['PATH']}",
             "HOME": str(store.work),
-            "STORAGED_SOCKET": str(running.path),
+            "STORAGED_SOCKET": running.path,
             "STORAGED_NO_SPAWN": "1",
         }
 

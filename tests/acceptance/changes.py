@@ -22,7 +22,8 @@ from typing import Any
 
 from msgspec import json
 
-from tests.support.daemon import Client, Daemon, daemon
+from tests.support.client import Client
+from tests.support.daemon import Daemon, daemon
 from tests.support.peers import Store, ToolError, podman_43, podman_58, workspace
 from tests.support.report import Report, arguments, percentile
 

@@ -27,14 +27,13 @@ from typing import Any
 
 from attrs import field, frozen
 
-from tests.support.daemon import Daemon, daemon
+from tests.support.daemon import STORAGECTL, Daemon, daemon
 from tests.support.peers import Peer, Store, podman_43, podman_58, workspace
 from tests.support.report import Report, arguments
 
 from .command_line_scenes import SCENES, Line
 
 _HEX = re.compile(r"\b[0-9a-f]{64}\b")
-_STORAGECTL = "import sys; from storaged_client.cli.main import main; sys.exit(main())"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -86,7 +85,7 @@ class Twins:
         )
 
     def storagectl(self, asked: Line) -> Answer:
-        command = [sys.executable, "-c", _STORAGECTL, "--socket", str(self.running.path)]
+        command = [*STORAGECTL, "--socket", self.running.path]
         environment = {**os.environ, "STORAGED_NO_SPAWN": "1"}
         return _run([*command, *self._filled(asked, "ours")], asked.typed, environment=environment, cwd=self.ours.work)
 

@@ -15,7 +15,8 @@ from typing import Any
 
 from storaged.sample import FLEET_HOST, Sample, SampleSpec, write_store
 from storaged.store.layout import paths
-from tests.support.daemon import Client, daemon
+from tests.support.client import Client
+from tests.support.daemon import daemon
 from tests.support.peers import Peer, Store, workspace
 from tests.support.report import Report, arguments
 

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from storaged.sample import SampleSpec, SampleWriter, write_store
-from tests.support.daemon import Client, Daemon, daemon
+from tests.support.client import Client
+from tests.support.daemon import Daemon, daemon
 from tests.support.peers import Peer, workspace
 from tests.support.report import Report, arguments, percentile
 from tests.support.strace import calls as calls_of

@@ -18,7 +18,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from storaged.sample import SHAPES, Sample, SampleSpec, SampleWriter, write_store
-from tests.support.daemon import Client, Daemon, RpcError, daemon
+from tests.support.client import Client, RpcError
+from tests.support.daemon import Daemon, daemon
 from tests.support.peers import Peer, Store, ToolError, podman_58, workspace
 from tests.support.podman_service import Service, service
 from tests.support.report import Report, arguments

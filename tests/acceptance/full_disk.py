@@ -20,7 +20,8 @@ from pathlib import Path
 from storaged.sample import SampleSpec, write_store
 from storaged.store.layout.paths import own_dir
 from storaged.store.writing.reserve import INODES, MARGIN
-from tests.support.daemon import RpcError, daemon
+from tests.support.client import RpcError
+from tests.support.daemon import daemon
 from tests.support.peers import Peer, Store, ToolError, podman_58, workspace
 from tests.support.report import Report, arguments
 

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 
 from storaged.sample import SampleSpec, write_store
 from storaged.store.layout import paths
-from tests.support.daemon import Client, RpcError, daemon
+from tests.support.client import Client, RpcError
+from tests.support.daemon import daemon
 from tests.support.peers import Peer, Store, podman_43, podman_58, workspace
 from tests.support.report import Report, arguments, median, percentile
 
@@ -139,7 +140,7 @@ def writer_wait(report: Report, store: Store, *, seconds: float) -> None:
         paths.containers_lock(root, driver),
         paths.storage_lock(root),
     ]
-    with daemon(store) as ours, rival("read", str(ours.path), "20") as readers:
+    with daemon(store) as ours, rival("read", ours.path, "20") as readers:
         readers.said()
         with rival("wait", *locks) as writer:
             time.sleep(seconds)
@@ -163,7 +164,7 @@ def podman_beside_load(report: Report, peer: Peer, *, images: int, seed: int, ro
         with daemon(store) as ours, daemon(other) as theirs:
             for _ in range(rounds):
                 for name, target in (("own", ours), ("other", theirs)):
-                    with rival("read", str(target.path), "20") as readers:
+                    with rival("read", target.path, "20") as readers:
                         readers.said()
                         start = time.perf_counter()
                         store.podman("images", "-q")

@@ -91,7 +91,7 @@ def write(lock: str, table: str) -> None:
 
 def read(path: str, clients: int) -> None:
     """Read as fast as the daemon answers, by as many connections."""
-    from tests.support.daemon import Client
+    from tests.support.client import Client
 
     ended = threading.Event()
     counts = [0] * clients

@@ -19,7 +19,8 @@ from contextlib import contextmanager
 
 from attrs import frozen
 
-from tests.support.daemon import Client, RpcError, daemon
+from tests.support.client import Client, RpcError
+from tests.support.daemon import daemon
 from tests.support.peers import Peer, Store, ToolError, podman_43, podman_58, workspace
 from tests.support.podman_service import Service, service
 from tests.support.report import Report, arguments

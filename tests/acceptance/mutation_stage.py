@@ -11,7 +11,7 @@ from typing import Any
 
 from attrs import define, field
 
-from tests.support.daemon import Client
+from tests.support.client import Client
 from tests.support.peers import Store
 from tests.support.podman_service import Service
 from tests.support.report import Report

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from attrs import define, field
 
-from tests.support.daemon import Client, RpcError
+from tests.support.client import Client, RpcError
 from tests.support.peers import Store, ToolError
 from tests.support.podman_service import Service, service
 from tests.support.report import Report

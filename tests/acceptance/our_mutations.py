@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from tests.support.daemon import RpcError
+from tests.support.client import RpcError
 
 from .mutation_stage import Stage
 from .should_be import Entry, Gone, Known

@@ -20,7 +20,8 @@ from collections.abc import Collection, Sequence
 from attrs import frozen
 
 from storaged.sample import Sample, SampleSpec, Shape, write_store
-from tests.support.daemon import Client, daemon
+from tests.support.client import Client
+from tests.support.daemon import daemon
 from tests.support.peers import Peer, Store, ToolError, podman_58, workspace
 from tests.support.report import Report, arguments
 from tests.support.strace import calls, renames_onto, strace

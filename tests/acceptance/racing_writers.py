@@ -23,7 +23,7 @@ from typing import Any
 
 from attrs import define, frozen
 
-from tests.support.daemon import Client
+from tests.support.client import Client
 from tests.support.peers import Store, ToolError
 from tests.support.podman_service import Service
 

@@ -22,7 +22,8 @@ from typing import Any
 from attrs import frozen
 
 from storaged.sample import Sample, SampleSpec, SampleWriter, write_store
-from tests.support.daemon import Client, RpcError, daemon
+from tests.support.client import Client, RpcError
+from tests.support.daemon import daemon
 from tests.support.peers import Peer, Store, podman_58, workspace
 from tests.support.report import Report, arguments
 

@@ -9,7 +9,8 @@ import sys
 from collections.abc import Sequence
 
 from storaged.sample import Sample, SampleSpec, write_store
-from tests.support.daemon import Client, daemon
+from tests.support.client import Client
+from tests.support.daemon import daemon
 from tests.support.peers import Peer, podman_58, workspace
 from tests.support.podman_service import Service, service
 from tests.support.report import Report, arguments, median

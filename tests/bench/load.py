@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from attrs import evolve, frozen
 
 from storaged.sample import SampleSpec
+from tests.support.daemon import Daemon, serving
 from tests.support.report import Report, arguments
-from tests.support.served import Served, serving
 
 from .load_clients import Answers, Clients
 from .load_document import table, write_part
@@ -100,7 +100,7 @@ def throughput(report: Report, store: Ground, loop: str, *, scale: float) -> lis
 
 
 def _cell(
-    report: Report, store: Ground, daemon: Served, method: str, count: int, *, writing: bool, seconds: float
+    report: Report, store: Ground, daemon: Daemon, method: str, count: int, *, writing: bool, seconds: float
 ) -> Cell:
     writer = _writer(store, seconds + 0.6) if writing else None
     clients = Clients(daemon.path, count, method, questions(store)[method])

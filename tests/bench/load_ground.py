@@ -24,7 +24,7 @@ BACKENDS = ("trio", "asyncio")
 
 @frozen(kw_only=True)
 class Ground:
-    """A folder with a store, in which ``tests.support.served.serving`` serves."""
+    """A folder with a store, in which ``tests.support.daemon.serving`` serves."""
 
     folder: Path
     sample: Sample

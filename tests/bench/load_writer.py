@@ -20,7 +20,7 @@ from typing import Any
 from msgspec import Raw
 from msgspec import json as msgspec_json
 
-from tests.support.daemon import Client
+from tests.support.client import Client
 
 _FLOCK = "hhqqi4x"
 """``struct flock`` on 64-bit Linux; the pid must be zero for locks of the open file."""

@@ -16,8 +16,8 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
+from tests.support.daemon import Daemon, serving
 from tests.support.report import Report, arguments
-from tests.support.served import Served, serving
 
 from .load_document import table, write_part
 from .load_ground import BACKENDS, Child, Ground, Spread, compiled, connect, fleet, ground, request
@@ -67,7 +67,7 @@ def measure(report: Report, *, scale: float, seed: int) -> list[Stall]:
     return stalls
 
 
-def _part(report: Report, store: Ground, daemon: Served, *, kind: str, seconds: float) -> Stall:
+def _part(report: Report, store: Ground, daemon: Daemon, *, kind: str, seconds: float) -> Stall:
     before = _reloads(daemon)
     writing: Child | None = None
     if kind != "none":
@@ -184,7 +184,7 @@ def _document(stalls: Sequence[Stall]) -> str:
     return f"{stalls[0].layers} layers; asked for: p99 of {BOUND_MS:.0f} ms at most.\n\n{text}"
 
 
-def _reloads(daemon: Served) -> int:
+def _reloads(daemon: Daemon) -> int:
     return daemon.counters().get("reload.count", 0)
 
 

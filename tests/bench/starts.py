@@ -9,16 +9,14 @@ python -m tests.bench.starts --scale 1
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from storaged.sample import SampleSpec, SampleWriter
-from tests.support.daemon import Client
+from tests.support.client import Client
+from tests.support.daemon import STORAGED, flags, serving, started
 from tests.support.report import Report, arguments, median
-from tests.support.served import serving, stop
 
 from .load_document import write_part
 from .load_ground import BACKENDS, DRIVER, Ground, Spread, compiled, fleet, ground
@@ -118,24 +116,21 @@ def _start_once(store: Ground, backend: str) -> tuple[float, float]:
     Raises:
         RuntimeError: it does not answer.
     """
-    path = store.folder / "s"
+    path = str(store.folder / "s")
     settings = store.folder / "storaged.toml"
     settings.touch()
-    flags = ["--socket", str(path), "--backend", backend, "--driver", DRIVER, "--config", str(settings)]
-    flags += ["--root", str(store.folder / "root"), "--runroot", str(store.folder / "run")]
+    command = [*STORAGED, "serve", *flags(store.folder, "--socket", path, "--backend", backend)]
     began = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-m", "storaged", "serve", *flags], stderr=subprocess.DEVNULL)
-    try:
+    with started([*command, "--config", str(settings)], path) as daemon:
         with _first(path, began) as client:
             client.call("images.list", limit=1)
             seconds = time.perf_counter() - began
             load = float(client.call("server.stats")["seconds"]["reload"])
-    finally:
-        stop(process)
+        daemon.stop()
     return seconds, load
 
 
-def _first(path: Path, began: float) -> Client:
+def _first(path: str, began: float) -> Client:
     while True:
         try:
             return Client(path)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from storaged.sample import SampleSpec, write_store
-from tests.e2e.daemons import PATIENCE
+from tests.support.daemon import PATIENCE
 
 STORAGECTL = (sys.executable, "-W", "ignore", "-m", "storaged_client.cli.main")
 ROOT = Path(__file__).parents[2]

@@ -7,7 +7,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from .daemons import PATIENCE, Client
+from tests.support.client import Client
+from tests.support.daemon import PATIENCE
 
 
 class Load:

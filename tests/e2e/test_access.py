@@ -21,7 +21,7 @@ from attrs import NOTHING, fields
 from storaged.sample import SampleSpec, write_store
 from storaged_client.contract.errors import NotPermitted
 from storaged_client.contract.methods import COMMON_ERRORS, METHODS, Method
-from tests.e2e.daemons import PATIENCE, Daemon, serving
+from tests.support.daemon import PATIENCE, Daemon, serving
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="becoming another uid needs root"),
@@ -120,7 +120,7 @@ def audited(daemon: Daemon) -> list[tuple[str, str, str, str]]:
     """Method, uid, target and result of each line, once the daemon has ended."""
     daemon.signal(signal.SIGTERM)
     daemon.await_exit()
-    found = [match.group(1, 2, 4, 5) for match in map(_AUDIT.search, "".join(daemon.log).splitlines()) if match]
+    found = [match.group(1, 2, 4, 5) for match in map(_AUDIT.search, daemon.log.splitlines()) if match]
     return [line for line in found if line[1] != "0"]
 
 
@@ -147,7 +147,7 @@ def test_another_uid_may_call_every_method_that_reads_and_none_that_mutates(shor
         told = {method["name"] for method in document["result"]["methods"] if method.get("x-mutates")}
         assert told == set(_MUTATING)
         with daemon.client() as client:
-            assert "result" in client.call("server.ping")
+            assert "result" in client.request("server.ping")
         assert state(short_dir) == before
         lines = audited(daemon)
     assert [(line[0], line[1], line[3]) for line in lines] == [
@@ -181,7 +181,7 @@ def test_no_form_of_a_request_gets_a_mutation_past_the_refusal(short_dir: Path) 
         lines = Counter((line[0], line[3]) for line in audited(daemon))
     # Of each kind the first is told, and then the number of the others.
     assert lines == {(name, "NotPermitted"): 1 for name in _MUTATING}
-    told = re.findall(r"audit method=(\S+) uid=(\d+) result=(\S+) repeated=(\d+) seconds=\d+", "".join(daemon.log))
+    told = re.findall(r"audit method=(\S+) uid=(\d+) result=(\S+) repeated=(\d+) seconds=\d+", daemon.log)
     assert sorted(told) == sorted((name, str(NOBODY), "NotPermitted", str(len(forms) - 1)) for name in _MUTATING)
 
 
@@ -210,7 +210,7 @@ def test_a_uid_or_group_of_the_configuration_may_call_every_method(
         assert "NotPermitted" not in names.values()
         assert names["server.shutdown"] is None
         daemon.await_exit()
-    lines = [match.group(1, 2) for match in map(_AUDIT.search, "".join(daemon.log).splitlines()) if match]
+    lines = [match.group(1, 2) for match in map(_AUDIT.search, daemon.log.splitlines()) if match]
     assert lines == [(name, str(NOBODY)) for name in ("images.tag", *(name for name in order if name in _MUTATING))]
 
 

@@ -15,8 +15,10 @@ from pathlib import Path
 import pytest
 
 from storaged.sample import SampleSpec, write_store
+from tests.e2e.manager import Manager
+from tests.support.client import Client
+from tests.support.daemon import STORAGED, Daemon, flags, serving, started
 
-from .daemons import STORAGED, Client, Daemon, Manager, flags, serving, started
 from .load import under_load
 
 BACKENDS = pytest.mark.parametrize("backend", ["trio", "asyncio"])
@@ -45,7 +47,7 @@ def test_the_first_client_starts_the_daemon_and_is_served(short_dir: Path, backe
     with activated(short_dir, manager, "--backend", backend) as daemon:
         listening(daemon)
         with Client(daemon.path) as client:
-            info = client.call("server.info")["result"]
+            info = client.call("server.info")
             assert (info["backend"], info["socket"], info["pid"]) == (backend, daemon.path, daemon.process.pid)
             assert manager.await_field("READY=") == "READY=1"
             status = manager.await_field("STATUS=0 images, generation ")
@@ -67,9 +69,9 @@ def test_an_idle_daemon_leaves_with_0_and_its_socket_stays(short_dir: Path, back
     with activated(short_dir, manager, "--backend", backend, "--idle-exit", "300ms") as daemon:
         listening(daemon)
         with Client(daemon.path) as client:
-            client.call("server.ping")
+            client.request("server.ping")
         assert daemon.await_exit() == 0
-        assert any("reason=idle" in line for line in daemon.log)
+        assert "reason=idle" in daemon.log
         assert os.path.exists(daemon.path)
     manager.close()
 
@@ -80,7 +82,7 @@ def test_the_only_socket_is_served_whatever_its_name(short_dir: Path) -> None:
     with activated(short_dir, manager, name="other") as daemon:
         listening(daemon)
         with Client(daemon.path) as client:
-            assert "result" in client.call("server.ping")
+            assert "result" in client.request("server.ping")
     manager.close()
 
 
@@ -90,7 +92,7 @@ def test_stop_ends_an_activated_daemon(short_dir: Path) -> None:
     with activated(short_dir, manager) as daemon:
         listening(daemon)
         with Client(daemon.path) as client:
-            client.call("server.ping")
+            client.request("server.ping")
         assert subprocess.run([*STORAGED, "stop", "--socket", daemon.path]).returncode == 0
         assert daemon.await_exit() == 0
     manager.close()

@@ -16,7 +16,7 @@ import storaged_client
 from storaged.sample import SampleSpec, write_store
 from storaged_client.cli.main import main
 from storaged_client.progress import Progress
-from tests.e2e.daemons import Daemon, serving
+from tests.support.daemon import Daemon, serving
 
 BACKENDS = pytest.mark.parametrize("backend", ["trio", "asyncio"])
 SIZE = 300 << 20

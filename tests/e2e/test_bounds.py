@@ -18,7 +18,8 @@ from attrs import fields, frozen
 
 from storaged.sample import SampleSpec, write_store
 from storaged.server.quotas import Limits
-from tests.e2e.daemons import PATIENCE, Client, Daemon, serving
+from tests.support.client import Client
+from tests.support.daemon import PATIENCE, Daemon, serving
 
 IMAGES = 40
 MANY_IMAGES = 700
@@ -62,7 +63,7 @@ class Reached:
             time.sleep(0.01)
 
     def counted(self, name: str) -> int:
-        return int(self.client.call("server.stats")["result"]["counters"][f"limits.{name}"])
+        return int(self.client.call("server.stats")["counters"][f"limits.{name}"])
 
 
 def error(answer: dict[str, Any]) -> str:
@@ -97,8 +98,8 @@ def long_request(it: Reached) -> None:
 
 def long_reply(it: Reached) -> None:
     with it.daemon.client() as client:
-        assert error(client.call("images.list")) == "TooLarge"
-        assert len(client.call("images.list", {"limit": 3})["result"]["images"]) == 3
+        assert error(client.request("images.list")) == "TooLarge"
+        assert len(client.call("images.list", limit=3)["images"]) == 3
 
 
 def descriptors(it: Reached) -> None:
@@ -112,7 +113,7 @@ def long_batch(it: Reached) -> None:
     with it.daemon.client() as client:
         client.write(json.dumps([{"jsonrpc": "2.0", "id": n, "method": "server.ping"} for n in range(3)]).encode())
         assert client.line()["error"]["code"] == -32600
-        assert client.call("server.ping")["result"]
+        assert client.call("server.ping")
 
 
 def in_flight(it: Reached) -> None:
@@ -151,7 +152,7 @@ def stalled(it: Reached) -> None:
 
 def unfinished(it: Reached) -> None:
     with it.daemon.client() as client:
-        assert client.call("server.ping")["result"]
+        assert client.call("server.ping")
         client.write(b'{"jsonrpc":"2.0","id":1,')
         (answer,) = client.lines()
         assert (error(answer), answer["error"]["code"]) == ("ParseError", -32700)
@@ -164,7 +165,7 @@ def spent_in_flight(it: Reached) -> None:
                 it.tag(busy, number)
             busy.ask("server.ping", id=3)
             assert error(busy.line()) == "TooManyRequests"
-            assert sister.call("server.ping")["result"]
+            assert sister.call("server.ping")
         assert {busy.line()["id"] for _ in range(3)} == {0, 1, 2}
 
 
@@ -195,7 +196,7 @@ def all_in_flight(it: Reached) -> None:
                 it.tag(busy, number)
                 it.tag(sister, number + 4)
             deadline = time.monotonic() + PATIENCE
-            while "result" in (answer := third.call("server.ping")):  # until all eight have come
+            while "result" in (answer := third.request("server.ping")):  # until all eight have come
                 assert time.monotonic() < deadline
             assert error(answer) == "TooManyRequests"
         assert {busy.line()["id"] for _ in range(4)} == set(range(4))
@@ -223,40 +224,40 @@ def all_request_bytes(it: Reached) -> None:
 
 def many_cursors(it: Reached) -> None:
     with it.daemon.client() as client:
-        first, second = (client.call("images.list", {"limit": 1})["result"]["next_cursor"] for _ in range(2))
-        assert error(client.call("images.list", {"cursor": first})) == "GenerationGone"
-        assert client.call("images.list", {"cursor": second})["result"]["images"]
+        first, second = (client.call("images.list", limit=1)["next_cursor"] for _ in range(2))
+        assert error(client.request("images.list", {"cursor": first})) == "GenerationGone"
+        assert client.call("images.list", cursor=second)["images"]
 
 
 def old_cursor(it: Reached) -> None:
     with it.daemon.client() as client:
-        cursor = client.call("images.list", {"limit": 1})["result"]["next_cursor"]
+        cursor = client.call("images.list", limit=1)["next_cursor"]
         it.until_counted("cursor_seconds")
-        assert error(client.call("images.list", {"cursor": cursor})) == "GenerationGone"
+        assert error(client.request("images.list", {"cursor": cursor})) == "GenerationGone"
 
 
 def plan(client: Client) -> str:
-    return str(client.call("images.prune", {"dry_run": True})["result"]["plan"])
+    return str(client.call("images.prune", dry_run=True)["plan"])
 
 
 def many_plans(it: Reached) -> None:
     with it.daemon.client() as client:
         first, second = plan(client), plan(client)
-        assert error(client.call("images.prune", {"plan": first})) == "PlanStale"
-        assert client.call("images.prune", {"plan": second})["result"]["removed"]
+        assert error(client.request("images.prune", {"plan": first})) == "PlanStale"
+        assert client.call("images.prune", plan=second)["removed"]
 
 
 def old_plan(it: Reached) -> None:
     with it.daemon.client() as client:
         made = plan(client)
         time.sleep(1.1)
-        assert error(client.call("images.prune", {"plan": made})) == "PlanStale"
+        assert error(client.request("images.prune", {"plan": made})) == "PlanStale"
 
 
 def many_leases(it: Reached) -> None:
     with it.daemon.client() as client:
         for expected in (1, 0):
-            answer = client.call("store.lease", {"images": [it.image]})
+            answer = client.request("store.lease", {"images": [it.image]})
             assert ("result" in answer) is bool(expected)
         assert error(answer) == "TooManyRequests"
         assert answer["error"]["data"]["what"] == "leases"
@@ -264,9 +265,9 @@ def many_leases(it: Reached) -> None:
 
 def many_leased(it: Reached) -> None:
     with it.daemon.client() as client:
-        images = [image["id"] for image in client.call("images.list")["result"]["images"]]
-        assert error(client.call("store.lease", {"images": images[:3]})) == "TooManyRequests"
-        assert client.call("store.lease", {"images": images[:1]})["result"]
+        images = [image["id"] for image in client.call("images.list")["images"]]
+        assert error(client.request("store.lease", {"images": images[:3]})) == "TooManyRequests"
+        assert client.call("store.lease", images=images[:1])
 
 
 CASES: dict[str, tuple[dict[str, int], Callable[[Reached], None]]] = {
@@ -312,8 +313,8 @@ def test_a_limit_that_is_reached_is_kept_and_counted_and_the_next_client_is_serv
     with serving(short_dir, "--config", str(short_dir / "storaged.toml")) as daemon, daemon.client() as client:
         it = Reached(daemon=daemon, client=client, folder=short_dir, image=image)
         client.settle()
-        assert client.call("server.info")["result"]["limits"].items() >= limits.items()
+        assert client.call("server.info")["limits"].items() >= limits.items()
         assert it.counted(name) == 0
         reach(it)
         assert it.counted(name) > 0
-        assert client.call("images.list", {"limit": 1})["result"]["images"]
+        assert client.call("images.list", limit=1)["images"]

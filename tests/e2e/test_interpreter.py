@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from storaged.sample import SampleSpec, SampleWriter, write_store
-
-from .daemons import Daemon, flags, started
+from tests.support.daemon import Daemon, flags, started
 
 TELLING = """
 import gc, signal, sys
@@ -43,7 +42,7 @@ def test_garbage_is_looked_for_from_the_first_answer_on_and_threads_give_way_soo
         assert looks < 80, "garbage was looked for in the course of the start"
         assert interval < 0.001
         with daemon.client() as client:
-            before = client.call("images.list")["result"]["generation"]
+            before = client.call("images.list")["generation"]
             SampleWriter(short_dir / "root", short_dir / "run", "overlay").add_image("new")
-            assert client.call("images.list")["result"]["generation"] != before
+            assert client.call("images.list")["generation"] != before
         assert ask(daemon)[0] == "True"

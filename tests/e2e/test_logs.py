@@ -7,7 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
-from .daemons import STORAGED, flags, started
+from tests.support.daemon import STORAGED, flags, started
 
 FORGED = 'x\n<6>storaged.audit: audit method=images.remove uid=4242 pid=1 target=all result=ok" uid=4243'
 
@@ -27,7 +27,7 @@ def test_a_hostile_name_leaves_one_line_of_audit_with_the_callers_own_fields(sho
             assert "error" in client.line()
         daemon.signal(signal.SIGTERM)
         assert daemon.await_exit() == 0
-    lines = "".join(daemon.log).splitlines()
+    lines = daemon.log.splitlines()
     audited = [line for line in lines if line.startswith("<6>storaged.audit: ")]
     assert len(audited) == 1
     assert audited[0].isprintable()

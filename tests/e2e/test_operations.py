@@ -18,8 +18,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from storaged.sample import SampleSpec, write_store
 from storaged.store.layout import paths
 from storaged.store.layout.paths import own_dir
-
-from .daemons import STORAGED, flags, serving, started
+from tests.support.daemon import STORAGED, flags, serving, started
 
 BACKENDS = pytest.mark.parametrize("backend", ["trio", "asyncio"])
 STORAGECTL = (sys.executable, "-c", "import sys; from storaged_client.cli.main import main; sys.exit(main())")

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.e2e.homes import until
+
 from .booted import Machine
-from .homes import until
 from .test_systemd import GRAPHROOT, HOME, machine
 
 __all__ = ["machine"]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.daemons import Daemon, serving
+from tests.support.daemon import Daemon, serving
 
 _DAYS = 30 * 86400
 _MOST = 253
@@ -71,7 +71,7 @@ def sleepers(daemon: Daemon) -> Iterator[Sleepers]:
 
 def _answers(daemon: Daemon) -> None:
     with daemon.client() as honest:
-        assert "result" in honest.call("server.ping")
+        assert "result" in honest.request("server.ping")
 
 
 @pytest.mark.parametrize("count", [1, 16, 40], ids=["one", "as-many-as-may-come", "more"])
@@ -80,7 +80,7 @@ def test_sockets_that_linger_do_not_stop_the_loop(daemon: Daemon, sleepers: Slee
         sleepers.send(hostile.socket, b'{"jsonrpc":"2.0","id":1,"method":"server.ping","params":{},"fds":1}\n', count)
         _answers(daemon)
         # Its own sleepers it has to wait for, a second each at most.
-        assert "result" in hostile.call("server.ping")
+        assert "result" in hostile.request("server.ping")
 
 
 def test_nor_do_those_that_the_daemon_has_no_number_left_for(daemon: Daemon, sleepers: Sleepers) -> None:
@@ -88,10 +88,10 @@ def test_nor_do_those_that_the_daemon_has_no_number_left_for(daemon: Daemon, sle
 
     resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, (24, 24))
     with daemon.client() as honest, daemon.client() as hostile:
-        assert "result" in honest.call("server.ping")
+        assert "result" in honest.request("server.ping")
         sleepers.send(hostile.socket, b" ", 60)
         for _ in range(20):
-            assert "result" in honest.call("server.ping")
+            assert "result" in honest.request("server.ping")
 
 
 def test_nor_do_those_in_a_connection_that_ends_unread(daemon: Daemon, sleepers: Sleepers) -> None:
@@ -106,14 +106,14 @@ def test_nor_do_those_in_a_connection_that_ends_unread(daemon: Daemon, sleepers:
 def test_nor_do_those_of_who_is_turned_away(daemon: Daemon, sleepers: Sleepers) -> None:
     with ExitStack() as stack:
         full = []
-        while "error" not in (client := stack.enter_context(daemon.client())).call("server.ping"):
+        while "error" not in (client := stack.enter_context(daemon.client())).request("server.ping"):
             full.append(client)
         for _ in range(5):
             daemon.signal(signal.SIGSTOP)
             late = stack.enter_context(daemon.client())
             sleepers.send(late.socket, b" ", 2)
         for client in full:
-            assert "result" in client.call("server.ping")
+            assert "result" in client.request("server.ping")
 
 
 def test_and_the_daemon_ends_when_it_is_told_to(daemon: Daemon, sleepers: Sleepers) -> None:

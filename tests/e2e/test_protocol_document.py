@@ -18,7 +18,8 @@ from storaged.sample import SampleSpec, write_store
 from storaged.server.quotas import Limits
 from storaged_client.contract.methods import METHODS
 from storaged_client.json_limits import MESSAGE_DEPTH
-from tests.e2e.daemons import Client, serving
+from tests.support.client import Client
+from tests.support.daemon import serving
 
 _TEXT = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text()
 
@@ -141,11 +142,11 @@ def test_a_plan_is_made_and_carried_out_as_printed(short_dir: Path) -> None:
     asked, applied = map(json.loads, re.findall(r"^(\{.*images\.prune.*\})$", _section("Changes"), re.MULTILINE))
     write_store(short_dir / "root", short_dir / "run", SampleSpec(images=10, contents="files"))
     with serving(short_dir) as daemon, daemon.client() as client:
-        planned = client.call("images.prune", asked["params"])["result"]
+        planned = client.request("images.prune", asked["params"])["result"]
         client.ask("images.prune", {**applied["params"], "plan": planned["plan"]}, id=2)
         *told, answer = _until_answered(client, 2)
-        refused = client.call("images.prune", {"plan": planned["plan"], "all": True})["error"]
-        unknown = client.call("images.prune", {"plan": "of before"})["error"]
+        refused = client.request("images.prune", {"plan": planned["plan"], "all": True})["error"]
+        unknown = client.request("images.prune", {"plan": "of before"})["error"]
     going = {image["id"] for image in planned["removed"]}
     assert going
     assert {image["id"] for image in answer["result"]["removed"]} == going
@@ -169,7 +170,7 @@ def _until_answered(client: Client, id: int) -> Iterator[Any]:
 def test_each_change_leaves_the_line_printed_in_the_log(short_dir: Path) -> None:
     (form,) = re.findall(r"`(audit method=images\.tag [^`]*)`", _section("Changes"))
     with serving(short_dir) as daemon, daemon.client() as client:
-        assert client.call("images.tag", {"name": "no such", "tags": ["x"]})["error"]
+        assert client.request("images.tag", {"name": "no such", "tags": ["x"]})["error"]
         line = daemon.await_line("audit ", anywhere=True)
     keys = re.findall(r"(\w+)=", form)
     assert re.findall(r"(\w+)=", line[line.index("audit ") :]) == keys

@@ -14,9 +14,8 @@ import pytest
 from storaged.sample import Sample, SampleSpec, write_store
 from storaged.store.files import Files
 from storaged.store.locks.instance import take_instance_lock
-
-from .daemons import STORAGED, Daemon, flags, serving
-from .homes import until
+from tests.e2e.homes import until
+from tests.support.daemon import STORAGED, Daemon, flags, serving
 
 BACKENDS = pytest.mark.parametrize("backend", ["trio", "asyncio"])
 
@@ -40,7 +39,7 @@ def replace(folder: Path, seed: int) -> Sample:
 
 def ids(daemon: Daemon) -> set[str]:
     with daemon.client() as client:
-        return {row["id"] for row in client.call("images.list", {"all": True})["result"]["images"]}
+        return {row["id"] for row in client.call("images.list", all=True)["images"]}
 
 
 def removed_but_open(pid: int, folder: Path) -> list[str]:
@@ -67,7 +66,7 @@ def test_a_daemon_guards_the_store_that_took_the_place_of_its_own_and_keeps_noth
         before = ids(daemon)
         with daemon.client() as client:
             image = sorted(before)[0]
-            client.call("store.lease", {"images": [image]})
+            client.request("store.lease", {"images": [image]})
             replace(short_dir, 2)
             daemon.await_line("draining reason=replaced", anywhere=True)
         daemon.await_line("ready: ")
@@ -76,10 +75,10 @@ def test_a_daemon_guards_the_store_that_took_the_place_of_its_own_and_keeps_noth
         assert ids(daemon).isdisjoint(before)
         assert len(ids(daemon)) >= 12
         with daemon.client() as client:
-            assert client.call("server.info")["result"]["pid"] == daemon.process.pid
-            assert client.call("server.stats")["result"]["gauges"].get("leases", 0) == 0
+            assert client.call("server.info")["pid"] == daemon.process.pid
+            assert client.call("server.stats")["gauges"].get("leases", 0) == 0
             if not more:
-                tagged = client.call("images.tag", {"name": sorted(ids(daemon))[0], "tags": ["app:1"]})
+                tagged = client.request("images.tag", {"name": sorted(ids(daemon))[0], "tags": ["app:1"]})
                 assert "result" in tagged
         until(lambda: removed_but_open(daemon.process.pid, short_dir) == [])
         daemon.signal(signal.SIGTERM)
@@ -98,7 +97,7 @@ def test_a_daemon_whose_store_was_removed_guards_the_one_that_is_made_later(shor
         guard = short_dir / "root" / "storaged" / "daemon.lock"
         with daemon.client() as client:
             while not (guard.exists() and guard.read_text()):  # it is made first, and then written
-                client.call("server.ping")
+                client.request("server.ping")
         assert guard.read_text() == f"{daemon.process.pid}\n{daemon.path}\n"
         assert second(short_dir).returncode == 75
         assert len(ids(daemon)) >= 12
@@ -116,7 +115,7 @@ def test_a_daemon_ends_where_another_one_was_faster_to_guard_the_new_store(short
         (short_dir / "root").rename(short_dir / "before")
         (short_dir / "later" / "root").rename(short_dir / "root")
         assert daemon.await_exit() == 75
-    assert f"pid {os.getpid()} already serves" in "".join(daemon.log)
+    assert f"pid {os.getpid()} already serves" in daemon.log
     assert not os.path.exists(daemon.path)
 
 
@@ -127,6 +126,6 @@ def test_a_change_asked_for_before_the_daemon_knows_the_new_store_never_reaches_
     with serving(short_dir) as daemon, daemon.client() as client:
         (short_dir / "root").rename(short_dir / "before")
         (short_dir / "later" / "root").rename(short_dir / "root")
-        answer = client.call("images.tag", {"name": sorted(sample.dangling)[0], "tags": ["app:1"]})
+        answer = client.request("images.tag", {"name": sorted(sample.dangling)[0], "tags": ["app:1"]})
         assert answer["error"]["data"]["name"] in ("StoreReadOnly", "ShuttingDown"), answer
         assert not (short_dir / "root" / "storaged").exists()

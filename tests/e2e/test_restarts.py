@@ -22,8 +22,9 @@ from anyio.to_thread import run_sync as run
 import storaged_client
 from storaged_client import retry
 from storaged_client.errors import ClientClosed, OutcomeUnknown
-from tests.e2e.daemons import PATIENCE, STORAGED, Client
 from tests.e2e.homes import Home, home, until
+from tests.support.client import Client
+from tests.support.daemon import PATIENCE, STORAGED, Daemon
 from tests.support.ground import HOLD
 
 pytestmark = pytest.mark.timeout(120)
@@ -40,13 +41,13 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Site:
-    """A store and its daemon, which comes and goes; what all of them logged is in ``log``."""
+    """A store and its daemon, which comes and goes; ``audited`` tells what all of them logged."""
 
     def __init__(self, user: Home, backend: str) -> None:
         self.user = user
         self.path = user.path
         self.sample = user.lay()
-        self.log = user.folder / "log"
+        self._daemons: list[Daemon] = []
         self._config = user.folder / "storaged.toml"
         self._config.write_text("[limits]\ndrain_seconds = 2\n")
         self._backend = backend
@@ -54,36 +55,25 @@ class Site:
 
     def begin(self) -> int:
         """Start a daemon; its pid, when it listens."""
-        with open(self.log, "ab") as log:
-            process = subprocess.Popen(
-                [*STORAGED, "serve", "--socket", self.path, "--backend", self._backend, "--config", str(self._config)],
-                stderr=log,
-                env=self.user.environ,
-            )
-
-        def listens() -> bool:
-            assert process.poll() is None, self.log.read_text()
-            try:
-                with Client(self.path) as client:
-                    return bool(client.call("server.info")["result"]["pid"] == process.pid)
-            except OSError:
-                return False
-
-        try:
-            until(listens, 55)
-        finally:
-            self._process = process
-        return process.pid
+        flags = ["--socket", self.path, "--backend", self._backend, "--config", str(self._config)]
+        daemon = Daemon([*STORAGED, "serve", *flags], self.path, self.user.environ)
+        self._daemons.append(daemon)
+        daemon.await_line("ready: ", patience=55)
+        return daemon.pid
 
     def end(self, number: signal.Signals) -> None:
         """End it and wait until it has."""
-        self._process.send_signal(number)
-        self._process.wait(PATIENCE)
+        self._daemons[-1].signal(number)
+        self._daemons[-1].await_exit()
+
+    def close(self) -> None:
+        for daemon in self._daemons:
+            daemon.close()
 
     def in_flight(self) -> int:
         with Client(self.path) as client:
             # One of them is this question.
-            return int(client.call("server.stats")["result"]["gauges"]["requests_in_flight"]) - 1
+            return int(client.call("server.stats")["gauges"]["requests_in_flight"]) - 1
 
     @contextmanager
     def being_written(self) -> Iterator[None]:
@@ -102,10 +92,10 @@ class Site:
 
     def audited(self) -> list[str]:
         """The targets of all mutations that any daemon was sent."""
-        lines = self.log.read_text().splitlines()
         return [
             line.partition("target=")[2].partition(" result=")[0]
-            for line in lines
+            for daemon in self._daemons
+            for line in daemon.log.splitlines()
             if "audit method=" in line and "target=" in line
         ]
 
@@ -115,9 +105,11 @@ def site(short_dir: Path, request: pytest.FixtureRequest) -> Iterator[Site]:
     with home(short_dir) as user:
         params = request.node.callspec.params
         site = Site(user, params.get("backend") or params["anyio_backend"])
-        site.begin()
-        yield site
-        site.end(signal.SIGKILL)
+        try:
+            site.begin()
+            yield site
+        finally:
+            site.close()
 
 
 STRICT = {"consistency": "strict", "timeout": 60}

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 import storaged_client
-from tests.e2e.daemons import Daemon, serving
 from tests.e2e.test_changes import lay
+from tests.support.daemon import Daemon, serving
 
 pytestmark = pytest.mark.timeout(120)
 """Several processes a test: on a busy machine each start takes seconds."""

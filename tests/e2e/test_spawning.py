@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from storaged_client.contract.version import VERSION
-from tests.e2e.daemons import STORAGED, Client, Manager, started
-from tests.e2e.homes import STORAGECTL, Home, ended, home, kill, until
+from tests.e2e.homes import Home, ended, home, kill, until
+from tests.e2e.manager import Manager
+from tests.support.client import Client
+from tests.support.daemon import STORAGECTL, STORAGED, started
 
 pytestmark = pytest.mark.timeout(120)
 """Several processes a test: on a busy machine each start takes seconds."""
@@ -84,7 +86,7 @@ def served(user: Home) -> int:
     """The pid of the daemon that answers; 0 where none does."""
     try:
         with Client(user.path) as client:
-            return int(client.call("server.info")["result"]["pid"])
+            return int(client.call("server.info")["pid"])
     except OSError:
         return 0
 
@@ -332,4 +334,4 @@ def test_a_daemon_started_by_hand_is_not_replaced_whatever_a_mark_says(user: Hom
         daemon.await_line("ready: ")
         assert user.info()["pid"] == daemon.process.pid
         with Client(user.path) as client:
-            assert client.call("server.info")["result"]["version"] == VERSION
+            assert client.call("server.info")["version"] == VERSION

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from storaged.sample import SampleSpec, write_store
-from tests.e2e.daemons import PATIENCE, Client, serving
+from tests.support.client import Client
+from tests.support.daemon import PATIENCE, serving
 
 pytestmark = pytest.mark.skipif(
     shutil.which("strace") is None and os.environ.get("STORAGED_REQUIRE_PEERS") != "1",
@@ -35,7 +36,7 @@ def test_steady_reads_take_no_lock_and_open_no_file(short_dir: Path, backend: st
         ]
         client.settle()
         for method, params in reads:
-            client.call(method, params)
+            client.request(method, params)
         calls = traced(daemon.process.pid, short_dir / "trace", client, reads * 5)
     assert calls, "strace saw nothing"
     opened = [call for call in calls if re.search(r"\b(open|openat|openat2|creat)\(", call)]
@@ -53,9 +54,9 @@ def traced(pid: int, log: Path, client: Client, reads: list[tuple[str, dict[str,
             # A read that shows in the trace means that strace is attached.
             while not (log.exists() and log.read_text()):
                 assert time.monotonic() < deadline, "strace did not attach"
-                client.call("images.exists", {"name": "nothing"})
+                client.request("images.exists", {"name": "nothing"})
             for method, params in reads:
-                assert "result" in client.call(method, params)
+                assert "result" in client.request(method, params)
         finally:
             tracer.terminate()
             tracer.wait(PATIENCE)

@@ -18,9 +18,9 @@ from storaged_client import address
 from storaged_client.contract.errors import WrongStore
 from storaged_client.errors import SocketForbidden
 from storaged_client.stores import digest
-from tests.e2e.daemons import STORAGED, Daemon, started
-from tests.e2e.homes import STORAGECTL, kill
+from tests.e2e.homes import kill
 from tests.e2e.versions import older
+from tests.support.daemon import STORAGECTL, STORAGED, Daemon, started
 
 other_user = pytest.mark.skipif(os.geteuid() != 0, reason="becoming another uid needs root")
 NOBODY = 65534

@@ -21,9 +21,9 @@ import pytest
 from storaged.managed_file import put
 from storaged.sample import SampleSpec, write_store
 from storaged_client.stores import digest
+from tests.support.client import Client
 
 from .booted import PATIENCE, CannotBoot, Machine, ProgramMissing, booted
-from .daemons import Client
 from .load import under_load
 
 pytestmark = pytest.mark.timeout(120)
@@ -100,7 +100,7 @@ def serve_with(machine: Machine, *flags: str, **settings: str) -> None:
 
 def info(path: str) -> dict:
     with Client(path) as client:
-        return client.call("server.info")["result"]
+        return client.call("server.info")
 
 
 # ---------------------------------------------------------------- a life
@@ -112,14 +112,14 @@ def test_the_first_client_starts_the_daemon_which_tells_how_it_is(machine: Machi
     assert machine.show(SOCKET, "ActiveState", "UnitFileState") == ["active", "enabled"]
     assert machine.show(SERVICE, "ActiveState") == ["inactive"]
     with Client(path) as client:
-        answer = client.call("server.info")["result"]
+        answer = client.call("server.info")
         assert (answer["backend"], answer["graphroot"], answer["socket"]) == (
             backend,
             GRAPHROOT,
             "/run/storaged/storaged.sock",
         )
         assert machine.show(SERVICE, "ActiveState", "MainPID") == ["active", str(answer["pid"])]
-        listed = client.call("images.list", {"all": True})["result"]
+        listed = client.call("images.list", all=True)
         wanted = f"{len(listed['images'])} images, generation {listed['generation']}, 1 clients"
         deadline = time.monotonic() + PATIENCE
         while (status := machine.show(SERVICE, "StatusText")) != [wanted]:
@@ -196,24 +196,24 @@ def test_a_daemon_that_is_killed_again_and_again_is_started_again_each_time_and_
 
 def test_reload_reads_the_settings_again_and_a_bad_file_changes_nothing(machine: Machine, path: str) -> None:
     with Client(path) as client:
-        before = client.call("server.info")["result"]
+        before = client.call("server.info")
         machine.write("/etc/storaged/storaged.toml", "[limits]\nin_flight = 9\n")
         serve_with(machine, "--config", "/etc/storaged/storaged.toml")
     machine.run("systemctl", "restart", SERVICE)
     with Client(path) as client:
-        assert client.call("server.info")["result"]["limits"] == {**before["limits"], "in_flight": 9}
+        assert client.call("server.info")["limits"] == {**before["limits"], "in_flight": 9}
         machine.write("/etc/storaged/storaged.toml", "[limits]\nin_flight = 11\n")
         machine.run("systemctl", "reload", SERVICE)
         machine.await_state(SERVICE, "active")
         deadline = time.monotonic() + PATIENCE
-        while (limits := client.call("server.info")["result"]["limits"])["in_flight"] != 11:
+        while (limits := client.call("server.info")["limits"])["in_flight"] != 11:
             assert time.monotonic() < deadline, limits
         machine.write("/etc/storaged/storaged.toml", "[limits]\nin_flight = no\n")
         machine.run("systemctl", "reload", SERVICE)
         while "configuration kept as it was" not in machine.journal(SERVICE):
             assert time.monotonic() < deadline
             time.sleep(0.05)
-        assert client.call("server.info")["result"]["limits"] == limits
+        assert client.call("server.info")["limits"] == limits
 
 
 @BACKENDS
@@ -232,13 +232,13 @@ def test_a_daemon_that_hangs_is_killed_and_replaced(machine: Machine, path: str,
 def test_a_daemon_that_is_well_outlives_the_interval_of_the_watchdog(machine: Machine, path: str) -> None:
     serve_with(machine, WatchdogSec="4")
     with Client(path) as client:
-        first = client.call("server.info")["result"]["pid"]
+        first = client.call("server.info")["pid"]
         # Without a ping the manager would kill it within the interval.
         ended = time.monotonic() + 6.0
         while time.monotonic() < ended:
-            client.call("images.list")
+            client.request("images.list")
             time.sleep(0.1)
-        assert client.call("server.info")["result"]["pid"] == first
+        assert client.call("server.info")["pid"] == first
     assert machine.show(SERVICE, "NRestarts") == ["0"]
 
 
@@ -261,8 +261,8 @@ def test_a_drain_longer_than_the_unit_allows_is_given_the_time_it_asks_for(machi
 
 def test_the_confined_daemon_changes_the_store_and_deletes_layers_of_other_owners(machine: Machine, path: str) -> None:
     with Client(path) as client:
-        dangling = client.call("images.list", {"filters": ["dangling=true"]})["result"]["images"]
-        rows = client.call("images.get", {"names": [image["id"] for image in dangling]})["result"]["images"]
+        dangling = client.call("images.list", filters=["dangling=true"])["images"]
+        rows = client.call("images.get", names=[image["id"] for image in dangling])["images"]
         image, layer = next((row["name"], top) for row in rows if (top := row["image"]["top_layer"]))
         content = machine.root / GRAPHROOT.lstrip("/") / "overlay" / layer
         assert content.is_dir()
@@ -271,7 +271,7 @@ def test_the_confined_daemon_changes_the_store_and_deletes_layers_of_other_owner
         (foreign / "file").write_text("x")
         for item in (foreign / "file", foreign):
             os.chown(item, 100_000, 100_000)
-        report = client.call("images.remove", {"names": [image], "force": True})["result"]
+        report = client.call("images.remove", names=[image], force=True)
         assert image in [removed["id"] for removed in report["removed"]], report
         assert report["failed"] == []
         # Renamed away first: not there any more is not gone yet.
@@ -283,7 +283,7 @@ def test_the_confined_daemon_changes_the_store_and_deletes_layers_of_other_owner
 
 def test_the_confined_daemon_names_who_holds_a_lock(machine: Machine, path: str) -> None:
     with Client(path) as client:
-        client.call("images.list")
+        client.request("images.list")
         lock = f"{GRAPHROOT}/overlay-images/images.lock"
         program = (
             "import fcntl, os, sys; file = open(sys.argv[1], 'r+b'); fcntl.lockf(file, fcntl.LOCK_EX); "
@@ -293,7 +293,7 @@ def test_the_confined_daemon_names_who_holds_a_lock(machine: Machine, path: str)
         with subprocess.Popen(nsenter, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
             assert holder.stdout is not None
             assert holder.stdout.readline() == "held\n"
-            stale = client.call("images.list")["result"]["stale"]
+            stale = client.call("images.list")["stale"]
             holder.communicate()
         assert stale["reason"] == "locked"
         assert stale["holder"]["command"] == "python3"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .daemons import serving
+from tests.support.daemon import serving
 
 STORAGECTL = (sys.executable, "-c", "import sys; from storaged_client.cli.main import main; sys.exit(main())")
 

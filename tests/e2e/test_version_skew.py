@@ -14,9 +14,9 @@ import pytest
 
 import storaged_client
 from storaged_client.contract.version import PROTOCOL, VERSION
-from tests.e2e.daemons import STORAGED, started
-from tests.e2e.homes import STORAGECTL, Home, ended, home, until
+from tests.e2e.homes import Home, ended, home, until
 from tests.e2e.versions import NEWER, NEWER_PROTOCOL, newer
+from tests.support.daemon import STORAGECTL, STORAGED, started
 from tests.unit.client.test_address import enable
 
 pytestmark = pytest.mark.timeout(120)

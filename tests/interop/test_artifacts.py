@@ -18,7 +18,8 @@ import pytest
 from storaged_client import media_types
 from storaged_client.cli.main import main
 from storaged_client.media_types import Extensions, guess
-from tests.support.daemon import Client, daemon
+from tests.support.client import Client
+from tests.support.daemon import daemon
 from tests.support.peers import Peer, Store, workspace
 
 LARGE = 40 << 20

@@ -8,7 +8,8 @@ import pytest
 
 from storaged.store.layout import paths
 from storaged.store.layout.records import ImageID
-from tests.support.daemon import Client, daemon
+from tests.support.client import Client
+from tests.support.daemon import daemon
 from tests.support.peers import Peer, Store, workspace
 
 BREAKAGES = {

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from typing import Any
 
 import pytest
 
-from tests.support.daemon import Daemon, daemon
+from tests.support.daemon import STORAGECTL, Daemon, daemon
 from tests.support.peers import Peer, Store, workspace
 
 from .odd_images import CREATED, OCI, ODD, digest_of, image, pull
@@ -31,8 +30,7 @@ def theirs_of(store: Store, *command: str) -> tuple[int, str, str]:
 
 
 def ours_of(running: Daemon, *command: str, **environment: str) -> tuple[int, str, str]:
-    program = "import sys; from storaged_client.cli.main import main; sys.exit(main())"
-    argv = [sys.executable, "-c", program, "--socket", str(running.path), *command]
+    argv = [*STORAGECTL, "--socket", running.path, *command]
     return _run(argv, {**os.environ, "STORAGED_NO_SPAWN": "1", "TZ": "UTC", **environment})
 
 

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from attrs import frozen
 
-from tests.support.daemon import Client, daemon
+from tests.support.client import Client
+from tests.support.daemon import daemon
 from tests.support.peers import Peer, Store, workspace
 
 OURS, THEIRS = "localhost/ours:1", "localhost/theirs:1"

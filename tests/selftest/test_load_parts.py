@@ -15,7 +15,7 @@ from tests.bench.load_ground import Spread, compiled, ground
 from tests.bench.load_sampled import PLACES, place_of
 from tests.bench.load_writer import ForeignWriter, two_states
 from tests.bench.stalls import ping
-from tests.support.served import served
+from tests.support.daemon import on_sample
 
 
 def test_a_part_of_the_document_takes_the_place_of_the_one_before_and_of_nothing_else(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_a_sample_belongs_to_the_innermost_frame_that_is_somebodys() -> None:
 
 @pytest.mark.parametrize("backend", ["trio", "asyncio"])
 def test_each_question_of_the_clients_is_answered_once(backend: str) -> None:
-    with served(5, seed=1, backend=backend) as (daemon, sample):
+    with on_sample(5, seed=1, backend=backend) as (daemon, sample):
         answered, lateness = ping(daemon.path, seconds=0.2)
         assert len(answered) == len(lateness) == 40
         assert all(spent >= late > -1 for spent, late in zip(answered, lateness, strict=True))

@@ -14,8 +14,8 @@ from tests.acceptance.stress.examples import examples, requests
 from tests.acceptance.stress.fuzz import corpus
 from tests.acceptance.stress.inputs import Input
 from tests.acceptance.stress.reference import Message
+from tests.support.daemon import BACKENDS, MIB, on_sample, serving
 from tests.support.report import Report
-from tests.support.served import BACKENDS, MIB, served, serving
 
 _PROGRAM = "tests.acceptance.stress.mistakes"
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.timeout(150)
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_inputs_through_a_socket_are_answered_as_the_reference_says(backend: str) -> None:
     report = Report(timed=False)
-    with served(10, seed=1, backend=backend) as (daemon, _):
+    with on_sample(10, seed=1, backend=backend) as (daemon, _):
         fuzz_socket.fuzz(report, daemon, seed=1, count=50, corpus=corpus())
         cuts.into_socket(report, daemon, requests(examples())[:1] * 10)
     assert report.violations == []
@@ -45,7 +45,7 @@ def test_a_daemon_with_a_mistake_is_found_out_by_the_fuzzer(
     if mistake == "hangs":
         monkeypatch.setattr(fuzz_socket, "_PATIENCE", 2.0)
     report = Report(timed=False)
-    with served(10, seed=1, backend="trio", program=(_PROGRAM, mistake)) as (daemon, _):
+    with on_sample(10, seed=1, backend="trio", program=(_PROGRAM, mistake)) as (daemon, _):
         fuzz_socket.fuzz(report, daemon, seed=1, count=100, corpus=corpus(), most=1)
     assert any(sign in text for text in report.violations), report.violations
 
@@ -118,12 +118,12 @@ def test_a_daemon_that_leaks_is_found_out_by_the_soak() -> None:
 
 def test_a_daemon_that_does_not_start_says_why(short_dir: Path) -> None:
     (short_dir / "root").write_text("no folder")
-    with pytest.raises(RuntimeError, match="not ready"), serving(short_dir, backend="trio"):
+    with pytest.raises(RuntimeError, match="no line"), serving(short_dir, backend="trio"):
         pass
 
 
 def test_the_memory_and_the_descriptors_are_those_of_the_daemon() -> None:
-    with served(5, seed=1, backend="trio") as (daemon, _):
+    with on_sample(5, seed=1, backend="trio") as (daemon, _):
         before = daemon.settled_descriptors()
         clients = [daemon.client() for _ in range(3)]
         deadline = time.monotonic() + 5
@@ -135,5 +135,5 @@ def test_the_memory_and_the_descriptors_are_those_of_the_daemon() -> None:
         assert daemon.settled_descriptors() == before
         status = Path(f"/proc/{daemon.process.pid}/status").read_text()
         (resident,) = (int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
-        assert abs(daemon.memory() - resident * 1024) < 4 * MIB
+        assert abs(daemon.memory - resident * 1024) < 4 * MIB
         assert os.path.samefile(f"/proc/{daemon.process.pid}/cwd", Path.cwd())

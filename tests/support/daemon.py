@@ -1,128 +1,115 @@
-"""The daemon under test, and a client that knows nothing but the written protocol.
-
-The client is made of a socket and ``json`` so that a mistake shared by daemon and ``storaged_client``
-cannot hide here, and so that a time measured is that from the first byte sent to the last received.
-"""
+"""Real daemons in processes of their own."""
 
 from __future__ import annotations
 
-import itertools
-import json
 import os
-import queue
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
+from storaged.sample import Sample, SampleSpec, write_store
+
+from .client import REPLY, Client
 from .peers import Store
+from .report import Report
 
+BACKENDS = ("trio", "asyncio")
+STORAGED = (sys.executable, "-m", "storaged")
+STORAGECTL = (sys.executable, "-W", "ignore", "-m", "storaged_client.cli.main")
+PATIENCE = 15.0
+"""Seconds for what a daemon does at once, on a busy machine."""
+MIB = 1 << 20
 _START = 30.0
-_REPLY = 60.0
-
-
-class RpcError(Exception):
-    """An ``error`` object. ``name`` is its stable name."""
-
-    def __init__(self, error: dict[str, Any]) -> None:
-        self.data = error.get("data") or {}
-        self.name = self.data.get("name", "")
-        super().__init__(f"{self.name or error.get('code')}: {error.get('message')}")
-
-
-class Client:
-    """One connection, one request at a time. Not for several threads."""
-
-    def __init__(self, path: str | Path) -> None:
-        self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.settimeout(_REPLY)
-        self._socket.connect(str(path))
-        self._numbers = itertools.count(1)
-        self._rest = b""
-        self.elapsed = 0.0
-        """Seconds of the last call, from its first byte sent to the last byte received."""
-        self.received = 0
-        """Bytes of the last reply."""
-
-    def call(self, method: str, **params: Any) -> dict[str, Any]:
-        """The ``result`` of one request; a ``timeout`` among its parameters is waited for as well.
-
-        Raises:
-            RpcError: the daemon answered an error.
-            ConnectionError: the daemon hung up.
-        """
-        self._socket.settimeout(max(_REPLY, float(params.get("timeout") or 0.0)))
-        text = self.raw(json.dumps({"jsonrpc": "2.0", "id": next(self._numbers), "method": method, "params": params}))
-        reply = json.loads(text)
-        if "error" in reply:
-            raise RpcError(reply["error"])
-        return dict(reply["result"])
-
-    def raw(self, text: str) -> bytes:
-        """Send one text and return the line that answers it."""
-        data = text.encode() + b"\n"
-        parts = [self._rest]
-        start = time.perf_counter()
-        self._socket.sendall(data)
-        while b"\n" not in parts[-1]:
-            part = self._socket.recv(1 << 20)
-            if not part:
-                raise ConnectionError("the daemon closed the connection")
-            parts.append(part)
-        self.elapsed = time.perf_counter() - start
-        line, _, self._rest = b"".join(parts).partition(b"\n")
-        self.received = len(line) + 1
-        return line
-
-    def images(self, **params: Any) -> list[dict[str, Any]]:
-        """The rows of ``images.list``."""
-        return list(self.call("images.list", **params)["images"])
-
-    def dangling(self, **params: Any) -> set[str]:
-        """The ids of ``images.list`` with the dangling filter."""
-        return {row["id"] for row in self.images(filters=["dangling=true"], **params)}
-
-    def close(self) -> None:
-        self._socket.close()
-
-    def __enter__(self) -> Client:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
+_GIVEN_BACK = 2.5
+"""Seconds; the daemon waits one of them for others to end, too."""
+_PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class Daemon:
-    """A daemon for one store on one socket; it can be stopped and started again."""
+    """A running daemon. Its log goes to an unnamed file, so that no pipe fills."""
 
     def __init__(
-        self, store: Store, path: Path, *, backend: str = "trio", program: Sequence[str] = ("storaged",)
+        self,
+        command: Sequence[str],
+        path: str,
+        environ: Mapping[str, str] | None = None,
+        pass_fds: Sequence[int] = (),
+        backend: str = "",
     ) -> None:
         self.path = path
-        self._program = program
-        self._store = store
-        self._backend = backend
-        self._process: subprocess.Popen[str] | None = None
-        self._reader: threading.Thread | None = None
-        self._lines: queue.Queue[str | None] = queue.Queue()
-        self._kept: list[str] = []
+        self.backend = backend
+        self._log = tempfile.TemporaryFile("a+b", buffering=0)  # noqa: SIM115 - as long as the daemon
+        self._whole = b""
+        """The log, once the file of it is closed."""
+        self._read = 0
+        self.process = subprocess.Popen(
+            command,
+            stderr=self._log,
+            env={**os.environ, **(environ or {})},
+            start_new_session=True,
+            pass_fds=pass_fds,
+        )
+
+    @property
+    def log(self) -> str:
+        return self._since(0).decode(errors="replace")
+
+    @property
+    def alive(self) -> bool:
+        return self.process.poll() is None
 
     @property
     def pid(self) -> int:
-        assert self._process is not None
-        return self._process.pid
+        return self.process.pid
 
-    @property
-    def memory(self) -> int:
-        """Resident bytes."""
-        return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    def await_line(self, start: str, *, anywhere: bool = False, patience: float = _START) -> str:
+        """The next line of the log that begins so, or has it anywhere.
+
+        Raises:
+            RuntimeError: it does not come.
+        """
+        deadline = time.monotonic() + patience
+        while True:
+            ended = not self.alive
+            for line in self._since(self._read).splitlines(keepends=True):
+                if not line.endswith(b"\n"):
+                    break
+                self._read += len(line)
+                text = line.decode(errors="replace")
+                if text.startswith(start) or (anywhere and start in text):
+                    return text
+            if ended or time.monotonic() > deadline:
+                raise RuntimeError(f"no line {start!r} in the log of the daemon:\n{self.log[-4000:]}")
+            time.sleep(0.005)
+
+    def await_exit(self) -> int:
+        """Its exit status; the log is complete then."""
+        return self.process.wait(timeout=PATIENCE)
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def stop(self) -> int:
+        """End it by SIGTERM, by force where it does not end in time; returns its status."""
+        self.signal(signal.SIGTERM)
+        try:
+            return self.process.wait(_START)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.wait()
+
+    def close(self) -> None:
+        """End it at once if it still runs."""
+        if self.alive:
+            self.process.kill()
+        self.process.wait()
+        self._whole = self._since(0)
+        self._log.close()
 
     def client(self) -> Client:
         return Client(self.path)
@@ -133,95 +120,144 @@ class Daemon:
         Raises:
             RuntimeError: it failed.
         """
-        command = [sys.executable, "-c", _STORAGECTL, "--socket", str(self.path), *arguments]
-        environment = {**os.environ, "STORAGED_NO_SPAWN": "1"}
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=_REPLY)
+        command = [*STORAGECTL, "--socket", self.path, *arguments]
+        environ = {**os.environ, "STORAGED_NO_SPAWN": "1"}
+        done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=REPLY)
         if done.returncode != 0:
             raise RuntimeError(f"storagectl {' '.join(arguments)}: exit {done.returncode}: {done.stderr[-1000:]}")
         return done.stdout
 
-    def start(self) -> None:
-        """Start it and wait until it says it is ready.
+    @property
+    def memory(self) -> int:
+        """Resident bytes."""
+        return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * _PAGE
 
-        With additional stores it is told of them by storage.conf, since ``--root`` turns that off.
+    def descriptors(self) -> int:
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
 
-        Raises:
-            RuntimeError: it did not become ready.
-        """
-        store = self._store
-        flags = ["--socket", str(self.path), "--backend", self._backend]
-        environment = dict(os.environ)
-        if store.additional:
-            environment["CONTAINERS_STORAGE_CONF"] = str(store.storage_conf)
-        else:
-            flags += ["--root", str(store.graphroot), "--runroot", str(store.runroot), "--driver", store.driver]
-        self._lines = queue.Queue()
-        process = subprocess.Popen(
-            [sys.executable, "-m", *self._program, "serve", *flags], stderr=subprocess.PIPE, text=True, env=environment
-        )
-        self._process = process
-        self._reader = threading.Thread(target=_collect, args=(process, self._lines, self._kept), daemon=True)
-        self._reader.start()
-        self._wait_ready()
+    def counters(self) -> dict[str, int]:
+        with self.client() as client:
+            return dict(client.call("server.stats")["counters"])
 
-    def stop(self) -> None:
-        """End it by SIGTERM, if it runs.
+    def settled_descriptors(self, patience: float = 15.0) -> int:
+        """How many are open once the number has not changed for half a second, or when patience ends."""
+        deadline, same, count = time.monotonic() + patience, 0, self.descriptors()
+        while same < 10 and time.monotonic() < deadline:
+            time.sleep(0.05)
+            before, count = count, self.descriptors()
+            same = same + 1 if count == before else 0
+        return count
 
-        Raises:
-            RuntimeError: it did not end, or not with status 0.
-        """
-        process, self._process = self._process, None
-        if process is None:
-            return
-        process.send_signal(signal.SIGTERM)
-        try:
-            status = process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            status = -signal.SIGKILL
-        if self._reader is not None:
-            self._reader.join(5)
-        if status != 0:
-            raise RuntimeError(f"the daemon ended with {status}:\n" + "".join(self._kept[-40:]))
+    def settled_memory(self) -> int:
+        """The least that is resident within some seconds: free memory goes back a moment after a connection ended."""
+        least, deadline = self.memory, time.monotonic() + _GIVEN_BACK
+        while time.monotonic() < deadline:
+            time.sleep(0.1)
+            least = min(least, self.memory)
+        return least
 
-    def _wait_ready(self) -> None:
-        deadline = time.monotonic() + _START
-        while True:
-            try:
-                line = self._lines.get(timeout=max(0.0, deadline - time.monotonic()))
-            except queue.Empty:
-                raise RuntimeError(f"the daemon was not ready within {_START} s:\n" + "".join(self._kept)) from None
-            if line is None:
-                self._process = None
-                raise RuntimeError("the daemon ended before it was ready:\n" + "".join(self._kept))
-            if "ready: listening on" in line:
-                return
+    def claim_whole(self, report: Report) -> None:
+        """It runs, and no request of it failed by a mistake of its own."""
+        if report.claim(self.alive, f"{self.backend}: the daemon ended with {self.process.poll()}: {self.log[-2000:]}"):
+            counters = self.counters()
+            for name in ("requests.failed", "connections.failed"):
+                report.claim(
+                    not counters.get(name), f"{self.backend}: {name}: {counters.get(name)}: {self._traceback()}"
+                )
+
+    def _traceback(self) -> str:
+        log = self.log
+        return log[max(0, log.find("Traceback")) :][:1500]
+
+    def _since(self, offset: int) -> bytes:
+        if self._log.closed:
+            return self._whole[offset:]
+        fd = self._log.fileno()
+        return os.pread(fd, os.fstat(fd).st_size - offset, offset)
 
 
-_STORAGECTL = "import sys; from storaged_client.cli.main import main; sys.exit(main())"
+def flags(folder: Path, *more: str) -> list[str]:
+    """The flags of ``serve`` for the store ``root`` in a folder, which is made."""
+    root = folder / "root"
+    if not root.exists():
+        root.mkdir()
+    return ["--root", str(root), "--runroot", str(folder / "run"), "--driver", "overlay", *more]
+
+
+@contextmanager
+def started(
+    command: Sequence[str],
+    path: str,
+    environ: Mapping[str, str] | None = None,
+    pass_fds: Sequence[int] = (),
+    backend: str = "",
+) -> Iterator[Daemon]:
+    """A process of this command while the block lasts; nothing is waited for."""
+    daemon = Daemon(command, path, environ, pass_fds, backend)
+    try:
+        yield daemon
+    finally:
+        daemon.close()
+
+
+@contextmanager
+def serving(
+    folder: Path,
+    *more: str,
+    backend: str = "trio",
+    environ: Mapping[str, str] | None = None,
+    socket: str = "s",
+    program: Sequence[str] = ("storaged",),
+) -> Iterator[Daemon]:
+    """A daemon that is ready, on the store ``root`` in a folder. ``program``: a module, and its first arguments.
+
+    Raises:
+        RuntimeError: it did not become ready.
+    """
+    path = str(folder / socket)
+    if "--config" not in more:
+        # Not the file of this machine, if it has one.
+        (folder / "no-settings.toml").touch()
+        more = ("--config", str(folder / "no-settings.toml"), *more)
+    command = [sys.executable, "-m", *program, "serve", *flags(folder, "--socket", path, "--backend", backend, *more)]
+    with started(command, path, environ, backend=backend) as daemon:
+        assert daemon.await_line("ready: ") == f"ready: listening on {path}\n"
+        yield daemon
+
+
+@contextmanager
+def on_sample(
+    images: int, *, seed: int, backend: str, program: Sequence[str] = ("storaged",)
+) -> Iterator[tuple[Daemon, Sample]]:
+    """As ``serving``, on a sample store of its own."""
+    with tempfile.TemporaryDirectory(prefix="sample-") as name:
+        folder = Path(name)
+        sample = write_store(folder / "root", folder / "run", SampleSpec(images=images, seed=seed, contents="files"))
+        with serving(folder, backend=backend, program=program) as daemon:
+            yield daemon, sample
 
 
 @contextmanager
 def daemon(store: Store, *, backend: str = "trio", program: Sequence[str] = ("storaged",)) -> Iterator[Daemon]:
-    """A running daemon while the block lasts, on trio or asyncio. ``program``: a module, and its first arguments.
+    """As ``serving``, on a peer's store; it must end well.
+
+    storage.conf tells it of additional stores, since ``--root`` turns that off.
 
     Raises:
-        RuntimeError: it did not become ready, or did not end well.
+        RuntimeError: it did not become ready, or did not end with status 0.
     """
     with tempfile.TemporaryDirectory(prefix="rival-") as folder:
-        running = Daemon(store, Path(folder) / "s", backend=backend, program=program)
-        try:
-            running.start()
-            yield running
-        finally:
-            running.stop()
-
-
-def _collect(process: subprocess.Popen[str], lines: queue.Queue[str | None], kept: list[str]) -> None:
-    assert process.stderr is not None
-    with process.stderr as stream:
-        for line in stream:
-            kept.append(line)
-            lines.put(line)
-    lines.put(None)
+        path, settings = f"{folder}/s", Path(folder, "storaged.toml")
+        settings.touch()
+        command = [sys.executable, "-m", *program, "serve", "--socket", path, "--backend", backend]
+        command += ["--config", str(settings)]
+        environ = {"CONTAINERS_STORAGE_CONF": str(store.storage_conf)} if store.additional else {}
+        if not store.additional:
+            command += ["--root", str(store.graphroot), "--runroot", str(store.runroot), "--driver", store.driver]
+        with started(command, path, environ, backend=backend) as running:
+            running.await_line("ready: ")
+            try:
+                yield running
+            finally:
+                if status := running.stop():
+                    raise RuntimeError(f"the daemon ended with {status}:\n{running.log[-4000:]}")

@@ -8,8 +8,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from tests.support.daemon import Daemon
 from tests.support.report import Report
-from tests.support.served import Served
 
 from .fuzz_peer import MakePeer, limited, make_peer
 from .fuzz_socket import exchange
@@ -43,7 +43,7 @@ def into_peer(report: Report, examples: Sequence[bytes], make: MakePeer = make_p
     )
 
 
-def into_socket(report: Report, daemon: Served, examples: Sequence[bytes]) -> None:
+def into_socket(report: Report, daemon: Daemon, examples: Sequence[bytes]) -> None:
     """The daemon has read the first part before the second is sent."""
     where, cuts = daemon.backend, 0
     for example in [*examples, _joined(examples)]:

@@ -13,8 +13,8 @@ import sys
 from collections.abc import Sequence
 
 from tests.protocol.calculator import VECTORS
+from tests.support.daemon import BACKENDS, on_sample
 from tests.support.report import Report, arguments
-from tests.support.served import BACKENDS, served
 
 from . import cuts, fuzz_peer, fuzz_socket
 from .examples import examples
@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     cuts.into_peer(report, examples())
     fuzz_peer.fuzz(report, seed=flags.seed, count=max(1_000, round(_INTO_PEER * flags.scale)), corpus=corpus())
     for number, backend in enumerate(BACKENDS):
-        with served(_IMAGES, seed=flags.seed, backend=backend) as (daemon, _):
+        with on_sample(_IMAGES, seed=flags.seed, backend=backend) as (daemon, _):
             fuzz_socket.fuzz(
                 report,
                 daemon,

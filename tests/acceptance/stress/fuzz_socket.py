@@ -23,8 +23,8 @@ from typing import Any
 from attrs import Factory, define
 
 from storaged_client.contract.methods import METHODS
+from tests.support.daemon import MIB, Daemon
 from tests.support.report import Report, percentile
-from tests.support.served import MIB, Served
 
 from .inputs import Input, Inputs
 from .reference import DESCRIPTORS, INVALID, PARSE_ERROR, TOO_LONG, Bounds, Message, meaning
@@ -52,7 +52,7 @@ class Exchange:
     problem: str = ""
 
 
-def fuzz(report: Report, daemon: Served, *, seed: int, count: int, corpus: Sequence[bytes], most: int = 10) -> None:
+def fuzz(report: Report, daemon: Daemon, *, seed: int, count: int, corpus: Sequence[bytes], most: int = 10) -> None:
     """Give ``count`` inputs to the daemon, a connection each; stops after ``most`` that went wrong."""
     supply = Inputs(Random(seed), corpus, methods=_NOT_STOPPING, limit=BOUNDS.text, fresh=True)
     where, wrong, times = daemon.backend, 0, []

@@ -24,8 +24,8 @@ from random import Random
 
 from storaged.sample import SampleSpec, write_store
 from tests.bench.load_ground import Spread, connect
+from tests.support.daemon import Daemon, serving
 from tests.support.report import Report, arguments
-from tests.support.served import Served, serving
 
 CONNECTIONS = 300
 RATE = 80.0
@@ -64,7 +64,7 @@ def measure(report: Report, *, scale: float, seed: int) -> None:
                 report.claim(daemon.alive, f"{backend}: the daemon lives")
 
 
-def _one(report: Report, daemon: Served, *, seconds: float, seed: int) -> None:
+def _one(report: Report, daemon: Daemon, *, seconds: float, seed: int) -> None:
     where = daemon.backend
     cores = sorted(os.sched_getaffinity(0))
     _bind(daemon.process.pid, cores[0])

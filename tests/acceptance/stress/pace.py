@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from tests.support.daemon import Client, RpcError
+from tests.support.client import Client, RpcError
 
 Question = tuple[str, dict[str, Any]]
 

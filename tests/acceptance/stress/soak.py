@@ -26,10 +26,10 @@ from tempfile import TemporaryDirectory
 from attrs import define
 
 from storaged.sample import SampleSpec, SampleWriter, write_store
+from tests.support.daemon import BACKENDS, MIB, Daemon, serving
 from tests.support.peers import Peer, PeerMissing, podman_43, podman_58, workspace
 from tests.support.podman_service import service
 from tests.support.report import Report, arguments
-from tests.support.served import BACKENDS, MIB, Served, serving
 
 from .foreign import RealTools, SampleTool, Tool, Writing
 from .soak_load import Asking, Changer, Reader
@@ -94,7 +94,7 @@ def run(
         daemon.claim_whole(report)
 
 
-def _judge_store(report: Report, daemon: Served) -> None:
+def _judge_store(report: Report, daemon: Daemon) -> None:
     """Nobody writes any more: the store is whole, and read as it is."""
     with daemon.client() as client:
         answer = client.call("images.list", all=True, consistency="strict", timeout=20.0)
@@ -109,7 +109,7 @@ def _told(first: Sample, kept: Sequence[Sample]) -> str:
 
 
 @contextmanager
-def _scene(backend: str, *, seed: int, writer: str, program: Sequence[str]) -> Iterator[tuple[Served, Tool, str]]:
+def _scene(backend: str, *, seed: int, writer: str, program: Sequence[str]) -> Iterator[tuple[Daemon, Tool, str]]:
     """The daemon, and the tool that writes beside it, with its name.
 
     Raises:
@@ -121,13 +121,13 @@ def _scene(backend: str, *, seed: int, writer: str, program: Sequence[str]) -> I
         with TemporaryDirectory(prefix="soak-") as folder:
             root, run = Path(folder) / "root", Path(folder) / "run"
             write_store(root, run, SampleSpec(images=40, seed=seed, contents="files"))
-            with serving(Path(folder), backend=backend, driver=_DRIVER, program=program) as daemon:
+            with serving(Path(folder), backend=backend, program=program) as daemon:
                 yield daemon, SampleTool(SampleWriter(root, run, _DRIVER), random), "a writer of our own"
         return
     with workspace(peer, driver=_DRIVER) as store:
         write_store(store.graphroot, store.runroot, SampleSpec(images=40, seed=seed, contents="files"))
         with (
-            serving(store.work, backend=backend, driver=_DRIVER, runroot="runroot", program=program) as daemon,
+            serving(store.work, "--runroot", str(store.runroot), backend=backend, program=program) as daemon,
             service(store) as theirs,
         ):
             yield daemon, RealTools(store, theirs, random), f"{peer.name} and buildah"
@@ -154,7 +154,7 @@ class _Counts:
 class _Load:
     """All who ask and write, for one stretch of time."""
 
-    def __init__(self, daemon: Served, tool: Tool, *, seed: int, first: int) -> None:
+    def __init__(self, daemon: Daemon, tool: Tool, *, seed: int, first: int) -> None:
         self._daemon = daemon
         kinds: list[type[Asking]] = [Reader] * _READERS + [Changer]
         self._asking = [
@@ -171,7 +171,7 @@ class _Load:
         began = time.monotonic()
         try:
             while (passed := time.monotonic() - began) < seconds and self._daemon.alive:
-                samples.append((passed, float(self._daemon.memory())))
+                samples.append((passed, float(self._daemon.memory)))
                 time.sleep(max(0.1, seconds / 2_000))
         finally:
             for thread in threads:

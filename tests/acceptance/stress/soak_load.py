@@ -11,7 +11,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from tests.support.daemon import Client, RpcError
+from tests.support.client import Client, RpcError
 
 DOCUMENTED = frozenset(
     {

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from storaged_client.contract.version import VERSION
-from tests.support.daemon import RpcError
+from tests.support.client import RpcError
 from tests.support.peers import Store, ToolError, workspace
 from tests.support.report import Report, arguments
 

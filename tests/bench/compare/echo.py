@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-from tests.support.daemon import Client
+from tests.support.client import Client
 
 Kind = Literal["plain", "trio", "asyncio"]
 _ROOT = Path(__file__).parents[3]

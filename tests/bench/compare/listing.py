@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from storaged.sample import SampleSpec, Shape
-from tests.support.daemon import Client
+from tests.support.client import Client
 
 from .echo import echo
 from .figures import ANEW, ECHO, LOOP, SERVICE, STORAGED

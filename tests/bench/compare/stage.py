@@ -10,7 +10,8 @@ from contextlib import ExitStack, contextmanager
 from attrs import define, evolve, field, frozen
 
 from storaged.sample import Sample, SampleSpec, write_store
-from tests.support.daemon import Client, Daemon, daemon
+from tests.support.client import Client
+from tests.support.daemon import Daemon, daemon
 from tests.support.peers import Peer, PeerMissing, Store, ToolError, podman_43, podman_58, workspace
 from tests.support.podman_service import service
 from tests.support.report import Report
