@@ -1,6 +1,6 @@
-"""Makes a realistic store on disk without any container tool: for the demo, for tests and benchmarks.
+"""Generates realistic stores on disk without any container tool: for the demo, tests and benchmarks.
 
-``write_store`` writes a whole store from a seeded ``SampleSpec`` and returns the ``Sample``: what is true of it.
+``write_store`` writes a whole store from a seeded ``SampleSpec`` and returns a ``Sample``: the facts about it.
 ``SampleWriter`` changes a store afterwards as another tool would.
 """
 

@@ -1,6 +1,6 @@
-"""The bytes a real store consists of: layer tars, configuration blobs, manifests, lists.
+"""Generates the bytes of a store: layer tars, configuration blobs, manifests, lists.
 
-Everything is computed, nothing drawn: ids and digests are those a real tool would give the same bytes.
+Everything is computed, nothing is random: ids and digests are those a real tool would give the same bytes.
 
 * image id = hex of the configuration's sha256
 * layer id of a base layer = hex of its DiffID; else sha256 of ``<parent id>+<hex DiffID>``
@@ -32,7 +32,7 @@ _LAYER_TYPES = {
 }
 
 EMPTY_LIST = b'{"schemaVersion":2,"mediaType":"' + DOCKER_LIST.encode() + b'","manifests":null}'
-"""What every ``podman manifest create`` writes first; the record's ``digest`` stays that of these bytes."""
+"""The first bytes that every ``podman manifest create`` writes; the record's ``digest`` stays that of these bytes."""
 
 
 def digest_of(data: bytes) -> str:
@@ -41,14 +41,14 @@ def digest_of(data: bytes) -> str:
 
 
 def layer_id(parent: str | None, diff_id: str) -> str:
-    """The id containers/image gives a layer with this DiffID on this parent."""
+    """The id that containers/image gives a layer with this DiffID on this parent."""
     hexdigits = diff_id.removeprefix("sha256:")
     return hexdigits if parent is None else hashlib.sha256(f"{parent}+{hexdigits}".encode()).hexdigest()
 
 
 @frozen(kw_only=True)
 class File:
-    """The one file of a sample layer."""
+    """The only file of a sample layer."""
 
     name: str
     data: bytes
@@ -74,7 +74,7 @@ def tar_header(entry: File) -> bytes:
 
 
 def tar_padding(entry: File) -> bytes:
-    """What follows the file's bytes: fill to a block, then the end of the archive."""
+    """The bytes after the file's: padding to a block, then the end of the archive."""
     return b"\0" * (-len(entry.data) % 512 + 1024)
 
 
@@ -85,7 +85,7 @@ def tar_of(entry: File) -> bytes:
 
 @frozen(kw_only=True)
 class Layer:
-    """One layer record in the making. ``file`` is None where the size is only claimed."""
+    """One layer record before it is written. ``file`` is None if the size is only claimed."""
 
     id: str
     parent: str | None
@@ -118,7 +118,7 @@ class Step:
         return (when, self.created_by, self.author, self.comment, self.empty_layer)
 
     def to_json(self) -> dict[str, Any]:
-        """As configurations have it: empty members left out."""
+        """The form in configurations: empty members omitted."""
         entry: dict[str, Any] = {} if self.created is None else {"created": self.created.text()}
         for name in ("created_by", "author", "comment"):
             if value := getattr(self, name):
@@ -130,7 +130,7 @@ class Step:
 
 @frozen(kw_only=True)
 class Recipe:
-    """What an image is made of; ``config_bytes`` turns it into the blob that gives the image its id."""
+    """The parts of an image; ``config_bytes`` turns them into the blob that gives the image its id."""
 
     created: Moment | None
     history: tuple[Step, ...]
@@ -235,7 +235,7 @@ def list_bytes(
     media_type: bool = True,
     annotations: dict[str, str] | None = None,
 ) -> bytes:
-    """A manifest list or index. An index may leave out its ``mediaType``."""
+    """A manifest list or index. An index may omit its ``mediaType``."""
     if not instances and not oci:
         return EMPTY_LIST
     body: dict[str, Any] = {"schemaVersion": 2}

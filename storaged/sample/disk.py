@@ -1,4 +1,4 @@
-"""Writes a planned store as podman 4.3 to 5.8 expect it (contract §1), into folders that are empty or absent.
+"""Writes a planned store in the format of podman 4.3 to 5.8, into folders that are empty or do not exist.
 
 ::
 
@@ -36,10 +36,10 @@ from .spec import SampleSpec
 def write_store(
     graphroot: str | Path, runroot: str | Path, spec: SampleSpec, additional: str | Path | None = None
 ) -> Sample:
-    """Write the store and say what is true of it.
+    """Write the store and return the facts about it.
 
-    ``additional`` is where the read-only store goes, needed if the spec asks for one. The folders must
-    not hold a store yet; no lock is taken, for nobody can know the store before it is finished.
+    ``additional`` is the place of the read-only store, needed if the spec asks for one. The folders must not hold a
+    store yet. No lock is taken, because nobody can know the store before it is finished.
 
     Raises:
         FileExistsError: there is a store of this driver already.
@@ -63,7 +63,7 @@ def link_of(layer: str) -> str:
 
 
 def put_file(path: str | Path, data: bytes, mode: int = 0o600) -> None:
-    """Write a new file. Not atomic, not flushed: the store is not known to anybody yet."""
+    """Write a new file. Not atomic, not flushed: nobody knows the store yet."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     with open(descriptor, "wb") as file:
         file.write(data)
@@ -123,7 +123,7 @@ def _write_userdata(folder: Path, container: ContainerDraft) -> None:
 
 
 def make_contents_root(root: str, driver: str) -> None:
-    """The folder above all layers' folders, as the driver makes it at its first start."""
+    """Create the folder of all layers' folders, as the driver does at its first start."""
     above = Path(paths.layer_contents(root, driver, LayerID("l"))).parent
     above.mkdir(mode=0o700, parents=True, exist_ok=True)
     if driver == "overlay":
@@ -131,7 +131,7 @@ def make_contents_root(root: str, driver: str) -> None:
 
 
 def write_layer(root: str, driver: str, layer: Layer) -> None:
-    """The folder of a layer whose parent's is written already, and the tar-split of an image's layer."""
+    """Write the folder of a layer whose parent's exists already, and the tar-split of an image's layer."""
     folder = Path(paths.layer_contents(root, driver, LayerID(layer.id)))
     below = None if layer.parent is None else folder.with_name(layer.parent)
     if driver == "overlay":
@@ -160,7 +160,7 @@ def _write_overlay(folder: Path, layer: Layer, below: Path | None) -> None:
 
 
 def _text(path: Path) -> str:
-    """The content of a file; empty where there is none."""
+    """The content of a file; empty if there is none."""
     return path.read_text() if path.exists() else ""
 
 
@@ -181,7 +181,7 @@ def _write_file(folder: Path, layer: Layer) -> None:
 
 
 def tar_split_of(layer: Layer) -> bytes:
-    """What restores the very bytes of the layer's tar from its folder (contract §1.4)."""
+    """The tar-split, which restores the exact bytes of the layer's tar from its folder."""
     file = layer.file
     assert file is not None
     entries = (
@@ -211,7 +211,7 @@ _CRC64 = _crc64_table()
 
 
 def crc64(data: bytes) -> int:
-    """CRC-64 by the ISO 3309 polynomial, as Go's ``hash/crc64`` has it and tar-split uses it."""
+    """CRC-64 with the ISO 3309 polynomial, as in Go's ``hash/crc64``; tar-split uses it."""
     crc = 0xFFFFFFFFFFFFFFFF
     for byte in data:
         crc = _CRC64[(crc ^ byte) & 0xFF] ^ crc >> 8

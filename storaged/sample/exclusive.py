@@ -1,6 +1,6 @@
-"""One exclusive hold of a lock file of containers/storage, and the save made under it.
+"""Holds a lock file of containers/storage exclusively, and saves a table under it.
 
-Written apart from ``storaged.store.locks`` so that a test of those has another writer to meet.
+Independent of ``storaged.store.locks``, so that tests of those meet another writer.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _WAIT = 10.0
 
 
 def publish(table: Path, records: list[Any], lock: int) -> None:
-    """Token, then the table by rename. The exclusive lock behind ``lock`` must be held."""
+    """Write the token, then the table by rename. The exclusive lock behind ``lock`` must be held."""
     os.pwrite(lock, os.urandom(64), 0)
     descriptor, name = tempfile.mkstemp(prefix=f".tmp-{table.name}", dir=table.parent)
     with open(descriptor, "wb") as file:
@@ -39,10 +39,10 @@ def publish(table: Path, records: list[Any], lock: int) -> None:
 def exclusive(path: str) -> Iterator[int]:
     """Hold the record lock of a lock file for writing; yields its descriptor.
 
-    A lock file that was replaced while we waited excludes nobody any more: then start over.
+    A lock file that was replaced during the wait excludes nobody any more: start over.
 
     Raises:
-        TimeoutError: not free within ten seconds.
+        TimeoutError: not available within ten seconds.
     """
     deadline = time.monotonic() + _WAIT
     while True:
@@ -61,7 +61,7 @@ def _wait_for(descriptor: int, path: str, deadline: float) -> None:
     while True:
         try:
             fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
-        except (BlockingIOError, PermissionError):  # EAGAIN or EACCES: held by another
+        except (BlockingIOError, PermissionError):  # EAGAIN or EACCES: held by another process
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{path} was not free within {_WAIT:.0f} s") from None
             time.sleep(0.005)

@@ -1,6 +1,6 @@
-"""What is true of a sample store, worked out from its recipes and not from its files.
+"""The facts about a sample store, derived from its recipes and not from its files.
 
-Kept apart from ``storaged.snapshot`` on purpose: tests compare the two.
+Independent of ``storaged.snapshot`` on purpose: tests compare the two.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .records import ImageDraft
 
 @frozen(kw_only=True)
 class Sample:
-    """A store on disk and the answers a reader of it must give. Ids are in store order."""
+    """A store on disk and the answers that a reader of it must give. Ids are in store order."""
 
     graphroot: str
     runroot: str
@@ -24,7 +24,7 @@ class Sample:
     additional: str | None
     """The additional read-only store, if one was written."""
     images: tuple[str, ...]
-    """All records of images.json, lists and those of the additional store included."""
+    """All records of images.json, including lists and those of the additional store."""
     lists: tuple[str, ...]
     layers: int
     containers: tuple[str, ...]
@@ -33,7 +33,7 @@ class Sample:
     dangling: frozenset[str]
     """No name, no child, in no list by any digest."""
     podman_dangling: frozenset[str]
-    """As podman 5.8 answers: only the record's own digest is looked for in lists."""
+    """As podman 5.8 answers: it looks only for the record's own digest in lists."""
     intermediate: frozenset[str]
     parent: Mapping[str, str | None]
     """By podman's rule (libimage 1.2 and 1.3), the first match."""

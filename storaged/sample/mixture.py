@@ -1,4 +1,4 @@
-"""A mix of everything real stores hold, each thing in a plausible share."""
+"""A mix of everything that real stores hold, in plausible proportions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def add_mixture(builder: Builder, location: str) -> None:
     depth = _Depth(spec.layers or 2 * spec.images, spec.images - lists)
     kinds = tuple(kind for kind in _KINDS if not (spec.for_podman_4 and kind is _add_empty))
     weights = tuple(_KINDS[kind] for kind in kinds)
-    copied = 1 if own < spec.images else 0  # an image of the additional store is tagged in this one too
+    copied = 1 if own < spec.images else 0  # an image of the additional store is tagged in this one, too
     while len(builder.images[0]) < own - lists - copied:
         present = builder.images[0]
         kind = rng.choices(kinds, weights)[0] if present else _add_base
@@ -31,7 +31,7 @@ def add_mixture(builder: Builder, location: str) -> None:
 
 
 class _Depth:
-    """Deals out the wished number of layers over the images still to come."""
+    """Distributes the requested number of layers over the remaining images."""
 
     def __init__(self, layers: int, images: int) -> None:
         self._layers = layers
@@ -53,7 +53,7 @@ def _names(builder: Builder, share: float) -> tuple[str, ...]:
 
 
 def _pick(builder: Builder) -> int:
-    """An image of the writable store, rather a late one."""
+    """An image of the writable store, preferably a late one."""
     count = len(builder.images[0])
     return count - 1 - min(count - 1, int(builder.random.expovariate(0.2)))
 
@@ -76,7 +76,7 @@ def _add_step(builder: Builder, depth: _Depth) -> None:
 
 
 def _add_leap(builder: Builder, depth: _Depth) -> None:
-    """A build without intermediate images: it shares layers and has no parent."""
+    """A build without intermediate images: it shares layers but has no parent."""
     below = builder.images[0][_pick(builder)]
     assert below.recipe is not None
     layers = _more(builder, below) and depth.next(builder, most=20)
@@ -85,7 +85,7 @@ def _add_leap(builder: Builder, depth: _Depth) -> None:
 
 
 def _add_sibling(builder: Builder, depth: _Depth) -> None:
-    """The same layers and history under another configuration: a second possible parent."""
+    """The same layers and history with another configuration: a second possible parent."""
     below = builder.images[0][_pick(builder)]
     assert below.recipe is not None
     recipe = evolve(below.recipe, environment=(*below.recipe.environment, f"TWIN={builder.random_id()}"))
@@ -108,7 +108,7 @@ def _add_pulled(builder: Builder, depth: _Depth) -> None:
 
 
 def _add_empty(builder: Builder, depth: _Depth) -> None:
-    """Configuration only (``FROM scratch`` and a label), and now and then a child of such a one."""
+    """Only a configuration (``FROM scratch`` and a label), and now and then a child of such an image."""
     empty = [image.recipe for image in builder.images[0] if image.recipe is not None and not image.recipe.chain]
     if empty and builder.random.random() < 0.5:
         recipe = builder.built_on(builder.random.choice(empty), layers=0, instructions=1)
@@ -144,7 +144,7 @@ def _more(builder: Builder, below: ImageDraft) -> int:
 
 
 def _add_read_only(builder: Builder, depth: _Depth) -> None:
-    """An image of the additional store; the first is tagged in the writable one too, as ``podman tag`` copies it."""
+    """An image of the additional store; the first is also tagged in the writable one, as ``podman tag`` copies it."""
     own = builder.images[1]
     if own and builder.random.random() < 0.5:
         below = builder.random.choice(own).recipe
@@ -159,7 +159,7 @@ def _add_read_only(builder: Builder, depth: _Depth) -> None:
 
 
 def _add_random_list(builder: Builder, location: str) -> None:
-    """A list of local images, foreign ones and other lists; some have no name, some are empty."""
+    """A list of local images, unknown ones and other lists; some have no name, some are empty."""
     rng = builder.random
     images = [image for store in builder.images for image in store if not image.is_list]
     lists = [image for image in builder.images[0] if image.is_list]
@@ -178,7 +178,7 @@ def _add_random_list(builder: Builder, location: str) -> None:
 
 
 def add_list(builder: Builder, location: str, instances: tuple[Instance, ...], *, named: bool) -> None:
-    """A list as podman leaves it; an instance given twice counts once."""
+    """A list as podman leaves it; a duplicate instance counts once."""
     rng = builder.random
     list_id = builder.random_id()
     unique = tuple({instance.digest: instance for instance in instances}.values())

@@ -11,7 +11,7 @@ NANOSECONDS = 1_000_000_000
 
 @frozen(kw_only=True)
 class Moment:
-    """An instant, and one of the ways to write it: the same instant may be written with another offset."""
+    """An instant in one of its notations: the same instant may be written with another offset."""
 
     ns: int
     offset_minutes: int = 0
@@ -24,7 +24,7 @@ class Moment:
 def render_time(ns: int, offset_minutes: int = 0) -> str:
     """An instant as RFC 3339 text in the given offset.
 
-    ``datetime`` ends at microseconds, so the fraction is written apart.
+    ``datetime`` ends at microseconds, so the fraction is written separately.
     """
     seconds, fraction = divmod(ns, NANOSECONDS)
     local = datetime.fromtimestamp(seconds, UTC) + timedelta(minutes=offset_minutes)
@@ -37,10 +37,10 @@ def render_time(ns: int, offset_minutes: int = 0) -> str:
 
 
 def parse_time(text: str) -> Moment:
-    """An RFC 3339 time, to the nanosecond.
+    """Parse an RFC 3339 time, to the nanosecond.
 
     Raises:
-        ValueError: the text is no such time.
+        ValueError: the text is not such a time.
     """
     zone_at = len(text) - 1 if text.endswith("Z") else len(text) - 6
     seconds, _, fraction = text[:zone_at].partition(".")

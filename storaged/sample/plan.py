@@ -1,4 +1,4 @@
-"""From a description to the records of a store, by a seeded generator and nothing else."""
+"""Turns a description into the records of a store, using only a seeded generator."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _OFFSETS = (0, 0, 0, 0, 60, 120, 330, -480)
 
 @frozen(kw_only=True)
 class Plan:
-    """The records of a store to be: index 0 is the writable store, 1 the additional one."""
+    """The records of a future store: index 0 is the writable store, 1 the additional one."""
 
     images: tuple[tuple[ImageDraft, ...], tuple[ImageDraft, ...]]
     layers: tuple[tuple[Layer, ...], tuple[Layer, ...]]
@@ -59,7 +59,7 @@ class Builder:
         return Moment(ns=self._ns, offset_minutes=self.random.choice(_OFFSETS))
 
     def layer(self, parent: Layer | None, store: int = 0, *, gzip: bool = False) -> Layer:
-        """A new layer on ``parent``; with contents on disk it is what those really hash to."""
+        """A new layer on ``parent``; with contents on disk, its id is their real hash."""
         self._made += 1
         rng = self.random
         created = self.now()
@@ -107,7 +107,7 @@ class Builder:
         )
 
     def base(self, depth: int, store: int = 0) -> Recipe:
-        """An image from elsewhere: its own chain, one instruction a layer and a few without."""
+        """A pulled image: its own chain, one instruction per layer and a few without."""
         rng = self.random
         docker = rng.random() < 0.4
         steps = [self.step() for _ in range(depth)]
@@ -131,8 +131,8 @@ class Builder:
     def built_on(self, below: Recipe, *, layers: int, instructions: int, store: int = 0) -> Recipe:
         """``instructions`` more on ``below``, of which ``layers`` (at most all) make a layer.
 
-        With one instruction ``below`` becomes its parent by podman's rule. Times of the inherited
-        history may be written in another offset: the same instants, so still the parent.
+        With one instruction, ``below`` becomes its parent by podman's rule. Times of the inherited history may be
+        written in another offset: the same instants, so it is still the parent.
         """
         rng = self.random
         inherited = below.history
@@ -153,7 +153,7 @@ class Builder:
         )
 
     def labels(self) -> dict[str, str] | None:
-        """None, none, or some; now and then such as break careless parsers."""
+        """None, no labels, or some; now and then labels that break careless parsers."""
         rng = self.random
         kind = rng.random()
         if kind < 0.2:
@@ -166,7 +166,7 @@ class Builder:
         return labels
 
     def name(self) -> str:
-        """A full reference no other image has."""
+        """A full reference that no other image has."""
         self._made += 1
         registry = self.random.choice(("localhost", "localhost/team", "quay.io/org/unit", "registry.example.com:5000"))
         return f"{registry}/app-{self._made % 97}:v{self._made}"
@@ -196,7 +196,7 @@ class Builder:
     def add(
         self, recipe: Recipe, names: tuple[str, ...] = (), former: tuple[str, ...] = (), store: int = 0
     ) -> ImageDraft:
-        """An image of this recipe, recorded."""
+        """Record an image of this recipe."""
         draft = image_draft(recipe, names=names, former=former)
         self.images[store].append(draft)
         return draft

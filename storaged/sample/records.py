@@ -1,4 +1,4 @@
-"""Table records in the making, and their JSON as Go writes it: compact, empty members left out.
+"""Table records before they are written, and their JSON as Go writes it: compact, empty members omitted.
 
 Source of member names and order: containers/storage ``images.go``, ``layers.go``, ``containers.go``.
 """
@@ -36,10 +36,10 @@ class ImageDraft:
     names: tuple[str, ...] = ()
     """Newest first."""
     former: tuple[str, ...] = ()
-    """Names it bore once, most recently dropped first."""
+    """Former names, most recently dropped first."""
     recipe: Recipe | None = None
     listed: tuple[str, ...] = ()
-    """Digests a list names."""
+    """The digests that a list names."""
 
     @property
     def is_list(self) -> bool:
@@ -47,14 +47,14 @@ class ImageDraft:
 
     @property
     def digests(self) -> tuple[str, ...]:
-        """The record's digest and that of every manifest item, each once (contract §2.5)."""
+        """The record's digest and that of every manifest item, each once."""
         found = {self.digest: None}
         found |= {digest_of(data): None for key, data in self.items if key.startswith("manifest")}
         return tuple(found)
 
     @property
     def manifest_digest(self) -> str:
-        """Of the bytes under ``manifest``, which a list that is given this image by name records."""
+        """The digest of ``manifest``, which a list records if it is given this image by name."""
         return digest_of(dict(self.items)["manifest"])
 
     def record(self) -> dict[str, Any]:
@@ -86,9 +86,9 @@ def image_draft(
 ) -> ImageDraft:
     """An image as containers/image stores it.
 
-    ``second_manifest``: stored again later with other manifest bytes, so that it has two digests: the
-    record keeps the first, ``manifest`` holds the second. ``pulled_list``: the list it was pulled
-    through, kept under the list's digest, which upstream makes the record's digest.
+    ``second_manifest``: stored again later with other manifest bytes, so it has two digests: the record keeps the
+    first, ``manifest`` holds the second. ``pulled_list``: the list it was pulled through, kept under the list's digest,
+    which upstream makes the record's digest.
     """
     config = recipe.config_bytes()
     config_digest = digest_of(config)
@@ -100,7 +100,7 @@ def image_draft(
         items.append((f"manifest-{digest}", pulled_list))
     items.append((f"manifest-{digest_of(manifest)}", manifest))
     if second_manifest:
-        # A blank more is another digest of the same meaning, for Docker manifests too.
+        # An additional blank gives another digest with the same meaning, for Docker manifests, too.
         manifest = manifest.replace(b'"schemaVersion":2,', b'"schemaVersion":2, ', 1)
         items.append((f"manifest-{digest_of(manifest)}", manifest))
     items.append(("manifest", manifest))
@@ -127,7 +127,7 @@ def list_draft(
     media_type: bool = True,
     annotations: dict[str, str] | None = None,
 ) -> ImageDraft:
-    """A manifest list as ``podman manifest create`` and ``add`` leave it (contract §4.7).
+    """A manifest list as ``podman manifest create`` and ``add`` leave it.
 
     ``sources`` is the content of ``instances.json``: digest to the place where that manifest can be read.
     """
@@ -168,7 +168,7 @@ def layer_record(layer: Layer) -> dict[str, Any]:
 
 @frozen(kw_only=True)
 class ContainerDraft:
-    """A storage container: podman leaves its name and image in ``metadata``, buildah leaves none."""
+    """A storage container: podman stores its name and image in ``metadata``, buildah does not."""
 
     id: str
     name: str
@@ -179,7 +179,7 @@ class ContainerDraft:
     buildah: bool = False
     volatile: bool = False
     files: dict[str, bytes] = field(factory=dict)
-    """What lies in ``userdata/``."""
+    """The files in ``userdata/``."""
 
     def record(self) -> dict[str, Any]:
         """The object of containers.json or volatile-containers.json."""

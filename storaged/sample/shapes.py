@@ -1,4 +1,4 @@
-"""The forms a sample store can take."""
+"""The shapes a sample store can have."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .spec import SampleSpec
 
 
 def plan_store(spec: SampleSpec, location: str) -> Plan:
-    """All records of the store ``spec`` describes. ``location`` is ``driver@graphroot+runroot``."""
+    """All records of the store that ``spec`` describes. ``location`` is ``driver@graphroot+runroot``."""
     builder = Builder(spec)
     makers: dict[str, Callable[[Builder, str], None]] = {
         "realistic": add_mixture,
@@ -52,7 +52,7 @@ def _lists(builder: Builder, location: str) -> None:
 
 
 def _half_listed(builder: Builder, location: str) -> None:
-    """Untagged images, every other one in a list; ten of them share a list."""
+    """Untagged images, every second one in a list; ten of them share a list."""
     lists = -(-builder.spec.images // 21)
     images = [builder.add(builder.base(1)) for _ in range(builder.spec.images - lists)]
     listed = images[::2]
@@ -62,7 +62,7 @@ def _half_listed(builder: Builder, location: str) -> None:
 
 
 def _container(builder: Builder, number: int) -> ContainerDraft:
-    """A container on some image: podman's and buildah's in turn; buildah's is volatile where allowed."""
+    """A container on some image: podman's and buildah's alternate; buildah's is volatile where allowed."""
     rng = builder.random
     image = rng.choice([image for image in builder.images[0] if image.recipe is not None])
     recipe = image.recipe
@@ -99,7 +99,7 @@ def _container(builder: Builder, number: int) -> ContainerDraft:
 
 
 def _fill_layers(builder: Builder) -> None:
-    """Layers no image needs, as interrupted pulls leave them, up to the number asked for."""
+    """Layers that no image needs, as interrupted pulls leave them, up to the requested number."""
     missing = builder.spec.layers - sum(map(len, builder.layers))
     while missing > 0:
         depth = min(missing, 20)

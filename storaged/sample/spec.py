@@ -1,4 +1,4 @@
-"""What a sample store shall look like."""
+"""The description of a sample store."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from typing import Literal
 from attrs import field, frozen, validators
 
 Shape = Literal["realistic", "distinct", "shared", "lists", "half_listed"]
-"""``realistic`` is a mix of all that real stores hold. The others are the four forms upstream asked
-numbers for: untagged images with a layer each; untagged images on one shared top layer; one image
-named by lists; untagged images of which every other one is in a list."""
+"""``realistic`` is a mix of all that real stores hold. The others are the four shapes for which upstream asked for
+figures: untagged images with a layer each; untagged images on one shared top layer; one image named by lists; untagged
+images of which every second one is in a list."""
 
 SHAPES: tuple[Shape, ...] = ("realistic", "distinct", "shared", "lists", "half_listed")
 
 
 @frozen(kw_only=True)
 class SampleSpec:
-    """A seeded description: equal specs make equal stores, byte for byte but for the roots in ``instances.json``.
+    """A seeded description: equal specs make equal stores, byte for byte except for the roots in ``instances.json``.
 
-    ``images`` counts all records of images.json, lists included; of them ``read_only`` go to the
-    additional store. ``layers`` is the least number of layer records. ``contents`` says whether the
-    layers exist on disk: ``none`` (no folders; sizes are claimed), ``files`` (a small file each and its
-    tar-split, so that tools can copy, mount and check the images).
+    ``images`` counts all records of images.json, including lists; ``read_only`` of them go to the additional store.
+    ``layers`` is the minimum number of layer records. ``contents`` says whether the layers exist on disk: ``none`` (no
+    folders; sizes are claimed), ``files`` (a small file each and its tar-split, so that tools can copy, mount and check
+    the images).
     """
 
     images: int = field(default=100, validator=validators.ge(1))
@@ -33,9 +33,9 @@ class SampleSpec:
     containers: int = field(default=0, validator=validators.ge(0))
     read_only: int = field(default=0, validator=validators.ge(0))
     for_podman_4: bool = False
-    """Without what podman 4.3 does not know (volatile containers) or fails on (images without layers
-    beside a list of foreign instances)."""
+    """Without what podman 4.3 does not know (volatile containers) or fails on (images without layers beside a list of
+    unknown instances)."""
 
 
 FLEET_HOST = SampleSpec(images=3_929, layers=43_222, seed=1)
-"""As many images and layers as the largest store of the public reports."""
+"""As many images and layers as the largest store in public reports."""

@@ -1,8 +1,8 @@
-"""Changes a sample store as another tool would: what the demo and tests without podman need, no more.
+"""Changes a sample store as another tool would, as far as the demo and tests without podman need it.
 
-Each change is read, alter, token, rename under one exclusive record lock (contract §0, rule 5), so a
-daemon or a podman on the same store sees it as it sees podman's. It is not the daemon's writer: it
-knows no containers, mapped layers or additional stores, and leaves layers lying.
+Each change reads and edits a table and writes token and table (by rename) under one exclusive record lock, so a daemon
+or podman on the same store sees it like one of podman's. It is not the daemon's writer: it knows no containers, mapped
+layers or additional stores, and leaves unused layers behind.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .records import ImageDraft, image_draft, layer_record, list_draft
 
 
 class SampleWriter:
-    """Writes to one store. Any number of writers and real tools may work on it at once."""
+    """Writes to one store. Any number of writers and real tools may use it at the same time."""
 
     def __init__(self, graphroot: str | Path, runroot: str | Path, driver: str) -> None:
         self._graphroot = str(Path(graphroot).absolute())
@@ -38,13 +38,12 @@ class SampleWriter:
     def add_image(
         self, content: str, *, names: Sequence[str] = (), labels: dict[str, str] | None = None, base: str | None = None
     ) -> str:
-        """An image of one file with ``content``, on the layers of the image ``base`` if given; returns its id.
+        """Add an image of one file with ``content``, on the layers of the image ``base`` if given; returns its id.
 
-        The layer is recorded before the image, in a hold of its own, as pulls do. Names are taken from
-        whoever bears them.
+        The layer is recorded before the image, under a separate lock, as pulls do. Names are taken from other images.
 
         Raises:
-            TimeoutError: a lock was not free in time.
+            TimeoutError: a lock was not available in time.
             LookupError: no image ``base``.
         """
         moment = Moment(ns=time.time_ns())
@@ -74,10 +73,10 @@ class SampleWriter:
         return draft.id
 
     def create_list(self, name: str | None, images: Sequence[str]) -> str:
-        """A manifest list that names these images, given by id; returns its id.
+        """Create a manifest list that names these images, given by id; returns its id.
 
         Raises:
-            TimeoutError: a lock was not free in time.
+            TimeoutError: a lock was not available in time.
             LookupError: no such image.
         """
         list_id = os.urandom(32).hex()
@@ -99,7 +98,7 @@ class SampleWriter:
         """Give an image exactly these names; former ones stay in its history.
 
         Raises:
-            TimeoutError: the lock was not free in time.
+            TimeoutError: the lock was not available in time.
             LookupError: no such image.
         """
 
@@ -113,10 +112,10 @@ class SampleWriter:
         self._alter(change)
 
     def remove_record(self, image: str) -> None:
-        """Drop the record of an image or list, then its big data. Its layers stay.
+        """Remove the record of an image or list, then its big data. Its layers stay.
 
         Raises:
-            TimeoutError: the lock was not free in time.
+            TimeoutError: the lock was not available in time.
             LookupError: no such image.
         """
 
@@ -209,7 +208,7 @@ def _steal(records: list[Any], names: Sequence[str]) -> None:
 
 
 def _step(entry: dict[str, Any]) -> Step:
-    """A history entry whose time is known by its text alone, which is written back as it was."""
+    """A history entry whose time is kept as text, which is written back unchanged."""
     return Step(
         created=None if "created" not in entry else parse_time(entry["created"]),
         created_by=entry.get("created_by", ""),

@@ -1,8 +1,8 @@
-"""Whom a uid counts as: subordinate ids count as the user they were given to.
+"""Maps subordinate uids to the user they were given to.
 
-A user of rootless podman acts as any of 65,536 uids, which would have as many budgets as that.
+A user of rootless podman acts as any of 65,536 uids and would otherwise have as many budgets.
 
-Source: subuid(5). Ranges that a directory service hands out (``subid:`` of nsswitch.conf) are not seen.
+Source: subuid(5). Ranges that a directory service provides (``subid:`` of nsswitch.conf) are not seen.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import Final
 
 SUBUID: Final = "/etc/subuid"
 _LONGEST: Final = 4 << 20
-"""Bytes of the file that are read."""
+"""The maximum number of bytes read from the file."""
 
 Range = tuple[int, int, int]
 """First uid, the one after the last, owner."""
 
 
 class Accounts:
-    """The ranges of the file as it was read last."""
+    """The ranges of the file as it was last read."""
 
     def __init__(self, path: str = SUBUID) -> None:
         self._path = path
@@ -29,7 +29,7 @@ class Accounts:
         self._ranges: list[Range] = []
 
     def owner(self, uid: int) -> int:
-        """The user whose subordinate id this is, or itself. Root's are its own: no user can take them."""
+        """The user whose subordinate id this is, or the uid itself. Root's ids are its own: no user can take them."""
         at = bisect_right(self._ranges, (uid, 1 << 33, 0)) - 1
         if at < 0 or uid == 0:
             return uid
@@ -37,7 +37,7 @@ class Accounts:
         return owner if first <= uid < end else uid
 
     def refresh(self) -> None:
-        """Read the file if it is another one than was read; one that cannot be read has no ranges. Blocks."""
+        """Read the file if it changed; an unreadable file has no ranges. Blocks."""
         stamp = _stamp(self._path)
         if stamp == self._stamp:
             return
@@ -59,7 +59,7 @@ def _stamp(path: str) -> object:
 
 
 def _parsed(text: str) -> list[Range]:
-    """Sorted, and none within another: where ranges overlap, the part that two have is the first one's."""
+    """Sorted ranges without overlap: of overlapping ranges, the first one keeps the common part."""
     uids: dict[str, int | None] = {}
     found: list[Range] = []
     for line in text.splitlines():

@@ -1,4 +1,4 @@
-"""One connection: bytes and descriptors in and out of a ``Peer``, and what becomes of each request.
+"""One connection: passes bytes and descriptors through a ``Peer``, and handles each request.
 
 ::
 
@@ -6,18 +6,17 @@
        ^                                                                  what it does not take: _write ---^
        '--------- stops while 64 requests are not answered *and written*, or 1 MiB waits'
 
-A request counts as in flight until the kernel took its reply, so a client that asks and does not read
-is stopped by its own socket buffers. The order of replies is the order of completion.
+A request counts as in flight until the kernel took its reply, so a client that sends requests but does not read is
+stopped by its own socket buffers. The order of replies is the order of completion.
 
-Connections take turns: who asks a lot stands in a lane with all who do (``service.lane``), a long answer pauses and
-stands there, too, and of one connection's answers one goes on at a time (``service.shares``). So who asks for one small
-thing waits for one step of one busy connection, however many there are.
+Connections take turns. All busy connections share a queue (``service.fair_queue``); a long answer pauses and joins the
+queue, too, and of one connection's answers only one proceeds at a time (``service.limiters``). So a client with one
+small request waits for one step of one busy connection, however many there are.
 
-The end comes in one of three ways. *End of input* (the client closed its writing side, or the daemon
-cut it to drain): what was sent is answered, then the connection closes. *Protocol error*, and a text that
-is begun and does not come whole in time is one: the same, after which the rest of what the client writes is
-read and dropped for a moment, lest it die of SIGPIPE before it reads why. *Hang-up* (the client is gone, or
-takes nothing for 30 s): all is cancelled.
+A connection ends in one of three ways. *End of input* (the client closed its writing side, or the daemon cut it to
+drain): what was sent is answered, then the connection closes. *Protocol error*, which includes a text that is not
+complete in time: the same, and then the rest of what the client writes is read and dropped for a moment, lest it die of
+SIGPIPE before it reads why. *Hang-up* (the client is gone, or reads nothing for 30 s): everything is cancelled.
 """
 
 from __future__ import annotations
@@ -60,19 +59,19 @@ from storaged_client.jsonrpc.peer import (
 _READ = 4 << 10
 """Bytes read at once."""
 _SLICE = 256
-"""Bytes looked at before the next pause. What they can hold, 128 texts each refused, is parsed without one, and
-everybody else waits for that long."""
+"""Bytes parsed before the next pause. They hold at most 128 refused texts, which are parsed without a pause while
+everybody else waits."""
 _PATIENCE = 0.5
-"""Seconds a full connection waits before it looks whether its client is still there."""
+"""Seconds a full connection waits before it checks whether its client is still there."""
 
 _log = logging.getLogger(__name__)
 
 
 class Connection:
-    """Serves one accepted stream until its end. The caller counted it in the guard and does so no more.
+    """Serves one accepted stream until its end. The caller counts it in the quotas, before and after.
 
-    ``taker`` receives and closes descriptors; ``ender`` closes what was never received, which nobody can make it
-    wait for: so it may be given any number.
+    ``taker`` receives and closes descriptors. ``ender`` closes descriptors that were never received; it never makes the
+    connection wait, so it may get any number.
     """
 
     def __init__(
@@ -120,17 +119,17 @@ class Connection:
         self._moved = anyio.Event()
         self._protocol_error = False
         self.received = 0
-        """Bytes, whatever became of them."""
+        """Bytes received, whatever became of them."""
         self._closing = ""
         self.gone: Callable[[], None] = _nobody
-        """Called when all is answered; only closing is left, which may take long."""
+        """Called when everything is answered; only closing is left, which may take long."""
         self._text = 0
-        """The text last waited for, by its number, and for how many seconds."""
+        """The number of the incomplete text last waited for, and the seconds waited."""
         self._waited = 0.0
 
     @property
     def heaviest(self) -> int:
-        """Bytes of requests and answers held at once, at most."""
+        """The maximum number of bytes of requests and answers held at once."""
         return self.answers.heaviest
 
     async def run(self) -> None:
@@ -145,13 +144,14 @@ class Connection:
                             watching.start_soon(self._await_hangup)
                         self._outbox.finish()
                     watching.cancel_scope.cancel()
-                # Unwatched: both ends have closed their writing side then, and an end before all is read is a reset.
+                # Not watched: both ends have closed their writing side then, and closing before all is read would be a
+                # reset.
                 if self._protocol_error:
                     await linger(self._stream, self._closer)
         except* (anyio.BrokenResourceError, anyio.ClosedResourceError):
             _log.debug("connection lost connection=%d", self.session.number)
         except* Exception:
-            # The pump: whatever is wrong with one connection ends that one only.
+            # A problem with one connection ends only that connection.
             self._metrics.add("connections.failed")
             _log.exception("connection failed connection=%d", self.session.number)
         finally:
@@ -164,15 +164,15 @@ class Connection:
                 await end(self._stream, self._socket, self._ender)
 
     def cut(self) -> None:
-        """Let nothing more in: what is in the socket's buffer is still read, a later write of the peer fails."""
+        """Accept no more input: the contents of the socket's buffer are still read, a later write of the peer fails."""
         try:
             self._socket.shutdown(socket.SHUT_RD)
         except OSError:
-            # Gone already: its own task finds that out.
+            # Gone already: its own task will notice.
             return
 
     def refuse_rest(self) -> None:
-        """Cancel what runs and answer it, and all that was sent but not begun, with ``ShuttingDown``."""
+        """Cancel what runs, and answer it and everything that was sent but not begun with ``ShuttingDown``."""
         self.answers.refuse_rest()
 
     # ---------------------------------------------------------------- in
@@ -201,7 +201,7 @@ class Connection:
                 return
 
     async def _take(self, data: bytes, descriptors: list[int], requests: TaskGroup) -> bool:
-        """Act on what one read brought, which is little where descriptors came with it; as ``_dispatch``."""
+        """Handle what one read brought, which is little if descriptors came with it; returns as ``_dispatch``."""
         self.received += len(data)
         for start in range(0, len(data) or 1, _SLICE):
             if self._pace.spent:
@@ -214,7 +214,7 @@ class Connection:
         return True
 
     async def _receive(self) -> tuple[bytes, list[int]] | None:
-        """What one read brings, with its descriptors; None where a text begun did not come whole in time.
+        """The result of one read, with its descriptors; None if a text was not complete in time.
 
         Only the waiting counts: while the connection is full, it is the daemon that does not read.
 
@@ -233,7 +233,7 @@ class Connection:
         return None
 
     async def _dispatch(self, requests: TaskGroup) -> bool:
-        """Act on the events in their order; False where the connection must read no further."""
+        """Handle the events in their order; returns False if the connection must stop reading."""
         while self._pending:
             if self._pace.wants_turn:
                 await self._pace.turn()
@@ -252,7 +252,7 @@ class Connection:
                         self._guard.reached(event.limit)
                     self._outbox.put((event.data,), self._notice)
                 case Discard() | Response():
-                    # The daemon asks nothing, so an answer is as little expected as a stray descriptor.
+                    # The daemon sends no requests, so an answer is as unexpected as a stray descriptor.
                     self._closer.close(event.fds)
                 case Close():
                     self._closing = event.reason
@@ -265,7 +265,7 @@ class Connection:
         self._pace.rest(all_read=not self._outbox.size)
 
     async def _room(self) -> None:
-        """Wait until one more request may begin; a client that is gone meanwhile ends the connection."""
+        """Wait until one more request may begin; ends the connection if the client is gone meanwhile."""
         counted = ""
         while limit := self._full():
             if limit != counted:
@@ -281,10 +281,10 @@ class Connection:
                 watching.cancel_scope.cancel()
 
     def _full(self) -> str:
-        """The limit that keeps the connection from reading on, or nothing."""
+        """The limit that keeps the connection from reading on, or an empty string."""
         if self._outbox.size >= self._limits.waiting_bytes:
             return "waiting_bytes"
-        # A text that is refused is in flight, too, until its answer was taken.
+        # A refused text is in flight, too, until its answer was written.
         return "in_flight" if self._outbox.waiting >= self._limits.in_flight else self.answers.full()
 
     def _notice(self) -> None:
@@ -304,7 +304,7 @@ class Connection:
         while await self._outbox.filled():
             if self._outbox.write():
                 if self._outbox.size:
-                    await self.session.shares.step()  # a reader that keeps up must not keep everybody else waiting
+                    await self.session.shares.step()  # a reader that keeps up must not make everybody else wait
                 continue
             try:
                 with anyio.fail_after(self._limits.stall_seconds):
@@ -316,7 +316,7 @@ class Connection:
                 return
 
     def _release(self) -> None:
-        """Give back what the connection holds after an end in the middle of things."""
+        """Release what the connection holds after an unexpected end."""
         self._pending.extend(self._peer.receive_eof())
         for event in self._pending:
             if isinstance(event, Request | Notification):
@@ -328,11 +328,11 @@ class Connection:
 
 
 def _nobody() -> None:
-    """Nobody wants to know."""
+    """A callback that does nothing."""
 
 
 class JsonRpc:
-    """The front of the first door; requests are answered by ``handler``."""
+    """The JSON-RPC front; ``handler`` answers requests."""
 
     def __init__(self, handler: Handler) -> None:
         self._handler = handler

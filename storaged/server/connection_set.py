@@ -1,4 +1,4 @@
-"""Who is connected: letting in, turning away, and word of every change to those who wait for one."""
+"""The set of connections: accepts and refuses clients, and reports every change to waiting tasks."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 _EXHAUSTED_PAUSE = 0.1
 _LONGEST_CLOSE = 2.0
 _ACCOUNTS_SECONDS = 60.0
-"""After which the subordinate ids are looked at again, when somebody comes."""
+"""Seconds after which the next client makes the daemon read the subordinate ids again."""
 _MOST_ENDINGS = 256
-"""Connections with unread bytes that wait to be closed, from which on nobody is let in before one turned away is."""
+"""The number of refused connections with unread bytes that may wait for their close; beyond it, nobody is accepted."""
 _HEAVY = 1 << 20
-"""Bytes that a connection made the daemon hold at once from which on its end is worth giving memory back."""
+"""A connection that held this many bytes makes it worthwhile to return memory to the system at its end."""
 
 _SEND_BUFFER = 208 << 10
-"""Bytes of SO_SNDBUF: what Linux begins with, and doubles where it is asked for. Twice as much of a long answer leaves
-in one go; the daemon is woken half as often for the rest."""
+"""Bytes of SO_SNDBUF: Linux's default, which it doubles if a program asks for it. More of a long answer leaves in one
+go, and the daemon is woken half as often for the rest."""
 
 _log = logging.getLogger(__name__)
 
 
 class ConnectionSet:
-    """The set of connections. Iterating over it is iterating over a copy."""
+    """The set of connections. Iterates over a copy."""
 
     def __init__(self, limits: Limits, guard: Quotas, metrics: Metrics, accounts: Accounts) -> None:
         self._accounts = accounts
@@ -65,7 +65,7 @@ class ConnectionSet:
         self._changed = anyio.Event()
 
     async def close(self, door: Callable[[], object]) -> None:
-        """Close the listening socket, and with it whoever is in its queue; not waited for where that takes long."""
+        """Close the listening socket, and with it all clients in its queue; does not wait if that takes long."""
         with anyio.move_on_after(_LONGEST_CLOSE, shield=True):
             await self._ender.run(os.geteuid(), door)
 
@@ -76,12 +76,12 @@ class ConnectionSet:
         return iter(list(self._connections))
 
     def revise(self, limits: Limits) -> None:
-        """Let in by these limits from now on; those who wait for a change look again."""
+        """Use these limits from now on; waiting tasks check again."""
         self._limits = limits
         self._changed.set()
 
     async def change(self) -> None:
-        """Return when somebody came or went, or the limits were revised, after the call."""
+        """Return when a client connected or left, or the limits were revised, after the call."""
         if self._changed.is_set():
             self._changed = anyio.Event()
         await self._changed.wait()
@@ -91,13 +91,13 @@ class ConnectionSet:
             await self.change()
 
     async def let_in(self, listener: SocketListener, front: Front, tasks: TaskGroup) -> ServedConnection | None:
-        """Wait for the next client and have ``front`` serve it by a task of ``tasks``.
+        """Wait for the next client and let ``front`` serve it in a task of ``tasks``.
 
-        None where there is none after all: it is gone again, there are too many, or it stays in the queue
+        None if there is no connection after all: the client is gone again, there are too many, or it stays in the queue
         because this process has no descriptor left.
 
         Raises:
-            BrokenResourceError: the socket cannot be accepted from any more.
+            BrokenResourceError: the socket cannot accept any more.
         """
         try:
             stream = await listener.accept()
@@ -119,7 +119,7 @@ class ConnectionSet:
     async def _welcome(self, stream: object, front: Front, tasks: TaskGroup) -> ServedConnection | None:
         assert isinstance(stream, UNIXSocketStream)
         raw: socket.socket = stream.extra(SocketAttribute.raw_socket)
-        # A listening socket may hand this on; credentials beside the bytes are none we asked for.
+        # Accepted sockets may inherit this option from the listening one; credentials were not asked for.
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 0)
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
         credentials = peercred.of_socket(raw)
@@ -162,7 +162,7 @@ class ConnectionSet:
             await connection.run()
         finally:
             self._guard.leave(connection.session.credentials.uid, connection.session.credentials.pid)
-        # What many held one after the other lies about as what one held does.
+        # The memory that many connections held one after the other is fragmented like that of a heavy one.
         self._used += connection.heaviest + connection.received
         if self._used >= _HEAVY:
             self._used = 0

@@ -1,4 +1,4 @@
-"""How the other end leaves: gone while nothing is read from it, or still writing when it was told to stop."""
+"""Detects clients that hang up while nothing is read from them, and lets refused clients finish writing."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _log = logging.getLogger(__name__)
 
 
 async def hung_up(sock: socket.socket, number: int) -> bool:
-    """Wait until the peer closed the connection of this number. False, at once, where that cannot be watched.
+    """Wait until the peer closed the connection with this number. Returns False at once if that cannot be watched.
 
-    A socket at its end of input is always readable, so reading cannot tell; an epoll that asks for nothing reports
-    nothing but the hang-up.
+    A socket at its end of input is always readable, so reading cannot tell; an epoll that asks for nothing reports only
+    the hang-up.
     """
     try:
         hangup = select.epoll()
@@ -37,7 +37,7 @@ async def hung_up(sock: socket.socket, number: int) -> bool:
 
 
 async def linger(stream: UNIXSocketStream, closer: AccountCloser) -> None:
-    """Let a peer that is still writing finish, so that it comes to read why it was refused; for a moment only.
+    """Let a peer that is still writing finish, so that it reads why it was refused; only for a moment.
 
     Descriptors that come with it are closed.
 

@@ -1,10 +1,10 @@
-"""What can keep the daemon from having a socket, named by what its operator can do about it."""
+"""Errors that keep the daemon from getting its socket, named by what the operator can do about them."""
 
 from __future__ import annotations
 
 
 class ServerError(Exception):
-    """The base of this package's errors; the text is for the operator."""
+    """The base class of this package's errors; the text is for the operator."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
@@ -12,11 +12,11 @@ class ServerError(Exception):
 
 
 class SocketUnusable(ServerError):
-    """The path cannot become our socket: too long, no socket, or in a folder others can change."""
+    """The path cannot become our socket: too long, not a socket, or in a folder that others can change."""
 
 
 class SocketTaken(ServerError):
-    """Somebody listens there already; ``pid`` is who began to, None where the kernel does not say."""
+    """Another process listens there already; ``pid`` is the one that bound it, None if the kernel does not tell."""
 
     def __init__(self, text: str, *, pid: int | None) -> None:
         super().__init__(text)
@@ -24,4 +24,4 @@ class SocketTaken(ServerError):
 
 
 class ActivationError(ServerError):
-    """What the service manager handed over is no socket that can be served."""
+    """The service manager passed something that is not a usable socket."""

@@ -1,15 +1,15 @@
-"""Closing what strangers passed, by threads of its own: a close may take as long as the sender likes.
+"""Closes descriptors from clients in separate threads, because a close may take as long as the sender likes.
 
 ::
 
     a TCP socket with SO_LINGER and unsent data ... sleeps until its other end reads, or for the time set
-    a file of a FUSE file system .................. asks a process of the sender's (only where we have received it)
+    a file of a FUSE file system .................. asks a process of the sender's (only if we have received it)
     a connection with unread descriptors .......... closes all of them
 
-The threads are daemons, and none of anyio's: they keep nobody's thread, and the process ends whatever they wait for.
-Work is done in the order it came, of one account (whom a user's uid counts as) by two threads at most, so that
-nobody waits for what another one passed. What waits in the kernel for longer than a moment is interrupted by a signal,
-which ends a linger; where much waits, at once.
+The threads are daemon threads and not anyio's: they occupy no other thread, and the process exits whatever they wait
+for. Work is done in order, for each account (the user a uid counts as) by two threads at most, so that nobody waits for
+what another user passed. A close that takes longer than a moment is interrupted by a signal, which ends a linger; if
+much is waiting, at once.
 
 Source: tcp_close of net/ipv4/tcp.c, fuse_flush of fs/fuse/file.c, __scm_destroy of net/core/scm.c.
 """
@@ -35,32 +35,32 @@ T = TypeVar("T")
 THREADS: Final = 16
 OF_AN_ACCOUNT: Final = 2
 _FAVOURED_ONLY: Final = 4
-"""Threads that only root and the daemon's own user get."""
+"""Threads reserved for root and the daemon's own user."""
 
 _PATIENCE: Final = 1.0
-"""Seconds that one piece of work may take before it is interrupted, and again and again from then on."""
+"""Seconds that a job may take before it is interrupted, and then repeatedly."""
 _IN_A_HURRY: Final = 0.01
 _MANY: Final = 64
-"""Pieces that wait for a thread, from which on each gets no more than ten milliseconds."""
+"""The number of waiting jobs from which on each gets no more than ten milliseconds."""
 
 _WAKE: Final = signal.SIGURG
-"""Does nothing where nobody handles it, and nothing but interrupt where we do."""
+"""Does nothing by default; our handler makes it interrupt system calls."""
 
 
 def allow_interrupts() -> None:
-    """Have the signal end a wait in the kernel. To be called by the main thread, once for the process."""
+    """Let the signal interrupt a wait in the kernel. The main thread must call this once for the process."""
     signal.signal(_WAKE, lambda number, frame: None)
 
 
 def close_all(descriptors: Iterable[int]) -> None:
-    """Close descriptors here and now. Blocks for as long as their sender likes."""
+    """Close descriptors in this thread. Blocks as long as their sender likes."""
     for descriptor in descriptors:
         with suppress(OSError):
             os.close(descriptor)
 
 
 class Closer:
-    """Threads that close, as many as there is work for. ``favoured`` accounts have some to themselves."""
+    """Threads that close descriptors, started as needed. ``favoured`` accounts have reserved threads."""
 
     def __init__(self, *, favoured: frozenset[int] | None = None) -> None:
         self._favoured = frozenset({0, os.geteuid()}) if favoured is None else favoured
@@ -68,14 +68,14 @@ class Closer:
         self._queues: dict[int, deque[Callable[[], object]]] = {}
         self._of_account: dict[int, int] = {}
         self._began: dict[int, float] = {}
-        """When the work of each thread began, by its identity."""
+        """When the job of each thread began, by the thread's identity."""
         self._threads = 0
         self._watched = False
         self.waiting = 0
-        """Pieces of work that no thread has begun."""
+        """The number of jobs that no thread has begun."""
 
     def put(self, account: int, work: Callable[[], object]) -> None:
-        """Have it done, sometime. It must raise nothing."""
+        """Schedule a job, which must not raise."""
         with self._lock:
             self._queues.setdefault(account, deque()).append(work)
             self.waiting += 1
@@ -87,12 +87,13 @@ class Closer:
             threading.Thread(target=self._serve, args=(account,), name="closing", daemon=True).start()
 
     async def run(self, account: int, work: Callable[[], T], undo: Callable[[T], object] | None = None) -> T:
-        """Have it done and wait for that.
+        """Schedule a job and wait for it.
 
-        Where the wait is cancelled it is done all the same; with an ``undo`` it never begins, or that is called.
+        If the wait is cancelled, the job is done all the same. With an ``undo``, it does not begin any more, or
+        ``undo`` is called.
 
         Raises:
-            BaseException: what the work raised.
+            BaseException: what the job raised.
         """
         job = _Job(work, undo)
         self.put(account, job)
@@ -139,7 +140,8 @@ class Closer:
             work()
 
     def _next(self, account: int) -> tuple[int, Callable[[], object]] | None:
-        """What this thread, last at work for that account, does next: of others first. None: it ends."""
+        """The next job of this thread, which last worked for that account: other accounts first. None: the thread
+        ends."""
         self._threads -= 1
         self._of_account[account] -= 1
         if not self._of_account[account]:
@@ -157,7 +159,7 @@ class Closer:
         return None
 
     def _watch(self) -> None:
-        """Interrupt what takes long, as long as anything is at work."""
+        """Interrupt slow jobs as long as any job runs."""
         while True:
             with self._lock:
                 if not self._began:
@@ -167,7 +169,7 @@ class Closer:
                 limit = time.monotonic() - patience
                 late = [thread for thread, began in self._began.items() if began <= limit]
                 for thread in late:
-                    # Under the lock: a thread that has ended would be no one to signal.
+                    # Under the lock: a thread that has ended must not be signalled.
                     signal.pthread_kill(thread, _WAKE)
             time.sleep(_IN_A_HURRY if late else patience)
 
@@ -180,7 +182,7 @@ class AccountCloser:
         self._account = account
 
     def close(self, descriptors: Iterable[int]) -> None:
-        """Have them closed; does not wait."""
+        """Schedule them to be closed; does not wait."""
         some = tuple(descriptors)
         if some:
             self._closer.put(self._account, partial(close_all, some))
@@ -191,7 +193,7 @@ class AccountCloser:
 
 
 class _Job(Generic[T]):
-    """Work somebody waits for, on this event loop."""
+    """A job that a task on this event loop waits for."""
 
     def __init__(self, work: Callable[[], T], undo: Callable[[T], object] | None) -> None:
         self.done = anyio.Event()
@@ -219,7 +221,7 @@ class _Job(Generic[T]):
             from_thread.run_sync(self.done.set, token=self._token)
 
     def abandon(self) -> list[T]:
-        """Nobody waits: what is made from now on is undone, and what was made is to be undone by the caller."""
+        """Nobody waits: later results are undone; the caller must undo the returned ones."""
         with self._lock:
             self._abandoned = True
             values, self._value = self._value, []

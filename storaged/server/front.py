@@ -1,6 +1,6 @@
-"""What speaks at a door: JSON-RPC at the first, HTTP at the gateway's. Both have their connections in one set.
+"""The protocol of a listening socket: JSON-RPC on the first, HTTP on the gateway's. Both share one set of connections.
 
-So limits, budgets, idling and draining are the same for both, whoever a client speaks to.
+So limits, budgets, idling and draining are the same for both.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ class ServedConnection(Protocol):
 
     session: Session
     received: int
-    """Bytes, whatever became of them."""
+    """Bytes received, whatever became of them."""
     gone: Callable[[], None]
-    """To be called when all is answered; only closing is left, which may take long."""
+    """Called when everything is answered; only closing is left, which may take long."""
 
     @property
     def heaviest(self) -> int:
-        """Bytes of requests and answers held at once, at most."""
+        """The maximum number of bytes of requests and answers held at once."""
         ...
 
     async def run(self) -> None:
@@ -37,17 +37,17 @@ class ServedConnection(Protocol):
         ...
 
     def cut(self) -> None:
-        """Let nothing more in: what was sent is still answered."""
+        """Accept no more input: what was sent is still answered."""
         ...
 
     def refuse_rest(self) -> None:
-        """Cancel what runs, and answer it as a daemon does that shuts down."""
+        """Cancel what runs, and answer it as a daemon that shuts down."""
         ...
 
 
 @frozen(kw_only=True)
 class Shared:
-    """What all connections share. ``taker`` and ``ender`` as ``connection.Connection`` has them."""
+    """What all connections share. ``taker`` and ``ender`` as in ``connection.Connection``."""
 
     limits: Limits
     guard: Quotas
@@ -62,5 +62,5 @@ class Front(Protocol):
         ...
 
     def refusal(self, error: StoragedError) -> bytes:
-        """What a client is sent who is not let in."""
+        """The bytes sent to a client that is not accepted."""
         ...

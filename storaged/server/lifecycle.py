@@ -1,4 +1,4 @@
-"""The daemon's life: accepting, idling, draining, ending. Implements ``storaged.service.context.Host``.
+"""The daemon's life cycle: accepting, idling, draining, ending. Implements ``storaged.service.context.Host``.
 
 ::
 
@@ -6,15 +6,15 @@
                                                    |
                                                    '-- second SIGTERM, SIGINT ----> ended at once
 
-A life that begins anew (the store was replaced) ends so, too, but for the door, which the next life has.
+A life cycle that starts again (the store was replaced) ends in the same way, but passes its listening socket to the
+next.
 
-Draining, in this order: the path is withdrawn (our own socket; an inherited one stays as it is, and its
-queue is the next daemon's), every connection is cut so that what was sent is read and nothing more can
-be, who is in our own queue is still let in and cut, all of it is answered; two seconds before the end
-what is left is answered ``ShuttingDown``.
+Draining does this, in order. The socket's path is removed, if it is our own; an inherited one stays, and its queue is
+for the next daemon. Every connection is cut, so that what was sent is read and nothing more can be. Clients in our own
+queue are still accepted and cut. Everything is answered; two seconds before the end, the rest gets ``ShuttingDown``.
 
-SIGHUP has the configuration read again, once clients are let in and until the drain begins. New limits hold
-for new connections; the budgets of a uid, idling and the drain's own time for everybody at once.
+SIGHUP reads the configuration again, once clients are accepted and until the drain begins. New limits apply to new
+connections; the budgets of a uid, idling and the time of the drain apply to all at once.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _log = logging.getLogger(__name__)
 
 @frozen(kw_only=True)
 class Entrance:
-    """A door, what listens at it, and what speaks there."""
+    """A listener, its socket, and the protocol spoken there."""
 
     door: Listener
     listener: SocketListener
@@ -59,7 +59,7 @@ class Entrance:
 
 @frozen(kw_only=True)
 class Terms:
-    """How the daemon lives: ``idle_exit`` in seconds from the last connection's end, None for ever."""
+    """The daemon's terms: ``idle_exit`` in seconds from the end of the last connection, None for never."""
 
     limits: Limits
     backend: str
@@ -67,11 +67,11 @@ class Terms:
 
 
 class Lifecycle:
-    """Owns the doors and every connection; ``serve`` is the whole life. ``api_doors`` are the gateway's.
+    """Owns the listeners and every connection; ``serve`` is the whole life cycle. ``api_doors`` are the gateway's.
 
-    ``hurry`` is called when the end is near: what cannot be cancelled is to come to its own end.
-    ``reload`` is called for a SIGHUP, and may ``revise`` the terms. ``describe`` says how the store is, and
-    ``moved`` returns when that may be another text; ``watchdog`` as ``systemd.watchdog`` has it.
+    ``hurry`` is called near the end: what cannot be cancelled should finish. ``reload`` is called for a SIGHUP, and may
+    ``revise`` the terms. ``describe`` returns the store's status, and ``moved`` returns when that may have changed;
+    ``watchdog`` as in ``systemd.watchdog``.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class Lifecycle:
         self._reload_wanted = anyio.Event()
         self._reason = ""
         self.again = False
-        """Whether the door is kept for a life after this one (``begin_anew``)."""
+        """Whether the listener is kept for another life cycle (``begin_anew``)."""
         self._facts = HostFacts(
             backend=terms.backend,
             socket=door.path,
@@ -131,7 +131,7 @@ class Lifecycle:
         }
 
     def revise(self, limits: Limits, idle_exit: float | None) -> None:
-        """Live by other terms from now on; connections that are there keep the limits they began with."""
+        """Use other terms from now on; existing connections keep the limits they began with."""
         self._terms = evolve(self._terms, limits=limits, idle_exit=idle_exit)
         self._facts = evolve(self._facts, limits=limits.as_facts())
         self._guard.revise(limits)
@@ -143,7 +143,8 @@ class Lifecycle:
         self._end(reason)
 
     def begin_anew(self, reason: str) -> None:
-        """Drain as for a shutdown, but keep the door: who connects meanwhile waits for the life after this one."""
+        """Drain as for a shutdown, but keep the listener: clients that connect meanwhile wait for the next life
+        cycle."""
         if not self._serving.cancel_called:
             self.again = True
         self._end(reason)
@@ -151,7 +152,7 @@ class Lifecycle:
     def _end(self, reason: str) -> None:
         if not self._serving.cancel_called:
             self._reason = reason
-            # Cancelled here and now: nobody is let in any more who came after this call.
+            # Cancel at once: no client that comes after this call is accepted.
             self._serving.cancel()
 
     # ---------------------------------------------------------------- life
@@ -164,13 +165,13 @@ class Lifecycle:
         prepare: Callable[[], Awaitable[object]] = anyio.lowlevel.checkpoint,
         ready: Callable[[], None] = lambda: None,
     ) -> str:
-        """Serve until told to stop, then drain; returns the reason. Closes the doors, unless it begins anew.
+        """Serve until told to stop, then drain; returns the reason. Closes the listeners, unless it starts again.
 
-        ``gateway`` speaks at the doors of the API. ``prepare`` comes first, while clients already wait
-        in the queue and signals are heeded; ``ready`` is called when it is done and clients are let in.
+        ``gateway`` speaks at the API's listeners. ``prepare`` runs first, while clients already wait in the queue and
+        signals are handled; ``ready`` is called when it is done and clients are accepted.
 
         Raises:
-            ExceptionGroup: of a BrokenResourceError, where the door's socket cannot be accepted from.
+            ExceptionGroup: of a BrokenResourceError, if the listening socket cannot accept any more.
         """
         entrances = [await _entrance(self._door, JsonRpc(handler))]
         if gateway is not None:
@@ -217,7 +218,7 @@ class Lifecycle:
         for entrance in entrances:
             if not (entrance.door.inherited or self.again):
                 await anyio.to_thread.run_sync(entrance.door.withdraw)
-        # Before anybody is let in: where descriptors are short, those that end make room.
+        # Before any client is accepted: if descriptors are scarce, ending connections makes room.
         for connection in self._reception:
             connection.cut()
         seconds = self._terms.limits.drain_seconds
@@ -250,7 +251,7 @@ class Lifecycle:
     async def _reload_when_wanted(self) -> None:
         while True:
             await self._reload_wanted.wait()
-            # Before the work, not after it: who changes a file during it and signals again is heard again.
+            # Before the work, not after it: a change and a signal during the work are noticed.
             self._reload_wanted = anyio.Event()
             async with self._reporter.reloading():
                 await self._reload()

@@ -1,14 +1,14 @@
-"""The door: an inherited listening socket, or one bound under a temporary name and renamed into place.
+"""The listening socket: inherited, or bound under a temporary name and renamed into place.
 
 ::
 
-    DIR/                     made 0700 where it is missing
+    DIR/                     created with mode 0700 if it is missing
     DIR/.storaged-1f2e3d     bound, mode set, listening
     DIR/storaged.sock        the same inode after the rename: never absent, never refusing, never 0666
 
-A path is replaced only if it is a socket nobody answers on, which is asked by connecting. It is
-removed only while it still is the inode bound here. Both happen under flock(2) of the folder, so that
-of two daemons that start together one sees the other's socket.
+A path is replaced only if it is a socket that does not accept connections. It is removed only while it still is the
+inode bound here. Both happen under flock(2) of the folder, so that of two daemons that start together one sees the
+other's socket.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _FOLDER_LOCK_SECONDS = 5.0
 
 
 class Listener:
-    """A listening socket and what may be done with its path."""
+    """A listening socket and its path."""
 
     def __init__(self, sock: socket.socket, path: str, *, inherited: bool) -> None:
         self.socket = sock
@@ -45,15 +45,15 @@ class Listener:
         self._inode = None if inherited else _inode(path)
 
     def waiting(self) -> bool:
-        """Whether a client is in the queue that nobody accepted yet."""
+        """Whether a client waits in the queue."""
         poll = select.poll()
         poll.register(self.socket.fileno(), select.POLLIN)
         return bool(poll.poll(0))
 
     def withdraw(self) -> None:
-        """Remove the path, so that nobody new comes. An inherited socket's path stays: it is not ours.
+        """Remove the path, so that no new client comes. The path of an inherited socket stays: it is not ours.
 
-        Blocks for the folder's lock; a path that leads to another inode by now is left alone.
+        Blocks for the folder's lock; a path with another inode by now is left alone.
         """
         inode, self._inode = self._inode, None
         if inode is None:
@@ -67,22 +67,22 @@ class Listener:
             return
 
     def close(self) -> None:
-        """Close this process's descriptor. An inherited socket goes on listening in the service manager."""
+        """Close this process's descriptor. An inherited socket keeps listening in the service manager."""
         self.socket.close()
 
 
 def inherit(sock: socket.socket) -> Listener:
-    """The door of a socket the service manager handed over."""
+    """The listener for a socket that the service manager passed."""
     return Listener(sock, os.fsdecode(sock.getsockname()), inherited=True)
 
 
 def bind(path: str, *, mode: int = 0o600) -> Listener:
-    """Listen at ``path``, replacing a socket that nobody answers on. Blocks; call it off the loop.
+    """Listen at ``path``, replacing a dead socket. Blocks; call it outside the event loop.
 
     Raises:
-        SocketTaken: somebody answers there.
-        SocketUnusable: the path is too long, abstract, not a socket, or lies where others can replace it.
-        OSError: the folder cannot be made or written.
+        SocketTaken: another process listens there.
+        SocketUnusable: the path is too long, abstract, not a socket, or in a folder where others can replace it.
+        OSError: the folder cannot be created or written.
     """
     path = _checked(path)
     folder = os.path.dirname(path)
@@ -92,13 +92,13 @@ def bind(path: str, *, mode: int = 0o600) -> Listener:
         _require_free(path)
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         try:
-            # Linux takes the new inode's mode from the socket's own: no moment with a wider one,
-            # and no change of the umask, which belongs to all threads.
+            # Linux takes the new inode's mode from the socket's own: at no moment is it wider, and the umask, which
+            # belongs to all threads, is not changed.
             os.fchmod(sock.fileno(), mode)
             try:
                 sock.bind(temporary)
             except OSError as error:
-                # It names no path of its own accord.
+                # The error itself names no path.
                 raise OSError(error.errno, error.strerror, folder) from error
             try:
                 os.chmod(temporary, mode)
@@ -128,7 +128,7 @@ def _checked(path: str) -> str:
 
 
 def _temporary(path: str) -> str:
-    """A name in the same folder that is no longer than the longest the kernel takes."""
+    """A name in the same folder that is no longer than the longest the kernel accepts."""
     room = PATH_LIMIT - len(os.fsencode(os.path.dirname(path))) - 1
     name = f".storaged-{secrets.token_hex(3)}"
     if len(name) > room:

@@ -1,7 +1,7 @@
-"""Memory that is free, given back to the system: what one client made the daemon hold, no other should have to miss.
+"""Returns free memory to the system, so that other programs can use what one client made the daemon hold.
 
-The C library keeps what was freed for the next one who asks. After a few requests of a mebibyte each and their replies
-that is hundreds of mebibytes, for as long as the daemon lives.
+The C library keeps freed memory for later allocations. After a few requests of a mebibyte each and their replies, that
+would be hundreds of mebibytes, for as long as the daemon lives.
 """
 
 from __future__ import annotations
@@ -15,27 +15,29 @@ from anyio.to_thread import run_sync
 
 _M_ARENA_MAX = -8
 _M_MMAP_THRESHOLD = -3
-"""Of ``mallopt``; malloc.h of glibc."""
+"""Parameter of ``mallopt``; malloc.h of glibc."""
 
 _LARGE = 1 << 18
-"""Bytes from which on memory is taken from the system by itself, and goes back as soon as it is free."""
+"""Allocations of at least this many bytes come directly from the system, and are returned as soon as they are free."""
 
 PAUSE = 1.0
-"""Seconds between two times at least: it takes some milliseconds, and who asks for memory meanwhile waits."""
+"""The minimum seconds between two calls: each takes some milliseconds, in which allocations wait."""
 
 
 def trim() -> None:
-    """Give back all that can be; nothing where the C library cannot. Blocking, without the interpreter's lock."""
+    """Return as much memory as possible; does nothing if the C library cannot. Blocking, without the interpreter
+    lock."""
     give = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if give is not None:
         give(0)
 
 
 def gather() -> None:
-    """Free what is in circles of references, and give back all that can be. Blocking, the former with the interpreter's
-    lock: among what was made since the last load, and not while one is being made.
+    """Free objects in reference cycles, and return as much memory as possible. Blocking, the former with the
+    interpreter lock. Only covers objects created since the last load, and must not run during a load.
 
-    What event loops and libraries make of connections is in circles, and is looked for only when much else was made.
+    Event loops and libraries create cycles for connections, which are otherwise collected only after many other
+    allocations.
     """
     if gc.isenabled():
         gc.collect()
@@ -43,15 +45,15 @@ def gather() -> None:
 
 
 def keep_together() -> None:
-    """Have all threads take their memory from one place, and large pieces from none; nothing where the C library
-    cannot. To be called before there are threads.
+    """Make all threads allocate from one arena, and large blocks directly from the system; does nothing if the C
+    library cannot. To be called before there are threads.
 
-    Else each worker thread has its own, and what one frees no other uses: after thousands of requests of all kinds
-    and sizes the daemon was 6 MiB larger, and with one place for all of them 1 MiB. Under the interpreter's lock they
-    do not get into each other's way there.
+    Otherwise each worker thread has its own arena, and no other uses what it frees: after thousands of requests of all
+    kinds and sizes the daemon was 6 MiB larger, with one arena 1 MiB. Under the interpreter lock, threads do not
+    contend for it.
 
-    And else the first table of 20 MB that is freed teaches the C library to keep pieces of that size: the tables and
-    indexes of each reload then lie among small values that stay, and the holes do not go back. At 43,000 layers that
+    Otherwise, too, the first freed table of 20 MB teaches the C library to keep blocks of that size. The tables and
+    indexes of each reload are then among small objects that stay, and the holes are not returned. At 43,000 layers that
     was 30 MiB after some reloads.
     """
     set_option = getattr(ctypes.CDLL(None), "mallopt", None)
@@ -68,7 +70,7 @@ class Memory:
         self._coming = False
 
     async def give_back(self) -> None:
-        """Do so a moment later, once for all who ask until then."""
+        """Return memory a moment later, once for all calls until then."""
         if self._coming:
             return
         self._coming = True

@@ -1,4 +1,4 @@
-"""Who is at the other end of a Unix socket, as the kernel recorded it when the connection was made."""
+"""The identity of the peer of a Unix socket, as the kernel recorded it when the connection was made."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ _SO_PEERGROUPS = 59
 """``asm-generic/socket.h``; Python has no name for it."""
 
 _MOST_GROUPS = 1024
-"""Bytes: as many as Python's getsockopt takes, which is 256 groups."""
+"""Bytes: the maximum of Python's getsockopt, which is 256 groups."""
 
 
 def of_socket(sock: socket.socket) -> Credentials:
     """The credentials of the peer of a connected Unix socket.
 
-    On the connecting side they are those of the process that called ``listen``: the service manager
-    for an activated socket. The pid is 0 where the peer lies outside this pid namespace. Of a peer with more than
-    256 groups none but its own is told.
+    On the connecting side they are those of the process that called ``listen``: the service manager for an activated
+    socket. The pid is 0 if the peer is outside this pid namespace. For a peer with more than 256 groups, only its own
+    group is included.
 
     Raises:
-        OSError: the socket is no connected Unix socket.
+        OSError: the socket is not a connected Unix socket.
     """
     pid, uid, gid = _UCRED.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
     return Credentials(pid=pid, uid=uid, gid=gid, groups=_groups(sock))
@@ -37,6 +37,6 @@ def _groups(sock: socket.socket) -> frozenset[int]:
     try:
         groups.frombytes(sock.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, _MOST_GROUPS))
     except OSError:
-        # More than there is room for, or a kernel before 4.13: fewer groups never mean more rights.
+        # More groups than fit, or a kernel before 4.13: fewer groups never mean more rights.
         return frozenset()
     return frozenset(groups)

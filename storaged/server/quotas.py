@@ -1,22 +1,22 @@
-"""The limits that protect the daemon's memory and one client from another.
+"""Limits that protect the daemon's memory, and clients from each other.
 
-Budgets are per uid, for one user's broken script must not shut out the others, nor that user's own
-next command: the last place of each kind is kept for somebody who has none yet. Subordinate uids count as the user
-they were given to, and leave an eighth of each budget to the user himself. Beside them there are budgets of all users
-together, an eighth of which is kept for root and the daemon's own user, and of the connections a sixteenth.
+Budgets are per uid, because one user's broken script must not lock out the others, or that user's own next command: the
+last place of each kind is kept for somebody who has none yet. Subordinate uids count as the user they were given to,
+and leave an eighth of each budget to the user's own uid. There are also budgets for all users together. An eighth of
+those, and a sixteenth of the connections, is kept for root and the daemon's own user.
 
 ::
 
     connections   a uid that has one leaves the last place of the daemon to a uid that has none;
                   a process that has one leaves the last place of its uid to a process that has none
-    in flight     a connection that has one running leaves the last 64 of its uid to its sisters
-    bytes         replies made and not yet taken by the kernel: a connection that has some leaves room
-                  for the longest one of its uid's to its sisters
-    requests      texts of requests being answered: a connection that has some leaves room for as much as
-                  one connection may have to its sisters
+    in flight     a connection with a running request leaves the last 64 of its uid to its other connections
+    bytes         unread replies: a connection that has some leaves room for the longest reply to
+                  the other connections of its uid
+    requests      texts of unanswered requests: a connection that has some leaves as much room as one
+                  connection may use to the other connections of its uid
 
-Each time a limit is reached, the counter ``limits.NAME`` says so: a limit that nobody reaches can stay as it
-is, and one that is reached all day is too low, or there is somebody who does not behave.
+Each time a limit is reached, the counter ``limits.NAME`` counts it. A limit that is never reached can stay as it is;
+one that is reached all day is too low, or some client misbehaves.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from storaged_client.json_limits import REPLY_BYTES
 Key = TypeVar("Key", int, tuple[int, int])
 
 PARSED = 20
-"""Times as much as its text a request takes once it is parsed, at most."""
+"""A parsed request takes at most this many times the size of its text."""
 
 
 @frozen(kw_only=True)
@@ -50,18 +50,19 @@ class Limits:
     request_bytes: int = 1 << 20
     reply_bytes: int = REPLY_BYTES
     descriptors: int = 16
-    """Of one message."""
+    """Per message."""
     batch: int = 100
     in_flight: int = 64
-    """Of one connection; then reading stops."""
+    """Per connection; at the limit, reading stops."""
     in_flight_bytes: int = 4 << 20
-    """Texts of one connection's requests in flight; then reading stops. Parsed, they take some twenty times as much."""
+    """Texts of one connection's requests in flight; at the limit, reading stops. Parsed, they take some twenty times as
+    much."""
     waiting_bytes: int = 1 << 20
-    """Of one connection's answers that wait to be written; then reading stops."""
+    """Unsent answers of one connection; at the limit, reading stops."""
     stall_seconds: int = 30
-    """A peer that takes nothing for so long is closed."""
+    """A peer that reads nothing for this time is disconnected."""
     text_seconds: int = 30
-    """A peer that begins a text and is waited for so long until it has come whole is closed."""
+    """A peer that does not complete a text within this time is disconnected."""
     drain_seconds: int = 10
     """From the first SIGTERM to the end."""
     uid_connections: int = 255
@@ -69,18 +70,18 @@ class Limits:
     uid_bytes: int = 256 << 20
     uid_request_bytes: int = 16 << 20
     total_in_flight: int = 4096
-    """Of all users together, as all that begins so."""
+    """For all users together, like all names that begin this way."""
     total_bytes: int = 384 << 20
     total_request_bytes: int = 24 << 20
     cursors: int = Cursors.usual.per_uid
-    """Listings under way of one uid; the oldest goes first."""
+    """Open listings of one uid; the oldest goes first."""
     cursor_seconds: int = Cursors.usual.seconds
     plans: int = Plans.usual.per_uid
-    """Of one uid; the oldest goes first."""
+    """Per uid; the oldest goes first."""
     plan_seconds: int = Plans.usual.seconds
     leases: int = LEASES
     leased_images: int = LEASED_IMAGES
-    """In all leases of one uid, each time counted."""
+    """In all leases of one uid, each counted as often as it is leased."""
 
     total_cursors: int = Cursors.usual.total
     total_plans: int = Plans.usual.total
@@ -89,16 +90,16 @@ class Limits:
 
     @property
     def of_cursors(self) -> Bounds:
-        """Those of listings in pages."""
+        """The bounds of listings in pages."""
         return Bounds(per_uid=self.cursors, total=self.total_cursors, seconds=self.cursor_seconds)
 
     @property
     def of_plans(self) -> Bounds:
-        """Those of plans of dry runs."""
+        """The bounds of plans from dry runs."""
         return Bounds(per_uid=self.plans, total=self.total_plans, seconds=self.plan_seconds)
 
     def most_memory(self) -> int:
-        """Bytes that all clients together can make the daemon hold, beside what the store takes."""
+        """Bytes that all clients together can make the daemon hold, besides the store."""
         return self.total_bytes + PARSED * self.total_request_bytes + self.connections * self.request_bytes
 
     def as_facts(self) -> dict[str, int]:
@@ -120,9 +121,10 @@ _TOTALS = {
 
 
 class Quotas:
-    """Counts what each user holds. Lives on the event loop; nothing here waits.
+    """Counts what each user holds. Belongs to the event loop; nothing here waits.
 
-    A uid is counted as whom ``accounts`` says it belongs to when its first connection comes, until its last one ends.
+    ``accounts`` maps a uid to the user it counts as when its first connection comes; that lasts until its last
+    connection ends.
     """
 
     def __init__(
@@ -138,14 +140,14 @@ class Quotas:
         self._owner = owner
         self._favoured = frozenset(favoured)
         self._uids: dict[int, tuple[int, int]] = {}
-        """Of each uid that is here: its account, and its connections."""
+        """For each connected uid: its account, and its number of connections."""
         self._processes: defaultdict[tuple[int, int], int] = defaultdict(int)
         self._connections = _Counts()
         self._in_flight = _Counts()
         self._bytes = _Counts()
         self._request_bytes = _Counts()
         for limit in fields(Limits):
-            # What was never reached is told as 0: an operator sees that it is counted.
+            # Report a limit that was never reached as 0: an operator then sees that it is counted.
             metrics.add(f"limits.{limit.name}", 0)
 
     @property
@@ -165,11 +167,11 @@ class Quotas:
         return self._request_bytes.total
 
     def revise(self, limits: Limits) -> None:
-        """Count against these from now on. Who has more than they allow keeps it, and gets nothing more."""
+        """Use these limits from now on. A user who exceeds them keeps what it has, and gets no more."""
         self._limits = limits
 
     def reached(self, limit: str) -> None:
-        """Count that one of the limits was reached; ``limit`` is its name in ``Limits``."""
+        """Count that a limit was reached; ``limit`` is its name in ``Limits``."""
         self._metrics.add(f"limits.{limit}")
 
     def account(self, uid: int) -> int:
@@ -178,16 +180,16 @@ class Quotas:
         return self._owner(uid) if known is None else known[0]
 
     def is_favoured(self, uid: int) -> bool:
-        """Whether room is kept for it. For subordinate ids of the daemon's own user there is none."""
+        """Whether room is kept for this uid; not for subordinate ids of the daemon's own user."""
         return uid in self._favoured
 
     def enter(self, uid: int, pid: int) -> None:
-        """Count a connection; ``leave`` gives it back.
+        """Count a connection of process ``pid``; ``leave`` gives it back.
 
-        ``pid`` is who made it. Processes whose pid the kernel does not tell count as one.
+        Processes whose pid the kernel does not tell count as one.
 
         Raises:
-            TooManyRequests: the daemon or this user has as many as it may.
+            TooManyRequests: the daemon or this user has its maximum number of connections.
         """
         account = self.account(uid)
         has = self._connections.of(account)
@@ -215,10 +217,10 @@ class Quotas:
         _give(self._processes, (uid, pid), 1)
 
     def begin(self, uid: int, *, beside: int) -> None:
-        """Count a request of a connection that has ``beside`` others running; ``end`` gives it back.
+        """Count a request of a connection with ``beside`` other running requests; ``end`` gives it back.
 
         Raises:
-            TooManyRequests: this user has as many running as it may, or all together have.
+            TooManyRequests: this user, or all together, have their maximum number of running requests.
         """
         account = self.account(uid)
         limit = self._own(uid, account, self._limits.uid_in_flight)
@@ -237,10 +239,10 @@ class Quotas:
     def hold(self, uid: int, size: int, *, beside: int, insist: bool = False) -> None:
         """Count the bytes of a reply until the kernel took them; ``free`` gives them back.
 
-        ``beside`` is what the same connection holds already. ``insist``: it is sent whatever the budget says.
+        ``beside`` is what the same connection already holds. ``insist``: the reply is sent whatever the budget says.
 
         Raises:
-            TooManyRequests: as many bytes wait for this user's clients as may, or for all together.
+            TooManyRequests: the unread replies of this user, or of all together, are at their limit.
         """
         account = self.account(uid)
         has = self._bytes.of(account)
@@ -261,10 +263,10 @@ class Quotas:
     def hold_request(self, uid: int, size: int, *, beside: int) -> None:
         """Count the bytes of a request's text until it is answered; ``free_request`` gives them back.
 
-        ``beside`` is what the same connection has in flight already.
+        ``beside`` is what the same connection already has in flight.
 
         Raises:
-            TooManyRequests: the requests of this user, or all together, are as long as they may be.
+            TooManyRequests: the requests of this user, or of all together, are at their limit.
         """
         account = self.account(uid)
         has = self._request_bytes.of(account)
@@ -283,11 +285,11 @@ class Quotas:
         self._request_bytes.give(self.account(uid), size)
 
     def _own(self, uid: int, account: int, limit: int) -> int:
-        """Of a user's budget what this uid may use."""
+        """The part of a user's budget that this uid may use."""
         return limit if uid == account else limit - limit // 8
 
     def _shared(self, uid: int, limit: int) -> int:
-        """Of the budget of all what this uid may use."""
+        """The part of the common budget that this uid may use."""
         return limit if uid in self._favoured else limit - limit // 8
 
     def _refuse(self, name: str, what: str, limit: int, *, of_all: bool = False) -> NoReturn:
@@ -319,5 +321,5 @@ def _give(counts: defaultdict[Key, int], key: Key, amount: int) -> None:
     if left > 0:
         counts[key] = left
     else:
-        # Who holds nothing leaves no entry: uids and processes come and go for as long as the daemon lives.
+        # An account that holds nothing has no entry: uids and processes come and go as long as the daemon lives.
         counts.pop(key, None)

@@ -1,10 +1,10 @@
-"""Bytes and descriptors from a socket, none of which a child process can inherit, not even for a moment.
+"""Receives bytes and descriptors from a socket; no child process can inherit the descriptors, not even for a moment.
 
 anyio's ``receive_fds`` leaves them inheritable until its task runs again, and children are started meanwhile.
 
-The event loop reads nothing that comes with descriptors. Those for which there is no room are closed by the kernel
-within the call that reads, and a close may take as long as their sender likes (``closing``). So it looks first, which
-takes nothing away: where there are some, a thread of the closer reads.
+The event loop reads nothing that comes with descriptors. The kernel closes those for which there is no room within the
+call that reads, and a close may take as long as their sender likes (``fd_closer``). So the loop peeks first, which
+consumes nothing; if there are descriptors, a thread of the closer reads.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from anyio.abc import UNIXSocketStream
 from storaged.server.fd_closer import AccountCloser, close_all
 
 _MOST: Final = 253
-"""Descriptors that come with one message at most: SCM_MAX_FD of the kernel."""
+"""The maximum number of descriptors in one message: SCM_MAX_FD of the kernel."""
 _LITTLE: Final = 512
-"""Bytes read at once with descriptors: they belong to the first text of these."""
+"""Bytes read at once with descriptors, which belong to the first text among them."""
 _SIZE: Final = array.array("i").itemsize
 
 
@@ -38,8 +38,8 @@ async def receive(
 ) -> tuple[bytes, list[int]]:
     """Wait for up to ``size`` bytes, and up to ``most`` descriptors that come with them. One task at a time.
 
-    Descriptors beyond ``most`` are closed. The rest is to be closed by ``closer``, too. With ``dry``, what is there is
-    returned without a look at anybody else, and ``dry`` is called where nothing is.
+    ``closer`` closes descriptors beyond ``most``; it must also close the others. With ``dry``, available bytes are
+    returned without giving others a turn, and ``dry`` is called if there are none.
 
     Raises:
         EndOfStream: the peer writes no more.
@@ -54,7 +54,7 @@ async def receive(
             if flags & socket.MSG_CTRUNC:
                 data, descriptors = await closer.run(partial(_take, channel, min(size, _LITTLE), most), _drop)
             else:
-                # No more than was seen: what has come since may have come with descriptors.
+                # No more than was seen: what has come since may include descriptors.
                 data, descriptors = channel.recv(len(seen), socket.MSG_DONTWAIT) if seen else b"", []
         except (BlockingIOError, InterruptedError):
             if not wait and dry is not None:
@@ -85,7 +85,7 @@ def _drop(taken: tuple[bytes, list[int]]) -> None:
 
 
 async def end(stream: UNIXSocketStream, channel: socket.socket, closer: AccountCloser) -> None:
-    """Close a connection whose tasks have all ended; by a thread where anything in it is unread."""
+    """Close a connection whose tasks have all ended; in a thread if anything in it is unread."""
     with anyio.CancelScope(shield=True):
         unread = _unread(channel)
         descriptor = channel.detach() if unread else -1

@@ -1,9 +1,9 @@
-"""The requests of one connection that are being answered: their tasks, their budgets, their one answer each.
+"""The unanswered requests of one connection: their tasks and budgets, and exactly one answer for each.
 
 A request counts as in flight from ``begin`` until the kernel took its reply, and its text until it is answered.
 
-A budget refuses what has not begun, or what changed nothing. What a change did is told whatever is spent: an answer
-that it was refused would be a lie, and its client would try again.
+A budget refuses only requests that have not begun or have changed nothing. The result of a change is always sent: to
+say that it was refused would be a lie, and its client would try again.
 """
 
 from __future__ import annotations
@@ -42,23 +42,23 @@ _log = logging.getLogger(__name__)
 
 
 class Handler(Protocol):
-    """What answers: ``storaged.service.service.Service.begin``."""
+    """Answers requests: ``storaged.service.service.Service.begin``."""
 
     def __call__(
         self, session: Session, method: str, params: Any, descriptors: Sequence[int] = (), /
     ) -> Answer | Waiting[Answer]:
-        """The encoded ``result`` of one request, whole or in parts to be joined; or what waits for it and returns it.
+        """The encoded ``result`` of one request, whole or in parts to be joined; or an awaitable that returns it.
 
-        ``descriptors`` came with it, and are closed when the answer is there.
+        ``descriptors`` came with the request, and are closed when the answer is there.
 
         Raises:
-            StoragedError: the answer is an error; what waits raises it, too.
+            StoragedError: the answer is an error; the awaitable raises it, too.
         """
         ...
 
 
 class RequestTasks:
-    """See the module. ``moved`` is called whenever there may be room for another request."""
+    """Answers the requests of one connection. ``moved`` is called whenever there may be room for another request."""
 
     def __init__(
         self,
@@ -85,20 +85,20 @@ class RequestTasks:
         self._uid = session.credentials.uid
         self._running: dict[ID, anyio.CancelScope] = {}
         self._scopes: set[anyio.CancelScope] = set()
-        """Of notifications, too, which nobody can cancel by an id."""
+        """Includes those of notifications, which nobody can cancel by an id."""
         self._batches: dict[Batch, int] = {}
         """Bytes of the answers that wait for the rest of their batch."""
         self._held = 0
         self._request_bytes = 0
         self._descriptors: set[int] = set()
-        """Of requests that are not answered yet."""
+        """Descriptors of unanswered requests."""
         self._refusing = False
         self.in_flight = 0
         self.heaviest = 0
-        """Bytes of requests and answers held at once, at most."""
+        """The maximum number of bytes of requests and answers held at once."""
 
     def full(self) -> str:
-        """The limit that keeps another request from beginning, or nothing. What is refused needs no place."""
+        """The limit that keeps another request from beginning, or an empty string. Refused requests need no place."""
         if self._refusing:
             return ""
         if self.in_flight >= self._limits.in_flight:
@@ -112,14 +112,14 @@ class RequestTasks:
             scope.cancel()
 
     def refuse_rest(self) -> None:
-        """Cancel what runs and answer it, and all that begins from now on, with ``ShuttingDown``."""
+        """Cancel what runs, and answer it and everything that begins from now on with ``ShuttingDown``."""
         self._refusing = True
         self._moved()
         for scope in list(self._scopes):
             scope.cancel()
 
     def begin(self, call: Request | Notification, requests: TaskGroup) -> None:
-        """Answer at once where nothing has to be waited for, or in a task of its own."""
+        """Answer at once if there is nothing to wait for, otherwise in a new task."""
         taken = call.fds if takes_descriptors(call.method) else ()
         if not taken:
             self._closer.close(call.fds)
@@ -139,7 +139,7 @@ class RequestTasks:
         wrong: StoragedError | None = None
         begin_request(self._session.number, _id_of(call))
         try:
-            # Where there are none, a handler need not know of them.
+            # Without descriptors, a handler need not know of them.
             given = (taken,) if taken else ()
             answer = self._handler(self._session, call.method, call.params, *given)
         except Exception as failure:
@@ -157,7 +157,7 @@ class RequestTasks:
             self._deliver(call, answer, wrong)
 
     def never_begun(self, call: Request | Notification) -> None:
-        """The connection ended before this could begin."""
+        """The connection ended before this request could begin."""
         self._closer.close(call.fds)
         self._audit_unbegun(call, RequestCancelled.__name__)
 
@@ -166,14 +166,14 @@ class RequestTasks:
             begin_request(self._session.number, _id_of(call))
             audit_unbegun(self._session, call.method, call.params, result)
 
-        # This is the task of the connection, whose own lines are not this request's.
+        # This is the task of the connection, whose own log lines are not this request's.
         copy_context().run(say)
 
     def _claim(self, call: Request | Notification, taken: Sequence[int]) -> None:
-        """Count it in the budgets of its uid, and its descriptors in that of the connection.
+        """Count the request in the budgets of its uid, and its descriptors in that of the connection.
 
         Raises:
-            TooManyRequests: one of them is spent.
+            TooManyRequests: one of them is used up.
         """
         if len(self._descriptors) + len(taken) > self._limits.descriptors:
             self._guard.reached("descriptors")
@@ -182,7 +182,7 @@ class RequestTasks:
                 "wait for their answers"
             )
         if mutates(call.method):
-            # Its answer is not refused once it is made, so that there must be room for one before.
+            # An answer is not refused once it is made, so there must be room for one before.
             self._guard.hold(self._uid, 0, beside=self._held)
         self._guard.begin(self._uid, beside=self.in_flight)
         try:
@@ -201,8 +201,8 @@ class RequestTasks:
         try:
             await self._wait(call, wait, scope, taken)
         except anyio.get_cancelled_exc_class() as cancelled:
-            # On asyncio anyio leaves it in a circle with its traceback, whose frames have all that the request is made
-            # of and all that was done for it: nothing of that is to stay until the next full collection.
+            # On asyncio, anyio leaves a cycle of the exception and its traceback, whose frames hold the whole request
+            # and its results. Nothing of that should stay until the next full collection.
             cancelled.__traceback__ = None
             del call, wait
             raise
@@ -233,18 +233,18 @@ class RequestTasks:
         self._deliver(call, answer, error)
 
     def _failed(self, call: Request | Notification, failure: Exception) -> StoragedError:
-        """The error that is the answer. To be called where ``failure`` is caught."""
+        """The error that is the answer. Must be called where ``failure`` is caught."""
         if isinstance(failure, StoragedError):
-            # Kept with its traceback it would keep the frame that has it: the request's whole params would stay until
-            # the next full collection.
+            # With its traceback it would keep the frame that holds it, and so the request's params until the next full
+            # collection.
             return failure.with_traceback(None)
-        # The pump: a mistake in one method is that request's answer, and the daemon goes on.
+        # A bug in one method is that request's answer, and the daemon continues.
         self._metrics.add("requests.failed")
         _log.exception("request failed connection=%d method=%s", self._session.number, call.method)
         return InternalError("the daemon made a mistake; its log has the details")
 
     def _let_go(self, call: Request | Notification, taken: Sequence[int]) -> None:
-        """Its text and its descriptors are needed no more."""
+        """Release the request's text and descriptors."""
         self._descriptors.difference_update(taken)
         self._closer.close(taken)
         self._request_bytes -= call.size
@@ -266,7 +266,7 @@ class RequestTasks:
         return RequestCancelled("cancelled")
 
     def _tell(self, request: Request, result: Sequence[bytes]) -> None:
-        """Queue the one answer, which is a result, or why it cannot be sent."""
+        """Queue the one answer: the result, or why it cannot be sent."""
         size = sum(map(len, result))
         changed = mutates(request.method)
         try:
@@ -293,9 +293,9 @@ class RequestTasks:
         self._send(request, parts, 0, done or self._moved)
 
     def _send(self, request: Request, parts: tuple[bytes, ...], held: int, done: Callable[[], None]) -> None:
-        """Queue it; ``done`` is called when the kernel took it, or when it waits for its batch."""
+        """Queue the answer; ``done`` is called when the kernel took it, or when it waits for its batch."""
         if request.batch is not None:
-            # The whole batch leaves with its last answer; until then the peer keeps the bytes.
+            # The whole batch is sent with its last answer; until then the peer keeps the bytes.
             held += self._batches.pop(request.batch, 0)
             if not parts:
                 self._batches[request.batch] = held
@@ -318,18 +318,18 @@ class RequestTasks:
         self._guard.free(self._uid, held)
 
     def release(self) -> None:
-        """Give back what answers hold that were never written. No task of ``begin`` may be running."""
+        """Release what unwritten answers hold. No task of ``begin`` may be running."""
         for _ in range(self.in_flight):
             self._guard.end(self._uid)
         self.in_flight = 0
         self._guard.free_request(self._uid, self._request_bytes)
         self._request_bytes = 0
-        # Of tasks that were cancelled before their first step.
+        # Those of tasks that were cancelled before their first step.
         self._closer.close(self._descriptors)
         self._descriptors.clear()
         self._free(self._held)
-        # The event loop's own objects of a connection are in circles, and must not keep what is large until the next
-        # full collection. Nor must this be in a circle with the connection.
+        # The event loop's own objects of a connection form cycles, and must not keep large objects until the next full
+        # collection. This object must not be in a cycle with the connection either.
         self._outbox.clear()
         self._batches.clear()
         self._peer.abandon()
@@ -341,7 +341,7 @@ def _id_of(call: Request | Notification) -> ID:
 
 
 def _nobody_waits() -> None:
-    """The connection has ended."""
+    """A callback after the end of the connection."""
 
 
 def _too_large(size: int, limit: int, *, changed: bool) -> TooLarge:

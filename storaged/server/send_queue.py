@@ -1,12 +1,12 @@
-"""What waits to be written to one connection, and who is to be told when the kernel took it.
+"""The send queue of one connection, with callbacks when the kernel took a message.
 
 ::
 
     put: head, rows, rows ... tail, (told) | answer, (told) | ...
-         nothing waits: what the kernel takes is written at once
-    write: half a mebibyte of it in one system call, from where the parts are
+         if nothing waits: write at once what the kernel takes
+    write: half a mebibyte in one system call, from where the parts are
 
-An answer comes in the parts it was made of, and no byte of them is copied but by the kernel.
+An answer comes in the parts it was made of, and only the kernel copies their bytes.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from typing import Final, TypeAlias
 import anyio
 
 TURN: Final = 512 << 10
-"""Bytes written before everybody else has a turn, where the kernel takes them."""
+"""Bytes written before others get a turn, if the kernel takes them."""
 
 _MOST_PARTS: Final = 512
-"""Parts of one write; a system call takes 1024."""
+"""The maximum number of parts in one write; a system call takes 1024."""
 
 Told = Callable[[], None]
 Part: TypeAlias = bytes | memoryview
@@ -31,9 +31,9 @@ Part: TypeAlias = bytes | memoryview
 class SendQueue:
     """A queue of byte strings. Belongs to the event loop.
 
-    It does not bound itself: the connection reads no further while ``size`` or ``waiting`` is at its limit.
+    It has no limit of its own: the connection stops reading while ``size`` or ``waiting`` is at its limit.
 
-    ``give`` hands parts to the kernel without waiting and returns how many bytes it took.
+    ``give`` passes parts to the kernel without waiting and returns how many bytes it took.
     """
 
     def __init__(self, give: Callable[[Sequence[Part]], int]) -> None:
@@ -42,12 +42,12 @@ class SendQueue:
         self._wake = anyio.Event()
         self._finished = self._closed = False
         self.size = 0
-        """Bytes put and not written yet."""
+        """Bytes put but not written yet."""
         self.waiting = 0
-        """Messages put and not written whole yet. A small one takes several times its bytes."""
+        """Messages not written completely yet. A small one takes several times its bytes."""
 
     def put(self, parts: Sequence[bytes], written: Told) -> None:
-        """Write or queue one message; ``written`` is called once all of it was given to the kernel."""
+        """Write or queue one message; ``written`` is called once the kernel took all of it."""
         if self._closed:
             return
         first = not self._parts
@@ -56,13 +56,15 @@ class SendQueue:
         self.size += sum(map(len, parts))
         self.waiting += 1
         if first:
-            with suppress(anyio.BrokenResourceError):  # who waits for the queue writes, too: that ends the connection
+            with suppress(
+                anyio.BrokenResourceError
+            ):  # the task that waits for the queue writes, too, and ends the connection
                 self.write()
         if self._parts:
             self._wake.set()
 
     def write(self) -> bool:
-        """Give the kernel of what waits as much as one turn allows; False where it did not take all of that.
+        """Write as much as one turn allows; returns False if the kernel did not take all of that.
 
         Raises:
             BrokenResourceError: the connection is lost.
@@ -83,18 +85,18 @@ class SendQueue:
         return taken == wanted
 
     def finish(self) -> None:
-        """Nothing more will be put: the wait ends when all is written."""
+        """Nothing more will be put: the wait ends when everything is written."""
         self._finished = True
         self._wake.set()
 
     def clear(self) -> None:
-        """Drop what was not written, and all that is put from now on: nobody is told."""
+        """Drop unwritten messages, and all that are put from now on, without calling back."""
         self._parts.clear()
         self.waiting = 0
         self._closed = True
 
     async def filled(self) -> bool:
-        """Wait until something is there to be written; False at the end."""
+        """Wait until there is something to write; False at the end."""
         while not self._parts:
             if self._finished:
                 return False
@@ -103,7 +105,7 @@ class SendQueue:
         return True
 
     def _drop(self, taken: int) -> None:
-        """So many bytes are written: tell those whose last ones are among them."""
+        """Account for written bytes: call back for the messages that are complete."""
         while self._parts:
             part = self._parts[0]
             if callable(part):

@@ -1,7 +1,7 @@
-"""Bytes to a socket, as many as the kernel takes without waiting for the reader.
+"""Writes to a socket as many bytes as the kernel takes without waiting.
 
-anyio's ``send`` leaves asyncio a callback that raises InvalidStateError in the loop, where the wait for the reader is
-cancelled in the tick in which there is room again. So what waits is ``anyio.wait_writable``.
+anyio's ``send`` leaves a callback in asyncio's loop that raises InvalidStateError if the wait is cancelled in the tick
+in which there is room again. So waiting uses ``anyio.wait_writable``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import anyio
 
 
 def send_now(channel: socket.socket, parts: Sequence[bytes | memoryview]) -> int:
-    """Hand the kernel what it takes of these parts, 1024 at most; returns the number of bytes.
+    """Pass these parts, at most 1024, to the kernel; returns the number of bytes it took.
 
     Raises:
         BrokenResourceError: the connection is lost.

@@ -1,10 +1,10 @@
-"""What the service manager is told, and when: one object that knows in which part of its life the daemon is.
+"""Notifies the service manager: knows the phase of the daemon's life and what to report in it.
 
 ::
 
     starting   EXTEND_TIMEOUT_USEC  every 5 s of a first load that takes long, for a quarter of an hour
     ready      READY=1 STATUS=
-    serving    STATUS=              when images, generation or clients changed, once a second at most
+    serving    STATUS=              when images, generation or clients changed, at most once a second
                RELOADING=1 MONOTONIC_USEC= ... READY=1
     stopping   STOPPING=1 STATUS=draining, EXTEND_TIMEOUT_USEC every 5 s
     always     WATCHDOG=1           three times an interval, each after a worker thread answered the event loop
@@ -27,17 +27,17 @@ from storaged.server.systemd import Notifier
 _READY_SECONDS = 5.0
 _READY_AGAIN = 0.05
 _STATUS_SECONDS = 1.0
-"""Between two messages at least."""
+"""The minimum seconds between two messages."""
 _EXTENSION_EVERY = 5.0
 _EXTENSION = 20.0
-"""Seconds the manager is asked for each time: a message may be late, and threads come to their end after a drain."""
+"""Seconds requested from the manager each time: a message may be late, and threads finish after a drain."""
 _LONGEST_START = 900.0
 _PINGS = 3
-"""An interval: one may be late, or lost in a full queue, and the daemon lives."""
+"""Messages per interval: one may be late, or lost in a full queue, while the daemon is well."""
 
 
 class ServiceStatus:
-    """``status`` makes the text of the moment, and each of ``changes`` returns when that may be another one."""
+    """Reports ``status``; each of ``changes`` returns when the text may have changed."""
 
     def __init__(
         self,
@@ -57,12 +57,12 @@ class ServiceStatus:
 
     @asynccontextmanager
     async def starting(self) -> AsyncIterator[None]:
-        """The time until ``tell_ready``. A load that hangs gets no more of it after a quarter of an hour."""
+        """The time until ``tell_ready``. After a quarter of an hour, a hanging load gets no more time."""
         async with self._asking_for_patience(int(_LONGEST_START / _EXTENSION_EVERY)):
             yield
 
     async def tell_ready(self) -> None:
-        """Say that clients are let in, again for five seconds while the manager's queue is full."""
+        """Report that clients are accepted; tries again for five seconds while the manager's queue is full."""
         with anyio.move_on_after(_READY_SECONDS):
             while not self._notifier.tell(READY=1, STATUS=self._status()):  # noqa: ASYNC110 - a full queue has no event
                 await anyio.sleep(_READY_AGAIN)
@@ -76,14 +76,14 @@ class ServiceStatus:
 
     @asynccontextmanager
     async def stopping(self) -> AsyncIterator[None]:
-        """The drain, which has a bound of its own. Ask for the time that threads need to end after it, too."""
+        """The drain, which has its own limit. Also request the time that threads need to end after it."""
         self._notifier.tell(STOPPING=1, STATUS="draining")
         async with self._asking_for_patience(None):
             yield
 
     @asynccontextmanager
     async def beginning_anew(self) -> AsyncIterator[None]:
-        """The drain of a daemon that goes on: ``tell_ready`` follows, once it knows the store that is there now."""
+        """The drain of a daemon that continues: ``tell_ready`` follows once it has read the new store."""
         self._notifier.tell(STATUS="beginning anew")
         yield
 
@@ -102,7 +102,7 @@ class ServiceStatus:
     # ---------------------------------------------------------------- tasks
 
     async def tell_status(self) -> None:
-        """Tell each new status, until cancelled."""
+        """Report each new status, until cancelled."""
         told = ""
         async with anyio.create_task_group() as tasks:
             for change in self._changes:
@@ -120,14 +120,14 @@ class ServiceStatus:
 
     async def _note(self, change: Callable[[], Awaitable[object]]) -> None:
         while True:
-            # First: what changed before somebody waited for it counts, too.
+            # First: what changed before this task waited for it counts, too.
             self._noted.set()
             await change()
 
     async def prove_well(self) -> None:
         """Prove that the daemon is well as often as the manager wants it, until cancelled.
 
-        By the threads that requests are answered by: where none of those comes free, nobody is served.
+        Uses the worker threads that answer requests: if none of those becomes free, nobody is served.
         """
         if self._watchdog is None:
             return
@@ -138,4 +138,4 @@ class ServiceStatus:
 
 
 def _nothing() -> None:
-    """What a worker thread does to show that it is there."""
+    """A job for a worker thread, to show that it runs."""

@@ -1,12 +1,12 @@
-"""The service manager's conventions, without its library: sockets handed over, states told, a watch kept.
+"""The service manager's protocol, without its library: passed sockets, notifications, the watchdog.
 
 ::
 
     LISTEN_PID     the process the descriptors are meant for
     LISTEN_FDS     how many: 3, 4, ...
-    LISTEN_FDNAMES their names, by colons (FileDescriptorName=)
+    LISTEN_FDNAMES their names, separated by colons (FileDescriptorName=)
     NOTIFY_SOCKET  a datagram socket: a path, or @name in the abstract name space
-    WATCHDOG_USEC  within how many microseconds it wants to hear that this process is well, again and again
+    WATCHDOG_USEC  the interval in microseconds in which it wants to hear from this process
     WATCHDOG_PID   the process that is meant
 
 Sources: sd_listen_fds(3), sd_notify(3), sd_watchdog_enabled(3).
@@ -27,14 +27,14 @@ _FIRST = 3
 _NAME = "storaged"
 _API_NAME = "storaged-api"
 _LIMIT = 1024
-"""More descriptors than any manager hands over; a larger count is a broken environment."""
+"""More descriptors than any manager passes; a larger count is a broken environment."""
 
 _log = logging.getLogger(__name__)
 
 
 @frozen(kw_only=True)
 class Inherited:
-    """The listening sockets that the service manager handed over."""
+    """The listening sockets that the service manager passed."""
 
     main: socket.socket | None = None
     """For JSON-RPC: the one named ``storaged``, or the only one."""
@@ -43,14 +43,14 @@ class Inherited:
 
 
 def inherited_sockets(environ: MutableMapping[str, str]) -> Inherited:
-    """Take the listening sockets the service manager handed over.
+    """Take the listening sockets that the service manager passed.
 
-    The three variables are removed, and every descriptor handed over is marked close-on-exec, so that no child takes
-    them for its own.
+    Removes the three variables, and marks every passed descriptor close-on-exec, so that no child takes them for its
+    own.
 
     Raises:
-        ActivationError: what was handed over is not listening Unix stream sockets with paths, or more than one
-            of them is for JSON-RPC.
+        ActivationError: a descriptor is not a listening Unix stream socket with a path, or more than one
+            is for JSON-RPC.
     """
     pid = environ.pop("LISTEN_PID", None)
     count = environ.pop("LISTEN_FDS", None)
@@ -114,10 +114,10 @@ def _unfit(sock: socket.socket) -> str | None:
 
 
 def watchdog(environ: MutableMapping[str, str]) -> float | None:
-    """Seconds within which the manager wants to hear from this process; None where it does not watch it.
+    """The watchdog interval in seconds; None if the manager does not watch this process.
 
-    The variables are removed: no child is watched in this process's place. What makes no sense is logged, and
-    nobody watches then: the manager itself will say that it hears nothing.
+    Removes the variables: no child is watched instead of this process. An invalid value is logged, and then there is no
+    watchdog; the manager will report the missing messages itself.
     """
     microseconds = environ.pop("WATCHDOG_USEC", None)
     pid = environ.pop("WATCHDOG_PID", None)
@@ -130,7 +130,7 @@ def watchdog(environ: MutableMapping[str, str]) -> float | None:
 
 
 class Notifier:
-    """Tells the service manager how this process is; does nothing where none listens."""
+    """Notifies the service manager; does nothing if there is none."""
 
     def __init__(self, address: str | None) -> None:
         self._address: str | bytes | None = None
@@ -155,7 +155,7 @@ class Notifier:
     def tell(self, **fields: str | int) -> bool:
         """Send the fields as one datagram, without waiting.
 
-        False only where the manager's queue is full and the same should be tried again later.
+        Returns False only if the manager's queue is full and the caller should try again later.
         """
         if self._socket is None or self._address is None:
             return True

@@ -1,6 +1,6 @@
-"""What the operator may set: flags of ``storaged serve`` over a TOML file over defaults.
+"""The operator's settings: flags of ``storaged serve`` override a TOML file, which overrides defaults.
 
-Each key of the file, with its range and its default, is in ``docs/storaged.toml.example``.
+``docs/storaged.toml.example`` lists each key of the file with its range and default.
 """
 
 from storaged.settings.durations import duration

@@ -1,4 +1,4 @@
-"""Durations as systemd.time(7) writes them."""
+"""Parses durations as in systemd.time(7)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def duration(text: str) -> float:
     """Seconds of ``90``, ``30s``, ``10min``, ``1h30m`` or ``1h 30min``.
 
     Raises:
-        ValueError: the text is none, or means no time at all.
+        ValueError: the text is not a duration, or is zero.
     """
     seconds, position = 0.0, 0
     text = text.strip()

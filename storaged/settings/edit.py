@@ -1,4 +1,4 @@
-"""One key of a settings file written or taken out; every other line stays as its owner wrote it."""
+"""Sets or removes one key of a settings file; every other line stays as it is."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def with_key(text: str, table: str, key: str, value: str) -> str:
     """The text with ``key`` of ``table`` set.
 
     Raises:
-        ValueError: the text is no TOML, or has the key in a way that cannot be edited by line.
+        ValueError: the text is not TOML, or has the key in a form that cannot be edited by line.
     """
     document = _parsed(text)
     if document.get(table, {}).get(key) == value:
@@ -33,7 +33,7 @@ def with_key(text: str, table: str, key: str, value: str) -> str:
 
 
 def without_key(text: str, table: str, key: str, value: str) -> str:
-    """The text without the key, where it has this value; a table that has nothing else goes, too.
+    """The text without the key, if it has this value; an empty table is removed, too.
 
     Raises:
         ValueError: as ``with_key``.
@@ -60,7 +60,7 @@ def _parsed(text: str) -> dict[str, Any]:
 
 
 def _checked(text: str, wanted: dict[str, Any], what: str) -> str:
-    """The edited text, if it says exactly what is wanted."""
+    """Return the edited text if it says exactly what is wanted."""
     try:
         if tomllib.loads(text) == wanted:
             return text

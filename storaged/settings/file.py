@@ -1,4 +1,4 @@
-"""The settings file: where it is, and what it says, or every mistake in it with its line."""
+"""Finds and reads the settings file; reports every mistake in it with its line."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from storaged.settings.lines import key_lines, line_of
 from storaged.settings.model import FileSettings
 
 _LARGEST = 64 << 10
-"""Bytes; what is larger is no settings file, but something named by mistake."""
+"""The maximum size in bytes; a larger file was probably named by mistake."""
 
 _POSITION = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
-"""What tomllib ends its messages with."""
+"""The position at the end of tomllib's messages."""
 
 
 def default_path(environ: Mapping[str, str], euid: int) -> str | None:
-    """Where the settings file is when no flag says so; None for a user without a home. It need not be there."""
+    """The settings file if no flag names one; None for a user without a home. The file need not exist."""
     if euid == 0:
         return "/etc/storaged/storaged.toml"
     folder = environ.get("XDG_CONFIG_HOME", "")
     if not os.path.isabs(folder):
-        # The XDG base directory specification: a relative one is invalid and to be ignored.
+        # XDG base directory specification: a relative path is invalid and must be ignored.
         folder = os.path.join(environ.get("HOME") or os.path.expanduser("~"), ".config")
     return os.path.join(folder, "storaged", "storaged.toml") if os.path.isabs(folder) else None
 
 
 def read_file(path: str) -> FileSettings:
-    """Read and check a settings file. Blocking; names of users and groups are looked up.
+    """Read and check a settings file. Blocking; looks up names of users and groups.
 
     Raises:
         ConfigError: ``file`` and ``mistakes``, each as ``LINE: KEY: reason``, in the order of the file.
@@ -46,7 +46,7 @@ def read_file(path: str) -> FileSettings:
     except RecursionError:
         raise _wrong(path, [(None, "is nested too deeply")]) from None
     except ValueError as error:
-        # tomllib lets through what Python says of a number of thousands of digits.
+        # tomllib lets through Python's error about a number with thousands of digits.
         raise _wrong(path, [(None, str(error))]) from None
     if settings is None:
         raise _wrong(path, [(line_of(lines, keys), f"{_dotted(keys)}: {reason}") for keys, reason in mistakes])

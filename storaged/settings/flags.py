@@ -88,7 +88,7 @@ def read_flags(arguments: argparse.Namespace) -> Settings:
 
 
 def _gateway(arguments: argparse.Namespace, file: GatewaySettings) -> GatewaySettings:
-    """A relative path of a flag is one from the folder that the daemon is started in."""
+    """A relative path in a flag is relative to the folder in which the daemon is started."""
     socket, podman = arguments.api_socket, arguments.podman_socket
     return evolve(
         file,

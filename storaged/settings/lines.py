@@ -1,7 +1,8 @@
-"""On which line of a TOML text a key stands: tomllib keeps no positions.
+"""Finds the line of each key in a TOML text, because tomllib keeps no positions.
 
-TOML is made of expressions that end with their line, and only a multi-line string or a bracket goes on to the next.
-So the fewest lines that are a document of their own are one expression: a table's header, or a key with its value.
+A TOML text consists of expressions that end with their line; only a multi-line string or a bracket continues on the
+next line. So the smallest number of lines that form a valid document is one expression: a table header, or a key and
+its value.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from typing import Any
 Path = tuple[str, ...]
 
 _CLOSING = ('"""', "'''", "]", "}")
-"""One of these is on the last line of every expression that has several."""
+"""The last line of every multi-line expression contains one of these."""
 
 _LONGEST = 300
-"""Lines of one expression; behind a longer one no key is found."""
+"""The maximum number of lines in one expression; after a longer one no key is found."""
 
 
 def key_lines(text: str) -> dict[Path, int]:
@@ -37,7 +38,7 @@ def key_lines(text: str) -> dict[Path, int]:
 
 
 def line_of(lines: dict[Path, int], path: tuple[str | int, ...]) -> int | None:
-    """The line of a path, or of the nearest one around it that stands anywhere; of an item, that of its list."""
+    """The line of a path, or of the nearest enclosing path that has one; for an item, that of its list."""
     while path:
         line = lines.get(tuple(map(str, path)))
         if line is not None:
@@ -56,7 +57,7 @@ def _expressions(text: str) -> Iterator[tuple[int, str, dict[str, Any]]]:
         content = _parsed(lines[begin])
         while content is None and at < len(lines):
             if at - begin > _LONGEST:
-                return  # each further line would be parsed with all before it
+                return  # each further line would be parsed with all lines before it
             at += 1
             if any(sign in lines[at - 1] for sign in _CLOSING):
                 content = _parsed("\n".join(lines[begin:at]))

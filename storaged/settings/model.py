@@ -1,4 +1,4 @@
-"""The settings as values: of the file, and of flags and file together."""
+"""The settings as values: those of the file, and those of flags and file together."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ Uid = NewType("Uid", int)
 Gid = NewType("Gid", int)
 SocketPath = NewType("SocketPath", str)
 NOWHERE = "none"
-"""In place of a path: there is none."""
+"""Instead of a path: there is none."""
 
 
 @frozen(kw_only=True)
 class Grants:
-    """Who else may change the store, by number; the file may also give their names."""
+    """Who else may change the store, by number; the file may also use names."""
 
     uids: tuple[Uid, ...] = ()
     gids: tuple[Gid, ...] = ()
@@ -32,20 +32,20 @@ class Grants:
 
 @frozen(kw_only=True)
 class GatewaySettings:
-    """The second socket, which answers podman's and Docker's REST API."""
+    """The second socket, which serves podman's and Docker's REST API."""
 
     socket: SocketPath | None = None
-    """Where it listens; None for no gateway, unless the service manager hands a socket over."""
+    """The socket to listen on; None for no gateway, unless the service manager passes a socket."""
     podman_socket: SocketPath | None = None
-    """podman's own, to which all else is passed on: None for its usual place, ``none`` for nowhere."""
+    """podman's own socket, which gets all other requests: None for the usual one, ``none`` for no forwarding."""
     pass_uids: tuple[Uid, ...] = ()
     pass_gids: tuple[Gid, ...] = ()
-    """Whose requests are passed on besides root's and those of the daemon's own user."""
+    """Whose requests are forwarded, besides those of root and the daemon's own user."""
 
 
 @frozen(kw_only=True)
 class FileSettings:
-    """What a settings file says, defaults where it says nothing; ``idle_exit`` as in :class:`Settings`."""
+    """The contents of a settings file, with defaults; ``idle_exit`` as in :class:`Settings`."""
 
     idle_exit: float | None = None
     read_only: bool = False
@@ -59,7 +59,7 @@ class FileSettings:
 
 @frozen(kw_only=True)
 class Settings:
-    """Everything ``storaged serve`` was told. ``idle_exit`` is in seconds, None for never."""
+    """All settings of ``storaged serve``. ``idle_exit`` is in seconds, None for never."""
 
     socket: str | None = None
     root: str | None = None
@@ -67,7 +67,7 @@ class Settings:
     driver: str | None = None
     storage_options: tuple[str, ...] = ()
     storage_rules: StorageRules = "auto"
-    """By which release of containers/storage storage.conf is read, where that makes a difference."""
+    """The release of containers/storage whose rules for storage.conf apply, where releases differ."""
     backend: Backend = "trio"
     idle_exit: float | None = None
     read_only: bool = False
@@ -77,4 +77,4 @@ class Settings:
     access: Grants = Factory(Grants)
     gateway: GatewaySettings = Factory(GatewaySettings)
     file: str | None = None
-    """The settings file that was read; None where there is none."""
+    """The settings file that was read; None if there is none."""

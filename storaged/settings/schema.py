@@ -1,4 +1,4 @@
-"""The schema of the settings file: types, ranges, what excludes what. All mistakes are found at once."""
+"""The schema of the settings file: types, ranges, conflicts. All mistakes are found at once."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ Mistake = tuple[Keys, str]
 """The path of a key, and what is wrong with it."""
 
 RANGES: Mapping[str, tuple[int, int]] = {
-    "connections": (2, 65536),  # one is kept for the next user: with a single one nobody else would ever get in
+    "connections": (2, 65536),  # one is kept for the next user: with only one, nobody else could ever connect
     "request_bytes": (4096, 64 << 20),
-    "reply_bytes": (1 << 20, 1 << 30),  # the longest answer that is not cut into pages must fit
+    "reply_bytes": (1 << 20, 1 << 30),  # the longest answer that is not split into pages must fit
     "descriptors": (1, 253),  # SCM_MAX_FD of the kernel
     "batch": (1, 10_000),
     "in_flight": (1, 10_000),
@@ -50,7 +50,7 @@ RANGES: Mapping[str, tuple[int, int]] = {
     "uid_in_flight": (1, 1_000_000),
     "uid_bytes": (1 << 20, 1 << 40),
     "uid_request_bytes": (4096, 1 << 40),
-    "total_in_flight": (8, 10_000_000),  # an eighth is kept: of fewer nothing would be
+    "total_in_flight": (8, 10_000_000),  # an eighth is kept, which must be at least one
     "total_bytes": (1 << 20, 1 << 40),
     "total_request_bytes": (4096, 1 << 40),
     "cursors": (1, 10_000),
@@ -65,19 +65,19 @@ RANGES: Mapping[str, tuple[int, int]] = {
     "total_leased_images": (1, 10_000_000_000),
 }
 _RANGE = (1, 1 << 31)
-"""Of a limit that has none of its own."""
+"""The range of a limit that has no range of its own."""
 
 _LAST_ID = (1 << 32) - 2
-"""The highest uid and gid: one more means none."""
+"""The highest uid and gid; the next number means none."""
 
 _LONGEST = 60
-"""Characters of a value that is shown."""
+"""The maximum number of characters of a value in a message."""
 
 _TABLES: Mapping[str, type] = {"limits": Limits, "access": Grants, "gateway": GatewaySettings}
 
 
 def structured(table: dict[str, Any]) -> tuple[FileSettings | None, list[Mistake]]:
-    """The settings, or every mistake: exactly one of both is empty."""
+    """The settings, or every mistake: exactly one of the two is empty."""
     if not table:  # a file of nothing but comments
         return FileSettings(), []
     mistakes = list(_contradictions(table))
@@ -120,7 +120,7 @@ def _contradictions(table: dict[str, Any]) -> Iterator[Mistake]:
 
 
 def _fitting(limits: Limits, given: Mapping[str, object]) -> Limits:
-    """Those that were not given, where a given one leaves the default no sense."""
+    """Adjust limits that were not given, if a given one makes their default invalid."""
     fitting: dict[str, int] = {}
     if "uid_connections" not in given:
         fitting["uid_connections"] = min(limits.uid_connections, limits.connections - 1)
@@ -173,7 +173,7 @@ def _hint(name: str, path: Keys, kind: type) -> str:
         return f": it belongs into [{elsewhere[0]}]"
     if path and name in _names(FileSettings):
         return ": it belongs above the first [table]"
-    from difflib import get_close_matches  # a file without a mistake needs none
+    from difflib import get_close_matches  # only needed after a mistake
 
     close = get_close_matches(name, own, 1)
     return f": did you mean {close[0]}?" if close else f": known are {', '.join(own)}"
@@ -187,7 +187,7 @@ def _names(cls: Any) -> tuple[str, ...]:
 
 
 def _shown(value: object) -> str:
-    """A value nearly as the file has it, and not all of it where it is long."""
+    """A value almost as it is in the file, shortened if it is long."""
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= _LONGEST else text[:_LONGEST] + "..."
 
@@ -221,7 +221,7 @@ def _seconds(value: Any, _: Any) -> float | None:
 
 def _within(least: int, most: int) -> Callable[[Any, Any], int]:
     def check(value: Any, _: Any) -> int:
-        # TOML's true is Python's int, too.
+        # TOML's true is an int in Python, too.
         if type(value) is not int or not least <= value <= most:
             raise ValueError(f"{_shown(value)} is no whole number from {least} to {most}")
         return value
