@@ -30,7 +30,6 @@ from storaged.engine.transactions import Transactions
 from storaged.errors import ConfigError
 from storaged.metrics import Metrics
 from storaged.server import listener, systemd
-from storaged.server.front import Front
 from storaged.server.lifecycle import Lifecycle, Terms
 from storaged.server.listener import Listener
 from storaged.server.quotas import Limits
@@ -236,6 +235,14 @@ async def _live(
     )
     service = Service(engine, _access(settings))
 
+    gateway, front = None, None
+    if api_doors:
+        from storaged.gateway_start import StartedGateway  # with h11, which only a gateway needs
+
+        doors = [door, *api_doors]
+        gateway = StartedGateway(settings.gateway, engine, lambda: service, doors, os.environ)
+        front = gateway.front
+
     def apply(new: Settings) -> None:
         nonlocal service, settings
         settings = new
@@ -246,12 +253,13 @@ async def _live(
         cache.rebuild()  # who waits for another generation looks again
         process.allow_descriptors(new.limits)
         lifecycle.revise(new.limits, new.idle_exit)
+        if gateway is not None:
+            gateway.revise(new.gateway)
         limits = new.limits
         leases.revise(**_of_leases(limits))
         engine.cursors.bounds = limits.of_cursors
         engine.plans.bounds = limits.of_plans
 
-    gateway = _gateway(engine, lambda: service) if api_doors else None
     reconfiguration = Reconfiguration(settings, location, read=reread, discover=discover, apply=apply)
 
     async def prepare() -> None:
@@ -282,24 +290,12 @@ async def _live(
         background.start_soon(single_instance.watch, guard, lifecycle.begin_anew)
         try:
             # Whichever service there is by then.
-            await lifecycle.serve(lambda *asked: service.begin(*asked), gateway=gateway, prepare=prepare, ready=ready)
+            await lifecycle.serve(lambda *asked: service.begin(*asked), gateway=front, prepare=prepare, ready=ready)
         finally:
             background.cancel_scope.cancel()
     reader.close()
     writer.close()
     return settings, lifecycle.again
-
-
-def _gateway(engine: Engine, service: Callable[[], Service]) -> Front:
-    # h11 and all the rest of it are loaded only where there is a gateway.
-    from storaged.gateway.context import Context
-    from storaged.gateway.gateway import Gateway
-    from storaged.gateway.identity import Identity
-    from storaged.gateway.store_access import StoreAccess
-    from storaged.gateway.without_podman import WithoutPodman
-
-    store = StoreAccess(engine=engine, service=service)
-    return Gateway(Context(store=store, upstream=WithoutPodman(), identity=Identity()), engine.metrics)
 
 
 def _of_leases(limits: Limits) -> dict[str, int]:

@@ -1,15 +1,19 @@
 """One connection of the blocking client, shared by any number of threads.
 
-There is no reader thread: of the threads that wait for an answer one reads for all, and hands the
-reading on when its own answer is there. A single thread thus pays one send and one receive a call, and
-nothing runs in the background. Whoever waits is either the reader or is woken by it::
+There is no reader thread. Of the threads that wait for an answer one reads for all, and hands the reading on when its
+own answer is there. A single thread pays one send and one receive a call, and nothing runs in the background. A
+waiting thread is either the reader or woken by it::
 
     _state     guards the peer, the table of pending calls and who reads; never held over I/O
     _channel   writes the text of one call at a time
 
-A signal's handler may raise at any point of a call (Ctrl-C, an alarm). Where that may have cost bytes of the
-stream or an answer of another thread, the connection is broken off: the others find it lost, and none waits
-for ever. So who reads and who writes is known by name, never by a flag that nobody could take back.
+One lock around each call would be less code, but a read that waits for a writer would then hold up every other thread,
+and eight threads would get a third as many answers: ``python -m tests.bench.shared_connection``. Nor may a thread
+write another's text: its owner would still wait to write while the daemon waits for somebody to read.
+
+A signal handler may raise at any point of a call (Ctrl-C, an alarm). If that may have cost bytes of the stream or
+another thread's answer, the connection is broken off: the others find it lost, and none waits for ever. So the reader
+and the writer are known by name, never by a flag that nobody could take back.
 """
 
 from __future__ import annotations
@@ -40,7 +44,7 @@ class Pending:
         self.id: ID = None
         self.size = 0
         self.sent = False
-        """So much of it that the daemon can have understood it."""
+        """The daemon can have understood it: all but the final LF was written."""
         self.done = False
         self.lost = False
         """The connection ended first."""
@@ -52,7 +56,7 @@ class Pending:
 
 
 class Connection:
-    """See the module. Deadlines are on the monotonic clock; None waits for ever."""
+    """See the module. Deadlines are on the monotonic clock; None means no limit."""
 
     def __init__(self, channel: socket.socket) -> None:
         self._channel = Transport(channel)
@@ -62,7 +66,7 @@ class Connection:
         self._reader: Pending | None = None
         self._buffer = memoryview(bytearray(_CHUNK))
         self.of_store = False
-        """The daemon's store was compared with the one that is meant, once for all."""
+        """The daemon's store has been compared with the intended one."""
 
     @property
     def dead(self) -> bool:
@@ -79,13 +83,13 @@ class Connection:
     ) -> Pending:
         """Send a request and return when it is done: answered, or lost with the connection.
 
-        ``descriptors`` are sent with it, and stay the caller's.
+        ``descriptors`` are sent with it and remain the caller's. ``listener`` is called by the calling thread with
+        the progress that bears the ``progress_token`` of the params. What it raises ends the call.
 
-        ``listener`` is called, by the calling thread, with the progress that bears the ``progress_token`` of the
-        params. What it raises ends the call.
-
-        Raises: NotSent; RequestTimeout, the daemon is told where it has the request; TypeError where the
-        params are no JSON.
+        Raises:
+            NotSent: the daemon cannot have understood the request.
+            RequestTimeout: no answer in time; the daemon is told, if it has the request.
+            TypeError: the params are not JSON.
         """
         pending = Pending(News(params, listener))
         try:
@@ -115,7 +119,7 @@ class Connection:
         return data
 
     def _leave(self, pending: Pending) -> None:
-        """Let the next one write; the last one closes a dead connection."""
+        """Let the next thread write; the last one closes a dead connection."""
         self._channel.leave(pending)
         if self.dead:
             with self._state:
@@ -169,7 +173,7 @@ class Connection:
             self._pass_on()
 
     def _abandon(self, pending: Pending) -> None:
-        """Undo what of a call was begun: tell the daemon, and let other threads write and read."""
+        """Undo what was begun of a call: tell the daemon, and let other threads write and read."""
         self._leave(pending)
         with self._state:
             given_up = self._pending.pop(pending.id, None) is not None
@@ -213,7 +217,7 @@ class Connection:
     def _settle_error(self, id: ID, error: dict[str, Any]) -> None:
         pending = self._pending.get(id)
         if id is None:
-            self._channel.dead = True  # the daemon closes after an error that it cannot ascribe
+            self._channel.dead = True  # the daemon closes after an error that it cannot attribute
             # Too large or not understood: of what was sent, the longest text is the likely one.
             sent = [one for one in self._pending.values() if one.sent or one is self._channel.writer]
             pending = max(sent, key=lambda one: one.size, default=None)
@@ -228,7 +232,7 @@ class Connection:
             self._finish(pending)
 
     def _finish(self, pending: Pending) -> None:
-        # Forgotten last: what was interrupted here is found again by _lose_all.
+        # Removed last: if this is interrupted, _lose_all finds the call again.
         pending.done = True
         self._wake(pending)
         self._pending.pop(pending.id, None)
@@ -239,7 +243,7 @@ class Connection:
             pending.wake.release()
 
     def _pass_on(self) -> None:
-        """Where nobody reads, wake one that waits; close a dead connection behind the last one."""
+        """If nobody reads, wake one that waits; close a dead connection behind the last one."""
         if self._reader is not None:
             return
         for pending in self._pending.values():

@@ -1,4 +1,4 @@
-"""The socket of a blocking connection: written by one thread at a time, ended once."""
+"""The socket of a blocking connection, written by one thread at a time."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ class NotSent(Exception):
 
 
 def left(deadline: float | None) -> float:
-    """Seconds until ``deadline`` on the monotonic clock; -1 is for ever, as ``Lock.acquire`` has it."""
+    """Seconds until ``deadline`` on the monotonic clock; -1 means no limit, as for ``Lock.acquire``."""
     return -1.0 if deadline is None else max(0.0, deadline - time.monotonic())
 
 
 class Turns:
-    """Turns in the order of asking, each of an owner, who gives it back by ``leave`` whatever happened.
+    """A fair lock with named owners, each of which gives it back by ``leave`` whatever happened.
 
-    With ``threading.Lock`` an exception out of a signal's handler (Ctrl-C) that comes between ``acquire``
-    and the ``try`` behind it leaves the lock taken by nobody. Here the owner can always be named, so ``leave``
-    is right at any moment (holding, waiting or neither) and may be repeated.
+    With ``threading.Lock``, a signal handler that raises (Ctrl-C) between ``acquire`` and the ``try`` after it leaves
+    the lock locked for good. Here the owner is always known, so ``leave`` is right at any moment (holding, waiting or
+    neither) and may be repeated.
     """
 
     def __init__(self) -> None:
         self._state = threading.Lock()
         self._waiting: dict[object, threading.Lock] = {}
-        """Held; released when it is the owner's turn."""
+        """Locked; released when it is the owner's turn."""
         self.owner: object | None = None
 
     def take(self, owner: object, timeout: float = -1.0) -> bool:
-        """Wait for the turn of ``owner``, at most ``timeout`` seconds (-1 is for ever); False where that was up.
+        """Wait for the owner's turn, at most ``timeout`` seconds (-1: no limit); return False when the time is up.
 
-        ``leave`` must be called after it, also if it raises.
+        ``leave`` must be called afterwards, even if this raises.
         """
         wake = threading.Lock()
         wake.acquire()
@@ -51,7 +51,7 @@ class Turns:
         return wake.acquire(timeout=timeout)
 
     def leave(self, owner: object) -> None:
-        """Give the turn to the next one, or stop waiting for it."""
+        """Give the turn to the next owner, or stop waiting for it."""
         with self._state:
             self._waiting.pop(owner, None)
             if self.owner is not owner:
@@ -65,13 +65,13 @@ class Turns:
 
 
 def send_with(channel: socket.socket, data: bytes | memoryview, descriptors: Sequence[int]) -> int:
-    """Write without waiting, with descriptors at the first byte; how many bytes were taken."""
+    """Write without waiting, descriptors attached to the first byte; return how many bytes were taken."""
     ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", descriptors))]
     return channel.sendmsg([data], ancillary, socket.MSG_DONTWAIT)
 
 
 class Transport:
-    """A connected socket. Deadlines are on the monotonic clock; None waits for ever."""
+    """A connected socket. Deadlines are on the monotonic clock; None means no limit."""
 
     def __init__(self, channel: socket.socket) -> None:
         self._socket = channel
@@ -81,15 +81,17 @@ class Transport:
 
     @property
     def writer(self) -> object | None:
-        """Whose turn it is."""
+        """Whose turn to write it is."""
         return self._turns.owner
 
     def send(self, owner: object, data: bytes, deadline: float | None, descriptors: Sequence[int] = ()) -> None:
-        """Write one text, when it is the turn of ``owner``. ``leave`` must be called after it, also if it raises.
+        """Write one text when it is the owner's turn. ``leave`` must be called afterwards, even if this raises.
 
-        ``descriptors`` go with its first byte.
+        ``descriptors`` go with its first byte. If only a part was written, the connection is broken off.
 
-        Raises: NotSent, RequestTimeout. Where a part was written, the connection is broken off.
+        Raises:
+            NotSent: the connection ended before the text did.
+            RequestTimeout: the daemon did not read it in time.
         """
         if not self._turns.take(owner, left(deadline)):
             raise RequestTimeout("no answer in time: the daemon reads nothing")
@@ -118,9 +120,9 @@ class Transport:
             raise
 
     def send_at_once(self, owner: object, data: bytes, patience: float) -> None:
-        """Write one text if it is the turn of ``owner`` within ``patience`` seconds, and the kernel takes it whole.
+        """Write one text if the owner's turn comes within ``patience`` seconds and the kernel takes the text whole.
 
-        Nothing is written else, or the connection is broken off. ``leave`` must be called after it.
+        If it takes only a part, the connection is broken off. ``leave`` must be called afterwards.
         """
         if not self._turns.take(owner, patience):
             return
@@ -129,7 +131,7 @@ class Transport:
                 self.break_off()
 
     def leave(self, owner: object) -> None:
-        """Let the next one write. May be repeated."""
+        """Let the next owner write. May be repeated."""
         self._turns.leave(owner)
 
     def receive_into(self, buffer: memoryview) -> int:
@@ -140,7 +142,7 @@ class Transport:
             return 0
 
     def ready(self, what: int, deadline: float | None) -> bool:
-        """Wait for ``POLLIN`` or ``POLLOUT``; False where the time was up."""
+        """Wait for ``POLLIN`` or ``POLLOUT``; return False when the time is up."""
         poll = select.poll()
         poll.register(self._socket, what)
         return bool(poll.poll(None if deadline is None else left(deadline) * 1000))
@@ -152,6 +154,6 @@ class Transport:
             self._socket.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Give up the descriptor. Nobody may be reading or writing, lest the number is another file's by then."""
+        """Give up the descriptor. Nobody may be reading or writing, lest its number name another file by then."""
         self.dead = True
         self._socket.close()

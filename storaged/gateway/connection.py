@@ -72,6 +72,8 @@ class HttpConnection:
         self.received = 0
         self.heaviest = 0
         self.changed = False
+        self.passing = False
+        """Whether podman answers the request under way."""
         self._limits = shared.limits
         self._guard = shared.guard
         self._metrics = shared.metrics
@@ -114,6 +116,9 @@ class HttpConnection:
     def cut(self) -> None:
         """Let nothing more in: what is in the socket's buffer is still read, a later write of the peer fails."""
         self._last = True
+        if self.passing:
+            # Podman's answer is as long as it is, and what the client writes may be half of a conversation.
+            return
         try:
             self.socket.shutdown(socket.SHUT_RD)
         except OSError:
@@ -125,6 +130,10 @@ class HttpConnection:
         self._refusing = True
         if self._running is not None:
             self._running.cancel()
+
+    def end_after_answer(self) -> None:
+        """Take no other request: what is left of this one may never come. A client that still writes it is let to."""
+        self._last = self._misunderstood = True
 
     @asynccontextmanager
     async def watched(self) -> AsyncIterator[None]:
@@ -154,7 +163,7 @@ class HttpConnection:
                     return
             except h11.RemoteProtocolError as error:
                 self._metrics.add("connections.refused_input")
-                _log.info("input refused connection=%d reason=%s", self.number, error)
+                _log.info("input refused connection=%d reason=%s", self.number, _told(error))
                 await self._refuse(_refusal(error))
                 return
 
@@ -172,11 +181,11 @@ class HttpConnection:
             if event is not h11.NEED_DATA:
                 return None
             if not self.http.trailing_data[0]:
-                await self._receive()
+                await self.fill()
                 continue
             began = anyio.current_time()
             with anyio.move_on_after(self._limits.text_seconds - waited) as patience:
-                await self._receive()
+                await self.fill()
             if patience.cancelled_caught:
                 self._guard.reached("text_seconds")
                 raise h11.RemoteProtocolError("the request did not come whole in time", error_status_hint=408)
@@ -232,6 +241,9 @@ class HttpConnection:
             self._running = None
             if not running.cancelled_caught:
                 return answer
+            if self.http.our_state is not h11.SEND_RESPONSE:
+                # Cancelled in the middle of its answer, which only its end can tell.
+                raise anyio.BrokenResourceError
         return error_answer(503, "the daemon is shutting down: ask again")
 
     async def _next_cycle(self) -> bool:
@@ -291,13 +303,17 @@ class HttpConnection:
             if event is not h11.NEED_DATA:
                 return None
             with anyio.move_on_after(self._limits.text_seconds) as patience:
-                await self._receive()
+                await self.fill()
             if patience.cancelled_caught:
                 self._guard.reached("text_seconds")
                 raise h11.RemoteProtocolError("the body did not come in time", error_status_hint=408)
 
-    async def _receive(self) -> None:
-        """Hand h11 what one read brings; descriptors that come with it are closed."""
+    async def fill(self) -> None:
+        """Hand h11 what one read brings, also the end of input; descriptors that come with it are closed.
+
+        Raises:
+            BrokenResourceError: the connection is lost.
+        """
         try:
             data, _ = await receive(self.socket, _READ, 0, self._closer, self._rest)
         except anyio.EndOfStream:
@@ -419,10 +435,15 @@ def _ambiguous(head: h11.Request) -> bool:
     return b"transfer-encoding" in names and (b"content-length" in names or head.http_version < b"1.1")
 
 
+def _told(error: h11.RemoteProtocolError) -> str:
+    """What is wrong, without what h11 quotes of it behind a colon: there may be a password in that."""
+    return str(error).partition(":")[0]
+
+
 def _refusal(error: h11.RemoteProtocolError) -> Answer:
     status = error.error_status_hint
     reason = _REASONS.get(status, b"Bad Request").decode()
-    return plain_answer(status, f"{status} {reason}: {error}")
+    return plain_answer(status, f"{status} {reason}: {_told(error)}")
 
 
 def _nobody() -> None:

@@ -84,7 +84,8 @@ class Gateway:
         request.strict = connection.changed
         try:
             answer = await self._handled(connection, request, route)
-            if _is_missing(answer) and not request.strict and not self._context.store.is_current():
+            own = route.handler is not None
+            if own and _is_missing(answer) and not request.strict and not self._context.store.is_current():
                 request.strict = True
                 answer = await self._handled(connection, request, route)
         finally:

@@ -15,10 +15,10 @@ from storaged.operations.filters.language import FilterContext
 from storaged.operations.query_context import QueryContext
 from storaged.snapshot.lookup import split_name
 from storaged.snapshot.model import Image, Snapshot
-from storaged.store.layout.manifests import Undecodable, instant
 from storaged_client.contract.errors import InvalidParams
 from storaged_client.contract.params import ImagesList
 from storaged_client.contract.types import Damage, ImageSummary, Timestamp
+from storaged_client.times import instant
 
 _FIELDS = tuple(member.name for member in fields(ImageSummary))
 
@@ -117,7 +117,7 @@ def summary(snapshot: Snapshot, image: Image) -> ImageSummary:
 def _newest_first(image: Image, names: tuple[str, ...]) -> tuple[int, int]:
     try:
         seconds, nanoseconds = instant(image.record.created)
-    except Undecodable:
+    except ValueError:
         return 1 << 62, 0
     return -seconds, -nanoseconds
 

@@ -11,17 +11,16 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import msgspec
 import msgspec.structs
 
 from storaged.store.layout.decoding import bounded
-from storaged.store.layout.manifests import Undecodable, instant, parse_config
+from storaged.store.layout.manifests import parse_config
 from storaged_client.contract.errors import InvalidParams
+from storaged_client.times import instant, rfc3339
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PATH = re.compile(r" - at `\$(.*)`$")
 
 _Object = dict[str, Any]
@@ -195,9 +194,8 @@ def _check_time(text: str | None, path: str) -> None:
     if text is None:
         return
     try:
-        seconds, _ = instant(text)
-        _EPOCH + timedelta(seconds=seconds)
-    except (Undecodable, OverflowError) as error:
+        rfc3339(*instant(text))
+    except (ValueError, OverflowError) as error:
         raise InvalidParams(f"{text[:64]!r} is no time: {error}", path=path) from None
     if "," in text:
         raise InvalidParams(f"{text[:64]!r} has a comma where RFC 3339 has a point", path=path)
@@ -205,9 +203,4 @@ def _check_time(text: str | None, path: str) -> None:
 
 def created(config: NewConfig) -> str | None:
     """The time the configuration tells, in UTC, as Go writes it."""
-    if config.created is None:
-        return None
-    seconds, nanoseconds = instant(config.created)
-    fraction = f".{nanoseconds:09d}".rstrip("0").rstrip(".")
-    moment = (_EPOCH + timedelta(seconds=seconds)).replace(tzinfo=None)
-    return f"{moment.isoformat(timespec='seconds')}{fraction}Z"
+    return None if config.created is None else rfc3339(*instant(config.created))

@@ -16,7 +16,9 @@ from typing import Any
 from attrs import field, frozen
 from msgspec import json
 
-from .moments import NANOSECONDS, Moment
+from storaged_client.times import NANOSECONDS
+
+from .moments import Moment
 
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 OCI_CONFIG = "application/vnd.oci.image.config.v1+json"

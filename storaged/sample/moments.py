@@ -1,12 +1,10 @@
-"""Times with nanoseconds and offsets, which no codec of the standard library keeps."""
+"""Times with nanoseconds and the offset they are written with."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-
 from attrs import frozen
 
-NANOSECONDS = 1_000_000_000
+from storaged_client.times import NANOSECONDS, instant, offset_minutes, rfc3339
 
 
 @frozen(kw_only=True)
@@ -17,23 +15,8 @@ class Moment:
     offset_minutes: int = 0
 
     def text(self) -> str:
-        """RFC 3339 as Go writes it: up to nine digits, trailing zeros trimmed."""
-        return render_time(self.ns, self.offset_minutes)
-
-
-def render_time(ns: int, offset_minutes: int = 0) -> str:
-    """An instant as RFC 3339 text in the given offset.
-
-    ``datetime`` ends at microseconds, so the fraction is written separately.
-    """
-    seconds, fraction = divmod(ns, NANOSECONDS)
-    local = datetime.fromtimestamp(seconds, UTC) + timedelta(minutes=offset_minutes)
-    digits = f".{fraction:09d}".rstrip("0").rstrip(".")
-    if offset_minutes == 0:
-        return f"{local:%Y-%m-%dT%H:%M:%S}{digits}Z"
-    sign = "+" if offset_minutes > 0 else "-"
-    hours, minutes = divmod(abs(offset_minutes), 60)
-    return f"{local:%Y-%m-%dT%H:%M:%S}{digits}{sign}{hours:02d}:{minutes:02d}"
+        """RFC 3339 as Go writes it."""
+        return rfc3339(*divmod(self.ns, NANOSECONDS), self.offset_minutes)
 
 
 def parse_time(text: str) -> Moment:
@@ -42,9 +25,5 @@ def parse_time(text: str) -> Moment:
     Raises:
         ValueError: the text is not such a time.
     """
-    zone_at = len(text) - 1 if text.endswith("Z") else len(text) - 6
-    seconds, _, fraction = text[:zone_at].partition(".")
-    moment = datetime.fromisoformat(seconds + text[zone_at:])
-    offset = moment.utcoffset()
-    minutes = 0 if offset is None else int(offset.total_seconds()) // 60
-    return Moment(ns=int(moment.timestamp()) * NANOSECONDS + int(fraction.ljust(9, "0") or 0), offset_minutes=minutes)
+    seconds, nanoseconds = instant(text)
+    return Moment(ns=seconds * NANOSECONDS + nanoseconds, offset_minutes=offset_minutes(text))

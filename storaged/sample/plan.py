@@ -6,6 +6,8 @@ import random
 
 from attrs import evolve, field, frozen
 
+from storaged_client.times import NANOSECONDS
+
 from .content import (
     DOCKER_MANIFEST,
     OCI_MANIFEST,
@@ -18,7 +20,7 @@ from .content import (
     layer_id,
     tar_of,
 )
-from .moments import NANOSECONDS, Moment
+from .moments import Moment
 from .records import ContainerDraft, ImageDraft, image_draft
 from .spec import SampleSpec
 

@@ -10,6 +10,8 @@ from typing import Any
 from attrs import field, frozen
 from msgspec import json
 
+from storaged_client.times import NANOSECONDS
+
 from .content import (
     EMPTY_LIST,
     Instance,
@@ -19,7 +21,7 @@ from .content import (
     list_bytes,
     manifest_bytes,
 )
-from .moments import NANOSECONDS, Moment
+from .moments import Moment
 
 
 @frozen(kw_only=True)

@@ -18,11 +18,12 @@ from msgspec import Raw, json
 
 from storaged.store.layout import paths
 from storaged.store.layout.records import ImageID
+from storaged_client.times import NANOSECONDS
 
 from .content import DOCKER_MANIFEST, OCI_MANIFEST, File, Instance, Layer, Recipe, Step, digest_of, layer_id, tar_of
 from .disk import put_file, write_layer
 from .exclusive import exclusive, publish
-from .moments import NANOSECONDS, Moment, parse_time
+from .moments import Moment, parse_time
 from .records import ImageDraft, image_draft, layer_record, list_draft
 
 

@@ -23,8 +23,8 @@ import logging
 import math
 import os
 import signal
+import time
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
 
 import anyio
 import anyio.lowlevel
@@ -42,6 +42,7 @@ from storaged.server.request_tasks import Handler
 from storaged.server.service_status import ServiceStatus
 from storaged.server.systemd import Notifier
 from storaged.service.context import HostFacts
+from storaged_client.times import NANOSECONDS, rfc3339
 
 _REFUSE_BEFORE_END = 2.0
 
@@ -114,7 +115,7 @@ class Lifecycle:
             socket=door.path,
             api_sockets=tuple(one.path for one in api_doors),
             podman_socket=podman_socket,
-            started=datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+            started=rfc3339(*divmod(time.time_ns(), NANOSECONDS)),
             limits=terms.limits.as_facts(),
         )
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import cast
 
@@ -20,6 +20,7 @@ from storaged.store.layout.records import ImageID
 from storaged_client.contract import params as p
 from storaged_client.contract import types as t
 from storaged_client.contract.errors import InvalidParams, StoreBusy
+from storaged_client.times import NANOSECONDS, rfc3339
 
 
 async def lease(call: Call, params: p.StoreLease) -> Outcome[t.Lease]:
@@ -44,8 +45,8 @@ async def lease(call: Call, params: p.StoreLease) -> Outcome[t.Lease]:
             held = _take(call, params)
     if held is None:
         raise StoreBusy("one of the images is just being removed, and that did not end in time; try again")
-    expires = datetime.now(UTC) + timedelta(seconds=params.ttl)
-    result = t.Lease(lease=held.lease, images=held.images, expires=cast("t.Timestamp", _rfc3339(expires)))
+    expires = rfc3339(*divmod(time.time_ns() + int(params.ttl * NANOSECONDS), NANOSECONDS))
+    result = t.Lease(lease=held.lease, images=held.images, expires=cast("t.Timestamp", expires))
     return Outcome(result=result, view=call.engine.cache.known())
 
 
@@ -87,7 +88,3 @@ def _instances(view: View, image: Image) -> Iterator[Image]:
     if manifest is not None and manifest.is_list:
         for entry in manifest.instances:
             yield from view.snapshot.by_digest.get(entry.digest, ())
-
-
-def _rfc3339(moment: datetime) -> str:
-    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")

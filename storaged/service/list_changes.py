@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import secrets
 import time
-from datetime import UTC, datetime
 
 from storaged.engine.transactions import Outcome
 from storaged.operations import image_create, list_editing
@@ -21,6 +20,7 @@ from storaged.store.layout.records import ImageID
 from storaged_client.contract import params as p
 from storaged_client.contract import types as t
 from storaged_client.contract.errors import InvalidParams
+from storaged_client.times import NANOSECONDS, rfc3339
 
 
 async def create(call: Call, params: p.ManifestsCreate) -> Outcome[t.ListEdited]:
@@ -68,7 +68,4 @@ def _means(call: Call) -> Means:
 
 
 def _now() -> str:
-    """This moment as Go writes it: nanoseconds, without the zeros at the end."""
-    seconds, nanoseconds = divmod(time.time_ns(), 10**9)
-    moment = datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)
-    return f"{moment.isoformat(timespec='seconds')}{f'.{nanoseconds:09d}'.rstrip('0').rstrip('.')}Z"
+    return rfc3339(*divmod(time.time_ns(), NANOSECONDS))

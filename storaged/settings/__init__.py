@@ -3,7 +3,6 @@
 ``docs/storaged.toml.example`` lists each key of the file with its range and default.
 """
 
-from storaged.settings.durations import duration
 from storaged.settings.file import default_path, read_file
 from storaged.settings.flags import add_flags, read_flags
 from storaged.settings.model import (
@@ -34,7 +33,6 @@ __all__ = [
     "SocketPath",
     "add_flags",
     "default_path",
-    "duration",
     "read_file",
     "read_flags",
 ]

@@ -7,9 +7,9 @@ import os
 
 from attrs import evolve
 
-from storaged.settings.durations import duration
 from storaged.settings.file import default_path, read_file
 from storaged.settings.model import LOG_LEVELS, NOWHERE, FileSettings, GatewaySettings, Settings, SocketPath
+from storaged_client.times import seconds
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -101,6 +101,6 @@ def _gateway(arguments: argparse.Namespace, file: GatewaySettings) -> GatewaySet
 
 def _duration_flag(text: str) -> float:
     try:
-        return duration(text)
+        return seconds(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error

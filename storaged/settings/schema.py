@@ -16,7 +16,6 @@ from cattrs.errors import BaseValidationError, ClassValidationError, ForbiddenEx
 from cattrs.gen import make_dict_structure_fn
 
 from storaged.server.quotas import Limits
-from storaged.settings.durations import LONGEST, duration
 from storaged.settings.model import (
     NOWHERE,
     Compat,
@@ -29,6 +28,7 @@ from storaged.settings.model import (
     StorageRules,
     Uid,
 )
+from storaged_client.times import LONGEST, seconds
 
 Keys = tuple[str | int, ...]
 Mistake = tuple[Keys, str]
@@ -215,7 +215,7 @@ def _seconds(value: Any, _: Any) -> float | None:
     if type(value) in (int, float) and 0 < value <= LONGEST:
         return float(value)
     if type(value) is str:
-        return duration(value)
+        return seconds(value)
     raise ValueError(f"{_shown(value)} is no duration: write a number of seconds, or text such as '10min'")
 
 

@@ -16,7 +16,6 @@ import pytest
 from storaged.sample import SHAPES, SampleSpec, SampleWriter, write_store
 from storaged.sample.content import File, tar_of
 from storaged.sample.disk import crc64
-from storaged.sample.moments import Moment, parse_time, render_time
 from storaged.store.layout import paths
 from storaged.store.layout.records import ImageID
 
@@ -127,17 +126,6 @@ def test_a_layer_tar_is_one_other_programs_read(tmp_path: Path) -> None:
 
 def test_crc64_is_that_of_the_iso_polynomial() -> None:
     assert crc64(b"123456789") == 0xB90956C775A41001
-
-
-@pytest.mark.parametrize(
-    ("text", "offset"),
-    [("2024-05-06T07:08:09.123456789Z", 0), ("2024-05-06T07:08:09.1+05:30", 330), ("2024-05-06T07:08:09-08:00", -480)],
-)
-def test_times_keep_nanoseconds_and_offset(text: str, offset: int) -> None:
-    moment = parse_time(text)
-    assert moment.offset_minutes == offset
-    assert moment.text() == text
-    assert parse_time(render_time(moment.ns)).ns == moment.ns == Moment(ns=moment.ns).ns
 
 
 def test_a_second_store_is_never_written_over_the_first(tmp_path: Path) -> None:

@@ -25,31 +25,6 @@ def parsed(*arguments: str) -> settings.Settings:
     return settings.read_flags(parser.parse_args(arguments))
 
 
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        ("90", 90),
-        ("30s", 30),
-        ("10min", 600),
-        ("1h30m", 5400),
-        ("1h 30min", 5400),
-        ("1.5h", 5400),
-        ("250ms", 0.25),
-        (" 2 days ", 172800),
-    ],
-)
-def test_a_duration_is_read_as_systemd_writes_it(text: str, seconds: float) -> None:
-    assert settings.duration(text) == seconds
-
-
-@pytest.mark.parametrize(
-    "text", ["", " ", "0", "0s", "-3", "1h30", "5x", "x", "s", "1e3", "nan", "inf", "٣s", "99999d"]
-)
-def test_what_is_no_duration_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="is no duration"):
-        settings.duration(text)
-
-
 def test_flags_win_over_the_file(tmp_path: Path) -> None:
     file = tmp_path / "storaged.toml"
     file.write_text('idle_exit = "10min"\nlog_level = "debug"\n[limits]\nin_flight = 7\n')

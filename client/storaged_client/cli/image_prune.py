@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from . import exits, measures, output, removals
+from ..podman import measures
+from . import exits, output, removals
 from .flags import FORMAT_JSON, NO_TRUNC, NOHEADING, QUIET, Flag, Options, UsageError
 from .invocation import Invocation
 

@@ -7,7 +7,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from . import diagnosis, exits, measures, output
+from ..podman import measures
+from . import diagnosis, exits, output
 from .flags import Flag
 from .invocation import Invocation
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from . import exits, measures, output
+from ..podman import measures
+from . import exits, output
 from .flags import FORMAT, NO_TRUNC, NOHEADING, QUIET, Flag, UsageError
 from .invocation import Invocation
 

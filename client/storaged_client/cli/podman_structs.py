@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..gotemplate.times import Duration, Time
 from ..gotemplate.values import NilMap, NilSlice, Struct, known
-from . import measures, names, output
+from ..podman import measures, names
+from . import output
 
 if TYPE_CHECKING:
     from .wire import ImageSummary

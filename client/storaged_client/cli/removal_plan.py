@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from . import measures, names, output, removals, terminal
+from ..podman import measures, names
+from . import output, removals, terminal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

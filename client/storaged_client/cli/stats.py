@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import exits, measures, output
+from ..podman import measures
+from . import exits, output
 from .flags import Flag
 from .invocation import Invocation
 

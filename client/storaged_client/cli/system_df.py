@@ -8,7 +8,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from . import exits, measures, names, output, terminal
+from ..podman import measures, names
+from . import exits, output, terminal
 from .flags import FORMAT, NO_TRUNC, NOHEADING, Flag, UsageError
 from .invocation import Invocation
 

@@ -19,25 +19,12 @@ from storaged.operations.filters.language import Asked, FilterContext, Test
 from storaged.operations.name_lookup import shortened
 from storaged.operations.resolving import find
 from storaged.snapshot.model import Image
-from storaged.store.layout.manifests import Undecodable, instant
 from storaged_client.contract.errors import AmbiguousName, ImageUnknown, InvalidName
+from storaged_client.times import GO_UNITS, NANOSECONDS, duration, instant
 
 Instant = tuple[int, int]
 """Seconds since 1970, nanoseconds."""
 
-_SECOND: Final = 1_000_000_000
-_UNITS: Final = {
-    "ns": 1,
-    "us": 1000,
-    "µs": 1000,
-    "μs": 1000,
-    "ms": 1_000_000,
-    "s": _SECOND,
-    "m": 60 * _SECOND,
-    "h": 3600 * _SECOND,
-}
-_PIECE: Final = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)", re.ASCII)
-_DURATION: Final = re.compile(rf"([+-]?)((?:{_PIECE.pattern})+)", re.ASCII)
 _LONGEST: Final = 1 << 63
 """A Go duration is a signed 64-bit count of nanoseconds."""
 
@@ -94,9 +81,9 @@ def moment(text: str, now: datetime) -> Instant:
     Raises:
         ValueError: none.
     """
-    back = _duration(text)
+    back = _back(text)
     if back is not None:
-        return (_nanoseconds(now) - back) // _SECOND, 0
+        return (_nanoseconds(now) - back) // NANOSECONDS, 0
     found = _DATE.fullmatch(text)
     if found is not None:
         day, hour, minute, second, fraction, zone = found.groups()
@@ -111,18 +98,18 @@ def moment(text: str, now: datetime) -> Instant:
     return int(whole), int((fraction or "")[:9].ljust(9, "0"))
 
 
-def _duration(text: str) -> int | None:
+def _back(text: str) -> int | None:
     """Nanoseconds of a Go duration; None where the text is none. ``0`` is the year 1970, as for podman."""
-    found = _DURATION.fullmatch(text)
-    if found is None:
+    unsigned = text[1:] if text[:1] in ("+", "-") else text
+    if " " in unsigned:
         return None
-    total = 0
-    for number, unit in _PIECE.findall(found[2]):
-        whole, _, fraction = number.partition(".")
-        total += int(whole or 0) * _UNITS[unit] + int(fraction or 0) * _UNITS[unit] // 10 ** len(fraction)
+    try:
+        total = duration(unsigned, GO_UNITS)
+    except ValueError:
+        return None
     if total >= _LONGEST:
         raise ValueError(text)
-    return -total if found[1] == "-" else total
+    return -total if text[0] == "-" else total
 
 
 def _nanoseconds(now: datetime) -> int:
@@ -141,7 +128,7 @@ def _earlier(limit: Instant) -> Test:
 def _created(image: Image) -> Instant | None:
     try:
         return instant(image.record.created)
-    except Undecodable:
+    except ValueError:
         return None
 
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from storaged.store.inventory import TableKind
 from storaged.store.layout.digest_forms import UPSTREAM, hasher_of, is_digest
-from storaged.store.layout.manifests import Undecodable, instant
+from storaged_client.times import instant
 
 
 def valid_digest(text: str) -> bool:
@@ -123,7 +123,7 @@ def wrong_time(members: Mapping[str, Any]) -> str | None:
         return None
     try:
         instant(value)
-    except Undecodable as error:
+    except ValueError as error:
         return str(error)
     return None
 

@@ -13,7 +13,6 @@ Other bytes are not a manifest: for a record that may be a list they are unreada
 
 from __future__ import annotations
 
-import calendar
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
@@ -24,14 +23,12 @@ import msgspec
 from storaged.store.layout.contents import ConfigFacts, InstanceFacts, ManifestFacts, PlatformFacts
 from storaged.store.layout.decoding import bounded
 from storaged.store.layout.records import Digest
+from storaged_client.times import instant
 
 DOCKER_LIST: Final = "application/vnd.docker.distribution.manifest.list.v2+json"
 OCI_INDEX: Final = "application/vnd.oci.image.index.v1+json"
 LISTS: Final = frozenset({DOCKER_LIST, OCI_INDEX})
 
-_TIME: Final = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:[.,](\d+))?(?:Z|([+-])(\d\d):(\d\d))", re.ASCII
-)
 _DIGEST: Final = re.compile(r"[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[a-zA-Z0-9=_-]+")
 _objects = bounded(msgspec.json.Decoder(dict[str, Any]).decode)
 
@@ -104,36 +101,6 @@ def parse_config(data: bytes) -> ConfigFacts:
     )
 
 
-def instant(text: str) -> tuple[int, int]:
-    """Seconds since 1970 and nanoseconds of an RFC 3339 time, whatever its offset.
-
-    Raises:
-        Undecodable: it is no time.
-    """
-    match = _TIME.fullmatch(text)
-    if match is None:
-        raise Undecodable(f"{text[:64]!r} is no RFC 3339 time")
-    year, month, day, hour, minute, second, fraction, sign, zone_hour, zone_minute = match.groups()
-    clock = (int(hour), int(minute), int(second))
-    days = calendar.monthrange(int(year) or 4, int(month))[1] if 1 <= int(month) <= 12 else 0
-    if not 1 <= int(day) <= days or clock > (23, 59, 59) or clock[1] > 59 or clock[2] > 59:
-        raise Undecodable(f"{text[:64]!r} is no time of any day")
-    offset = (int(zone_hour) * 60 + int(zone_minute)) * 60 if sign else 0
-    if offset > 24 * 3600:
-        raise Undecodable(f"{text[:64]!r} has no possible offset")
-    days_since = _days(int(year), int(month), int(day))
-    seconds = days_since * 86400 + clock[0] * 3600 + clock[1] * 60 + clock[2]
-    return seconds - (offset if sign == "+" else -offset), int((fraction or "")[:9].ljust(9, "0"))
-
-
-def _days(year: int, month: int, day: int) -> int:
-    """Days since 1970-01-01 in the proleptic Gregorian calendar; year 0 included, which ``datetime`` refuses."""
-    year -= month <= 2
-    era, of_era = divmod(year, 400)
-    of_year = (153 * (month + (-3 if month > 2 else 9)) + 2) // 5 + day - 1
-    return era * 146097 + of_era * 365 + of_era // 4 - of_era // 100 + of_year - 719468
-
-
 def _history_entry(entry: object) -> bytes:
     """The canonical form of a history entry: two are equal exactly if podman's comparison says so."""
     if entry is None:
@@ -144,8 +111,12 @@ def _history_entry(entry: object) -> bytes:
     empty = entry.get("empty_layer")
     if empty is not None and not isinstance(empty, bool):
         raise Undecodable("empty_layer is no boolean")
+    try:
+        moment = instant(created) if created is not None else None
+    except ValueError as error:
+        raise Undecodable(str(error)) from None
     form = (
-        instant(created) if created is not None else None,
+        moment,
         *(_text(entry, name) for name in ("created_by", "author", "comment")),
         bool(empty),
     )

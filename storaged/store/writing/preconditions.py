@@ -16,7 +16,6 @@ from attrs import field, frozen
 from storaged.store.content import may_be_list
 from storaged.store.files import Files, Identity, read_whole
 from storaged.store.inventory import TableFile, TableKind
-from storaged.store.layout.manifests import Undecodable, instant
 from storaged.store.layout.paths import containers_dir, images_dir, images_json, layers_dir
 from storaged.store.layout.records import ContainerRecord, ImageRecord, LayerRecord
 from storaged.store.layout.references import is_listable
@@ -26,6 +25,7 @@ from storaged.store.table_reader import TABLE_LIMIT
 from storaged.store.tables import StoreLocation
 from storaged.store.writing.prepared import PlanOutdated
 from storaged_client.contract.errors import StoragedError, StoreCorrupt, StoreReadOnly, StoreUnsupported
+from storaged_client.times import instant
 
 DRIVERS: Final = ("overlay", "vfs")
 """Drivers whose stores can be written."""
@@ -194,7 +194,7 @@ def _wrong(record: ImageRecord, before: ImageRecord | None) -> str | None:
     if before is None:
         try:
             instant(record.created)
-        except Undecodable as error:
+        except ValueError as error:
             return str(error)
     return None
 

@@ -84,7 +84,7 @@ def test_durations_are_seconds_or_have_a_unit(text: str, value: float) -> None:
     assert seconds(text) == value
 
 
-@pytest.mark.parametrize("text", ["", "s", "0", "-1", "nan", "inf", "1 s", "1parsec"])
+@pytest.mark.parametrize("text", ["", "s", "0", "-1", "nan", "inf", "1parsec"])
 def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(UsageError):
         seconds(text)

@@ -10,6 +10,7 @@ import pytest
 from storaged_client.cli import image_inspect, podman_structs
 from storaged_client.contract.errors import ImageDamaged
 from storaged_client.gotemplate.report import compile
+from storaged_client.podman import image_shape
 
 from .facts import APP, BASE, details, image
 
@@ -123,7 +124,7 @@ def test_dockers_members_of_a_configuration_are_not_shown() -> None:
         "StopSignal": "SIGKILL",
         "ExposedPorts": {"80/tcp": {}},
     }
-    shown = image_inspect.describe(details(image(), config=config))
+    shown = image_shape.describe(details(image(), config=config))
     assert list(shown["Config"]) == ["User", "ExposedPorts", "Env", "Volumes", "WorkingDir", "StopSignal"]
     assert list(shown["Config"]["Volumes"]) == ["/a", "/data"]
     assert shown["User"] == "daemon"
@@ -132,7 +133,7 @@ def test_dockers_members_of_a_configuration_are_not_shown() -> None:
 
 def test_a_health_check_has_the_order_of_podmans_struct_and_no_zeros() -> None:
     check = {"Retries": 3, "Timeout": 5, "Interval": 9, "StartInterval": 0, "StartPeriod": 1, "Test": ["NONE"], "X": 1}
-    shown = image_inspect.describe(details(image(), healthcheck=check))["Healthcheck"]
+    shown = image_shape.describe(details(image(), healthcheck=check))["Healthcheck"]
     assert list(shown.items()) == [
         ("Test", ["NONE"]),
         ("StartPeriod", 1),
@@ -140,22 +141,22 @@ def test_a_health_check_has_the_order_of_podmans_struct_and_no_zeros() -> None:
         ("Timeout", 5),
         ("Retries", 3),
     ]
-    assert image_inspect.describe(details(image(), healthcheck={}))["Healthcheck"] == {}
+    assert image_shape.describe(details(image(), healthcheck={}))["Healthcheck"] == {}
 
 
 def test_spans_of_a_health_check_are_durations_in_a_template() -> None:
     check = {"Test": ["CMD", "true"], "Interval": 30_000_000_000, "StartPeriod": 1_000_000}
-    struct = podman_structs.inspected(image_inspect.describe(details(image(), healthcheck=check)))
+    struct = podman_structs.inspected(image_shape.describe(details(image(), healthcheck=check)))
     form = compile("{{.HealthCheck.Interval}} {{.HealthCheck.Timeout}} {{.HealthCheck}} {{json .HealthCheck}}")
     told = '{"Test":["CMD","true"],"StartPeriod":1000000,"Interval":30000000000}'
     assert form.render([struct]) == f"30s 0s {{[CMD true] 1ms 0s 30s 0s 0}} {told}\n"
 
 
 def test_what_is_empty_and_what_is_not_there_differ_as_in_podmans_json() -> None:
-    empty = image_inspect.describe(details(image(names_history=["x"]), config={"Labels": {}}, rootfs_type="layers"))
+    empty = image_shape.describe(details(image(names_history=["x"]), config={"Labels": {}}, rootfs_type="layers"))
     assert (empty["Labels"], empty["Config"], empty["History"]) == ({}, {}, [])
     assert (empty["RootFS"], empty["NamesHistory"]) == ({"Type": "layers", "Layers": []}, ["x"])
-    absent = image_inspect.describe(
+    absent = image_shape.describe(
         details(image(), config={}, created=None, rootfs_type="", absent=["history", "diff_ids"])
     )
     assert (absent["Labels"], absent["History"], absent["Created"]) == (None, None, None)
@@ -175,7 +176,7 @@ def test_times_lose_their_trailing_zeros() -> None:
         "empty_layer": False,
     }
     whole = {**entry, "created": "2024-01-02T03:04:05.000+00:00"}
-    shown = image_inspect.describe(details(image(), created="2024-01-02T03:04:05.120000000Z", history=[entry, whole]))
+    shown = image_shape.describe(details(image(), created="2024-01-02T03:04:05.120000000Z", history=[entry, whole]))
     assert shown["Created"] == "2024-01-02T03:04:05.12Z"
     assert [each["created"] for each in shown["History"]] == ["2024-01-02T03:04:05.1Z", "2024-01-02T03:04:05Z"]
 
@@ -201,19 +202,19 @@ def test_what_is_no_image_is_no_such_object_where_podman_looks_for_every_kind() 
 
 def test_a_health_check_comes_last_and_only_where_there_is_one() -> None:
     check = {"Test": ["CMD-SHELL", "true"], "Interval": 300000000000}
-    assert list(image_inspect.describe(details(image(), healthcheck=check)))[-1] == "Healthcheck"
-    assert "Healthcheck" not in image_inspect.describe(details(image()))
+    assert list(image_shape.describe(details(image(), healthcheck=check)))[-1] == "Healthcheck"
+    assert "Healthcheck" not in image_shape.describe(details(image()))
 
 
 def test_digest_only_names_are_no_repo_tags() -> None:
     names = ["quay.io/two@sha256:1", "localhost/dock:latest", "quay.io/both:t@sha256:1"]
-    shown = image_inspect.describe(details(image(names=names, digests=["sha256:1"])))
+    shown = image_shape.describe(details(image(names=names, digests=["sha256:1"])))
     assert shown["RepoTags"] == names[1:]
     assert shown["RepoDigests"] == ["localhost/dock@sha256:1", "quay.io/both@sha256:1", "quay.io/two@sha256:1"]
 
 
 def test_an_image_without_layers_and_history_is_podmans() -> None:
-    shown = image_inspect.describe(details(image(), manifest_type=None, absent=["history"]))
+    shown = image_shape.describe(details(image(), manifest_type=None, absent=["history"]))
     assert (shown["RootFS"]["Layers"], shown["History"], shown["Config"]) == ([], None, {})
 
 
@@ -234,5 +235,5 @@ def test_another_error_keeps_its_text() -> None:
 
 def test_damage_is_told_with_the_image() -> None:
     damage = {"name": "config_missing", "detail": "gone"}
-    shown = image_inspect.describe(details(image(damage=damage)))
+    shown = image_shape.describe(details(image(damage=damage)))
     assert (shown["Id"], shown["Damage"]) == (APP, damage)

@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from storaged_client.cli import image_inspect, images, info, podman_structs
+from storaged_client.cli import images, info, podman_structs
 from storaged_client.gotemplate.errors import TemplateError
 from storaged_client.gotemplate.report import compile
 from storaged_client.gotemplate.values import Struct
+from storaged_client.podman import image_shape
 
 from .facts import info as server_info
 
@@ -30,7 +31,7 @@ LISTED = '{"name":"oci://{{ .Repository }}:{{ .Tag }}","modified":"{{ .CreatedAt
 def rows(of: str = "images") -> list[Struct]:
     command, *names = of.split()
     if command == "inspect":
-        described = [image_inspect.describe(item) for item in RECORDED["inspected"]]
+        described = [image_shape.describe(item) for item in RECORDED["inspected"]]
         return [podman_structs.inspected(item) for item in described[: len(names)]]
     wanted = [item for item in RECORDED["images"] if not names or item["id"] == APP]
     return [podman_structs.image(row, NOW, full=False) for row in images.ordered(wanted, "created")]
@@ -97,7 +98,7 @@ def test_both_spellings_of_an_inspected_image_work_anywhere() -> None:
 
 
 def test_a_health_check_has_its_fields() -> None:
-    described = {**image_inspect.describe(RECORDED["inspected"][0]), "Healthcheck": {"Test": ["CMD", "x"]}}
+    described = {**image_shape.describe(RECORDED["inspected"][0]), "Healthcheck": {"Test": ["CMD", "x"]}}
     struct = podman_structs.inspected(described)
     form = "{{.HealthCheck.Test}} {{.Config.Healthcheck.Test}} {{json .HealthCheck}}"
     assert compile(form).render([struct]) == '[CMD x] [CMD x] {"Test":["CMD","x"]}\n'
@@ -105,7 +106,7 @@ def test_a_health_check_has_its_fields() -> None:
 
 
 def test_a_time_that_is_none_is_shown_as_it_is() -> None:
-    described = {**image_inspect.describe(RECORDED["inspected"][0]), "Created": "never"}
+    described = {**image_shape.describe(RECORDED["inspected"][0]), "Created": "never"}
     assert compile("{{.Created}}").render([podman_structs.inspected(described)]) == "never\n"
 
 

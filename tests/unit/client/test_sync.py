@@ -71,6 +71,14 @@ def test_requests_of_threads_are_in_flight_together_and_answered_in_any_order(se
     assert server.connections == 1
 
 
+def test_threads_that_fill_the_socket_both_ways_do_not_wait_for_each_other(server: Server) -> None:
+    """The server does not read while it writes, as a daemon whose client reads nothing: somebody always has to."""
+    with storaged_client.connect(server.path) as client, ThreadPoolExecutor(8) as pool:
+        texts = [[str(n) * 300_000] for n in range(24)]
+        assert list(pool.map(lambda text: client.call("echo", text), texts, timeout=20)) == texts
+    assert server.connections == 1
+
+
 def test_the_reader_that_leaves_hands_the_reading_on(server: Server) -> None:
     with storaged_client.connect(server.path) as client, ThreadPoolExecutor(2) as pool:
         first = pool.submit(client.call, "hold", timeout=0.2)

@@ -12,7 +12,6 @@ from storaged.store.layout.manifests import (
     DOCKER_LIST,
     OCI_INDEX,
     Undecodable,
-    instant,
     is_signed_schema1,
     parse_config,
     parse_manifest,
@@ -154,37 +153,6 @@ def test_labels_null_and_absent_differ_from_empty() -> None:
 def test_what_is_no_configuration_is_undecodable(data: bytes) -> None:
     with pytest.raises(Undecodable):
         parse_config(data)
-
-
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [
-        ("1970-01-01T00:00:00Z", (0, 0)),
-        ("1970-01-01T01:00:00.5+01:00", (0, 500_000_000)),
-        ("1969-12-31T23:59:59.999999999Z", (-1, 999_999_999)),
-        ("2024-02-29T12:30:15-05:30", (1709229615, 0)),
-        ("0001-01-01T00:00:00Z", (-62135596800, 0)),
-    ],
-)
-def test_times_are_instants_with_nanoseconds(text: str, value: tuple[int, int]) -> None:
-    assert instant(text) == value
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "2023-02-29T00:00:00Z",
-        "2024-13-01T00:00:00Z",
-        "2024-01-01T24:00:00Z",
-        "2024-01-01T00:00:60Z",
-        "2024-01-01 00:00:00Z",
-        "2024-01-01T00:00:00",
-        "2024-01-01T00:00:00Z\n",
-    ],
-)
-def test_impossible_times_are_undecodable(text: str) -> None:
-    with pytest.raises(Undecodable):
-        instant(text)
 
 
 def test_signed_schema_1_is_recognised() -> None:

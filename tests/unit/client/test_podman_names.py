@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from storaged_client.cli import names
+from storaged_client.podman import names
 
 DIGEST = "sha256:" + "a" * 64
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from storaged_client.cli import measures
+from storaged_client.podman import measures
 
 HOUR = 3600
 DAY = 86400

@@ -1,0 +1,113 @@
+"""Heads of messages that are passed on: made anew from what was parsed, never copied.
+
+What one parser takes for the end of a message another may take for its middle (request smuggling). So nothing goes on
+that could be read in two ways: framing is said once, by us, and what belongs to one connection only (RFC 9110, 7.6.1)
+stays on it. The target and the values of all other fields keep their bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Final, TypeAlias
+
+import h11
+
+from storaged.gateway.errors import ApiError
+
+Header: TypeAlias = tuple[bytes, bytes]
+_Message: TypeAlias = h11.Request | h11.Response | h11.InformationalResponse
+
+UPGRADES: Final = frozenset({b"tcp", b"websocket"})
+"""What clients of podman ask to switch to: docker and podman the one, cockpit the other. podman takes any word."""
+
+STREAMS: Final = frozenset({b"application/vnd.docker.raw-stream", b"application/vnd.docker.multiplexed-stream"})
+"""Types of an answer after which the connection carries bytes both ways, if it says no length (podman ``attach``)."""
+
+_HOP_BY_HOP: Final = frozenset(
+    {
+        *(b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection"),
+        *(b"te", b"trailer", b"transfer-encoding", b"upgrade", b"http2-settings"),
+    }
+)
+_KEPT: Final = frozenset({b"host", b"content-length", b"expect", b"via"})
+"""Fields that a client cannot have dropped by naming them in ``Connection``: what is passed on depends on them."""
+
+
+def for_podman(request: h11.Request, *, via: bytes) -> h11.Request:
+    """The request as podman gets it. ``via`` names this daemon, so that a request that comes back is known.
+
+    Raises:
+        ApiError: it can be read in two ways, has been here already, or asks for a proxy to anywhere.
+    """
+    if request.method == b"CONNECT":
+        raise ApiError(405, "CONNECT is not supported: this is no proxy to other hosts")
+    names = [name for name, _ in request.headers]
+    chunked = b"transfer-encoding" in names
+    if chunked and b"content-length" in names:
+        raise ApiError(400, "a request with both Content-Length and Transfer-Encoding is refused")
+    if chunked and request.http_version < b"1.1":
+        raise ApiError(400, "a request of HTTP/1.0 with Transfer-Encoding is refused")
+    if any(name == b"via" and via in value.replace(b",", b" ").split() for name, value in request.headers):
+        raise ApiError(508, "the request came back to this daemon: podman_socket leads to its own socket")
+    headers = _end_to_end(request)
+    if b"host" not in names:
+        headers.insert(0, (b"Host", b"d"))
+    if chunked:
+        headers.append((b"Transfer-Encoding", b"chunked"))
+    upgrade = _upgrade(request)
+    if upgrade is not None:
+        headers += [(b"Connection", b"Upgrade"), (b"Upgrade", upgrade)]
+    headers.append((b"Via", request.http_version + b" " + via))
+    return h11.Request(method=request.method, target=request.target, headers=headers)
+
+
+def for_client(response: h11.Response | h11.InformationalResponse) -> list[Header]:
+    """The fields of an answer that is no tunnel's, with its length if that is known. Chunks are the sender's."""
+    headers = _end_to_end(response)
+    if any(name == b"transfer-encoding" for name, _ in response.headers):
+        headers = [(name, value) for name, value in headers if name.lower() != b"content-length"]
+    return headers
+
+
+def opens_tunnel(request: h11.Request, response: h11.Response) -> bool:
+    """Whether this answer, which is no 101, makes the connection a byte stream both ways all the same."""
+    if response.status_code != 200 or request.method != b"POST":
+        return False
+    kind = b""
+    for name, value in response.headers:
+        if name in (b"content-length", b"transfer-encoding"):
+            return False
+        if name == b"content-type":
+            kind = value.lower().partition(b";")[0].strip()
+    return kind in STREAMS
+
+
+def tunnel_head(response: h11.Response | h11.InformationalResponse) -> bytes:
+    """The head of an answer that opens a tunnel, as bytes. It has no framing, and ``Upgrade`` if podman agreed to one.
+
+    By hand: h11 would frame what follows.
+    """
+    lines = [b"HTTP/1.1 %d %s" % (response.status_code, bytes(response.reason))]
+    lines += [name + b": " + value for name, value in _end_to_end(response)]
+    if response.status_code == 101:
+        lines.append(b"Connection: Upgrade")
+        lines += [b"Upgrade: " + value for name, value in response.headers if name == b"upgrade"]
+    return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
+def _end_to_end(message: _Message) -> list[Header]:
+    dropped = (_named(message) | _HOP_BY_HOP) - _KEPT
+    return [(raw, value) for raw, value in message.headers.raw_items() if raw.lower() not in dropped]
+
+
+def _named(message: _Message) -> set[bytes]:
+    """The words of ``Connection``, in lower case."""
+    values = [value for name, value in message.headers if name == b"connection"]
+    return {word.strip().lower() for value in values for word in value.split(b",")}
+
+
+def _upgrade(request: h11.Request) -> bytes | None:
+    """The one protocol that the client asks to switch to, if it is one that podman's clients ask for."""
+    asked = [value.strip() for name, value in request.headers if name == b"upgrade"]
+    if len(asked) != 1 or asked[0].lower() not in UPGRADES or b"upgrade" not in _named(request):
+        return None
+    return asked[0]

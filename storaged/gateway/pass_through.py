@@ -1,0 +1,183 @@
+"""Passing requests on to podman: who may, over which connection, what is remembered and logged of it."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Final
+
+import anyio
+import h11
+from attrs import frozen
+
+from storaged.gateway.answers import Answer, Streamed
+from storaged.gateway.connection import HttpConnection
+from storaged.gateway.errors import ApiError
+from storaged.gateway.pass_exchange import ClientGone, Exchange, Unanswered
+from storaged.gateway.pass_heads import for_podman
+from storaged.gateway.pass_rights import PassRights
+from storaged.gateway.passed_changes import PassedChanges
+from storaged.gateway.podman_socket import NoPodman, PodmanConnection, PodmanSocket
+from storaged.gateway.request import Request
+from storaged.gateway.without_podman import WithoutPodman
+from storaged.metrics import Metrics
+from storaged.service.access import audit, audit_refused
+
+AUDITED: Final = "podman.pass"
+"""The method that the audit line names."""
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods that change nothing."""
+_OF_REFUSED: Final = 300
+"""Characters of the target of what did not begin."""
+
+
+@frozen(kw_only=True)
+class PassTerms:
+    """Where podman is, and who may be passed on to it."""
+
+    podman: PodmanSocket
+    rights: PassRights
+
+
+class PassThrough:
+    """podman as the gateway's upstream. One a daemon; ``terms`` may be replaced.
+
+    Each client's connection has one to podman, made when it is needed first and kept as long as it may be.
+    """
+
+    def __init__(self, terms: PassTerms, metrics: Metrics) -> None:
+        self.terms = terms
+        self.changes = PassedChanges()
+        self._metrics = metrics
+        self._without = WithoutPodman()
+        self._via = b"storaged-" + secrets.token_hex(8).encode()
+        self._kept: dict[int, PodmanConnection] = {}
+        """By the number of the client's connection; none while it is used."""
+
+    def revise(self, terms: PassTerms) -> None:
+        """Pass on by other terms from now on, over new connections; what is under way goes on."""
+        if terms != self.terms:
+            self.terms = terms
+            for number in list(self._kept):
+                self._forget(number)
+
+    def may_pass(self, request: Request) -> bool:
+        """Whether podman would be asked at all: for what the store cannot answer at this moment."""
+        return self.terms.podman.path is not None and self.terms.rights.may_pass(request.session.credentials)
+
+    async def pass_on(self, connection: HttpConnection, request: Request) -> Answer | Streamed | None:
+        """Have podman answer, or say what there is to say where there is no podman; None where podman answered.
+
+        Raises:
+            ApiError: this is the answer: the client may not, or podman does not answer.
+            BrokenResourceError: the connection is at its end: nobody is left, or the answer broke off.
+        """
+        head = h11.Request(
+            method=request.method, target=request.target, headers=[*request.headers], http_version=request.http_version
+        )
+        try:
+            self.terms.rights.check(request.session.credentials)
+            asked = for_podman(head, via=self._via)
+        except ApiError as error:
+            if request.method not in _SAFE:
+                audit_refused(request.session, AUDITED, target=_target(head)[:_OF_REFUSED], result=str(error.status))
+            raise
+        self._metrics.add("gateway.passed")
+        record = _Record(request, head, self.changes)
+        connection.passing = True
+        try:
+            await self._exchange(connection, head, asked, record)
+        except NoPodman as error:
+            record.answered(error.status)
+            return await self._without.pass_on(connection, request)
+        except ApiError as error:
+            self._metrics.add("gateway.pass_failed")
+            record.answered(error.status)
+            raise
+        except ClientGone as error:
+            raise anyio.BrokenResourceError(str(error)) from None
+        finally:
+            connection.passing = False
+            record.unanswered()
+        return None
+
+    async def _exchange(
+        self, connection: HttpConnection, head: h11.Request, asked: h11.Request, record: _Record
+    ) -> None:
+        """Pass it on, twice where podman ended an idle connection in the moment in which it was used again."""
+        podman, again = await self._connected(connection), False
+        while True:
+            exchange = Exchange(connection, podman, head, moved=record.moved, again=again)
+            keep = False
+            try:
+                await exchange.run(asked)
+                keep = not exchange.tunnel_opened and podman.next_exchange()
+            except Unanswered:
+                if record.changes or not (podman.used and exchange.repeatable):
+                    raise
+            else:
+                if exchange.tunnel_opened:
+                    self._metrics.add("gateway.tunnels")
+                if keep:
+                    self._keep(connection, podman)
+                if not exchange.body_sent:
+                    connection.end_after_answer()
+                return
+            finally:
+                if not keep:
+                    podman.close()
+            podman, again = await self.terms.podman.connect(), True
+
+    async def _connected(self, connection: HttpConnection) -> PodmanConnection:
+        kept = self._kept.pop(connection.number, None)
+        if kept is not None:
+            if not kept.stale:
+                return kept
+            kept.close()
+        return await self.terms.podman.connect()
+
+    def _keep(self, connection: HttpConnection, podman: PodmanConnection) -> None:
+        self._kept[connection.number] = podman
+        connection.session.at_end((self, "podman"), lambda: self._forget(connection.number))
+
+    def _forget(self, number: int) -> None:
+        kept = self._kept.pop(number, None)
+        if kept is not None:
+            kept.close()
+
+
+def _target(head: h11.Request) -> str:
+    """Method and path in one word. The query is left out: clients put passwords there."""
+    path = head.target.partition(b"?")[0]
+    if not path.startswith(b"/"):
+        # Of an absolute target the host, which may have a password before it.
+        path = b"/" + path.partition(b"://")[2].partition(b"/")[2]
+    return (head.method + b":" + path).decode("ascii", "backslashreplace")
+
+
+class _Record:
+    """What is remembered of a request that may change something, and its line in the log, as soon as podman answers:
+    an attached session may go on for days."""
+
+    def __init__(self, request: Request, head: h11.Request, changes: PassedChanges) -> None:
+        self.changes = request.method not in _SAFE
+        self._request = request
+        self._head = head
+        self._passed = changes
+        self._told = not self.changes
+
+    def moved(self, status: int) -> None:
+        """As ``Exchange`` calls it."""
+        if self.changes:
+            self._passed.moved()
+        self.answered(status)
+
+    def answered(self, result: int | str) -> None:
+        if not self._told:
+            self._told = True
+            audit(self._request.session, AUDITED, target=_target(self._head), result=str(result))
+
+    def unanswered(self) -> None:
+        """The client left, or the daemon ends: whatever podman did by then is done."""
+        if not self._told:
+            self._passed.moved()
+            self.answered("unfinished")

@@ -1,0 +1,49 @@
+"""The gateway put together, and its settings taken anew. Imported only where there is a gateway: it brings h11."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+
+from storaged.gateway.context import Context
+from storaged.gateway.gateway import Gateway
+from storaged.gateway.identity import Identity
+from storaged.gateway.pass_rights import PassRights
+from storaged.gateway.pass_through import PassTerms, PassThrough
+from storaged.gateway.podman_socket import Listening, PodmanSocket, usual_path
+from storaged.gateway.store_access import StoreAccess
+from storaged.server.listener import Listener
+from storaged.service.context import Engine
+from storaged.service.service import Service
+from storaged.settings import NOWHERE, GatewaySettings
+
+
+class StartedGateway:
+    """``front`` speaks at the second door. ``doors`` are all of the daemon's: nothing is passed on to those."""
+
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        engine: Engine,
+        service: Callable[[], Service],
+        doors: Sequence[Listener],
+        environ: Mapping[str, str],
+    ) -> None:
+        self._own = frozenset(Listening.of_listener(door.socket) for door in doors)
+        self._environ = environ
+        self._upstream = PassThrough(self._terms(settings), engine.metrics)
+        store = StoreAccess(engine=engine, service=service)
+        self.front = Gateway(Context(store=store, upstream=self._upstream, identity=Identity()), engine.metrics)
+
+    def revise(self, settings: GatewaySettings) -> None:
+        """Pass on by other rules from now on; what is under way goes on."""
+        self._upstream.revise(self._terms(settings))
+
+    def _terms(self, settings: GatewaySettings) -> PassTerms:
+        named = settings.podman_socket or usual_path(self._environ, os.geteuid())
+        return PassTerms(
+            podman=PodmanSocket(path=named if named != NOWHERE else None, own=self._own),
+            rights=PassRights(
+                own_uid=os.geteuid(), uids=frozenset(settings.pass_uids), gids=frozenset(settings.pass_gids)
+            ),
+        )
