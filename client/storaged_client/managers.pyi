@@ -14,68 +14,68 @@ class Server(Manager):
     def info(
         self, *, consistency: Consistency = "fresh", timeout: float | None = None, if_generation: None = None
     ) -> t.ServerInfo:
-        """Which daemon this is, which store it serves, and what is wrong with it."""
+        """Describe the daemon, its store, and any problems."""
     @overload
     def info(
         self, *, consistency: Consistency = "fresh", timeout: float | None = None, if_generation: str | None
     ) -> t.ServerInfo | t.Unchanged:
-        """Which daemon this is, which store it serves, and what is wrong with it."""
+        """Describe the daemon, its store, and any problems."""
     @overload
     def ping(
         self, *, consistency: Consistency = "fresh", timeout: float | None = None, if_generation: None = None
     ) -> t.Empty:
-        """Answer, and nothing else."""
+        """Answer without doing anything."""
     @overload
     def ping(
         self, *, consistency: Consistency = "fresh", timeout: float | None = None, if_generation: str | None
     ) -> t.Empty | t.Unchanged:
-        """Answer, and nothing else."""
+        """Answer without doing anything."""
     @overload
     def stats(
         self, *, consistency: Consistency = "fresh", timeout: float | None = None, if_generation: None = None
     ) -> t.ServerStats:
-        """Counters, times and gauges of this daemon."""
+        """Return the daemon's counters, times and gauges."""
     @overload
     def stats(
         self, *, consistency: Consistency = "fresh", timeout: float | None = None, if_generation: str | None
     ) -> t.ServerStats | t.Unchanged:
-        """Counters, times and gauges of this daemon."""
+        """Return the daemon's counters, times and gauges."""
     def shutdown(self, *, consistency: Consistency = "fresh", timeout: float | None = None) -> t.Empty:
-        """Drain and end the daemon."""
+        """Drain and stop the daemon."""
 
 class AsyncServer(Manager):
     @overload
     async def info(
         self, *, consistency: Consistency = "fresh", timeout: float | None = None, if_generation: None = None
     ) -> t.ServerInfo:
-        """Which daemon this is, which store it serves, and what is wrong with it."""
+        """Describe the daemon, its store, and any problems."""
     @overload
     async def info(
         self, *, consistency: Consistency = "fresh", timeout: float | None = None, if_generation: str | None
     ) -> t.ServerInfo | t.Unchanged:
-        """Which daemon this is, which store it serves, and what is wrong with it."""
+        """Describe the daemon, its store, and any problems."""
     @overload
     async def ping(
         self, *, consistency: Consistency = "fresh", timeout: float | None = None, if_generation: None = None
     ) -> t.Empty:
-        """Answer, and nothing else."""
+        """Answer without doing anything."""
     @overload
     async def ping(
         self, *, consistency: Consistency = "fresh", timeout: float | None = None, if_generation: str | None
     ) -> t.Empty | t.Unchanged:
-        """Answer, and nothing else."""
+        """Answer without doing anything."""
     @overload
     async def stats(
         self, *, consistency: Consistency = "fresh", timeout: float | None = None, if_generation: None = None
     ) -> t.ServerStats:
-        """Counters, times and gauges of this daemon."""
+        """Return the daemon's counters, times and gauges."""
     @overload
     async def stats(
         self, *, consistency: Consistency = "fresh", timeout: float | None = None, if_generation: str | None
     ) -> t.ServerStats | t.Unchanged:
-        """Counters, times and gauges of this daemon."""
+        """Return the daemon's counters, times and gauges."""
     async def shutdown(self, *, consistency: Consistency = "fresh", timeout: float | None = None) -> t.Empty:
-        """Drain and end the daemon."""
+        """Drain and stop the daemon."""
 
 class Images(Manager):
     @overload
@@ -117,12 +117,12 @@ class Images(Manager):
         timeout: float | None = None,
         if_generation: None = None,
     ) -> t.ImageDetails:
-        """Everything known of several images; one bad name fails no other."""
+        """Return everything known of several images; a bad name does not affect the others."""
     @overload
     def get(
         self, names: str, *, consistency: Consistency = "fresh", timeout: float | None = None, if_generation: str | None
     ) -> t.ImageDetails | t.Unchanged:
-        """Everything known of several images; one bad name fails no other."""
+        """Return everything known of several images; a bad name does not affect the others."""
     @overload
     def get(
         self,
@@ -132,7 +132,7 @@ class Images(Manager):
         timeout: float | None = None,
         if_generation: None = None,
     ) -> t.ImageDetailsList:
-        """Everything known of several images; one bad name fails no other."""
+        """Return everything known of several images; a bad name does not affect the others."""
     @overload
     def get(
         self,
@@ -142,7 +142,7 @@ class Images(Manager):
         timeout: float | None = None,
         if_generation: str | None,
     ) -> t.ImageDetailsList | t.Unchanged:
-        """Everything known of several images; one bad name fails no other."""
+        """Return everything known of several images; a bad name does not affect the others."""
     @overload
     def exists(
         self,
@@ -153,7 +153,7 @@ class Images(Manager):
         timeout: float | None = None,
         if_generation: None = None,
     ) -> t.Exists:
-        """Whether a name means an image."""
+        """Tell whether an image has this name."""
     @overload
     def exists(
         self,
@@ -164,7 +164,7 @@ class Images(Manager):
         timeout: float | None = None,
         if_generation: str | None,
     ) -> t.Exists | t.Unchanged:
-        """Whether a name means an image."""
+        """Tell whether an image has this name."""
     @overload
     def resolve(
         self,
@@ -175,7 +175,7 @@ class Images(Manager):
         timeout: float | None = None,
         if_generation: None = None,
     ) -> t.Resolved:
-        """The image a name means, and by which rule."""
+        """Find the image that a name refers to, and the rule that applied."""
     @overload
     def resolve(
         self,
@@ -186,7 +186,7 @@ class Images(Manager):
         timeout: float | None = None,
         if_generation: str | None,
     ) -> t.Resolved | t.Unchanged:
-        """The image a name means, and by which rule."""
+        """Find the image that a name refers to, and the rule that applied."""
     @overload
     def why(
         self,
@@ -197,7 +197,7 @@ class Images(Manager):
         timeout: float | None = None,
         if_generation: None = None,
     ) -> t.Why:
-        """Why an image is kept, or would go."""
+        """Explain why an image is kept, or that nothing keeps it."""
     @overload
     def why(
         self,
@@ -208,7 +208,7 @@ class Images(Manager):
         timeout: float | None = None,
         if_generation: str | None,
     ) -> t.Why | t.Unchanged:
-        """Why an image is kept, or would go."""
+        """Explain why an image is kept, or that nothing keeps it."""
     @overload
     def relations(
         self,
@@ -219,7 +219,7 @@ class Images(Manager):
         timeout: float | None = None,
         if_generation: None = None,
     ) -> t.Relations:
-        """Parent, children, ancestors and siblings of an image."""
+        """Return parent, children, ancestors and siblings of an image."""
     @overload
     def relations(
         self,
@@ -230,17 +230,17 @@ class Images(Manager):
         timeout: float | None = None,
         if_generation: str | None,
     ) -> t.Relations | t.Unchanged:
-        """Parent, children, ancestors and siblings of an image."""
+        """Return parent, children, ancestors and siblings of an image."""
     @overload
     def history(
         self, name: str, *, consistency: Consistency = "fresh", timeout: float | None = None, if_generation: None = None
     ) -> t.ImageHistory:
-        """The instructions an image was made by, newest first, with their sizes and images."""
+        """Return the instructions that built an image, newest first, with their sizes and images."""
     @overload
     def history(
         self, name: str, *, consistency: Consistency = "fresh", timeout: float | None = None, if_generation: str | None
     ) -> t.ImageHistory | t.Unchanged:
-        """The instructions an image was made by, newest first, with their sizes and images."""
+        """Return the instructions that built an image, newest first, with their sizes and images."""
     @overload
     def tree(
         self,
@@ -251,7 +251,7 @@ class Images(Manager):
         timeout: float | None = None,
         if_generation: None = None,
     ) -> t.ImageTree:
-        """The layers of an image, base first, or all layers that stand on it."""
+        """Return the layers of an image, base first, or all layers on top of it."""
     @overload
     def tree(
         self,
@@ -262,7 +262,7 @@ class Images(Manager):
         timeout: float | None = None,
         if_generation: str | None,
     ) -> t.ImageTree | t.Unchanged:
-        """The layers of an image, base first, or all layers that stand on it."""
+        """Return the layers of an image, base first, or all layers on top of it."""
     @overload
     def data(
         self,
@@ -273,7 +273,7 @@ class Images(Manager):
         timeout: float | None = None,
         if_generation: None = None,
     ) -> t.Data:
-        """One item of an image's big data, up to 1 MiB."""
+        """Return one item of an image's big data, up to 1 MiB."""
     @overload
     def data(
         self,
@@ -284,7 +284,7 @@ class Images(Manager):
         timeout: float | None = None,
         if_generation: str | None,
     ) -> t.Data | t.Unchanged:
-        """One item of an image's big data, up to 1 MiB."""
+        """Return one item of an image's big data, up to 1 MiB."""
     def create(
         self,
         config: Mapping[str, Any],
@@ -293,15 +293,15 @@ class Images(Manager):
         consistency: Consistency = "fresh",
         timeout: float | None = None,
     ) -> t.Created:
-        """Make an image of a configuration alone, without layers."""
+        """Create an image from a configuration, without layers."""
     def tag(
         self, name: str, tags: Texts, *, consistency: Consistency = "fresh", timeout: float | None = None
     ) -> t.Tagged:
-        """Give names to an image or list; a name that another bears is taken from it."""
+        """Give names to an image or list; a name is taken from the image that has it."""
     def untag(
         self, name: str, tags: Texts = (), *, consistency: Consistency = "fresh", timeout: float | None = None
     ) -> t.Tagged:
-        """Take names from an image or list, or all of them; it stays."""
+        """Remove some or all names of an image or list; the image stays."""
     def remove(
         self,
         names: Texts = (),
@@ -315,7 +315,7 @@ class Images(Manager):
         timeout: float | None = None,
         progress: Listener | None = None,
     ) -> t.PruneReport:
-        """Remove names, and images with their last one; one failure hinders no other."""
+        """Remove names, and images with their last name; one failure does not stop the others."""
     def prune(
         self,
         filters: Filters = (),
@@ -328,7 +328,7 @@ class Images(Manager):
         timeout: float | None = None,
         progress: Listener | None = None,
     ) -> t.PruneReport:
-        """Remove images that nothing needs, or tell which and why; one failure hinders no other."""
+        """Remove images that nothing needs, or report which and why; one failure does not stop the others."""
 
 class AsyncImages(Manager):
     @overload
@@ -370,12 +370,12 @@ class AsyncImages(Manager):
         timeout: float | None = None,
         if_generation: None = None,
     ) -> t.ImageDetails:
-        """Everything known of several images; one bad name fails no other."""
+        """Return everything known of several images; a bad name does not affect the others."""
     @overload
     async def get(
         self, names: str, *, consistency: Consistency = "fresh", timeout: float | None = None, if_generation: str | None
     ) -> t.ImageDetails | t.Unchanged:
-        """Everything known of several images; one bad name fails no other."""
+        """Return everything known of several images; a bad name does not affect the others."""
     @overload
     async def get(
         self,
@@ -385,7 +385,7 @@ class AsyncImages(Manager):
         timeout: float | None = None,
         if_generation: None = None,
     ) -> t.ImageDetailsList:
-        """Everything known of several images; one bad name fails no other."""
+        """Return everything known of several images; a bad name does not affect the others."""
     @overload
     async def get(
         self,
@@ -395,7 +395,7 @@ class AsyncImages(Manager):
         timeout: float | None = None,
         if_generation: str | None,
     ) -> t.ImageDetailsList | t.Unchanged:
-        """Everything known of several images; one bad name fails no other."""
+        """Return everything known of several images; a bad name does not affect the others."""
     @overload
     async def exists(
         self,
@@ -406,7 +406,7 @@ class AsyncImages(Manager):
         timeout: float | None = None,
         if_generation: None = None,
     ) -> t.Exists:
-        """Whether a name means an image."""
+        """Tell whether an image has this name."""
     @overload
     async def exists(
         self,
@@ -417,7 +417,7 @@ class AsyncImages(Manager):
         timeout: float | None = None,
         if_generation: str | None,
     ) -> t.Exists | t.Unchanged:
-        """Whether a name means an image."""
+        """Tell whether an image has this name."""
     @overload
     async def resolve(
         self,
@@ -428,7 +428,7 @@ class AsyncImages(Manager):
         timeout: float | None = None,
         if_generation: None = None,
     ) -> t.Resolved:
-        """The image a name means, and by which rule."""
+        """Find the image that a name refers to, and the rule that applied."""
     @overload
     async def resolve(
         self,
@@ -439,7 +439,7 @@ class AsyncImages(Manager):
         timeout: float | None = None,
         if_generation: str | None,
     ) -> t.Resolved | t.Unchanged:
-        """The image a name means, and by which rule."""
+        """Find the image that a name refers to, and the rule that applied."""
     @overload
     async def why(
         self,
@@ -450,7 +450,7 @@ class AsyncImages(Manager):
         timeout: float | None = None,
         if_generation: None = None,
     ) -> t.Why:
-        """Why an image is kept, or would go."""
+        """Explain why an image is kept, or that nothing keeps it."""
     @overload
     async def why(
         self,
@@ -461,7 +461,7 @@ class AsyncImages(Manager):
         timeout: float | None = None,
         if_generation: str | None,
     ) -> t.Why | t.Unchanged:
-        """Why an image is kept, or would go."""
+        """Explain why an image is kept, or that nothing keeps it."""
     @overload
     async def relations(
         self,
@@ -472,7 +472,7 @@ class AsyncImages(Manager):
         timeout: float | None = None,
         if_generation: None = None,
     ) -> t.Relations:
-        """Parent, children, ancestors and siblings of an image."""
+        """Return parent, children, ancestors and siblings of an image."""
     @overload
     async def relations(
         self,
@@ -483,17 +483,17 @@ class AsyncImages(Manager):
         timeout: float | None = None,
         if_generation: str | None,
     ) -> t.Relations | t.Unchanged:
-        """Parent, children, ancestors and siblings of an image."""
+        """Return parent, children, ancestors and siblings of an image."""
     @overload
     async def history(
         self, name: str, *, consistency: Consistency = "fresh", timeout: float | None = None, if_generation: None = None
     ) -> t.ImageHistory:
-        """The instructions an image was made by, newest first, with their sizes and images."""
+        """Return the instructions that built an image, newest first, with their sizes and images."""
     @overload
     async def history(
         self, name: str, *, consistency: Consistency = "fresh", timeout: float | None = None, if_generation: str | None
     ) -> t.ImageHistory | t.Unchanged:
-        """The instructions an image was made by, newest first, with their sizes and images."""
+        """Return the instructions that built an image, newest first, with their sizes and images."""
     @overload
     async def tree(
         self,
@@ -504,7 +504,7 @@ class AsyncImages(Manager):
         timeout: float | None = None,
         if_generation: None = None,
     ) -> t.ImageTree:
-        """The layers of an image, base first, or all layers that stand on it."""
+        """Return the layers of an image, base first, or all layers on top of it."""
     @overload
     async def tree(
         self,
@@ -515,7 +515,7 @@ class AsyncImages(Manager):
         timeout: float | None = None,
         if_generation: str | None,
     ) -> t.ImageTree | t.Unchanged:
-        """The layers of an image, base first, or all layers that stand on it."""
+        """Return the layers of an image, base first, or all layers on top of it."""
     @overload
     async def data(
         self,
@@ -526,7 +526,7 @@ class AsyncImages(Manager):
         timeout: float | None = None,
         if_generation: None = None,
     ) -> t.Data:
-        """One item of an image's big data, up to 1 MiB."""
+        """Return one item of an image's big data, up to 1 MiB."""
     @overload
     async def data(
         self,
@@ -537,7 +537,7 @@ class AsyncImages(Manager):
         timeout: float | None = None,
         if_generation: str | None,
     ) -> t.Data | t.Unchanged:
-        """One item of an image's big data, up to 1 MiB."""
+        """Return one item of an image's big data, up to 1 MiB."""
     async def create(
         self,
         config: Mapping[str, Any],
@@ -546,15 +546,15 @@ class AsyncImages(Manager):
         consistency: Consistency = "fresh",
         timeout: float | None = None,
     ) -> t.Created:
-        """Make an image of a configuration alone, without layers."""
+        """Create an image from a configuration, without layers."""
     async def tag(
         self, name: str, tags: Texts, *, consistency: Consistency = "fresh", timeout: float | None = None
     ) -> t.Tagged:
-        """Give names to an image or list; a name that another bears is taken from it."""
+        """Give names to an image or list; a name is taken from the image that has it."""
     async def untag(
         self, name: str, tags: Texts = (), *, consistency: Consistency = "fresh", timeout: float | None = None
     ) -> t.Tagged:
-        """Take names from an image or list, or all of them; it stays."""
+        """Remove some or all names of an image or list; the image stays."""
     async def remove(
         self,
         names: Texts = (),
@@ -568,7 +568,7 @@ class AsyncImages(Manager):
         timeout: float | None = None,
         progress: Listener | None = None,
     ) -> t.PruneReport:
-        """Remove names, and images with their last one; one failure hinders no other."""
+        """Remove names, and images with their last name; one failure does not stop the others."""
     async def prune(
         self,
         filters: Filters = (),
@@ -581,7 +581,7 @@ class AsyncImages(Manager):
         timeout: float | None = None,
         progress: Listener | None = None,
     ) -> t.PruneReport:
-        """Remove images that nothing needs, or tell which and why; one failure hinders no other."""
+        """Remove images that nothing needs, or report which and why; one failure does not stop the others."""
 
 class Layers(Manager):
     @overload
@@ -594,7 +594,7 @@ class Layers(Manager):
         timeout: float | None = None,
         if_generation: None = None,
     ) -> t.LayerList:
-        """All layers, in the order of the store."""
+        """List all layers, in the order of the store."""
     @overload
     def list(
         self,
@@ -605,17 +605,17 @@ class Layers(Manager):
         timeout: float | None = None,
         if_generation: str | None,
     ) -> t.LayerList | t.Unchanged:
-        """All layers, in the order of the store."""
+        """List all layers, in the order of the store."""
     @overload
     def get(
         self, id: str, *, consistency: Consistency = "fresh", timeout: float | None = None, if_generation: None = None
     ) -> t.LayerDetails:
-        """One layer, its chain to the base, and its child layers."""
+        """Return one layer, its chain to the base, and its child layers."""
     @overload
     def get(
         self, id: str, *, consistency: Consistency = "fresh", timeout: float | None = None, if_generation: str | None
     ) -> t.LayerDetails | t.Unchanged:
-        """One layer, its chain to the base, and its child layers."""
+        """Return one layer, its chain to the base, and its child layers."""
     @overload
     def tree(
         self,
@@ -627,7 +627,7 @@ class Layers(Manager):
         timeout: float | None = None,
         if_generation: None = None,
     ) -> t.LayerList:
-        """The layer forest, or the tree above one layer, parents first."""
+        """Return the forest of layers, or the tree on top of one layer, parents first."""
     @overload
     def tree(
         self,
@@ -639,7 +639,7 @@ class Layers(Manager):
         timeout: float | None = None,
         if_generation: str | None,
     ) -> t.LayerList | t.Unchanged:
-        """The layer forest, or the tree above one layer, parents first."""
+        """Return the forest of layers, or the tree on top of one layer, parents first."""
 
 class AsyncLayers(Manager):
     @overload
@@ -652,7 +652,7 @@ class AsyncLayers(Manager):
         timeout: float | None = None,
         if_generation: None = None,
     ) -> t.LayerList:
-        """All layers, in the order of the store."""
+        """List all layers, in the order of the store."""
     @overload
     async def list(
         self,
@@ -663,17 +663,17 @@ class AsyncLayers(Manager):
         timeout: float | None = None,
         if_generation: str | None,
     ) -> t.LayerList | t.Unchanged:
-        """All layers, in the order of the store."""
+        """List all layers, in the order of the store."""
     @overload
     async def get(
         self, id: str, *, consistency: Consistency = "fresh", timeout: float | None = None, if_generation: None = None
     ) -> t.LayerDetails:
-        """One layer, its chain to the base, and its child layers."""
+        """Return one layer, its chain to the base, and its child layers."""
     @overload
     async def get(
         self, id: str, *, consistency: Consistency = "fresh", timeout: float | None = None, if_generation: str | None
     ) -> t.LayerDetails | t.Unchanged:
-        """One layer, its chain to the base, and its child layers."""
+        """Return one layer, its chain to the base, and its child layers."""
     @overload
     async def tree(
         self,
@@ -685,7 +685,7 @@ class AsyncLayers(Manager):
         timeout: float | None = None,
         if_generation: None = None,
     ) -> t.LayerList:
-        """The layer forest, or the tree above one layer, parents first."""
+        """Return the forest of layers, or the tree on top of one layer, parents first."""
     @overload
     async def tree(
         self,
@@ -697,7 +697,7 @@ class AsyncLayers(Manager):
         timeout: float | None = None,
         if_generation: str | None,
     ) -> t.LayerList | t.Unchanged:
-        """The layer forest, or the tree above one layer, parents first."""
+        """Return the forest of layers, or the tree on top of one layer, parents first."""
 
 class Manifests(Manager):
     @overload
@@ -709,7 +709,7 @@ class Manifests(Manager):
         timeout: float | None = None,
         if_generation: None = None,
     ) -> t.ManifestLists:
-        """All local manifest lists, with instances and annotations on request."""
+        """List all local manifest lists, with instances and annotations on request."""
     @overload
     def list(
         self,
@@ -719,27 +719,27 @@ class Manifests(Manager):
         timeout: float | None = None,
         if_generation: str | None,
     ) -> t.ManifestLists | t.Unchanged:
-        """All local manifest lists, with instances and annotations on request."""
+        """List all local manifest lists, with instances and annotations on request."""
     @overload
     def get(
         self, name: str, *, consistency: Consistency = "fresh", timeout: float | None = None, if_generation: None = None
     ) -> t.ManifestDetails:
-        """One manifest list and the JSON of its manifest."""
+        """Return one manifest list and the JSON of its manifest."""
     @overload
     def get(
         self, name: str, *, consistency: Consistency = "fresh", timeout: float | None = None, if_generation: str | None
     ) -> t.ManifestDetails | t.Unchanged:
-        """One manifest list and the JSON of its manifest."""
+        """Return one manifest list and the JSON of its manifest."""
     @overload
     def exists(
         self, name: str, *, consistency: Consistency = "fresh", timeout: float | None = None, if_generation: None = None
     ) -> t.Exists:
-        """Whether a name means a manifest list."""
+        """Tell whether a manifest list has this name."""
     @overload
     def exists(
         self, name: str, *, consistency: Consistency = "fresh", timeout: float | None = None, if_generation: str | None
     ) -> t.Exists | t.Unchanged:
-        """Whether a name means a manifest list."""
+        """Tell whether a manifest list has this name."""
     @overload
     def referenced(
         self,
@@ -749,7 +749,7 @@ class Manifests(Manager):
         timeout: float | None = None,
         if_generation: None = None,
     ) -> t.ReferencedDigests:
-        """The digests that local lists name, and which lists name them."""
+        """Return the digests that local lists name, and the lists that name them."""
     @overload
     def referenced(
         self,
@@ -759,7 +759,7 @@ class Manifests(Manager):
         timeout: float | None = None,
         if_generation: str | None,
     ) -> t.ReferencedDigests | t.Unchanged:
-        """The digests that local lists name, and which lists name them."""
+        """Return the digests that local lists name, and the lists that name them."""
     def create(
         self,
         name: str,
@@ -771,7 +771,7 @@ class Manifests(Manager):
         consistency: Consistency = "fresh",
         timeout: float | None = None,
     ) -> t.ListEdited:
-        """Make a manifest list of local images, all of them or nothing."""
+        """Create a manifest list of local images, or nothing if one fails."""
     def add(
         self,
         name: str,
@@ -802,7 +802,7 @@ class Manifests(Manager):
     def remove_instance(
         self, name: str, digest: str, *, consistency: Consistency = "fresh", timeout: float | None = None
     ) -> t.ListEdited:
-        """Take an entry out of a manifest list; the image it names stays."""
+        """Remove an entry of a manifest list; its image stays."""
     def remove(
         self,
         names: Texts,
@@ -812,7 +812,7 @@ class Manifests(Manager):
         timeout: float | None = None,
         progress: Listener | None = None,
     ) -> t.PruneReport:
-        """Remove manifest lists, or one of their names; what fails is told and hinders no other."""
+        """Remove manifest lists, or one of their names; failures are reported and do not stop the others."""
 
 class AsyncManifests(Manager):
     @overload
@@ -824,7 +824,7 @@ class AsyncManifests(Manager):
         timeout: float | None = None,
         if_generation: None = None,
     ) -> t.ManifestLists:
-        """All local manifest lists, with instances and annotations on request."""
+        """List all local manifest lists, with instances and annotations on request."""
     @overload
     async def list(
         self,
@@ -834,27 +834,27 @@ class AsyncManifests(Manager):
         timeout: float | None = None,
         if_generation: str | None,
     ) -> t.ManifestLists | t.Unchanged:
-        """All local manifest lists, with instances and annotations on request."""
+        """List all local manifest lists, with instances and annotations on request."""
     @overload
     async def get(
         self, name: str, *, consistency: Consistency = "fresh", timeout: float | None = None, if_generation: None = None
     ) -> t.ManifestDetails:
-        """One manifest list and the JSON of its manifest."""
+        """Return one manifest list and the JSON of its manifest."""
     @overload
     async def get(
         self, name: str, *, consistency: Consistency = "fresh", timeout: float | None = None, if_generation: str | None
     ) -> t.ManifestDetails | t.Unchanged:
-        """One manifest list and the JSON of its manifest."""
+        """Return one manifest list and the JSON of its manifest."""
     @overload
     async def exists(
         self, name: str, *, consistency: Consistency = "fresh", timeout: float | None = None, if_generation: None = None
     ) -> t.Exists:
-        """Whether a name means a manifest list."""
+        """Tell whether a manifest list has this name."""
     @overload
     async def exists(
         self, name: str, *, consistency: Consistency = "fresh", timeout: float | None = None, if_generation: str | None
     ) -> t.Exists | t.Unchanged:
-        """Whether a name means a manifest list."""
+        """Tell whether a manifest list has this name."""
     @overload
     async def referenced(
         self,
@@ -864,7 +864,7 @@ class AsyncManifests(Manager):
         timeout: float | None = None,
         if_generation: None = None,
     ) -> t.ReferencedDigests:
-        """The digests that local lists name, and which lists name them."""
+        """Return the digests that local lists name, and the lists that name them."""
     @overload
     async def referenced(
         self,
@@ -874,7 +874,7 @@ class AsyncManifests(Manager):
         timeout: float | None = None,
         if_generation: str | None,
     ) -> t.ReferencedDigests | t.Unchanged:
-        """The digests that local lists name, and which lists name them."""
+        """Return the digests that local lists name, and the lists that name them."""
     async def create(
         self,
         name: str,
@@ -886,7 +886,7 @@ class AsyncManifests(Manager):
         consistency: Consistency = "fresh",
         timeout: float | None = None,
     ) -> t.ListEdited:
-        """Make a manifest list of local images, all of them or nothing."""
+        """Create a manifest list of local images, or nothing if one fails."""
     async def add(
         self,
         name: str,
@@ -917,7 +917,7 @@ class AsyncManifests(Manager):
     async def remove_instance(
         self, name: str, digest: str, *, consistency: Consistency = "fresh", timeout: float | None = None
     ) -> t.ListEdited:
-        """Take an entry out of a manifest list; the image it names stays."""
+        """Remove an entry of a manifest list; its image stays."""
     async def remove(
         self,
         names: Texts,
@@ -927,31 +927,31 @@ class AsyncManifests(Manager):
         timeout: float | None = None,
         progress: Listener | None = None,
     ) -> t.PruneReport:
-        """Remove manifest lists, or one of their names; what fails is told and hinders no other."""
+        """Remove manifest lists, or one of their names; failures are reported and do not stop the others."""
 
 class Containers(Manager):
     @overload
     def list(
         self, *, consistency: Consistency = "fresh", timeout: float | None = None, if_generation: None = None
     ) -> t.ContainerList:
-        """Storage containers of every tool."""
+        """List the storage containers of all tools."""
     @overload
     def list(
         self, *, consistency: Consistency = "fresh", timeout: float | None = None, if_generation: str | None
     ) -> t.ContainerList | t.Unchanged:
-        """Storage containers of every tool."""
+        """List the storage containers of all tools."""
 
 class AsyncContainers(Manager):
     @overload
     async def list(
         self, *, consistency: Consistency = "fresh", timeout: float | None = None, if_generation: None = None
     ) -> t.ContainerList:
-        """Storage containers of every tool."""
+        """List the storage containers of all tools."""
     @overload
     async def list(
         self, *, consistency: Consistency = "fresh", timeout: float | None = None, if_generation: str | None
     ) -> t.ContainerList | t.Unchanged:
-        """Storage containers of every tool."""
+        """List the storage containers of all tools."""
 
 class Store(Manager):
     @overload
@@ -966,7 +966,7 @@ class Store(Manager):
         if_generation: None = None,
         progress: Listener | None = None,
     ) -> t.CheckReport:
-        """Whether records and files agree: what is wrong, what it endangers, and what mends it."""
+        """Check that records and files match: what is wrong, what it endangers, and how to repair it."""
     @overload
     def check(
         self,
@@ -979,31 +979,31 @@ class Store(Manager):
         if_generation: str | None,
         progress: Listener | None = None,
     ) -> t.CheckReport | t.Unchanged:
-        """Whether records and files agree: what is wrong, what it endangers, and what mends it."""
+        """Check that records and files match: what is wrong, what it endangers, and how to repair it."""
     @overload
     def usage(
         self, *, consistency: Consistency = "fresh", timeout: float | None = None, if_generation: None = None
     ) -> t.StoreUsage:
-        """What takes how much room: images, containers, volumes."""
+        """Return the disk usage of images, containers and volumes."""
     @overload
     def usage(
         self, *, consistency: Consistency = "fresh", timeout: float | None = None, if_generation: str | None
     ) -> t.StoreUsage | t.Unchanged:
-        """What takes how much room: images, containers, volumes."""
+        """Return the disk usage of images, containers and volumes."""
     @overload
     def refresh(
         self, *, consistency: Consistency = "fresh", timeout: float | None = None, if_generation: None = None
     ) -> t.Empty:
-        """Look at the store again now."""
+        """Check the store again now."""
     @overload
     def refresh(
         self, *, consistency: Consistency = "fresh", timeout: float | None = None, if_generation: str | None
     ) -> t.Empty | t.Unchanged:
-        """Look at the store again now."""
+        """Check the store again now."""
     def lease(
         self, images: Texts, ttl: float = 600.0, *, consistency: Consistency = "fresh", timeout: float | None = None
     ) -> t.Lease:
-        """Keep images from every prune and removal of this daemon, while the connection lasts."""
+        """Protect images from every prune and removal by this daemon, while the connection lasts."""
     def release(self, lease: str, *, consistency: Consistency = "fresh", timeout: float | None = None) -> t.Empty:
         """End a lease of this connection."""
 
@@ -1020,7 +1020,7 @@ class AsyncStore(Manager):
         if_generation: None = None,
         progress: Listener | None = None,
     ) -> t.CheckReport:
-        """Whether records and files agree: what is wrong, what it endangers, and what mends it."""
+        """Check that records and files match: what is wrong, what it endangers, and how to repair it."""
     @overload
     async def check(
         self,
@@ -1033,31 +1033,31 @@ class AsyncStore(Manager):
         if_generation: str | None,
         progress: Listener | None = None,
     ) -> t.CheckReport | t.Unchanged:
-        """Whether records and files agree: what is wrong, what it endangers, and what mends it."""
+        """Check that records and files match: what is wrong, what it endangers, and how to repair it."""
     @overload
     async def usage(
         self, *, consistency: Consistency = "fresh", timeout: float | None = None, if_generation: None = None
     ) -> t.StoreUsage:
-        """What takes how much room: images, containers, volumes."""
+        """Return the disk usage of images, containers and volumes."""
     @overload
     async def usage(
         self, *, consistency: Consistency = "fresh", timeout: float | None = None, if_generation: str | None
     ) -> t.StoreUsage | t.Unchanged:
-        """What takes how much room: images, containers, volumes."""
+        """Return the disk usage of images, containers and volumes."""
     @overload
     async def refresh(
         self, *, consistency: Consistency = "fresh", timeout: float | None = None, if_generation: None = None
     ) -> t.Empty:
-        """Look at the store again now."""
+        """Check the store again now."""
     @overload
     async def refresh(
         self, *, consistency: Consistency = "fresh", timeout: float | None = None, if_generation: str | None
     ) -> t.Empty | t.Unchanged:
-        """Look at the store again now."""
+        """Check the store again now."""
     async def lease(
         self, images: Texts, ttl: float = 600.0, *, consistency: Consistency = "fresh", timeout: float | None = None
     ) -> t.Lease:
-        """Keep images from every prune and removal of this daemon, while the connection lasts."""
+        """Protect images from every prune and removal by this daemon, while the connection lasts."""
     async def release(self, lease: str, *, consistency: Consistency = "fresh", timeout: float | None = None) -> t.Empty:
         """End a lease of this connection."""
 
@@ -1080,7 +1080,7 @@ class Nouns:
         if_generation: None = None,
         progress: Listener | None = None,
     ) -> t.CheckReport:
-        """Whether records and files agree: what is wrong, what it endangers, and what mends it."""
+        """Check that records and files match: what is wrong, what it endangers, and how to repair it."""
     @overload
     def check(
         self,
@@ -1093,27 +1093,27 @@ class Nouns:
         if_generation: str | None,
         progress: Listener | None = None,
     ) -> t.CheckReport | t.Unchanged:
-        """Whether records and files agree: what is wrong, what it endangers, and what mends it."""
+        """Check that records and files match: what is wrong, what it endangers, and how to repair it."""
     @overload
     def usage(
         self, *, consistency: Consistency = "fresh", timeout: float | None = None, if_generation: None = None
     ) -> t.StoreUsage:
-        """What takes how much room: images, containers, volumes."""
+        """Return the disk usage of images, containers and volumes."""
     @overload
     def usage(
         self, *, consistency: Consistency = "fresh", timeout: float | None = None, if_generation: str | None
     ) -> t.StoreUsage | t.Unchanged:
-        """What takes how much room: images, containers, volumes."""
+        """Return the disk usage of images, containers and volumes."""
     @overload
     def refresh(
         self, *, consistency: Consistency = "fresh", timeout: float | None = None, if_generation: None = None
     ) -> t.Empty:
-        """Look at the store again now."""
+        """Check the store again now."""
     @overload
     def refresh(
         self, *, consistency: Consistency = "fresh", timeout: float | None = None, if_generation: str | None
     ) -> t.Empty | t.Unchanged:
-        """Look at the store again now."""
+        """Check the store again now."""
 
 class AsyncNouns:
     server: AsyncServer
@@ -1134,7 +1134,7 @@ class AsyncNouns:
         if_generation: None = None,
         progress: Listener | None = None,
     ) -> t.CheckReport:
-        """Whether records and files agree: what is wrong, what it endangers, and what mends it."""
+        """Check that records and files match: what is wrong, what it endangers, and how to repair it."""
     @overload
     async def check(
         self,
@@ -1147,24 +1147,24 @@ class AsyncNouns:
         if_generation: str | None,
         progress: Listener | None = None,
     ) -> t.CheckReport | t.Unchanged:
-        """Whether records and files agree: what is wrong, what it endangers, and what mends it."""
+        """Check that records and files match: what is wrong, what it endangers, and how to repair it."""
     @overload
     async def usage(
         self, *, consistency: Consistency = "fresh", timeout: float | None = None, if_generation: None = None
     ) -> t.StoreUsage:
-        """What takes how much room: images, containers, volumes."""
+        """Return the disk usage of images, containers and volumes."""
     @overload
     async def usage(
         self, *, consistency: Consistency = "fresh", timeout: float | None = None, if_generation: str | None
     ) -> t.StoreUsage | t.Unchanged:
-        """What takes how much room: images, containers, volumes."""
+        """Return the disk usage of images, containers and volumes."""
     @overload
     async def refresh(
         self, *, consistency: Consistency = "fresh", timeout: float | None = None, if_generation: None = None
     ) -> t.Empty:
-        """Look at the store again now."""
+        """Check the store again now."""
     @overload
     async def refresh(
         self, *, consistency: Consistency = "fresh", timeout: float | None = None, if_generation: str | None
     ) -> t.Empty | t.Unchanged:
-        """Look at the store again now."""
+        """Check the store again now."""

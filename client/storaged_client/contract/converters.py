@@ -1,6 +1,7 @@
-"""How cattrs makes the protocol's values: exactly the type that is written down, or an error that says which.
+"""The cattrs converters of the protocol: a value has exactly the declared type, or the error says which it must have.
 
-Nothing is coerced: ``5`` is no string, ``"5"`` no number, ``true`` no integer, and a string is no list of its letters.
+Nothing is coerced: ``5`` is not a string, ``"5"`` not a number, ``true`` not an integer, and a string is not a list of
+its letters.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _WORDS = {str: "a string", int: "an integer", bool: "true or false", float: "a n
 
 
 class WrongType(ValueError):
-    """A value is not of the type asked for; the text says of which it must be."""
+    """A value does not have the required type; the text names the type."""
 
 
 def _exactly(wanted: type) -> Callable[[Any, Any], Any]:
@@ -75,7 +76,7 @@ def _a_word(value: Any, cls: Any) -> Any:
 
 
 def _is_choice(cls: Any) -> bool:
-    """``str | int | None``: a union of plain types that JSON tells apart."""
+    """Whether it is like ``str | int | None``: a union of plain types that JSON tells apart."""
     return get_origin(cls) in (Union, UnionType) and all(one in (str, int, bool, type(None)) for one in get_args(cls))
 
 
@@ -113,7 +114,7 @@ def _tuple_hook(cls: Any, converter: Converter) -> Callable[[Any, Any], Any]:
             try:
                 done.append(structure(one, item))
             except FAULTS as error:
-                # Also the hook of a class: this note is how cattrs knows the path.
+                # Also for the hook of a class: cattrs finds the path through this note.
                 error.add_note(IterableValidationNote(f"index {index}", index, item))
                 errors.append(error)
                 if len(errors) == MOST_ERRORS:  # half a million wrong names are as wrong as ten
@@ -148,7 +149,7 @@ def _object_hook(cls: Any, converter: Converter) -> Callable[[Any, Any], Any]:
 
 
 def _is_optional_object(cls: Any) -> bool:
-    """``Class | None``."""
+    """Whether it is like ``Class | None``."""
     kinds = [one for one in get_args(cls) if one is not type(None)]
     return get_origin(cls) in (Union, UnionType) and len(kinds) == 1 and attrs.has(kinds[0])
 
@@ -160,7 +161,7 @@ def _optional_hook(cls: Any, converter: Converter) -> Callable[[Any, Any], Any]:
 
 
 def make_converter(*, strict: bool) -> Converter:
-    """A converter; a ``strict`` one refuses members and words that it does not know, and strings that are no text."""
+    """Make a converter; a ``strict`` one refuses unknown members and words, and strings that are not text."""
     converter = Converter(detailed_validation=True, forbid_extra_keys=strict)
     for plain in (str, int, bool):
         converter.register_structure_hook(plain, _exactly(plain))

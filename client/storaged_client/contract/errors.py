@@ -1,14 +1,14 @@
-"""Every error that can cross the socket: its stable name, its number, its exit status.
+"""Every error that can cross the socket: its stable name, number and exit status.
 
-Numbers follow the order of the rows of ``docs/protocol.md`` and are never reused; a new error is
-appended to its row. The class *is* the table: its name is ``error.data.name`` on the wire.
+Numbers follow the order of the rows in ``docs/protocol.md`` and are never reused; a new error is appended to its row.
+The class *is* the table: its name is ``error.data.name`` on the wire.
 
 ::
 
     -327xx -32600.. -32800 -32050    JSON-RPC, LSP and jsonrpc-fdpass
     -32000 .. -32004                 the connection and the right to use it
-     1001 ..                         what was named does not exist, or not so
-     2001 ..                         what was asked is refused by the state of an image
+     1001 ..                         the named object does not exist, or is of another kind
+     2001 ..                         the state of an image forbids the request
      3001 ..                         the store itself
 """
 
@@ -19,9 +19,9 @@ from typing import Any, ClassVar
 
 
 class StoragedError(Exception):
-    """An error answered by the daemon; ``data`` is the evidence, the text is for people.
+    """An error answered by the daemon; ``data`` has the details, the message is for people.
 
-    Evidence may be given as keywords, too, by whoever raises it.
+    Code that raises it may also give details as keywords.
     """
 
     code: int = -32603
@@ -34,7 +34,7 @@ class StoragedError(Exception):
         self.method = ""
         """The method that was called, as the protocol names it; empty for an error inside a report."""
         self.hint = ""
-        """What the client adds for people where the daemon is of another version."""
+        """What the client adds for people if the daemon has another version."""
 
     def __str__(self) -> str:
         return f"{self.message}; {self.hint}" if self.hint else self.message
@@ -45,7 +45,7 @@ class StoragedError(Exception):
         return next(cls.__name__ for cls in type(self).__mro__ if cls.__module__ == __name__)
 
     def wire_data(self) -> dict[str, Any]:
-        """``error.data`` as it is sent: the evidence and the name."""
+        """``error.data`` as it is sent: the details and the name."""
         return {**self.data, "name": self.name}
 
 
@@ -87,7 +87,7 @@ class ShuttingDown(StoragedError):
 
 
 class TooManyRequests(StoragedError):
-    """A user or connection holds as much as one may; ``data`` has ``what`` and ``limit``."""
+    """A user or connection is at a limit; ``data`` has ``what`` and ``limit``."""
 
     code = -32001
     exit_status = 75
@@ -103,13 +103,13 @@ class NotPermitted(StoragedError):
 
 
 class NotSupported(StoragedError):
-    """Not a task of storaged; ``data["use"]`` is the podman command that does it."""
+    """Not a task of storaged; ``data["use"]`` is the podman command for it."""
 
     code = -32004
 
 
 class ImageUnknown(StoragedError, LookupError):
-    """No image bears this name, id or digest."""
+    """No image has this name, id or digest."""
 
     code = 1001
 
@@ -121,13 +121,13 @@ class LayerUnknown(StoragedError, LookupError):
 
 
 class ManifestListUnknown(StoragedError, LookupError):
-    """No manifest list bears this name."""
+    """No manifest list has this name."""
 
     code = 1003
 
 
 class NotAManifestList(StoragedError):
-    """The name means an ordinary image."""
+    """The name refers to an ordinary image."""
 
     code = 1004
 
@@ -139,25 +139,25 @@ class InstanceUnknown(StoragedError, LookupError):
 
 
 class TagUnknown(StoragedError, LookupError):
-    """The image does not bear this name."""
+    """The image does not have this name."""
 
     code = 1006
 
 
 class AmbiguousName(StoragedError, LookupError):
-    """A prefix fits several images; ``data["candidates"]`` lists their ids."""
+    """A prefix matches several images; ``data["candidates"]`` lists their ids."""
 
     code = 1007
 
 
 class InvalidName(StoragedError, ValueError):
-    """The text is no image reference."""
+    """The text is not an image reference."""
 
     code = 1008
 
 
 class GenerationGone(StoragedError, LookupError):
-    """The generation a cursor pinned is no longer kept; start the listing again."""
+    """The generation of a cursor is no longer kept; start the listing again."""
 
     code = 1009
 
@@ -169,7 +169,7 @@ class LeaseUnknown(StoragedError, LookupError):
 
 
 class DataUnknown(StoragedError, LookupError):
-    """The image has no big data under this key."""
+    """The image has no big data with this key."""
 
     code = 1011
 
@@ -179,7 +179,7 @@ class ContainerUnknown(StoragedError, LookupError):
 
 
 class ImageInUse(StoragedError):
-    """A container or a mount needs what was to go; the text names it and says what ends that."""
+    """A container or a mount uses what was to be removed; the text names it and says how to end that."""
 
     code = 2001
     exit_status = 2
@@ -192,32 +192,32 @@ class NameInUse(StoragedError):
 
 
 class MultipleNames(StoragedError):
-    """The image bears several names, ``data["names"]``, and was addressed by none of them."""
+    """The image has several names, ``data["names"]``, and was addressed by none of them."""
 
     code = 2003
 
 
 class ReadOnlyImage(StoragedError):
-    """The image lies in an additional image store, which is only read."""
+    """The image is in an additional image store, which is read-only."""
 
     code = 2004
 
 
 class Leased(StoragedError):
-    """A lease holds an image; ``data`` has ``images`` and ``leases``."""
+    """A lease protects an image; ``data`` has ``images`` and ``leases``."""
 
     code = 2005
 
 
 class PlanStale(StoragedError):
-    """The plan of a dry run is no longer kept, or never was."""
+    """The plan of a dry run is no longer kept, or never existed."""
 
     code = 2006
 
 
 class StoreBusy(StoragedError, TimeoutError):
-    """A writer held the store past the time allowed; ``data["holder"]`` names it. Or the machine could not read it
-    then: descriptors or memory were lacking, or the disk failed."""
+    """A writer held the store longer than the time allowed; ``data["holder"]`` names it. Or the machine could not read
+    the store: descriptors or memory ran out, or the disk failed."""
 
     code = 3001
     exit_status = 75
@@ -230,19 +230,19 @@ class StoreCorrupt(StoragedError):
 
 
 class StoreUnsupported(StoragedError):
-    """The store has a shape that storaged does not serve."""
+    """The store is of a kind that storaged does not support."""
 
     code = 3003
 
 
 class StoreReadOnly(StoragedError):
-    """Nothing can be written to this store; ``data["file"]`` is what cannot be."""
+    """Nothing can be written to this store; ``data["file"]`` is what cannot be written."""
 
     code = 3004
 
 
 class NoSpace(StoragedError):
-    """The file system is full, or a quota is; ``data["file"]`` is what could not be written."""
+    """The file system or a quota is full; ``data["file"]`` could not be written."""
 
     code = 3005
 
@@ -268,14 +268,15 @@ class TooLarge(StoragedError):
 
 
 class DiskFailure(StoragedError):
-    """The file system failed while the store was written; ``data`` has ``file`` and ``detail``. Where it has
-    ``partial``, the change is made, in part or as a whole: look before asking again."""
+    """The file system failed during a change; ``data`` has ``file`` and ``detail``. With ``partial``, part or all of
+    the change was made: check before you try again."""
 
     code = 3010
 
 
 class WrongStore(StoragedError):
-    """The daemon serves another store than the one meant: ``data`` has ``asked`` and ``serves``. Nothing was done."""
+    """The daemon serves another store than the client means: ``data`` has ``asked`` and ``serves``. Nothing was
+    done."""
 
     code = 3011
 
@@ -289,7 +290,7 @@ BY_CODE: dict[int, type[StoragedError]] = {cls.code: cls for cls in BY_NAME.valu
 
 
 def from_wire(error: dict[str, Any], method: str = "") -> StoragedError:
-    """Make the exception of an ``error`` object: by name, else by code, else the base class with that code."""
+    """Make the exception for an ``error`` object: by name, else by code, else the base class with that code."""
     data = error.get("data")
     data = data if isinstance(data, dict) else {}
     code = error.get("code")

@@ -1,7 +1,7 @@
 """The method table: the single source of truth for daemon, clients, commands and documentation.
 
-A row is listed only when it works. Adding a method is one row here, its operation, its handler and its
-command; tests fail until all are there. What the clients and documents say of it is made from the row.
+A row is listed only when it works. To add a method, add one row here, its operation, its handler and its command; tests
+fail until all exist. The texts of clients and documents are generated from the row.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from . import types as t
 
 @frozen(kw_only=True)
 class Method:
-    """One method: its parameters, its result, and how requests for it are treated.
+    """One method: its parameters, its result, and how requests for it are handled.
 
-    ``mutates``: it changes something for others. ``holds``: it takes effect, but for the connection alone. Neither is
-    ever answered by ``unchanged``. ``progress``: the daemon tells how far it has come. ``descriptors``: it takes some
-    with its message; those sent with other methods are closed.
+    ``mutates``: it changes something for others. ``holds``: it has an effect, but only for the connection. Neither kind
+    is ever answered with ``unchanged``. ``progress``: the daemon reports progress. ``descriptors``: it takes
+    descriptors with its message; those sent with other methods are closed.
     """
 
     name: str
@@ -42,28 +42,28 @@ class Method:
 
 _LOOKUP = ("ImageUnknown", "AmbiguousName", "InvalidName")
 _LIST_LOOKUP = ("NotAManifestList", "ImageDamaged")
-"""What ``manifest`` and a list's own methods can meet besides."""
+"""Further errors of ``manifest`` and a list's own methods."""
 _CHANGE = ("StoreUnsupported", "StoreReadOnly", "NoSpace", "DiskFailure", "NotPermitted")
-"""What every change of the store can meet."""
+"""Errors that every change of the store can have."""
 _EDIT = ("ManifestListUnknown", "AmbiguousName", "InvalidName", *_LIST_LOOKUP, *_CHANGE)
 
 _ROWS = (
     Method(
         name="server.info",
-        summary="Which daemon this is, which store it serves, and what is wrong with it.",
+        summary="Describe the daemon, its store, and any problems.",
         params=p.NoParams,
         result=t.ServerInfo,
     ),
-    Method(name="server.ping", summary="Answer, and nothing else.", params=p.NoParams, result=t.Empty),
+    Method(name="server.ping", summary="Answer without doing anything.", params=p.NoParams, result=t.Empty),
     Method(
         name="server.stats",
-        summary="Counters, times and gauges of this daemon.",
+        summary="Return the daemon's counters, times and gauges.",
         params=p.NoParams,
         result=t.ServerStats,
     ),
     Method(
         name="server.shutdown",
-        summary="Drain and end the daemon.",
+        summary="Drain and stop the daemon.",
         params=p.NoParams,
         result=t.Empty,
         mutates=True,
@@ -78,63 +78,63 @@ _ROWS = (
     ),
     Method(
         name="images.get",
-        summary="Everything known of several images; one bad name fails no other.",
+        summary="Return everything known of several images; a bad name does not affect the others.",
         params=p.ImagesGet,
         result=t.ImageDetailsList,
         errors=_LOOKUP,
     ),
     Method(
         name="images.exists",
-        summary="Whether a name means an image.",
+        summary="Tell whether an image has this name.",
         params=p.ImageName,
         result=t.Exists,
         errors=("AmbiguousName", "InvalidName"),
     ),
     Method(
         name="images.resolve",
-        summary="The image a name means, and by which rule.",
+        summary="Find the image that a name refers to, and the rule that applied.",
         params=p.ImageName,
         result=t.Resolved,
         errors=(*_LOOKUP, *_LIST_LOOKUP),
     ),
     Method(
         name="images.why",
-        summary="Why an image is kept, or would go.",
+        summary="Explain why an image is kept, or that nothing keeps it.",
         params=p.ImageName,
         result=t.Why,
         errors=(*_LOOKUP, *_LIST_LOOKUP),
     ),
     Method(
         name="images.relations",
-        summary="Parent, children, ancestors and siblings of an image.",
+        summary="Return parent, children, ancestors and siblings of an image.",
         params=p.ImageName,
         result=t.Relations,
         errors=(*_LOOKUP, *_LIST_LOOKUP),
     ),
     Method(
         name="images.history",
-        summary="The instructions an image was made by, newest first, with their sizes and images.",
+        summary="Return the instructions that built an image, newest first, with their sizes and images.",
         params=p.ImagesHistory,
         result=t.ImageHistory,
         errors=(*_LOOKUP, "ImageDamaged"),
     ),
     Method(
         name="images.tree",
-        summary="The layers of an image, base first, or all layers that stand on it.",
+        summary="Return the layers of an image, base first, or all layers on top of it.",
         params=p.ImagesTree,
         result=t.ImageTree,
         errors=_LOOKUP,
     ),
     Method(
         name="images.data",
-        summary="One item of an image's big data, up to 1 MiB.",
+        summary="Return one item of an image's big data, up to 1 MiB.",
         params=p.ImagesData,
         result=t.Data,
         errors=(*_LOOKUP, "DataUnknown", "ImageDamaged", "StoreBusy"),
     ),
     Method(
         name="images.create",
-        summary="Make an image of a configuration alone, without layers.",
+        summary="Create an image from a configuration, without layers.",
         params=p.ImagesCreate,
         result=t.Created,
         errors=("InvalidName", "ImageDamaged", "StoreBusy", *_CHANGE),
@@ -142,7 +142,7 @@ _ROWS = (
     ),
     Method(
         name="images.tag",
-        summary="Give names to an image or list; a name that another bears is taken from it.",
+        summary="Give names to an image or list; a name is taken from the image that has it.",
         params=p.ImagesTag,
         result=t.Tagged,
         mutates=True,
@@ -150,7 +150,7 @@ _ROWS = (
     ),
     Method(
         name="images.untag",
-        summary="Take names from an image or list, or all of them; it stays.",
+        summary="Remove some or all names of an image or list; the image stays.",
         params=p.ImagesUntag,
         result=t.Tagged,
         mutates=True,
@@ -158,7 +158,7 @@ _ROWS = (
     ),
     Method(
         name="images.remove",
-        summary="Remove names, and images with their last one; one failure hinders no other.",
+        summary="Remove names, and images with their last name; one failure does not stop the others.",
         params=p.ImagesRemove,
         result=t.PruneReport,
         progress=True,
@@ -167,7 +167,7 @@ _ROWS = (
     ),
     Method(
         name="images.prune",
-        summary="Remove images that nothing needs, or tell which and why; one failure hinders no other.",
+        summary="Remove images that nothing needs, or report which and why; one failure does not stop the others.",
         params=p.ImagesPrune,
         result=t.PruneReport,
         progress=True,
@@ -176,54 +176,54 @@ _ROWS = (
     ),
     Method(
         name="layers.list",
-        summary="All layers, in the order of the store.",
+        summary="List all layers, in the order of the store.",
         params=p.LayersList,
         result=t.LayerList,
         errors=("GenerationGone",),
     ),
     Method(
         name="layers.get",
-        summary="One layer, its chain to the base, and its child layers.",
+        summary="Return one layer, its chain to the base, and its child layers.",
         params=p.LayersGet,
         result=t.LayerDetails,
         errors=("LayerUnknown",),
     ),
     Method(
         name="layers.tree",
-        summary="The layer forest, or the tree above one layer, parents first.",
+        summary="Return the forest of layers, or the tree on top of one layer, parents first.",
         params=p.LayersTree,
         result=t.LayerList,
         errors=("LayerUnknown", "GenerationGone"),
     ),
     Method(
         name="manifests.list",
-        summary="All local manifest lists, with instances and annotations on request.",
+        summary="List all local manifest lists, with instances and annotations on request.",
         params=p.ManifestsList,
         result=t.ManifestLists,
     ),
     Method(
         name="manifests.get",
-        summary="One manifest list and the JSON of its manifest.",
+        summary="Return one manifest list and the JSON of its manifest.",
         params=p.ManifestName,
         result=t.ManifestDetails,
         errors=("ManifestListUnknown", "AmbiguousName", "InvalidName", *_LIST_LOOKUP),
     ),
     Method(
         name="manifests.exists",
-        summary="Whether a name means a manifest list.",
+        summary="Tell whether a manifest list has this name.",
         params=p.ManifestName,
         result=t.Exists,
         errors=("NotAManifestList", "AmbiguousName", "InvalidName"),
     ),
     Method(
         name="manifests.referenced",
-        summary="The digests that local lists name, and which lists name them.",
+        summary="Return the digests that local lists name, and the lists that name them.",
         params=p.ManifestsReferenced,
         result=t.ReferencedDigests,
     ),
     Method(
         name="manifests.create",
-        summary="Make a manifest list of local images, all of them or nothing.",
+        summary="Create a manifest list of local images, or nothing if one fails.",
         params=p.ManifestsCreate,
         result=t.ListEdited,
         errors=("NameInUse", *_LOOKUP, "ImageDamaged", "TooLarge", *_CHANGE),
@@ -249,7 +249,7 @@ _ROWS = (
     ),
     Method(
         name="manifests.remove_instance",
-        summary="Take an entry out of a manifest list; the image it names stays.",
+        summary="Remove an entry of a manifest list; its image stays.",
         params=p.ManifestsRemoveInstance,
         result=t.ListEdited,
         errors=("InstanceUnknown", "ImageUnknown", "ReadOnlyImage", *_EDIT),
@@ -257,7 +257,7 @@ _ROWS = (
     ),
     Method(
         name="manifests.remove",
-        summary="Remove manifest lists, or one of their names; what fails is told and hinders no other.",
+        summary="Remove manifest lists, or one of their names; failures are reported and do not stop the others.",
         params=p.ManifestsRemove,
         result=t.PruneReport,
         progress=True,
@@ -265,31 +265,34 @@ _ROWS = (
         mutates=True,
     ),
     Method(
-        name="containers.list", summary="Storage containers of every tool.", params=p.NoParams, result=t.ContainerList
+        name="containers.list",
+        summary="List the storage containers of all tools.",
+        params=p.NoParams,
+        result=t.ContainerList,
     ),
     Method(
         name="store.check",
-        summary="Whether records and files agree: what is wrong, what it endangers, and what mends it.",
+        summary="Check that records and files match: what is wrong, what it endangers, and how to repair it.",
         params=p.StoreCheck,
         result=t.CheckReport,
         progress=True,
     ),
     Method(
         name="store.usage",
-        summary="What takes how much room: images, containers, volumes.",
+        summary="Return the disk usage of images, containers and volumes.",
         params=p.NoParams,
         result=t.StoreUsage,
     ),
     Method(
         name="store.refresh",
-        summary="Look at the store again now.",
+        summary="Check the store again now.",
         params=p.NoParams,
         result=t.Empty,
         errors=("StoreBusy", "StoreCorrupt"),
     ),
     Method(
         name="store.lease",
-        summary="Keep images from every prune and removal of this daemon, while the connection lasts.",
+        summary="Protect images from every prune and removal by this daemon, while the connection lasts.",
         params=p.StoreLease,
         result=t.Lease,
         holds=True,
@@ -306,17 +309,17 @@ _ROWS = (
 )
 
 METHODS: dict[str, Method] = {row.name: row for row in _ROWS}
-"""By name. ``rpc.discover`` is not a row: it answers with this table as an OpenRPC document."""
+"""By name. ``rpc.discover`` is not a row: it returns this table as an OpenRPC document."""
 
 
 def mutates(name: str) -> bool:
-    """Whether the table has a method of this name that changes anything for others."""
+    """Whether the table has a method with this name that changes something for others."""
     row = METHODS.get(name)
     return row is not None and row.mutates
 
 
 def takes_descriptors(name: str) -> bool:
-    """Whether the table has a method of this name that takes descriptors."""
+    """Whether the table has a method with this name that takes descriptors."""
     row = METHODS.get(name)
     return row is not None and row.descriptors
 

@@ -1,7 +1,7 @@
-"""The parameters of each method: one frozen class a method, members in positional order.
+"""The parameters of each method: one frozen class per method, members in positional order.
 
-Five more are common to all and given by name only: see ``Common``. A member without a default is
-required; an unknown one is refused. The signatures of the Python clients are made of these classes: see ``calls``.
+All methods share five more parameters, by name only: see ``Common``. A member without a default is required; an unknown
+one is refused. The signatures of the Python clients are made from these classes: see ``calls``.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ class StatedStore(Value):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class Common(Value):
-    """What every request may carry besides its own parameters.
+    """What every request may have besides its own parameters.
 
-    ``timeout`` is in seconds and bounds a ``strict`` read. ``if_generation`` equal to the current
-    generation makes the answer ``{"unchanged": true}``. A daemon of another store than ``store`` answers WrongStore.
+    ``timeout`` is in seconds and limits a ``strict`` read. If ``if_generation`` equals the current generation, the
+    answer is ``{"unchanged": true}``. A daemon of another store than ``store`` answers WrongStore.
     """
 
     consistency: Consistency = "fresh"
@@ -54,7 +54,7 @@ class NoParams(Value):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class ImagesList(Value):
-    """``fields`` names the members wanted of each image; the others are left out."""
+    """``fields`` names the wanted members of each image; the others are omitted."""
 
     filters: tuple[Filter, ...] = ()
     all: bool = False
@@ -84,7 +84,7 @@ class ImagesHistory(Value):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class ImagesTree(Value):
-    """``what_requires`` asks for what stands on the image instead of what it stands on."""
+    """``what_requires`` asks for the layers on top of the image instead of those below."""
 
     name: str
     what_requires: bool = False
@@ -109,7 +109,7 @@ class LayersGet(Value):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class LayersTree(Value):
-    """Without ``id`` the whole forest."""
+    """Without ``id``, the whole forest."""
 
     id: str | None = None
     limit: int | None = None
@@ -142,8 +142,8 @@ class StoreCheck(Value):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class ImagesTag(Value):
-    """``name`` means a list itself, not its instance. A tag without registry gets ``localhost/``, one without tag
-    ``:latest``."""
+    """``name`` addresses a list itself, not its instance. A new name without registry gets ``localhost/``, one without
+    tag ``:latest``."""
 
     name: str
     tags: tuple[str, ...]
@@ -151,7 +151,7 @@ class ImagesTag(Value):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class ImagesUntag(Value):
-    """Without ``tags`` all names are taken away."""
+    """Without ``tags``, all names are removed."""
 
     name: str
     tags: tuple[str, ...] = ()
@@ -159,7 +159,7 @@ class ImagesUntag(Value):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class ImagesCreate(Value):
-    """``config`` is an OCI image configuration without layers: an object, or a text whose very bytes are kept.
+    """``config`` is an OCI image configuration without layers: an object, or a text whose exact bytes are kept.
     ``names`` may lack registry and tag."""
 
     config: Config
@@ -168,8 +168,8 @@ class ImagesCreate(Value):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class ImagesRemove(Value):
-    """``all`` takes no names and means every image of the writable store. ``force`` removes containers of other
-    tools than podman, and ids with several names. ``no_prune`` keeps dangling ancestors."""
+    """``all`` takes no names and means every image of the writable store. ``force`` removes containers of other tools
+    than podman, and ids with several names. ``no_prune`` keeps dangling ancestors."""
 
     names: tuple[str, ...] = ()
     force: bool = False
@@ -181,9 +181,9 @@ class ImagesRemove(Value):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class ImagesPrune(Value):
-    """``all`` means every image without containers, not only dangling ones. ``external`` takes images whose
-    containers are all of other tools than podman, with these containers. ``plan`` applies a dry run's plan and
-    takes no other parameter; with ``dry_run`` it is looked at: the report tells what would go of it now."""
+    """``all`` means every image without containers, not only dangling ones. ``external`` also removes images that are
+    used only by containers of other tools than podman, with these containers. ``plan`` applies the plan of a dry run
+    and takes no other parameter; with ``dry_run``, it reports what the plan would remove now."""
 
     filters: tuple[Filter, ...] = ()
     all: bool = False
@@ -194,8 +194,8 @@ class ImagesPrune(Value):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class PlatformChoice(Value):
-    """What a descriptor's platform becomes. A member that is None is left as it is, an empty one is taken away; an
-    architecture without a variant takes the variant away."""
+    """The changes to a descriptor's platform. A member that is None stays as it is, an empty one is removed; an
+    architecture without a variant removes the variant."""
 
     architecture: str | None = None
     os: str | None = None
@@ -207,9 +207,9 @@ class PlatformChoice(Value):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class ArtifactLayer(Value):
-    """One of ``data``, which is base64 and kept in the list, and ``fd``: which of the descriptors that come with the
-    message is the file, from 0. It is read once; the list keeps its path, and podman reads the file at each push.
-    Without a ``media_type`` it is guessed from the title and the data, as podman guesses."""
+    """Either ``data``, which is base64 and kept in the list, or ``fd``, the number, from 0, of the descriptor sent with
+    the message. Its file is read once; the list keeps the path, and podman reads the file at each push. Without a
+    ``media_type``, it is guessed from the title and the data, like podman does."""
 
     data: str | None = None
     media_type: str | None = None
@@ -219,7 +219,7 @@ class ArtifactLayer(Value):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class Artifact(Value):
-    """An artifact manifest that is made of data and files given here."""
+    """An artifact manifest that is made of the given data and files."""
 
     type: str | None = None
     config: str | None = None
@@ -231,8 +231,8 @@ class Artifact(Value):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class ManifestsCreate(Value):
-    """``images`` become the first instances. ``all`` takes every entry of those that are lists, ``amend`` goes on
-    with a list that has the name already."""
+    """``images`` become the first instances. ``all`` takes every entry of those that are lists; ``amend`` continues
+    with an existing list of that name."""
 
     name: str
     images: tuple[str, ...] = ()
@@ -243,7 +243,7 @@ class ManifestsCreate(Value):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class ManifestsAdd(Value):
-    """One of ``image`` and ``artifact``. ``annotations`` are those of the new entry."""
+    """Either ``image`` or ``artifact``. ``annotations`` are those of the new entry."""
 
     name: str
     image: str | None = None
@@ -255,8 +255,8 @@ class ManifestsAdd(Value):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class ManifestsAnnotate(Value):
-    """The entry ``digest`` (or a local image's name whose digest is meant), or with ``index`` the list itself.
-    Only the list itself has a ``subject``; an empty one takes it away."""
+    """Either the entry ``digest`` (or the name of a local image with that digest) or, with ``index``, the list itself.
+    Only the list itself has a ``subject``; an empty one removes it."""
 
     name: str
     digest: str | None = None

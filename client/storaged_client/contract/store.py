@@ -1,4 +1,4 @@
-"""Which store is meant and which is served: compared before anything is answered or changed."""
+"""Compares the store that a client means with the store that is served, before anything is answered or changed."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from typing import Any
 
 MEMBERS = ("graphroot", "runroot", "driver", "additional_stores")
-"""Of the common parameter ``store``, and of what ``server.info`` answers."""
+"""The members of the common parameter ``store``, and of the answer of ``server.info``."""
 
 
 def check_store(stated: Mapping[str, Any], served: Mapping[str, Any]) -> None:
-    """Compare them; a member that is not stated, or None, is left to the daemon. Paths are compared as they are.
+    """Compare them; a member that is missing or None is left to the daemon. Paths are compared as they are.
 
     Raises:
         WrongStore: they differ; ``data`` has ``asked`` and ``serves``.

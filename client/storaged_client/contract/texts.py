@@ -1,4 +1,5 @@
-"""What is a text: JSON can spell half of a surrogate pair, which is no character, and which no UTF-8 carries."""
+"""Checks that a string is text: JSON can spell half of a surrogate pair, which is no character and not valid in
+UTF-8."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What all types of the protocol have in common: they compare, hash and print by their members.
+"""The base of all protocol types: they compare, hash and print by their members.
 
-attrs would write and compile those methods anew for each of the ninety classes, whenever they are imported: half of
-what a class costs, and a twentieth of a daemon's start. So they are here once, and the classes leave them out:
-``@frozen(kw_only=True, eq=False, repr=False)``.
+attrs would generate and compile these methods for each of the ninety classes at every import: half the cost of a class,
+and a twentieth of a daemon's start. So they exist once here, and the classes omit them: ``@frozen(kw_only=True,
+eq=False, repr=False)``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import attrs
 
 
 class Value:
-    """The base of a type of the protocol. Equal are values of one class with equal members."""
+    """The base of a protocol type. Values are equal if they have the same class and equal members."""
 
     __slots__ = ()
 
@@ -32,7 +32,7 @@ class Value:
         return f"{self.__class__.__qualname__}({', '.join(shown)})"
 
     def to_dict(self) -> dict[str, Any]:
-        """The members as JSON has them: a new dict of dicts, lists, texts, numbers, booleans and None."""
+        """The members as in JSON: a new dict of dicts, lists, strings, numbers, booleans and None."""
         return {name: _plain(getattr(self, name)) for name in _names(self)}
 
 
@@ -49,7 +49,7 @@ def _plain(value: Any) -> Any:
 
 
 def _hashable(value: Any) -> Any:
-    """Something that can be hashed, and is equal where the values are: an object of JSON is a dict."""
+    """A hashable stand-in that is equal if the values are equal: an object of JSON is a dict."""
     if isinstance(value, (tuple, list)):
         return tuple(map(_hashable, value))
     if isinstance(value, dict):
@@ -73,17 +73,17 @@ def _names_of(cls: type[Any]) -> tuple[str, ...]:
 class Timestamp(datetime):
     """A time of the store: an aware datetime, cut to microseconds, that keeps the store's own text.
 
-    Compares and hashes as the datetime it is. A text that names no time is the year 1, which is what Go makes of an
-    absent one; ``text`` tells them apart.
+    Compares and hashes as the datetime it is. A text that is not a time becomes the year 1, like an absent time in Go;
+    ``text`` tells them apart.
 
-    A row has these where a client read it. The daemon's own rows hold the text itself, which is encoded as it is.
+    The rows that a client reads have these. The daemon's own rows hold the text itself, which is encoded as it is.
     """
 
     _text: str | None = None
 
     @classmethod
     def of(cls, text: str) -> Self:
-        """The time that an RFC 3339 text names."""
+        """The time of an RFC 3339 text."""
         try:
             made: Self | None = cls.fromisoformat(text)
         except ValueError:
@@ -95,7 +95,7 @@ class Timestamp(datetime):
 
     @property
     def text(self) -> str:
-        """RFC 3339, to the nanosecond where the store has it so."""
+        """RFC 3339, to the nanosecond if the store has it."""
         return self.isoformat() if self._text is None else self._text
 
     def __reduce_ex__(self, protocol: Any) -> Any:

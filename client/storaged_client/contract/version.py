@@ -1,6 +1,6 @@
-"""The version of this distribution and of the protocol it speaks."""
+"""The version of this distribution and of its protocol."""
 
 VERSION = "0.2.0"
 
 PROTOCOL = "1.1"
-"""``major.minor``: a minor step only adds; a client ignores members of a result it does not know."""
+"""``major.minor``: a minor step only adds; a client ignores members of a result that it does not know."""

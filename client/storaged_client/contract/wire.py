@@ -1,9 +1,8 @@
-"""The protocol's values out of JSON, by cattrs: parameters strictly, results generously.
+"""Converts JSON to the protocol's values with cattrs: parameters strictly, results generously.
 
-Nothing is coerced: ``5`` is no string, ``"5"`` no number, ``true`` no integer, and a string is no list
-of its letters. Unknown parameters are refused, since a misspelt one would be silently without effect;
-unknown members of a result are ignored, and so are new words where a result lists the known ones,
-because a minor version only adds.
+Nothing is coerced: ``5`` is not a string, ``"5"`` not a number, ``true`` not an integer, and a string is not a list of
+its letters. Unknown parameters are refused, because a misspelt one would silently have no effect. Unknown members of a
+result are ignored, and so are new words where a result lists the known ones, because a minor version only adds.
 """
 
 from __future__ import annotations
@@ -30,15 +29,15 @@ _UNKNOWN = "unknown: "
 
 
 class MalformedResult(ValueError):
-    """The daemon's result does not have the shape of its method; ``errors`` as in InvalidParams."""
+    """The daemon's result does not match its method; ``errors`` as in InvalidParams."""
 
     def __init__(self, cls: type, errors: list[dict[str, str]]) -> None:
         super().__init__(f"no {cls.__name__}: " + "; ".join(f"{e['path']}: {e['message']}" for e in errors))
         self.errors = errors
         self.method = ""
-        """Whose result it is."""
+        """The method of the result."""
         self.hint = ""
-        """What the client adds for people where the daemon is of another version."""
+        """What the client adds for people if the daemon has another version."""
 
     def __str__(self) -> str:
         text = f"{self.method}: {self.args[0]}" if self.method else str(self.args[0])
@@ -50,7 +49,7 @@ _params = make_converter(strict=True)
 
 @cache
 def _results() -> Converter:
-    """Made when the first result is read: a daemon reads none."""
+    """Created when the first result is read: a daemon reads none."""
     converter = make_converter(strict=False)
     converter.register_structure_hook(Timestamp, _timestamp)
     converter.register_structure_hook(ImageSummary, _summary_hook(converter))
@@ -67,7 +66,7 @@ _EMPTY = {str: "", Timestamp: "", bool: False, int: 0}
 
 
 def _summary_hook(converter: Converter) -> Callable[[Any, Any], ImageSummary]:
-    """With ``fields`` in the request the other members are absent: they become None."""
+    """With ``fields`` in the request, the other members are absent: they become None."""
     names = tuple(attribute.name for attribute in attrs.fields(ImageSummary))
     empty: dict[str, Any] = {
         name: [] if is_tuple(kind) else _EMPTY.get(kind) for name, kind in get_type_hints(ImageSummary).items()
@@ -124,12 +123,12 @@ _COMMON = frozenset(_names(Common))
 
 
 def is_own(params: object) -> bool:
-    """Whether they are the method's own parameters, and none that every method has is among them."""
+    """Whether these are only the method's own parameters, without any common one."""
     return not isinstance(params, dict) or _COMMON.isdisjoint(params)
 
 
 def split_store(params: dict[str, Any]) -> tuple[dict[str, Any] | None, dict[str, Any]]:
-    """The common parameter ``store`` as it was given, None where it is null; and all the others.
+    """Split off the common parameter ``store`` as it was given, None if it is null.
 
     Raises: InvalidParams.
     """
@@ -140,7 +139,7 @@ def split_store(params: dict[str, Any]) -> tuple[dict[str, Any] | None, dict[str
 
 
 def split_common(params: dict[str, Any] | list[Any] | None) -> tuple[Common, dict[str, Any] | list[Any]]:
-    """The parameters every method has, and the method's own. By position there are only the latter.
+    """Split the common parameters from the method's own. Positional parameters are always the method's own.
 
     Raises: InvalidParams.
     """
@@ -184,7 +183,7 @@ def _structure(cls: type[T], given: dict[str, Any]) -> T:
 
 
 def structure_result(cls: type[T], value: Any) -> T | Unchanged:
-    """A method's result as its class; ``Unchanged`` where ``if_generation`` was current.
+    """A method's result as its class; ``Unchanged`` if ``if_generation`` was current.
 
     Raises: MalformedResult.
     """

@@ -1,4 +1,4 @@
-"""What a peer tells its owner: each event says whose turn it is, or whose fault."""
+"""The events that a peer reports to its owner."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from .messages import ID
 
 
 class Batch:
-    """The answers of one batch, kept until the last is there, in the order of the requests."""
+    """The answers of one batch, kept until the last one is there, in the order of the requests."""
 
     __slots__ = ("parts", "places", "size")
 
     def __init__(self, count: int) -> None:
         self.parts: list[tuple[bytes, ...]] = [()] * count
-        """Each answer in parts to be joined; none for what is not answered."""
+        """Each answer in parts to be joined; none for requests without an answer."""
         self.places: dict[ID, int] = {}
-        """Where the answer of a request still in flight belongs."""
+        """The positions of the requests still in flight."""
         self.size = 0
 
     def put(self, place: int, parts: tuple[bytes, ...]) -> None:
@@ -24,7 +24,7 @@ class Batch:
         self.size += sum(map(len, parts))
 
     def take(self) -> tuple[bytes, ...]:
-        """The whole array in parts once nothing is in flight; empty before, and for notifications alone."""
+        """The whole array in parts once nothing is in flight; empty before, and for notifications only."""
         answers = [parts for parts in self.parts if parts]
         if self.places or not answers:
             return ()
@@ -33,8 +33,8 @@ class Batch:
 
 
 class Request(NamedTuple):
-    """To be answered exactly once, with a result or an error. ``size`` is its text's, in bytes, or its share of a
-    batch's text."""
+    """Must be answered exactly once, with a result or an error. ``size`` is the size of its text in bytes, or of its
+    share of a batch's text."""
 
     id: ID
     method: str
@@ -54,7 +54,7 @@ class Notification(NamedTuple):
 
 
 class Cancel(NamedTuple):
-    """The other end no longer wants the answer of a request that is in flight. It is still answered."""
+    """The other end no longer wants the answer of a request in flight. It is still answered."""
 
     id: ID
 
@@ -66,21 +66,21 @@ class Response(NamedTuple):
 
 
 class ErrorResponse(NamedTuple):
-    """``id`` is None where the other end could not tell which request it answers."""
+    """``id`` is None if the other end could not tell which request it answers."""
 
     id: ID
     error: dict[str, Any]
 
 
 class Stray(NamedTuple):
-    """An answer to nothing, or no valid one. Never answered."""
+    """An answer without a request, or an invalid one. Never answered."""
 
     id: ID
     reason: str
 
 
 class Reply(NamedTuple):
-    """Bytes to send now. ``limit`` names the one that the other end went over: ``request_bytes``, ``descriptors``,
+    """Bytes to send now. ``limit`` names the limit that the other end exceeded: ``request_bytes``, ``descriptors``,
     ``batch``, or none."""
 
     data: bytes
@@ -94,7 +94,7 @@ class Close(NamedTuple):
 
 
 class Discard(NamedTuple):
-    """Descriptors that nobody takes: close them."""
+    """Descriptors that belong to no message: close them."""
 
     fds: tuple[int, ...]
 

@@ -1,16 +1,15 @@
-"""Bytes to JSON texts, by jsonrpc-fdpass (bootc-dev/jsonrpc-fdpass, section 2.2).
+"""Splits a byte stream into JSON texts, as in jsonrpc-fdpass (bootc-dev/jsonrpc-fdpass, section 2.2).
 
-A text ends where its JSON ends; whitespace between texts means nothing::
+A text ends where its JSON ends; whitespace between texts has no meaning::
 
     {"jsonrpc":"2.0",...}LF {...}{...} {
        "jsonrpc": "2.0", ...
     }
 
-The usual case is one text a line, and that takes one search for LF and one decode. Where the line is
-not exactly one text, a scanner finds the end by matching brackets outside strings: one that closes another
-than the last that was opened, or one level too many, is an error as soon as it comes, for the end of such a
-text would never come. Whatever the sender does and however the stream is cut, each byte is searched, scanned
-and decoded at most once each: ``work`` counts that.
+The usual case is one text per line, which takes one search for LF and one decode. If the line is not exactly one text,
+a scanner finds the end by matching brackets outside strings. A bracket that does not match the last open one, or one
+level too many, is an error at once, because such a text never ends. Whatever the sender does and however the stream is
+cut, each byte is searched, scanned and decoded at most once each: ``work`` counts that.
 """
 
 from __future__ import annotations
@@ -23,17 +22,17 @@ from typing import Any, Final
 from storaged_client.json_limits import MESSAGE_DEPTH, NestedTooDeeply, check_nesting
 
 BLANKS: Final = b" \t\n\r"
-"""What may stand between texts."""
+"""What may be between texts."""
 _BLANK: Final = re.compile(rb"[ \t\n\r]*+")
 _RUN: Final = re.compile(rb"[{\[]++|[}\]]++")
-# Groups are repeated atomically, (?>(?:x)*), never possessively, (?:x)*+: before CPython 3.11.5 the latter
-# loses its place where the group itself holds a repeat.
+# Groups are repeated atomically, (?>(?:x)*), never possessively, (?:x)*+: before CPython 3.11.5 the latter loses its
+# place if the group itself contains a repeat.
 _STRING: Final = rb'[^"\\]*+(?>(?:\\.[^"\\]*+)*)'
 _STRING_REST: Final = re.compile(_STRING, re.DOTALL)
 _FLAT: Final = rb'(?:[^"{}\[\]]++|"%s")' % _STRING
 _LEAVES: Final = re.compile(rb"(?>(?:%s|\{(?>%s*)\}|\[(?>%s*)\])*)" % (_FLAT, _FLAT, _FLAT), re.DOTALL)
-"""Whole strings, what stands between brackets, and brackets that hold no others: what leaves the depth
-as it is. An opener is tried once as a leaf and goes no further than the next bracket."""
+"""Whole strings, the text between brackets, and brackets that contain no others: what does not change the depth. An
+opening bracket is tried once as a leaf, and goes no further than the next bracket."""
 _BETWEEN: Final = re.compile(rb"(?>%s*)" % _FLAT, re.DOTALL)
 """The same without the brackets."""
 _STRINGS: Final = re.compile(rb'"%s"' % _STRING, re.DOTALL)
@@ -45,21 +44,22 @@ _CLOSERS_OF: Final = bytes.maketrans(b"{[", b"}]")
 _BACKSLASH: Final = ord("\\")
 
 STRUCTURE: Final = 48 << 10
-"""Bytes that a text may have outside its strings, their quotes counted and blanks not.
+"""The maximum number of bytes that a text may have outside its strings, counting quotes but not blanks.
 
 A string of a mebibyte is decoded in a millisecond. A mebibyte of small values takes forty, and nobody else is served
-meanwhile: the decoder does not let go of the interpreter. This many bytes take less than two."""
+meanwhile, because the decoder holds the interpreter lock. This many bytes take less than two.
+"""
 
 NOTHING: Final = object()
-"""What :meth:`Framer.pull` returns where no text is complete; ``None`` is a JSON value."""
+"""What :meth:`Framer.pull` returns if no text is complete; ``None`` is a JSON value."""
 
 
 class NotJSON(ValueError):
-    """The bytes are no JSON text; where the next one would begin cannot be known."""
+    """The bytes are not a JSON text; where the next one would begin is unknown."""
 
 
 class TextTooLong(ValueError):
-    """A text is longer than the limit, in bytes, that comes with it."""
+    """A text is longer than the limit in bytes."""
 
     def __init__(self, text: str, limit: int) -> None:
         super().__init__(text)
@@ -76,7 +76,7 @@ _decoder = json.JSONDecoder(parse_constant=_refuse_constant)
 def parse(data: bytes) -> Any:
     """Decode one JSON text in UTF-8; NaN and the infinities are refused.
 
-    ``json.loads`` would also take UTF-16 and UTF-32. How deeply it is nested is for the caller to bound.
+    ``json.loads`` would also accept UTF-16 and UTF-32. The caller must limit the nesting.
 
     Raises: ValueError (also for bytes that are not UTF-8).
     """
@@ -86,10 +86,10 @@ def parse(data: bytes) -> Any:
 class Framer:
     """One direction of a stream. Holds at most ``limit`` bytes and the last chunk.
 
-    ``limit`` is in bytes a text. ``decode`` takes the bytes of one text, of at most ``MESSAGE_DEPTH`` levels, and
-    raises ValueError. With ``lines`` the sender is known to end each text with LF, and no end is looked
-    for before one: a long reply that comes in many chunks then costs one search. Else a text that is not a line of
-    ``STRUCTURE`` bytes at most may have no more than these outside its strings.
+    ``limit`` is in bytes per text. ``decode`` takes the bytes of one text, of at most ``MESSAGE_DEPTH`` levels, and
+    raises ValueError. With ``lines``, the sender is known to end each text with LF, and no end is looked for before
+    one: a long reply in many chunks then costs one search. Otherwise a text that is not a line of at most ``STRUCTURE``
+    bytes may have no more than that outside its strings.
     """
 
     def __init__(self, limit: int, decode: Callable[[bytes], Any] = parse, *, lines: bool = False) -> None:
@@ -102,18 +102,18 @@ class Framer:
     def _reset(self) -> None:
         self._buffer: bytes | bytearray = b""
         self._start = 0
-        """Where the current text begins, or blanks before it."""
+        """Where the current text begins, or the blanks before it."""
         self._inside = False
-        """A byte of the current text has been seen."""
+        """Whether a byte of the current text has been seen."""
         self._searched = 0
-        """No LF lies between the current text and this; kept from text to text."""
+        """There is no LF between the current text and here; kept from text to text."""
         self._by_scanner = False
-        """The scanner has begun on the current text."""
+        """Whether the scanner has begun on the current text."""
         self._line_end = -1
-        """The line up to here is not exactly one text: its texts go by the scanner."""
+        """The line up to here is not exactly one text: the scanner finds its texts."""
         self._at = 0
         self._expected = bytearray()
-        """The brackets that close those open now, the outermost first."""
+        """The closing brackets of those open now, the outermost first."""
         self._in_string = False
         self._structure = 0
         """Bytes of the current text outside its strings, up to ``_at``."""
@@ -150,7 +150,7 @@ class Framer:
     def pull(self) -> Any:
         """Take the next complete text, decoded, or ``NOTHING``.
 
-        Raises: NotJSON, TextTooLong. After either the framer is empty and the stream is of no use.
+        Raises: NotJSON, TextTooLong. After either, the framer is empty and the stream is unusable.
         """
         if not self.begun:
             return NOTHING
@@ -166,7 +166,7 @@ class Framer:
     def finish(self) -> Any:
         """The stream has ended: take a last number or word that only the end delimits, or ``NOTHING``.
 
-        Raises: NotJSON, where the stream ends inside a text; TextTooLong.
+        Raises: NotJSON, if the stream ends inside a text; TextTooLong.
         """
         if not self.begun:
             return NOTHING
@@ -211,7 +211,7 @@ class Framer:
             except ValueError:
                 value = NOTHING
         if value is NOTHING:
-            # Not necessarily wrong: part of a text, or several. The scanner will tell.
+            # Not necessarily wrong: part of a text, or several. The scanner will find out.
             self._line_end = found
             return NOTHING
         self._start = found + 1
@@ -222,7 +222,7 @@ class Framer:
         if self._lines:
             check_nesting(line, MESSAGE_DEPTH)
         elif len(line) > STRUCTURE or line.count(b"[") + line.count(b"{") > MESSAGE_DEPTH:
-            # The scanner measures depth and structure as it goes, and stops where it is too much.
+            # The scanner measures depth and structure as it goes, and stops at the limits.
             return NOTHING
         return self._decode(line)
 
@@ -273,9 +273,9 @@ class Framer:
         return self._at if at_end or self._at < len(self._buffer) else -1
 
     def _scan(self) -> int:
-        """Go on from ``_at`` to the end of the current text; -1 where it has not come yet.
+        """Continue from ``_at`` to the end of the current text; -1 if it has not come yet.
 
-        Raises: ValueError: a bracket closes another than the last that was opened; NestedTooDeeply.
+        Raises: ValueError: a bracket does not match the last open one; NestedTooDeeply.
         """
         buffer, at, expected = self._buffer, self._at, self._expected
         while True:
@@ -290,7 +290,7 @@ class Framer:
                     self._at = at
                     return at
             if expected:
-                # A leaf is a level of its own, which there may be no room for.
+                # A leaf is a level, too, for which there may be no room.
                 leaves = (_LEAVES if len(expected) < MESSAGE_DEPTH else _BETWEEN).match(buffer, at)
                 if leaves:
                     at = leaves.end()
@@ -325,5 +325,5 @@ class Framer:
 
 
 def _outside_strings(data: bytes | bytearray) -> int:
-    """Bytes without blanks and what stands within quotes. What is given ends in no string."""
+    """Bytes without blanks and the contents of quotes. The data must not end inside a string."""
     return len(_STRINGS.sub(b'""', data).translate(None, BLANKS))

@@ -1,4 +1,4 @@
-"""JSON values to messages by the JSON-RPC 2.0 specification, section 4 and 5, and back to bytes."""
+"""Converts JSON values to messages, by sections 4 and 5 of the JSON-RPC 2.0 specification, and messages to bytes."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
 class LocalProtocolError(Exception):
-    """A mistake on this side: an answer to nothing, an id used twice, a value that is no JSON."""
+    """A mistake on this side: an answer without a request, an id used twice, a value that is not JSON."""
 
 
 class Called(NamedTuple):
-    """A valid request, or with ``answered`` false a notification."""
+    """A valid request or, with ``answered`` false, a notification."""
 
     id: ID
     method: str
@@ -44,7 +44,7 @@ class Called(NamedTuple):
 
 
 class Answered(NamedTuple):
-    """A valid response: ``result``, or ``error`` where that is not None."""
+    """A valid response: ``result``, or ``error`` if that is not None."""
 
     id: ID
     result: Any
@@ -52,8 +52,8 @@ class Answered(NamedTuple):
 
 
 class Invalid(NamedTuple):
-    """No valid message. ``id`` is what to answer with; ``reply`` is false where it looks like an
-    answer: two ends that answer each other's answers would never stop."""
+    """An invalid message. ``id`` is the id to answer with; ``reply`` is false if it looks like an answer: two ends that
+    answer each other's answers would never stop."""
 
     id: ID
     reason: str
@@ -67,7 +67,7 @@ def _is_id(value: Any) -> bool:
 
 
 def read_message(value: Any) -> Called | Answered | Invalid:
-    """Tell what one JSON value, or one member of a batch, is."""
+    """Classify one JSON value, or one member of a batch."""
     if type(value) is not dict:
         return Invalid(None, "a message is an object", True)
     sent_id = value.get("id")
@@ -106,7 +106,7 @@ def _read_answer(value: dict[str, Any], known: ID, valid_id: bool) -> Answered |
 def encode(value: Any) -> bytes:
     """JSON without blanks, in ASCII.
 
-    Raises: LocalProtocolError, where the value is no JSON, or of more levels than a message may have.
+    Raises: LocalProtocolError, if the value is not JSON, or has more levels than a message may have.
     """
     try:
         text = _encode(value).encode("ascii")
@@ -132,7 +132,7 @@ def encode_call(id: ID, method: str, params: Any, *, answered: bool = True, fds:
 
 
 def around_result(id: ID) -> tuple[bytes, bytes]:
-    """What stands before and behind the result of a response, which is JSON already and spliced in as it is."""
+    """The bytes before and after the result of a response; the result is JSON already and is inserted as it is."""
     return b"".join((b'{"jsonrpc":"2.0","id":', encode(id), b',"result":')), b"}"
 
 

@@ -1,13 +1,13 @@
-"""One end of a JSON-RPC connection, as a machine without I/O.
+"""One end of a JSON-RPC connection, without I/O.
 
 ::
 
-    receive_data(bytes, fds) -> events      what the other end wants of us, or did wrong
+    receive_data(bytes, fds) -> events      what the other end wants from us, or did wrong
     send_*(...) -> bytes                    what to write now (b"" while a batch is incomplete)
 
-What the other end does wrong becomes events (``Reply`` with the error, ``Close``); what this end does
-wrong raises LocalProtocolError. Both ends are equal: each may send requests and answer them. A peer
-belongs to one task or is guarded by one lock.
+Mistakes of the other end become events (``Reply`` with the error, ``Close``); mistakes of this end raise
+LocalProtocolError. Both ends are equal: each may send requests and answer them. A peer belongs to one task or is
+guarded by one lock.
 """
 
 from __future__ import annotations
@@ -60,11 +60,11 @@ class _DescriptorMismatch(Exception):
 
 
 class Peer:
-    """See the module.
+    """One end of a connection.
 
-    ``max_message`` bounds one text of the other end, in bytes, ``max_batch`` the entries of a batch,
-    ``max_fds`` the descriptors of a message, ``max_reply`` one answer of ours, in bytes: a longer one
-    is replaced by TooLarge. ``decode`` and ``lines``: see :class:`~.framing.Framer`.
+    ``max_message`` limits one text of the other end, in bytes, ``max_batch`` the entries of a batch, ``max_fds`` the
+    descriptors of a message, ``max_reply`` one answer of ours, in bytes: a longer one is replaced by TooLarge.
+    ``decode`` and ``lines``: see :class:`~.framing.Framer`.
     """
 
     def __init__(
@@ -80,25 +80,26 @@ class Peer:
         self._decode = decode
         self._framer = Framer(max_message, self._measured, lines=lines)
         self._size = 0
-        """Bytes of the text last taken."""
+        """Bytes of the last text."""
         self._max_batch = max_batch
         self._max_fds = max_fds
         self._max_reply = max_reply
         self._fds: deque[int] = deque()
         self._waiting: tuple[Any, int] | None = None
-        """A text whose descriptors have not all come, and how many it needs."""
+        """A text that still lacks descriptors, and how many it needs."""
         self._earlier = 0
-        """Of the queued descriptors those that came with earlier reads: sent with the text begun there, or for it."""
+        """The number of queued descriptors from earlier reads: they belong to a text that began there, or to one
+        before."""
         self._incoming: dict[ID, Request] = {}
         self._outgoing: set[ID] = set()
         self._last_id = 0
         self._closed = False
         self.texts = 0
-        """Texts of the other end that were complete."""
+        """The number of complete texts of the other end."""
 
     @property
     def work(self) -> int:
-        """Bytes looked at so far, each time counted: linear in the bytes received."""
+        """Bytes examined so far, counting repetitions: linear in the bytes received."""
         return self._framer.work
 
     @property
@@ -108,12 +109,12 @@ class Peer:
 
     @property
     def unfinished(self) -> bool:
-        """Whether a text has begun and has not come whole, its descriptors among it."""
+        """Whether a text has begun and is not complete, including its descriptors."""
         return not self._closed and (self._waiting is not None or self._framer.held > 0)
 
     @property
     def in_flight(self) -> int:
-        """Requests of the other end not answered yet."""
+        """Unanswered requests of the other end."""
         return len(self._incoming)
 
     def _measured(self, text: bytes) -> Any:
@@ -123,14 +124,15 @@ class Peer:
     # ------------------------------------------------------------ receiving
 
     def receive_data(self, data: bytes, fds: Sequence[int] = ()) -> list[Event]:
-        """Take what one read of the stream brought, with its descriptors. Never raises."""
+        """Process the result of one read of the stream, with its descriptors. Never raises."""
         if self._closed:
             return [Discard(tuple(fds))] if fds else []
         events: list[Event] = []
         self._earlier = len(self._fds)
         self._fds.extend(fds)
         if self._waiting is not None and data.strip(BLANKS):
-            # Descriptors come with the bytes of their text: what came now is the next text's and not what is missing.
+            # Descriptors come with the bytes of their text: these belong to the next text, and are not the missing
+            # ones.
             self._fail(events, messages.DESCRIPTOR_MISMATCH, _TOO_LATE)
             return events
         self._framer.feed(data)
@@ -152,7 +154,7 @@ class Peer:
         return events
 
     def expire(self, seconds: float, limit: str = "") -> list[Event]:
-        """The text begun did not come whole within so many seconds, the limit of this name: refuse it. Never raises."""
+        """The text was not complete within this many seconds, the limit of this name: refuse it. Never raises."""
         events: list[Event] = []
         if self.unfinished:
             fault = messages.PARSE_ERROR if self._waiting is None else messages.DESCRIPTOR_MISMATCH
@@ -161,7 +163,8 @@ class Peer:
         return events
 
     def abandon(self) -> None:
-        """The connection is gone: forget requests in flight and bytes kept. Take what ``receive_eof`` says first."""
+        """The connection is gone: forget requests in flight and bytes kept. Take the events of ``receive_eof``
+        first."""
         self._closed = True
         self._incoming.clear()
         self._outgoing.clear()
@@ -184,7 +187,8 @@ class Peer:
                 self._waiting = None
                 self._take(value, tuple(self._fds.popleft() for _ in range(count)), events)
                 if self._earlier > count:
-                    # They came before this text had ended, so the next one, which may be here already, has no claim.
+                    # They came before this text had ended, so the next one, which may be here already, has no claim to
+                    # them.
                     events.append(Discard(tuple(self._fds.popleft() for _ in range(self._earlier - count))))
                 self._earlier = 0
         except NotJSON as error:
@@ -207,8 +211,8 @@ class Peer:
         return count
 
     def _drop_untaken(self, events: list[Event]) -> None:
-        # Bytes of one message and a later message's descriptors may come in one read, so what is left
-        # may belong to a text that has begun, and to nothing else.
+        # Bytes of one message and a later message's descriptors may come in one read, so the rest may belong to a text
+        # that has begun, and to nothing else.
         if self._waiting is None and not self._framer.begun:
             events.append(Discard(tuple(self._fds)))
             self._fds.clear()
@@ -311,7 +315,7 @@ class Peer:
                 events.append(Notification(message.method, message.params, fds, size))
             return None
         if message.id in self._incoming:
-            # Answered without the id: with it, this would pass for the answer of the first request.
+            # Answered without the id: with it, this would look like the answer of the first request.
             data = {"id": message.id}
             return messages.encode_fault(None, messages.INVALID_REQUEST, "this id is in flight already", data)
         request = Request(message.id, message.method, message.params, fds, batch, size)
@@ -339,7 +343,7 @@ class Peer:
 
         ``fds`` is the number of descriptors that will be sent with the bytes.
 
-        Raises: LocalProtocolError, where the id is in flight or the params are no JSON.
+        Raises: LocalProtocolError, if the id is in flight or the params are not JSON.
         """
         if id is None:
             self._last_id += 1
@@ -355,7 +359,7 @@ class Peer:
         self._outgoing.discard(id)
 
     def send_notification(self, method: str, params: dict[str, Any] | list[Any] | None) -> bytes:
-        """Raises: LocalProtocolError, where the params are no JSON."""
+        """Raises: LocalProtocolError, if the params are not JSON."""
         return messages.encode_call(None, method, params, answered=False) + b"\n"
 
     def send_cancel(self, id: ID) -> bytes:
@@ -363,22 +367,22 @@ class Peer:
         return self.send_notification(messages.CANCEL, {"id": id})
 
     def send_result(self, request: Request, result: bytes) -> bytes:
-        """Answer a request; ``result`` is JSON and is not looked at. Empty while its batch is incomplete.
+        """Answer a request; ``result`` must be JSON and is not checked. Returns no bytes while its batch is incomplete.
 
-        Raises: LocalProtocolError, where the request was answered already or is not of this peer.
+        Raises: LocalProtocolError, if the request was answered already or is not of this peer.
         """
         return b"".join(self.result_parts(request, (result,)))
 
     def send_error(self, request: Request, code: int, message: str, data: dict[str, Any] | None = None) -> bytes:
         """Answer a request with an error.
 
-        Raises: LocalProtocolError, as ``send_result``; also where ``data`` is no JSON.
+        Raises: LocalProtocolError, as ``send_result``; also if ``data`` is not JSON.
         """
         return b"".join(self.error_parts(request, code, message, data))
 
     def result_parts(self, request: Request, result: Sequence[bytes]) -> tuple[bytes, ...]:
-        """As ``send_result``, in parts to be written one after the other, those of ``result`` themselves among them:
-        however long it is, no copy of it is made.
+        """As ``send_result``, in parts to be written one after the other, including those of ``result``: even a long
+        one is not copied.
 
         Raises: LocalProtocolError, as ``send_result``.
         """
@@ -394,7 +398,7 @@ class Peer:
     def error_parts(
         self, request: Request, code: int, message: str, data: dict[str, Any] | None = None
     ) -> tuple[bytes, ...]:
-        """As ``send_error``, in parts: there are long ones among them where the error completes a batch.
+        """As ``send_error``, in parts: some are long if the error completes a batch.
 
         Raises: LocalProtocolError, as ``send_error``.
         """

@@ -1,7 +1,7 @@
-"""Where the store is that podman would open: storage.conf and what overrides it, by upstream's rules.
+"""Finds the store that podman would open: storage.conf and its overrides, by upstream's rules.
 
-Shared by the clients, which say by it which store they mean, and the daemon, which serves it. Standard library only,
-and of that as little as goes: a command asks this each time it starts.
+The clients use it to say which store they mean, the daemon to find the store it serves. It imports only a little of the
+standard library, because every command runs it at its start.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ class Flags:
         return bool(self.root or self.runroot or self.driver or self.options)
 
     def words(self) -> list[str]:
-        """As flags of ``storaged serve``."""
+        """The same as flags of ``storaged serve``."""
         named = (("--root", self.root), ("--runroot", self.runroot), ("--driver", self.driver))
         words = [word for name, value in named if value for word in (name, value)]
         return words + [f"--storage-opt={option}" for option in self.options]
 
 
 def acting_uid(env: Mapping[str, str], uid: int) -> int:
-    """Whose store it is about: inside podman's user namespace (``podman unshare``) root is the user's."""
+    """The uid whose store is meant: inside podman's user namespace (``podman unshare``), root is the user."""
     if env.get("_CONTAINERS_USERNS_CONFIGURED") and env.get("_CONTAINERS_ROOTLESS_UID", "").isdigit():
         return int(env["_CONTAINERS_ROOTLESS_UID"])
     return uid

@@ -1,13 +1,13 @@
-"""Which driver a store is opened with.
+"""Chooses the storage driver of a store.
 
 ::
 
-    podman's database names one      that: whatever is configured, which podman tells as an error and goes on;
-                                     another one given by a flag ends it
-    a flag, $STORAGE_DRIVER, files   the one chosen
-    nothing                          the one whose state lies in the graphroot, else overlay
+    podman's database names one      that one, whatever is configured; podman reports the difference and continues,
+                                     but a different driver given by a flag is an error
+    a flag, $STORAGE_DRIVER, files   the chosen one
+    nothing                          the one whose state is in the graphroot, else overlay
 
-The database is read where it may make a difference alone: where another driver than the one chosen left state.
+The database is read only where it may matter: if another driver than the chosen one left state.
 
 Source: podman ``libpod/runtime.go`` (mergeDBConfig), ``libpod/state.go`` (checkRuntimeConfig), container-libs
 ``storage/drivers/driver.go`` (ScanPriorDrivers).
@@ -27,7 +27,7 @@ DRIVERS = ("overlay", "btrfs", "zfs", "vfs")
 """Drivers whose state is recognised in a graphroot."""
 
 _MOST = 64 * 1024 * 1024
-"""Bytes of podman's older database that are looked at."""
+"""The maximum number of bytes read from podman's older database."""
 
 
 def canonical(name: str | None) -> str | None:
@@ -37,9 +37,9 @@ def canonical(name: str | None) -> str | None:
 def choose(
     graphroot: str, flag: str | None, configured: str | None, priority: Sequence[str], file: str | None
 ) -> tuple[str, str]:
-    """The driver, and what is to be said of it; empty where nothing is. Blocking.
+    """The driver, and a notice about it, empty if there is nothing to say. Blocking.
 
-    ``configured`` is that of the environment or a file, ``priority`` what a file says where none is configured.
+    ``configured`` is that of the environment or a file, ``priority`` what a file says if none is configured.
 
     Raises:
         StorageConfError: a flag contradicts podman's database, or several drivers left state and none is chosen.
@@ -74,7 +74,7 @@ def choose(
 
 
 def _prior(graphroot: str, names: Collection[str], priority: Sequence[str], file: str | None) -> str:
-    """The driver whose state lies in the graphroot; vfs counts where it is asked for or alone, else overlay."""
+    """The driver whose state is in the graphroot; vfs counts only if it is configured or alone, else overlay."""
     prior = [name for name in DRIVERS if name in names and name != "vfs"]
     for name in priority:
         if name in names or not any(driver in names for driver in DRIVERS):
@@ -91,9 +91,9 @@ def _prior(graphroot: str, names: Collection[str], priority: Sequence[str], file
 
 
 def _recorded(graphroot: str) -> str | None:
-    """The driver that podman's database says the store was made with; None where there is none, or it cannot be read.
+    """The driver that podman's database recorded for the store; None if there is none, or it cannot be read.
 
-    The older database, of podman 4, is used where it is there.
+    The older database, of podman 4, is used if it exists.
     """
     return _of_bolt(os.path.join(graphroot, "libpod", "bolt_state.db")) or _of_sqlite(os.path.join(graphroot, "db.sql"))
 
@@ -112,7 +112,8 @@ def _of_bolt(path: str) -> str | None:
 
 
 def _of_sqlite(path: str) -> str | None:
-    """Without its locks: the row is written once (podman ``libpod/sqlite_state.go``), and a look makes no file."""
+    """Reads without the database's locks: the row is written once (podman ``libpod/sqlite_state.go``), and reading
+    creates no file."""
     if not os.path.exists(path):
         return None
     import sqlite3

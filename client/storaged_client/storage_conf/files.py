@@ -1,4 +1,4 @@
-"""Which storage.conf files count, read and in the order they apply.
+"""Finds and reads the storage.conf files that count, in the order in which they apply.
 
 ::
 
@@ -6,15 +6,14 @@
     else the first that exists of            $XDG_CONFIG_HOME/containers/storage.conf (a user: ~/.config/…)
                                              /etc/containers/storage.conf
                                              /usr/share/containers/storage.conf
-    then, each file name once, the last      /usr/share/containers/storage.conf.d/
-    of these folders that has it, applied      storage.{rootful,rootless}.conf.d/   storage.rootless.conf.d/UID/
+    then, each file name once, from the      /usr/share/containers/storage.conf.d/
+    last of these folders that has it,         storage.{rootful,rootless}.conf.d/   storage.rootless.conf.d/UID/
     in order of file names                   /etc/containers/…                      the same three
                                              the user's storage.conf.d/
     last                                     $CONTAINERS_STORAGE_CONF_OVERRIDE
 
-Main files are as old as the format; drop-ins and the override are read by containers/storage 1.63 and later
-(``late`` of a file).
-Source: container-libs ``storage/pkg/configfile/parse.go``; containers-storage.conf(5), containers-config(5).
+All releases read main files; containers/storage 1.63 and later also read drop-ins and the override (``late`` of a
+file). Source: container-libs ``storage/pkg/configfile/parse.go``; containers-storage.conf(5), containers-config(5).
 """
 
 from __future__ import annotations
@@ -37,8 +36,8 @@ _LIMIT = 1 << 20
 class ConfigFile:
     """One storage.conf as read.
 
-    ``system``: a main file of the system, which binds a user in a few keys only where the old rules apply. ``late``:
-    the old rules do not know it.
+    ``system``: a main file of the system, from which the old rules give a user only a few keys. ``late``: the old rules
+    do not know it.
     """
 
     __slots__ = ("data", "late", "path", "system", "tables")
@@ -52,10 +51,10 @@ class ConfigFile:
 
 
 def read_files(env: Mapping[str, str], uid: int, *, system_root: str) -> tuple[ConfigFile, ...]:
-    """The files that count, in the order they apply. ``uid`` 0 is root. Blocking.
+    """The files that count, in the order in which they apply. ``uid`` 0 is root. Blocking.
 
     Raises:
-        StorageConfError: one cannot be read or is no TOML; names the file, and the line where there is one.
+        StorageConfError: one cannot be read or is not TOML; names the file, and the line if there is one.
     """
     found: list[ConfigFile] = []
     user = user_folder(env, uid)
@@ -80,7 +79,7 @@ def read_files(env: Mapping[str, str], uid: int, *, system_root: str) -> tuple[C
 
 
 def user_folder(env: Mapping[str, str], uid: int) -> str | None:
-    """The user's own ``containers`` folder; root has one only by ``$XDG_CONFIG_HOME``."""
+    """The user's own ``containers`` folder; root has one only with ``$XDG_CONFIG_HOME``."""
     if env.get("XDG_CONFIG_HOME"):
         return os.path.join(env["XDG_CONFIG_HOME"], "containers")
     if uid != 0 and env.get("HOME"):
@@ -134,13 +133,13 @@ def _read(path: str, *, system: bool = False, late: bool = False) -> ConfigFile 
         line = data.count(b"\n", 0, error.start) + 1
         raise StorageConfError(f"{path}: line {line} is not UTF-8", file=path, line=line) from None
     except (ValueError, RecursionError) as error:
-        # ValueError: besides its own error tomllib lets that of a number of thousands of digits through.
+        # tomllib also lets through the ValueError of a number with thousands of digits.
         raise StorageConfError(f"{path}: {error}", file=path, line=_line(str(error))) from None
     return ConfigFile(path, data, tables, system=system, late=late)
 
 
 def _bytes(path: str) -> bytes:
-    # Not blocking: a pipe of that name must not keep a command, or the daemon's start, for ever.
+    # Not blocking: a pipe with this name must not block a command, or the daemon's start, for ever.
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     try:
         status = os.fstat(descriptor)
@@ -159,7 +158,7 @@ def _bytes(path: str) -> bytes:
 
 
 def _line(text: str) -> int | None:
-    """The line out of tomllib's ``… (at line 3, column 5)``."""
+    """The line in tomllib's ``… (at line 3, column 5)``."""
     _, found, rest = text.rpartition("(at line ")
     number = rest.partition(",")[0]
     return int(number) if found and number.isdigit() else None

@@ -1,15 +1,15 @@
-"""Whose rules for storage.conf apply on this machine: those of containers/storage up to 1.62, or those from 1.63 on.
+"""Decides which rules for storage.conf apply on this machine: those of containers/storage up to 1.62, or from 1.63 on.
 
-The first that knows::
+The first source that knows decides::
 
     storage_rules of storaged.toml        "1.62" or "1.63"
-    the package of podman                 dpkg's record of it, where podman is the package's
-    what podman said of itself            kept by the identity of its file; asked by a daemon when it starts, never
-                                          by a client on its way to an answer
-    nobody                                1.62: that is what podman up to 5 is made of
+    the package of podman                 dpkg's record of it, if podman is the package's
+    podman's own --version                cached by the identity of its file; a daemon asks at its start, a client
+                                          never does
+    nothing                               1.62, which podman up to 5 contains
 
-podman 6.0 is the first release on containers/storage 1.63. Its ``--version`` is asked and not its ``info``, which
-opens the store, and makes one where there is none.
+podman 6.0 is the first release with containers/storage 1.63. The daemon runs ``podman --version`` and not ``podman
+info``, which opens the store and creates one if there is none.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _MOST = 4096
 
 
 class Release:
-    """``reason`` says in words where ``rules`` come from; ``set_by_user``: from the settings file."""
+    """The rules that apply; ``reason`` says where they come from; ``set_by_user``: from the settings file."""
 
     __slots__ = ("reason", "rules", "set_by_user", "settings_file")
 
@@ -49,9 +49,9 @@ class Release:
 def release(
     env: Mapping[str, str], uid: int, *, system_root: str = "/", setting: str | None = None, ask: bool = False
 ) -> Release:
-    """The rules that apply. ``setting`` is that of the settings, if they are read already; ``ask``: podman may be run.
+    """The rules that apply. ``setting`` is that of the settings, if they have been read; ``ask``: podman may be run.
 
-    Blocking. Never fails: what cannot be found out is asked of the next.
+    Blocking. Never fails: a source that does not know is skipped.
     """
     file = settings_path(env, uid)
     setting = setting or _setting(file)
@@ -70,7 +70,7 @@ def release(
 
 
 def settings_path(env: Mapping[str, str], uid: int) -> str:
-    """storaged.toml of root, or of a user."""
+    """The storaged.toml of root, or of a user."""
     if uid == 0:
         return "/etc/storaged/storaged.toml"
     config = env.get("XDG_CONFIG_HOME", "")
@@ -85,7 +85,7 @@ def _setting(path: str) -> str | None:
         with open(path, encoding="utf-8") as file:
             found = toml.loads(file.read(1 << 20)).get("storage_rules")
     except (OSError, ValueError, RecursionError):
-        return None  # the daemon that is to live by that file says what is wrong with it
+        return None  # the daemon that uses this file reports what is wrong with it
     return found if isinstance(found, str) else None
 
 
@@ -97,14 +97,14 @@ def _rules(version: str) -> str:
 def _program(env: Mapping[str, str]) -> str | None:
     for folder in (env.get("PATH") or os.defpath).split(os.pathsep):
         path = os.path.join(folder, "podman")
-        # storagectl may stand under that name, too.
+        # storagectl may be installed under this name, too.
         if os.path.isabs(path) and os.access(path, os.X_OK) and os.path.isfile(path):
             return os.path.realpath(path)
     return None
 
 
 def _packaged(podman: str, system_root: str) -> str | None:
-    """The version of dpkg's package podman, where the program is the one it brought."""
+    """The version of dpkg's package podman, if the program comes from it."""
     if podman != "/usr/bin/podman":
         return None
     try:
@@ -126,7 +126,7 @@ def _packaged(podman: str, system_root: str) -> str | None:
 
 
 def _kept(env: Mapping[str, str]) -> str:
-    """A file of three lines: the program, its identity, its version."""
+    """The path of the cache: three lines with the program, its identity, its version."""
     state = env.get("XDG_STATE_HOME") or os.path.join(env.get("HOME", "/"), ".local", "state")
     return os.path.join(state, "storaged", "podman-version")
 
@@ -176,7 +176,7 @@ def _asked(podman: str, env: Mapping[str, str]) -> str | None:
 
 def _remember(path: str, text: str) -> None:
     temporary = f"{path}.{os.getpid()}"
-    with suppress(OSError):  # it is asked again
+    with suppress(OSError):  # podman will be asked again
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
         with open(os.open(temporary, flags, 0o600), "w", encoding="utf-8") as file:

@@ -1,10 +1,10 @@
-"""The store that podman would open: flags, else environment, else storage.conf, for root and for a user.
+"""Finds the store that podman would open: flags, else environment, else storage.conf, for root and for users.
 
-Up to containers/storage 1.62 a user takes only ``driver`` and ``rootless_storage_path`` of a system-wide file, and
-nobody reads drop-ins; from 1.63 on every file binds everyone whole. Where both come to the same, and they mostly do,
-nobody need know which tools are installed; else ``release`` tells.
+Up to containers/storage 1.62, a user takes only ``driver`` and ``rootless_storage_path`` from a system-wide file, and
+drop-ins are not read. From 1.63 on, every file applies to everyone. If both rules give the same result, as they mostly
+do, the installed release does not matter; otherwise ``release`` decides.
 
-Source: container-libs ``storage/types/options.go`` (LoadStoreOptions) and its forerunners up to 1.62,
+Source: container-libs ``storage/types/options.go`` (LoadStoreOptions) and its predecessors up to 1.62,
 ``storage/drivers/driver.go`` (ScanPriorDrivers), podman ``pkg/domain/infra/runtime_libpod.go``.
 """
 
@@ -30,9 +30,9 @@ _PATHS = ("driver", "runroot", "graphroot", "imagestore", "rootless_storage_path
 
 
 class Resolved:
-    """Where a store lies, and what of it was chosen, not defaulted. Paths are absolute.
+    """The location of a store, and which parts of it were chosen rather than defaulted. Paths are absolute.
 
-    ``graphroots`` are both answers where the release of the tools decides, else the one.
+    ``graphroots`` are both results if the release of the tools decides, else the only one.
     """
 
     __slots__ = (
@@ -57,7 +57,7 @@ class Resolved:
         self.runroot = ""
         self.driver = "overlay"
         self.notice = ""
-        """What is to be said of the driver; podman says it, too."""
+        """A notice about the driver, which podman gives, too."""
         self.additional: tuple[str, ...] = ()
         self.image_store: str | None = None
         self.transient = False
@@ -65,12 +65,12 @@ class Resolved:
         self.files: tuple[ConfigFile, ...] = ()
         self.runroot_chosen = self.driver_chosen = self.additional_chosen = False
         self.release: Release | None = None
-        """What decided between two answers; None where there is one."""
+        """What decided between two results; None if there is one."""
         self.graphroots: dict[str, str] = {}
 
     def statement(self) -> dict[str, Any]:
-        """The common parameter ``store``. What nobody chose is left to the daemon: podman takes the run root out of its
-        database and the driver from what is there, where nobody sets one."""
+        """The common parameter ``store``. The daemon decides what nobody chose: without a setting, podman takes the run
+        root from its database and the driver from what exists."""
         stated: dict[str, Any] = {"graphroot": os.path.realpath(self.graphroot)}
         if self.runroot_chosen:
             stated["runroot"] = os.path.realpath(self.runroot)
@@ -98,12 +98,12 @@ class _Settings:
         self.file: str | None = None
 
     def values(self) -> tuple[Any, ...]:
-        """Everything that decides; not where it was read."""
+        """Everything that matters for the result, without the files it comes from."""
         return (*(getattr(self, name) for name in _PATHS), self.driver_priority, self.transient_store, self.additional)
 
 
 class _Place:
-    """What paths are expanded with."""
+    """The values used to expand paths."""
 
     __slots__ = ("env", "system_root", "uid")
 
@@ -123,8 +123,8 @@ def resolve(
 ) -> Resolved:
     """Find the store podman would open in this environment with these flags. Creates nothing. Blocking.
 
-    With ``--root`` or ``--storage-driver`` additional and image stores of storage.conf are ignored, as podman does.
-    ``uid`` is that of the process. ``release`` is called only where the answer depends on it.
+    With ``--root`` or ``--storage-driver``, additional and image stores of storage.conf are ignored, as in podman.
+    ``uid`` is that of the process. ``release`` is called only if the result depends on it.
 
     Raises:
         StorageConfError: a file cannot be used, several drivers left state in the graphroot and none is chosen, or
@@ -162,7 +162,7 @@ def _located(settings: _Settings, flags: Flags, place: _Place) -> Resolved:
     found.graphroot = _graphroot(flags.root, settings, place)
     run = flags.runroot if flags.runroot is not None else settings.runroot
     found.runroot = flags.runroot or (os.path.abspath(_expand(run, place)) if run else _default_runroot(place))
-    # That of a file belongs to the graphroot of that file, and not to one given beside it.
+    # A run root from a file belongs to the graphroot in that file, not to one given by a flag.
     found.runroot_chosen = flags.runroot is not None or (run is not None and flags.root is None)
     given = flags.root is not None or flags.driver is not None
     configured = place.env.get("STORAGE_DRIVER") or settings.driver
@@ -185,10 +185,10 @@ def _located(settings: _Settings, flags: Flags, place: _Place) -> Resolved:
 
 
 def _refuse_surprise(found: Resolved, chosen: Release) -> None:
-    """Two answers for one user: never the system's store, and never a new one while the other is there.
+    """With two results for a user, refuse the system's store, and a new store while the other exists.
 
     Raises:
-        StorageConfError: it would be.
+        StorageConfError: the result would be one of these.
     """
     both = "; ".join(f"by the rules of containers/storage {rules}: {path}" for rules, path in found.graphroots.items())
     both = f"{both}; {chosen.reason}"
@@ -215,7 +215,7 @@ def _is_ours(path: str) -> bool:
 
 
 def _is_anothers(path: str) -> bool:
-    """Whether a graphroot belongs to another user, or could not be made by this one."""
+    """Whether a graphroot belongs to another user, or could not be created by this one."""
     while True:
         try:
             return os.stat(path).st_uid != os.geteuid() and not os.access(path, os.W_OK)
@@ -296,7 +296,7 @@ def _home(place: _Place) -> str:
 
 
 def _expand(path: str, place: _Place) -> str:
-    """``$UID`` and variables of the environment, then symbolic links, as upstream's expandEnvPath."""
+    """Expand ``$UID`` and environment variables, then symbolic links, like upstream's expandEnvPath."""
     if "$" in path:
         import re
 
@@ -322,7 +322,7 @@ def _value(part: ConfigFile, table: Mapping[str, Any], key: str, kind: type) -> 
 
 
 def _strings(part: ConfigFile, table: Mapping[str, Any], key: str, before: tuple[str, ...]) -> tuple[str, ...]:
-    """A list of strings; ``{append = true}`` in it adds to what earlier files said instead of replacing it."""
+    """A list of strings; ``{append = true}`` in it adds to earlier files instead of replacing them."""
     values = table[key.rpartition(".")[2]]
     if not isinstance(values, list):
         raise _wrong(part, key, "an array of strings")

@@ -1,7 +1,7 @@
-"""TOML as storage.conf has it: the plain subset is read here, anything else by the standard library's parser.
+"""Parses TOML as storage.conf uses it: a plain subset here, anything else with the standard library.
 
-``tomllib`` takes longer to import than a command takes to be answered, and the files that distributions ship need
-none of it: tables, strings without escapes, truths, whole numbers, arrays and inline tables of strings.
+Importing ``tomllib`` takes longer than a command. The files that distributions ship need only tables, strings without
+escapes, booleans, integers, arrays and inline tables of strings.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ if TYPE_CHECKING:
 
 
 class _NotPlain(Exception):
-    """The text needs the whole grammar, or is wrong."""
+    """The text needs the whole grammar, or is invalid."""
 
 
 class _Table(dict):  # type: ignore[type-arg]
-    """A table that a header made: an inline one may not be opened again."""
+    """A table made by a header: an inline table may not be opened again."""
 
 
 def loads(text: str) -> dict[str, Any]:
-    """What ``tomllib.loads`` makes of the text.
+    """Parse like ``tomllib.loads``.
 
     Raises:
-        ValueError, RecursionError: as ``tomllib.loads``, whose texts name the line.
+        ValueError, RecursionError: as ``tomllib.loads``, whose messages name the line.
     """
     try:
         return _plain(text)

@@ -1,9 +1,9 @@
 """The results of the protocol, as frozen values.
 
-Times are aware datetimes that keep the store's own text, sizes are bytes, ids are opaque texts (today 64
-hexadecimal digits; other algorithms than sha256 will make others), digests have a prefix. ``None`` means "not
-known" or "not set", never zero. A result names its ``generation``: one consistent state of the store.
-``stale`` is ``None`` where the store's files are those of that generation.
+Times are aware datetimes that keep the store's own text, sizes are bytes, ids are opaque strings (64 hexadecimal digits
+today; algorithms other than sha256 will differ), digests have a prefix. ``None`` means "not known" or "not set", never
+zero. A result has a ``generation``: one consistent state of the store. ``stale`` is ``None`` if the store's files are
+those of that generation.
 """
 
 from ..value import Timestamp

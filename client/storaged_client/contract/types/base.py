@@ -1,4 +1,4 @@
-"""What every result carries, and values that several results share."""
+"""The members of every result, and values that several results share."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from attrs import field, frozen
 from ..value import Value
 
 JSON = Any
-"""A value as JSON has it, passed through untouched."""
+"""A JSON value, passed through unchanged."""
 
 T = TypeVar("T")
 
 
 class Listing(Sequence[T]):
-    """A result that is a sequence of its rows: to be indexed, sliced, counted and looped over."""
+    """A result that is a sequence of its rows: it can be indexed, sliced, counted and iterated."""
 
     __slots__ = ()
 
     rows_of: ClassVar[str]
-    """The name of the member that holds them."""
+    """The name of the member that holds the rows."""
 
     def _rows(self) -> tuple[T, ...]:
         rows: tuple[T, ...] = getattr(self, self.rows_of)
@@ -43,7 +43,7 @@ class Listing(Sequence[T]):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class Holder(Value):
-    """Who holds a lock; a member the kernel does not tell is ``None``."""
+    """The holder of a lock; a member that the kernel does not tell is ``None``."""
 
     pid: int | None = None
     command: str | None = None
@@ -52,7 +52,7 @@ class Holder(Value):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class Stale(Value):
-    """Why the answer is of an earlier state than the files on disk, and how old that state is."""
+    """Why the answer shows an earlier state than the files on disk, and how old that state is."""
 
     age_ms: int
     reason: Literal["locked", "unreadable", "incomplete"]
@@ -71,7 +71,7 @@ class Damage(Value):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class ErrorObject(Value):
-    """An error inside a result, of one item among many; the same form as a JSON-RPC error."""
+    """An error inside a result, for one item of many; the same form as a JSON-RPC error."""
 
     code: int
     message: str
@@ -80,7 +80,7 @@ class ErrorObject(Value):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class Result(Value):
-    """What every result carries."""
+    """The members of every result."""
 
     generation: str = ""
     stale: Stale | None = None
@@ -88,11 +88,11 @@ class Result(Value):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class Unchanged(Result):
-    """The answer where ``if_generation`` named the current generation."""
+    """The answer if ``if_generation`` was the current generation."""
 
     unchanged: Literal[True] = True
 
 
 @frozen(kw_only=True, eq=False, repr=False)
 class Empty(Result):
-    """A result that says nothing but its generation."""
+    """A result with nothing but its generation."""

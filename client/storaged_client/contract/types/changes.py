@@ -1,6 +1,6 @@
 """Results of the methods that change the store.
 
-``freed`` is bytes: the uncompressed size of layers that really went, and big data, each counted once.
+``freed`` is in bytes: the uncompressed size of removed layers, and removed big data, each counted once.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .images import Reason
 
 @frozen(kw_only=True, eq=False, repr=False)
 class Moved(Value):
-    """A name that another image bore until now."""
+    """A name that another image had until now."""
 
     name: str
     image: str
@@ -24,7 +24,7 @@ class Moved(Value):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class Tagged(Result):
-    """``images.tag`` and ``images.untag``: the names the image has now, and whether that is news."""
+    """``images.tag`` and ``images.untag``: the names the image has now, and whether they changed."""
 
     id: str
     names: tuple[str, ...]
@@ -34,7 +34,7 @@ class Tagged(Result):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class Created(Result):
-    """``images.create``: the images made, and their names. An id that was there already is one of them."""
+    """``images.create``: the images created, and their names. Includes an id that existed already."""
 
     ids: tuple[str, ...]
     names: tuple[str, ...]
@@ -46,29 +46,29 @@ GoingCode = Literal["dangling", "unused", "ancestor", "requested"]
 
 @frozen(kw_only=True, eq=False, repr=False)
 class Going(Value):
-    """Why an image goes: it is dangling, no container needs it, its last child goes, or it was asked for."""
+    """Why an image is removed: it is dangling, no container needs it, its last child is removed, or it was named."""
 
     code: GoingCode
     detail: str
     image: str | None = None
-    """The descendant with which an ancestor goes."""
+    """The descendant with which an ancestor is removed."""
 
 
 @frozen(kw_only=True, eq=False, repr=False)
 class Removed(Value):
-    """An image that went, or in a dry run would go. ``freed`` is None while a layer's size is unknown."""
+    """An image that was removed or, in a dry run, would be. ``freed`` is None while a layer's size is unknown."""
 
     id: str
     names: tuple[str, ...]
     freed: int | None
     reasons: tuple[Going, ...]
     containers: tuple[str, ...] = ()
-    """Storage containers that went with it (``external``, ``force``)."""
+    """Storage containers removed with it (``external``, ``force``)."""
 
 
 @frozen(kw_only=True, eq=False, repr=False)
 class Untagged(Value):
-    """A name that was taken from an image, gone or kept."""
+    """A name removed from an image, whether the image was removed or kept."""
 
     id: str
     name: str
@@ -86,7 +86,7 @@ class Kept(Value):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class Failed(Value):
-    """An image, or a name that was asked for, that could not be removed. It fails none of the others."""
+    """An image or a given name that could not be removed. It does not affect the others."""
 
     id: str | None
     name: str | None
@@ -97,9 +97,9 @@ class Failed(Value):
 class PruneReport(Result):
     """``images.prune``, ``images.remove`` and ``manifests.remove``.
 
-    ``changed`` lists what the plan meant to remove and what is kept now because its reasons no longer hold;
-    ``plan`` names a dry run's plan for one ``images.prune`` to apply. ``unfinished`` says why files of what went are
-    still on the disk, None where none are: nobody uses them, and the next start of the daemon removes them.
+    ``changed`` lists images of the plan that are kept now because the reasons for their removal are gone; ``plan``
+    names a dry run's plan for one ``images.prune`` to apply. ``unfinished`` says why files of removed images are still
+    on disk, None if there are none: nobody uses them, and the next start of the daemon removes them.
     """
 
     removed: tuple[Removed, ...] = ()
@@ -126,7 +126,7 @@ class ListEdited(Result):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class Lease(Result):
-    """``store.lease``: ``images`` are ids; ``expires`` is RFC 3339. It ends with its connection, too."""
+    """``store.lease``: ``images`` are ids; ``expires`` is RFC 3339. It also ends with its connection."""
 
     lease: str
     images: tuple[str, ...]

@@ -12,7 +12,7 @@ from .base import JSON, Damage, ErrorObject, Listing, Result
 
 @frozen(kw_only=True, eq=False, repr=False)
 class ImageSummary(Value):
-    """One image or manifest list as a listing shows it."""
+    """One image or manifest list in a listing."""
 
     id: str
     digest: str | None
@@ -44,7 +44,7 @@ class ImageSummary(Value):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class ImageList(Result, Listing[ImageSummary]):
-    """``images.list``. With ``fields``, the members not asked for are absent on the wire."""
+    """``images.list``. With ``fields``, the other members are absent on the wire."""
 
     rows_of: ClassVar = "images"
 
@@ -66,7 +66,7 @@ class HistoryEntry(Value):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class BigData(Value):
-    """One item of an image's big data: its key, size and digest as the record has them."""
+    """One item of an image's big data: its key, size and digest in the record."""
 
     key: str
     size: int | None
@@ -83,13 +83,13 @@ class ImageDetails(Value):
     """Layer ids, base first."""
     diff_ids: tuple[str, ...]
     created: Timestamp | None
-    """The time as the configuration has it, None where it tells none; the record's where there is no configuration."""
+    """The time in the configuration, None if it has none; the record's if there is no configuration."""
     rootfs_type: str | None
-    """``rootfs.type`` of the configuration, empty where it tells none; None where there is no configuration."""
+    """``rootfs.type`` of the configuration, empty if it has none; None if there is no configuration."""
     absent: tuple[str, ...]
-    """Which of ``history`` and ``diff_ids`` the configuration does not have, or has as null, rather than empty."""
+    """Which of ``history`` and ``diff_ids`` are missing or null in the configuration, rather than empty."""
     config: JSON
-    """The ``config`` member of the configuration blob, as it is there."""
+    """The ``config`` member of the configuration blob, unchanged."""
     healthcheck: JSON
     history: tuple[HistoryEntry, ...]
     author: str | None
@@ -110,14 +110,14 @@ class ImageLookup(Value):
     name: str
     image: ImageDetails | None = None
     digest: str | None = None
-    """The digest that the name means: the one in it, that of the image's own manifest, or by an id the record's, which
-    is the list's where the image was pulled through one."""
+    """The digest that the name refers to: the one in it, that of the image's own manifest, or, for an id, the record's,
+    which is the list's if the image was pulled through one."""
     error: ErrorObject | None = None
 
 
 @frozen(kw_only=True, eq=False, repr=False)
 class ImageDetailsList(Result, Listing[ImageLookup]):
-    """``images.get``: an entry a name, in the order asked."""
+    """``images.get``: one entry per name, in the order of the request."""
 
     rows_of: ClassVar = "images"
 
@@ -136,7 +136,7 @@ class Exists(Result):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class Resolved(Result):
-    """``images.resolve``: the image a name means, and by which rule."""
+    """``images.resolve``: the image that a name refers to, and the rule that applied."""
 
     id: str
     name: str
@@ -145,7 +145,7 @@ class Resolved(Result):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class Relations(Result):
-    """``images.relations``: ids of an image's kin by podman's parent rule."""
+    """``images.relations``: ids of an image's relatives by podman's parent rule."""
 
     id: str
     parent: str | None
@@ -157,7 +157,7 @@ class Relations(Result):
 ReasonCode = Literal[
     "named", "child", "manifest_list", "container", "lease", "read_only", "unreadable_evidence", "filtered"
 ]
-"""``filtered`` occurs in reports of a prune only: a filter of the user does not choose the image."""
+"""``filtered`` occurs only in reports of a prune: a filter of the user does not select the image."""
 
 
 @frozen(kw_only=True, eq=False, repr=False)
@@ -202,9 +202,9 @@ class Data(Result):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class HistoryRow(Value):
-    """One instruction of a history. ``id`` is the image that the build had made by then, where the store has it.
+    """One instruction of a history. ``id`` is the image that the build had created by then, if the store has it.
 
-    ``size`` is that of the layer the instruction made, 0 where it made none; ``None`` while unknown.
+    ``size`` is that of the layer the instruction created, 0 if it created none; ``None`` while unknown.
     """
 
     id: str | None
@@ -248,8 +248,8 @@ class TreeLayer(Value):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class ImageTree(Result, Listing[TreeLayer]):
-    """``images.tree``: the layers of an image, base first; or with ``what_requires`` its top layer and all that
-    stands on it, parents first and each subtree in one piece."""
+    """``images.tree``: the layers of an image, base first; or, with ``what_requires``, its top layer and all layers on
+    top of it, parents first and each subtree in one piece."""
 
     rows_of: ClassVar = "layers"
 
@@ -260,4 +260,4 @@ class ImageTree(Result, Listing[TreeLayer]):
     top_layer: str | None
     layers: tuple[TreeLayer, ...] = ()
     damage: Damage | None = None
-    """What is wrong with the image, as in its summary: with a layer lost there are those above it only."""
+    """What is wrong with the image, as in its summary: if a layer is lost, only the layers above it are listed."""

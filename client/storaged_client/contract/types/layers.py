@@ -12,9 +12,9 @@ from .base import Damage, Listing, Result
 
 @frozen(kw_only=True, eq=False, repr=False)
 class LayerSummary(Value):
-    """One layer. ``size`` is that of its uncompressed tar, or of its files where the record does not tell it.
+    """One layer. ``size`` is that of its uncompressed tar, or of its files if the record does not have it.
 
-    It is ``None`` while the files are measured; where they cannot be, ``size_reason`` tells why.
+    It is ``None`` while the files are measured; if they cannot be, ``size_reason`` says why.
     """
 
     id: str
@@ -31,7 +31,7 @@ class LayerSummary(Value):
     containers: tuple[str, ...]
     children: int
     depth: int
-    """Layers below it; a base layer has 0."""
+    """The number of layers below it; a base layer has 0."""
     read_only: bool
     damage: Damage | None
     size_reason: str | None = None

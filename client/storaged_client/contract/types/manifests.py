@@ -60,7 +60,7 @@ class ManifestLists(Result, Listing[ManifestListSummary]):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class ManifestDetails(Result):
-    """``manifests.get``: the list, and the very JSON of its manifest."""
+    """``manifests.get``: the list, and the exact JSON of its manifest."""
 
     manifest: ManifestListSummary
     raw: JSON

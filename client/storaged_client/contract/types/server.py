@@ -21,9 +21,9 @@ class ServerInfo(Result):
     backend: str
     socket: str
     api_sockets: tuple[str, ...] = ()
-    """Where podman's REST API is answered; several where one of them lies at podman's own path."""
+    """The sockets of podman's REST API; several if one of them is at podman's own path."""
     podman_socket: str | None = None
-    """What podman's API has and storaged has not is passed on to there; null where it goes nowhere."""
+    """The socket to which podman API requests that storaged does not serve are forwarded; null if they are not."""
     graphroot: str
     runroot: str
     driver: str
@@ -35,9 +35,9 @@ class ServerInfo(Result):
     writable: bool
     writable_reason: str | None
     read_only: bool = False
-    """Whether it is not writable because the operator wants it so."""
+    """Whether the operator made it read-only."""
     compat: Literal["none", "podman"] = "none"
-    """``podman``: rmi and untag of a manifest list mean its local instance."""
+    """``podman``: rmi and untag of a manifest list act on its local instance."""
     settings_file: str | None = None
     """The storaged.toml that was read; ``config_file`` is the storage.conf."""
     started_by: Literal["systemd", "client", "other"] = "other"
@@ -55,8 +55,8 @@ class ServerInfo(Result):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class Histogram(Value):
-    """How long something took. ``buckets`` go with ``ServerStats.bounds``: bucket n counts what took more than bound
-    n-1 and at most bound n; the last one, which has no bound, what took longer than all. Empty where nothing was
+    """A distribution of durations. ``buckets`` go with ``ServerStats.bounds``: bucket n counts what took more than
+    bound n-1 and at most bound n; the last one, which has no bound, what took longer than all. Empty if nothing was
     counted."""
 
     count: int = 0
@@ -67,7 +67,8 @@ class Histogram(Value):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class MethodStats(Value):
-    """The requests of one method. ``errors`` are those of ``duration`` that were answered by an error or cancelled."""
+    """The requests of one method. ``errors`` counts those in ``duration`` that were answered with an error or
+    cancelled."""
 
     errors: int = 0
     duration: Histogram = Factory(Histogram)
@@ -78,7 +79,7 @@ class LockStats(Value):
     """One kind of the store's locks, as taken by this daemon."""
 
     wait: Histogram = Factory(Histogram)
-    """Of the times it was held by somebody else when it was wanted."""
+    """Counts only waits for a lock that another process held."""
     hold: Histogram = Factory(Histogram)
 
 
@@ -86,25 +87,25 @@ class LockStats(Value):
 class ServerStats(Result):
     """``server.stats``: what happened since the daemon started, and gauges of this moment; times in seconds.
 
-    Costs the same whatever the size of the store. ``counters``, ``seconds`` and ``gauges`` are everything the daemon
-    counts, under names of its own that may be others in the next version; all other members keep their names.
+    The cost does not depend on the size of the store. ``counters``, ``seconds`` and ``gauges`` are everything the
+    daemon counts, under internal names that may change in the next version; all other members keep their names.
     """
 
     version: str = ""
     bounds: tuple[float, ...] = ()
     """Upper bounds of the buckets of each histogram, in seconds, ascending."""
     methods: dict[str, MethodStats] = Factory(dict)
-    """By method; those that were never called are left out, and ``unknown`` stands for all that do not exist."""
+    """By method; methods that were never called are omitted, and ``unknown`` stands for all that do not exist."""
     errors: dict[str, int] = Factory(dict)
-    """Answers by the name of their error, without those that were refused before their method began."""
+    """Answers by the name of their error, without those refused before their method began."""
     reloads: Histogram = Factory(Histogram)
-    """The store was read again, whether or not anything had changed."""
+    """Reloads of the store, whether or not anything had changed."""
     changes: Histogram = Factory(Histogram)
-    """How long changes waited for others of this daemon."""
+    """How long changes waited for other changes of this daemon."""
     locks: dict[str, LockStats] = Factory(dict)
     """By the name of the lock file; ``digest lock`` stands for those of all manifest lists."""
     limits_reached: dict[str, int] = Factory(dict)
-    """How often each limit refused, delayed or dropped something; those that never did may be left out."""
+    """How often each limit refused, delayed or dropped something; limits that never did may be omitted."""
     counters: dict[str, int]
     seconds: dict[str, float]
     gauges: dict[str, float]

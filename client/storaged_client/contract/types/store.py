@@ -23,7 +23,7 @@ class ContainerSummary(Value):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class ContainerList(Result, Listing[ContainerSummary]):
-    """``containers.list``: storage containers of every tool."""
+    """``containers.list``: storage containers of all tools."""
 
     rows_of: ClassVar = "containers"
 
@@ -32,10 +32,10 @@ class ContainerList(Result, Listing[ContainerSummary]):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class ImageUsage(Value):
-    """The room one image takes, in bytes; ``None`` while unknown.
+    """The disk usage of one image, in bytes; ``None`` while unknown.
 
     ``shared`` and ``unique`` divide ``size`` by whether another image has the layer, too. ``freed`` is what removing
-    this image gives back.
+    this image frees.
     """
 
     id: str
@@ -51,7 +51,8 @@ class ImageUsage(Value):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class ContainerUsage(Value):
-    """The room that a container takes: its own layer, its data and the files tools keep for it, measured lately."""
+    """The disk usage of a container: its own layer, its data and the files that tools keep for it, measured
+    recently."""
 
     id: str
     names: tuple[str, ...]
@@ -71,25 +72,25 @@ class VolumeUsage(Value):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class StoreUsage(Result):
-    """``store.usage``. A sum is ``None`` while one of its parts is unknown; ``sizes_pending`` counts the layers
-    that are still to be measured."""
+    """``store.usage``. A sum is ``None`` while one of its parts is unknown; ``sizes_pending`` counts the layers still
+    to be measured."""
 
     images_size: int | None
     """Every layer of the store once, and all big data."""
     images_reclaimable: int | None
-    """All of that but what only images with containers need."""
+    """All of that except what only images with containers need."""
     images: tuple[ImageUsage, ...]
     containers_size: int | None
     containers: tuple[ContainerUsage, ...]
     volumes_size: int | None
     volumes: tuple[VolumeUsage, ...] | None
-    """Local volumes below the graphroot; ``None`` where their folder is not there or must not be read."""
+    """Local volumes below the graphroot; ``None`` if their folder does not exist or may not be read."""
     sizes_pending: int
 
 
 @frozen(kw_only=True, eq=False, repr=False)
 class Flaw(Value):
-    """Something wrong in the store, where it lies and what mends it."""
+    """A problem in the store: where it is and how to repair it."""
 
     name: str
     detail: str
@@ -100,7 +101,7 @@ class Flaw(Value):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class Finding(Value):
-    """One thing that ``store.check`` found. ``id`` is a record's id, or a path for tables and files."""
+    """One finding of ``store.check``. ``id`` is a record's id, or a path for tables and files."""
 
     name: str
     severity: Literal["fatal", "damage", "warning", "debris"]
@@ -114,12 +115,12 @@ class Finding(Value):
     images: tuple[str, ...]
     """Images that need the subject, at most 32."""
     mend: str | None
-    """What mends it without losing data."""
+    """How to repair it without losing data."""
 
 
 @frozen(kw_only=True, eq=False, repr=False)
 class CheckReport(Result, Listing[Finding]):
-    """``store.check``: a slice of it where ``resume`` is not ``None``. ``done`` and ``total`` count units."""
+    """``store.check``: a slice of it if ``resume`` is not ``None``. ``done`` and ``total`` count units."""
 
     rows_of: ClassVar = "findings"
 
@@ -128,11 +129,11 @@ class CheckReport(Result, Listing[Finding]):
     total: int
     resume: str | None = None
     unsettled: tuple[str, ...] = ()
-    """What could not be judged: a writer was at work through every look, or it may not be read."""
+    """What could not be judged: a writer disturbed every look, or it may not be read."""
     notes: tuple[str, ...] = ()
-    """What is not wrong, and must be known before another tool mends the store."""
+    """What is not wrong, but matters before another tool repairs the store."""
     age: float = 0.0
-    """Seconds since the check ended whose result this is: who may only read is told a finished one. 0: it is under way,
-    or ended with this answer."""
+    """Seconds since the end of the check that gave this result: a client that may only read gets a finished one. 0: the
+    check is running, or ended with this answer."""
     begun: float = 0.0
-    """Seconds since that check began: who asks while one is under way joins it."""
+    """Seconds since that check began: a request during a check joins it."""
