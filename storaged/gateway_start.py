@@ -31,8 +31,8 @@ class StartedGateway:
     ) -> None:
         self._own = frozenset(Listening.of_listener(door.socket) for door in doors)
         self._environ = environ
-        self._upstream = PassThrough(self._terms(settings), engine.metrics)
         store = StoreAccess(engine=engine, service=service)
+        self._upstream = PassThrough(self._terms(settings), engine.metrics, store.passed)
         self.front = Gateway(Context(store=store, upstream=self._upstream, identity=Identity()), engine.metrics)
 
     def revise(self, settings: GatewaySettings) -> None:

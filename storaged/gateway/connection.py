@@ -72,6 +72,8 @@ class HttpConnection:
         self.received = 0
         self.heaviest = 0
         self.changed = False
+        self.body_unread = True
+        """Whether somebody else can still have all of the body of the request under way."""
         self.passing = False
         """Whether podman answers the request under way."""
         self._limits = shared.limits
@@ -211,6 +213,7 @@ class HttpConnection:
     async def _respond(self, request: Request) -> None:
         """Answer one request, which is in flight until the kernel took its answer."""
         self._requests += 1
+        self.body_unread = True
         self._old = request.http_version < b"1.1"
         begin_request(self.number, self._requests)
         self._pace.spend(REQUEST)
@@ -296,6 +299,7 @@ class HttpConnection:
         return bytes(whole)
 
     async def _body_piece(self) -> bytes | None:
+        self.body_unread = False
         while True:
             event = self.http.next_event()
             if isinstance(event, h11.Data):

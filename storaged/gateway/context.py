@@ -17,7 +17,11 @@ class Upstream(Protocol):
     """podman's own service, or what stands for it where there is none."""
 
     async def pass_on(self, connection: HttpConnection, request: Request) -> Answer | Streamed | None:
-        """Have podman answer; None where the connection is at its end with that."""
+        """Have podman answer; None where the connection was used for that."""
+        ...
+
+    def may_pass(self, request: Request) -> bool:
+        """Whether podman can be asked instead, where the store cannot be."""
         ...
 
 

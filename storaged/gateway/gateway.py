@@ -33,6 +33,8 @@ from storaged.service.session import Session
 from storaged_client.contract.errors import StoragedError
 
 _READING = frozenset({"GET", "HEAD"})
+_UNKNOWING = frozenset({"StoreCorrupt", "StoreUnsupported"})
+"""Errors of a store that podman may understand all the same: it is asked instead, where it is there."""
 
 _log = logging.getLogger(__name__)
 
@@ -81,7 +83,7 @@ class Gateway:
             return plain_answer(405, "Method Not Allowed")
         began = time.perf_counter()
         answer: Answer | Streamed | None = None
-        request.strict = connection.changed
+        request.strict = connection.changed or self._context.store.passed.unseen
         try:
             answer = await self._handled(connection, request, route)
             own = route.handler is not None
@@ -109,12 +111,15 @@ class Gateway:
     ) -> Answer | Streamed | None:
         try:
             if route.handler is None:
-                return await self._context.upstream.pass_on(connection, request)
+                return await self._passed_on(connection, request)
             return await route.handler(self._context, request)
         except ApiError as error:
             return answer_of(error)
         except StoragedError as error:
             self._metrics.add(f"errors.{error.name}")
+            upstream = self._context.upstream
+            if error.name in _UNKNOWING and connection.body_unread and upstream.may_pass(request):
+                return await self._passed_on(connection, request)
             return answer_of(api_error(error.with_traceback(None), request))
         except (h11.ProtocolError, anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream):
             raise  # the end of the connection
@@ -123,6 +128,12 @@ class Gateway:
             self._metrics.add("requests.failed")
             _log.exception("request failed connection=%d route=%s", connection.number, route.name)
             return error_answer(500, "the daemon made a mistake; its log has the details")
+
+    async def _passed_on(self, connection: HttpConnection, request: Request) -> Answer | Streamed | None:
+        try:
+            return await self._context.upstream.pass_on(connection, request)
+        except ApiError as error:
+            return answer_of(error)
 
     def _with_age(self, answer: Answer, request: Request) -> Answer:
         """A stale answer says so: REST has no member for it."""

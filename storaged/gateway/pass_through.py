@@ -44,9 +44,9 @@ class PassThrough:
     Each client's connection has one to podman, made when it is needed first and kept as long as it may be.
     """
 
-    def __init__(self, terms: PassTerms, metrics: Metrics) -> None:
+    def __init__(self, terms: PassTerms, metrics: Metrics, changes: PassedChanges) -> None:
         self.terms = terms
-        self.changes = PassedChanges()
+        self.changes = changes
         self._metrics = metrics
         self._without = WithoutPodman()
         self._via = b"storaged-" + secrets.token_hex(8).encode()

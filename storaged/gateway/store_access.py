@@ -10,10 +10,11 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
-from attrs import frozen
+from attrs import field, frozen
 
 from storaged.engine.response_cache import CacheKey
 from storaged.engine.views import Staleness, View
+from storaged.gateway.passed_changes import PassedChanges
 from storaged.gateway.request import Request
 from storaged.service.context import Engine
 from storaged.service.service import Service
@@ -31,6 +32,7 @@ class StoreAccess:
 
     engine: Engine
     service: Callable[[], Service]
+    passed: PassedChanges = field(factory=PassedChanges)
 
     async def view(self, request: Request) -> View:
         """The state of the store that answers the request.
@@ -40,11 +42,14 @@ class StoreAccess:
             StoreCorrupt: the store cannot be read.
         """
         cache = self.engine.cache
+        number = self.passed.number
         view = cache.view_now()
         if view is None:
             async with request.link.watched():
                 view = await cache.view("strict" if request.strict else "fresh", PATIENCE)
         request.stale = view.stale
+        if view.stale is None:
+            self.passed.seen(number)
         return view
 
     def is_current(self) -> bool:
@@ -57,11 +62,14 @@ class StoreAccess:
         Raises:
             StoragedError: the method's own errors.
         """
+        number = self.passed.number
         if request.strict:
             params = {**params, "consistency": "strict", "timeout": PATIENCE}
         answer = await self.service().handle(request.session, method, params)
         result = _decode(answer if isinstance(answer, bytes) else b"".join(answer))
         request.stale = _staleness(result.get("stale"))
+        if request.strict and request.stale is None:
+            self.passed.seen(number)
         return result
 
 

@@ -37,6 +37,10 @@ _EMPTY: Final[dict[str, object]] = {
 class WithoutPodman:
     """The other end of what is passed on, where there is none."""
 
+    def may_pass(self, request: Request) -> bool:
+        """There is nobody to be asked."""
+        return False
+
     async def pass_on(self, connection: HttpConnection, request: Request) -> Answer | Streamed | None:
         """Never None: there is always something to say."""
         path = request.path

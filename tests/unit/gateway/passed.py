@@ -19,6 +19,7 @@ from storaged.gateway.gateway import Gateway
 from storaged.gateway.identity import Identity
 from storaged.gateway.pass_rights import PassRights
 from storaged.gateway.pass_through import PassTerms, PassThrough
+from storaged.gateway.passed_changes import PassedChanges
 from storaged.gateway.podman_socket import PodmanSocket
 from storaged.metrics import Metrics
 from storaged.server.fd_closer import Closer
@@ -99,6 +100,11 @@ class Passed:
         return status, json.loads(content)
 
 
+@define
+class _NoStore:
+    passed: PassedChanges
+
+
 OTHER = Credentials(pid=4711, uid=12_345, gid=12_345)
 
 
@@ -117,9 +123,11 @@ async def passed(
     terms = PassTerms(
         podman=PodmanSocket(path=path and str(folder / path)), rights=rights or PassRights(own_uid=os.geteuid())
     )
-    upstream = PassThrough(terms, metrics)
+    upstream = PassThrough(terms, metrics, PassedChanges())
     # The store is never asked: all that is sent here is podman's.
-    gateway = Gateway(Context(store=cast("Any", None), upstream=upstream, identity=Identity()), metrics)
+    gateway = Gateway(
+        Context(store=cast("Any", _NoStore(upstream.changes)), upstream=upstream, identity=Identity()), metrics
+    )
     near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     shared = Shared(limits=limits, guard=Quotas(limits, metrics), metrics=metrics, taker=Closer(), ender=Closer())
     me = Credentials(pid=os.getpid(), uid=os.geteuid(), gid=os.getegid())
@@ -135,7 +143,8 @@ async def passed(
         wire = Wire(await UNIXSocketStream.from_socket(near))
         tasks.start_soon(run)
         try:
-            yield Passed(wire, podman, upstream, metrics, ended)
+            with anyio.fail_after(20):
+                yield Passed(wire, podman, upstream, metrics, ended)
         finally:
             tasks.cancel_scope.cancel()
             with anyio.CancelScope(shield=True):
