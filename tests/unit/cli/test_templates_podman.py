@@ -34,7 +34,10 @@ def rows(of: str = "images") -> list[Struct]:
         described = [image_shape.describe(item) for item in RECORDED["inspected"]]
         return [podman_structs.inspected(item) for item in described[: len(names)]]
     wanted = [item for item in RECORDED["images"] if not names or item["id"] == APP]
-    return [podman_structs.image(row, NOW, full=False) for row in images.ordered(wanted, "created")]
+    return [
+        podman_structs.image(row.image, row.repository, row.tag, row.created, NOW, full=False)
+        for row in images.ordered(wanted, "created")
+    ]
 
 
 def filled(form: str, of: str = "images") -> str:
@@ -86,7 +89,7 @@ def test_what_podman_leaves_empty_is_told() -> None:
 
 def test_ids_are_whole_without_truncation() -> None:
     (row, *_) = images.ordered(RECORDED["images"], "size")
-    struct = podman_structs.image(row, NOW, full=True)
+    struct = podman_structs.image(row.image, row.repository, row.tag, row.created, NOW, full=True)
     assert compile("{{.ID}} {{.Id}}").render([struct]) == f"sha256:{row.image['id']} {row.image['id']}\n"
 
 
