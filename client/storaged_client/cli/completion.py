@@ -1,6 +1,6 @@
-"""``storagectl completion SHELL``: the script by which a shell completes commands, flags, filters and names.
+"""``storagectl completion SHELL``: print a script that completes commands, flags, filters and names.
 
-The script is made of the table of commands and of each command's flags. Names of images and lists it asks of the
+The script is made from the command table and the flags of each command. Names of images and lists come from the
 daemon, by ``complete``.
 """
 
@@ -10,6 +10,7 @@ from importlib import import_module
 
 from . import exits, output
 from .commands import COMMANDS, GROUPS
+from .completion_script import IMAGES, LISTS, Place
 from .flags import GLOBAL, OUTPUT, VERSION, Flag, UsageError, taken
 from .invocation import Invocation
 
@@ -18,37 +19,7 @@ FLAGS: tuple[Flag, ...] = ()
 CONNECTS = False
 
 SHELLS = ("bash", "fish", "zsh")
-
-YES_OR_NO = ("damaged", "dangling", "intermediate", "manifest", "readonly")
-IMAGE_FILTERS = ("after", "before", "reference", "since")
-OWNERS = ("true", "false", "external")
-FILTERS = tuple(
-    sorted(
-        (*YES_OR_NO, *IMAGE_FILTERS, "containers", "digest", "id", "in-list", "label", "layer", "unique-size", "until")
-    )
-)
-"""The keys of the filters that the daemon serves."""
-
-IMAGES, LISTS, FILES, FILTER = "@images", "@lists", "@files", "@filter"
-"""What a word is completed from, where it is no fixed list of words."""
-
-_OF_FLAGS = {"format": "json,table", "filter": FILTER, "socket": FILES, "type": "image,all"}
 _OF_ARGUMENTS = {"IMAGE": IMAGES, "LIST": LISTS, "SHELL": ",".join(SHELLS)}
-
-
-class Place:
-    """What may follow the words ``path`` (of which none is an argument yet)."""
-
-    __slots__ = ("arguments", "commands", "flags", "paths")
-
-    def __init__(self, paths: list[str], commands: dict[str, str], flags: tuple[Flag, ...], arguments: str) -> None:
-        self.paths = paths
-        """More than one where commands are the same."""
-        self.commands = commands
-        """The next word of a command, and its summary."""
-        self.flags = flags
-        self.arguments = arguments
-        """As ``completed_from``; empty for nothing."""
 
 
 def run(invocation: Invocation) -> int:
@@ -81,63 +52,3 @@ def places() -> list[Place]:
         word = module.ARGUMENTS.partition(" ")[0].strip("[].")
         modules[command.module] = Place([command.path], {}, taken(module), sources.get(word, ""))
     return [*found, *modules.values()]
-
-
-def completed_from(flag: Flag) -> str:
-    """Where the value of a flag comes from: words between commas, or one of the sources; empty for neither."""
-    return ",".join(flag.choices) or _OF_FLAGS.get(flag.name, "")
-
-
-def spellings(place: Place) -> list[tuple[str, Flag]]:
-    """``--name`` and ``-n`` of each flag; of two with one short spelling the first counts."""
-    found: dict[str, Flag] = {}
-    for flag in place.flags:
-        found[f"--{flag.name}"] = flag
-        if flag.short:
-            found.setdefault(f"-{flag.short}", flag)
-    return list(found.items())
-
-
-def cases(all_places: list[Place], indent: str) -> str:
-    """The branches of a ``case`` that bash and zsh have in common: four variables a place.
-
-    ``takes`` has an entry ``FLAG:SOURCE`` for each flag with a value, between blanks.
-    """
-    lines = []
-    for place in all_places:
-        takes = [f" {text}:{completed_from(flag)}" for text, flag in spellings(place) if flag.kind != "bool"]
-        lines += [
-            f"{indent}{' | '.join(map(quoted, place.paths))})",
-            f"{indent}    commands={quoted(' '.join(place.commands))}",
-            f"{indent}    flags={quoted(' '.join(text for text, _ in spellings(place)))}",
-            f"{indent}    takes={quoted(''.join((*takes, ' ')))}",
-            f"{indent}    arguments={quoted(place.arguments)}",
-            f"{indent}    ;;",
-        ]
-    return "\n".join(lines)
-
-
-def filter_cases(indent: str) -> str:
-    """The branches for the value of a filter, in bash and zsh."""
-
-    def branch(keys: tuple[str, ...], source: str) -> str:
-        patterns = " | ".join(f"{key}=*" for key in keys)
-        return f'{indent}{patterns}) _storagectl_add {source} "${{2%%=*}}=" "${{2#*=}}" ;;'
-
-    keys = ",".join(f"{key}=" for key in FILTERS)
-    return "\n".join(
-        (
-            branch(YES_OR_NO, "true,false"),
-            branch(("containers",), ",".join(OWNERS)),
-            branch(IMAGE_FILTERS, IMAGES),
-            branch(("in-list",), LISTS),
-            f"{indent}*=*) ;;",
-            f'{indent}*) _storagectl_add {keys} "" "$2" ;;',
-        )
-    )
-
-
-def quoted(text: str) -> str:
-    """One word to any of the three shells."""
-    escaped = text.replace("'", "'\\''")
-    return f"'{escaped}'"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .completion import (
+from .completion_script import (
     FILES,
     FILTER,
     FILTERS,

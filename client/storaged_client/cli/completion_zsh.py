@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .completion import Place, cases, filter_cases, quoted
+from .completion_script import Place, cases, filter_cases, quoted
 
 
 def script(places: list[Place]) -> str:

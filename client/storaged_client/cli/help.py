@@ -79,7 +79,7 @@ def of_command(command: Command) -> str:
     if module.FLAGS:
         parts.append(_options("Options", module.FLAGS))
     if "filter" in own:
-        from .completion import FILTERS
+        from .completion_script import FILTERS
 
         keys = textwrap.fill(", ".join(FILTERS), _WIDTH, initial_indent="  ", subsequent_indent="  ")
         parts.append(f"Filters (KEY=VALUE, or KEY!=VALUE to negate):\n{keys}")

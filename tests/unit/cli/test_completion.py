@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from storaged.operations.filters import SERVED
-from storaged_client.cli import complete, completion
+from storaged_client.cli import complete, completion, completion_script
 from storaged_client.cli.commands import COMMANDS
 from storaged_client.cli.main import main
 
@@ -156,7 +156,7 @@ def test_names_load_the_standard_library_and_little_of_it(environment: dict[str,
 
 
 def test_the_script_knows_the_filters_the_daemon_serves() -> None:
-    assert sorted(completion.FILTERS) == sorted(SERVED)
+    assert sorted(completion_script.FILTERS) == sorted(SERVED)
 
 
 def test_every_command_is_a_place_once() -> None:
