@@ -31,8 +31,8 @@ from storaged.errors import ConfigError
 from storaged.metrics import Metrics
 from storaged.server import listener, systemd
 from storaged.server.lifecycle import Lifecycle, Terms
+from storaged.server.limits import Limits
 from storaged.server.listener import Listener
-from storaged.server.quotas import Limits
 from storaged.service.access import Access
 from storaged.service.context import Engine
 from storaged.service.daemon_status import DaemonStatus, StartedBy

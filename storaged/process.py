@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 
 from storaged import logs
-from storaged.server.quotas import Limits
+from storaged.server.limits import Limits
 
 _SPARE_DESCRIPTORS = 512
 

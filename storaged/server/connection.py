@@ -1,4 +1,4 @@
-"""One connection: passes bytes and descriptors through a ``Peer``, and handles each request.
+"""A JSON-RPC connection: bytes and descriptors in and out of a ``Peer``, and what becomes of each request.
 
 ::
 
@@ -6,17 +6,18 @@
        ^                                                                  what it does not take: _write ---^
        '--------- stops while 64 requests are not answered *and written*, or 1 MiB waits'
 
-A request counts as in flight until the kernel took its reply, so a client that sends requests but does not read is
-stopped by its own socket buffers. The order of replies is the order of completion.
+A request counts as in flight until the kernel has taken its reply, so a client that asks and does not read is stopped
+by its own socket buffers. Replies are sent in the order of completion.
 
-Connections take turns. All busy connections share a queue (``service.fair_queue``); a long answer pauses and joins the
-queue, too, and of one connection's answers only one proceeds at a time (``service.limiters``). So a client with one
-small request waits for one step of one busy connection, however many there are.
+Connections take turns. Busy ones queue (``service.fair_queue``), a long answer pauses and queues there, too, and of one
+connection's answers one proceeds at a time (``service.limiters``). So a client with one small question waits for one
+step of one busy connection, however many there are.
 
 A connection ends in one of three ways. *End of input* (the client closed its writing side, or the daemon cut it to
 drain): what was sent is answered, then the connection closes. *Protocol error*, which includes a text that is not
-complete in time: the same, and then the rest of what the client writes is read and dropped for a moment, lest it die of
-SIGPIPE before it reads why. *Hang-up* (the client is gone, or reads nothing for 30 s): everything is cancelled.
+complete in time: the same, but then what the client still writes is read and dropped for a moment, so that it does not
+die of SIGPIPE before it reads the reason. *Hang-up* (the client is gone, or reads nothing for 30 s): everything is
+cancelled.
 """
 
 from __future__ import annotations
@@ -32,11 +33,9 @@ from typing import Any
 import anyio
 from anyio.abc import SocketAttribute, TaskGroup, UNIXSocketStream
 
-from storaged.metrics import Metrics
+from storaged.server.connection_budget import ConnectionBudget
 from storaged.server.disconnect import hung_up, linger
-from storaged.server.fd_closer import Closer
 from storaged.server.front import Shared
-from storaged.server.quotas import Limits, Quotas
 from storaged.server.receiving import end, receive
 from storaged.server.request_tasks import Handler, RequestTasks
 from storaged.server.send_queue import SendQueue
@@ -59,20 +58,15 @@ from storaged_client.jsonrpc.peer import (
 _READ = 4 << 10
 """Bytes read at once."""
 _SLICE = 256
-"""Bytes parsed before the next pause. They hold at most 128 refused texts, which are parsed without a pause while
-everybody else waits."""
+"""Bytes parsed between two pauses. They can hold 128 texts, each refused; everybody else waits that long."""
 _PATIENCE = 0.5
-"""Seconds a full connection waits before it checks whether its client is still there."""
+"""Seconds after which a full connection begins to watch whether its client is still there."""
 
 _log = logging.getLogger(__name__)
 
 
 class Connection:
-    """Serves one accepted stream until its end. The caller counts it in the quotas, before and after.
-
-    ``taker`` receives and closes descriptors. ``ender`` closes descriptors that were never received; it never makes the
-    connection wait, so it may get any number.
-    """
+    """Serves one accepted stream until its end. The caller counts it in the quotas."""
 
     def __init__(
         self,
@@ -80,20 +74,16 @@ class Connection:
         *,
         session: Session,
         handler: Handler,
-        limits: Limits,
-        guard: Quotas,
-        metrics: Metrics,
-        taker: Closer,
-        ender: Closer,
+        shared: Shared,
     ) -> None:
         self.session = session
         self._stream = stream
         self._socket: socket.socket = stream.extra(SocketAttribute.raw_socket)
-        self._limits = limits
-        self._guard = guard
-        self._metrics = metrics
-        self._closer = taker.of(session.account)
-        self._ender = ender.of(session.account)
+        self._limits = limits = shared.limits
+        self._guard = shared.guard
+        self._metrics = shared.metrics
+        self._closer = shared.taker.of(session.account)
+        self._ender = shared.ender.of(session.account)
         self._pace = session.shares.pace
         self._peer = Peer(
             max_message=limits.request_bytes,
@@ -102,12 +92,12 @@ class Connection:
             max_reply=limits.reply_bytes,
         )
         self._outbox = SendQueue(partial(send_now, self._socket))
+        self.budget = ConnectionBudget(session.credentials.uid, limits, shared.guard)
         self.answers = RequestTasks(
             session=session,
             handler=handler,
-            limits=limits,
-            guard=guard,
-            metrics=metrics,
+            budget=self.budget,
+            metrics=shared.metrics,
             peer=self._peer,
             outbox=self._outbox,
             moved=self._notice,
@@ -129,8 +119,8 @@ class Connection:
 
     @property
     def heaviest(self) -> int:
-        """The maximum number of bytes of requests and answers held at once."""
-        return self.answers.heaviest
+        """The most bytes of requests and replies held at once."""
+        return self.budget.heaviest
 
     async def run(self) -> None:
         """Serve until the end; close the stream. Never raises anything but cancellation."""
@@ -338,16 +328,7 @@ class JsonRpc:
         self._handler = handler
 
     def connect(self, stream: UNIXSocketStream, session: Session, shared: Shared) -> Connection:
-        return Connection(
-            stream,
-            session=session,
-            handler=self._handler,
-            limits=shared.limits,
-            guard=shared.guard,
-            metrics=shared.metrics,
-            taker=shared.taker,
-            ender=shared.ender,
-        )
+        return Connection(stream, session=session, handler=self._handler, shared=shared)
 
     def refusal(self, error: StoragedError) -> bytes:
         answer = {

@@ -21,8 +21,9 @@ from storaged.server import peercred
 from storaged.server.accounts import Accounts
 from storaged.server.fd_closer import Closer
 from storaged.server.front import Front, ServedConnection, Shared
+from storaged.server.limits import Limits
 from storaged.server.memory import Memory
-from storaged.server.quotas import Limits, Quotas
+from storaged.server.quotas import Quotas
 from storaged.server.receiving import end
 from storaged.service.fair_queue import FairQueue
 from storaged.service.limiters import Limiters

@@ -13,7 +13,8 @@ from attrs import frozen
 
 from storaged.metrics import Metrics
 from storaged.server.fd_closer import Closer
-from storaged.server.quotas import Limits, Quotas
+from storaged.server.limits import Limits
+from storaged.server.quotas import Quotas
 from storaged.service.session import Session
 from storaged_client.contract.errors import StoragedError
 
@@ -47,13 +48,15 @@ class ServedConnection(Protocol):
 
 @frozen(kw_only=True)
 class Shared:
-    """What all connections share. ``taker`` and ``ender`` as in ``connection.Connection``."""
+    """What all connections share."""
 
     limits: Limits
     guard: Quotas
     metrics: Metrics
     taker: Closer
+    """Receives descriptors and closes them."""
     ender: Closer
+    """Closes what was never received. Nobody can make it wait, so it takes any number."""
 
 
 class Front(Protocol):

@@ -36,8 +36,9 @@ from storaged.server.accounts import Accounts
 from storaged.server.connection import JsonRpc
 from storaged.server.connection_set import ConnectionSet
 from storaged.server.front import Front
+from storaged.server.limits import Limits
 from storaged.server.listener import Listener
-from storaged.server.quotas import Limits, Quotas
+from storaged.server.quotas import Quotas
 from storaged.server.request_tasks import Handler
 from storaged.server.service_status import ServiceStatus
 from storaged.server.systemd import Notifier

@@ -1,22 +1,22 @@
-"""Limits that protect the daemon's memory, and clients from each other.
+"""Budgets that protect the daemon's memory, and one client from another.
 
-Budgets are per uid, because one user's broken script must not lock out the others, or that user's own next command: the
-last place of each kind is kept for somebody who has none yet. Subordinate uids count as the user they were given to,
-and leave an eighth of each budget to the user's own uid. There are also budgets for all users together. An eighth of
-those, and a sixteenth of the connections, is kept for root and the daemon's own user.
+Budgets are per uid: one user's broken script must not shut out the others, nor that user's own next command, so the
+last place of each kind is reserved for somebody who has none yet. Subordinate uids count as the user they belong to,
+and leave an eighth of each budget to that user. There are also budgets of all users together; root and the daemon's
+own user keep an eighth of each, and a sixteenth of the connections.
 
 ::
 
-    connections   a uid that has one leaves the last place of the daemon to a uid that has none;
-                  a process that has one leaves the last place of its uid to a process that has none
-    in flight     a connection with a running request leaves the last 64 of its uid to its other connections
-    bytes         unread replies: a connection that has some leaves room for the longest reply to
-                  the other connections of its uid
-    requests      texts of unanswered requests: a connection that has some leaves as much room as one
-                  connection may use to the other connections of its uid
+    connections   a uid that has one leaves the daemon's last place to a uid that has none;
+                  a process that has one leaves its uid's last place to a process that has none
+    in flight     a connection with a running request leaves its uid's last 64 places to the uid's other connections
+    bytes         replies that the kernel has not taken yet: a connection that has some leaves room for the longest
+                  reply to its uid's other connections
+    requests      texts of requests being answered: a connection that has some leaves as much as one connection may
+                  have to its uid's other connections
 
-Each time a limit is reached, the counter ``limits.NAME`` counts it. A limit that is never reached can stay as it is;
-one that is reached all day is too low, or some client misbehaves.
+Each time a limit is reached, the counter ``limits.NAME`` goes up. A limit that nobody reaches can stay as it is; one
+that is reached all day is too low, or a client misbehaves.
 """
 
 from __future__ import annotations
@@ -25,86 +25,13 @@ from collections import defaultdict
 from collections.abc import Callable, Collection
 from typing import NoReturn, TypeVar
 
-from attrs import asdict, fields, frozen
+from attrs import fields
 
-from storaged.engine.leases import IMAGES_PER_UID as LEASED_IMAGES
-from storaged.engine.leases import PER_UID as LEASES
-from storaged.engine.leases import TOTAL as TOTAL_LEASES
-from storaged.engine.leases import TOTAL_IMAGES as TOTAL_LEASED_IMAGES
-from storaged.engine.tokens import Bounds, Cursors, Plans
 from storaged.metrics import Metrics
+from storaged.server.limits import Limits
 from storaged_client.contract.errors import TooManyRequests
-from storaged_client.json_limits import REPLY_BYTES
 
 Key = TypeVar("Key", int, tuple[int, int])
-
-PARSED = 20
-"""A parsed request takes at most this many times the size of its text."""
-
-
-@frozen(kw_only=True)
-class Limits:
-    """Every limit of the protocol (sizes in bytes, times in seconds). No client can raise one."""
-
-    connections: int = 256
-    request_bytes: int = 1 << 20
-    reply_bytes: int = REPLY_BYTES
-    descriptors: int = 16
-    """Per message."""
-    batch: int = 100
-    in_flight: int = 64
-    """Per connection; at the limit, reading stops."""
-    in_flight_bytes: int = 4 << 20
-    """Texts of one connection's requests in flight; at the limit, reading stops. Parsed, they take some twenty times as
-    much."""
-    waiting_bytes: int = 1 << 20
-    """Unsent answers of one connection; at the limit, reading stops."""
-    stall_seconds: int = 30
-    """A peer that reads nothing for this time is disconnected."""
-    text_seconds: int = 30
-    """A peer that does not complete a text within this time is disconnected."""
-    drain_seconds: int = 10
-    """From the first SIGTERM to the end."""
-    uid_connections: int = 255
-    uid_in_flight: int = 1024
-    uid_bytes: int = 256 << 20
-    uid_request_bytes: int = 16 << 20
-    total_in_flight: int = 4096
-    """For all users together, like all names that begin this way."""
-    total_bytes: int = 384 << 20
-    total_request_bytes: int = 24 << 20
-    cursors: int = Cursors.usual.per_uid
-    """Open listings of one uid; the oldest goes first."""
-    cursor_seconds: int = Cursors.usual.seconds
-    plans: int = Plans.usual.per_uid
-    """Per uid; the oldest goes first."""
-    plan_seconds: int = Plans.usual.seconds
-    leases: int = LEASES
-    leased_images: int = LEASED_IMAGES
-    """In all leases of one uid, each counted as often as it is leased."""
-
-    total_cursors: int = Cursors.usual.total
-    total_plans: int = Plans.usual.total
-    total_leases: int = TOTAL_LEASES
-    total_leased_images: int = TOTAL_LEASED_IMAGES
-
-    @property
-    def of_cursors(self) -> Bounds:
-        """The bounds of listings in pages."""
-        return Bounds(per_uid=self.cursors, total=self.total_cursors, seconds=self.cursor_seconds)
-
-    @property
-    def of_plans(self) -> Bounds:
-        """The bounds of plans from dry runs."""
-        return Bounds(per_uid=self.plans, total=self.total_plans, seconds=self.plan_seconds)
-
-    def most_memory(self) -> int:
-        """Bytes that all clients together can make the daemon hold, besides the store."""
-        return self.total_bytes + PARSED * self.total_request_bytes + self.connections * self.request_bytes
-
-    def as_facts(self) -> dict[str, int]:
-        return asdict(self)
-
 
 _TEXTS = {
     "connections": "too many connections: close some, or use one for several requests",
@@ -123,8 +50,8 @@ _TOTALS = {
 class Quotas:
     """Counts what each user holds. Belongs to the event loop; nothing here waits.
 
-    ``accounts`` maps a uid to the user it counts as when its first connection comes; that lasts until its last
-    connection ends.
+    ``owner`` says which account a uid counts as. It is asked when the uid's first connection comes, and holds until the
+    last one ends.
     """
 
     def __init__(
@@ -135,19 +62,19 @@ class Quotas:
         owner: Callable[[int], int] = int,
         favoured: Collection[int] = (),
     ) -> None:
-        self._limits = limits
         self._metrics = metrics
         self._owner = owner
         self._favoured = frozenset(favoured)
         self._uids: dict[int, tuple[int, int]] = {}
-        """For each connected uid: its account, and its number of connections."""
+        """Each connected uid's account and number of connections."""
         self._processes: defaultdict[tuple[int, int], int] = defaultdict(int)
         self._connections = _Counts()
-        self._in_flight = _Counts()
-        self._bytes = _Counts()
-        self._request_bytes = _Counts()
+        self._in_flight = _Budget("in_flight")
+        self._bytes = _Budget("bytes")
+        self._request_bytes = _Budget("request_bytes")
+        self.revise(limits)
         for limit in fields(Limits):
-            # Report a limit that was never reached as 0: an operator then sees that it is counted.
+            # A limit that was never reached shows as 0, so that an operator sees it is counted.
             metrics.add(f"limits.{limit.name}", 0)
 
     @property
@@ -167,8 +94,11 @@ class Quotas:
         return self._request_bytes.total
 
     def revise(self, limits: Limits) -> None:
-        """Use these limits from now on. A user who exceeds them keeps what it has, and gets no more."""
+        """Count against these limits from now on. A user who has more than they allow keeps it, but gets no more."""
         self._limits = limits
+        self._in_flight.bound(limits.uid_in_flight, limits.total_in_flight, limits.in_flight)
+        self._bytes.bound(limits.uid_bytes, limits.total_bytes, limits.reply_bytes)
+        self._request_bytes.bound(limits.uid_request_bytes, limits.total_request_bytes, limits.in_flight_bytes)
 
     def reached(self, limit: str) -> None:
         """Count that a limit was reached; ``limit`` is its name in ``Limits``."""
@@ -180,13 +110,13 @@ class Quotas:
         return self._owner(uid) if known is None else known[0]
 
     def is_favoured(self, uid: int) -> bool:
-        """Whether room is kept for this uid; not for subordinate ids of the daemon's own user."""
+        """Whether room is reserved for this uid. None is for subordinate ids of the daemon's own user."""
         return uid in self._favoured
 
     def enter(self, uid: int, pid: int) -> None:
         """Count a connection of process ``pid``; ``leave`` gives it back.
 
-        Processes whose pid the kernel does not tell count as one.
+        ``pid`` made the connection. Processes whose pid the kernel does not tell count as one.
 
         Raises:
             TooManyRequests: the daemon or this user has its maximum number of connections.
@@ -220,42 +150,22 @@ class Quotas:
         """Count a request of a connection with ``beside`` other running requests; ``end`` gives it back.
 
         Raises:
-            TooManyRequests: this user, or all together, have their maximum number of running requests.
+            TooManyRequests: this user, or all users together, have as many running as they may.
         """
-        account = self.account(uid)
-        limit = self._own(uid, account, self._limits.uid_in_flight)
-        if beside:
-            limit = max(limit - self._limits.in_flight, limit // 2)
-        if self._in_flight.of(account) >= limit:
-            self._refuse("uid_in_flight", "in_flight", limit)
-        limit = self._shared(uid, self._limits.total_in_flight)
-        if self._in_flight.total >= limit:
-            self._refuse("total_in_flight", "in_flight", limit, of_all=True)
-        self._in_flight.add(account, 1)
+        self._claim(self._in_flight, uid, 1, beside)
 
     def end(self, uid: int) -> None:
         self._in_flight.give(self.account(uid), 1)
 
     def hold(self, uid: int, size: int, *, beside: int, insist: bool = False) -> None:
-        """Count the bytes of a reply until the kernel took them; ``free`` gives them back.
+        """Count the bytes of a reply until the kernel has taken them; ``free`` gives them back.
 
-        ``beside`` is what the same connection already holds. ``insist``: the reply is sent whatever the budget says.
+        ``beside`` is what the same connection holds already. ``insist``: count them even over budget.
 
         Raises:
-            TooManyRequests: the unread replies of this user, or of all together, are at their limit.
+            TooManyRequests: as many bytes wait for this user, or for all users together, as may.
         """
-        account = self.account(uid)
-        has = self._bytes.of(account)
-        limit = self._own(uid, account, self._limits.uid_bytes)
-        if beside:
-            limit = max(limit - self._limits.reply_bytes, limit // 2)
-        if has and has + size > limit and not insist:
-            self._refuse("uid_bytes", "bytes", limit)
-        limit = self._shared(uid, self._limits.total_bytes)
-        if self._bytes.total and self._bytes.total + size > limit and not insist:
-            self._refuse("total_bytes", "bytes", limit, of_all=True)
-        if size:
-            self._bytes.add(account, size)
+        self._claim(self._bytes, uid, size, beside, insist=insist)
 
     def free(self, uid: int, size: int) -> None:
         self._bytes.give(self.account(uid), size)
@@ -266,30 +176,35 @@ class Quotas:
         ``beside`` is what the same connection already has in flight.
 
         Raises:
-            TooManyRequests: the requests of this user, or of all together, are at their limit.
+            TooManyRequests: the requests of this user, or of all users together, are as long as they may be.
         """
-        account = self.account(uid)
-        has = self._request_bytes.of(account)
-        limit = self._own(uid, account, self._limits.uid_request_bytes)
-        if beside:
-            limit = max(limit - self._limits.in_flight_bytes, limit // 2)
-        if has and has + size > limit:
-            self._refuse("uid_request_bytes", "request_bytes", limit)
-        limit = self._shared(uid, self._limits.total_request_bytes)
-        if self._request_bytes.total and self._request_bytes.total + size > limit:
-            self._refuse("total_request_bytes", "request_bytes", limit, of_all=True)
-        if size:
-            self._request_bytes.add(account, size)
+        self._claim(self._request_bytes, uid, size, beside)
 
     def free_request(self, uid: int, size: int) -> None:
         self._request_bytes.give(self.account(uid), size)
 
+    def _claim(self, budget: _Budget, uid: int, size: int, beside: int, *, insist: bool = False) -> None:
+        """Take ``size`` of a budget. A claim by somebody who has nothing of it is granted, however large it is."""
+        account = self.account(uid)
+        if not insist:
+            limit = self._own(uid, account, budget.own)
+            if beside:
+                limit = max(limit - budget.sisters, limit // 2)
+            has = budget.of(account)
+            if has and has + size > limit:
+                self._refuse(f"uid_{budget.name}", budget.name, limit)
+            limit = self._shared(uid, budget.shared)
+            if budget.total and budget.total + size > limit:
+                self._refuse(f"total_{budget.name}", budget.name, limit, of_all=True)
+        if size:
+            budget.add(account, size)
+
     def _own(self, uid: int, account: int, limit: int) -> int:
-        """The part of a user's budget that this uid may use."""
+        """How much of its account's budget a uid may use."""
         return limit if uid == account else limit - limit // 8
 
     def _shared(self, uid: int, limit: int) -> int:
-        """The part of the common budget that this uid may use."""
+        """How much of the budget of all users a uid may use."""
         return limit if uid in self._favoured else limit - limit // 8
 
     def _refuse(self, name: str, what: str, limit: int, *, of_all: bool = False) -> NoReturn:
@@ -316,10 +231,23 @@ class _Counts:
         _give(self._of, account, amount)
 
 
+class _Budget(_Counts):
+    """What accounts hold of one thing, and the limits for it."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+        self.bound(0, 0, 0)
+
+    def bound(self, own: int, shared: int, sisters: int) -> None:
+        """Set the limits: of each account, of all together, and what a connection leaves to others of its account."""
+        self.own, self.shared, self.sisters = own, shared, sisters
+
+
 def _give(counts: defaultdict[Key, int], key: Key, amount: int) -> None:
     left = counts.get(key, 0) - amount
     if left > 0:
         counts[key] = left
     else:
-        # An account that holds nothing has no entry: uids and processes come and go as long as the daemon lives.
+        # No entry stays behind: uids and processes come and go for as long as the daemon lives.
         counts.pop(key, None)

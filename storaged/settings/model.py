@@ -6,7 +6,7 @@ from typing import Literal, NewType
 
 from attrs import Factory, frozen
 
-from storaged.server.quotas import Limits
+from storaged.server.limits import Limits
 
 Backend = Literal["trio", "asyncio"]
 LogLevel = Literal["debug", "info", "warning", "error"]

@@ -15,7 +15,7 @@ from cattrs import Converter, override
 from cattrs.errors import BaseValidationError, ClassValidationError, ForbiddenExtraKeysError, IterableValidationError
 from cattrs.gen import make_dict_structure_fn
 
-from storaged.server.quotas import Limits
+from storaged.server.limits import Limits
 from storaged.settings.model import (
     NOWHERE,
     Compat,

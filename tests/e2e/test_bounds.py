@@ -17,7 +17,7 @@ import pytest
 from attrs import fields, frozen
 
 from storaged.sample import SampleSpec, write_store
-from storaged.server.quotas import Limits
+from storaged.server.limits import Limits
 from tests.support.client import Client
 from tests.support.daemon import PATIENCE, Daemon, serving
 

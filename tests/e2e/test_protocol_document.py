@@ -15,7 +15,7 @@ import pytest
 from storaged.engine import leases
 from storaged.engine.tokens import Plans
 from storaged.sample import SampleSpec, write_store
-from storaged.server.quotas import Limits
+from storaged.server.limits import Limits
 from storaged_client.contract.methods import METHODS
 from storaged_client.json_limits import MESSAGE_DEPTH
 from tests.support.client import Client

@@ -10,7 +10,7 @@ from attrs import evolve
 
 from storaged.config_reload import Reconfiguration
 from storaged.errors import ConfigError
-from storaged.server.quotas import Limits
+from storaged.server.limits import Limits
 from storaged.settings import Grants, Settings
 from storaged.store.tables import StoreLocation
 

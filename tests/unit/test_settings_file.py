@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storaged.errors import ConfigError
-from storaged.server.quotas import Limits
+from storaged.server.limits import Limits
 from storaged.settings import FileSettings, GatewaySettings, Grants, read_file, schema
 from storaged.settings.lines import key_lines
 

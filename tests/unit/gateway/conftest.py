@@ -27,7 +27,8 @@ from storaged.metrics import Metrics
 from storaged.server import peercred
 from storaged.server.fd_closer import Closer
 from storaged.server.front import Shared
-from storaged.server.quotas import Limits, Quotas
+from storaged.server.limits import Limits
+from storaged.server.quotas import Quotas
 from storaged.service.limiters import Limiters
 from storaged.service.session import Session
 from tests.support.ground import Ground

@@ -24,7 +24,8 @@ from storaged.gateway.podman_socket import PodmanSocket
 from storaged.metrics import Metrics
 from storaged.server.fd_closer import Closer
 from storaged.server.front import Shared
-from storaged.server.quotas import Limits, Quotas
+from storaged.server.limits import Limits
+from storaged.server.quotas import Quotas
 from storaged.service.limiters import Limiters
 from storaged.service.session import Credentials, Session
 from tests.support.fake_podman import FakePodman, fake_podman

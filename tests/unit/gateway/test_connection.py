@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from storaged.server.quotas import Limits
+from storaged.server.limits import Limits
 from tests.unit.service.conftest import Desk
 
 from .conftest import Echo, resting

@@ -19,7 +19,9 @@ from storaged.metrics import Metrics
 from storaged.server import peercred
 from storaged.server.connection import Connection
 from storaged.server.fd_closer import Closer
-from storaged.server.quotas import Limits, Quotas
+from storaged.server.front import Shared
+from storaged.server.limits import Limits
+from storaged.server.quotas import Quotas
 from storaged.server.request_tasks import Handler
 from storaged.server.sending import send_now
 from storaged.service.context import Waiting
@@ -159,11 +161,7 @@ async def served(
         stream,
         session=Session(credentials=credentials, number=1, shares=shares or Limiters()),
         handler=handler,
-        limits=limits,
-        guard=guard,
-        metrics=metrics,
-        taker=Closer(),
-        ender=Closer(),
+        shared=Shared(limits=limits, guard=guard, metrics=metrics, taker=Closer(), ender=Closer()),
     )
     wire = Wire(await UNIXSocketStream.from_socket(near))
     result = Served(wire, connection, guard, metrics)

@@ -9,7 +9,8 @@ import pytest
 from storaged.engine.tokens import crowded
 from storaged.metrics import Metrics
 from storaged.server.accounts import Accounts
-from storaged.server.quotas import Limits, Quotas
+from storaged.server.limits import Limits
+from storaged.server.quotas import Quotas
 from storaged_client.contract.errors import TooManyRequests
 
 

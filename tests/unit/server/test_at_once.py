@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
-from storaged.server.quotas import Limits
+from storaged.server.limits import Limits
 
 from .conftest import Methods, logged, served
 from .test_connection import until
@@ -32,7 +32,7 @@ async def test_they_come_in_the_order_they_were_sent_and_before_what_still_waits
             *({"jsonrpc": "2.0", "id": number, "method": "now.echo", "params": [number]} for number in range(40, 80)),
         )
         assert [(await it.wire.line())["result"] for _ in range(80)] == [[number] for number in range(80)]
-        assert it.connection.answers.in_flight == 1
+        assert it.connection.budget.in_flight == 1
 
 
 async def test_their_errors_and_our_mistakes_are_answers_and_name_their_request_in_the_log(log: io.StringIO) -> None:
@@ -58,7 +58,7 @@ async def test_nothing_of_them_is_counted_when_they_are_answered() -> None:
         await it.wire.send({"jsonrpc": "2.0", "method": "now.broken"})
         await it.wire.call(4, "now.echo")
         await it.wire.line()
-        await until(lambda: not it.connection.answers.in_flight)
+        await until(lambda: not it.connection.budget.in_flight)
         assert (it.guard.in_flight, it.guard.bytes, it.guard.request_bytes) == (0, 0, 0)
 
 
@@ -71,7 +71,7 @@ async def test_who_does_not_read_them_is_not_read_from_either() -> None:
         with anyio.fail_after(5):
             while it.metrics.counters["limits.in_flight"] == 0:  # noqa: ASYNC110 - it tells nobody
                 await anyio.sleep(0.002)
-        assert it.connection.answers.in_flight == 4
+        assert it.connection.budget.in_flight == 4
         assert len(methods.ended) < 60
         assert [len((await it.wire.line())["result"]) for _ in range(60)] == [99_998] * 60
 

@@ -17,7 +17,8 @@ from anyio.abc import SocketAttribute
 from trio.testing import MockClock
 
 from storaged.metrics import Metrics
-from storaged.server.quotas import Limits, Quotas
+from storaged.server.limits import Limits
+from storaged.server.quotas import Quotas
 
 from .conftest import Methods, served
 

@@ -17,8 +17,8 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from storaged.metrics import Metrics
 from storaged.server.lifecycle import Lifecycle, Terms
+from storaged.server.limits import Limits
 from storaged.server.listener import Listener, bind, inherit
-from storaged.server.quotas import Limits
 from storaged.server.systemd import Notifier
 
 from .conftest import Methods, Wire

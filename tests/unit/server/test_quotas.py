@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from storaged.metrics import Metrics
-from storaged.server.quotas import Limits, Quotas
+from storaged.server.limits import Limits
+from storaged.server.quotas import Quotas
 from storaged_client.contract.errors import TooManyRequests
 
 

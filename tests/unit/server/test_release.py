@@ -16,7 +16,9 @@ from storaged.metrics import Metrics
 from storaged.server import peercred
 from storaged.server.connection import Connection
 from storaged.server.fd_closer import Closer
-from storaged.server.quotas import Limits, Quotas
+from storaged.server.front import Shared
+from storaged.server.limits import Limits
+from storaged.server.quotas import Quotas
 from storaged.service.session import Session
 
 from .conftest import Methods, Wire, served
@@ -60,11 +62,7 @@ async def _one_connection(number: int) -> weakref.ref[Connection]:
         await UNIXSocketStream.from_socket(far),
         session=Session(credentials=peercred.of_socket(far), number=number),
         handler=Methods(),
-        limits=limits,
-        guard=Quotas(limits, metrics),
-        metrics=metrics,
-        taker=Closer(),
-        ender=Closer(),
+        shared=Shared(limits=limits, guard=Quotas(limits, metrics), metrics=metrics, taker=Closer(), ender=Closer()),
     )
     wire = Wire(await UNIXSocketStream.from_socket(near))
     async with anyio.create_task_group() as tasks:

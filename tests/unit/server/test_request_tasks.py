@@ -13,7 +13,8 @@ import anyio.lowlevel
 import pytest
 
 from storaged.metrics import Metrics
-from storaged.server.quotas import Limits, Quotas
+from storaged.server.limits import Limits
+from storaged.server.quotas import Quotas
 from storaged_client.contract.errors import ImageUnknown
 
 from .conftest import Methods, Served, served

@@ -19,8 +19,8 @@ from trio.testing import MockClock
 
 from storaged.metrics import Metrics
 from storaged.server.lifecycle import Lifecycle, Terms
+from storaged.server.limits import Limits
 from storaged.server.listener import bind
-from storaged.server.quotas import Limits
 from storaged.server.service_status import ServiceStatus
 from storaged.server.systemd import Notifier, watchdog
 

@@ -7,7 +7,7 @@ from typing import Any
 import anyio
 import pytest
 
-from storaged.server.quotas import Limits
+from storaged.server.limits import Limits
 from storaged.service.limiters import pause
 
 from .conftest import Methods, Served, served
