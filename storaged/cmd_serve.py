@@ -1,4 +1,4 @@
-"""``storaged serve`` from settings to exit status: what ends it, whom that is told, and how soon it may end."""
+"""``storaged serve``: runs the daemon, and reports why it ends by exit status, log and service status."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ _log = logging.getLogger(__name__)
 
 
 def run(settings: Settings, environ: MutableMapping[str, str], *, reread: Callable[[], Settings]) -> int:
-    """Be the daemon until told to stop; returns the exit status. ``reread``, blocking, makes the settings anew.
+    """Run the daemon until told to stop; returns the exit status. ``reread``, blocking, reads the settings again.
 
-    0 ended as asked, 1 a mistake of ours, 75 another daemon is there, 77 not permitted, 78 misconfigured.
+    0 a clean end, 1 an internal error, 75 another daemon is there, 77 not permitted, 78 misconfigured.
     """
     process.open_standard_streams()
     process.start_logging(settings.log_level, environ)
@@ -53,7 +53,7 @@ def run(settings: Settings, environ: MutableMapping[str, str], *, reread: Callab
         except OSError as error:
             return _fail(error, FAILED, notifier, pause)
         except Exception:
-            # The root: an end that nobody foresaw is logged whole, and told to the service manager.
+            # The last resort: log an unexpected error completely, and report it to the service manager.
             _log.exception("daemon failed")
             notifier.tell(STATUS="failed by a mistake of its own: see the log")
             time.sleep(pause)
@@ -62,7 +62,7 @@ def run(settings: Settings, environ: MutableMapping[str, str], *, reread: Callab
 
 
 def refuse_settings(error: ConfigError, environ: MutableMapping[str, str]) -> int:
-    """Tell whom it concerns that the settings are wrong; returns the exit status."""
+    """Report wrong settings; returns the exit status."""
     process.open_standard_streams()
     if process.goes_to_journal(environ):
         process.start_logging("info", environ)
@@ -84,6 +84,7 @@ def _fail(error: Exception, status: int, notifier: systemd.Notifier, pause: floa
 
 
 def _pause(environ: MutableMapping[str, str]) -> float:
-    """Seconds to wait before a daemon that cannot serve ends: an activated one is started again for whoever waits at
-    its socket, at once and without end; under a start limit (five in ten seconds) systemd would give the socket up."""
+    """Seconds to wait before a daemon that cannot serve exits. systemd starts an activated daemon again for the client
+    that waits at its socket, at once and without end; with a start limit (five in ten seconds) it would give up the
+    socket."""
     return _PACE if "LISTEN_FDS" in environ else 0.0

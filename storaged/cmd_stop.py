@@ -1,4 +1,4 @@
-"""``storaged stop``: ask the daemon behind a socket to drain, and wait until it is gone."""
+"""``storaged stop``: tells the daemon behind a socket to drain, and waits until it is gone."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ from storaged_client.storage_conf import Flags
 from storaged_client.transport import NotSent
 
 _SECONDS = 10.0
-"""For everything but the drain, whose own time is asked for."""
+"""For everything but the drain, which has its own limit."""
 
 
 def stop_daemon(path: str | None, flags: Flags | None = None, seconds: float = _SECONDS) -> int:
-    """Ask the daemon of a socket or of a store to drain, and wait until it is gone; returns the exit status.
+    """Tell the daemon of a socket or of a store to drain, and wait until it is gone; returns the exit status.
 
-    Gone means: the connection has ended, which it does when the last answer is sent, and so has the
-    process, where the kernel vouches for its pid; only then is the store's guard free for the next daemon.
-    The socket is no sign: an activated one stays, and connecting to it to see would start the daemon anew.
+    It is gone when the connection has ended, which happens after the last answer, and so has the process, if the kernel
+    vouches for its pid. Only then is the store's instance lock free for the next daemon. The socket proves nothing: an
+    activated one stays, and connecting to it would start the daemon again.
+
     0 ended, 69 no daemon, 75 not in time, 77 not permitted, 125 that daemon serves another store.
     """
     try:
@@ -48,7 +49,7 @@ def _stop(target: stores.Target, deadline: float) -> None:
         if target.stated is not None:
             stores.check_served(target.stated, info)
         deadline += _drain_seconds(info)
-        # An activated socket was made by the service manager; then the pid is a claim and no more.
+        # The service manager created an activated socket, so the pid may be the manager's.
         if info.get("pid") == pid:
             with suppress(OSError):
                 process = os.pidfd_open(pid)

@@ -1,10 +1,10 @@
-"""The configuration read again while the daemon runs: what can change does, what cannot is named in the log.
+"""Reloads the configuration: applies what can change at run time, and logs what needs a restart.
 
 ::
 
-    limits  access  log_level  compat  idle_exit      live by the new ones at once
-    any other setting, the place of the store         one line says that they need a restart
-    a file with a mistake                             one line for each, and all stays as it is
+    limits  access  log_level  compat  idle_exit      apply at once
+    any other setting, the location of the store      one log line says that they need a restart
+    a file with a mistake                             one log line for each, and nothing changes
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ def differences(old: AttrsInstance, new: AttrsInstance) -> list[str]:
 
 
 class Reconfiguration:
-    """Knows what the daemon lives by. ``read`` and ``discover`` are blocking; ``apply`` gets the settings to live by.
+    """Applies changed settings. ``read`` and ``discover`` are blocking; ``apply`` gets the new settings.
 
-    ``discover`` finds where the store is by now, ``location`` is where it is served from.
+    ``discover`` finds the present location of the store, ``location`` is the one being served.
     """
 
     def __init__(
@@ -62,9 +62,9 @@ class Reconfiguration:
         self._apply = apply
 
     async def run(self) -> None:
-        """Read everything again and live by it, as far as that goes. Never raises but when cancelled.
+        """Read everything again and apply it as far as possible. Raises only when cancelled.
 
-        A read that hangs is left behind by a cancellation: it holds nothing.
+        A cancellation abandons a read that hangs: it holds nothing.
         """
         found = await run_sync(self._look, abandon_on_cancel=True)
         if found is None:
@@ -76,7 +76,7 @@ class Reconfiguration:
         late = differences(settings, new) + moved
         apply = settings != self._settings
         self._settings = settings
-        # Before, or after where only the new level lets it be heard.
+        # Log before the change, or after it if only the new level shows the line.
         heard = _log.isEnabledFor(logging.INFO)
         if heard:
             _log.info("configuration read again changed=%s", ",".join(changed) or "-")

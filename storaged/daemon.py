@@ -1,8 +1,8 @@
-"""The only file that builds everything: settings to store, guard, door, cache, service, life.
+"""Builds the daemon: settings, store, instance lock, listener, cache, service, life cycle. No other module wires them.
 
-The order matters. The guard comes before the door: a second daemon of one graphroot must not touch the
-first one's socket. The door comes before the first load: who connects meanwhile waits in its queue and
-is neither refused nor tempted to start another daemon. The path is withdrawn before the guard ends.
+The order matters. The instance lock comes before the listener: a second daemon of one graphroot must not touch the
+first one's socket. The listener comes before the first load: clients that connect meanwhile wait in its queue, and are
+neither refused nor tempted to start another daemon. The socket's path is removed before the instance lock is released.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ _log = logging.getLogger(__name__)
 def serve(
     settings: Settings, environ: MutableMapping[str, str], notifier: systemd.Notifier, reread: Callable[[], Settings]
 ) -> None:
-    """Serve until told to stop. ``reread``, blocking, makes the settings anew.
+    """Serve until told to stop. ``reread``, blocking, reads the settings again.
 
     Raises:
         GuardTaken, SocketTaken: another daemon is there.
@@ -114,7 +114,7 @@ def serve(
             settings, again = anyio.run(live, backend=settings.backend)
             if not again:
                 return
-            # Another store lies there: nothing is kept but the door.
+            # There is another store now: keep only the listener.
             before, location = location, discover()
             if (location.graphroot, location.runroot) != (before.graphroot, before.runroot):
                 _log.warning("the settings name another store now: ending graphroot=%s", location.graphroot)
@@ -127,7 +127,7 @@ def serve(
 
 
 def _api_doors(settings: Settings, inherited: Sequence[socket.socket]) -> Sequence[Listener]:
-    """The gateway's: all that were handed over, or the one that is set. Blocking.
+    """The gateway's listeners: all that were passed, or the configured one. Blocking.
 
     Raises:
         SocketTaken, SocketUnusable, OSError: as ``listener.bind``.
@@ -138,10 +138,10 @@ def _api_doors(settings: Settings, inherited: Sequence[socket.socket]) -> Sequen
 
 
 def _refuse_foreign(graphroot: str) -> None:
-    """Root's files in the store of a user would shut that user out of it.
+    """Refuse root as daemon of a user's store, because root's files would lock that user out.
 
     Raises:
-        ConfigError: it is root who would serve another user's store.
+        ConfigError: root would serve another user's store.
     """
     owner = stores.foreign_owner(graphroot)
     if owner is not None:
@@ -166,7 +166,7 @@ async def _live(
     reread: Callable[[], Settings],
     discover: Callable[[], StoreLocation],
 ) -> tuple[Settings, bool]:
-    """One life: the settings it ended with, and whether another one is to follow, on the store that is there then."""
+    """Run one life cycle: returns its last settings, and whether another follows, on the store that exists then."""
     metrics = Metrics()
     reader = StoreReader(location, metrics=metrics)
     content = ContentReader(location, metrics)
@@ -237,7 +237,7 @@ async def _live(
 
     gateway, front = None, None
     if api_doors:
-        from storaged.gateway_start import StartedGateway  # with h11, which only a gateway needs
+        from storaged.gateway_start import StartedGateway  # imports h11, which only a gateway needs
 
         doors = [door, *api_doors]
         gateway = StartedGateway(settings.gateway, engine, lambda: service, doors, os.environ)
@@ -246,11 +246,11 @@ async def _live(
     def apply(new: Settings) -> None:
         nonlocal service, settings
         settings = new
-        # A request that runs keeps the rights it was let in by.
+        # A running request keeps the rights with which it began.
         service = Service(engine, _access(new))
         logging.getLogger().setLevel(new.log_level.upper())
         context.read_lists_as_podman(new.compat == "podman")
-        cache.rebuild()  # who waits for another generation looks again
+        cache.rebuild()  # tasks that wait for another generation check again
         process.allow_descriptors(new.limits)
         lifecycle.revise(new.limits, new.idle_exit)
         if gateway is not None:
@@ -264,11 +264,12 @@ async def _live(
 
     async def prepare() -> None:
         await cache.start()
-        # What a daemon starts with lives as long as it: no full collection need look at it, and none did (``cli``).
+        # Objects of the start live as long as the daemon: no full collection need traverse them, and none did
+        # (``cli``).
         cache.loader.garbage.begin()
 
     def ready() -> None:
-        # Who started the daemon may have closed the other end already.
+        # The process that started the daemon may have closed the other end already.
         with suppress(OSError):
             sys.stderr.write(f"ready: listening on {door.path}\n")
             sys.stderr.flush()
@@ -289,7 +290,7 @@ async def _live(
         background.start_soon(_tell_repeated)
         background.start_soon(single_instance.watch, guard, lifecycle.begin_anew)
         try:
-            # Whichever service there is by then.
+            # Use the service that exists at that time.
             await lifecycle.serve(lambda *asked: service.begin(*asked), gateway=front, prepare=prepare, ready=ready)
         finally:
             background.cancel_scope.cancel()
@@ -332,7 +333,7 @@ def _describe(cache: Cache) -> str:
 
 
 def _why_not_changed(settings: Settings, location: StoreLocation, guard: StoreGuard, writer: StoreWriter) -> str | None:
-    """As ``_why_not_writable``, but for a store that is not there and that a change may make."""
+    """As ``_why_not_writable``, but for a store that does not exist yet and that a change may create."""
     if not settings.read_only and can_be_made(location.graphroot):
         return None if guard.holds() else _REPLACED
     return _why_not_writable(settings, location, guard, writer)
@@ -341,7 +342,7 @@ def _why_not_changed(settings: Settings, location: StoreLocation, guard: StoreGu
 def _why_not_writable(
     settings: Settings, location: StoreLocation, guard: StoreGuard, writer: StoreWriter
 ) -> str | None:
-    """None for a store that is not made yet as well: there is nothing in it to be kept from being changed."""
+    """Why the store cannot be written. None also for a store that does not exist: there is nothing to protect."""
     if settings.read_only:
         return "the daemon was told so: by --read-only, or by read_only in storaged.toml"
     if not os.path.isdir(location.graphroot):

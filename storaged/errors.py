@@ -1,4 +1,4 @@
-"""Errors that are never answered: all others are the contract's own, ``storaged_client.contract.errors``."""
+"""Errors that never reach a client; all others are the contract's own, ``storaged_client.contract.errors``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from storaged_client.contract.errors import InternalError
 
 
 class ConfigError(InternalError):
-    """storage.conf or storaged.toml is wrong: ``file`` and where."""
+    """storage.conf or storaged.toml is wrong: ``file`` and the place."""
 
 
 class GuardTaken(InternalError):
@@ -14,4 +14,4 @@ class GuardTaken(InternalError):
 
 
 class LockOrderViolation(RuntimeError):
-    """A lock was asked for while one that comes after it was held: a bug, never waited out."""
+    """A lock was requested while a later one in the order was held: a bug, never waited out."""

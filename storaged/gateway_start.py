@@ -1,4 +1,4 @@
-"""The gateway put together, and its settings taken anew. Imported only where there is a gateway: it brings h11."""
+"""Builds the gateway and applies its settings. Imported only if there is a gateway, because it imports h11."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from storaged.settings import NOWHERE, GatewaySettings
 
 
 class StartedGateway:
-    """``front`` speaks at the second door. ``doors`` are all of the daemon's: nothing is passed on to those."""
+    """The gateway. ``front`` speaks at the second socket. ``doors`` are all of the daemon's sockets: nothing is
+    forwarded to those."""
 
     def __init__(
         self,
@@ -36,7 +37,7 @@ class StartedGateway:
         self.front = Gateway(Context(store=store, upstream=self._upstream, identity=Identity()), engine.metrics)
 
     def revise(self, settings: GatewaySettings) -> None:
-        """Pass on by other rules from now on; what is under way goes on."""
+        """Forward by other rules from now on; requests in progress continue."""
         self._upstream.revise(self._terms(settings))
 
     def _terms(self, settings: GatewaySettings) -> PassTerms:

@@ -1,11 +1,11 @@
-"""What strangers can have logged as often as they like: told the first times, then counted, and told by its number.
+"""Limits log lines that clients can cause at will: the first lines are logged, the rest is counted and reported.
 
 ::
 
     14:00:00  audit method=images.tag uid=1000 pid=7 target=a:1 result=NotPermitted
     14:01:00  audit method=images.tag uid=1000 result=NotPermitted repeated=89999 seconds=60
 
-So nobody fills the journal, and no line of another user's is dropped by it for a flood.
+So nobody can fill the journal, and the journal drops no line of another user because of a flood.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 SECONDS: Final = 60
-"""How long is counted before the number is told."""
+"""How long lines are counted before the number is logged."""
 _MOST: Final = 256
-"""Kinds told apart at once; the others are told by their words alone."""
+"""The maximum number of kinds counted separately; further ones are told apart only by their words."""
 
 
 class Kind(NamedTuple):
-    """What counts as the same: the logger's name and level, the constant words of the line, and some of its fields.
+    """What counts as the same line: the logger's name and level, the constant words, and some of its fields.
 
-    So many of a kind are told as they are, the first ``burst`` of each minute.
+    The first ``burst`` of a kind in each minute are logged.
     """
 
     name: str
@@ -34,18 +34,18 @@ class Kind(NamedTuple):
 
 
 class Throttle:
-    """Whose turn it is to be told. ``tell`` is called with a kind, how many of it were not told, and in how many
-    seconds. ``clock`` in seconds. Belongs to one thread, or is guarded by one lock."""
+    """Decides which lines are logged. ``tell`` is called with a kind, the number of its lines that were not logged, and
+    the seconds counted. ``clock`` in seconds. Belongs to one thread, or is guarded by one lock."""
 
     def __init__(self, tell: Callable[[Kind, int, int], None], clock: Callable[[], float] = time.monotonic) -> None:
         self._tell = tell
         self._clock = clock
         self._counts: dict[Kind, int] = {}
         self._since: dict[Kind, float] = {}
-        """When counting began; the longest ago is the first."""
+        """When counting began; the oldest is first."""
 
     def passes(self, kind: Kind) -> bool:
-        """Count one; whether it is to be told itself."""
+        """Count a line; returns whether to log it."""
         self.settle()
         if kind not in self._counts and len(self._counts) >= _MOST:
             kind = kind._replace(words="other lines" if len(self._counts) >= 2 * _MOST else kind.words, fields=())
@@ -56,7 +56,7 @@ class Throttle:
         return self._counts[kind] <= kind.burst
 
     def settle(self, *, everything: bool = False) -> None:
-        """Tell the numbers of what was counted for long enough, and count it anew."""
+        """Report the numbers that were counted for long enough, and start again."""
         now = self._clock()
         for kind, since in list(self._since.items()) if everything else self._due(now):
             del self._since[kind]

@@ -1,17 +1,17 @@
-"""The log: one line a record, constant words and ``key=value``, on stderr for the journal or for a person.
+"""Formats the log: one line per record, constant words and ``key=value``, on stderr for the journal or for a person.
 
 ::
 
     <6>storaged.audit: audit method=images.tag uid=0 pid=4711 target=a:1 result=ok connection=3 request=17
-    2026-11-24T08:14:50.078Z warning storaged.engine.maintenance: upkeep has failed error="a lock is held"
+    2026-11-24T08:14:50.078Z warning storaged.engine.maintenance: maintenance has failed error="a lock is held"
     | Traceback (most recent call last):
 
-A value is a bare word, or quoted where it has more than one word could: so whatever a client or the store names
-itself, it makes no second field. A line of the log that a record did not begin starts with ``|``, so it makes no
-second record either. What a request logs, in whichever thread, carries its connection and its id.
+A value is a bare word, or quoted if it could be taken for several words. So no name of a client's or in the store can
+fake a second field. A line that does not begin a record starts with ``|``, so it cannot fake a second record either.
+What a request logs, in any thread, carries its connection and id.
 
-More than a hundred lines a minute of one kind are counted, and told by their number (``throttling``). A record may say
-of which kind it is, by ``extra=repeats(…)``, or that it is of none and never left out, by ``extra=ALWAYS``.
+More than a hundred lines a minute of one kind are counted and reported by their number (``log_rate_limit``). A record
+may set its kind with ``extra=repeats(…)``, or say with ``extra=ALWAYS`` that it must always be logged.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ _OWN = "storaged"
 _PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
 
 _LONGEST = 1000
-"""Characters of one value: a request may be a megabyte, a line of the journal is for people."""
+"""The maximum number of characters of a value: a request may be a megabyte, but a line of the journal is for people."""
 
 _FIELDS: Final = re.compile(r"\s*\S*%.*", re.DOTALL)
-"""All of a template from its first field on."""
+"""Everything in a template from its first field on."""
 
 ALWAYS: Final[dict[str, object]] = {"repeats": None}
 
@@ -43,30 +43,31 @@ _request: ContextVar[tuple[int, object] | None] = ContextVar("storaged_request",
 
 
 def begin_request(connection: int, identity: object) -> None:
-    """Have everything that this task logs from now on, and what it starts, carry these; None: it has no id."""
+    """Add these to everything that this task, and what it starts, logs from now on; None: the request has no id."""
     _request.set((connection, identity))
 
 
 def end_request() -> None:
-    """The same task goes on with something else."""
+    """The request is over; the task continues with something else."""
     _request.set(None)
 
 
 def start(level: str, *, journal: bool) -> None:
-    """Log to stderr from this level on (``debug`` … ``error``), with priorities where that is the journal."""
+    """Log to stderr from this level on (``debug`` … ``error``), with priorities if that is the journal."""
     handler = _make_handler(journal=journal)
     logging.basicConfig(level=level.upper(), handlers=[handler])
-    # It tells each attempt at a lock.
+    # It logs each attempt at a lock.
     logging.getLogger("filelock").setLevel(logging.WARNING)
 
 
 def repeats(**fields: object) -> dict[str, object]:
-    """What a record is told by where there are more of it than one a minute: its constant words and these fields."""
+    """The kind of a record for the rate limit, if it occurs more than once a minute: its constant words and these
+    fields."""
     return {"repeats": tuple(fields.items())}
 
 
 def tell_repeated() -> None:
-    """Tell the numbers of what was counted for a minute, also where nothing else is logged."""
+    """Report the numbers of lines counted for a minute, even if nothing else is logged."""
     for handler in logging.getLogger().handlers:
         if isinstance(handler, Throttled):
             handler.settle()
@@ -79,14 +80,14 @@ def _make_handler(*, journal: bool) -> logging.Handler:
 
 
 class Throttled(logging.StreamHandler[TextIO]):
-    """Writes what has its turn, and the numbers of the rest. What was asked for by ``debug`` comes whole."""
+    """Writes lines within the rate limit, and the numbers of the others. With ``debug``, everything is written."""
 
     def __init__(self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(stream)
         self._throttle = Throttle(self._write_number, clock)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write it, unless there were too many of its kind. The handler's lock is held."""
+        """Write the record, unless there were too many of its kind. The handler's lock is held."""
         kind = _kind(record)
         if kind is None or self._throttle.passes(kind):
             super().emit(record)
@@ -97,7 +98,7 @@ class Throttled(logging.StreamHandler[TextIO]):
             self._throttle.settle(everything=everything)
 
     def close(self) -> None:
-        """Nothing counted stays untold."""
+        """Report all counted lines."""
         self.settle(everything=True)
         super().close()
 
@@ -106,7 +107,7 @@ class Throttled(logging.StreamHandler[TextIO]):
         message = " ".join([kind.words, *(f"{name}=%s" for name, _ in fields)])
         values = tuple(value for _, value in fields)
         record = logging.LogRecord(kind.name, kind.level, __file__, 0, message, values, None)
-        # It is nobody's request that happens to be at work now.
+        # It does not belong to the request that happens to run now.
         Context().run(super().emit, record)
 
 
@@ -121,9 +122,9 @@ def _kind(record: logging.LogRecord) -> Kind | None:
 
 
 class Lines(logging.Formatter):
-    """Records as lines; each with its ``<n>`` of sd-daemon(3) for the journal, which knows a priority by nothing else.
+    """Formats records as lines; for the journal, each with its ``<n>`` of sd-daemon(3), the only way to set a priority.
 
-    For others the first line begins with the time, in UTC, and the level.
+    For others, the first line begins with the time, in UTC, and the level.
     """
 
     def __init__(self, *, journal: bool) -> None:
@@ -150,13 +151,13 @@ class Lines(logging.Formatter):
 
 
 class Whole(str):
-    """A value that is not cut: it is bounded already."""
+    """A value that is not cut, because it is bounded already."""
 
     __slots__ = ()
 
 
 def word(value: object) -> str:
-    """A value as one word of a line: bare, or quoted with what is no plain character escaped, and not endless."""
+    """A value as one word of a line: bare, or quoted with special characters escaped, and cut to a maximum length."""
     text = "-" if value is None else str(value)
     if len(text) > _LONGEST and type(value) is not Whole:
         text = text[:_LONGEST] + "..."
@@ -166,7 +167,7 @@ def word(value: object) -> str:
 
 
 def printable(text: str) -> str:
-    """The text with what is no printable character spelled out (``\\x1b``)."""
+    """The text with unprintable characters escaped (``\x1b``)."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
@@ -190,6 +191,6 @@ def _about(record: logging.LogRecord) -> str:
     if request is None:
         return ""
     connection, identity = request
-    # A line about the connection names it by itself.
+    # A line about the connection names it already.
     named = "" if "connection=%" in str(record.msg) else f" connection={connection}"
     return f"{named} request={word(identity)}"

@@ -1,10 +1,10 @@
-"""A file put in place among files that people edit, so that nobody's work is lost.
+"""Writes files among files that people edit, without losing their changes.
 
-Each begins with a line that has the digest of the rest. A file whose digest is not right was changed here, and one
-without the line is somebody else's: both are left as they are, unless told otherwise; then the old file stays beside
-the new one. A link in the place of a file (a masked unit) is never touched.
+Each file begins with a line that has the digest of the rest. A file with a wrong digest was changed locally, and one
+without the line belongs to somebody else. Both are left alone, unless ``force`` is given; then the old file stays
+beside the new one. A link instead of a file (a masked unit) is never touched.
 
-In an image, links of folders mean what they mean to who runs it: nothing outside of it is read or written.
+In an image, links of folders are resolved inside the image: nothing outside of it is read or written.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _LINKS: Final = 40
 
 
 def put(path: Path, text: str, *, force: bool = False, root: Path = Path("/")) -> Outcome:
-    """Write a file below ``root`` with its mark, if nobody else's work is lost by it. Its folders are made.
+    """Write a file with its mark below ``root``, unless that would lose somebody's changes. Creates its folders.
 
     Raises:
         OSError: it cannot be read or written; names the path.
@@ -40,7 +40,7 @@ def put(path: Path, text: str, *, force: bool = False, root: Path = Path("/")) -
 
 
 def remove(path: Path, *, force: bool = False, root: Path = Path("/")) -> Outcome:
-    """Take away a file that ``put`` wrote; one that was changed since is kept, or with ``force`` kept as ``.old``.
+    """Remove a file that ``put`` wrote; one that was changed since is kept, or with ``force`` renamed to ``.old``.
 
     Raises:
         OSError: it cannot be read or removed; names the path.
@@ -65,12 +65,12 @@ def remove(path: Path, *, force: bool = False, root: Path = Path("/")) -> Outcom
 
 
 def edit(path: Path, change: Callable[[str], str], *, root: Path = Path("/")) -> Outcome:
-    """Replace the text of somebody's file, a missing one being empty; mode and owner stay, and so does the old text,
-    as ``.old``. A file with no text left is removed.
+    """Replace the text of somebody's file; a missing one is empty. Mode and owner stay, and the old text is kept as
+    ``.old``. A file with no text left is removed.
 
     Raises:
         OSError: it cannot be read or written; names the path.
-        ValueError: as ``change`` raises it, or the file is no UTF-8; nothing was done.
+        ValueError: from ``change``, or the file is not UTF-8; nothing was done.
     """
     try:
         with _folder(root, path.parent) as folder:
@@ -137,8 +137,8 @@ def _put(folder: int, name: str, whole: str, *, force: bool) -> Outcome:
 
 @contextmanager
 def _folder(root: Path, folder: Path) -> Iterator[int]:
-    """A folder, made where it is missing, as a process finds it whose root directory is ``root``: one name after the
-    other, links read within, ``..`` of the root the root itself (as chroot(2) has it)."""
+    """Open a folder, creating it if needed, as a process with the root directory ``root`` would: one name after the
+    other, links resolved inside, ``..`` of the root is the root itself (as in chroot(2))."""
     root.mkdir(mode=0o755, parents=True, exist_ok=True)
     with ExitStack() as stack:
         way = [_opened(str(root), None, stack)]
@@ -172,7 +172,7 @@ def _opened(name: str, folder: int | None, stack: ExitStack) -> int:
 
 
 def _link(name: str, folder: int) -> str | None:
-    """Where a link leads; None where it is none."""
+    """The target of a link; None if it is not a link."""
     try:
         return os.readlink(name, dir_fd=folder)
     except FileNotFoundError:
@@ -190,10 +190,10 @@ def _read(folder: int, name: str) -> bytes:
 
 
 def _make(folder: int, name: str, data: bytes, mode: int | None = None) -> None:
-    """Make a file that is not there.
+    """Create a file that does not exist.
 
     Raises:
-        FileExistsError: it is.
+        FileExistsError: it exists.
     """
     fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666, dir_fd=folder)
     with open(fd, "wb") as file:
@@ -203,7 +203,7 @@ def _make(folder: int, name: str, data: bytes, mode: int | None = None) -> None:
 
 
 def _keep(folder: int, name: str, data: bytes) -> None:
-    """Beside it, under the first of ``.old``, ``.old.1`` … that nobody has: what was kept before is kept."""
+    """Keep a copy beside it, under the first free name of ``.old``, ``.old.1`` …: earlier copies stay."""
     for number in count():
         try:
             _make(folder, f"{name}.old{f'.{number}' if number else ''}", data)

@@ -1,7 +1,7 @@
-"""Counters handed down from the daemon: what was done, how often, how long it took.
+"""Counters and timings of the daemon: what was done, how often, how long it took.
 
-Not thread-safe by locks but by the interpreter: each ``add`` is one dict update, and a lost update in a
-race would cost one count, never a wrong answer.
+Not protected by locks but by the interpreter: each ``add`` is one dict update, and an update lost in a race would cost
+one count, never a wrong answer.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ BOUNDS = (
     *(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05),
     *(0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
 )
-"""Upper bounds of the buckets that durations are counted in, in seconds; one more is for what took longer."""
+"""Upper bounds of the histogram buckets, in seconds; one more bucket counts what took longer."""
 
 
 class Metrics:
-    """Counters (integers that only grow), seconds (sums of durations) and buckets (how many took how long).
+    """Counters (integers that only grow), seconds (sums of durations) and buckets (histograms of durations).
 
-    Each name costs some memory for good: it is one of a few, and never anything that a client or the store names.
+    Each name uses memory for good, so names come from a small fixed set, never from a client or the store.
     """
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class Metrics:
         self.counters[name] += count
 
     def spend(self, name: str, seconds: float) -> None:
-        """Count something that took so long: ``name.count`` of the counters, and ``name`` of seconds and buckets."""
+        """Record a duration: ``name.count`` of the counters, and ``name`` of seconds and buckets."""
         self.seconds[name] += seconds
         self.counters[name + ".count"] += 1
         self.buckets[name][bisect_left(BOUNDS, seconds)] += 1

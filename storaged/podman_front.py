@@ -1,4 +1,4 @@
-"""``storaged install-units --in-front-of-podman``: storaged's REST API at podman's own path, and podman's behind it.
+"""``storaged install-units --in-front-of-podman``: storaged's REST API at podman's own path, with podman behind it.
 
 ::
 
@@ -7,9 +7,9 @@
     podman-behind.sock         -                          podman.socket, moved by a drop-in
     [gateway] podman_socket    -                          podman-behind.sock, in storaged.toml
 
-Clients that know podman's path alone (cockpit, Podman Desktop) then need no setting. ``podman.socket`` stays the name
-of podman's own socket: who starts or stops it starts or stops what only podman answers. Who may connect stays as
-``podman.socket`` and its drop-ins have it.
+Clients that only know podman's path (cockpit, Podman Desktop) then need no setting. ``podman.socket`` remains the name
+of podman's own socket: starting or stopping it starts or stops what only podman answers. The permissions stay as
+``podman.socket`` and its drop-ins set them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Final
 from attrs import Factory, frozen
 
 BEHIND: Final = "podman-behind.sock"
-"""The name of podman's socket, in the folder of the path that it had."""
+"""The name of podman's socket, in the folder of its former path."""
 
 UNIT: Final = "storaged-podman.socket"
 
@@ -38,19 +38,19 @@ class FrontError(Exception):
 
 @frozen(kw_only=True)
 class PodmanSocket:
-    """What ``podman.socket`` and its drop-ins say, but for ours: ``path`` as written, with its ``%t``."""
+    """The settings of ``podman.socket`` and its drop-ins, without ours: ``path`` as written, with its ``%t``."""
 
     path: str
     ownership: Mapping[str, str] = Factory(dict)
 
     @property
     def behind(self) -> str:
-        """Where podman's socket is then, as a unit writes it."""
+        """The new path of podman's socket, as a unit writes it."""
         return os.path.join(os.path.dirname(self.path), BEHIND)
 
 
 def read_podman_socket(root: str, *, user: bool, configuration: str) -> PodmanSocket:
-    """Read the unit as systemd would: the first file of its name, then the drop-ins by their names. Blocking.
+    """Read the unit as systemd would: the first file with its name, then the drop-ins by their names. Blocking.
 
     ``configuration`` is the folder with ``systemd/user`` in it, for a user's own units. Search path and order of
     drop-ins: systemd.unit(5), "Unit File Load Path".
@@ -106,7 +106,7 @@ def files(podman: PodmanSocket, folder: str) -> dict[str, str]:
 
 
 def resolved(path: str, runtime: str) -> str:
-    """A path of a unit with its ``%t``, the folder of runtime files, put in."""
+    """Expand ``%t``, the folder of runtime files, in a unit's path."""
     return runtime + path[2:] if path.startswith("%t/") else path
 
 
@@ -116,7 +116,7 @@ def _search_path(user: bool, configuration: str) -> Sequence[str]:
 
 
 def _socket_section(file: str) -> list[tuple[str, str]]:
-    """The settings of ``[Socket]``, in order (systemd.syntax(7); none of podman's goes over several lines)."""
+    """The settings of ``[Socket]``, in order (systemd.syntax(7); podman has no multi-line values)."""
     found, inside = [], False
     for line in Path(file).read_text(encoding="utf-8", errors="replace").splitlines():
         text = line.strip()

@@ -1,4 +1,4 @@
-"""The process as it was started: its standard streams, its log, how many descriptors it may have."""
+"""Sets up the process: standard streams, logging, the limit of descriptors, thread switching."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _log = logging.getLogger(__name__)
 
 
 def open_standard_streams() -> None:
-    """Give 0, 1 and 2 something to be, where whoever started the daemon closed them.
+    """Open 0, 1 and 2 if the process that started the daemon had closed them.
 
-    Otherwise the socket or a lock file becomes descriptor 2, and all that is said on stderr goes there.
+    Otherwise the socket or a lock file becomes descriptor 2, and everything written to stderr goes there.
     """
     for descriptor in range(3):
         try:
@@ -34,19 +34,18 @@ def open_standard_streams() -> None:
 
 
 def take_turns() -> None:
-    """Let a thread that works give way ten times as often as Python's 5 ms have it.
+    """Make working threads yield ten times as often as Python's default of 5 ms.
 
-    The event loop takes the interpreter's lock anew after each system call, four of them for the smallest answer, and
-    beside a reload it waited for that long each time.
+    The event loop takes the interpreter lock again after each system call, four times for the smallest answer. During a
+    reload it would wait that long each time.
     """
     sys.setswitchinterval(_SWITCH_SECONDS)
 
 
 def allow_descriptors(limits: Limits) -> None:
-    """What all clients together can make this process hold must leave enough to read the store with.
+    """Check that all clients together leave enough descriptors to read the store.
 
-    A connection is its socket, its hang-up watch, and the descriptors of a message that is not complete
-    and of one that waits for its turn.
+    A connection needs its socket, its hang-up watch, and the descriptors of an incomplete message and of a waiting one.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = limits.connections * (2 + 2 * limits.descriptors) + _SPARE_DESCRIPTORS
@@ -59,7 +58,7 @@ def allow_descriptors(limits: Limits) -> None:
 
 
 def goes_to_journal(environ: Mapping[str, str]) -> bool:
-    """Whether stderr is the stream that JOURNAL_STREAM names: the variable is inherited by what writes elsewhere.
+    """Whether stderr is the stream that JOURNAL_STREAM names; processes that write elsewhere inherit the variable, too.
 
     Source: systemd.exec(5).
     """
@@ -68,5 +67,5 @@ def goes_to_journal(environ: Mapping[str, str]) -> bool:
 
 
 def start_logging(level: str, environ: Mapping[str, str]) -> None:
-    """Log to stderr, with priorities where that is the journal."""
+    """Log to stderr, with priorities if that is the journal."""
     logs.start(level, journal=goes_to_journal(environ))

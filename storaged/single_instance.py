@@ -1,12 +1,12 @@
-"""Becoming the one daemon of a graphroot, at once or when the other has ended; and staying it.
+"""Becomes the only daemon of a graphroot, at once or when the other one has ended, and stays it.
 
-A daemon that a service manager started for a waiting client must not end at once because another one serves the
-store: it would be started again for the same client, at once and without end, or until a start limit gives up the
-socket for good (units of one's own may have one). So it waits a while, in which another that drains is gone, and ends
-only then: the manager's next start for the client comes at a pace that nothing minds.
+A service manager may have started the daemon for a waiting client while another daemon serves the store. If it exited
+at once, it would be started again for the same client, at once and without end, or until a start limit gives up the
+socket for good (your own units may have one). So it waits a while. If the other daemon is draining, it is gone by then;
+otherwise this one exits, and the manager's restarts come at a harmless pace.
 
-A store may be removed and made again under its daemon. Then the guard guards nothing, and whatever is known of the old
-store is of no use: the daemon begins anew, or ends where another one was faster.
+A store may be removed and created again under its daemon. Then the instance lock guards nothing, and everything known
+of the old store is useless: the daemon starts again, or exits if another one was faster.
 """
 
 from __future__ import annotations
@@ -30,24 +30,24 @@ PATIENCE = 15.0
 """Seconds."""
 _PAUSE = 0.1
 _LOOK = 2.0
-"""Seconds between two looks at the store that is guarded."""
+"""Seconds between two checks of the guarded store."""
 
 _log = logging.getLogger(__name__)
 
 
 class StoreGuard:
-    """The guard of a daemon's life. Safe from several threads; everything blocks."""
+    """The instance lock during a daemon's life. Safe from several threads; everything blocks."""
 
     def __init__(
         self, graphroot: str, runtime: str, notifier: Notifier, *, writable: bool, socket: str, patience: float = 0.0
     ) -> None:
-        """Take the guard within ``patience`` seconds; the service manager is told who has it.
+        """Take the lock within ``patience`` seconds; the service manager is told who has it.
 
-        ``socket`` is where this daemon will listen, which the guard tells others.
+        ``socket`` is where this daemon will listen; the lock file tells others.
 
         Raises:
             GuardTaken: another daemon still has it.
-            OSError: no guard can be made.
+            OSError: no lock can be made.
         """
         self._take = partial(take_instance_lock, graphroot, runtime, files=Files(), writable=writable, socket=socket)
         self._notifier = notifier
@@ -56,8 +56,8 @@ class StoreGuard:
         self._guard = self._wait()
 
     def holds(self) -> bool:
-        """Whether the store that is there is guarded. A store that was made since is, from now on; one that was removed
-        or replaced is not, until ``renew``."""
+        """Whether the present store is guarded. A store that was created since is, from now on; one that was removed or
+        replaced is not, until ``renew``."""
         with self._mutex:
             standing = self._guard.standing()
             if standing == "moved":
@@ -70,10 +70,10 @@ class StoreGuard:
             return standing != "replaced"
 
     def renew(self) -> None:
-        """Give up the guard of what was there, and take that of what is there now.
+        """Give up the lock of the old store, and take that of the present one.
 
         Raises:
-            GuardTaken, OSError: as where it was taken first.
+            GuardTaken, OSError: as when it was first taken.
         """
         with self._mutex:
             self._guard.close()
@@ -106,9 +106,9 @@ class Held(Protocol):
 
 
 async def watch(guard: Held, begin_anew: Callable[[str], None], *, every: float = _LOOK) -> None:
-    """Look after the guard; returns once ``begin_anew`` was told that the store is another one.
+    """Watch the lock; returns after telling ``begin_anew`` that the store was replaced.
 
-    Twice: a store on its way out is left alone until that is over.
+    It checks twice: a store that is being removed is left alone until that is over.
     """
     lost = 0
     while lost < 2:

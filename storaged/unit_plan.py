@@ -1,4 +1,4 @@
-"""Which unit files go where, with what in them, and the commands that make them work."""
+"""Plans the installation of units: which files, their contents, and the commands that put them into effect."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ class InstallError(Exception):
 
 @frozen(kw_only=True)
 class Front:
-    """What stands in front of podman needs besides units."""
+    """What is needed besides units to put storaged in front of podman."""
 
     folder: str
-    """That of the units."""
+    """The folder of the units."""
     settings: str
-    """The settings file that is told of podman's new path."""
+    """The settings file that gets podman's new path."""
     podman_socket: str
 
 
@@ -62,7 +62,7 @@ class Plan:
     unit: str = "storaged"
     """The name, without suffix, of the units to enable."""
     front: Front | None = None
-    """Set where storaged is to stand in front of podman."""
+    """Set if storaged is put in front of podman."""
 
 
 def make_plan(
@@ -124,7 +124,7 @@ def _of_instance(text: str) -> str:
         if line.startswith("RequiresMountsFor="):
             continue  # the location of the store is not known here
         if line.startswith(("Sockets=", "# Whichever")):
-            continue  # the gateway answers for the default store
+            continue  # the gateway serves the default store
         if line.startswith("ExecStart="):
             lines.append("EnvironmentFile=%E/storaged/stores/%i.conf")
             line += " --root=${GRAPHROOT} --runroot=${RUNROOT}"
@@ -139,7 +139,7 @@ def _of_instance(text: str) -> str:
 
 
 def in_front_of_podman(plan: Plan, environ: Mapping[str, str]) -> Plan:
-    """The same, and what puts the REST API at podman's own path. Blocking: podman's unit is read.
+    """The plan plus the REST API at podman's own path. Blocking: reads podman's unit.
 
     Raises:
         InstallError: podman's unit cannot be found or listens on no path, or the plan is an image's and a user's.

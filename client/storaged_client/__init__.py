@@ -1,4 +1,4 @@
-"""The client of storaged: what is in the image store of podman, buildah and skopeo, asked of a resident daemon.
+"""The client of storaged, the resident daemon for the image store of podman, buildah and skopeo.
 
 ::
 
@@ -16,17 +16,17 @@
         lists = await store.manifests.list(["instances"])
 
 ``connect`` and ``aconnect`` make a client. Its nouns ``images``, ``layers``, ``manifests``, ``containers``, ``store``
-and ``server`` have a verb for each method of the protocol; what they return is in ``types``. An error that the daemon
-answers is a ``StoragedError``, one that comes before its answer a ``ClientError``.
+and ``server`` have a verb for each method of the protocol; their results are in ``types``. An error answered by the
+daemon is a ``StoragedError``; an error before its answer is a ``ClientError``.
 
-Importing this loads no anyio, attrs or cattrs; what needs them loads them when it is first used.
+Importing this package loads no anyio, attrs or cattrs; they are imported when first used.
 """
 
 from __future__ import annotations
 
 from .contract.version import VERSION as __version__
 
-TYPE_CHECKING = False  # typing is a third of the start-up time of a command
+TYPE_CHECKING = False  # importing typing takes a third of a command's start-up time
 if TYPE_CHECKING:
     from .aio import AsyncClient, aconnect
     from .contract import types
@@ -164,10 +164,10 @@ __all__ = [
     "types",
 ]
 
-if not TYPE_CHECKING:  # which is not to take a misspelt name for anything
+if not TYPE_CHECKING:  # type checkers must not take a misspelt name for a valid one
 
     def __getattr__(name: str) -> object:
-        """Names on demand: the clients, ``types``, and every error of the daemon and of the client."""
+        """Lazy names: the clients, ``types``, and every error of the daemon and of the client."""
         from importlib import import_module
 
         if name not in __all__:

@@ -1,9 +1,9 @@
-"""Where the daemon's socket is, and a connection to it.
+"""Finds the daemon's socket, and connects to it.
 
-The first that is given: the argument, ``$STORAGED_SOCKET``; then for root
-``/run/storaged/storaged.sock``, for others ``$XDG_RUNTIME_DIR/storaged/storaged.sock``,
-``/run/user/UID/storaged/storaged.sock`` if that folder is ours, ``/tmp/storaged-UID/storaged.sock``.
-That is the socket of the default store; those of others lie beside it (``stores``).
+The path is the first of: the argument, ``$STORAGED_SOCKET``; then for root ``/run/storaged/storaged.sock``, for others
+``$XDG_RUNTIME_DIR/storaged/storaged.sock``, ``/run/user/UID/storaged/storaged.sock`` if that folder is ours,
+``/tmp/storaged-UID/storaged.sock``. That is the socket of the default store; those of other stores are beside it
+(``stores``).
 """
 
 from __future__ import annotations
@@ -28,17 +28,16 @@ NAME = "storaged.sock"
 
 
 def find(address: str | os.PathLike[str] | None = None) -> str:
-    """The path of the socket, of the default store where none is given. Nothing is made, and only a folder in /tmp is
-    looked at closely.
+    """The path of the socket, by default that of the default store. Creates nothing, and only checks a folder in /tmp.
 
-    Raises: AddressError, where the path cannot be a socket's; SocketForbidden, where the folder in
-    /tmp belongs to someone else.
+    Raises: AddressError, if the path cannot be a socket's; SocketForbidden, if the folder in /tmp belongs to someone
+    else.
     """
     return given(address) or default()
 
 
 def given(address: str | os.PathLike[str] | None = None) -> str | None:
-    """The argument, else ``$STORAGED_SOCKET``; None where there is neither.
+    """The argument, else ``$STORAGED_SOCKET``; None if there is neither.
 
     Raises: AddressError.
     """
@@ -57,7 +56,7 @@ def default() -> str:
     if uid == 0:
         return f"/run/storaged/{NAME}"
     runtime = os.environ.get("XDG_RUNTIME_DIR")
-    if runtime and os.path.isabs(runtime):  # a relative one is to be ignored, says the XDG specification
+    if runtime and os.path.isabs(runtime):  # the XDG specification says to ignore a relative one
         return os.path.join(runtime, "storaged", NAME)
     runtime = f"/run/user/{uid}"
     if _is_ours(runtime):
@@ -96,9 +95,9 @@ def _is_ours(folder: str) -> bool:
 
 
 def check_private(folder: str) -> None:
-    """Refuse a folder in a place where anyone may have made it, unless it is ours alone.
+    """Refuse a folder in a place where anyone may have created it, unless it is ours alone.
 
-    A folder that does not exist passes. Symbolic links are not followed: /tmp is everyone's.
+    A folder that does not exist passes. Symbolic links are not followed, because everyone may write to /tmp.
 
     Raises: SocketForbidden.
     """
@@ -113,10 +112,10 @@ def check_private(folder: str) -> None:
 
 
 def make_folder(path: str) -> None:
-    """Make the folder of the socket at ``path``, 0700, if it is missing and the default one; its parent must be there.
+    """Create the folder of the socket at ``path``, 0700, if it is missing and the default one; its parent must exist.
 
-    Raises: SocketForbidden, where it is someone else's or cannot be made for want of rights;
-    DaemonUnavailable, where it is missing and another, or cannot be made.
+    Raises: SocketForbidden, if it is someone else's or we may not create it; DaemonUnavailable, if it is missing and
+    not the default one, or cannot be created.
     """
     folder = os.path.dirname(os.path.abspath(path))
     if folder != os.path.dirname(default()):
@@ -136,18 +135,18 @@ def make_folder(path: str) -> None:
 
 
 class NobodyListens(DaemonUnavailable):
-    """No socket at the path, or nothing behind it."""
+    """There is no socket at the path, or nothing behind it."""
 
 
 class QueueFull(DaemonUnavailable):
-    """The daemon has more connections waiting than it takes: try again shortly."""
+    """The daemon's queue of waiting connections is full: try again shortly."""
 
 
 def connect(path: str, uids: Collection[int] = ()) -> socket.socket:
-    """Connect without waiting; the socket returned is in blocking mode.
+    """Connect without waiting; the returned socket is in blocking mode.
 
-    Who listens there must be this user, root, of ``uids`` or named by ``$STORAGED_SERVER_UIDS``: whatever was seen of
-    the folder before, another may have put a socket of theirs there since.
+    The daemon must run as this user, root, one of ``uids`` or a uid in ``$STORAGED_SERVER_UIDS``: whatever the state of
+    the folder was before, someone else may have put a socket there since.
 
     Raises: NobodyListens, QueueFull, SocketForbidden, DaemonUnavailable.
     """
@@ -170,7 +169,7 @@ def connect(path: str, uids: Collection[int] = ()) -> socket.socket:
 
 
 def _check_listener(channel: socket.socket, path: str, uids: Collection[int]) -> None:
-    """Refuse a daemon of somebody else, by what the kernel noted when it began to listen (unix(7), SO_PEERCRED).
+    """Refuse a daemon of another user, by what the kernel recorded when it began to listen (unix(7), SO_PEERCRED).
 
     Raises: SocketForbidden.
     """
@@ -200,6 +199,6 @@ def _meaning(error: OSError, path: str) -> Exception:
 def _way_in(path: str) -> str:
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     if runtime and path.startswith(os.path.join(runtime, "")) and not _is_ours(runtime):
-        # As su leaves it.
+        # su leaves it that way.
         return f"XDG_RUNTIME_DIR={runtime} is of another user; unset it, or set STORAGED_SOCKET"
     return "it is for its owner; ask as that user"

@@ -1,6 +1,6 @@
 """The async client, on anyio: trio or asyncio. One connection, any number of tasks, pipelined.
 
-What is sent again after the daemon went away, and what is not: ``retry``.
+``retry`` defines what is sent again after the daemon went away.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ R = TypeVar("R")
 
 
 class AsyncClient(AsyncNouns):
-    """An async context manager; see ``sync.Client`` for what the parameters mean. For the tasks of one loop."""
+    """An async context manager; see ``sync.Client`` for the parameters. For the tasks of one event loop."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class AsyncClient(AsyncNouns):
         storage_opt: Sequence[str] = (),
     ) -> None:
         self.address = addresses.given(address) or ""
-        """Empty where none was given, until it is entered: to tell it the store's files are read."""
+        """Empty if none was given, until it is entered: finding it reads the store's files."""
         self._find = partial(_find, address, root, runroot, storage_driver, storage_opt)
         self._target: stores.Target | None = None
         self._spawn = spawn
@@ -64,9 +64,9 @@ class AsyncClient(AsyncNouns):
         self._connecting = anyio.Lock()
 
     async def __aenter__(self) -> AsyncClient:
-        """Connect, without patience for a daemon that is not there.
+        """Connect; does not wait for a daemon that is not there.
 
-        Raises: DaemonUnavailable, SocketForbidden; StorageConfError, where the store cannot be told.
+        Raises: DaemonUnavailable, SocketForbidden; StorageConfError, if the store cannot be determined.
         """
         if self._target is None:
             self._target = await anyio.to_thread.run_sync(self._find)
@@ -86,7 +86,7 @@ class AsyncClient(AsyncNouns):
         if self._link is not None:
             self._link.close()
         tasks.cancel_scope.cancel()
-        # Our own tasks raise nothing, so the caller's exception need not come out wrapped in a group.
+        # Our own tasks raise nothing, so the caller's exception need not be wrapped in a group.
         await tasks.__aexit__(None, None, None)
 
     async def call(
@@ -100,12 +100,12 @@ class AsyncClient(AsyncNouns):
     ) -> Any:
         """The raw result of one request. ``timeout`` in seconds, else the client's. Cancelling it tells the daemon.
 
-        ``progress`` is called with each ``Progress`` that the daemon tells meanwhile, by this task. ``descriptors`` are
+        ``progress`` is called by this task with each ``Progress`` that the daemon sends meanwhile. ``descriptors`` are
         passed with the request.
 
-        Raises: the error the daemon answered (``contract.errors``), DaemonUnavailable, OutcomeUnknown,
-        RequestTimeout, SocketForbidden, ClientClosed, ForeignLoop, TypeError where the params are no JSON, OSError
-        where a descriptor is none.
+        Raises: the error the daemon answered (``contract.errors``), DaemonUnavailable, OutcomeUnknown, RequestTimeout,
+        SocketForbidden, ClientClosed, ForeignLoop, TypeError if the params are not JSON, OSError if a descriptor is
+        invalid.
         """
         limit = self._timeout if timeout is None else timeout
         if progress is not None:
@@ -118,7 +118,7 @@ class AsyncClient(AsyncNouns):
                 answer = error
         if answer is None:
             raise RequestTimeout(f"{method}: no answer in time")
-        # The answer is there: whatever becomes of this question, it is not lost.
+        # The answer is there and must not be lost, whatever becomes of this check.
         with anyio.CancelScope(deadline=scope.deadline):
             answer.hint = await self.skew(lacks=isinstance(answer, MethodNotFound))
         raise answer
@@ -126,7 +126,7 @@ class AsyncClient(AsyncNouns):
     async def run(self, call: Call[R]) -> Any:
         """The typed result of a call of ``calls``: ``R``, or Unchanged.
 
-        Raises: as ``call``; MalformedResult, where the daemon answers something else.
+        Raises: as ``call``; MalformedResult, if the daemon's answer does not match.
         """
         row = METHODS[call.method]
         timeout = call.params.get("timeout")
@@ -151,9 +151,9 @@ class AsyncClient(AsyncNouns):
         return document
 
     async def skew(self, *, lacks: bool = False) -> str:
-        """What is to be said, and done, about a daemon of another version; empty where it is of this one, or silent.
+        """A notice about a daemon of another version and what to do; empty if it has this version, or does not answer.
 
-        ``lacks``: what was asked for is not known there, beyond doubt. Takes two seconds at most.
+        ``lacks``: the daemon certainly does not know what was requested. Takes two seconds at most.
         """
         link = self._link
         if link is None or link.dead:
@@ -196,7 +196,7 @@ class AsyncClient(AsyncNouns):
     ) -> Any:
         link = await self._connected()
         if not link.of_store and isinstance(params, list):
-            # By position nothing can be stated.
+            # Positional parameters cannot include the store.
             await self._compare_store(link)
         pending = await self._ask(link, method, self._stating(link, params), progress, descriptors)
         if pending.lost:
@@ -209,7 +209,7 @@ class AsyncClient(AsyncNouns):
             return pending.result
         answer = from_wire(pending.error, method)
         if isinstance(answer, ShuttingDown) and not retry.mutates(method):
-            link.dead = True  # begin nothing more on it; what is in flight is still answered
+            link.dead = True  # begin nothing more on it; requests in flight are still answered
             raise retry.Again("it is shutting down") from answer
         if not link.of_store and stores.is_unknown(answer):
             await self._compare_store(link)
@@ -219,7 +219,7 @@ class AsyncClient(AsyncNouns):
     def _stating(
         self, link: AsyncConnection, params: dict[str, Any] | list[Any] | None
     ) -> dict[str, Any] | list[Any] | None:
-        """The parameters with the store that is meant, unless the daemon behind the link was compared already."""
+        """Add the intended store to the parameters, unless the daemon behind the connection was compared already."""
         stated = self._target.stated if self._target is not None else None
         if link.of_store or stated is None or isinstance(params, list):
             return params
@@ -254,7 +254,8 @@ class AsyncClient(AsyncNouns):
 
     async def _connected(self) -> AsyncConnection:
         if self._home is not None and self._home != _here():
-            # The descriptor is shared with the parent, or the tasks are the other loop's: nothing would be answered.
+            # The descriptor is shared with the parent, or the tasks belong to the other loop: nothing would be
+            # answered.
             raise ForeignLoop("the client was entered in another event loop or before a fork: enter one of your own")
         link = self._link
         if link is not None and not link.dead:
@@ -291,7 +292,7 @@ class AsyncClient(AsyncNouns):
         if self._spawn:
             left = anyio.current_effective_deadline() - anyio.current_time()
             timeout = min(left, spawn.PATIENCE if self._timeout is None else self._timeout)
-            # Not abandoned when cancelled: a daemon half started must not be left behind unmarked.
+            # Not abandoned when cancelled: a half-started daemon must not be left without a record.
             replace = self._link is None
             return await anyio.to_thread.run_sync(lambda: spawn.connect(target, timeout=timeout, replace=replace))
         target.stated = target.meant

@@ -20,10 +20,10 @@ _CHUNK = 256 * 1024
 
 
 class Own:
-    """Copies of descriptors until they are sent: whose they are may close them before, and the numbers be others'.
+    """Copies of descriptors until they are sent: the owner may close the originals before, and their numbers be reused.
 
     Raises:
-        OSError: one is none.
+        OSError: one is invalid.
     """
 
     __slots__ = ("descriptors",)
@@ -38,7 +38,8 @@ class Own:
             raise
 
     def send(self, channel: socket.socket, data: memoryview) -> int:
-        """Write without waiting, with the descriptors where they were not sent yet; how many bytes were taken."""
+        """Write without waiting, with the descriptors unless they were sent already; returns how many bytes were
+        taken."""
         if not self.descriptors:
             return channel.send(data)
         count = send_with(channel, data, self.descriptors)
@@ -52,7 +53,7 @@ class Own:
 
 
 class Pending:
-    """One call that waits for its answer. ``own`` are the descriptors it is to send."""
+    """One call that waits for its answer. ``own`` holds the descriptors to send."""
 
     __slots__ = ("done", "error", "lost", "news", "own", "result", "sent", "size", "stir")
 
@@ -63,18 +64,18 @@ class Pending:
         self.news = news
         self.lost = False
         self.sent = False
-        """Some of it may have reached the daemon."""
+        """Part of it may have reached the daemon."""
         self.size = size
         self.result: Any = None
         self.error: dict[str, Any] | None = None
 
     def finish(self) -> None:
-        """The answer is there, or will never be."""
+        """The answer is there, or will never come."""
         self.done = True
         self.stir.set()
 
     async def wait(self) -> None:
-        """Wait for the end, telling the progress meanwhile. Raises what the listener raises."""
+        """Wait for the end, reporting progress meanwhile. Raises what the listener raises."""
         while True:
             self.news.tell()
             if self.done:
@@ -84,7 +85,7 @@ class Pending:
 
 
 class AsyncConnection:
-    """One connection: a task reads, a task writes, so that no cancelled call can leave half a text."""
+    """One connection: one task reads and one writes, so that no cancelled call can leave half a text."""
 
     def __init__(self, stream: UNIXSocketStream) -> None:
         self._stream = stream
@@ -92,13 +93,13 @@ class AsyncConnection:
         self._peer = Peer(REPLY_BYTES + ENVELOPE_BYTES, lines=True)
         self._pending: dict[ID, Pending] = {}
         self._outbox: dict[ID, tuple[bytes, Pending]] = {}
-        """Requests not handed to the kernel yet, in order."""
+        """Requests not passed to the kernel yet, in order."""
         self._cancels: list[bytes] = []
         self._wake = anyio.Event()
         self._scope = anyio.CancelScope()
         self.dead = False
         self.of_store = False
-        """The daemon's store was compared with the one that is meant, once for all."""
+        """The daemon's store has been compared with the intended one."""
 
     def begin(
         self,
@@ -107,10 +108,10 @@ class AsyncConnection:
         listener: Listener | None = None,
         descriptors: Sequence[int] = (),
     ) -> tuple[ID, Pending]:
-        """Queue a request. ``listener`` is told its progress by ``Pending.wait``; ``descriptors`` are sent with it, and
-        stay the caller's, who may close them at once.
+        """Queue a request. ``Pending.wait`` tells ``listener`` its progress; ``descriptors`` are sent with it and
+        remain the caller's, who may close them at once.
 
-        Raises: TypeError, where the params are no JSON; OSError, where a descriptor is none.
+        Raises: TypeError, if the params are not JSON; OSError, if a descriptor is invalid.
         """
         try:
             id, data = self._peer.send_request(method, params, fds=len(descriptors))
@@ -127,7 +128,7 @@ class AsyncConnection:
         return id, pending
 
     def abandon(self, id: ID) -> None:
-        """Stop waiting: take it back if nothing was sent, else tell the daemon."""
+        """Stop waiting: withdraw the request if nothing was sent, else tell the daemon."""
         pending = self._pending.pop(id, None)
         queued = self._outbox.pop(id, None)
         if queued is not None:
@@ -150,7 +151,7 @@ class AsyncConnection:
             await self._stream.aclose()
 
     async def run(self) -> None:
-        """Serve until the connection ends; then every call left is lost. Raises nothing but cancellation."""
+        """Serve until the connection ends; then every remaining call is lost. Raises nothing but cancellation."""
         try:
             with self._scope:
                 async with anyio.create_task_group() as tasks:
@@ -201,15 +202,15 @@ class AsyncConnection:
                     for end, pending in ends:
                         # Without its last bracket a text means nothing; the LF after it is not needed.
                         pending.sent = sent >= end - 1
-                    return  # the reader sees the end too, after what the daemon still said
+                    return  # the reader sees the end, too, after what the daemon still said
                 finally:
                     for _, own in runs:
                         own.close()
 
     async def _read(self) -> None:
         while True:
-            # Not stream.receive: on asyncio a cancellation in the tick in which bytes arrive ends in a callback that
-            # raises InvalidStateError in the loop of whoever uses this client.
+            # Not stream.receive: on asyncio, a cancellation in the tick in which bytes arrive ends in a callback that
+            # raises InvalidStateError in the loop of this client's user.
             await anyio.wait_readable(self._socket)
             try:
                 data = self._socket.recv(_CHUNK)
@@ -238,10 +239,10 @@ class AsyncConnection:
 
     def _settle_error(self, id: ID, error: dict[str, Any]) -> None:
         if id is None:
-            # The daemon closes after an error that it cannot ascribe: what was not sent goes elsewhere.
+            # The daemon closes after an error that it cannot attribute: send the rest elsewhere.
             self.dead = True
             for other in self._outbox:
-                self._lose(self._pending.pop(other))  # which closes what it was to send
+                self._lose(self._pending.pop(other))  # this closes the descriptors it was to send
             self._outbox.clear()
             # Too large or not understood: of what was sent, the longest text is the likely one.
             id = max(self._pending, key=lambda one: self._pending[one].size, default=None)

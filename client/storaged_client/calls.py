@@ -1,7 +1,7 @@
-"""Python arguments to the parameters of a method: what both clients send, and with which signature.
+"""Turns Python arguments into the parameters of a method, for both clients, and provides the signatures.
 
-Names, order and defaults are those of the classes in ``contract.params``. Where Python has a handier type than the
-wire, the tables below say which.
+Names, order and defaults are those of the classes in ``contract.params``. The tables below list where Python has a
+handier type than the wire.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ Filters: TypeAlias = (
 
 
 class PlatformMembers(TypedDict, total=False):
-    """What the platform of an entry becomes; a member that is not there is left as it is."""
+    """Changes to the platform of an entry; a missing member stays as it is."""
 
     architecture: str
     os: str
@@ -69,10 +69,10 @@ class HasFileno(Protocol):
 
 
 class LayerMembers(TypedDict, total=False):
-    """A layer of an artifact: one of ``data`` (as text: base64) and ``file``. A ``media_type`` that is not there is
-    guessed as podman guesses it.
+    """A layer of an artifact: either ``data`` (as text: base64) or ``file``. A missing ``media_type`` is guessed as
+    podman does.
 
-    The file is open for reading. Leave it open, and where it is: the list keeps its path for podman's pushes.
+    The file is open for reading. Leave it open, and in its place: the list keeps its path for podman's pushes.
     """
 
     data: bytes | str
@@ -82,7 +82,7 @@ class LayerMembers(TypedDict, total=False):
 
 
 class ArtifactMembers(TypedDict, total=False):
-    """An artifact to be made; members that are not there are podman's defaults."""
+    """An artifact to create; missing members get podman's defaults."""
 
     type: str
     config: str
@@ -101,7 +101,7 @@ _SPELLED = {
     "PlatformChoice": "PlatformMembers",
     "Artifact": "ArtifactMembers",
 }
-"""How Python spells a type of ``contract.params``."""
+"""The Python spelling of a type of ``contract.params``."""
 
 _SHARED: dict[str, tuple[str, str | None]] = {
     "consistency": ("Consistency", "fresh"),
@@ -110,13 +110,13 @@ _SHARED: dict[str, tuple[str, str | None]] = {
 """Type and default of the parameters that every method has."""
 
 SINGLE = "images.get"
-"""The method that also takes one name by itself: its result is then that image, or that image's error is raised."""
+"""The method that also takes a single name: it then returns that image, or raises that image's error."""
 
 
 class Call(Generic[R]):
-    """A method and its parameters. ``R`` is the type of its result, ``progress`` is told how far it has come.
+    """A method and its parameters. ``R`` is the type of its result; ``progress`` is told its progress.
 
-    ``settle`` makes ``R`` of what the daemon answers, where that is not it. ``descriptors`` are passed with it.
+    ``settle`` turns the daemon's answer into ``R``, if that differs. ``descriptors`` are passed with it.
     """
 
     __slots__ = ("descriptors", "method", "params", "progress", "settle")
@@ -133,7 +133,7 @@ class Call(Generic[R]):
 
 
 def signature(row: Method) -> inspect.Signature:
-    """The signature of a method in Python; annotations are texts, types of results below ``t``."""
+    """The signature of a method in Python; annotations are strings, types of results below ``t``."""
     parameters = [_parameter(field, row) for field in attrs.fields(row.params)]
     shared = dict(_SHARED)
     if not (row.mutates or row.holds):
@@ -169,10 +169,10 @@ def _wire_type(row: Method, name: str) -> str:
 
 
 def request(row: Method, given: dict[str, Any]) -> Call[Any]:
-    """What to send for these arguments. A value that is the default is not sent.
+    """The request for these arguments. Default values are not sent.
 
     Raises:
-        TypeError: an argument is of the wrong kind.
+        TypeError: an argument has the wrong type.
     """
     call: Call[Any] = Call(row.name)
     call.progress = given.pop("progress", None)
@@ -214,7 +214,7 @@ def texts(name: str, values: Iterable[str]) -> tuple[str, ...]:
 
 
 def wire_filters(filters: Filters) -> tuple[Any, ...] | None:
-    """The filters as the protocol has them; None where there is none.
+    """The filters in the protocol's form; None if there are none.
 
     ``"label!"`` negates; several values of one key are several filters.
 
@@ -241,7 +241,7 @@ def _word(value: object) -> str:
 
 
 def _wire_artifact(artifact: ArtifactMembers, descriptors: list[int]) -> dict[str, Any]:
-    """As the protocol has it. ``descriptors`` gets those of its files."""
+    """The artifact in the protocol's form. Appends the descriptors of its files to ``descriptors``."""
     wire: dict[str, Any] = {**artifact}
     if "layers" in artifact:
         wire["layers"] = [_wire_layer(layer, descriptors) for layer in artifact["layers"]]

@@ -1,13 +1,13 @@
-"""Connect to the daemon of a store, wherever it listens.
+"""Connects to the daemon of a store, wherever it listens.
 
 ::
 
-    the socket given, or the store's own       where one was given there is no other
-    the socket in the guard of the store       graphroot/storaged/daemon.lock, or beside the store's own socket, of
-                                               a daemon that only reads or whose store is not there yet
+    the given socket, or the store's own       if one was given, no other is tried
+    the socket in the store's lock file        graphroot/storaged/daemon.lock, or beside the store's own socket if the
+                                               daemon is read-only or its store does not exist yet
 
-What a guard names is believed as far as the daemon there confirms it: it must be of this user, root or the store's
-owner, and it compares the store that is stated with each request.
+The socket named in a lock file is trusted only as far as the daemon there confirms it: it must run as this user, root
+or the store's owner, and it compares the store that is stated with each request.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ _PATIENCE = 5.0
 
 
 def connect(target: Target) -> socket.socket:
-    """Connect to the daemon of ``target``. Where no socket was given and nobody listens at the store's own, to the
-    daemon that guards the store, wherever it listens. Blocking.
+    """Connect to the daemon of ``target``. If no socket was given and nothing listens at the store's own, connect to
+    the daemon that guards the store, wherever it listens. Blocking.
 
-    Raises: NobodyListens, and what else ``address.connect`` does.
+    Raises: NobodyListens, and the other errors of ``address.connect``.
     """
     target.stated = target.meant
     try:
@@ -51,7 +51,7 @@ def connect(target: Target) -> socket.socket:
 
 
 def _guards(graphroot: str, runtime: str) -> Iterator[str]:
-    """The files that a daemon of this store may hold, as ``storaged.store.locks.instance`` names them."""
+    """The lock files that a daemon of this store may hold, as ``storaged.store.locks.instance`` names them."""
     from .stores import digest
 
     yield os.path.join(graphroot, "storaged", "daemon.lock")
@@ -62,7 +62,7 @@ def _guards(graphroot: str, runtime: str) -> Iterator[str]:
 
 
 def _of_guard(path: str, target: Target) -> socket.socket | None:
-    """A connection to the daemon that signed this guard; None where nobody answers who serves that store."""
+    """A connection to the daemon that wrote this lock file; None if no daemon of that store answers."""
     from .connection import Connection
     from .transport import NotSent
 
@@ -83,7 +83,7 @@ def _of_guard(path: str, target: Target) -> socket.socket | None:
 
 
 def _in_words_of(info: Any, meant: Mapping[str, Any]) -> dict[str, Any]:
-    """What is meant, with the paths that the daemon has for the same folders (a bind mount is no symbolic link)."""
+    """The intended store with the daemon's own paths for the same folders (a bind mount is not a symbolic link)."""
     stated = dict(meant)
     for name in ("graphroot", "runroot"):
         try:
@@ -91,5 +91,5 @@ def _in_words_of(info: Any, meant: Mapping[str, Any]) -> dict[str, Any]:
             if os.path.samefile(served, stated[name]):
                 stated[name] = served
         except (OSError, KeyError, TypeError):
-            continue  # as it is: the daemon refuses what it does not serve
+            continue  # keep it as it is: the daemon refuses what it does not serve
     return stated

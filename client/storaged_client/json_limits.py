@@ -1,7 +1,7 @@
-"""How long and how deeply nested JSON may be, on the wire and in the store.
+"""Limits for the length and nesting of JSON, on the wire and in the store.
 
-The interpreter's own limit is another one in each version, counts what called the decoder, and is none at all for some
-decoders. So each text from outside is measured before it is decoded: an array or object in none has depth 1.
+The interpreter's own limit differs between versions, depends on the caller's stack, and does not exist for some
+decoders. So each text from outside is measured before it is decoded. An array or object inside no other has depth 1.
 """
 
 from __future__ import annotations
@@ -9,18 +9,18 @@ from __future__ import annotations
 import re
 from itertools import accumulate
 
-TYPE_CHECKING = False  # a press of a key in a shell imports this: nothing that it can do without
+TYPE_CHECKING = False  # completion in a shell imports this at every key press: only what is necessary
 if TYPE_CHECKING:
     from typing import Final
 
 REPLY_BYTES: Final = 64 << 20
-"""Bytes of a reply, unless the daemon is told otherwise."""
+"""The maximum size of a reply in bytes, unless the daemon is configured otherwise."""
 ENVELOPE_BYTES: Final = 1 << 20
-"""Bytes of an envelope around a reply; a batch's brackets, ids and commas."""
+"""Bytes of the envelope around a reply; a batch's brackets, ids and commas."""
 MESSAGE_DEPTH: Final = 256
 """Levels of a message."""
 CONTENT_DEPTH: Final = 200
-"""Levels of what the store holds, or is to hold: less than a message's, since answers carry it further in."""
+"""Levels of JSON in the store, or to be stored: fewer than in a message, because answers embed it."""
 
 _ESCAPE: Final = re.compile(rb"\\.", re.DOTALL)
 _STRING: Final = re.compile(rb'"[^"]*+"')
@@ -31,11 +31,11 @@ _LEVELS_AT_ONCE: Final = 4
 
 
 class NestedTooDeeply(ValueError):
-    """A text is nested more deeply than it may be."""
+    """A text has too many levels."""
 
 
 def check_nesting(text: bytes | bytearray, most: int) -> None:
-    """Refuse JSON of more than ``most`` levels. Linear in the bytes, whatever they are; what is no JSON may pass.
+    """Refuse JSON with more than ``most`` levels. Linear in the bytes, whatever they are; invalid JSON may pass.
 
     Raises:
         NestedTooDeeply: it has more.
@@ -48,9 +48,9 @@ def _is_deeper(text: bytes | bytearray, most: int) -> bool:
     if b"\\" in text:
         text = _ESCAPE.sub(b"", text)
     marks = text.translate(_UNIFORM, _NO_MARK)
-    # Two quotes side by side change nothing for what stands before or behind them: most strings are gone at once.
+    # Two adjacent quotes change nothing for the text around them, so most strings disappear at once.
     marks = _STRING.sub(b"", marks.replace(b'""', b""))
-    # Each turn takes the innermost level away. After a few, little is left of what is long and shallow.
+    # Each round removes the innermost level. After a few, little is left of a long and shallow text.
     for _ in range(min(_LEVELS_AT_ONCE, most)):
         marks = marks.replace(b"[]", b"")
         most -= 1

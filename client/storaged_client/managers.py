@@ -1,9 +1,9 @@
-"""The nouns of both clients, ``Images`` and ``AsyncImages`` and so on: a verb for each row of the method table.
+"""The nouns of both clients, ``Images``, ``AsyncImages`` and so on: a verb for each row of the method table.
 
-A verb that reads takes ``if_generation``, and returns ``Unchanged`` where that is still current. One that may take long
-takes ``progress``, a function that is called with each ``Progress`` the daemon tells.
+A verb that reads takes ``if_generation``, and returns ``Unchanged`` if that is still current. One that may take long
+takes ``progress``, a function that is called with each ``Progress`` from the daemon.
 
-``managers.pyi`` beside this has the same with all types written out; ``python -m from_code.stubs`` in docs/ makes it.
+``managers.pyi`` has the same with all types written out; ``python -m from_code.stubs`` in docs/ generates it.
 """
 
 from __future__ import annotations

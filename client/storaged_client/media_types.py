@@ -1,15 +1,15 @@
-"""The media type of a file, as podman guesses it for the layers of an artifact: a guess is part of the digest.
+"""Guesses the media type of a file like podman, for the layers of an artifact: the guess is part of the digest.
 
-podman asks Go's library, first for what the extension means::
+podman asks Go's library, first by the extension::
 
     the built-in table (of Go 1.26, with which podman 5.8 is built)
     shared-mime-info's globs2, the first of two places: adds extensions that the table lacks
-    where there is none: the mime.types of four places, which replace what was there
+    if there is none: the mime.types of four places, which replace earlier entries
 
-and where that says nothing, for what the first 512 bytes look like. So the answer is another one on another machine,
-for podman and here.
+and if that gives nothing, by the first 512 bytes. So the answer may differ between machines, for podman and here.
 
-Source: Go ``src/mime/type.go``, ``type_unix.go``; ``src/net/http/sniff.go``, which is https://mimesniff.spec.whatwg.org.
+Source: Go ``src/mime/type.go``, ``type_unix.go``; ``src/net/http/sniff.go``, which is
+https://mimesniff.spec.whatwg.org.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import re
 from functools import cache
 
 HEAD = 512
-"""Bytes of a file's beginning that are looked at."""
+"""The number of bytes at a file's beginning that matter."""
 UNKNOWN = "application/octet-stream"
 
 _GLOBS = ("usr/local/share/mime/globs2", "usr/share/mime/globs2")
@@ -75,12 +75,12 @@ _BUILT_IN = {
     "video/webm": ".webm",
 }
 
-_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # no password: the token of RFC 2045
+_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # not a password: the token of RFC 2045
 _TYPE = re.compile(rf"\s*({_TOKEN}(?:/{_TOKEN})?)\s*(?:;.*)?")
 
 
 class Extensions:
-    """What extensions mean on one machine. ``root`` is where its files lie."""
+    """The meaning of extensions on one machine. ``root`` is the folder of its files."""
 
     def __init__(self, root: str = "/") -> None:
         built_in = {ext: kind for kind, exts in _BUILT_IN.items() for ext in exts.split()}
@@ -89,7 +89,7 @@ class Extensions:
         self._read(root)
 
     def type_of(self, extension: str) -> str | None:
-        """The type of ``.gz`` and its like, without parameters; None where the machine knows none."""
+        """The type of an extension such as ``.gz``, without parameters; None if the machine does not know it."""
         return self._exact.get(extension) or self._lower.get(extension.lower())
 
     def _read(self, root: str) -> None:
@@ -109,7 +109,7 @@ class Extensions:
                         self._put(f".{extension}", kind)
 
     def _take_glob(self, fields: list[str]) -> None:
-        """``weight:type:*.extension``: of one extension the weightiest comes first."""
+        """``weight:type:*.extension``: for each extension, the highest weight comes first."""
         if len(fields) < 3 or fields[0][:1] in ("", "#") or len(fields[2]) < 3 or fields[2][:2] != "*.":
             return
         extension = fields[2][1:]
@@ -123,7 +123,7 @@ class Extensions:
 
 
 def _lines(path: str) -> list[str] | None:
-    """None where it cannot be opened."""
+    """None if it cannot be opened."""
     try:
         with open(path, encoding="utf-8", errors="surrogateescape", newline="\n") as file:
             return file.read().splitlines()
@@ -137,7 +137,7 @@ def _of_this_machine() -> Extensions:
 
 
 def guess(name: str, head: bytes, extensions: Extensions | None = None) -> str:
-    """The type of the file of this name, whose first ``HEAD`` bytes are ``head``.
+    """The type of the file with this name, whose first ``HEAD`` bytes are ``head``.
 
     Reads the machine's files at the first call, unless ``extensions`` are given.
     """
@@ -184,7 +184,7 @@ _SIGNATURES: tuple[tuple[bytes | None, str], ...] = (
 
 
 def sniff(head: bytes) -> str:
-    """What these bytes look like, without parameters."""
+    """The type of these bytes, without parameters."""
     head = head[:HEAD]
     text = head.lstrip(_BLANKS)
     if _HTML.match(text):

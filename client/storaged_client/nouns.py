@@ -1,4 +1,4 @@
-"""What both clients have as attributes: a manager for each noun, and verbs of the store that they have themselves.
+"""The attributes of both clients: a manager for each noun, and the verbs that ``store`` itself has.
 
 ``managers.pyi`` tells type checkers the same.
 """
@@ -13,7 +13,7 @@ ON_THE_CLIENT = ("check", "usage", "refresh")
 
 
 class Noun:
-    """A manager of the client. It is made when first asked for, since its module loads attrs."""
+    """A manager of the client, created when first used, because its module imports attrs."""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
@@ -32,7 +32,7 @@ class Nouns:
     """The attributes of the blocking client."""
 
     PREFIX = ""
-    """Of the names of its managers."""
+    """The prefix of its managers' names."""
 
     images = Noun()
     layers = Noun()

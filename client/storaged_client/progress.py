@@ -1,4 +1,4 @@
-"""How far a long call has come, as the daemon tells it."""
+"""The progress of a long call, as the daemon reports it."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _tokens = count(1)
 
 
 def with_token(params: dict[str, Any] | list[Any] | None) -> dict[str, Any]:
-    """The parameters of a call that wants to be told its progress.
+    """The parameters of a call that wants progress reports.
 
-    Raises: TypeError, where they are given by position.
+    Raises: TypeError, if they are positional.
     """
     if isinstance(params, list):
         raise TypeError("progress is told of a call whose params are given by name")
@@ -48,7 +48,7 @@ class News:
         return self._newest is not None
 
     def put(self, params: Any) -> bool:
-        """Keep what a notification says, if it is about this call and says anything."""
+        """Store what a notification says, if it is about this call and not empty."""
         if self._listener is None or type(params) is not dict or params.get("token") != self.token:
             return False
         done, total = params.get("done"), params.get("total")
@@ -58,7 +58,7 @@ class News:
         return True
 
     def tell(self) -> None:
-        """Call the listener with what was kept. Raises what it raises."""
+        """Call the listener with the stored progress. Raises what it raises."""
         newest, self._newest = self._newest, None
         if newest is not None and self._listener is not None:
             self._listener(newest)

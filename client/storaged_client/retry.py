@@ -1,12 +1,12 @@
-"""What may be sent again, and when: the same rules for both clients.
+"""Decides what may be sent again, and when: the same rules for both clients.
 
 ::
 
-    the request was not wholly sent      send it on the next connection, whatever it is
+    the request was not sent completely  send it on the next connection, whatever it is
     sent, no answer, a read              send it again, with back-off, until the window is over
     sent, no answer, a mutation          OutcomeUnknown
     ShuttingDown, a read                 send it again to the next daemon
-    ShuttingDown, a mutation             the caller's affair: nothing was done
+    ShuttingDown, a mutation             the caller decides: nothing was done
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 WINDOW = 10.0
-"""Seconds in which a daemon that went away is waited for."""
+"""Seconds to wait for a daemon that went away."""
 
 GRACE = 5.0
 """Seconds a read may take beyond the time it was given at the daemon."""
@@ -33,10 +33,10 @@ def delays() -> Iterator[float]:
 
 
 def mutates(method: str) -> bool:
-    """Whether sending ``method`` twice may do something twice. What is not known may."""
+    """Whether sending ``method`` twice may do something twice. An unknown method may."""
     if method == "rpc.discover":
         return False
-    from .contract.methods import METHODS  # attrs, only when something went wrong
+    from .contract.methods import METHODS  # imports attrs, only after an error
 
     row = METHODS.get(method)
     return row is None or row.mutates

@@ -1,17 +1,17 @@
-"""Start a daemon where none listens: one winner among racing clients.
+"""Starts a daemon if none listens: of several racing clients, one starts it.
 
 ::
 
     connect        something listens                    use it
                    EACCES                               SocketForbidden, never a start
-    may we?        STORAGED_NO_SPAWN                    DaemonUnavailable
+    allowed?       STORAGED_NO_SPAWN                    DaemonUnavailable
                    an enabled storaged.socket unit      DaemonUnavailable with its start command
     lock           <socket>.spawn.lock (filelock)       the losers wait, and then connect
     start          python -m storaged serve             log in $XDG_STATE_HOME/storaged/spawned.log
-    mark           <socket>.spawned                     pid and version of what was started here (``spawned``)
+    record         <socket>.spawned                     pid and version of the daemon (``spawn_record``)
 
-A daemon that a client of another version started is drained and replaced; any other is left alone, and so is
-every one where a unit is to provide the socket.
+A daemon that a client of another version started is drained and replaced. Any other daemon is left alone, and so is
+every daemon if a unit should provide the socket.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ PATIENCE = 30.0
 """Seconds a daemon may take until it listens, and an old one until it is gone."""
 
 _BUSY = 75
-"""Exit status of a daemon whose graphroot another one serves."""
+"""The exit status of a daemon whose graphroot another one serves."""
 _MOST_DEATHS = 3
-"""So many daemons in a row may be killed while they start (by a person, for want of memory)."""
+"""How many daemons in a row may be killed while they start (by a person, or because memory ran out)."""
 _THE_SERVICES_OWN = frozenset(
     ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
 )
-"""A client may be a service of systemd; the daemon is not to speak to the manager in its name."""
+"""A client may be a systemd service; the daemon must not speak to the manager in its name."""
 _PATHS = (
     "CONTAINERS_STORAGE_CONF",
     "CONTAINERS_STORAGE_CONF_OVERRIDE",
@@ -52,16 +52,16 @@ _PATHS = (
     "XDG_DATA_HOME",
     "HOME",
 )
-"""By which it finds its store."""
+"""The variables by which a daemon finds its store."""
 
 
 def connect(target: Target, *, timeout: float | None = None, replace: bool = True) -> socket.socket:
     """Connect to the daemon of ``target``; start it first, if none listens and that is allowed.
 
-    ``replace``: one that a client of another version started is drained, and one of ours started. A client that lost
-    its connection does without: of two that live long, in two versions, each would end the other's daemon for ever.
+    ``replace``: drain a daemon that a client of another version started, and start one of ours. A client that lost its
+    connection does not do that: two long-lived clients of different versions would end each other's daemon for ever.
 
-    Raises: DaemonUnavailable, with the last lines of its log where a start failed; SocketForbidden.
+    Raises: DaemonUnavailable, with the last lines of its log if a start failed; SocketForbidden.
     """
     deadline = time.monotonic() + (PATIENCE if timeout is None else timeout)
     path = target.address
@@ -78,12 +78,12 @@ def connect(target: Target, *, timeout: float | None = None, replace: bool = Tru
 
 def _connect_locked(target: Target, deadline: float, replace: bool) -> socket.socket:
     path = target.address
-    from filelock import FileLock, Timeout  # 40 ms, and only a start needs it
+    from filelock import FileLock, Timeout  # imported only for a start: 40 ms
 
     lock = FileLock(path + ".spawn.lock", mode=0o600, fallback_to_soft=False)
     try:
         with lock.acquire(timeout=max(0.0, deadline - time.monotonic()), poll_interval=0.02):
-            # Another client may have been here while this one waited.
+            # Another client may have started it while this one waited.
             channel = _try(target)
             if channel is not None:
                 if not replace or not _is_old(channel, path):
@@ -132,12 +132,12 @@ def _peer_pid(channel: socket.socket) -> int:
 
 
 def _is_old(channel: socket.socket, path: str) -> bool:
-    """Whether a client of another version started this daemon, and one of ours may take its place."""
+    """Whether a client of another version started this daemon, and we may replace it."""
     return spawn_record.is_old(path, _peer_pid(channel)) and systemd_units.start_command(path) is None
 
 
 def _drain(channel: socket.socket, path: str, deadline: float) -> None:
-    """Ask a daemon to end, and wait until its process has: until then it holds the store's guard."""
+    """Tell a daemon to stop, and wait until its process has exited: until then it holds the store's instance lock."""
     from .connection import Connection
     from .transport import NotSent
 
@@ -145,7 +145,7 @@ def _drain(channel: socket.socket, path: str, deadline: float) -> None:
     hint = f"the daemon of another version at {path} (pid {pid})"
     process: int | None = None
     with suppress(OSError):
-        # Taken before it is asked: its number cannot be another process's yet.
+        # Opened before the daemon is told: its number cannot be another process's yet.
         process = os.pidfd_open(pid)
     link = Connection(channel)
     try:
@@ -153,7 +153,7 @@ def _drain(channel: socket.socket, path: str, deadline: float) -> None:
             pending = link.ask("server.shutdown", None, deadline)
             if pending.error is not None and not isinstance(from_wire(pending.error), ShuttingDown):
                 raise DaemonUnavailable(f"{hint} is not to be replaced: {from_wire(pending.error)}")
-        # Without a descriptor of it, a start finds the guard taken and is tried again.
+        # Without a descriptor of the process, a start finds the lock taken and is repeated.
         if process is not None and not _ended(process, deadline):
             raise RequestTimeout
     except RequestTimeout:
@@ -174,7 +174,7 @@ def _ended(process: int, deadline: float) -> bool:
 
 
 def command(path: str) -> list[str]:
-    """The daemon's command line, but for the flags that name its store."""
+    """The daemon's command line, without the flags that name its store."""
     return [sys.executable, "-m", "storaged", "serve", "--socket", path, "--idle-exit", IDLE_EXIT]
 
 
@@ -196,7 +196,7 @@ def _start(target: Target, deadline: float) -> socket.socket:
                     f"{spawn_record.log_path()} ends:\n{spawn_record.tail(log, began)}"
                 ) from None
             if channel is None or _peer_pid(channel) != process.pid:
-                # A client was killed behind its start: that daemon came first, and its mark is to stay its mark.
+                # A client was killed after its start: that daemon came first, so keep its record.
                 spawn_record.restore(path, earlier)
             if channel is not None:
                 return channel
@@ -206,7 +206,7 @@ def _start(target: Target, deadline: float) -> socket.socket:
                 break
             if process.returncode == _BUSY:
                 _refuse_if_elsewhere(path, spawn_record.tail(log, began))
-            time.sleep(pause)  # an earlier daemon begins, or drains and still holds the store's guard
+            time.sleep(pause)  # an earlier daemon starts, or drains and still holds the store's lock
             channel = _try(target)
             if channel is not None:
                 return channel
@@ -219,7 +219,7 @@ def _start(target: Target, deadline: float) -> socket.socket:
 
 
 def _refuse_if_elsewhere(path: str, said: str) -> None:
-    """Refuse at once where the store is served on another socket, by a daemon that answers there.
+    """Refuse at once if a daemon serves the store on another socket and answers there.
 
     Raises: DaemonUnavailable.
     """
@@ -233,7 +233,7 @@ def _refuse_if_elsewhere(path: str, said: str) -> None:
         try:
             addresses.connect(other).close()
         except addresses.NobodyListens:
-            continue  # it drains: its socket is withdrawn before it gives the store back
+            continue  # it drains: its socket is gone before it releases the store
         except (addresses.QueueFull, SocketForbidden, DaemonUnavailable):
             pass
         pid = before.rpartition("pid ")[2]
@@ -256,22 +256,22 @@ def _run(target: Target, log: int) -> subprocess.Popen[bytes]:
         )
     except OSError as error:
         raise DaemonUnavailable(f"the daemon cannot be started: {error}") from error
-    # Reaped when it ends, should this process live longer.
+    # Reaped when it exits, if this process still lives.
     threading.Thread(target=process.wait, name="storaged-reaper", daemon=True).start()
     spawn_record.mark(target.address, process.pid)
     return process
 
 
 def _environment() -> dict[str, str]:
-    """The client's own, by which the daemon finds the same store: it runs in another folder."""
+    """The client's own environment, by which the daemon finds the same store: it runs in another folder."""
     env = {name: value for name, value in os.environ.items() if name not in _THE_SERVICES_OWN}
     return env | {name: os.path.abspath(env[name]) for name in _PATHS if env.get(name)}
 
 
 def _await(process: subprocess.Popen[bytes], target: Target, deadline: float) -> socket.socket | None:
-    """Wait until it listens; None where it ended by itself.
+    """Wait until it listens; None if it exited by itself.
 
-    Raises: TimeoutError, where it took too long and was ended.
+    Raises: TimeoutError, if it took too long and was stopped.
     """
     for pause in retry.delays():
         channel = _try(target)

@@ -1,12 +1,12 @@
-"""What a client leaves of a daemon that it started: the mark and the log.
+"""Records a daemon that a client started: its record file and its log.
 
 ::
 
-    <socket>.spawned                       the mark: pid and version
-    $XDG_STATE_HOME/storaged/spawned.log   what such daemons say; the one before in spawned.log.1
+    <socket>.spawned                       the record: pid and version
+    $XDG_STATE_HOME/storaged/spawned.log   the log of such daemons; the previous one in spawned.log.1
 
-By it a client knows that a daemon is nobody's but the clients', and of another version: its pid must be that of
-the socket's other end. A mark that outlived its daemon means nothing.
+With it, a client knows that a daemon was started by clients only, and by which version: its pid must be that of the
+socket's other end. A record that outlived its daemon means nothing.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ def _file(path: str) -> str:
 
 
 def read(path: str, since: float = 0.0) -> dict[str, Any]:
-    """The mark beside the socket at ``path``; empty where there is none of this user. Blocking.
+    """The record beside the socket at ``path``; empty if this user has none. Blocking.
 
     Only one written ``since``, in seconds since 1970.
     """
     try:
         with open(os.open(_file(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), encoding="utf-8") as file:
-            # In a folder that others may write to, anyone could have us end a daemon.
+            # In a folder that others may write, anyone could otherwise make us end a daemon.
             status = os.fstat(file.fileno())
             if status.st_uid != os.geteuid() or status.st_mtime < since:
                 return {}
@@ -48,23 +48,23 @@ def read(path: str, since: float = 0.0) -> dict[str, Any]:
 
 
 def is_spawned(path: str, pid: int) -> bool:
-    """Whether the daemon of this pid was started here by a client, which nobody looks after. Blocking."""
+    """Whether a client started the daemon with this pid, so that nobody else manages it. Blocking."""
     return read(path).get("pid") == pid
 
 
 def is_old(path: str, pid: int) -> bool:
-    """Whether the daemon of this pid was started by a client of another version. Blocking."""
+    """Whether a client of another version started the daemon with this pid. Blocking."""
     mark = read(path)
     return bool(mark) and mark.get("version") != VERSION and mark.get("pid") == pid
 
 
 def mark(path: str, pid: int) -> None:
-    """Say that this version started the daemon of this pid. Where that cannot be written, nobody will replace it."""
+    """Record that this version started the daemon with this pid. If that fails, nobody will replace the daemon."""
     restore(path, {"pid": pid, "version": VERSION})
 
 
 def restore(path: str, mark: dict[str, Any]) -> None:
-    """Put a mark back that was read before; an empty one changes nothing."""
+    """Restore an earlier record; an empty one changes nothing."""
     if not mark:
         return
     temporary = f"{_file(path)}.{os.getpid()}"
@@ -79,13 +79,13 @@ def restore(path: str, mark: dict[str, Any]) -> None:
 
 
 def log_path() -> str:
-    """Where a daemon that was started by a client writes."""
+    """The log of a daemon that a client started."""
     state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
     return os.path.join(state, "storaged", "spawned.log")
 
 
 def open_log() -> int:
-    """A descriptor of that file, to append and to read; a long one is put aside first.
+    """A descriptor of that file, for appending and reading; a long file is renamed first.
 
     Raises: DaemonUnavailable.
     """
@@ -106,7 +106,7 @@ def open_log() -> int:
 
 
 def tail(log: int, began: int) -> str:
-    """The last lines written to it since it had ``began`` bytes."""
+    """The last lines written since it had ``began`` bytes."""
     size = os.fstat(log).st_size
     start = max(began, size - 8192)
     text = os.pread(log, size - start, start).decode("utf-8", "replace")

@@ -1,13 +1,13 @@
-"""Which store a client means, and the socket of the daemon that serves it.
+"""Decides which store a client means, and finds the socket of its daemon.
 
 ::
 
-    a socket is given, no store      whatever that daemon serves; nothing is stated
+    a socket is given, no store      whatever that daemon serves; no store is stated
     a socket and a store             that daemon, if it serves that store
     neither, or a store              the store podman would open here; its own socket:
         storaged.sock                    the machine's default store, of the system or of the user
         store-DIGEST.sock                beside it, any other; sha256 of the graphroot, symbolic links resolved
-        where nobody listens there       the socket that the guard of the store names, if its daemon answers there
+        if nothing listens there         the socket in the store's lock file, if its daemon answers there
 
 A socket is given by the argument (``--socket``) or ``$STORAGED_SOCKET``, a store by podman's flags or the variables
 that name a storage.conf.
@@ -30,38 +30,38 @@ if TYPE_CHECKING:
     from .storage_conf.resolve import Resolved
 
 _FILES = ("CONTAINERS_STORAGE_CONF", "CONTAINERS_STORAGE_CONF_OVERRIDE")
-"""Variables that name a store as a flag does."""
+"""Variables that name a store like a flag does."""
 _ELSEWHERE = (*_FILES, "XDG_CONFIG_HOME", "XDG_DATA_HOME")
-"""Variables by which a process has another store than the machine's default one."""
+"""Variables that give a process another store than the machine's default one."""
 
 
 class Target:
-    """What to connect to, what to say there, and what to start where nobody listens."""
+    """What to connect to, what to state there, and what to start if nothing listens."""
 
     __slots__ = ("address", "chosen", "flags", "meant", "notice", "refusal", "stated", "uids")
 
     def __init__(self, address: str, flags: Flags, stated: dict[str, Any] | None = None) -> None:
         self.address = address
         self.flags = flags
-        """Those of the daemon, besides the socket."""
+        """The daemon's flags, besides the socket."""
         self.meant = stated
         self.stated = stated
-        """The common parameter ``store``; None: whatever is served there. In the words of the daemon last reached: one
-        that another path of the same store led to has that path."""
+        """The common parameter ``store``; None: whatever is served there. Uses the paths of the daemon last reached,
+        which may know the same store by another path."""
         self.chosen = False
-        """Whether the socket was given, and not found by the store."""
+        """Whether the socket was given, and not derived from the store."""
         self.uids: tuple[int, ...] = ()
-        """Who may answer besides this user and root."""
+        """Which uids the daemon may have besides this user's and root's."""
         self.notice = ""
-        """What is to be said of the store."""
+        """A notice about the store."""
         self.refusal = ""
         """Why no daemon may be started here."""
 
 
 def find(address: str | os.PathLike[str] | None = None, flags: Flags | None = None) -> Target:
-    """The daemon that a client means in this environment. Nothing is made. Blocking.
+    """The daemon that a client means in this environment. Creates nothing. Blocking.
 
-    Raises: AddressError, SocketForbidden, as ``address.find``; StorageConfError, where the store cannot be told.
+    Raises: AddressError, SocketForbidden, as ``address.find``; StorageConfError, if the store cannot be determined.
     """
     flags = flags or Flags()
     given = addresses.given(address)
@@ -70,7 +70,7 @@ def find(address: str | os.PathLike[str] | None = None, flags: Flags | None = No
         target.chosen = True
         return target
     if given is None:
-        addresses.default()  # where that cannot be trusted nothing else matters
+        addresses.default()  # if that cannot be trusted, nothing else matters
     store = meant(flags)
     target = _target(given, store, flags)
     target.notice = store.notice
@@ -98,7 +98,7 @@ def meant(flags: Flags) -> Resolved:
 def socket_of(graphroot: str, flags: Flags | None = None) -> str:
     """The socket of the daemon that serves ``graphroot`` for this user. Blocking.
 
-    ``flags`` are what led to it.
+    ``flags`` are those that selected it.
 
     Raises: AddressError, SocketForbidden, as ``address.default``.
     """
@@ -116,25 +116,25 @@ def _resolve(env: Mapping[str, str], uid: int, flags: Flags) -> Resolved:
 
 
 def _beside(default: str, graphroot: str, bare: Mapping[str, str], uid: int) -> str:
-    """``default`` where ``graphroot`` is the store of that environment, else a name of its own in the same folder."""
+    """``default`` if ``graphroot`` is the store of that environment, else another name in the same folder."""
     real = os.path.realpath(graphroot)
     try:
         if os.path.realpath(_resolve(bare, uid, Flags()).graphroot) == real:
             return default
     except StorageConfError:
-        pass  # nobody has that one: this is another
+        pass  # no default store there: this is another one
     return os.path.join(os.path.dirname(default), f"store-{digest(real)}.sock")
 
 
 def digest(graphroot: str) -> str:
-    """What the name of a store's socket, and the instance of its unit, are made of."""
+    """The digest in the name of a store's socket, and in the instance of its unit."""
     import hashlib
 
     return hashlib.sha256(os.fsencode(os.path.realpath(graphroot))).hexdigest()[:16]
 
 
 def check_served(stated: Mapping[str, Any], info: Any) -> None:
-    """Compare what is meant with what a daemon's ``server.info`` says, for one that does not do it itself. Blocking.
+    """Compare the intended store with a daemon's ``server.info``, for a daemon that does not do it itself. Blocking.
 
     Raises: WrongStore.
     """
@@ -160,9 +160,9 @@ def is_unknown(error: Exception) -> bool:
 
 
 def foreign_owner(graphroot: str) -> int | None:
-    """The uid whose store it is, where root asks for it: root's files in it would shut its owner out. Blocking.
+    """The uid of the store's owner if root asks for a user's store: root's files would lock the owner out. Blocking.
 
-    One that is not there yet is a user's where that user would have it there by default.
+    A store that does not exist yet belongs to the user for whom it is the default.
     """
     if os.geteuid() != 0:
         return None
@@ -183,13 +183,13 @@ def foreign_owner(graphroot: str) -> int | None:
 def _is_default_of(owner: int, graphroot: str) -> bool:
     env = _login(owner)
     places = [os.path.join(env["HOME"], ".local/share/containers/storage")]
-    with suppress(StorageConfError):  # else what that user's files come to cannot be told
+    with suppress(StorageConfError):  # otherwise that user's files cannot be evaluated
         places.append(_resolve(env, owner, Flags()).graphroot)
     return os.path.realpath(graphroot) in map(os.path.realpath, places)
 
 
 def _login(uid: int) -> dict[str, str]:
-    """What a user's environment is at the login, as far as it leads to a store."""
+    """The environment of a user after login, as far as it determines the store."""
     import pwd
 
     try:

@@ -1,6 +1,6 @@
 """The blocking client: one connection, any number of threads, pipelined.
 
-What is sent again after the daemon went away, and what is not: ``retry``.
+``retry`` defines what is sent again after the daemon went away.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ os.register_at_fork(after_in_child=_after_fork)
 class Client(Nouns):
     """A connection to the daemon at ``address``, made when first needed and again after it was lost.
 
-    ``timeout`` bounds each call, in seconds; None waits for ever. With ``spawn`` a daemon is started
-    where none listens. Safe to share between threads, and usable on both sides of a fork.
+    ``timeout`` limits each call, in seconds; None waits for ever. With ``spawn``, a daemon is started if none listens.
+    Safe to share between threads, and usable on both sides of a fork.
 
-    The store that is meant is the one podman would open here, with ``root``, ``runroot``, ``storage_driver`` and
-    ``storage_opt`` as podman's flags of these names; a daemon of another one answers WrongStore. With an address and
-    none of these it is whatever is served there.
+    The store is the one podman would open here, with ``root``, ``runroot``, ``storage_driver`` and ``storage_opt`` like
+    podman's flags; a daemon of another store answers WrongStore. With an address and none of these, it is whatever is
+    served there.
 
-    Raises: AddressError, SocketForbidden; StorageConfError, where the store cannot be told.
+    Raises: AddressError, SocketForbidden; StorageConfError, if the store cannot be determined.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Client(Nouns):
         self.close()
 
     def connect(self) -> None:
-        """Connect now, without patience for a daemon that is not there.
+        """Connect now; does not wait for a daemon that is not there.
 
         Raises: DaemonUnavailable, SocketForbidden, RequestTimeout.
         """
@@ -122,12 +122,11 @@ class Client(Nouns):
     ) -> Any:
         """The raw result of one request. ``timeout`` in seconds, else the client's.
 
-        ``progress`` is called with each ``Progress`` that the daemon tells meanwhile, by this thread; where it is
-        slower than the daemon, with the newest. ``descriptors`` are passed with the request.
+        ``progress`` is called by this thread with each ``Progress`` that the daemon sends meanwhile; if it is slower
+        than the daemon, only with the newest. ``descriptors`` are passed with the request.
 
-        Raises: the error the daemon answered (``contract.errors``), DaemonUnavailable, OutcomeUnknown,
-        RequestTimeout, SocketForbidden, ClientClosed, TypeError where the params are no JSON, OSError where a
-        descriptor is none.
+        Raises: the error the daemon answered (``contract.errors``), DaemonUnavailable, OutcomeUnknown, RequestTimeout,
+        SocketForbidden, ClientClosed, TypeError if the params are not JSON, OSError if a descriptor is invalid.
         """
         for descriptor in descriptors:
             os.get_inheritable(descriptor)
@@ -157,7 +156,7 @@ class Client(Nouns):
     def run(self, call: Call[R]) -> Any:
         """The typed result of a call of ``calls``: ``R``, or Unchanged.
 
-        Raises: as ``call``; MalformedResult, where the daemon answers something else.
+        Raises: as ``call``; MalformedResult, if the daemon's answer does not match.
         """
         from .contract import wire
         from .contract.methods import METHODS
@@ -189,13 +188,13 @@ class Client(Nouns):
 
     @property
     def notice(self) -> str:
-        """What is to be said of the store that is meant, as podman says it; empty where nothing is."""
+        """A notice about the store, as podman gives it; usually empty."""
         return self._target.notice
 
     def skew(self, *, lacks: bool = False) -> str:
-        """What is to be said, and done, about a daemon of another version; empty where it is of this one, or silent.
+        """A notice about a daemon of another version and what to do; empty if it has this version, or does not answer.
 
-        ``lacks``: what was asked for is not known there, beyond doubt. Takes two seconds at most.
+        ``lacks``: the daemon certainly does not know what was requested. Takes two seconds at most.
         """
         return self._skew(None, lacks=lacks)
 
@@ -209,7 +208,7 @@ class Client(Nouns):
         try:
             pending = link.ask(*version_mismatch.QUESTION, patience if deadline is None else min(deadline, patience))
         except (ClientError, NotSent):
-            return ""  # the error that it was to explain says more than this one
+            return ""  # the original error says more than this one
         return version_mismatch.hint(pending.result, self.address, lacks=lacks)
 
     # ------------------------------------------------------------ within
@@ -228,7 +227,7 @@ class Client(Nouns):
     ) -> Any:
         link = self._connected(deadline)
         if not link.of_store and isinstance(params, list):
-            # By position nothing can be stated.
+            # Positional parameters cannot include the store.
             self._compare_store(link, deadline)
         pending = self._ask(link, method, self._stating(link, params), deadline, progress, descriptors)
         if pending.lost:
@@ -271,7 +270,7 @@ class Client(Nouns):
     def _stating(
         self, link: Connection, params: dict[str, Any] | list[Any] | None
     ) -> dict[str, Any] | list[Any] | None:
-        """The parameters with the store that is meant, unless the daemon behind the link was compared already."""
+        """Add the intended store to the parameters, unless the daemon behind the connection was compared already."""
         if link.of_store or self._target.stated is None or isinstance(params, list):
             return params
         return {"store": self._target.stated, **(params or {})}
@@ -319,7 +318,7 @@ class Client(Nouns):
                 self._link = None
 
     def _start_over(self) -> None:
-        """In a forked child: the parent keeps its connection, and locks of its threads are of no meaning."""
+        """In a forked child: the parent keeps its connection, and locks of its threads are meaningless."""
         self._connecting = threading.Lock()
         link, self._link = self._link, None
         if link is not None:

@@ -1,8 +1,8 @@
-"""Whether systemd provides a socket: found in the unit files, without asking systemd.
+"""Finds out from unit files whether systemd provides a socket, without asking systemd.
 
-A unit is enabled where ``<dir>/sockets.target.wants/storaged.socket`` exists (systemd.unit(5),
-"Unit File Load Path"; ``systemctl enable`` makes that link). The sockets of other stores than the default one are
-instances of ``storaged@.socket``, by the digest that is in their name.
+A unit is enabled if ``<dir>/sockets.target.wants/storaged.socket`` exists (systemd.unit(5), "Unit File Load Path";
+``systemctl enable`` creates that link). The sockets of stores other than the default one are instances of
+``storaged@.socket``, by the digest in their name.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ _USER = (
 
 
 def start_command(path: str) -> str | None:
-    """The command that starts the enabled unit whose socket is ``path``; None where there is none."""
+    """The command that starts the enabled unit with the socket ``path``; None if there is none."""
     manager = _manager(path)
     return manager and f"{manager} start {_unit(path)}"
 
 
 def restart_command(path: str) -> str | None:
-    """The command that puts the daemon behind that socket into the place of an older one."""
+    """The command that replaces the daemon behind that socket by the installed version."""
     manager = _manager(path)
     return manager and f"{manager} restart {_service(path)}"
 
@@ -83,7 +83,7 @@ def _user_folders() -> tuple[str, ...]:
 
 
 def _listens(folders: tuple[str, ...], runtime: str, instance: str) -> set[str]:
-    """The paths that the first unit file of that name listens on; drop-ins are not read."""
+    """The paths that the first unit file with that name listens on; drop-ins are not read."""
     file = "storaged@.socket" if instance else UNIT
     enabled = f"storaged@{instance}.socket" if instance else UNIT
     for folder in folders:

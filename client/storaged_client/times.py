@@ -1,6 +1,6 @@
-"""RFC 3339 times to the nanosecond, and durations as systemd and Go write them.
+"""Parses RFC 3339 times to the nanosecond, and durations as systemd and Go write them.
 
-``datetime`` ends at microseconds and at the year 1; the stores of containers/storage do not.
+``datetime`` is limited to microseconds and begins with the year 1; the stores of containers/storage are not.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 from typing import Final
 
 NANOSECONDS: Final = 1_000_000_000
-"""Of a second."""
+"""Per second."""
 
 LONGEST: Final = 10 * 365 * 86400.0
-"""Seconds of the longest duration that ``seconds`` takes."""
+"""The longest duration that ``seconds`` accepts, in seconds."""
 
 GO_UNITS: Final = {
     **dict.fromkeys(("us", "µs", "μs"), 1000),
@@ -43,7 +43,7 @@ def seconds(text: str) -> float:
     """Seconds of ``90``, ``30s``, ``10min``, ``1h30m`` or ``1h 30min``.
 
     Raises:
-        ValueError: the text is none, means no time at all, or more than ten years.
+        ValueError: the text is not a duration, is zero, or exceeds ten years.
     """
     try:
         found = duration(f"{text}s" if _NUMBER.fullmatch(text) else text, _SYSTEMD_UNITS) / NANOSECONDS
@@ -55,10 +55,10 @@ def seconds(text: str) -> float:
 
 
 def duration(text: str, units: Mapping[str, int]) -> int:
-    """Nanoseconds of numbers with units, one after the other: ``1h30m``. There may be blanks between.
+    """Nanoseconds of a sequence of numbers with units: ``1h30m``. Blanks between are allowed.
 
     Raises:
-        ValueError: the text is none.
+        ValueError: the text is not a duration.
     """
     total = position = 0
     text = text.strip()
@@ -74,10 +74,10 @@ def duration(text: str, units: Mapping[str, int]) -> int:
 
 
 def instant(text: str) -> tuple[int, int]:
-    """Seconds since 1970 and nanoseconds of an RFC 3339 time, whatever its offset.
+    """Seconds since 1970 and nanoseconds of an RFC 3339 time with any offset.
 
     Raises:
-        ValueError: it is no time.
+        ValueError: it is not a time.
     """
     match = _TIME.fullmatch(text)
     if match is None:
@@ -103,10 +103,10 @@ def offset_minutes(text: str) -> int:
 
 
 def rfc3339(seconds: int, nanoseconds: int = 0, offset_minutes: int = 0) -> str:
-    """The time so long after 1970 as Go writes it: up to nine digits of a fraction, zeros at the end trimmed.
+    """The time this long after 1970 as Go writes it: a fraction of up to nine digits, trailing zeros trimmed.
 
     Raises:
-        OverflowError: it is not of the years 1 to 9999.
+        OverflowError: it is not within the years 1 to 9999.
     """
     moment = datetime(1970, 1, 1) + timedelta(seconds=seconds, minutes=offset_minutes)
     fraction = f".{nanoseconds:09d}".rstrip("0").rstrip(".")
@@ -116,7 +116,7 @@ def rfc3339(seconds: int, nanoseconds: int = 0, offset_minutes: int = 0) -> str:
 
 
 def _since_1970(year: int, month: int, day: int) -> int:
-    """Days since 1970-01-01 in the proleptic Gregorian calendar; year 0 included, which ``datetime`` refuses."""
+    """Days since 1970-01-01 in the proleptic Gregorian calendar, including year 0, which ``datetime`` refuses."""
     year -= month <= 2
     era, of_era = divmod(year, 400)
     of_year = (153 * (month + (-3 if month > 2 else 9)) + 2) // 5 + day - 1

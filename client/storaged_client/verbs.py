@@ -1,6 +1,6 @@
-"""How a row of the method table becomes a method of a manager, blocking or async.
+"""Turns a row of the method table into a method of a manager, blocking or async.
 
-Type checkers cannot follow that. They read ``managers.pyi``, which is made from the same rows.
+Type checkers cannot follow that. They read ``managers.pyi``, which is generated from the same rows.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Runner(Protocol):
     """A client, of either kind."""
 
     def run(self, call: Call[Any], /) -> Any:
-        """Send, wait or let wait, and return the typed result."""
+        """Send the request, wait or return an awaitable, and return the typed result."""
         ...
 
 
@@ -41,19 +41,19 @@ class Verb:
 
     @cached_property
     def signature(self) -> inspect.Signature:
-        """What ``inspect.signature`` tells of the method."""
+        """What ``inspect.signature`` returns for the method."""
         return signature(self.row)
 
     @cached_property
     def documentation(self) -> str:
-        """Summary, parameters and errors of the method, as the protocol has them."""
+        """Summary, parameters and errors of the method, as in the protocol."""
         said = [self.row.summary, inspect.getdoc(self.row.params) if self.row.params.__doc__ else ""]
         said += [_OF_ONE if self.row.name == SINGLE else ""]
         said += [f"Raises: {', '.join(dict.fromkeys(self.row.errors))}." if self.row.errors else ""]
         return "\n\n".join(filter(None, said))
 
     def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call[Any]:
-        """What to send.
+        """The request to send.
 
         Raises:
             TypeError: the arguments are wrong; the text names the method as the protocol does.

@@ -1,7 +1,7 @@
-"""What to say where daemon and client are of different versions: who lacks what, and what to do.
+"""Explains errors caused by different versions of daemon and client: which one lacks what, and what to do.
 
-A minor version of the protocol only adds, so most calls fit. Where one does not, the daemon's answer alone (an
-unknown method or parameter, a member that is missing) would look like a mistake of the caller.
+A minor version of the protocol only adds, so most calls work. If one does not, the daemon's answer alone (an unknown
+method or parameter, a missing member) would look like a mistake of the caller.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ from .contract.errors import InvalidParams, MethodNotFound, NotSupported
 from .contract.version import PROTOCOL, VERSION
 
 PATIENCE = 2.0
-"""Seconds that a question about the version may take, which is asked behind an error only."""
+"""Seconds for the request for the version, which is only made after an error."""
 
 QUESTION = ("server.info", {"consistency": "cached"})
 """The request whose result ``hint`` takes."""
 
 MAY_EXPLAIN = (MethodNotFound, InvalidParams, NotSupported)
-"""The answers that may have their reason in a daemon of another version."""
+"""The answers that a daemon of another version may explain."""
 
 
 def replacement(socket: str) -> str:
-    """The command after which the daemon behind a socket is of the version installed."""
+    """The command that replaces the daemon behind a socket by the installed version."""
     return systemd_units.restart_command(socket) or f"storaged stop --socket {shlex.quote(socket)}"
 
 
 def hint(info: Any, address: str, *, lacks: bool = False) -> str:
-    """One sentence about a daemon of another version, by its ``server.info``; empty where it is of ours.
+    """One sentence about a daemon of another version, from its ``server.info``; empty if it has ours.
 
-    ``lacks``: what was asked for is not known there, beyond doubt.
+    ``lacks``: the daemon certainly does not know what was requested.
     """
     if type(info) is not dict or type(info.get("version")) is not str or info["version"] == VERSION:
         return ""
