@@ -6,148 +6,69 @@ zero. A result has a ``generation``: one consistent state of the store. ``stale`
 those of that generation.
 """
 
-from ..value import Timestamp
-from .base import (
-    JSON,
-    Damage,
-    Empty,
-    ErrorObject,
-    Holder,
-    Result,
-    Stale,
-    Unchanged,
-)
-from .changes import (
-    Created,
-    Failed,
-    Going,
-    GoingCode,
-    Kept,
-    Lease,
-    ListEdited,
-    Moved,
-    PruneReport,
-    Removed,
-    Tagged,
-    Untagged,
-)
-from .images import (
-    BigData,
-    Data,
-    Exists,
-    HistoryEntry,
-    HistoryRow,
-    ImageDetails,
-    ImageDetailsList,
-    ImageHistory,
-    ImageList,
-    ImageLookup,
-    ImageSummary,
-    ImageTree,
-    Reason,
-    ReasonCode,
-    Relations,
-    Resolved,
-    TreeImage,
-    TreeLayer,
-    Why,
-)
-from .layers import (
-    LayerDetails,
-    LayerList,
-    LayerSummary,
-)
-from .manifests import (
-    Instance,
-    ManifestDetails,
-    ManifestLists,
-    ManifestListSummary,
-    Platform,
-    ReferencedDigest,
-    ReferencedDigests,
-)
-from .server import (
-    Histogram,
-    LockStats,
-    MethodStats,
-    ServerInfo,
-    ServerStats,
-)
-from .store import (
-    CheckReport,
-    ContainerList,
-    ContainerSummary,
-    ContainerUsage,
-    Finding,
-    Flaw,
-    ImageUsage,
-    StoreUsage,
-    VolumeUsage,
-)
+from ..value import Timestamp as Timestamp
+from .base import JSON as JSON
+from .base import Damage as Damage
+from .base import Empty as Empty
+from .base import ErrorObject as ErrorObject
+from .base import Holder as Holder
+from .base import Result as Result
+from .base import Stale as Stale
+from .base import Unchanged as Unchanged
+from .changes import Created as Created
+from .changes import Failed as Failed
+from .changes import Going as Going
+from .changes import GoingCode as GoingCode
+from .changes import Kept as Kept
+from .changes import Lease as Lease
+from .changes import ListEdited as ListEdited
+from .changes import Moved as Moved
+from .changes import PruneReport as PruneReport
+from .changes import Removed as Removed
+from .changes import Tagged as Tagged
+from .changes import Untagged as Untagged
+from .images import BigData as BigData
+from .images import Data as Data
+from .images import Exists as Exists
+from .images import HistoryEntry as HistoryEntry
+from .images import HistoryRow as HistoryRow
+from .images import ImageDetails as ImageDetails
+from .images import ImageDetailsList as ImageDetailsList
+from .images import ImageHistory as ImageHistory
+from .images import ImageList as ImageList
+from .images import ImageLookup as ImageLookup
+from .images import ImageSummary as ImageSummary
+from .images import ImageTree as ImageTree
+from .images import Reason as Reason
+from .images import ReasonCode as ReasonCode
+from .images import Relations as Relations
+from .images import Resolved as Resolved
+from .images import TreeImage as TreeImage
+from .images import TreeLayer as TreeLayer
+from .images import Why as Why
+from .layers import LayerDetails as LayerDetails
+from .layers import LayerList as LayerList
+from .layers import LayerSummary as LayerSummary
+from .manifests import Instance as Instance
+from .manifests import ManifestDetails as ManifestDetails
+from .manifests import ManifestLists as ManifestLists
+from .manifests import ManifestListSummary as ManifestListSummary
+from .manifests import Platform as Platform
+from .manifests import ReferencedDigest as ReferencedDigest
+from .manifests import ReferencedDigests as ReferencedDigests
+from .server import Histogram as Histogram
+from .server import LockStats as LockStats
+from .server import MethodStats as MethodStats
+from .server import ServerInfo as ServerInfo
+from .server import ServerStats as ServerStats
+from .store import CheckReport as CheckReport
+from .store import ContainerList as ContainerList
+from .store import ContainerSummary as ContainerSummary
+from .store import ContainerUsage as ContainerUsage
+from .store import Finding as Finding
+from .store import Flaw as Flaw
+from .store import ImageUsage as ImageUsage
+from .store import StoreUsage as StoreUsage
+from .store import VolumeUsage as VolumeUsage
 
-__all__ = [
-    "JSON",
-    "BigData",
-    "CheckReport",
-    "ContainerList",
-    "ContainerSummary",
-    "ContainerUsage",
-    "Created",
-    "Damage",
-    "Data",
-    "Empty",
-    "ErrorObject",
-    "Exists",
-    "Failed",
-    "Finding",
-    "Flaw",
-    "Going",
-    "GoingCode",
-    "Histogram",
-    "HistoryEntry",
-    "HistoryRow",
-    "Holder",
-    "ImageDetails",
-    "ImageDetailsList",
-    "ImageHistory",
-    "ImageList",
-    "ImageLookup",
-    "ImageSummary",
-    "ImageTree",
-    "ImageUsage",
-    "Instance",
-    "Kept",
-    "LayerDetails",
-    "LayerList",
-    "LayerSummary",
-    "Lease",
-    "ListEdited",
-    "LockStats",
-    "ManifestDetails",
-    "ManifestListSummary",
-    "ManifestLists",
-    "MethodStats",
-    "Moved",
-    "Platform",
-    "PruneReport",
-    "Reason",
-    "ReasonCode",
-    "ReferencedDigest",
-    "ReferencedDigests",
-    "Relations",
-    "Removed",
-    "Resolved",
-    "Result",
-    "ServerInfo",
-    "ServerStats",
-    "Stale",
-    "StoreUsage",
-    "Tagged",
-    "Timestamp",
-    "TreeImage",
-    "TreeLayer",
-    "Unchanged",
-    "Untagged",
-    "VolumeUsage",
-    "Why",
-]
+__all__ = [name for name in dir() if name[:1].isupper()]  # for help(): it shows what is named here
