@@ -78,4 +78,6 @@ def without_leases(metrics: Metrics) -> ContextWatch:
 
 def _with(found: Registries, query_context: QueryContext) -> QueryContext:
     doubts = tuple(error.message for error in found.broken)
-    return structs.replace(query_context, short_names=found.candidates, short_name_doubts=doubts)
+    return structs.replace(
+        query_context, short_names=found.candidates, search_registries=found.search, short_name_doubts=doubts
+    )

@@ -23,8 +23,18 @@ class RowCache:
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
         self._rows: dict[int, bytes] = {}
+        self._others: dict[tuple[str, int], bytes] = {}
         self.kept = ResponseCache()
         """Whole answers, of whatever method."""
+
+    def other(self, kind: str, image: Image) -> bytes | None:
+        """What was kept of an image as a row of another kind than ``ImageSummary``."""
+        return self._others.get((kind, id(image)))
+
+    def keep_other(self, kind: str, image: Image, row: bytes) -> bytes:
+        """Keep a row of another kind, of which there are a few; returns it. ``image`` is one of this snapshot's."""
+        self._others[kind, id(image)] = row
+        return row
 
     def parts(
         self, images: Iterable[Image], fields: Sequence[str] | None, names: Mapping[int, tuple[str, ...]] = _ALL_NAMES

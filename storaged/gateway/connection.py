@@ -140,10 +140,16 @@ class HttpConnection:
     @asynccontextmanager
     async def watched(self) -> AsyncIterator[None]:
         """Within, the connection ends as soon as its client is gone."""
+        failure: Exception | None = None
         async with anyio.create_task_group() as watching:
             watching.start_soon(self._end_at_hangup)
-            yield
+            try:
+                yield
+            except Exception as error:
+                failure = error  # raised as it is, and not as one of a group
             watching.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
 
     # ---------------------------------------------------------------- one request after the other
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, cast
 
 from attrs import frozen
 
@@ -30,3 +30,7 @@ class Context:
     store: StoreAccess
     upstream: Upstream
     identity: Identity
+
+    async def pass_on(self, request: Request) -> Answer | Streamed | None:
+        """Have podman answer a request that has a handler here."""
+        return await self.upstream.pass_on(cast("HttpConnection", request.link), request)

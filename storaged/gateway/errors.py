@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 
 class ApiError(Exception):
     """The answer is an error body.
@@ -22,3 +24,11 @@ class BadParameter(ApiError):
 
     def __init__(self, message: str, cause: str | None = None, status: int = 400) -> None:
         super().__init__(status, message, cause)
+
+
+_PREFIX = re.compile(r"(?:parsing reference|normalizing name) \".*?\": ", re.DOTALL)
+
+
+def innermost(message: str) -> str:
+    """The innermost of a chain of causes that is about a reference."""
+    return _PREFIX.sub("", message, count=1)

@@ -9,17 +9,17 @@ from typing import Final
 
 from attrs import frozen
 
+from storaged_client.podman.release import PODMAN
+
 DOCKER_API: Final = "1.44"
 DOCKER_API_MINIMUM: Final = "1.24"
-PODMAN: Final = "5.8.0"
-"""The release of podman whose answers these are. podman's clients refuse one below 4.0.0."""
 PODMAN_MINIMUM: Final = "4.0.0"
-BUILDAH: Final = "1.43.0"
+BUILDAH: Final = "1.43.2"
 
 
 @frozen(kw_only=True)
 class Identity:
-    """``api`` is that of Docker's tree."""
+    """``api`` is that of Docker's tree. podman's clients refuse a podman below 4.0.0."""
 
     podman: str = PODMAN
     api: str = DOCKER_API

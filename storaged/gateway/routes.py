@@ -17,7 +17,7 @@ from typing import Final, Literal, TypeAlias
 
 from attrs import frozen
 
-from storaged.gateway import system
+from storaged.gateway import image_inspect, image_lists, manifest_reads, system, usage
 from storaged.gateway.answers import Answer, Streamed
 from storaged.gateway.context import Context
 from storaged.gateway.request import Request, names_of
@@ -52,16 +52,16 @@ def _route(method: str, path: str, handler: Handler | None = PODMAN, *, name: st
 _TABLE: Final[Sequence[tuple[Literal["compat", "libpod", "both"], Route]]] = (
     ("both",   _route("GET",    "/_ping", system.ping)),
     ("both",   _route("HEAD",   "/_ping", system.ping)),
-    ("both",   _route("GET",    "/version")),
-    ("both",   _route("GET",    "/info")),
+    ("both",   _route("GET",    "/version", system.version)),
+    ("both",   _route("GET",    "/info", system.info)),
     ("both",   _route("GET",    "/events")),
-    ("both",   _route("GET",    "/system/df")),
-    ("libpod", _route("POST",   "/system/check")),
+    ("both",   _route("GET",    "/system/df", usage.disk_usage)),
+    ("libpod", _route("POST",   "/system/check", usage.check)),
     ("libpod", _route("POST",   "/system/prune")),
     ("compat", _route("POST",   "/auth")),
 
     ("compat", _route("POST",   "/images/create")),
-    ("both",   _route("GET",    "/images/json")),
+    ("both",   _route("GET",    "/images/json", image_lists.list_images)),
     ("both",   _route("POST",   "/images/load")),
     ("libpod", _route("POST",   "/local/images/load")),
     ("libpod", _route("POST",   "/images/import")),
@@ -75,12 +75,12 @@ _TABLE: Final[Sequence[tuple[Literal["compat", "libpod", "both"], Route]]] = (
     ("both",   _route("GET",    "/images/{name}/get")),
     ("compat", _route("GET",    "/images/get")),
     ("libpod", _route("GET",    "/images/export")),
-    ("libpod", _route("GET",    "/images/{name}/exists")),
-    ("libpod", _route("GET",    "/images/{name}/tree")),
-    ("libpod", _route("GET",    "/images/{name}/resolve")),
+    ("libpod", _route("GET",    "/images/{name}/exists", image_inspect.exists)),
+    ("libpod", _route("GET",    "/images/{name}/tree", image_inspect.tree)),
+    ("libpod", _route("GET",    "/images/{name}/resolve", image_inspect.resolve)),
     ("libpod", _route("GET",    "/images/{name}/changes")),
-    ("both",   _route("GET",    "/images/{name}/history")),
-    ("both",   _route("GET",    "/images/{name}/json")),
+    ("both",   _route("GET",    "/images/{name}/history", image_inspect.history)),
+    ("both",   _route("GET",    "/images/{name}/json", image_inspect.inspect)),
     ("both",   _route("POST",   "/images/{name}/tag")),
     ("libpod", _route("POST",   "/images/{name}/untag")),
     ("both",   _route("POST",   "/commit")),
@@ -89,8 +89,8 @@ _TABLE: Final[Sequence[tuple[Literal["compat", "libpod", "both"], Route]]] = (
     ("compat", _route("GET",    "/distribution/{name}/json")),
 
     ("libpod", _route("POST",   "/manifests/create")),
-    ("libpod", _route("GET",    "/manifests/{name}/exists")),
-    ("libpod", _route("GET",    "/manifests/{name}/json")),
+    ("libpod", _route("GET",    "/manifests/{name}/exists", manifest_reads.exists)),
+    ("libpod", _route("GET",    "/manifests/{name}/json", manifest_reads.inspect)),
     ("libpod", _route("POST",   "/manifests/{name}/add")),
     ("libpod", _route("POST",   "/manifests/{name}/registry/{destination}")),
     ("libpod", _route("POST",   "/manifests/{name}/push")),

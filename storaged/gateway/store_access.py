@@ -7,9 +7,10 @@ most ten seconds.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
+from anyio.to_thread import run_sync
 from attrs import field, frozen
 
 from storaged.engine.response_cache import CacheKey
@@ -19,6 +20,8 @@ from storaged.gateway.request import Request
 from storaged.service.context import Engine
 from storaged.service.service import Service
 from storaged.store.locks.probe import LockHolder
+
+T = TypeVar("T")
 
 PATIENCE: Final = 10.0
 """Seconds that a strict read waits for a writer."""
@@ -55,6 +58,11 @@ class StoreAccess:
     def is_current(self) -> bool:
         """Whether the state known is that of the files."""
         return self.engine.cache.view_now() is not None
+
+    async def in_thread(self, request: Request, work: Callable[[], T]) -> T:
+        """Run blocking or long work in one of the connection's share of threads."""
+        async with request.session.shares.threads:
+            return await run_sync(work, limiter=self.engine.blob_threads)
 
     async def call(self, request: Request, method: str, params: dict[str, Any]) -> Any:
         """The result of one of the service's methods, decoded.

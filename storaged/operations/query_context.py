@@ -82,6 +82,8 @@ class QueryContext(Struct, frozen=True, kw_only=True):
     platform: HostPlatform
     short_names: Callable[[str], tuple[str, ...]] = localhost_only
     """Repositories that a short name may mean, in the order they are tried; docker.io's follows by itself."""
+    search_registries: tuple[str, ...] = ()
+    """The registries that are searched for short names, as configured."""
     short_name_doubts: tuple[str, ...] = ()
     """What is wrong with files of registries.conf that were left out: a short name may mean another image with them."""
     podman_lists: bool = False

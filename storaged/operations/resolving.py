@@ -72,15 +72,16 @@ def find(snapshot: Snapshot, name: str, *, manifest: bool, or_list: bool, view: 
 def meant_digest(found: Found) -> Digest | None:
     """The digest of what a name means, as podman's ``inspect`` shows it; None where none is recorded.
 
-    A name reads the manifest that its digest names, else the image's own; an id reads the record, whose digest is
-    that of the list where the image was pulled through one. (image ``storage_src.go``, libimage ``inspect.go``.)
+    A name reads the manifest that its digest names, else the image's own; an id, and a name of a list whose instance it
+    is, reads the record, whose digest is that of the list where the image was pulled through one. (image
+    ``storage_src.go``, libimage ``inspect.go``.)
     """
     image = found.image
-    if found.how in ("id", "id_prefix"):
-        return image.digest
     _, at, asked = found.name.rpartition("@")
     if (at or found.how == "digest") and asked in image.digests:
         return Digest(asked)
+    if found.how in ("id", "id_prefix") or found.name not in image.names:
+        return image.digest
     return (image.record.big_data_digests or {}).get("manifest") or image.digest
 
 

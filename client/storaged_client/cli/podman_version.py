@@ -12,15 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from storaged_client.contract.version import VERSION
 
+from ..podman.release import PODMAN
 from . import exits, output
 from .flags import Flag, UsageError
 from .invocation import Invocation
 
 if TYPE_CHECKING:
     from ..gotemplate.values import Struct
-
-PODMAN = "5.8.6"
-"""Which podman's answers these are: that which the daemon and these commands are compared with."""
 
 ARGUMENTS = ""
 CONNECTS = False

@@ -16,9 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.support.files import Call
-
-from .calls import CREATING, Intercepted, changes
+from .calls import CREATING, Call, Intercepted
 from .effects import ROOT, Bytes, Effect, Flush, Length, Mode, Names, Node, NodeID, Recorded
 from .tree import Entry, Tree, read_tree
 
@@ -42,7 +40,7 @@ class Recording(Intercepted):
     def make(self, call: Call, perform: Callable[[], Any]) -> Any:
         handler = getattr(self, f"_on_{call.name}", None)
         if handler is None:
-            if changes(call):
+            if call.changes:
                 raise NotImplementedError(f"the recorder does not know {call.name}")
             return perform()
         self._call = str(call)

@@ -15,9 +15,7 @@ from typing import Any
 
 import attrs
 
-from tests.support.files import Call
-
-from .calls import Counting
+from .calls import Call, Counting
 from .running import mutate
 from .scenes import Store
 

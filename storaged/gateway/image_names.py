@@ -1,0 +1,100 @@
+"""Which image a name means in each tree, and what is said where it means none.
+
+In Docker's tree a name that is not there means what Docker would take it for: ``foo`` is Hub's ``library/foo``. A name
+of a manifest list means its instance for this platform; the id of a list means the list itself, where no instance is
+there: who lists images and then looks at each must not fail.
+
+Source: podman ``pkg/api/handlers/utils/images.go`` (``NormalizeToDockerHub``), and the wire.
+"""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from storaged.engine.views import View
+from storaged.gateway.errors import ApiError, innermost
+from storaged.gateway.request import Request
+from storaged.operations import resolving
+from storaged.operations.name_lookup import Found
+from storaged.store.layout import references
+from storaged_client.contract.errors import AmbiguousName, ImageUnknown, InvalidName
+
+_IDS = frozenset({"id", "id_prefix"})
+_DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
+
+
+def find(view: View, request: Request, *, listed: bool = False) -> Found:
+    """What the name of a request means.
+
+    ``listed``: an id may mean a manifest list without an instance here.
+
+    Raises:
+        ApiError: nothing bears the name (404), or it is none.
+    """
+    name = request.name
+    context = view.context.query_context
+    try:
+        return resolving.find(view.snapshot, name, manifest=False, or_list=False, view=context)
+    except ImageUnknown as error:
+        lists = error.data.get("lists")
+        if lists and listed:
+            found = resolving.find(view.snapshot, name, manifest=False, or_list=True, view=context)
+            if found.how in _IDS:
+                return found
+        _missing(view, request, lists)
+    except InvalidName as error:
+        _invalid(request, error.message)
+    except AmbiguousName as error:
+        # docker-py takes a 404 for a missing image only where it reads the last words.
+        more = "image not known" if request.libpod else "No such image"
+        raise ApiError(404, f"failed to find image {name}: {error.message}: {more}", error.message) from None
+
+
+def hub_name(name: str) -> str:
+    """What Docker takes a name for.
+
+    Raises:
+        ApiError: it is no reference; 500, as podman has it.
+    """
+    try:
+        return references.parse_docker(name).text
+    except InvalidName as error:
+        cause = f'normalizing name "{name}" (orig: "{name}") for compat API: {innermost(error.message)}'
+        raise ApiError(500, f"normalizing image: {cause}", cause) from None
+
+
+def unknown(name: str, why: str) -> ApiError:
+    """404 in the words of podman's tree; ``why`` says what was looked for."""
+    return ApiError(404, f"failed to find image {name}: {why}: image not known", "image not known")
+
+
+def _missing(view: View, request: Request, lists: list[str] | None) -> NoReturn:
+    name = request.name
+    why = _no_instance(view, lists[0]) if lists else name
+    if request.libpod:
+        raise unknown(name, why)
+    if not lists:
+        why = hub_name(name)
+    if request.path.endswith("/json"):
+        raise ApiError(404, f"failed to find image {name}: {why}: No such image")
+    raise unknown(name if lists else why, why)
+
+
+def _no_instance(view: View, list_id: str) -> str:
+    image = next((image for image in view.snapshot.lists if image.id == list_id), None)
+    manifest = image.content.manifest if image is not None else None
+    kind = "manifest list" if manifest is not None and manifest.media_type == _DOCKER_LIST else "image index"
+    platform = view.context.query_context.platform
+    return (
+        f'no image found in {kind} for architecture "{platform.architecture}", variant "{platform.variant}", '
+        f'OS "{platform.os}"'
+    )
+
+
+def _invalid(request: Request, message: str) -> NoReturn:
+    if request.libpod:
+        doing = "failed to generate image tree for" if request.path.endswith("/tree") else "failed to find image"
+        status = 404 if request.path.endswith("/json") else 500
+        raise ApiError(status, f"{doing} {request.name}: {message}", innermost(message))
+    cause = f"normalizing name for compat API: {message}"
+    raise ApiError(500, f"normalizing image: {cause}", cause)
