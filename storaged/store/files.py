@@ -10,7 +10,7 @@ import errno
 import os
 import stat as mode_bits
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Final, TypeAlias
 
 from storaged.store.same_mount import open_same_mount
@@ -126,6 +126,33 @@ class NotAFile(OSError):
 
 class FileTooLarge(OSError):
     """The file is longer than the caller can use."""
+
+
+@contextmanager
+def opened(files: Files, path: str, flags: int, mode: int = 0o600) -> Iterator[int]:
+    """Open a file for as long as the block lasts.
+
+    Raises:
+        OSError: as open(2).
+    """
+    fd = files.open(path, flags, mode)
+    try:
+        yield fd
+    finally:
+        files.close(fd)
+
+
+def read_proc(files: Files, path: str) -> bytes:
+    """Read a whole file that does not tell its size, like those of /proc.
+
+    Raises:
+        OSError: as open(2) and read(2).
+    """
+    parts: list[bytes] = []
+    with opened(files, path, os.O_RDONLY) as fd:
+        while part := files.read(fd, 1 << 16):
+            parts.append(part)
+    return b"".join(parts)
 
 
 def open_regular(files: Files, path: str, *, dir_fd: int | None = None, follow: bool = True) -> int:

@@ -23,7 +23,7 @@ from storaged.store.files import EXHAUSTED, Files
 from storaged.store.inventory import lock_files, table_files, writable_lock_files
 from storaged.store.locks.order import hold
 from storaged.store.locks.probe import LockHolder, identify
-from storaged.store.mounts import is_remote
+from storaged.store.mountinfo import is_remote
 from storaged.store.stamp import Stamp, StampWatch
 from storaged.store.table_cache import Loaded, TableCache
 from storaged.store.table_reader import TableContent

@@ -27,6 +27,19 @@ def layer_finding(
     return finding(name, "layer", row.record.id, detail, store=row.store, file=file, images=images, mend=mend)
 
 
+def check_vfs_layer(look: Look, row: LayerRow) -> Iterator[Finding | None]:
+    """A layer of the vfs driver: ``vfs/dir/<id>/`` is its whole file system.
+
+    Raises:
+        OSError: an existing file cannot be read.
+    """
+    folder = look.layer_folder(row)
+    if look.kind_of(folder) != "directory":
+        yield layer_finding(look, row, "layer_directory_missing", "its folder is missing", folder)
+        return
+    yield from check_tar_split(look, row, folder, whole=True)
+
+
 def check_tar_split(look: Look, row: LayerRow, folder: str, *, whole: bool) -> Iterator[Finding | None]:
     """Check the tar-split of one layer; in scope ``contents`` also the tar that it forms with the files in ``folder``.
 

@@ -29,18 +29,19 @@ _MEND: Final = "the next command of podman 5.6 or later removes it; for older on
 
 def check_temporary_directories(look: Look, folder: str, store: int) -> Iterator[Finding]:
     """The pairs of ``lock-<n>`` and ``temp-dir-<n>`` in one folder."""
-    names = look.names(folder)
+    probe, names = Probe(look.files), look.names(folder)
     numbers = {name.removeprefix(_LOCK) for name in names if name.startswith(_LOCK)}
     numbers |= {name.removeprefix(_DIRECTORY) for name in names if name.startswith(_DIRECTORY)}
     for number in sorted(numbers):
         lock, directory = os.path.join(folder, _LOCK + number), os.path.join(folder, _DIRECTORY + number)
         present = [path for path in (lock, directory) if look.kind_of(path) is not None]
-        if present and not _held(look, lock) and _old(look, present, GRACE_SECONDS):
+        if present and not probe.holder_at(lock) and _old(look, present, GRACE_SECONDS):
             yield _stale(present[-1], present, store)
 
 
 def check_staging(look: Look, folder: str, store: int) -> Iterator[Finding]:
     """The directories of partial pulls."""
+    probe = Probe(look.files)
     for name in look.names(folder):
         path = os.path.join(folder, name)
         if look.kind_of(path) != "directory":
@@ -48,7 +49,7 @@ def check_staging(look: Look, folder: str, store: int) -> Iterator[Finding]:
         lock = os.path.join(path, "staging.lock")
         guarded = look.kind_of(lock) is not None
         grace = GRACE_SECONDS if guarded else 24 * TEMPORARY_SECONDS
-        if not _held(look, lock) and _old(look, [path], grace):
+        if not probe.holder_at(lock) and _old(look, [path], grace):
             yield _stale(path, [path], store)
 
 
@@ -56,18 +57,6 @@ def _stale(path: str, present: list[str], store: int) -> Finding:
     detail = "staged by a process that died: nobody holds its lock"
     mend = _MEND + " && ".join(map(repair_hints.remove_tree, present))
     return finding("staging_stale", "file", path, detail, store=store, file=path, mend=mend)
-
-
-def _held(look: Look, lock: str) -> bool:
-    try:
-        # O_NONBLOCK: a FIFO with this name must not block the check.
-        fd = look.files.open(lock, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    try:
-        return Probe(look.files).holder(fd, lock) is not None
-    finally:
-        look.files.close(fd)
 
 
 def _old(look: Look, paths: list[str], seconds: float) -> bool:

@@ -28,12 +28,12 @@ from storaged.metrics import Metrics
 from storaged.store.checking.directories import directories
 from storaged.store.checking.findings import Finding, Subject, finding
 from storaged.store.checking.image_data import check_image_data
+from storaged.store.checking.layer_data import check_vfs_layer
 from storaged.store.checking.look import Look, Scope
 from storaged.store.checking.overlay_layers import check_overlay_layer
 from storaged.store.checking.relations import check_relations, note_of
 from storaged.store.checking.state import KINDS, State, Watcher
 from storaged.store.checking.tables import check_store, check_table
-from storaged.store.checking.vfs_layers import check_vfs_layer
 from storaged.store.files import EXHAUSTED, Files
 from storaged.store.inventory import TableKind, table_files
 from storaged.store.tables import ImageRow, LayerRow, StoreLocation

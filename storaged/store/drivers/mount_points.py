@@ -13,7 +13,6 @@ writing. A user's podman mounts in its own namespace, which only the counts show
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Iterator
 
 import msgspec
@@ -22,11 +21,11 @@ from storaged.store.files import Files, Identity, NotAFile, identity, read_whole
 from storaged.store.layout.decoding import bounded
 from storaged.store.layout.paths import layers_dir
 from storaged.store.layout.records import LayerID
+from storaged.store.mountinfo import mounts
 from storaged.store.tables import StoreLocation
 from storaged_client.contract.errors import StoreCorrupt
 
 _LIMIT = 64 << 20
-_ESCAPE = re.compile(r"\\([0-7]{3})")
 
 
 class _Count(msgspec.Struct, frozen=True):
@@ -79,20 +78,7 @@ def mount_points(files: Files) -> tuple[str, ...]:
     Raises:
         OSError: the table cannot be read.
     """
-    fd = files.open("/proc/self/mountinfo", os.O_RDONLY)
-    try:
-        parts = []
-        while part := files.read(fd, 1 << 16):
-            parts.append(part)
-    finally:
-        files.close(fd)
-    points = []
-    for line in b"".join(parts).splitlines():
-        # "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw"
-        words = os.fsdecode(line).split(" ", 5)
-        if len(words) == 6:
-            points.append(_ESCAPE.sub(lambda match: chr(int(match[1], 8)), words[4]))
-    return tuple(points)
+    return tuple(mount.point for mount in mounts(files))
 
 
 def below(points: Iterable[str], folder: str) -> Iterator[tuple[str, str]]:

@@ -14,7 +14,7 @@ import re
 from typing import Final, Literal
 
 from storaged.store.files import Files
-from storaged.store.locks.probe import LockHolder, command_of, read_proc
+from storaged.store.locks.probe import LockHolder, command_of, try_proc
 
 _LINE = re.compile(rb"^\d+: FLOCK +\S+ +(READ|WRITE) +(\d+) ([0-9a-f]+):([0-9a-f]+):(\d+) ", re.MULTILINE)
 _HELD: Final = frozenset({errno.EAGAIN, errno.EACCES})
@@ -57,7 +57,7 @@ def holder_of_flock(path: str, files: Files) -> LockHolder:
         status = files.stat(path)
     except OSError:
         return nobody
-    for kind, pid, major, minor, inode in _LINE.findall(read_proc("/proc/locks", files)):
+    for kind, pid, major, minor, inode in _LINE.findall(try_proc("/proc/locks", files)):
         # A btrfs subvolume shows another device here than in stat(2); then the descriptors of the process decide.
         device = os.makedev(int(major, 16), int(minor, 16))
         number = int(pid)

@@ -14,7 +14,7 @@ from typing import Literal
 
 from msgspec import Struct, structs
 
-from storaged.store.files import Files
+from storaged.store.files import Files, read_proc
 from storaged.store.locks.record_lock import FLOCK
 from storaged_client.contract.errors import StoreBusy
 
@@ -58,6 +58,22 @@ class Probe:
         """A process that holds this descriptor's file in any way; one of them if there are several readers."""
         return self._ask(fd, path, fcntl.F_WRLCK)
 
+    def holder_at(self, path: str) -> LockHolder | None:
+        """A process that holds the lock file with this name in any way; None if there is no such file.
+
+        Raises:
+            OSError: it cannot be opened.
+        """
+        try:
+            # O_NONBLOCK: a FIFO with this name must not block the caller.
+            fd = self._files.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        try:
+            return self.holder(fd, path)
+        finally:
+            self._files.close(fd)
+
     def _ask(self, fd: int, path: str, wanted: int) -> LockHolder | None:
         answer = fcntl.fcntl(fd, fcntl.F_OFD_GETLK, FLOCK.pack(wanted, os.SEEK_SET, 0, 0, 0))
         kind, _, _, _, number = FLOCK.unpack(answer)
@@ -78,7 +94,7 @@ class Probe:
 
 def command_of(pid: int, files: Files) -> str | None:
     """The kernel's command name of a process (15 characters); None if it is gone."""
-    data = read_proc(f"/proc/{pid}/comm", files)
+    data = try_proc(f"/proc/{pid}/comm", files)
     return data.decode("utf-8", "replace").rstrip("\n") if data else None
 
 
@@ -103,25 +119,16 @@ def identify(holder: LockHolder, files: Files) -> LockHolder:
         except OSError:
             continue
         for descriptor in descriptors:
-            data = read_proc(f"/proc/{name}/fdinfo/{descriptor}", files)
+            data = try_proc(f"/proc/{name}/fdinfo/{descriptor}", files)
             for mode, major, minor, inode in _OFD_LINE.findall(data):
                 if (int(major, 16), int(minor, 16), int(inode)) == mine and mode.decode().lower() == holder.mode:
                     return structs.replace(holder, pid=int(name), command=command_of(int(name), files))
     return holder
 
 
-def read_proc(path: str, files: Files) -> bytes:
+def try_proc(path: str, files: Files) -> bytes:
     """Read a whole file of /proc; empty if it is gone."""
-    parts = []
     try:
-        fd = files.open(path, os.O_RDONLY)
+        return read_proc(files, path)
     except OSError:
         return b""
-    try:
-        while part := files.read(fd, 1 << 16):
-            parts.append(part)
-    except OSError:
-        return b""
-    finally:
-        files.close(fd)
-    return b"".join(parts)

@@ -144,15 +144,7 @@ def await_idle(
 def _pull(contents: LayerContents | None, probe: Probe, files: Files) -> LockHolder | None:
     """The holder of a pull's lock."""
     for path in contents.pulls() if contents is not None else ():
-        try:
-            fd = files.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY)
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        try:
-            holder = probe.holder(fd, path)
-        finally:
-            files.close(fd)
-        if holder is not None:
+        if (holder := probe.holder_at(path)) is not None:
             return holder
     return None
 

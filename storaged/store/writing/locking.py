@@ -19,7 +19,7 @@ from contextlib import ExitStack, contextmanager
 
 from storaged.metrics import Metrics
 from storaged.store.changes import Change
-from storaged.store.files import Files
+from storaged.store.files import Files, opened
 from storaged.store.inventory import writable_lock_files
 from storaged.store.layout.paths import containers_lock, digest_lock, images_lock, layers_lock
 from storaged.store.layout.records import ImageID
@@ -185,12 +185,9 @@ def make_missing(files: Files, locks: Sequence[str]) -> None:
                 folder = os.path.dirname(path)
                 if folder.endswith("-locks"):
                     _make_folders(files, folder)
-                fd = files.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-                try:
+                with opened(files, path, os.O_RDWR | os.O_CREAT, 0o644) as fd:
                     files.fchmod(fd, 0o644)  # whatever our umask: others read the locks of an additional store
                     give_away(files, fd, path)
-                finally:
-                    files.close(fd)
 
 
 def _make_folders(files: Files, folder: str) -> None:

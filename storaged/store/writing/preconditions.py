@@ -20,7 +20,7 @@ from storaged.store.layout.paths import containers_dir, images_dir, images_json,
 from storaged.store.layout.records import ContainerRecord, ImageRecord, LayerRecord
 from storaged.store.layout.references import is_listable
 from storaged.store.layout.table import Decoder, Record, split
-from storaged.store.mounts import is_remote
+from storaged.store.mountinfo import is_remote
 from storaged.store.table_reader import TABLE_LIMIT
 from storaged.store.tables import StoreLocation
 from storaged.store.writing.prepared import PlanOutdated

@@ -20,7 +20,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from storaged.store.files import FULL, Files
+from storaged.store.files import FULL, Files, opened
 from storaged.store.inventory import table_files
 from storaged.store.layout.paths import own_dir
 from storaged.store.tables import StoreLocation
@@ -189,12 +189,9 @@ class Reserve:
         except OSError as error:
             _log.warning("inodes of the reserve cannot be released path=%s error=%s", self._inodes, error)
         try:
-            fd = self._files.open(self._blocks, os.O_RDWR | os.O_NOFOLLOW)
-            try:
+            with opened(self._files, self._blocks, os.O_RDWR | os.O_NOFOLLOW) as fd:
                 self._files.truncate(fd, 0)
                 # Freed blocks and inodes become available only when the file system's journal has recorded it.
                 self._files.fsync(fd)
-            finally:
-                self._files.close(fd)
         except OSError as error:
             _log.warning("blocks of the reserve cannot be released path=%s error=%s", self._blocks, error)

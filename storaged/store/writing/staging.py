@@ -25,7 +25,7 @@ from filelock import Timeout
 
 from storaged.store.drivers.mount_points import below, mount_points
 from storaged.store.drivers.removal import Leftover, Remover
-from storaged.store.files import Files
+from storaged.store.files import Files, opened
 from storaged.store.locks.record_lock import RecordLock
 from storaged.store.writing.temporary import give_away, make_folder
 
@@ -134,27 +134,19 @@ class StagingFolder:
             self._lock = None
 
     def _remove_folder(self) -> Leftover | None:
-        try:
-            self._files.rmdir(self.path)
-        except FileNotFoundError:
-            pass
-        except OSError as error:
-            return Leftover(path=self.path, detail=error.strerror or str(error))
-        try:
-            # While it is locked: a process that opened it earlier finds no folder, a later one no file.
-            self._files.unlink(self._lock_path)
-        except FileNotFoundError:
-            pass
-        except OSError as error:
-            return Leftover(path=self._lock_path, detail=error.strerror or str(error))
+        # The lock file while it is locked: a process that opened it earlier finds no folder, a later one no file.
+        for remove, path in ((self._files.rmdir, self.path), (self._files.unlink, self._lock_path)):
+            try:
+                remove(path)
+            except FileNotFoundError:
+                pass
+            except OSError as error:
+                return Leftover(path=path, detail=error.strerror or str(error))
         return None
 
     def _make_lock_file(self) -> None:
-        fd = self._files.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-        try:
+        with opened(self._files, self._lock_path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW) as fd:
             give_away(self._files, fd, self._lock_path)
-        finally:
-            self._files.close(fd)
 
 
 def clear_dead(

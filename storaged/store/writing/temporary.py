@@ -24,7 +24,7 @@ from typing import Final
 from msgspec import Struct
 
 from storaged.store.drivers.userns import may_give
-from storaged.store.files import FULL, Files
+from storaged.store.files import FULL, Files, opened, read_proc
 from storaged.store.layout.paths import own_dir
 from storaged_client.contract.errors import NoSpace, StoreReadOnly
 
@@ -104,12 +104,8 @@ def sync_folder(files: Files, folder: str) -> None:
     Raises:
         OSError: a power loss may undo them; never tried again.
     """
-    with told(folder):
-        fd = files.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            files.fsync(fd)
-        finally:
-            files.close(fd)
+    with told(folder), opened(files, folder, os.O_RDONLY | os.O_DIRECTORY) as fd:
+        files.fsync(fd)
 
 
 def make_folder(files: Files, path: str) -> bool:
@@ -124,11 +120,8 @@ def make_folder(files: Files, path: str) -> bool:
     except FileExistsError:
         return False
     try:
-        fd = files.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-        try:
+        with opened(files, path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW) as fd:
             give_away(files, fd, path)
-        finally:
-            files.close(fd)
     except BaseException:
         with suppress(OSError):
             files.rmdir(path)
@@ -179,11 +172,7 @@ def told(path: str) -> Iterator[None]:
 def _boot_id(files: Files) -> str:
     """An identifier of this boot: 32 hexadecimal digits; zeros if the kernel does not provide it."""
     try:
-        fd = files.open(_BOOT_ID, os.O_RDONLY)
-        try:
-            text = files.read(fd, 64).decode("ascii", "replace").strip().replace("-", "")
-        finally:
-            files.close(fd)
+        text = read_proc(files, _BOOT_ID).decode("ascii", "replace").strip().replace("-", "")
     except OSError:
         text = ""
     return text if len(text) == 32 and text.isalnum() else "0" * 32

@@ -7,7 +7,7 @@ import pytest
 
 from storaged.metrics import Metrics
 from storaged.store.files import Files
-from storaged.store.mounts import is_remote
+from storaged.store.mountinfo import is_remote
 from storaged.store.reader import StoreReader
 from tests.unit.store.builders import Disk
 
