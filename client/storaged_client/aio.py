@@ -23,9 +23,9 @@ from . import discovery, retry, spawn, stores, version_mismatch
 from .aio_connection import AsyncConnection, Pending
 from .calls import Call
 from .contract import wire
-from .contract.errors import MethodNotFound, ShuttingDown, StoragedError, from_wire
+from .contract.errors import MethodNotFound, StoragedError
 from .contract.methods import METHODS
-from .errors import ClientClosed, DaemonUnavailable, ForeignLoop, OutcomeUnknown, RequestTimeout
+from .errors import ClientClosed, DaemonUnavailable, ForeignLoop, RequestTimeout
 from .progress import Listener, with_token
 from .storage_conf import Flags
 
@@ -113,7 +113,7 @@ class AsyncClient(AsyncNouns):
         answer: StoragedError | None = None
         with anyio.move_on_after(limit) as scope:
             try:
-                return await self._persist(method, params, progress, descriptors)
+                return await self._persist(retry.Request(method, params, progress, descriptors))
             except version_mismatch.MAY_EXPLAIN as error:
                 answer = error
         if answer is None:
@@ -160,23 +160,17 @@ class AsyncClient(AsyncNouns):
             return ""
         with anyio.move_on_after(version_mismatch.PATIENCE):
             return version_mismatch.hint(
-                (await self._ask(link, *version_mismatch.QUESTION)).result, self.address, lacks=lacks
+                (await self._ask(link, retry.Request(*version_mismatch.QUESTION))).result, self.address, lacks=lacks
             )
         return ""
 
     # ------------------------------------------------------------ within
 
-    async def _persist(
-        self,
-        method: str,
-        params: dict[str, Any] | list[Any] | None,
-        progress: Listener | None,
-        descriptors: Sequence[int],
-    ) -> Any:
+    async def _persist(self, request: retry.Request) -> Any:
         give_up: float | None = None
         for pause in retry.delays():
             try:
-                return await self._once(method, params, progress, descriptors)
+                return await self._once(request)
             except (retry.Again, addresses.NobodyListens, addresses.QueueFull) as error:
                 now = time.monotonic()
                 give_up = give_up or now + retry.WINDOW
@@ -187,64 +181,38 @@ class AsyncClient(AsyncNouns):
             await anyio.sleep(pause)
         raise AssertionError("delays() has no end")
 
-    async def _once(
-        self,
-        method: str,
-        params: dict[str, Any] | list[Any] | None,
-        progress: Listener | None,
-        descriptors: Sequence[int],
-    ) -> Any:
+    async def _once(self, request: retry.Request) -> Any:
         link = await self._connected()
-        if not link.of_store and isinstance(params, list):
+        if not link.of_store and isinstance(request.params, list):
             # Positional parameters cannot include the store.
             await self._compare_store(link)
-        pending = await self._ask(link, method, self._stating(link, params), progress, descriptors)
-        if pending.lost:
-            if self._tasks is None:
-                raise ClientClosed("the client was closed while a call ran")
-            if pending.sent and retry.mutates(method):
-                raise OutcomeUnknown(f"the daemon went away before it answered {method}: look whether it was done")
-            raise retry.Again("it closed the connection before it answered")
-        if pending.error is None:
-            return pending.result
-        answer = from_wire(pending.error, method)
-        if isinstance(answer, ShuttingDown) and not retry.mutates(method):
+        pending = await self._ask(link, request.stating(None if link.of_store else self._stated))
+        try:
+            return retry.result_of(pending, request.method, closed=self._tasks is None)
+        except retry.Again:
             link.dead = True  # begin nothing more on it; requests in flight are still answered
-            raise retry.Again("it is shutting down") from answer
-        if not link.of_store and stores.is_unknown(answer):
-            await self._compare_store(link)
-            return await self._once(method, params, progress, descriptors)
-        raise answer
+            raise
+        except StoragedError as error:
+            if link.of_store or not stores.is_unknown(error):
+                raise
+        await self._compare_store(link)
+        return await self._once(request)
 
-    def _stating(
-        self, link: AsyncConnection, params: dict[str, Any] | list[Any] | None
-    ) -> dict[str, Any] | list[Any] | None:
-        """Add the intended store to the parameters, unless the daemon behind the connection was compared already."""
-        stated = self._target.stated if self._target is not None else None
-        if link.of_store or stated is None or isinstance(params, list):
-            return params
-        return {"store": stated, **(params or {})}
+    @property
+    def _stated(self) -> dict[str, Any] | None:
+        return self._target.stated if self._target is not None else None
 
     async def _compare_store(self, link: AsyncConnection) -> None:
-        stated = self._target.stated if self._target is not None else None
+        stated = self._stated
         if stated is not None:
-            pending = await self._ask(link, *version_mismatch.QUESTION)
-            if pending.lost:
-                raise retry.Again("it closed the connection before it answered")
-            if pending.error is not None:
-                raise from_wire(pending.error)
-            await anyio.to_thread.run_sync(stores.check_served, stated, pending.result)
+            pending = await self._ask(link, retry.Request(*version_mismatch.QUESTION))
+            info = retry.result_of(pending, version_mismatch.QUESTION[0], closed=self._tasks is None)
+            await anyio.to_thread.run_sync(stores.check_served, stated, info)
         link.of_store = True
 
     @staticmethod
-    async def _ask(
-        link: AsyncConnection,
-        method: str,
-        params: dict[str, Any] | list[Any] | None,
-        progress: Listener | None = None,
-        descriptors: Sequence[int] = (),
-    ) -> Pending:
-        id, pending = link.begin(method, params, progress, descriptors)
+    async def _ask(link: AsyncConnection, request: retry.Request) -> Pending:
+        id, pending = link.begin(request.method, request.params, request.listener, request.descriptors)
         try:
             await pending.wait()
         except BaseException:

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from . import address as addresses
 from . import discovery, retry, stores
 from .connection import Connection, Pending
-from .contract.errors import MethodNotFound, ShuttingDown, from_wire
-from .errors import ClientClosed, ClientError, DaemonUnavailable, OutcomeUnknown
+from .contract.errors import MethodNotFound, StoragedError
+from .errors import ClientClosed, ClientError, DaemonUnavailable
 from .progress import Listener, with_token
 from .storage_conf import Flags
 from .transport import NotSent
@@ -133,11 +133,12 @@ class Client(Nouns):
         deadline = self._deadline(timeout)
         if progress is not None:
             params = with_token(params)
+        request = retry.Request(method, params, progress, descriptors)
         give_up: float | None = None
         pauses = None
         while True:
             try:
-                return self._once(method, params, deadline, progress, descriptors)
+                return self._once(request, deadline)
             except (retry.Again, addresses.NobodyListens, addresses.QueueFull) as error:
                 if pauses is None:
                     pauses = retry.delays()
@@ -217,75 +218,45 @@ class Client(Nouns):
         timeout = self._timeout if timeout is None else timeout
         return None if timeout is None else time.monotonic() + timeout
 
-    def _once(
-        self,
-        method: str,
-        params: dict[str, Any] | list[Any] | None,
-        deadline: float | None,
-        progress: Listener | None,
-        descriptors: Sequence[int],
-    ) -> Any:
+    def _once(self, request: retry.Request, deadline: float | None) -> Any:
         link = self._connected(deadline)
-        if not link.of_store and isinstance(params, list):
+        if not link.of_store and isinstance(request.params, list):
             # Positional parameters cannot include the store.
             self._compare_store(link, deadline)
-        pending = self._ask(link, method, self._stating(link, params), deadline, progress, descriptors)
-        if pending.lost:
-            self._drop(link)
-            if self._closed:
-                raise ClientClosed("the client was closed while a call ran")
-            if retry.mutates(method):
-                raise OutcomeUnknown(f"the daemon went away before it answered {method}: look whether it was done")
-            raise retry.Again("it closed the connection before it answered")
-        if pending.error is None:
-            return pending.result
-        answer = from_wire(pending.error, method)
-        if isinstance(answer, ShuttingDown) and not retry.mutates(method):
-            self._drop(link)
-            raise retry.Again("it is shutting down") from answer
-        from . import version_mismatch
-
-        if isinstance(answer, version_mismatch.MAY_EXPLAIN):
-            if not link.of_store and stores.is_unknown(answer):
-                self._compare_store(link, deadline)
-                return self._once(method, params, deadline, progress, descriptors)
-            answer.hint = self._skew(deadline, lacks=isinstance(answer, MethodNotFound))
-        raise answer
-
-    def _ask(
-        self,
-        link: Connection,
-        method: str,
-        params: dict[str, Any] | list[Any] | None,
-        deadline: float | None,
-        progress: Listener | None = None,
-        descriptors: Sequence[int] = (),
-    ) -> Pending:
+        pending = self._ask(link, request.stating(None if link.of_store else self._target.stated), deadline)
         try:
-            return link.ask(method, params, deadline, progress, descriptors)
+            return retry.result_of(pending, request.method, closed=self._closed)
+        except retry.Again:
+            self._drop(link)
+            raise
+        except StoragedError as error:
+            from . import version_mismatch
+
+            if not isinstance(error, version_mismatch.MAY_EXPLAIN):
+                raise
+            if link.of_store or not stores.is_unknown(error):
+                error.hint = self._skew(deadline, lacks=isinstance(error, MethodNotFound))
+                raise
+        self._compare_store(link, deadline)
+        return self._once(request, deadline)
+
+    def _ask(self, link: Connection, request: retry.Request, deadline: float | None) -> Pending:
+        try:
+            pending = link.ask(request.method, request.params, deadline, request.listener, request.descriptors)
         except NotSent as error:
             self._drop(link)
             raise retry.Again("it closed the connection") from error
-
-    def _stating(
-        self, link: Connection, params: dict[str, Any] | list[Any] | None
-    ) -> dict[str, Any] | list[Any] | None:
-        """Add the intended store to the parameters, unless the daemon behind the connection was compared already."""
-        if link.of_store or self._target.stated is None or isinstance(params, list):
-            return params
-        return {"store": self._target.stated, **(params or {})}
+        if pending.lost:
+            self._drop(link)
+        return pending
 
     def _compare_store(self, link: Connection, deadline: float | None) -> None:
         from . import version_mismatch
 
         if self._target.stated is not None:
-            pending = self._ask(link, *version_mismatch.QUESTION, deadline)
-            if pending.lost:
-                self._drop(link)
-                raise retry.Again("it closed the connection before it answered")
-            if pending.error is not None:
-                raise from_wire(pending.error)
-            stores.check_served(self._target.stated, pending.result)
+            pending = self._ask(link, retry.Request(*version_mismatch.QUESTION), deadline)
+            info = retry.result_of(pending, version_mismatch.QUESTION[0], closed=self._closed)
+            stores.check_served(self._target.stated, info)
         link.of_store = True
 
     def _connected(self, deadline: float | None) -> Connection:
