@@ -132,18 +132,24 @@ class Cache:
                 no generation yet, and it was not made in time or a writer is at work.
             StoreCorrupt: a table cannot be read and no earlier generation is known, or ``strict``.
         """
-        view = self.view_now(consistency)
-        if view is not None:
-            return view
+        if consistency == "cached" and self._reloads.current is not None:
+            return self.known()
+        if self._reloads.is_current():
+            return self._serve(None)
         if consistency == "strict":
             return await self._strict(timeout)
         return await self._fresh(timeout)
 
     def view_now(self, consistency: Consistency = "fresh") -> View | None:
-        """The same, where nothing has to be waited for; else None."""
+        """The same for a request that begins, where nothing has to be waited for; else None.
+
+        Those that begin in the same turn of the event loop share one look at the files, but for ``strict`` ones.
+        """
         if consistency == "cached" and self._reloads.current is not None:
             return self.known()
-        return self._serve(None) if self._reloads.is_current() else None
+        reloads = self._reloads
+        current = reloads.is_current() if consistency == "strict" else reloads.seen_current()
+        return self._serve(None) if current else None
 
     def known(self) -> View:
         """The current view, without a look at the store. A view must have been had before."""

@@ -27,7 +27,9 @@ from msgspec import Struct
 from storaged.engine.cancellation import set_on_cancel
 from storaged.engine.content import Contents, ContentSource
 from storaged.engine.disk_errors import reading_error
+from storaged.engine.image_texts import ImageTexts
 from storaged.engine.loading import Current, Loader
+from storaged.engine.loop_turn import LoopTurn
 from storaged.engine.row_cache import RowCache
 from storaged.engine.starvation import StarvationFallback
 from storaged.metrics import Metrics
@@ -93,6 +95,10 @@ class Reloads:
         self.loader = Loader(reader, self._contents, metrics, known_sizes)
         self.current: Current | None = None
         self.rows: RowCache | None = None
+        self._texts = ImageTexts()
+        self._turn = LoopTurn()
+        self._seen: Current | None = None
+        """What was found current in this turn of the event loop."""
         self.verified = 0.0
         """When the current snapshot was last known to be that of the files."""
         self.failure: Failure | None = None
@@ -130,6 +136,16 @@ class Reloads:
                 self._looked_at_unsettled = now
                 return False
         self.verified = now
+        return True
+
+    def seen_current(self) -> bool:
+        """The same, by the look of whoever had one in this turn of the event loop."""
+        if not self._turn.over and self._seen is self.current:
+            return True
+        if not self.is_current():
+            return False
+        self._seen = self.current
+        self._turn.begin()
         return True
 
     def satisfies(self, need: int) -> bool:
@@ -278,7 +294,7 @@ class Reloads:
             # A reload that began before our own commit may end after it: whoever changed something reads it.
             return
         if previous is None or previous.snapshot is not current.snapshot:
-            self.rows = RowCache(current.snapshot)
+            self.rows = RowCache(current.snapshot, self._texts)
             if previous is not None and logger.isEnabledFor(logging.DEBUG):
                 logger.debug(
                     "reloaded generation=%s %s",

@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 from attrs import evolve
 
+from storaged.engine.image_texts import ImageTexts
 from storaged.engine.response_cache import ResponseCache
 from storaged.operations.image_list import summary
 from storaged.snapshot.model import Image, Snapshot
@@ -20,21 +21,13 @@ _ALL_NAMES: Final[Mapping[int, tuple[str, ...]]] = MappingProxyType({})
 class RowCache:
     """Encoded ``ImageSummary`` objects of one snapshot. Filled on demand by the event loop alone."""
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: Snapshot, texts: ImageTexts | None = None) -> None:
         self._snapshot = snapshot
         self._rows: dict[int, bytes] = {}
-        self._others: dict[tuple[str, int], bytes] = {}
         self.kept = ResponseCache()
         """Whole answers, of whatever method."""
-
-    def other(self, kind: str, image: Image) -> bytes | None:
-        """What was kept of an image as a row of another kind than ``ImageSummary``."""
-        return self._others.get((kind, id(image)))
-
-    def keep_other(self, kind: str, image: Image, row: bytes) -> bytes:
-        """Keep a row of another kind, of which there are a few; returns it. ``image`` is one of this snapshot's."""
-        self._others[kind, id(image)] = row
-        return row
+        self.texts = texts or ImageTexts()
+        """Of single images, in whatever form; they outlive the snapshot."""
 
     def parts(
         self, images: Iterable[Image], fields: Sequence[str] | None, names: Mapping[int, tuple[str, ...]] = _ALL_NAMES

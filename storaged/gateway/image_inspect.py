@@ -1,6 +1,7 @@
 """One image: ``json``, ``history``, ``exists``, ``tree``, ``resolve``.
 
-What an image is shown as is kept with the snapshot: clients look at every row of a listing, one after the other.
+What an image is shown as is kept for as long as it is the same: clients look at every row of a listing, one after the
+other.
 
 Source: podman ``pkg/api/handlers/utils/images.go``, ``compat/images*.go``, ``libpod/images.go``.
 """
@@ -18,7 +19,6 @@ from storaged.gateway.docker_shapes import docker_inspect
 from storaged.gateway.errors import ApiError, innermost
 from storaged.gateway.image_rows import unix_seconds
 from storaged.gateway.request import Request
-from storaged.gateway.store_access import question
 from storaged.operations import resolving
 from storaged.store.layout import references
 from storaged_client.contract.errors import InvalidName, StoragedError
@@ -32,11 +32,10 @@ async def inspect(context: Context, request: Request) -> Answer:
     view = await context.store.view(request)
     found = image_names.find(view, request, listed=True)
     digest = resolving.meant_digest(found)
-    kind = "libpod" if request.libpod else f"docker {request.below(1, 44)} {request.below(1, 45)}"
-    # By identity: two records of one store may bear the same id.
-    asked = question(view, "inspect", f"{kind} {id(found.image)} {digest if request.libpod else ''}")
-    kept = view.rows.kept.find(asked)
-    if isinstance(kept, bytes):
+    kind = f"libpod {digest}" if request.libpod else f"docker {request.below(1, 44)} {request.below(1, 45)}"
+    kind = f"inspect {kind}"
+    kept = view.rows.texts.find(kind, found.image)
+    if kept is not None:
         return encoded_answer((kept,))
     result = await context.store.call(request, "images.get", {"names": [found.image.id]})
     lookup = result["images"][0]
@@ -47,7 +46,7 @@ async def inspect(context: Context, request: Request) -> Answer:
         shape = docker_inspect(shape, virtual=request.below(1, 44), container=request.below(1, 45))
     body = _encoder.encode(shape)
     if result["generation"] == view.generation:
-        view.rows.kept.keep(asked, body)
+        view.rows.texts.keep(kind, found.image, body)
     return encoded_answer((body,))
 
 

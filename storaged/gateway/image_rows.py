@@ -54,9 +54,9 @@ def encoded(
         if shown is not None:
             pieces.append(b"," + _encoder.encode(row(snapshot, image, kind, shown)))
             continue
-        piece = rows.other(kind, image)
+        piece = rows.texts.find(kind, image)
         if piece is None:
-            piece = rows.keep_other(kind, image, b"," + _encoder.encode(row(snapshot, image, kind)))
+            piece = rows.texts.keep(kind, image, b"," + _encoder.encode(row(snapshot, image, kind)))
         pieces.append(piece)
     if pieces:
         pieces[0] = pieces[0][1:]

@@ -18,6 +18,7 @@ OPTIONAL = "works without it"
 HIDDEN = {
     "storaged.cli": START_UP,
     "storaged.daemon": "a daemon without a gateway needs no h11",
+    "storaged.engine.loop_turn": "a daemon on asyncio needs no trio",
     "storaged.settings.schema": START_UP,
     "storaged.store.layout.digest_forms": "a type that the standard library does not name",
     "storaged.store.same_mount": OPTIONAL,
