@@ -60,7 +60,7 @@ class PendingReadback:
     def begin(self) -> None:
         """A change of our own was written and is not read back yet. Returns at once."""
         self._needed = self._reloads.started + 1
-        self._reloads.want()
+        self._reloads.request_reload()
 
     async def over(self) -> None:
         """Wait until it is."""
@@ -86,10 +86,10 @@ class Cache:
     ) -> None:
         self._reader = reader
         self._reloads = Reloads(reader, source, metrics, known_sizes)
-        self.lag = PendingReadback(self._reloads)
+        self.pending_readback = PendingReadback(self._reloads)
         self._metrics = metrics
         self.context = context or without_leases(metrics)
-        self.context.leases.listen(self._reloads.stir)
+        self.context.leases.listen(self._reloads.notify)
         self._patience_spent_at = -1
         """What ``succeeded`` was when somebody last waited for a writer: one wait for each writer's work."""
         self._identifying = anyio.CapacityLimiter(1)
@@ -159,7 +159,7 @@ class Cache:
     async def moved(self, generation: str) -> None:
         """Wait until the current generation is another one than this."""
         while self.generation == generation:
-            await self._reloads.stirred()
+            await self._reloads.notified()
 
     def adopt(self, current: Current) -> View:
         """Serve what a change of our own made, at once; the view of it, or of something later."""
@@ -168,7 +168,7 @@ class Cache:
 
     async def read_back(self, timeout: float) -> View | None:
         """The view that has a change of our own, once it was written; None where it cannot be read in time."""
-        self.lag.begin()
+        self.pending_readback.begin()
         try:
             return await self.view("strict", timeout)
         except StoragedError as error:
@@ -177,7 +177,7 @@ class Cache:
 
     def rebuild(self) -> None:
         """Have a snapshot made of what is known by now. Returns at once; until then the current one is served."""
-        self._reloads.want()
+        self._reloads.request_reload()
 
     async def refresh(self, timeout: float = 10.0) -> View:
         """Read the store again whatever the stamp says, and every content with it.
@@ -186,7 +186,7 @@ class Cache:
             StoreBusy, StoreCorrupt: as ``strict`` reads do.
         """
         reloads = self._reloads
-        reloads.distrust()
+        reloads.invalidate()
         need = reloads.started + 1
         with anyio.move_on_after(timeout):
             while reloads.succeeded < need:
@@ -239,7 +239,7 @@ class Cache:
 
     async def _be_patient(self, need: int) -> None:
         reloads = self._reloads
-        reloads.want()
+        reloads.request_reload()
         incomplete = reloads.current is not None and not reloads.current.snapshot.proven
         if incomplete or self._patience_spent_at == reloads.succeeded:
             return

@@ -42,7 +42,7 @@ class GCSchedule:
         self._looked = self._clock()
 
     @contextmanager
-    def unsought(self, *, hurried: bool = False) -> Iterator[None]:
+    def paused(self, *, hurried: bool = False) -> Iterator[None]:
         """Within, a load is made. Before ``begin``, and in a process that never calls it, nothing is put aside.
 
         ``hurried``: others wait for a lock of the store meanwhile, so that nothing is looked for before either.

@@ -76,18 +76,20 @@ class Loader:
         self._tables: StoreTables | None = None
         self._kept: tuple[ImageContent, ...] = ()
         self._snapshot: Snapshot | None = None
-        self._lender: Snapshot | None = None
+        self._base: Snapshot | None = None
 
     @property
     def no_generation(self) -> str:
         """The generation of a daemon that has not read anything yet."""
         return f"{self._instance}:0"
 
-    def load(self, *, unproven: bool, afresh: bool, cancelled: Callable[[], bool], insisting: bool = False) -> Current:
+    def load(
+        self, *, unproven: bool, afresh: bool, cancelled: Callable[[], bool], shared_locks: bool = False
+    ) -> Current:
         """Read the store and make its snapshot; the same snapshot again where nothing changed.
 
         ``unproven`` takes what can be read beside a writer at work; ``afresh`` trusts no content read before;
-        ``insisting`` takes shared locks at once.
+        ``shared_locks`` takes shared locks at once.
 
         Raises:
             WriterActive: a writer is at work (not with ``unproven``).
@@ -96,7 +98,7 @@ class Loader:
             OSError: the daemon lacks descriptors or memory, or the disk failed.
         """
         with self._working("reload"):
-            return self._rounds(unproven, afresh, cancelled, insisting=insisting)
+            return self._rounds(unproven, afresh, cancelled, shared_locks=shared_locks)
 
     def adopt(self, before: Stamp, stamp: Stamp, written: Mapping[str, bytes]) -> Current | None:
         """Take over the tables of our own commit, by path, which led from the one stamp to the other.
@@ -142,10 +144,10 @@ class Loader:
             # Unproven it would have no dangling images, and other values than the snapshot that it is made for.
             tables = structs.replace(self._reader.load_unproven().tables, proven=True)
             contents, _ = self._contents.collect(tables.images, afresh=False, cancelled=lambda: False)
-            self._lender = build(
+            self._base = build(
                 tables, contents, generation="", previous=self._snapshot, known_sizes=self._known_sizes()
             )
-            return self._lender
+            return self._base
         return None
 
     def load_locked(self) -> Current:
@@ -169,16 +171,16 @@ class Loader:
         with self._alone:
             began = time.perf_counter()
             try:
-                with self.garbage.unsought(hurried=hurried):
+                with self.garbage.paused(hurried=hurried):
                     yield
             finally:
                 self._metrics.spend(what, time.perf_counter() - began)
 
     def _rounds(
-        self, unproven: bool, afresh: bool, cancelled: Callable[[], bool], *, insisting: bool = False
+        self, unproven: bool, afresh: bool, cancelled: Callable[[], bool], *, shared_locks: bool = False
     ) -> Current:
-        for _ in range(1 if insisting else _ROUNDS):
-            loaded = self._read(unproven=unproven, insisting=insisting, cancelled=cancelled)
+        for _ in range(1 if shared_locks else _ROUNDS):
+            loaded = self._read(unproven=unproven, shared_locks=shared_locks, cancelled=cancelled)
             contents, surprises = self._contents.collect(loaded.tables.images, afresh=afresh, cancelled=cancelled)
             if cancelled():
                 raise StoreBusy("the daemon is shutting down")
@@ -193,10 +195,10 @@ class Loader:
             self._metrics.add("loads.lost_to_content")
         raise StoreBusy("the store changed under every attempt to read it; try again")
 
-    def _read(self, *, unproven: bool, insisting: bool, cancelled: Callable[[], bool]) -> Loaded:
+    def _read(self, *, unproven: bool, shared_locks: bool, cancelled: Callable[[], bool]) -> Loaded:
         if unproven:
             return self._reader.load_unproven()
-        return self._reader.load_shared(cancelled=cancelled) if insisting else self._reader.load(cancelled=cancelled)
+        return self._reader.load_shared(cancelled=cancelled) if shared_locks else self._reader.load(cancelled=cancelled)
 
     def _settle(self, loaded: Loaded, contents: tuple[ImageContent, ...]) -> Current:
         tables, sizes = loaded.tables, self._known_sizes()
@@ -209,14 +211,14 @@ class Loader:
                 contents,
                 generation=f"{self._instance}:{self._number}",
                 previous=before,
-                lender=self._lender,
+                base=self._base,
                 known_sizes=sizes,
             )
             self._tables, self._kept = tables, contents
             self._contents.commit(tables.images, contents)
             self._metrics.add("generations")
         assert self._snapshot is not None
-        self._lender = None
+        self._base = None
         self._settled += 1
         self._last = Current(snapshot=self._snapshot, stamp=loaded.stamp, number=self._settled)
         return self._last

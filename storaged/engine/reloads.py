@@ -4,7 +4,7 @@
 
     want() ──▶ run: load ──▶ whole ............ current is swapped, wanted again or idle
                       ├────▶ a writer at work . look every 20 ms until it ends, load again;
-                      │                         after 2 s with shared locks (``insistence``)
+                      │                         after 2 s with shared locks (``fallback``)
                       ├────▶ lost every race .. load again
                       ├────▶ means lacking .... failure is kept; load again after 20 ms, then later and later
                       └────▶ unreadable ....... failure is kept, idle
@@ -113,7 +113,7 @@ class Reloads:
         self._wanted = anyio.Event()
         self._moved = anyio.Event()
         self._stop = threading.Event()
-        self._insistence = StarvationFallback()
+        self._starvation = StarvationFallback()
 
     # -------------------------------------------------------------- what requests ask
 
@@ -166,21 +166,21 @@ class Reloads:
         self.holder = self._reader.writer()
         return self.holder
 
-    def want(self) -> None:
+    def request_reload(self) -> None:
         """Ask for a reload."""
         self._wanted.set()
 
     async def round(self) -> None:
         """Ask for a reload and wait until something is known: a load ended, or a writer is at work."""
         moved = self._moved
-        self.want()
+        self.request_reload()
         await moved.wait()
 
-    async def stirred(self) -> None:
-        """Wait, asking for nothing, until something is known or ``stir`` was called."""
+    async def notified(self) -> None:
+        """Wait, asking for nothing, until something is known or ``notify`` was called."""
         await self._moved.wait()
 
-    def stir(self) -> None:
+    def notify(self) -> None:
         """Wake everybody who waits: something else than the store has changed."""
         self._announce()
 
@@ -189,7 +189,7 @@ class Reloads:
         self._swap(current)
         self._announce()
 
-    def distrust(self) -> None:
+    def invalidate(self) -> None:
         """Let the next load trust nothing that was read before."""
         self.failure, self._afresh = None, True
 
@@ -215,32 +215,35 @@ class Reloads:
             while True:
                 await self._wanted.wait()
                 self._wanted = anyio.Event()
-                self._insistence.wished(anyio.current_time())
+                self._starvation.requested(anyio.current_time())
                 await self._persist()
-                self._insistence.fulfilled()
+                self._starvation.done()
 
     # -------------------------------------------------------------- within
 
     async def _persist(self) -> None:
         """Load until it is done, or cannot be."""
         pause = RETRY[0]
-        insisting = False
-        while not await self._load(unproven=False, insisting=insisting):
+        shared_locks = False
+        while not await self._load(unproven=False, shared_locks=shared_locks):
             if self.failure is not None:
                 if not self.failure.may_pass:
                     return
                 pause = min(max(pause, RETRY[1]) * 2, _LONGEST_RETRY)
                 await anyio.sleep(pause)
                 continue
-            if insisting:
-                self._insistence.insisted(anyio.current_time())
+            if shared_locks:
+                self._starvation.tried(anyio.current_time())
             await anyio.sleep(pause)
             pause = min(pause * 2, RETRY[1])
-            while not (insisting := self._insistence.due(anyio.current_time())) and self.look_for_writer() is not None:
+            while True:
+                shared_locks = self._starvation.due(anyio.current_time())
+                if shared_locks or self.look_for_writer() is None:
+                    break
                 self._announce()
                 await anyio.sleep(pause)
 
-    async def _load(self, *, unproven: bool, insisting: bool = False) -> bool:
+    async def _load(self, *, unproven: bool, shared_locks: bool = False) -> bool:
         """One attempt. True where a snapshot stands that was read after this call began."""
         self.started += 1
         number = self.started
@@ -249,7 +252,7 @@ class Reloads:
         try:
             current = await run_sync(
                 lambda: self.loader.load(
-                    unproven=unproven, afresh=afresh, insisting=insisting, cancelled=self._stop.is_set
+                    unproven=unproven, afresh=afresh, shared_locks=shared_locks, cancelled=self._stop.is_set
                 )
             )
         except (WriterActive, StoreBusy, StoreCorrupt, OSError) as error:

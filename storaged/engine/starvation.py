@@ -27,11 +27,11 @@ class StarvationFallback:
     _since: float | None = None
     _last: float | None = None
 
-    def fulfilled(self) -> None:
+    def done(self) -> None:
         """The wish came true, or cannot."""
         self._since = None
 
-    def wished(self, now: float) -> None:
+    def requested(self, now: float) -> None:
         """A reload is wanted; the first of several counts."""
         if self._since is None:
             self._since = now
@@ -42,6 +42,6 @@ class StarvationFallback:
             return False
         return self._last is None or now - self._last >= PAUSE
 
-    def insisted(self, now: float) -> None:
+    def tried(self, now: float) -> None:
         """An attempt with locks is over."""
         self._last = now

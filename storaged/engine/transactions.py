@@ -117,7 +117,7 @@ class Transactions:
         self._thread = anyio.CapacityLimiter(1)
         self._finishers = anyio.CapacityLimiter(_FINISHERS)
         self._ending = threading.Event()
-        self._mending = RollForward(cache, recover, metrics, limiter=self._thread, ending=self._ending.is_set)
+        self._roll_forward = RollForward(cache, recover, metrics, limiter=self._thread, ending=self._ending.is_set)
 
     async def run(
         self, plan: Decision[T], *, timeout: float, progress: Callable[[int, int], None] | None = None
@@ -152,10 +152,10 @@ class Transactions:
                         if done.committed is None:
                             raise
                         unseen = error  # the staged files go all the same
-                        self._cache.lag.begin()  # what is shown may be gone: nobody may lease it
+                        self._cache.pending_readback.begin()  # what is shown may be gone: nobody may lease it
                 except Interrupted as broken:
                     scope.shield = True
-                    view, unfinished = await self._mending.go_on(broken, max(1.0, deadline - time.monotonic()))
+                    view, unfinished = await self._roll_forward.go_on(broken, max(1.0, deadline - time.monotonic()))
                     return Outcome(result=broken.result, view=view, unfinished=unfinished)
                 finally:
                     self._leases.yield_claim()

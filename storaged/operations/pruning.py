@@ -81,16 +81,16 @@ def prune(
         InvalidParams: a filter is wrong.
     """
     decision = _Decision(snapshot, asked, view, among)
-    departures = tuple(decision.departures())
-    count = within((departure.moves for departure in departures), most)
-    now, later = departures[:count], departures[count:]
+    removals = tuple(decision.removals())
+    count = within((removal.moves for removal in removals), most)
+    now, later = removals[:count], removals[count:]
     done = Batch(
-        departures=now,
+        removals=now,
         untagged=tuple(Untagged(id=gone.image.id, name=name) for gone in now for name in gone.image.names),
         kept=tuple(decision.kept()),
         changed=tuple(decision.changed()),
-        items=tuple(departure.image.id for departure in now),
-        rest=tuple(departure.image.id for departure in later),
+        items=tuple(removal.image.id for removal in now),
+        rest=tuple(removal.image.id for removal in later),
     )
     return batch_change_set(snapshot, done, judged=True)
 
@@ -118,7 +118,7 @@ class _Decision:
 
     # -------------------------------------------------------------- what goes
 
-    def departures(self) -> Iterator[Removal]:
+    def removals(self) -> Iterator[Removal]:
         """What goes, in its order: the store's, an ancestor after its last child, an instance after its last list."""
         waiting = deque((image, self._first_reason(image)) for image in self._snapshot.images)
         while waiting:

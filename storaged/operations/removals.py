@@ -1,7 +1,7 @@
 """Images that go, and the change that lets them go: what prune and remove have in common.
 
 A removal is made in rounds, each one commit of at most ``MOST_MOVES`` moves, so that no lock is held for long. A
-round is the first part of the sequence of departures, which is a whole removal by itself; the rest is decided anew
+round is the first part of the sequence of removals, which is a whole removal by itself; the rest is decided anew
 on the state after it.
 """
 
@@ -55,7 +55,7 @@ class Refusal(Struct, frozen=True, kw_only=True):
 class Batch(Generic[Item]):
     """What one commit does, and what is left to do: ``items`` and ``rest`` are what was asked for."""
 
-    departures: tuple[Removal, ...] = ()
+    removals: tuple[Removal, ...] = ()
     untagged: tuple[Untagged, ...] = ()
     refused: tuple[Refusal, ...] = ()
     kept: tuple[Kept, ...] = ()
@@ -86,10 +86,10 @@ def batch_change_set(
     """
     change = Change(
         edits=tuple(edits),
-        removed=tuple(departure.image.id for departure in done.departures),
-        layers=tuple(layer for departure in done.departures for layer in departure.freed.layers),
-        containers=tuple(container.id for departure in done.departures for container in departure.containers),
-        evidence=_evidence(snapshot) if judged and done.departures else (),
+        removed=tuple(removal.image.id for removal in done.removals),
+        layers=tuple(layer for removal in done.removals for layer in removal.freed.layers),
+        containers=tuple(container.id for removal in done.removals for container in removal.containers),
+        evidence=_evidence(snapshot) if judged and done.removals else (),
     )
     return ChangeSet(change=change, result=done)
 
@@ -98,12 +98,12 @@ def _evidence(snapshot: Snapshot) -> tuple[tuple[ImageRecord, int], ...]:
     return tuple((found.record, found.store) for found in snapshot.lists)
 
 
-def removed(departure: Removal) -> Removed:
-    """A departure as the report has it."""
+def removed(removal: Removal) -> Removed:
+    """A removal as the report has it."""
     return Removed(
-        id=departure.image.id,
-        names=departure.image.names,
-        freed=departure.freed.size,
-        reasons=(departure.reason,),
-        containers=tuple(container.id for container in departure.containers),
+        id=removal.image.id,
+        names=removal.image.names,
+        freed=removal.freed.size,
+        reasons=(removal.reason,),
+        containers=tuple(container.id for container in removal.containers),
     )

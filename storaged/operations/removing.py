@@ -76,7 +76,7 @@ def remove(
     count = within(moves(), most)
     taken = parts[:count]
     done = Batch(
-        departures=tuple(gone for part in taken for gone in part.departures),
+        removals=tuple(gone for part in taken for gone in part.removals),
         untagged=tuple(name for part in taken for name in part.untagged),
         refused=(*unknown, *(refusal for part in taken for refusal in part.refused)),
         kept=tuple(kept for part in taken for kept in part.kept),
@@ -84,14 +84,14 @@ def remove(
         rest=tuple(item for each in groups[count:] for item in each.items),
     )
     edits = [part.edit for part in taken if part.edit is not None]
-    judged = any(gone.reason.code == "ancestor" for gone in done.departures)
+    judged = any(gone.reason.code == "ancestor" for gone in done.removals)
     return batch_change_set(snapshot, done, judged=judged, edits=edits)
 
 
 class _Part(Struct, frozen=True, kw_only=True):
     """What becomes of one image that was addressed, and of its ancestors."""
 
-    departures: tuple[Removal, ...] = ()
+    removals: tuple[Removal, ...] = ()
     untagged: tuple[Untagged, ...] = ()
     edit: ImageEdit | None = None
     refused: tuple[Refusal, ...] = ()
@@ -99,7 +99,7 @@ class _Part(Struct, frozen=True, kw_only=True):
 
     @property
     def moves(self) -> int:
-        return sum(gone.moves for gone in self.departures)
+        return sum(gone.moves for gone in self.removals)
 
 
 class _Decision:
@@ -160,7 +160,7 @@ class _Decision:
     def _go(self, image: Image, reference: Reference, dropped: list[str], refused: list[Refusal]) -> _Part:
         name = reference.item.name
         what = f"by {shortened(name)}" if name is not None else "with all others"
-        departures = [self._leave(image, Going(code="requested", detail=f"it was asked for {what}"))]
+        removals = [self._leave(image, Going(code="requested", detail=f"it was asked for {what}"))]
         kept: list[Kept] = []
         child = image
         while not (self._asked.no_prune or reference.item.alone):
@@ -170,7 +170,7 @@ class _Decision:
             if why_not_removable(self._snapshot, parent, self._view, force=self._asked.force) is not None:
                 kept.append(Kept(id=parent.id, names=(), reasons=self._reasons(parent, _MOST_REASONS)))
                 break
-            departures.append(
+            removals.append(
                 self._leave(
                     parent,
                     Going(
@@ -184,7 +184,7 @@ class _Decision:
         # As they were asked for, then the others: so podman tells them, which takes one after the other.
         names = dict.fromkeys((*dropped, *image.names))
         return _Part(
-            departures=tuple(departures),
+            removals=tuple(removals),
             untagged=tuple(Untagged(id=image.id, name=name) for name in names),
             refused=tuple(refused),
             kept=tuple(kept),

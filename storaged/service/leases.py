@@ -41,7 +41,7 @@ async def lease(call: Call, params: p.StoreLease) -> Outcome[t.Lease]:
     with anyio.move_on_after(call.common.timeout):
         while held is None:
             await call.engine.leases.settled()
-            await call.engine.cache.lag.over()
+            await call.engine.cache.pending_readback.over()
             held = _take(call, params)
     if held is None:
         raise StoreBusy("one of the images is just being removed, and that did not end in time; try again")
@@ -65,7 +65,7 @@ def _take(call: Call, params: p.StoreLease) -> Held | None:
 
     None where it does not, or one is under way.
     """
-    if call.engine.cache.lag.lasts:
+    if call.engine.cache.pending_readback.lasts:
         return None
     leases, view = call.engine.leases, call.engine.cache.known()
     images = dict.fromkeys(image for name in params.images for image in _meant(view, name))

@@ -99,7 +99,7 @@ class Report(Generic[Item]):
 
     def __init__(self) -> None:
         self.gone: dict[ImageID, None] = {}
-        self._departures: list[Removal] = []
+        self._removals: list[Removal] = []
         self._untagged: list[t.Untagged] = []
         self._refused: list[Refusal] = []
         self._kept: dict[str, t.Kept] = {}
@@ -108,12 +108,12 @@ class Report(Generic[Item]):
 
     @property
     def did_something(self) -> bool:
-        return bool(self._departures or self._untagged)
+        return bool(self._removals or self._untagged)
 
     def add(self, done: Batch[Item]) -> None:
         """A round that was carried out, or that a dry run decided on."""
-        self._departures += done.departures
-        self.gone.update((departure.image.id, None) for departure in done.departures)
+        self._removals += done.removals
+        self.gone.update((removal.image.id, None) for removal in done.removals)
         self._untagged += done.untagged
         self._refused += done.refused
         self._kept.update((kept.id, kept) for kept in done.kept)
@@ -141,9 +141,9 @@ class Report(Generic[Item]):
         told = set(self.gone)
         told.update(refusal.id for refusal in self._refused if refusal.id is not None)
         elsewhere = told | self._changed.keys()
-        sizes = [departure.freed.size for departure in self._departures]
+        sizes = [removal.freed.size for removal in self._removals]
         return t.PruneReport(
-            removed=tuple(map(removed, self._departures)),
+            removed=tuple(map(removed, self._removals)),
             untagged=tuple(self._untagged),
             kept=tuple(kept for kept in self._kept.values() if kept.id not in elsewhere),
             failed=tuple(map(_failed, self._refused)),
@@ -165,7 +165,7 @@ def _apart(
     if len(done.items) > 1:
         middle = len(done.items) // 2
         return [done.items[:middle], done.items[middle:]]
-    less = narrower(done.items[0]) if len(done.departures) > 1 else None
+    less = narrower(done.items[0]) if len(done.removals) > 1 else None
     if less is not None:
         return [[less]]
     report.refuse([refusal(done.items[0], error)])

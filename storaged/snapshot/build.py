@@ -31,13 +31,13 @@ def build(
     *,
     generation: str,
     previous: Snapshot | None,
-    lender: Snapshot | None = None,
+    base: Snapshot | None = None,
     known_sizes: KnownSizes = NOTHING_MEASURED,
 ) -> Snapshot:
     """Work out the snapshot of one state of the tables; ``contents`` is parallel to ``tables.images``.
 
     ``previous`` lends what it last knew of lists that cannot be read now, and values that are the same again;
-    the values of ``lender`` are taken instead, where there is one. It may be of a state that never was.
+    the values of ``base`` are taken instead, where there is one. It may be of a state that never was.
     ``known_sizes`` are those of layers whose records tell none.
 
     Raises:
@@ -48,17 +48,17 @@ def build(
     rows = [tables.images[at] for at in shown]
     seen = [contents[at] for at in shown]
     evidence = tuple(find_evidence(rows, seen, tables.flaws))
-    lender = lender or previous
-    before = lender.forest if lender is not None else None
+    base = base or previous
+    before = base.forest if base is not None else None
     growth = grow(before, tables.layers) if before is not None else None
     tree = growth.after if growth is not None else build_tree(tables.layers, before)
     containers = tuple(_containers(tables.containers))
     uses = uses_of(tables.images, contents, containers)
-    same = lender if lender is not None and _same(lender, tree, known_sizes, uses) else None
+    same = base if base is not None and _same(base, tree, known_sizes, uses) else None
     if same is None:
         measured = None
-        if growth is not None and lender is not None:
-            measured = remeasure(lender, growth, tables.images, uses, known_sizes)
+        if growth is not None and base is not None:
+            measured = remeasure(base, growth, tables.images, uses, known_sizes)
         if measured is None:
             users = [container.record.layer for container in containers if container.record.layer]
             measured = measure(tables.images, tree, users, known_sizes)
@@ -66,23 +66,23 @@ def build(
     else:
         sizes = [Sizes(image.size, image.unique_size, image.size_pending) for image in same.images]
     lists = membership(rows, seen, tables.flaws, previous.last_lists if previous is not None else {})
-    kin = same_lineage(same, seen) if same is not None else None
+    lineage = same_lineage(same, seen) if same is not None else None
     relations = Relations(
         tree=tree,
-        kin=kin or relate(rows, seen, tree),
+        lineage=lineage or relate(rows, seen, tree),
         sizes=sizes,
         lists=lists,
         containers=group((c.record.image, c.id) for c in containers),
         provable=tables.proven and not evidence,
     )
     # The next decoding takes over the record of the same bytes: it is the same object then, and lives as long.
-    kept = {id(image.record): image for image in lender.images} if lender is not None else {}
+    kept = {id(image.record): image for image in base.images} if base is not None else {}
     images = tuple(
         make_image(at, row, content, relations, kept.get(id(row.record)))
         for at, (row, content) in enumerate(zip(rows, seen, strict=True))
     )
     if same is None:
-        layers, layer_by_id = make_layers(tree, rows, containers, known_sizes, lender, growth)
+        layers, layer_by_id = make_layers(tree, rows, containers, known_sizes, base, growth)
     else:
         layers, layer_by_id = same.layers, same.layer_by_id
     indexes = index(images)

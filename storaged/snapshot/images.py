@@ -24,7 +24,7 @@ class Relations:
     """What the rows of the shown images refer to; the sequences are parallel to those rows."""
 
     tree: LayerTree
-    kin: Lineage
+    lineage: Lineage
     sizes: Sequence[Sizes]
     lists: Membership
     containers: Mapping[ImageID, tuple[ContainerID, ...]]
@@ -46,8 +46,8 @@ def make_image(at: int, row: ImageRow, content: ImageContent, relations: Relatio
     """``kept`` is the value of the same record in the snapshot before: it is taken where nothing of it changed."""
     record = row.record
     digests = kept.digests if kept is not None else image_digests(record)
-    children = relations.kin.children[at]
-    possible_children = relations.kin.possible_children[at]
+    children = relations.lineage.children[at]
+    possible_children = relations.lineage.possible_children[at]
     in_lists = relations.lists.lists_of(digests)
     # Whether an image has children cannot be told without its own configuration, nor without theirs.
     judged = not (content.kin_in_doubt or possible_children)
@@ -64,7 +64,7 @@ def make_image(at: int, row: ImageRow, content: ImageContent, relations: Relatio
         and kept.chain is chain
         and (kept.size, kept.unique_size, kept.size_pending) == (sizes.size, sizes.unique, sizes.pending)
         and (kept.parent, kept.children, kept.possible_children)
-        == (relations.kin.parents[at], children, possible_children)
+        == (relations.lineage.parents[at], children, possible_children)
         and (kept.in_lists, kept.containers, kept.dangling) == (in_lists, containers, dangling)
         and kept.damage == damage
     ):
@@ -75,7 +75,7 @@ def make_image(at: int, row: ImageRow, content: ImageContent, relations: Relatio
         content=content,
         digests=digests,
         digest=shown_digest(record, content),
-        parent=relations.kin.parents[at],
+        parent=relations.lineage.parents[at],
         children=children,
         possible_children=possible_children,
         containers=containers,

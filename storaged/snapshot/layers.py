@@ -31,25 +31,25 @@ def make_layers(
     rows: Sequence[ImageRow],
     containers: Sequence[Container],
     sizes: KnownSizes,
-    lender: Snapshot | None,
+    base: Snapshot | None,
     growth: Growth | None,
 ) -> _Layers:
     """One value a row of the forest, and the first of each id. ``rows`` are those of the shown images.
 
-    ``growth`` leads from the forest of ``lender`` to this one: where it is told, only those values are looked at that
+    ``growth`` leads from the forest of ``base`` to this one: where it is told, only those values are looked at that
     may be others than before.
     """
     maker = _Maker(tree, rows, containers, sizes)
     if (
         growth is not None
-        and lender is not None
-        and lender.known_sizes is sizes
+        and base is not None
+        and base.known_sizes is sizes
         and not tree.damage
         and len(tree.by_id) == len(tree.rows)
-        and len(lender.layer_by_id) == len(lender.layers)
+        and len(base.layer_by_id) == len(base.layers)
     ):
-        return _regrown(maker, lender, growth)
-    kept = lender.layer_by_id if lender is not None else {}
+        return _regrown(maker, base, growth)
+    kept = base.layer_by_id if base is not None else {}
     layers = tuple([maker.make(row, kept.get(row.record.id)) for row in tree.rows])
     by_id: dict[LayerID, Layer] = {}
     for layer in layers:
@@ -104,8 +104,8 @@ class _Maker:
         )
 
 
-def _regrown(maker: _Maker, lender: Snapshot, growth: Growth) -> _Layers:
-    before, tree = lender.layer_by_id, growth.after
+def _regrown(maker: _Maker, base: Snapshot, growth: Growth) -> _Layers:
+    before, tree = base.layer_by_id, growth.after
     stale: set[LayerID | None] = {*growth.new, *growth.altered, *growth.parents}
     for layer, images in maker.images.items():
         if (known := before.get(layer)) is not None and known.images != images:
@@ -114,8 +114,8 @@ def _regrown(maker: _Maker, lender: Snapshot, growth: Growth) -> _Layers:
         if (known := before.get(layer)) is not None and known.containers != users:
             stale.add(layer)
     # And those that nothing stands on any more.
-    stale.update(image.record.layer for image in lender.images if image.record.layer not in maker.images)
-    stale.update(container.record.layer for container in lender.containers if container.record.layer not in maker.users)
+    stale.update(image.record.layer for image in base.images if image.record.layer not in maker.images)
+    stale.update(container.record.layer for container in base.containers if container.record.layer not in maker.users)
     by_id = dict(before)
     for layer in growth.gone:
         del by_id[layer]

@@ -112,7 +112,7 @@ def check(plan: Plan, done: Batch, change: Change, gone: set[str]) -> None:
         for row in plan.rows
         if row.store == 0 and row.name in gone
     )
-    told = [departure.freed.size for departure in done.departures]
+    told = [removal.freed.size for removal in done.removals]
     if None in told:
         assert any(sizes[name] is None for name in layers)
     else:
@@ -201,12 +201,12 @@ def test_a_removal_takes_what_was_named_and_ancestors_only_while_dangling(seed: 
     done, change = planned.result, planned.change
     names = {image_id(row.name): row.name for row in plan.rows}
     before = deepcopy(plan)
-    for departure in done.departures:
+    for removal in done.removals:
         model = Model(plan=plan)
-        (row,) = [row for row in plan.rows if row.name == names[departure.image.id] and row.store == 0]
+        (row,) = [row for row in plan.rows if row.name == names[removal.image.id] and row.store == 0]
         assert row.name not in leased
         assert force or not used(plan, row)
-        if departure.reason.code == "ancestor":
+        if removal.reason.code == "ancestor":
             assert model.dangling(row)
             assert image_id(row.name) not in {edit.image for edit in change.edits}
         plan.rows.remove(row)
@@ -231,5 +231,5 @@ def test_a_removal_gives_back_what_the_usage_of_the_store_foretells(seed: int, s
     for image, row in zip(snapshot.images, usage(snapshot).images, strict=True):
         if not image.containers:
             done = remove(snapshot, [RequestedName(image=image.id)], Removing(), HERE).result
-            told = [departure.freed.size for departure in done.departures]
+            told = [removal.freed.size for removal in done.removals]
             assert row.freed == (None if None in told else sum(size or 0 for size in told))

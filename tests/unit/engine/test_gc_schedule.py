@@ -17,7 +17,7 @@ class Knot:
 
 
 def load_in_vain(kept: GCSchedule, made: list[object]) -> None:
-    with kept.unsought():
+    with kept.paused():
         made.extend([] for _ in range(1000))
         raise ValueError("torn")
 
@@ -31,7 +31,7 @@ def as_before() -> Iterator[None]:
 
 def test_nothing_is_put_aside_where_it_was_not_begun() -> None:
     gc.unfreeze()
-    with GCSchedule().unsought():
+    with GCSchedule().paused():
         assert not gc.isenabled()
     assert gc.isenabled()
     assert gc.get_freeze_count() == 0
@@ -39,7 +39,7 @@ def test_nothing_is_put_aside_where_it_was_not_begun() -> None:
 
 def test_a_process_that_does_not_collect_yet_does_not_begin_by_a_load() -> None:
     gc.disable()
-    with GCSchedule().unsought():
+    with GCSchedule().paused():
         pass
     assert not gc.isenabled()
 
@@ -59,7 +59,7 @@ def test_circles_made_between_two_loads_are_found_before_the_second() -> None:
     kept.begin()
     gc.disable()
     knot = weakref.ref(Knot())
-    with kept.unsought():
+    with kept.paused():
         assert knot() is None
 
 
@@ -67,15 +67,15 @@ def test_circles_that_were_there_when_a_load_ended_are_found_once_a_minute() -> 
     now = [1000.0]
     kept = GCSchedule(lambda: now[0])
     kept.begin()
-    with kept.unsought():
+    with kept.paused():
         knot = weakref.ref(Knot())
     gc.collect()
     assert knot() is not None
     now[0] += SELDOM - 1
-    with kept.unsought():
+    with kept.paused():
         assert knot() is not None
     now[0] += 1
-    with kept.unsought():
+    with kept.paused():
         assert knot() is None
 
 
@@ -86,7 +86,7 @@ def test_a_hurried_load_looks_for_nothing() -> None:
     gc.disable()
     knot = weakref.ref(Knot())
     now[0] += SELDOM
-    with kept.unsought(hurried=True):
+    with kept.paused(hurried=True):
         assert knot() is not None
-    with kept.unsought():
+    with kept.paused():
         assert knot() is None

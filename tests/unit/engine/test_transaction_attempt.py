@@ -42,10 +42,10 @@ class _Counting(Loader):
 
     def load_locked(self) -> Current:
         assert holding()
-        before, lender = self._metrics.counters["records.decoded"], self._lender
+        before, base = self._metrics.counters["records.decoded"], self._base
         current = super().load_locked()
         self.decoded = self._metrics.counters["records.decoded"] - before
-        self.forest_is_new = lender is None or current.snapshot.forest is not lender.forest
+        self.forest_is_new = base is None or current.snapshot.forest is not base.forest
         return current
 
 

@@ -531,7 +531,7 @@ async def test_a_removal_whose_new_state_cannot_be_served_is_finished_before_its
         assert failure.value.data["partial"] is True
         shown = ground.cache.snapshot
         assert shown is not None
-        assert ground.cache.lag.lasts or some(ground) not in shown.by_id, "what is gone might be leased"
+        assert ground.cache.pending_readback.lasts or some(ground) not in shown.by_id, "what is gone might be leased"
         assert await rests(ground) == []
         assert some(ground) not in (await ground.cache.view("strict")).snapshot.by_id
 

@@ -31,7 +31,7 @@ def decided(
 
 
 def gone(done: Batch[ImageID]) -> list[str]:
-    return [departure.image.id for departure in done.departures]
+    return [removal.image.id for removal in done.removals]
 
 
 def ids(*names: str) -> list[str]:
@@ -46,8 +46,8 @@ def codes(done: Batch[ImageID], name: str) -> list[str]:
 def test_a_chain_of_dangling_ancestors_goes_in_one_pass_up_to_the_first_that_is_named() -> None:
     done, change = decided(family())
     assert gone(done) == ids("label", "app")
-    assert [departure.reason.code for departure in done.departures] == ["dangling", "ancestor"]
-    assert [departure.freed.size for departure in done.departures] == [10, 110]
+    assert [removal.reason.code for removal in done.removals] == ["dangling", "ancestor"]
+    assert [removal.freed.size for removal in done.removals] == [10, 110]
     assert change.layers == (layer_id("two"),)
     assert codes(done, "base") == ["named"]
 
@@ -66,7 +66,7 @@ def test_twins_lose_their_last_child_at_the_same_time() -> None:
     done, change = decided(store)
     assert gone(done) == ids("label", "app", "twin")
     assert change.layers == (layer_id("two"),)
-    assert [departure.freed.size for departure in done.departures] == [10, 10, 110]
+    assert [removal.freed.size for removal in done.removals] == [10, 10, 110]
 
 
 def test_the_last_list_that_goes_lets_its_instances_go_in_the_same_pass() -> None:
@@ -193,7 +193,7 @@ def test_all_takes_every_image_without_containers_and_every_list() -> None:
     store.container("c", "app", metadata=PODMANS)
     done, change = decided(store, all=True)
     assert gone(done) == ids("base", "l", "label")
-    assert {departure.reason.code for departure in done.departures} == {"unused"}
+    assert {removal.reason.code for removal in done.removals} == {"unused"}
     assert [name.name for name in done.untagged] == ["localhost/base:latest", "localhost/l:1"]
     assert codes(done, "app") == ["container"]
     assert change.layers == ()

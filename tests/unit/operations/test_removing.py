@@ -26,7 +26,7 @@ def decided(
 
 
 def gone(done: Batch[RequestedName]) -> list[str]:
-    return [departure.image.id for departure in done.departures]
+    return [removal.image.id for removal in done.removals]
 
 
 def errors(done: Batch[RequestedName]) -> list[tuple[str | None, str]]:
@@ -67,8 +67,8 @@ def test_the_last_name_takes_the_image_its_layer_and_its_data() -> None:
     assert (gone(done), untagged(done)) == ([image_id("a")], ["localhost/a:1"])
     assert change.layers == (layer_id("one"),)
     assert not change.edits
-    assert done.departures[0].freed.size == 110
-    assert done.departures[0].reason.code == "requested"
+    assert done.removals[0].freed.size == 110
+    assert done.removals[0].reason.code == "requested"
 
 
 def test_all_names_in_one_call_end_with_the_image() -> None:
@@ -162,7 +162,7 @@ def test_force_takes_containers_of_other_tools_along_but_never_podmans() -> None
     done, change = decided(store, "a:1", force=True)
     assert (gone(done), change.containers) == ([image_id("a")], (external,))
     assert change.layers == (layer_id("rw"), layer_id("one"))
-    assert done.departures[0].freed.size == 117
+    assert done.removals[0].freed.size == 117
     store.container("p", "a", metadata=PODMANS)
     done, change = decided(store, "a:1", force=True)
     assert errors(done) == [("a:1", "ImageInUse")]
@@ -191,9 +191,9 @@ def test_dangling_ancestors_go_along_each_with_its_own_bytes() -> None:
     store = family()
     done, change = decided(store, image_id("label"))
     assert gone(done) == [image_id("label"), image_id("app")]
-    assert [departure.reason.code for departure in done.departures] == ["requested", "ancestor"]
-    assert done.departures[1].reason.image == image_id("label")
-    assert [departure.freed.size for departure in done.departures] == [10, 110]
+    assert [removal.reason.code for removal in done.removals] == ["requested", "ancestor"]
+    assert done.removals[1].reason.image == image_id("label")
+    assert [removal.freed.size for removal in done.removals] == [10, 110]
     assert change.layers == (layer_id("two"),)
     done, change = decided(store, image_id("label"), no_prune=True)
     assert gone(done) == [image_id("label")]
@@ -349,7 +349,7 @@ def test_layers_that_anything_else_needs_stay() -> None:
                 store.layer("two", "one", incomplete=True)
         done, change = decided(store, "a:1")
         assert gone(done) == [image_id("a")]
-        assert (change.layers, done.departures[0].freed.size) == ((), 10), hold
+        assert (change.layers, done.removals[0].freed.size) == ((), 10), hold
 
 
 def test_mapped_copies_of_the_top_layer_go_before_it() -> None:
@@ -376,7 +376,7 @@ def test_an_unknown_size_makes_the_freed_bytes_unknown() -> None:
     store.layer("one", size=None)
     store.image("a", ("localhost/a:1",), layer="one", config=config())
     done, _ = decided(store, "a:1")
-    assert done.departures[0].freed.size is None
+    assert done.removals[0].freed.size is None
 
 
 def test_a_cycle_of_layers_ends() -> None:

@@ -175,7 +175,7 @@ async def test_a_lease_waits_while_the_change_before_it_cannot_be_read_back(desk
         image = (await one(desk))["id"]
         async with held(paths.images_lock(desk.ground.location.graphroot, DRIVER)):
             await run_sync(_drop, desk, image)
-            desk.ground.cache.lag.begin()
+            desk.ground.cache.pending_readback.begin()
             with pytest.raises(StoreBusy, match="being removed"):
                 await desk.ask("store.lease", {"images": [image], "timeout": 0.1})
         with pytest.raises(ImageUnknown):

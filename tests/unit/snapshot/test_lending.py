@@ -61,21 +61,21 @@ def _changed(random: Random) -> Store:
     return store
 
 
-def _built(store: Store, *, previous: Snapshot | None = None, lender: Snapshot | None = None) -> Snapshot:
+def _built(store: Store, *, previous: Snapshot | None = None, base: Snapshot | None = None) -> Snapshot:
     tables = StoreTables(
         images=tuple(store.images), layers=tuple(store.layers), containers=tuple(store.containers), proven=store.proven
     )
-    return build(tables, tuple(store.contents), generation="1", previous=previous, lender=lender, known_sizes=_SIZES)
+    return build(tables, tuple(store.contents), generation="1", previous=previous, base=base, known_sizes=_SIZES)
 
 
 @given(st.integers(0, 5), st.integers(0, 2**32))
 def test_a_snapshot_does_not_depend_on_who_lent_it_values(near: int, seed: int) -> None:
     random = Random(seed)
-    # A near seed is drawn often, so that the lender's tables are the same again now and then.
-    lender = _built(_changed(Random(near)))
+    # A near seed is drawn often, so that the base's tables are the same again now and then.
+    base = _built(_changed(Random(near)))
     store = _changed(Random(random.randrange(6)))
     alone = _built(store)
-    lent = _built(store, lender=lender)
+    lent = _built(store, base=base)
     assert lent == alone
     assert lent.forest.chains.keys() == alone.forest.chains.keys()
     for layer, chain in alone.forest.chains.items():
@@ -83,7 +83,7 @@ def test_a_snapshot_does_not_depend_on_who_lent_it_values(near: int, seed: int) 
         assert lent.forest.below(layer) == alone.forest.below(layer)
     assert lent.uses == alone.uses
     # No list of this store is damaged, so what the previous one knew of lists changes nothing either.
-    assert _built(store, previous=lender) == alone
+    assert _built(store, previous=base) == alone
 
 
 def test_the_lender_lends_its_forest_and_layers_and_knows_no_list() -> None:
@@ -93,12 +93,12 @@ def test_the_lender_lends_its_forest_and_layers_and_knows_no_list() -> None:
         store.image("one", layer="base")
     readable.list("list", instances=(("one", None),))
     unreadable.list("list", instances=(("one", None),), unreadable=True)
-    lender = _built(readable)
-    later = _built(unreadable, lender=lender)
-    assert later.forest is lender.forest
-    assert later.layer_by_id[layer_id("base")] is lender.layer_by_id[layer_id("base")]
+    base = _built(readable)
+    later = _built(unreadable, base=base)
+    assert later.forest is base.forest
+    assert later.layer_by_id[layer_id("base")] is base.layer_by_id[layer_id("base")]
     assert later.last_lists == {}, "a state that never was vouches for no list"
-    assert _built(unreadable, previous=lender).last_lists != {}
+    assert _built(unreadable, previous=base).last_lists != {}
 
 
 def test_an_image_of_which_nothing_changed_is_taken_over() -> None:
