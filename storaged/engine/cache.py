@@ -1,7 +1,7 @@
-"""The current snapshot, and the promise that goes with it: fresh by proof, never waiting for a writer.
+"""The current snapshot, and what a read is promised: it is proven fresh, and a read never waits for a writer.
 
-A request looks at the stamp (a few system calls, no lock, no open file). Equal: the snapshot is current,
-whoever holds a lock. Different: one reload (``engine.reloads``) serves everybody.
+Every request checks the stamp (a few system calls, no lock, no open file). If it is unchanged, the snapshot is current,
+whoever holds a lock. If it has changed, one reload (``engine.reloads``) serves all requests.
 
 ::
 
@@ -39,31 +39,35 @@ _log = logging.getLogger(__name__)
 Consistency: TypeAlias = Literal["fresh", "strict", "cached"]
 
 PATIENCE = 0.05
-"""Seconds the first reader of a changed but locked store waits for the writer to finish."""
+"""Seconds that the first reader of a changed but locked store waits for the writer to finish."""
 
 
 class PendingReadback:
-    """Belongs to the event loop."""
+    """Whether the current snapshot shows every change that this daemon made. Belongs to the event loop.
+
+    Between a commit whose result could not be taken over and the next load it does not: what it shows may be gone, and
+    whoever promises to keep something of it must wait.
+    """
 
     def __init__(self, reloads: Reloads) -> None:
         self._reloads = reloads
         self._needed: int | None = None
-        """The load that shows the last change of our own, where none has yet."""
+        """The number of the load that will show our last change; None if it is shown already."""
 
     @property
     def lasts(self) -> bool:
-        """Whether something of ours is not read back yet."""
+        """Whether a change of ours is not read back yet."""
         if self._needed is not None and self._reloads.satisfies(self._needed):
             self._needed = None
         return self._needed is not None
 
     def begin(self) -> None:
-        """A change of our own was written and is not read back yet. Returns at once."""
+        """Note that a change of ours was written and is not read back yet. Returns at once."""
         self._needed = self._reloads.started + 1
         self._reloads.request_reload()
 
     async def over(self) -> None:
-        """Wait until it is."""
+        """Wait until our changes are read back."""
         while self.lasts:
             await self._reloads.round()
             if self.lasts:
@@ -71,9 +75,9 @@ class PendingReadback:
 
 
 class Cache:
-    """Answers with the current snapshot; ``run`` must be running for it to change. Belongs to the event loop.
+    """Keeps the current snapshot; ``run`` must be running for it to change. Belongs to the event loop.
 
-    ``known_sizes`` lends each load what was measured of layers whose records tell no size.
+    ``known_sizes`` returns the measured sizes of layers whose records have none.
     """
 
     def __init__(
@@ -91,27 +95,27 @@ class Cache:
         self.context = context or without_leases(metrics)
         self.context.leases.listen(self._reloads.notify)
         self._patience_spent_at = -1
-        """What ``succeeded`` was when somebody last waited for a writer: one wait for each writer's work."""
+        """``Reloads.succeeded`` when a request last waited for a writer: each writer is waited for once."""
         self._identifying = anyio.CapacityLimiter(1)
 
     @property
     def generation(self) -> str:
-        """The generation of the current snapshot and of now, without a look at the store."""
+        """The current generation, without checking the store."""
         return generation_of(self._reloads.generation, self.context.now())
 
     @property
     def current(self) -> Current | None:
-        """The current snapshot and its stamp, without a look at the store; None before the first load succeeded."""
+        """The current snapshot and its stamp, without checking the store; None before the first load succeeds."""
         return self._reloads.current
 
     @property
     def loader(self) -> Loader:
-        """What makes the snapshots: for who changes the store."""
+        """What makes the snapshots; needed to change the store."""
         return self._reloads.loader
 
     @property
     def snapshot(self) -> Snapshot | None:
-        """The current snapshot, without a look at the store; None before the first load succeeded."""
+        """The current snapshot, without checking the store; None before the first load succeeds."""
         return self._reloads.current.snapshot if self._reloads.current else None
 
     async def start(self) -> None:
@@ -119,13 +123,13 @@ class Cache:
         await self._reloads.start()
 
     async def run(self) -> None:
-        """Reload whenever a request wants it, until cancelled."""
+        """Reload whenever a request asks for it, until cancelled."""
         await self._reloads.run()
 
     async def view(self, consistency: Consistency = "fresh", timeout: float = 10.0) -> View:
-        """The snapshot to answer from.
+        """The view to answer from.
 
-        ``timeout`` (seconds) bounds a ``strict`` read, and any wait where no writer is at work.
+        ``timeout`` (seconds) bounds a ``strict`` read, and any wait while no writer is at work.
 
         Raises:
             StoreBusy: ``strict``, and the store could not be read as one complete state in time; or there is
@@ -141,9 +145,9 @@ class Cache:
         return await self._fresh(timeout)
 
     def view_now(self, consistency: Consistency = "fresh") -> View | None:
-        """The same for a request that begins, where nothing has to be waited for; else None.
+        """The view to answer from if it is there without waiting; otherwise None.
 
-        Those that begin in the same turn of the event loop share one look at the files, but for ``strict`` ones.
+        Requests that begin in the same turn of the event loop share one check of the files, except ``strict`` ones.
         """
         if consistency == "cached" and self._reloads.current is not None:
             return self.known()
@@ -152,22 +156,22 @@ class Cache:
         return self._serve(None) if current else None
 
     def known(self) -> View:
-        """The current view, without a look at the store. A view must have been had before."""
+        """The current view, without checking the store. A load must have succeeded before."""
         current = self._reloads.current
         return self._serve(None if current is not None and current.snapshot.proven else self._stale())
 
     async def moved(self, generation: str) -> None:
-        """Wait until the current generation is another one than this."""
+        """Wait until the current generation differs from this one."""
         while self.generation == generation:
             await self._reloads.notified()
 
     def adopt(self, current: Current) -> View:
-        """Serve what a change of our own made, at once; the view of it, or of something later."""
+        """Serve the result of our own change from now on; returns its view, or a later one."""
         self._reloads.adopt(current)
         return self._serve(None)
 
     async def read_back(self, timeout: float) -> View | None:
-        """The view that has a change of our own, once it was written; None where it cannot be read in time."""
+        """Read our own change back after it was written; returns its view, or None if it cannot be read in time."""
         self.pending_readback.begin()
         try:
             return await self.view("strict", timeout)
@@ -176,11 +180,11 @@ class Cache:
             return None
 
     def rebuild(self) -> None:
-        """Have a snapshot made of what is known by now. Returns at once; until then the current one is served."""
+        """Request a snapshot of everything known by now, and return at once."""
         self._reloads.request_reload()
 
     async def refresh(self, timeout: float = 10.0) -> View:
-        """Read the store again whatever the stamp says, and every content with it.
+        """Read the store and all image contents again, whatever the stamp says.
 
         Raises:
             StoreBusy, StoreCorrupt: as ``strict`` reads do.
@@ -191,7 +195,7 @@ class Cache:
         with anyio.move_on_after(timeout):
             while reloads.succeeded < need:
                 await reloads.round()
-                # A load that was under way already may have met what is mended by now.
+                # A load that is under way may have read what has been repaired since.
                 if reloads.failure is not None and reloads.failure.number >= need:
                     raise reloads.failure.error()
             return self._serve(None)
@@ -208,7 +212,7 @@ class Cache:
                 if reloads.satisfies(need):
                     return self._serve(None)
                 if reloads.failure is not None:
-                    # A torn table may be whole again within the time allowed.
+                    # A half-written table may be complete again within the time allowed.
                     await anyio.sleep(RETRY[1])
         if reloads.failure is not None:
             raise reloads.failure.error()
@@ -271,6 +275,6 @@ class Cache:
             return StoreBusy("the store kept changing for the whole time allowed; try again")
         known = holder
         if known.pid is None:
-            # Through all of /proc, and one at a time: many who give up together must not fill every thread.
+            # This searches all of /proc. One at a time: many requests that give up together must not fill every thread.
             known = await run_sync(lambda: self._reader.identify(holder), limiter=self._identifying)
         return busy(known)

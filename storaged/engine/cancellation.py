@@ -3,7 +3,7 @@
 ::
 
     change_scope ─ slot ─ plan ─ locks ─┬─ commit ── finish ── further portions ── result
-    cancelled: ends, nothing changed ───┘ shielded: goes on whatever cancels, and its result is answered
+    cancelled: ends, nothing changed ───┘ shielded: continues in any case, and its result is the answer
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ _current: ContextVar[anyio.CancelScope | None] = ContextVar("change_scope", defa
 
 @contextmanager
 def change_scope() -> Iterator[None]:
-    """The part of a task that cannot be cancelled any more once a change made within it was committed.
+    """A part of a task that can no longer be cancelled once a change within it was committed.
 
-    What it found out is only then sure to reach the answer if nothing is awaited between its end and there.
+    Its result is only sure to become the answer if nothing is awaited between its end and the answer.
     """
     with anyio.CancelScope() as scope:
         token = _current.set(scope)
@@ -34,14 +34,14 @@ def change_scope() -> Iterator[None]:
 
 
 def shield_change() -> None:
-    """From here on the surrounding ``change_scope`` is not cancelled. Must follow the commit without a pause."""
+    """Shield the surrounding ``change_scope`` from now on. Must follow the commit without an await."""
     scope = _current.get()
     if scope is not None:
         scope.shield = True
 
 
 def cancellation() -> Callable[[], bool]:
-    """Asks, from a worker thread that the calling task waits for, whether that task was cancelled."""
+    """A function for a worker thread that the calling task waits for: whether that task was cancelled."""
     raised = anyio.get_cancelled_exc_class()
 
     def cancelled() -> bool:
@@ -56,7 +56,7 @@ def cancellation() -> Callable[[], bool]:
 
 @asynccontextmanager
 async def set_on_cancel(stop: threading.Event) -> AsyncIterator[None]:
-    """Set ``stop`` when the block is cancelled: a worker thread is waited for, so somebody else must tell it."""
+    """Set ``stop`` when the block is cancelled: the task waits for its worker thread and cannot tell it."""
 
     async def tell() -> None:
         try:

@@ -1,7 +1,7 @@
-"""One way through the store that any number of requests for a check share: it is looked at once for all of them.
+"""One run of the integrity check, shared by any number of requests: the store is read once for all of them.
 
-What was found stays in the order of the units, so that who comes later, or asks for the next slice, is told what lies
-behind the unit named last, however far the run has come meanwhile.
+Findings are kept in the order of the units. A request that comes later, or asks for the next slice, gets those after
+the last unit it knows, however far the run has come.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from storaged.store.files import Files
 from storaged.store.tables import StoreLocation
 
 MOST_KEPT = 10_000
-"""Findings that are kept for nobody who waits; of a store with more, who comes late gets a run of its own."""
+"""Findings that are kept while no request waits for them; if there are more, a late request gets its own run."""
 
 
 class Told(Struct, frozen=True, kw_only=True):
-    """What one unit had to tell."""
+    """The outcome of one unit."""
 
     key: Key
     findings: tuple[Finding, ...]
@@ -36,7 +36,7 @@ class Told(Struct, frozen=True, kw_only=True):
 
 @define(kw_only=True, eq=False)
 class CheckRun:
-    """Belongs to the event loop; its steps run in ``thread``, one turn at a time, whoever asks for the turn."""
+    """Belongs to the event loop; its steps run in ``thread``, a turn at a time, for whichever request continues it."""
 
     location: StoreLocation
     scope: Scope
@@ -44,14 +44,14 @@ class CheckRun:
     metrics: Metrics
     thread: anyio.CapacityLimiter
     at: Key
-    """The last unit that is done; in the beginning the one that it begins after."""
+    """The last unit that is done; at the beginning the one before the first."""
     began: float
     turn: float
-    """Seconds of steps in one go; a step that takes longer ends its turn."""
+    """Seconds of steps in one turn; a step that takes longer ends its turn."""
     ended: float | None = None
-    """When it came to its end, both on the loop's clock."""
+    """When it ended, like ``began`` on the event loop's clock."""
     touched: float = 0.0
-    """When somebody last had it go on."""
+    """When a request last continued it."""
     done: int = 0
     total: int = 0
     turns: int = 0
@@ -60,7 +60,7 @@ class CheckRun:
     _floor: Key = field(init=False)
     _finished: bool = field(default=False, init=False)
     _sharers: list[Key] = field(factory=list)
-    """Behind which unit each wants to be told; who has enough goes."""
+    """The last unit that each waiting request knows."""
     _steps: Generator[Step, None, None] | None = None
     _lock: anyio.Lock = field(factory=anyio.Lock, init=False)
 
@@ -70,11 +70,11 @@ class CheckRun:
 
     @property
     def shared(self) -> bool:
-        """Whether anybody waits for it now."""
+        """Whether any request waits for it now."""
         return bool(self._sharers)
 
     def covers(self, at: Key) -> bool:
-        """Whether all that lies behind this unit is told here, or will be."""
+        """Whether the run has, or will have, everything after this unit."""
         return self._floor <= at
 
     def reached(self, at: Key) -> bool:
@@ -82,7 +82,7 @@ class CheckRun:
         return self.ended is not None or self.at > at
 
     def after(self, at: Key, most: int) -> tuple[list[Told], bool]:
-        """What was told behind a unit, so much that it has at least ``most`` findings; and whether that is all."""
+        """The outcomes after a unit, up to about ``most`` findings; and whether these are all."""
         chosen: list[Told] = []
         count = 0
         for told in self._told:
@@ -94,11 +94,11 @@ class CheckRun:
         return chosen, True
 
     def join(self, at: Key) -> None:
-        """Somebody wants to be told what lies behind this unit, which is kept until ``leave``."""
+        """A request waits for what comes after this unit; it is kept until ``leave``."""
         self._sharers.append(at)
 
     async def leave(self, at: Key) -> None:
-        """One who waited has gone. The last one closes what is open."""
+        """A request no longer waits. The last one closes what is open."""
         self._sharers.remove(at)
         self._forget()
         with anyio.CancelScope(shield=True):
@@ -109,16 +109,16 @@ class CheckRun:
                     await run_sync(steps.close, limiter=self.thread)
 
     async def go_on(self) -> None:
-        """Have it go on by one turn, or wait for the turn of another.
+        """Continue by one turn, or wait for the turn of another request.
 
         Raises:
-            StoreBusy: the tables cannot be read for want of descriptors or memory.
+            StoreBusy: the tables cannot be read for lack of descriptors or memory.
         """
         seen = self.turns
         async with self._lock:
             if seen != self.turns:
                 return
-            # A turn that has begun is waited for, cancelled or not: what it found is for all.
+            # A turn that has begun is waited for even if cancelled: its findings are for all requests.
             try:
                 await run_sync(self._turn, limiter=self.thread)
             finally:
@@ -129,7 +129,7 @@ class CheckRun:
                 self._forget()
 
     def _turn(self) -> None:
-        """Some steps, one at least: a walk ends with a step that says so."""
+        """Take some steps, at least one: the last step of a walk says so."""
         until = time.monotonic() + self.turn
         if self._steps is None:
             self._steps = walk(
@@ -162,7 +162,7 @@ class CheckRun:
             self._kept += len(step.findings)
 
     def _forget(self) -> None:
-        """Keep no more than is wanted, or may be."""
+        """Drop what no request waits for, beyond the limit."""
         dropped = 0
         for told in self._told:
             if self._kept <= MOST_KEPT or any(at < told.key for at in self._sharers):

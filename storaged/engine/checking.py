@@ -1,15 +1,15 @@
-"""Runs the check of the store beside everything else: its steps in a worker thread, a fraction of a second at a time.
+"""Runs the integrity check in the background: its steps in a worker thread, a fraction of a second at a time.
 
-Between two turns the loop lives, progress is told and a cancelled request ends. All checks share one thread, turn
-by turn, so that any number of them load the disk like one. A turn that has begun is waited for: it holds no lock
-and keeps nobody waiting, but its descriptors must be closed by the thread that opened them.
+Between two slices of work the event loop runs, progress is reported and a cancelled request ends. All checks share one
+thread, so that any number of them load the disk like one. Work that has begun is waited for: it holds no lock and
+blocks nobody, but the thread that opened its descriptors must close them.
 
-How often the store is read does not depend on how many ask::
+How often the store is read does not depend on the number of requests::
 
-    a run of this scope is under way .......... everybody joins it
-    one has ended, and who asks may only read . its result, while that is no older than ``KEPT``
-    one has ended, and who asks may change .... a run of its own: it may have mended something
-    the next slice of a run ................... what that run found behind the last one
+    a run of this scope is under way ............ all requests join it
+    one has ended, the peer may only read ....... its result, if that is no older than ``KEPT``
+    one has ended, the peer may change the store  a new run: the peer may have repaired something
+    the next slice of a run ..................... what that run found after the last slice
 """
 
 from __future__ import annotations
@@ -29,34 +29,34 @@ from storaged.store.files import Files
 from storaged.store.tables import StoreLocation
 
 _TURN = 0.05
-"""Seconds of steps in one go."""
+"""Seconds of work at a time."""
 
 KEPT: Final[dict[Scope, float]] = {"records": 0.0, "files": 10.0, "contents": 600.0}
-"""Seconds for which a result is told to those who may only read: the more it costs, the longer."""
+"""Seconds for which peers that may only read get an old result: the more it costs, the longer."""
 
 _RESUMED: Final = 600.0
-"""Seconds for which the slices of a run that has ended can still be had."""
+"""Seconds for which the slices of a finished run are kept."""
 
 _ABANDONED: Final = 30.0
-"""Seconds after which a run that nobody had go on is not under way any more, for those who may change the store."""
+"""Seconds after which a run that no request continued is over, for peers that may change the store."""
 
 MOST_FINDINGS = 5_000
-"""Findings after which a slice ends although nobody asked: a reply has a limit, a damaged store has none."""
+"""Findings after which a slice ends in any case: replies are limited, damage is not."""
 
 
 class Checked(Struct, frozen=True, kw_only=True):
-    """A slice of a check. ``resume`` goes on after it; None where all units are done."""
+    """A slice of a check. ``resume`` continues after it; None if all units are done."""
 
     findings: tuple[Finding, ...]
     done: int
     total: int
     resume: str | None
     unsettled: tuple[str, ...]
-    """Units that could not be judged: a writer was at work through every look, or they may not be read."""
+    """Units that could not be checked: a writer was always at work, or they may not be read."""
     notes: tuple[str, ...]
-    """What is not wrong, and must be known before another tool mends the store."""
+    """What is no damage but must be known before another tool repairs the store."""
     age: float
-    """Seconds since the run ended whose result this is; 0 where it is under way, or ended for this request."""
+    """Seconds since the run with this result ended; 0 if it is under way or ended for this request."""
     begun: float
     """Seconds since that run began."""
 
@@ -82,12 +82,12 @@ class Checker:
     ) -> Checked:
         """Check until all is done, or for about ``slice`` seconds and one step at least.
 
-        ``progress`` is given units done and all units after each turn. ``may_change``: who asks may change the store,
-        and gets no result of a run that ended before.
+        ``progress`` is called with the number of units done and of all units. ``may_change``: the peer may change the
+        store, so it gets no result of a run that ended before.
 
         Raises:
             InvalidParams: ``resume`` is no token of this scope.
-            StoreBusy: the tables cannot be read for want of descriptors or memory.
+            StoreBusy: the tables cannot be read for lack of descriptors or memory.
         """
         now = anyio.current_time()
         deadline = None if slice is None else now + slice

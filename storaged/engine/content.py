@@ -1,12 +1,12 @@
 """The contents of image records, each read and parsed once, whatever the number of reloads.
 
-A record whose bytes did not change keeps its content without a look; one that changed only in its names
-keeps it because size, digest and keys of its big data are the same. Contents found damaged are judged
-anew when the file they were judged by is another one, and as long as the damage is not certain::
+A record whose bytes did not change keeps its content unread; one with only other names keeps it because size,
+digest and keys of its big data are the same. Damaged contents are read again if their file was replaced, and as long
+as the damage is not confirmed::
 
-    no descriptor, no memory ........ the load fails and is tried again, for as long as that lasts
-    the disk failed ................. the same, three loads; then it is damage, and is looked at with every load
-    damage, seen for the first time . is looked at again in the same load, once no writer was seen
+    out of descriptors or memory .... the load fails and is repeated as long as that lasts
+    the disk failed ................. the same for three loads; then it is damage, and every load reads it again
+    damage seen for the first time .. the same load reads it again, after making sure that no writer is at work
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ class ContentSource(Protocol):
         """Read, check and parse the big data of one record. Blocking.
 
         Raises:
-            OSError: means are lacking, or, without ``disk_failed``, the disk failed.
+            OSError: resources are lacking or, without ``disk_failed``, the disk failed.
         """
         ...
 
     def repaired(self, damage: ContentDamage) -> bool:
-        """Whether the file is another one than when it was judged. One ``stat``, cheap enough for a loop."""
+        """Whether the file was replaced since it was read. One ``stat``, cheap enough for the event loop."""
         ...
 
     def blob(self, record: ImageRecord, store: int, key: str, limit: int) -> bytes:
@@ -45,7 +45,7 @@ class ContentSource(Protocol):
 
 
 def _same_data(row: ImageRow, other: ImageRow) -> bool:
-    """Whether the contents of two records are one: all is the same but names, history and times."""
+    """Whether two records have the same content: only names, history and times differ."""
     one, two = row.record, other.record
     return (
         row.store == other.store
@@ -58,11 +58,11 @@ def _same_data(row: ImageRow, other: ImageRow) -> bool:
 
 
 _DISK_FAILURES = 3
-"""Loads that a failing disk ends before its failures are damage of single images."""
+"""Loads that fail because of the disk before its failures count as damage of single images."""
 
 
 class Contents:
-    """The contents of the current generation. Used by one thread at a time: the loader's."""
+    """The contents of the current generation. Used by one thread at a time, that of the loader."""
 
     def __init__(self, source: ContentSource) -> None:
         self._source = source
@@ -73,31 +73,31 @@ class Contents:
 
     @property
     def damaged(self) -> tuple[ContentDamage, ...]:
-        """Every damage of the generation last committed. Safe to read from any thread."""
+        """Every damage of the last committed generation. Any thread may read it."""
         return self._damaged
 
     def repaired(self) -> bool:
-        """Whether the file of any known damage is another one now: time to reload."""
+        """Whether the file of any known damage was replaced: time to reload."""
         return any(self._source.repaired(damage) for damage in self._damaged)
 
     @property
     def unsettled(self) -> bool:
-        """Whether another look may find another damage, or none, though no file has changed."""
+        """Whether reading again may find other damage, or none, although no file has changed."""
         return any(not damage.proven for damage in self._damaged)
 
     def collect(
         self, rows: Sequence[ImageRow], *, afresh: bool, cancelled: Callable[[], bool]
     ) -> tuple[tuple[ImageContent, ...], tuple[int, ...]]:
-        """The content of each row, in order, and which of them have damage that no second look has confirmed.
+        """The content of each row, and the indexes of those with damage that no second read has confirmed.
 
-        ``afresh`` reads every content again: bytes may have changed in place beneath an unchanged record.
-        Nothing is kept of it until ``commit``: a round that was lost to a writer leaves no trace.
+        ``afresh``: read every content again; bytes may have changed in place under an unchanged record.
+        Nothing is kept until ``commit``, so an attempt that was lost to a writer leaves no trace.
 
         Raises:
-            OSError: something could not be read, which is no damage: the daemon lacks means, or the disk failed.
+            OSError: something could not be read, but not because of damage: resources are lacking, or the disk failed.
         """
         known = {damage for damage in self._damaged if not damage.seen_once}
-        # Made for the time of the look: kept, it would be hundreds of kilobytes, and a tag makes it anew anyway.
+        # Made for this call only: it takes hundreds of kilobytes, and every tag would make it anew anyway.
         by_id: dict[tuple[int, ImageID], list[tuple[ImageRow, ImageContent]]] = {}
         for row, content in zip(self._rows, self._contents, strict=True):
             by_id.setdefault((row.store, row.record.id), []).append((row, content))
@@ -114,7 +114,7 @@ class Contents:
                 content = self._read(row, kept)
                 if any(damage not in known for damage in content.damage):
                     surprises.append(index)
-                # The kept value where nothing changed: generations are compared by identity.
+                # Keep the old value if nothing changed: generations are compared by identity.
                 kept = kept if kept == content else content
             contents.append(kept)
             if cancelled():
@@ -125,7 +125,7 @@ class Contents:
     def confirm(
         self, rows: Sequence[ImageRow], contents: tuple[ImageContent, ...], surprises: Sequence[int]
     ) -> tuple[ImageContent, ...] | None:
-        """The contents with the damage of these confirmed by a second look; None where one looks otherwise now.
+        """The contents with the damage at these indexes confirmed by a second read; None if one has changed.
 
         Raises:
             OSError: as ``collect``.
@@ -146,13 +146,13 @@ class Contents:
             raise
 
     def commit(self, rows: Sequence[ImageRow], contents: Sequence[ImageContent]) -> None:
-        """Keep what ``collect`` found, and only that: what no record names any more is forgotten."""
+        """Keep what ``collect`` found, and forget everything else."""
         self._rows, self._contents = rows, contents
         self._damaged = tuple(damage for content in contents for damage in content.damage)
 
 
 def _known(row: ImageRow, records: Sequence[tuple[ImageRow, ImageContent]]) -> ImageContent | None:
-    """The content of the same record, or of one of the same data; the last of several, as for every look-up by id."""
+    """The content of the same record, or of one with the same data; the last one wins, as in every look-up by id."""
     for other, content in reversed(records):
         if other is row or other.raw == row.raw:
             return content

@@ -1,4 +1,4 @@
-"""What a failed system call on the store, or any other failure there, means to who asked for the change."""
+"""The contract's error for a failed system call on the store, or another failure there."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _FORBIDDEN = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 
 
 def disk_error(error: OSError) -> StoragedError:
-    """The error to answer: what was refused, and what to do next."""
+    """The error of a refused change: what was refused, and what to do next."""
     file = str(error.filename or error.filename2 or "the store")
     detail = error.strerror or str(error) or type(error).__name__
     if error.errno in EXHAUSTED:
@@ -29,7 +29,7 @@ def disk_error(error: OSError) -> StoragedError:
 
 
 def reading_error(error: OSError) -> StoreCorrupt | StoreBusy:
-    """The error to answer where the store could not be read: ``StoreBusy`` where that says nothing about it."""
+    """The error if the store could not be read; ``StoreBusy`` if that says nothing about the store."""
     file = str(error.filename or error.filename2 or "the store")
     detail = error.strerror or str(error) or type(error).__name__
     if error.errno in EXHAUSTED:
@@ -46,7 +46,7 @@ def _exhausted(file: str, detail: str) -> StoreBusy:
 
 
 def store_error(error: Exception) -> StoragedError:
-    """The error to answer where anything at all ended the writing of a change."""
+    """The error if anything else ended the writing of a change."""
     if isinstance(error, StoragedError):
         return error
     if isinstance(error, OSError):
@@ -56,13 +56,13 @@ def store_error(error: Exception) -> StoragedError:
 
 
 def told_left(left: Sequence[str]) -> str | None:
-    """What could not be removed, in a few words; None where there is nothing."""
+    """What could not be removed, in a few words; None if there is nothing."""
     if not left:
         return None
     return left[0] + (f", and {len(left) - 1} more" if len(left) > 1 else "")
 
 
 def made_unseen(error: Exception) -> DiskFailure:
-    """The error to answer where a change is made and its new state cannot be shown."""
+    """The error if a change was made but its new state cannot be shown."""
     told = f"{store_error(error).message}; the change is made, but the store cannot be shown now"
     return DiskFailure(f"{told}: look before asking again", partial=True)

@@ -1,18 +1,17 @@
-"""When garbage in circles is looked for in a process whose values nearly all live long and are no garbage.
+"""Scheduling of Python's cycle collector for a process whose objects nearly all live long.
 
 ::
 
-    the start            not at all; then all there is is put aside (``begin``)
-    between two loads    as Python does, among what was made since
-    before a load        once, among the same: little
-    during a load        not at all: it makes hundreds of thousands of values and no circle
-    after it             all there is is put aside
+    start                paused; then everything is frozen (``begin``)
+    between two loads    as usual, among the objects made since
+    before a load        one collection of the same few objects
+    during a load        paused: it makes hundreds of thousands of objects and no cycle
+    after a load         everything is frozen
 
-What was put aside is freed as ever when the last reference to it goes; only circles are not found there. Without that
-the first allocation after a load had its hundreds of thousands of values walked through, tens of milliseconds in which
-no thread runs. Put aside is also what requests and connections are made of that are there when a load ends: ours are in
-no circles when they end, but what event loops and libraries make may be. So once a minute everything is walked through
-all the same.
+Frozen objects are freed as usual when their last reference goes; only cycles among them are not found. Otherwise the
+first allocation after a load would traverse its hundreds of thousands of objects, tens of milliseconds in which no
+thread runs. Objects of requests and connections that are there when a load ends are frozen, too. Ours are in no cycles
+when they end, but those of event loops and libraries may be. So once a minute everything is collected.
 """
 
 from __future__ import annotations
@@ -23,11 +22,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 SELDOM = 60.0
-"""Seconds between two looks at all there is, at least: each takes as long as a load does, and no thread runs then."""
+"""Least seconds between two collections of everything: each takes as long as a load, and no thread runs then."""
 
 
 class GCSchedule:
-    """Of one process. Loads are made one at a time."""
+    """The schedule of one process, which makes one load at a time."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -35,7 +34,7 @@ class GCSchedule:
         self._looked = 0.0
 
     def begin(self) -> None:
-        """The start is done: what there is lives as long as the process."""
+        """The start is done: the objects that exist live as long as the process."""
         gc.freeze()
         gc.enable()
         self._begun = True
@@ -43,9 +42,9 @@ class GCSchedule:
 
     @contextmanager
     def paused(self, *, hurried: bool = False) -> Iterator[None]:
-        """Within, a load is made. Before ``begin``, and in a process that never calls it, nothing is put aside.
+        """Pause the collector for a load. Before ``begin``, and in a process that never calls it, nothing is frozen.
 
-        ``hurried``: others wait for a lock of the store meanwhile, so that nothing is looked for before either.
+        ``hurried``: others wait for a lock of the store, so there is no collection before the load.
         """
         collecting = gc.isenabled()
         if self._begun and not hurried:

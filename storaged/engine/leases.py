@@ -1,14 +1,14 @@
-"""Images that somebody is about to use: no removal of ours takes them while the lease lasts.
+"""Leases: while one lasts, this daemon removes none of its images.
 
 ::
 
     lease     resolve names ─▶ take ────────────────────────────────▶ answered
-                               │ one of them is just being removed: wait for the end of that, resolve again
+                               │ one of them is being removed: wait until that is done, resolve again
     removal   plan, prepare ─▶ claim ─▶ commit ─▶ new snapshot ─▶ release
-                               │ one of them is leased: plan again
+                               │ one of them is leased: decide again
 
-Of ``take`` and ``claim`` one comes first, whatever the threads do. So a lease that was answered before a removal
-claimed its images holds, and one that comes later waits and is then told that there is no such image.
+Either ``take`` or ``claim`` comes first, whatever the threads do. So a lease that was answered before a removal
+claimed its images holds; one that comes later waits and is then told that there is no such image.
 
 A lease ends with its connection, its time or its release, whichever is first.
 """
@@ -27,17 +27,17 @@ from storaged.store.layout.records import ImageID
 from storaged_client.contract.errors import Leased, LeaseUnknown, TooManyRequests
 
 PER_UID = 256
-"""Leases that one uid may have at a time."""
+"""Leases that one uid may hold at a time."""
 
 IMAGES_PER_UID = 4096
-"""Images in all leases of one uid, each time counted."""
+"""Images in all leases of one uid; one in several leases counts several times."""
 
 TOTAL = 1024
 TOTAL_IMAGES = 8192
-"""Of all together. Each lease that comes or goes costs the event loop as much as there are."""
+"""Of all users. Each lease that begins or ends costs the event loop time in proportion."""
 
 LONGEST = 24 * 3600.0
-"""Seconds that a lease may last."""
+"""Longest lease in seconds."""
 
 
 class Held(Struct, frozen=True, kw_only=True, eq=False):
@@ -51,7 +51,7 @@ class Held(Struct, frozen=True, kw_only=True, eq=False):
 
 
 class Leases:
-    """All leases of this daemon. Belongs to the event loop, but for ``claim`` and ``by_image``.
+    """All leases of this daemon. Belongs to the event loop, except ``claim`` and ``by_image``.
 
     ``run`` must be running for leases to end by time.
     """
@@ -74,10 +74,10 @@ class Leases:
         self._wake = anyio.Event()
         self._free = anyio.Event()
         self.by_image: Mapping[ImageID, tuple[str, ...]] = {}
-        """The leases of each leased image. A new value whenever one comes or goes; may be read by any thread."""
+        """The leases of each leased image. Replaced whenever a lease begins or ends; any thread may read it."""
 
     def revise(self, *, per_uid: int, images_per_uid: int, total: int, total_images: int) -> None:
-        """Grant by these bounds from now on; what is held stays."""
+        """Apply these bounds from now on; existing leases stay."""
         self._per_uid = per_uid
         self._images_per_uid = images_per_uid
         self._total = total
@@ -87,7 +87,7 @@ class Leases:
         return len(self._held)
 
     def listen(self, listener: Callable[[], None]) -> None:
-        """Have ``listener`` called after each change."""
+        """Call ``listener`` after each change."""
         self._listeners.append(listener)
 
     # -------------------------------------------------------------- leasing
@@ -95,12 +95,12 @@ class Leases:
     def take(
         self, images: Collection[ImageID], *, owner: object, uid: int, ttl: float, favoured: bool = False
     ) -> Held | None:
-        """Hold images for ``ttl`` seconds; None where one of them is being removed: see ``settled``.
+        """Lease images for ``ttl`` seconds; None if one of them is being removed: see ``settled``.
 
-        It counts as ``uid``'s. Who is not ``favoured`` leaves an eighth of what there is in all to those who are.
+        The lease counts against ``uid``. An eighth of the total is reserved for ``favoured`` connections.
 
         Raises:
-            TooManyRequests: this uid holds as much as it may, or all together do.
+            TooManyRequests: this uid, or all users together, hold as much as they may.
         """
         self._check(len(images), uid)
         self._check_all(len(images), favoured=favoured)
@@ -121,7 +121,7 @@ class Leases:
         return held
 
     async def settled(self) -> None:
-        """Wait until nothing is being removed."""
+        """Wait until no removal is under way."""
         while self._going:
             await self._free.wait()
 
@@ -129,7 +129,7 @@ class Leases:
         """End a lease.
 
         Raises:
-            LeaseUnknown: its owner has none of this name, or not any more.
+            LeaseUnknown: its owner has no such lease, or no longer.
         """
         held = self._held.get(lease)
         if held is None or held.owner is not owner:
@@ -140,11 +140,11 @@ class Leases:
         self._end([held])
 
     def end(self, owner: object) -> None:
-        """End all leases of an owner that is gone."""
+        """End all leases of an owner that has gone."""
         self._end([held for held in self._held.values() if held.owner is owner])
 
     async def run(self) -> None:
-        """End leases when their time is over, until cancelled."""
+        """End leases when they expire, until cancelled."""
         while True:
             self._wake = anyio.Event()
             now = anyio.current_time()
@@ -156,10 +156,10 @@ class Leases:
     # -------------------------------------------------------------- removing
 
     def claim(self, images: Iterable[ImageID]) -> None:
-        """Let a removal have these images, if nobody leases one; until ``yield_claim`` nobody can. From any thread.
+        """Claim images for a removal unless one is leased; until ``yield_claim`` none can be. Callable from any thread.
 
         Raises:
-            Leased: somebody does; ``images`` and ``leases`` say which.
+            Leased: one is; ``images`` and ``leases`` say which.
         """
         wanted = frozenset(images)
         with self._mutex:
@@ -175,7 +175,7 @@ class Leases:
         )
 
     def yield_claim(self) -> None:
-        """The removal is over: it shows in the current snapshot, or it did not happen."""
+        """End the claim: the current snapshot shows the removal, or it did not happen."""
         if not self._going:
             return
         with self._mutex:

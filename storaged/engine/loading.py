@@ -1,11 +1,10 @@
-"""One reload, start to end, in a worker thread: tables, contents, snapshot.
+"""One load of the store in a worker thread: tables, contents, snapshot.
 
-The tables are one proven state (architecture, fact 4). Big data is read afterwards and checked against
-the records (fact 5): a damage never seen before may be a race with a writer, so the locks are asked and
-the stamp is taken again, and where it moved the round is lost and the tables are read anew. Where it did not, the
-damaged contents are read a second time: only what both looks found is told as certain.
+The tables are one proven state. Big data is read afterwards and checked against size and digest in the records. New
+damage may be a race with a writer, so the locks are probed and the stamp is taken again. If it has changed, the tables
+are read again. Otherwise the damaged contents are read a second time; only what both reads found counts as certain.
 
-A change of our own needs no reload: its new tables are taken over as they were written (``adopt``), under the stamp
+A change of our own needs no reload: its new tables are taken over as they were written (``adopt``), with the stamp
 that was taken before its locks were released.
 """
 
@@ -37,22 +36,22 @@ from storaged_client.contract.errors import StoragedError, StoreBusy
 logger = logging.getLogger(__name__)
 
 _ROUNDS = 8
-"""Lost rounds before the store counts as busy: a writer that wins this often leaves no gap to read in."""
+"""Lost attempts before the store counts as busy: a writer that wins this often leaves no gap to read in."""
 
 
 class Current(Struct, frozen=True, kw_only=True):
-    """A snapshot and the stamp of the files it was made of."""
+    """A snapshot and the stamp of the files that it was made from."""
 
     snapshot: Snapshot
     stamp: Stamp
     number: int = 0
-    """Grows with each: the greater one is of the later state of the files."""
+    """Counts upwards: a greater number means a later state of the files."""
 
 
 class Loader:
     """Makes snapshots, in any thread, one at a time; the stamp may be taken elsewhere meanwhile.
 
-    What is made later is of a later state: each call holds the loader's own lock from its first look at the files.
+    A later snapshot is of a later state: each call holds the loader's own lock from its first look at the files.
     """
 
     def __init__(
@@ -80,20 +79,20 @@ class Loader:
 
     @property
     def no_generation(self) -> str:
-        """The generation of a daemon that has not read anything yet."""
+        """The generation before anything was read."""
         return f"{self._instance}:0"
 
     def load(
         self, *, unproven: bool, afresh: bool, cancelled: Callable[[], bool], shared_locks: bool = False
     ) -> Current:
-        """Read the store and make its snapshot; the same snapshot again where nothing changed.
+        """Read the store and make its snapshot; returns the same snapshot if nothing changed.
 
-        ``unproven`` takes what can be read beside a writer at work; ``afresh`` trusts no content read before;
-        ``shared_locks`` takes shared locks at once.
+        ``unproven``: take what can be read while a writer is at work. ``afresh``: read every content again.
+        ``shared_locks``: take shared locks at once.
 
         Raises:
             WriterActive: a writer is at work (not with ``unproven``).
-            StoreBusy: too many rounds were lost, or the shared locks could not be had in time.
+            StoreBusy: too many attempts were lost, or the shared locks were not free in time.
             StoreCorrupt: a table cannot be read.
             OSError: the daemon lacks descriptors or memory, or the disk failed.
         """
@@ -101,10 +100,10 @@ class Loader:
             return self._rounds(unproven, afresh, cancelled, shared_locks=shared_locks)
 
     def adopt(self, before: Stamp, stamp: Stamp, written: Mapping[str, bytes]) -> Current | None:
-        """Take over the tables of our own commit, by path, which led from the one stamp to the other.
+        """Take over the tables of our own commit, by path; it led from stamp ``before`` to ``stamp``.
 
-        None where that cannot be done: then the store is read as after anybody else's change. Never raises for the
-        store's sake: what was committed is committed.
+        None if that is not possible: the store is then read as after any other tool's change. Store errors are not
+        raised: what was committed is committed.
         """
         with self._working("adopt"):
             if (last := self._last) is None:
@@ -113,12 +112,12 @@ class Loader:
                 path in written and seen != found
                 for path, seen, found in zip(self._paths, before.tables, last.stamp.tables, strict=True)
             ):
-                # Until the commit these tables were those of ``before``: another one was read after it.
+                # Until the commit these tables matched ``before``, so a later state was read after it.
                 return last if last.snapshot.proven else None
             try:
                 loaded = self._reader.adopt(stamp, written)
                 if loaded is None:
-                    self._metrics.add("adopt.overtaken")  # under another lock somebody else wrote meanwhile
+                    self._metrics.add("adopt.overtaken")  # another tool wrote meanwhile, under another lock
                     return None
                 contents, _ = self._contents.collect(loaded.tables.images, afresh=False, cancelled=lambda: False)
                 return self._settle(loaded, contents)
@@ -129,19 +128,20 @@ class Loader:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Keep reloads of other threads out: for who is going to take the store's exclusive locks and read."""
+        """Keep reloads of other threads out, before taking the store's exclusive locks and reading."""
         with self._alone:
             yield
 
     def prepare(self) -> Snapshot | None:
-        """Read what can be read now, so that ``load_locked`` finds little left to do; ``alone`` must be held.
-        Returns what was seen, as if it were proven: nothing may be done by it. None where it cannot be read.
+        """Read what can be read now, so that ``load_locked`` has little left to do; ``alone`` must be held.
 
-        Beside writers without a pause the state kept may be far behind, and to work out thousands of layers anew
-        is too long for a hold of the locks. What is made here lends its values to the next snapshot.
+        Returns the state as if it were proven, so nothing may be decided by it; None if it cannot be read.
+
+        While others write without a pause, the current snapshot may be far behind, and building thousands of layers
+        takes too long while locks are held. The next snapshot shares the values that are made here.
         """
         with self._working("prepare"), suppress(StoragedError, OSError):
-            # Unproven it would have no dangling images, and other values than the snapshot that it is made for.
+            # Unproven, it would have no dangling images, and so other values than the snapshot that shares them.
             tables = structs.replace(self._reader.load_unproven().tables, proven=True)
             contents, _ = self._contents.collect(tables.images, afresh=False, cancelled=lambda: False)
             self._base = build(
@@ -151,7 +151,7 @@ class Loader:
         return None
 
     def load_locked(self) -> Current:
-        """Read the store. All its exclusive locks must be held, by this thread, and ``alone`` too.
+        """Read the store. This thread must hold all its exclusive locks, and ``alone``.
 
         Raises:
             StoreCorrupt: a table cannot be read.
@@ -186,7 +186,7 @@ class Loader:
                 raise StoreBusy("the daemon is shutting down")
             if not surprises or unproven:
                 return self._settle(loaded, contents)
-            # A writer that replaces a file of big data before it renews token and table holds its lock meanwhile.
+            # A writer that replaces big data before it renews token and table holds its lock meanwhile.
             holder, same = self._reader.look_again(loaded.stamp)
             if holder is not None:
                 raise WriterActive(holder)

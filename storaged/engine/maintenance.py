@@ -1,6 +1,6 @@
-"""What a daemon that may write does besides what it is asked: finish what died before it, keep room for removals.
+"""Background work of a daemon that may write: finish what an earlier one left, keep room for removals.
 
-In the background, once clients are let in: no start waits for it.
+It begins when clients can connect, so no start waits for it.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from storaged_client.contract.errors import StoragedError
 
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 600.0
-"""Seconds until a failed try is repeated: doubled each time."""
+"""Seconds until a failed attempt is repeated, doubled each time."""
 
 _log = logging.getLogger(__name__)
 
 
 class Maintenance:
-    """The upkeep of one store. ``why_not_writable`` and ``at_once`` are blocking.
+    """Maintenance of one store. ``why_not_writable`` and ``at_once`` are blocking.
 
-    ``at_once``: whether the reserve for a full disk is made now, and not with the first change.
+    ``at_once`` returns whether to make the reserve for a full disk now instead of with the first change.
     """
 
     def __init__(
@@ -52,8 +52,7 @@ class Maintenance:
         self._at_once = at_once
 
     async def run(self) -> None:
-        """Do it, again while the machine refuses it, and count that it is over. Never raises but when cancelled; what
-        was begun ends at its next step then."""
+        """Do it, and repeat it while the machine refuses. Raises only if cancelled, at the next step."""
         pause = _FIRST_PAUSE
         while not await self._try(pause):
             await anyio.sleep(pause)
@@ -65,11 +64,11 @@ class Maintenance:
         try:
             await self._run()
         except (OSError, StoragedError) as error:
-            # A machine short of descriptors, or a store locked for long, has them again later.
+            # Descriptors may be free again later, and a store that is locked for long may be unlocked.
             _log.warning("upkeep has failed, tried again in=%ds error=%s", pause, error)
             return False
         except Exception:
-            # Whatever an earlier daemon left must not keep this one from serving, now and at each later start.
+            # Nothing that an earlier daemon left may stop this one, or every later one, from serving.
             _log.exception("upkeep has failed")
         return True
 

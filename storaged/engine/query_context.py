@@ -1,11 +1,11 @@
-"""What answers depend on besides the tables and the known sizes: the leases and the short names of this moment.
+"""The query context: what answers depend on besides tables and known sizes, namely leases and short names.
 
 ::
 
     generation  =  INSTANCE ":" snapshots made of tables and sizes [ "." changes of leases and registries.conf ]
 
-A snapshot is not made anew for them, but what a request is answered from (``views.View``) takes both at once, so
-that all reads of one request see one generation.
+No new snapshot is made for them. A request's view (``views.View``) takes snapshot and context together, so all its
+reads see one generation.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from storaged.store.registries import Registries
 
 
 class VersionedContext(Struct, frozen=True, kw_only=True):
-    """Those of one moment. ``number`` counts the changes since the daemon started."""
+    """The context at one moment. ``number`` counts its changes since the daemon started."""
 
     number: int
     query_context: QueryContext
 
 
 class ContextWatch:
-    """The circumstances now. ``registries`` is asked each time: it bounds by itself how often it looks at the disk.
+    """The context now. ``registries`` is called each time; it limits by itself how often it checks the disk.
 
-    ``podman_lists`` as in ``View``.
+    ``podman_lists`` as in ``QueryContext``.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class ContextWatch:
         self._current = VersionedContext(number=0, query_context=_with(found, query_context))
 
     def now(self) -> VersionedContext:
-        """The circumstances of this moment. For the event loop."""
+        """The context of this moment. Call it on the event loop only."""
         found, held, current = self._registries(), self.leases.by_image, self._current
         if found.fingerprint != self._fingerprint or held is not current.query_context.leases:
             self._fingerprint = found.fingerprint
@@ -60,19 +60,19 @@ class ContextWatch:
         return current
 
     def read_lists_as_podman(self, podman_lists: bool) -> None:
-        """Change what ``podman_lists`` was at the start: another answer to the same question, so another generation."""
+        """Change ``podman_lists``: the same question may have another answer now, so the generation changes."""
         current = self.now()
         if current.query_context.podman_lists != podman_lists:
             query_context = structs.replace(current.query_context, podman_lists=podman_lists)
             self._current = VersionedContext(number=current.number + 1, query_context=query_context)
 
     def query_context(self) -> QueryContext:
-        """What an operation is asked with now; the leases are those of this very moment. From any thread."""
+        """The context for an operation, with the leases of this very moment. Can be called from any thread."""
         return structs.replace(self._current.query_context, leases=self.leases.by_image)
 
 
 def without_leases(metrics: Metrics) -> ContextWatch:
-    """The circumstances of a store that nobody leases from, without a registries.conf."""
+    """The context of a store without leases and without a registries.conf."""
     return ContextWatch(Leases(metrics))
 
 

@@ -1,17 +1,17 @@
-"""When the store is read again: one reload at a time for everybody, in a worker thread.
+"""Reloads of the store: one at a time for all requests, in a worker thread.
 
 ::
 
-    want() ──▶ run: load ──▶ whole ............ current is swapped, wanted again or idle
-                      ├────▶ a writer at work . look every 20 ms until it ends, load again;
-                      │                         after 2 s with shared locks (``fallback``)
-                      ├────▶ lost every race .. load again
-                      ├────▶ means lacking .... failure is kept; load again after 20 ms, then later and later
-                      └────▶ unreadable ....... failure is kept, idle
+    request_reload ──▶ load ──▶ complete ......... replace the current snapshot; idle, or reload again if requested
+                         ├────▶ a writer at work . look every 20 ms until it ends, load again;
+                         │                         after 2 s with shared locks (``starvation``)
+                         ├────▶ lost every race .. load again
+                         ├────▶ out of resources . keep the failure; load again after 20 ms, then after longer pauses
+                         └────▶ unreadable ....... keep the failure; idle
 
-Whoever waits (``round``) is woken at the end of each load and at each look that found a writer: a request
-must learn of one that came after it began to wait. All state belongs to the event loop; only the ``Loader``
-works in threads.
+Waiting requests (``round``) are woken at the end of each load, and whenever a look finds a writer: a request must
+learn of a writer that came after it began to wait. All state belongs to the event loop; only the ``Loader`` works in
+threads.
 """
 
 from __future__ import annotations
@@ -43,45 +43,45 @@ from storaged_client.contract.errors import StoreBusy, StoreCorrupt
 logger = logging.getLogger(__name__)
 
 RETRY = (0.001, 0.02)
-"""Seconds between two looks for the end of a writer's hold: first, longest."""
+"""Seconds between two looks for the end of a writer: the first pause, the longest."""
 
 _FIRST_TRIES = 10
-"""Loads that a starting daemon tries, one longest pause apart, before it takes what it can read."""
+"""Loads that a starting daemon tries, a longest pause apart, before it takes what it can read."""
 
 _RECHECK = 1.0
-"""Seconds for which a file found unreadable is not read again while the stamp stays the same."""
+"""Seconds for which an unreadable file is not read again while the stamp stays the same."""
 
 _LONGEST_RETRY = 1.0
-"""Seconds at most between two loads that fail for want of descriptors or memory, or by the disk."""
+"""Longest pause, in seconds, between loads that fail for lack of descriptors or memory, or because of the disk."""
 
 _DAMAGE_LOOK = 0.25
-"""Seconds between two looks at the files of known damages."""
+"""Seconds between two looks at files that are known to be damaged."""
 
 _UNSETTLED_LOOK = 5.0
-"""Seconds between two loads that are made only because a damage is not certain."""
+"""Seconds between two loads that are made only because a damage is not confirmed."""
 
 
 class Failure(Struct, frozen=True, kw_only=True):
-    """Why the last load, the one of this ``number``, could not read the store."""
+    """Why the last load, which has this ``number``, could not read the store."""
 
     number: int
     stamp: Stamp
     when: float
     cause: StoreCorrupt | StoreBusy
-    """``StoreBusy``: means were lacking, or the disk failed, which says nothing about the store."""
+    """``StoreBusy``: resources were lacking or the disk failed, which says nothing about the store."""
 
     @property
     def may_pass(self) -> bool:
-        """Whether the same files may be readable a moment later."""
+        """Whether the same files may be readable later."""
         return isinstance(self.cause, StoreBusy)
 
     def error(self) -> StoreCorrupt | StoreBusy:
-        """A new one for each to raise: one instance would gather the tracebacks of all of them."""
+        """A new error for each request to raise: a shared instance would collect all their tracebacks."""
         return type(self.cause)(self.cause.message, self.cause.data)
 
 
 class Reloads:
-    """The current snapshot, and what is known of the attempts to renew it."""
+    """The current snapshot, and the state of the attempts to renew it."""
 
     def __init__(
         self,
@@ -100,13 +100,13 @@ class Reloads:
         self._seen: Current | None = None
         """What was found current in this turn of the event loop."""
         self.verified = 0.0
-        """When the current snapshot was last known to be that of the files."""
+        """When the current snapshot was last known to match the files."""
         self.failure: Failure | None = None
         self.holder: LockHolder | None = None
-        """The writer that the last look found; None where it found none."""
+        """The writer that the last look found, if any."""
         self.started = 0
         self.succeeded = 0
-        """The number of the last load that succeeded, counted by ``started``."""
+        """Number of the last load that succeeded; ``started`` counts them."""
         self._looked_at_damage = 0.0
         self._looked_at_unsettled = 0.0
         self._afresh = False
@@ -119,11 +119,11 @@ class Reloads:
 
     @property
     def generation(self) -> str:
-        """The generation of the current snapshot, without a look at the store."""
+        """The generation of the current snapshot, without checking the store."""
         return self.current.snapshot.generation if self.current else self.loader.no_generation
 
     def is_current(self) -> bool:
-        """Whether the files are those of the current snapshot: a few system calls, no lock, no open file."""
+        """Whether the files still match the current snapshot: a few system calls, no lock, no open file."""
         current = self.current
         if current is None or not current.snapshot.proven or self._reader.stamp() != current.stamp:
             return False
@@ -149,11 +149,11 @@ class Reloads:
         return True
 
     def satisfies(self, need: int) -> bool:
-        """Whether the current snapshot will do for who needs the load of this number, or a look at the files."""
+        """Whether the current snapshot is of the load with this number, or later, or matches the files."""
         return self.succeeded >= need or self.is_current()
 
     def known_failure(self) -> Failure | None:
-        """The failure of the last load, where reading again would only meet it again."""
+        """The failure of the last load, if another load would fail in the same way."""
         failure = self.failure
         if failure is None:
             return None
@@ -162,7 +162,7 @@ class Reloads:
         return self.failure
 
     def look_for_writer(self) -> LockHolder | None:
-        """Who holds a lock for writing at this moment."""
+        """Look for a process that holds a lock for writing now."""
         self.holder = self._reader.writer()
         return self.holder
 
@@ -177,28 +177,28 @@ class Reloads:
         await moved.wait()
 
     async def notified(self) -> None:
-        """Wait, asking for nothing, until something is known or ``notify`` was called."""
+        """Wait for the same, or for ``notify``, without asking for a reload."""
         await self._moved.wait()
 
     def notify(self) -> None:
-        """Wake everybody who waits: something else than the store has changed."""
+        """Wake all who wait: something besides the store has changed."""
         self._announce()
 
     def adopt(self, current: Current) -> None:
-        """Serve what a change of our own made, or something later if there is."""
+        """Serve the result of our own change, unless a later snapshot is there."""
         self._swap(current)
         self._announce()
 
     def invalidate(self) -> None:
-        """Let the next load trust nothing that was read before."""
+        """Make the next load read everything again."""
         self.failure, self._afresh = None, True
 
     # -------------------------------------------------------------- the daemon's side
 
     async def start(self) -> None:
-        """Load for the first time; beside a writer at work take what can be read. Never raises for the store's sake.
+        """Load for the first time; while a writer is at work, take what can be read. Store errors are not raised.
 
-        Must be called before ``run``. Cancelled, it ends at the next step of the load.
+        Must be called before ``run``. If cancelled, it ends at the next step of the load.
         """
         async with set_on_cancel(self._stop):
             for _ in range(_FIRST_TRIES):
@@ -210,7 +210,7 @@ class Reloads:
             await self._load(unproven=True)
 
     async def run(self) -> None:
-        """Serve wishes for a reload until cancelled; a load under way ends at its next step then."""
+        """Reload on request until cancelled; a load under way then ends at its next step."""
         async with set_on_cancel(self._stop):
             while True:
                 await self._wanted.wait()
@@ -222,7 +222,7 @@ class Reloads:
     # -------------------------------------------------------------- within
 
     async def _persist(self) -> None:
-        """Load until it is done, or cannot be."""
+        """Load until one succeeds, or none can."""
         pause = RETRY[0]
         shared_locks = False
         while not await self._load(unproven=False, shared_locks=shared_locks):
@@ -244,7 +244,7 @@ class Reloads:
                 await anyio.sleep(pause)
 
     async def _load(self, *, unproven: bool, shared_locks: bool = False) -> bool:
-        """One attempt. True where a snapshot stands that was read after this call began."""
+        """One attempt. True if there is now a snapshot that was read after this call began."""
         self.started += 1
         number = self.started
         afresh, self._afresh = self._afresh, False
@@ -256,7 +256,7 @@ class Reloads:
                 )
             )
         except (WriterActive, StoreBusy, StoreCorrupt, OSError) as error:
-            # An error that comes out of a thread is in a circle with its traceback, whose frames have the tables read.
+            # An error from a thread is in a reference cycle with its traceback, whose frames hold the tables.
             self._missed(number, before, error.with_traceback(None))
             return False
         else:
@@ -269,7 +269,7 @@ class Reloads:
             self._announce()
 
     def _missed(self, number: int, stamp: Stamp, error: WriterActive | StoreBusy | StoreCorrupt | OSError) -> None:
-        """What is known by a load that failed."""
+        """Record why a load failed."""
         match error:
             case WriterActive():
                 self.failure, self.holder = None, error.holder
@@ -294,7 +294,7 @@ class Reloads:
     def _swap(self, current: Current) -> None:
         previous = self.current
         if previous is not None and current.number < previous.number:
-            # A reload that began before our own commit may end after it: whoever changed something reads it.
+            # A reload that began before our own commit may end after it; the client that made the change must see it.
             return
         if previous is None or previous.snapshot is not current.snapshot:
             self.rows = RowCache(current.snapshot, self._texts)

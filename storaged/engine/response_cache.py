@@ -1,7 +1,7 @@
-"""Answers to what was asked of one snapshot before: the same question has the same answer, byte for byte.
+"""Cache of encoded answers of one snapshot: the same question has the same answer, byte for byte.
 
-Who looks at a store all day (a desktop's list, a monitor's count, a build's ``exists``) asks the same few questions
-again and again. An answer lives as long as its snapshot, within some room; the one not asked for longest goes first.
+Clients that watch a store all day (a desktop's list, a monitor's count, a build's ``exists``) repeat a few questions.
+Answers live as long as their snapshot, within a bound; the least recently used goes first.
 """
 
 from __future__ import annotations
@@ -11,46 +11,46 @@ from sys import getsizeof
 from typing import Final, TypeAlias
 
 MAX_BYTES: Final = 12 << 20
-"""Bytes kept of one snapshot, at most: two listings of the largest store reported, and thousands of small answers."""
+"""Most bytes for one snapshot: two listings of the largest known store, and thousands of small answers."""
 
 _BESIDES: Final = 400
-"""Bytes that an entry takes, and each part of an answer, besides texts."""
+"""Bytes that an entry, and each part of an answer, take besides their text."""
 
 _LONGEST: Final = 1 << 10
-"""Characters of the parameters of a question that is asked again."""
+"""Longest parameters, in characters, of a question that may be repeated."""
 
 CacheKey: TypeAlias = tuple[int, str, str]
-"""The number of the circumstances, the method, the parameters spelled out."""
+"""The number of the query context, the method, the parameters as text."""
 
 Answer: TypeAlias = bytes | list[bytes]
 """JSON, whole or in parts to be joined."""
 
 
 def cache_key(context: int, method: str, params: object) -> CacheKey | None:
-    """The question whose answer may be kept; ``params`` are as JSON has them. None: they are longer than is usual."""
+    """The key of a question, by its ``params`` as decoded JSON; None if they are longer than usual."""
     if not _is_short(params):
         return None
-    # Tells true from 1 and 1 from 1.0, as parameters are not equal either.
+    # Distinguishes true from 1 and 1 from 1.0, which are different parameters.
     text = repr(params)
     return (context, method, text) if len(text) <= _LONGEST else None
 
 
 class ResponseCache:
-    """Of one snapshot. Belongs to the event loop."""
+    """The answers of one snapshot. Belongs to the event loop."""
 
     def __init__(self, room: int = MAX_BYTES) -> None:
         self._answers: OrderedDict[CacheKey, Answer] = OrderedDict()
         self._room = self._left = room
 
     def find(self, cache_key: CacheKey) -> Answer | None:
-        """What was answered before."""
+        """An earlier answer, if there is one."""
         answer = self._answers.get(cache_key)
         if answer is not None:
             self._answers.move_to_end(cache_key)
         return answer
 
     def keep(self, cache_key: CacheKey, answer: Answer) -> None:
-        """Keep an answer, unless it takes more than all the room there is. Its parts must not change any more."""
+        """Keep an answer, unless it is larger than the bound. Its parts must not change any more."""
         taken = _taken(cache_key, answer)
         if taken > self._room or cache_key in self._answers:
             return
@@ -61,7 +61,7 @@ class ResponseCache:
 
 
 def _is_short(params: object) -> bool:
-    """Whether it is worth while to spell them out: a request may be a megabyte, or a list of lists without end."""
+    """Whether they are worth converting to text: a request may be a megabyte, or nest lists deeply."""
     room = _LONGEST
     waiting = [params]
     while waiting:

@@ -1,13 +1,13 @@
-"""A change that broke off in the middle: gone on with at once, so that no half of it waits for the next start.
+"""Roll-forward of a change that broke off in the middle: it is finished at once, not by the next start.
 
 ::
 
-    commit breaks off ─▶ slot and claims kept ─▶ recovery ─▶ read back ─┬▶ it is all there: its result
-                                                                        └▶ it is not: the disk's error, which says
-                                                                           what became of it
+    commit breaks off ─▶ keep writer lock and claims ─▶ recovery ─▶ read back ─┬▶ complete: its result
+                                                                               └▶ incomplete: the disk's error,
+                                                                                  which says what became of it
 
-A removal that is all there was flushed before any file moved. Of any other change whose last flush failed nobody can
-tell whether it outlives a power loss: its error says so, though everybody sees it.
+A complete removal was flushed before any file moved. If the last flush of any other change failed, nobody can tell
+whether it survives a power loss: its error says so, even though all reads show it.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from storaged_client.contract.errors import StoragedError
 _log = logging.getLogger(__name__)
 
 Recover = Callable[[Callable[[], bool]], Recovered]
-"""``Recovery.run``; is given what tells it to stop."""
+"""``Recovery.run``; its argument tells it to stop."""
 
 
 class RollForward:
-    """Belongs to the event loop. The caller has the writer slot, and nothing cancels it."""
+    """Finishes broken-off changes. Belongs to the event loop; the caller holds the writer lock and is not cancelled."""
 
     def __init__(
         self,
@@ -55,9 +55,9 @@ class RollForward:
         self._ending = ending
 
     async def go_on(self, broken: Interrupted, patience: float) -> tuple[View, str | None]:
-        """Go on with a change: the view that has all of it, and why files of it are left, if any are.
+        """Finish a change; returns the view that shows all of it, and why files of it are left, if any are.
 
-        ``patience`` (seconds) bounds the reading back.
+        ``patience`` (seconds) bounds reading it back.
 
         Raises:
             StoragedError: it is not made, or only in part (``partial``), or may be lost with the power.
@@ -86,7 +86,7 @@ class RollForward:
 
 
 def stands(change: Change, snapshot: Snapshot) -> bool:
-    """Whether records are as a change meant them to be. Layers that are left are not looked at: nobody uses them."""
+    """Whether records are as the change meant them to be. Layers that are left do not matter: nothing uses them."""
     records = {image.record.id: image.record for image in snapshot.images if not image.store}
     return (
         not any(image in records for image in change.removed)

@@ -1,4 +1,4 @@
-"""What is JSON already of one snapshot: the rows of listings, each encoded once, and whole answers (``kept``)."""
+"""Encoded JSON of one snapshot: the rows of listings, each encoded once, and whole answers (``kept``)."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ class RowCache:
         self._snapshot = snapshot
         self._rows: dict[int, bytes] = {}
         self.kept = ResponseCache()
-        """Whole answers, of whatever method."""
+        """Whole answers of any method."""
         self.texts = texts or ImageTexts()
-        """Of single images, in whatever form; they outlive the snapshot."""
+        """Encoded forms of single images; they outlive the snapshot."""
 
     def parts(
         self, images: Iterable[Image], fields: Sequence[str] | None, names: Mapping[int, tuple[str, ...]] = _ALL_NAMES
     ) -> list[bytes]:
-        """A JSON array of the images' rows, whole or with the members named only, in pieces to be joined.
+        """A JSON array of the images' rows, with all members or only ``fields``, in pieces to be joined.
 
-        ``names``: of images that answer with some of their names only, by ``id()``; such rows are not kept.
-        Pieces, so that who wants some of them joined copies them once.
+        ``names``: images that are listed with only some of their names, by ``id()``; their rows are not kept.
+        Pieces, so that a caller that joins some of them copies them once.
         """
         pieces = [b"["]
         rows = self._rows

@@ -1,14 +1,14 @@
-"""Sizes that no record tells, measured once each by one walker in the background.
+"""Sizes that no record has, measured by one walker in the background.
 
 ::
 
-    a snapshot names a layer of unknown size ──▶ measured, in slices of a worker thread
-    somebody asks for the usage of the store ──▶ containers' layers and files, and volumes are measured again
-    something was learned ─────────────────────▶ a new ``known`` and a wish for a snapshot made of it
-    a snapshot lacks a layer ──────────────────▶ forgotten
+    a snapshot has a layer of unknown size ──▶ measure it, in slices of a worker thread
+    a client asks for the usage of the store ─▶ measure containers' layers and files, and volumes, again
+    a size became known ─────────────────────▶ replace ``known``, request a snapshot made from it
+    a layer is gone from the snapshot ────────▶ forget it
 
-No lock is taken and no reader waits: until a size is known it is null, and counted as pending. A layer whose
-files must not be read, as those of subordinate uids to a user, keeps null, with the reason.
+No lock is taken and no read waits: until a size is known it is null and counts as pending. If the files of a layer
+may not be read, such as those of subordinate uids by a user, its size stays null, with the reason.
 """
 
 from __future__ import annotations
@@ -33,22 +33,22 @@ from storaged.store.tables import LayerRow
 _Id = TypeVar("_Id", LayerID, ContainerID)
 
 SLICE = 0.05
-"""Seconds of measuring between two looks of the loop: what a shutdown waits for at most."""
+"""Seconds of measuring in one slice: what a shutdown waits for at most."""
 
 _PAUSE = 0.005
-"""Seconds of rest between two slices, for everybody else's disk and processor."""
+"""Seconds of rest between two slices, so that others get disk and processor."""
 
 _PUBLISH = (0.5, 10.0)
-"""Seconds between two snapshots made of sizes while more are measured: first, longest."""
+"""Seconds between two snapshots with new sizes while more are measured: the first pause, the longest."""
 
 _FRESH = 0.2
 """Seconds for which a size that may change is not measured again."""
 
 _HINDERED = 1.0
-"""Seconds of rest where descriptors or memory were lacking."""
+"""Seconds of rest after descriptors or memory were lacking."""
 
 _SHARE = 20
-"""Nor for this many times as long as it took to measure."""
+"""Nor for this many times as long as measuring it took."""
 
 
 class _Layer(Struct, frozen=True):
@@ -67,7 +67,7 @@ _Target = _Layer | _Container | _Volume
 
 
 class LayerSizes:
-    """What was measured. ``run`` must be running. All state belongs to the event loop; only steps run in a thread."""
+    """The measured sizes. ``run`` must be running. All state belongs to the event loop; only steps run in a thread."""
 
     def __init__(self, measurer: Measurer, metrics: Metrics) -> None:
         self._measurer = measurer
@@ -83,7 +83,7 @@ class LayerSizes:
         self._volumes: dict[str, int | None] | None = None
         self._learned = False
         self._again: dict[str, _Target] = {}
-        """What may have changed, by the text of the target."""
+        """Targets that may have changed, by their text."""
         self._measured: dict[str, tuple[float, float]] = {}
         """When such a target was last measured, and how long that took."""
         self._list_volumes = False
@@ -113,10 +113,9 @@ class LayerSizes:
                 await self._measure(target)
 
     async def renew(self, cache: Cache, patience: float) -> None:
-        """Have containers' layers and files, and volumes measured again, and wait until a snapshot tells.
+        """Measure containers' layers and files, and volumes, again, and wait until a snapshot has the sizes.
 
-        It is waited ``patience`` seconds at most. What was measured a moment ago, or took long, is left as it is for a
-        while.
+        Waits at most ``patience`` seconds. What was measured a moment ago, or took long, is not measured again yet.
         """
         snapshot = cache.snapshot
         if snapshot is None:
@@ -142,7 +141,7 @@ class LayerSizes:
             await cache.moved(generation)
 
     def _is_told(self, cache: Cache) -> bool:
-        """Whether the current snapshot says all that is known."""
+        """Whether the current snapshot has all known sizes."""
         told = cache.snapshot.known_sizes if cache.snapshot is not None else None
         return not self._learned and told in (self.known, self._enough)
 
@@ -156,7 +155,7 @@ class LayerSizes:
             self._again[name] = target
 
     def _look(self, snapshot: Snapshot | None) -> None:
-        """Take in a new snapshot: what it lacks is forgotten, what it does not know is to be measured."""
+        """Compare with a new snapshot: forget what it no longer has, queue what it has no size for."""
         if snapshot is None or snapshot is self._seen:
             return
         self._seen = snapshot
@@ -191,7 +190,7 @@ class LayerSizes:
             self._measured.pop(f"container {container}", None)
             self._again.pop(f"container {container}", None)
         self._metrics.add("sizes.forgotten", len(gone) + len(done))
-        # No new snapshot is asked for: nothing in this one would be otherwise.
+        # No new snapshot is requested: it would be the same.
         self._enough = snapshot.known_sizes if snapshot.known_sizes is self.known else None
         self.known = self._now()
 
@@ -236,13 +235,13 @@ class LayerSizes:
         except Uncountable as error:
             reason = str(error)
         except OSError:
-            # It says nothing about the layer: a reason would be kept for as long as the layer is there.
+            # This says nothing about the layer; a reason would be kept as long as the layer is there.
             self._metrics.add("sizes.hindered")
             self._again[name] = target
             await anyio.sleep(_HINDERED)
             return
         finally:
-            # Nobody runs it now: a thread is waited for, cancelled or not.
+            # No thread runs it now: threads are waited for, even when cancelled.
             steps.close()
         now = anyio.current_time()
         self._metrics.spend("sizes", now - began)

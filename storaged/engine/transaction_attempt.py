@@ -1,4 +1,4 @@
-"""One attempt at a change, start to end, in the worker thread: plan, prepare, claim, commit, take over."""
+"""One attempt at a change in the worker thread: decide, prepare, claim, commit, adopt."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from storaged.store.writing.prepared import Committed, ListLocked
 from storaged_client.contract.errors import Leased, StoragedError
 
 _PAUSES = (0.0, 0.005, 0.01, 0.02)
-"""Seconds before each look at a store that others write, too."""
+"""Seconds before each attempt to read a store that others write, too."""
 
 _TURNS = 4
-"""Holds of the store's locks for one change: another list may be meant under each."""
+"""How often the store's locks are taken for one change: each time, another list may be meant."""
 
 _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
 Decision = Callable[[Snapshot], ChangeSet[T]]
-"""Decides on one snapshot. Called in a worker thread, perhaps again on a later snapshot; may raise StoragedErrors."""
+"""Decides by one snapshot. Called in a worker thread, maybe again for a later snapshot; may raise StoragedErrors."""
 
 
 class Interrupted(Exception):
-    """A commit failed in its middle: the change is there in part, or whole and perhaps not durable."""
+    """A commit failed in the middle: the change is made in part, or is complete but maybe not durable."""
 
     def __init__(self, planned: ChangeSet[Any], cause: Exception, *, published: bool) -> None:
         super().__init__(str(cause))
@@ -42,11 +42,11 @@ class Interrupted(Exception):
         self.result = planned.result
         self.cause = cause
         self.published = published
-        """Whether all was in its place, and only the flush failed."""
+        """Whether everything was in place, and only the flush failed."""
 
 
 class Done(Struct, Generic[T], frozen=True, kw_only=True):
-    """``committed`` is None where nothing had to be written, ``current`` where the store is to be read back."""
+    """``committed`` is None if nothing had to be written, ``current`` if the store must be read back."""
 
     result: T
     committed: Committed | None = None
@@ -54,7 +54,7 @@ class Done(Struct, Generic[T], frozen=True, kw_only=True):
 
 
 class TransactionAttempt:
-    """Makes one change at a time; the caller has the writer slot. Blocking."""
+    """Makes one change at a time; the caller holds the writer lock. Blocking."""
 
     def __init__(self, loader: Loader, writer: StoreWriter, leases: Leases) -> None:
         self._loader = loader
@@ -62,22 +62,22 @@ class TransactionAttempt:
         self._leases = leases
 
     def one(self, plan: Decision[T], current: Current, deadline: float, cancelled: Callable[[], bool]) -> Done[T]:
-        """Try it on what is known. No lock is held while it plans and prepares.
+        """Try the change on the current state. No lock is held while deciding and preparing.
 
-        Once it committed, the removed images stay claimed (``Leases.yield_claim``) until the new snapshot is served.
+        After the commit the removed images stay claimed (``Leases.yield_claim``) until the new snapshot is served.
 
         Raises:
-            PlanOutdated, Leased: the store or the leases are others by now; nothing was changed.
-            LayersBusy: a pull or an import uses layers that would go; nothing was changed.
-            StoreBusy: a lock was not had before ``deadline`` (``time.monotonic``), or ``cancelled`` said so.
-            StoragedError, OSError: the plan's, or what hindered the writer; nothing was changed.
-            Interrupted: something was; the images stay claimed then, too.
+            PlanOutdated, Leased: the store or the leases have changed since; nothing was written.
+            LayersBusy: a pull or an import uses layers to be removed; nothing was written.
+            StoreBusy: a lock was not free before ``deadline`` (``time.monotonic``), or ``cancelled`` said so.
+            StoragedError, OSError: of the decision or of the writer; nothing was written.
+            Interrupted: something was written; the images stay claimed in this case, too.
         """
         planned = plan(current.snapshot)
         return self._taken_over(current, planned, self._written(planned, current, deadline, cancelled))
 
     def under_locks(self, plan: Decision[T], deadline: float, cancelled: Callable[[], bool]) -> Done[T]:
-        """The same with all exclusive locks held from the reading to the commit: nobody can come in between.
+        """The same with all exclusive locks held from reading to commit, so that no tool can come in between.
 
         Raises:
             PlanOutdated: a foreign program writes without the locks, or others kept the list's own lock.
@@ -101,29 +101,29 @@ class TransactionAttempt:
                     expected = planned.change
                     committed = self._written(planned, current, deadline, cancelled)
             except ListLocked:
-                # Podman waits for our locks with the digest lock in hand: it goes first, and then that lock, too, is
-                # had before the others.
+                # Podman waits for our locks while it holds the digest lock: let it go first, and then take that lock
+                # before the others, too.
                 self._leases.yield_claim()
                 turns -= 1
                 if not turns:
                     raise
                 continue
             except LayersBusy:
-                # It is never waited for with a lock of the store in hand.
+                # Never wait for it while holding a lock of the store.
                 self._leases.yield_claim()
                 self._writer.await_idle(deadline, cancelled)
                 continue
-            # The new snapshot takes longer than the commit, and no store lock: others need not wait for it.
+            # The new snapshot takes longer than the commit and needs no store lock: others do not wait for it.
             return self._taken_over(current, planned, committed)
 
     def _written(
         self, planned: ChangeSet[T], current: Current, deadline: float, cancelled: Callable[[], bool]
     ) -> Committed | None:
-        """Prepare, claim, commit; None where nothing has to be written."""
+        """Prepare, claim, commit; None if nothing has to be written."""
         return None if planned.change.empty else self._commit(planned, current, deadline, cancelled)
 
     def _taken_over(self, before: Current, planned: ChangeSet[T], committed: Committed | None) -> Done[T]:
-        """Take the new tables over; no store lock is held. What is committed is never lost by an error."""
+        """Adopt the new tables, without a store lock. No error loses what is committed."""
         if committed is None:
             return Done(result=planned.result)
         current: Current | None = None
@@ -134,7 +134,7 @@ class TransactionAttempt:
         return Done(result=planned.result, committed=committed, current=current)
 
     def _read_back(self) -> Current | None:
-        """The store with our change and somebody else's under another lock; None where writers are at work."""
+        """Read the store with our change and another tool's; None while writers are at work."""
         for pause in _PAUSES:
             time.sleep(pause)
             with suppress(StoragedError, OSError):
@@ -159,7 +159,7 @@ class TransactionAttempt:
 
 
 def _expected(plan: Decision[Any], seen: Snapshot | None) -> Change:
-    """What the plan would change of what was seen, which may be half of what a writer does."""
+    """What would be changed in this state, which may show half of another tool's change."""
     if seen is None:
         return NOTHING
     try:

@@ -1,16 +1,16 @@
-"""Every change of the store, one at a time: plan, prepare, commit, publish.
+"""Transactions: every change of the store, one at a time: decide, prepare, commit, publish.
 
 ::
 
-    slot ── current proven snapshot ── thread: plan ─ prepare ─ claim ─ commit ─ adopt ── swap ── slot back ── finish
-               ▲                                  │                       │
-               └────── the plan is out of date ◀──┴───────────────────────┘   three times; then in one hold of all
-                                                                              exclusive locks: read, plan, commit
-    a commit that breaks off: ``mending``, before the slot is given back
+    writer lock ─ proven snapshot ─ thread: decide ─ prepare ─ claim ─ commit ─ adopt ── swap ── unlock ── finish
+                     ▲                                  │              │
+                     └────── the store has changed ◀────┴──────────────┘   three times; then with all exclusive
+                                                                           locks held: read, decide, commit
+    a commit that breaks off: ``roll_forward``, before unlocking
 
-Until its commit point a change can be cancelled and leaves nothing. After it nothing stops it: its task is shielded
-(``change_scope``), its thread is waited for, and what it answers is what it did. A store lock is never held across
-an await: taking and releasing are one call in a worker thread.
+Until its commit point a change can be cancelled and leaves nothing. After that nothing stops it: its task is shielded
+(``change_scope``), its thread is waited for, and its answer says what it did. A store lock is never held across an
+await: one call in a worker thread takes and releases it.
 """
 
 from __future__ import annotations
@@ -45,16 +45,16 @@ from storaged.store.writing.prepared import Committed, PlanOutdated
 from storaged_client.contract.errors import ImageDamaged, Leased, StoragedError, StoreBusy, StoreReadOnly
 
 ROUNDS = 3
-"""Lost to other writers before a change is decided with all locks held."""
+"""Attempts lost to other writers before a change is decided with all locks held."""
 
 _PATIENCE = 1.0
-"""Seconds one round waits for a state that nobody is changing."""
+"""Seconds that one attempt waits for a state that no tool is changing."""
 
 _PAUSE = 0.02
-"""Seconds until layers that somebody began to use are asked for again."""
+"""Seconds until the next attempt, if another tool began to use a layer."""
 
 _FINISHERS = 2
-"""Deletions of trees at a time."""
+"""Deletions of folders at a time."""
 
 _TELLING_INTERVAL = 0.1
 """Seconds between two notices of progress: often enough for people, seldom enough for the event loop."""
@@ -65,14 +65,14 @@ _log = logging.getLogger(__name__)
 
 
 class ProgressReporter:
-    """Hands progress over to the loop. For one worker thread that a task of the loop waits for."""
+    """Passes progress from one worker thread to the event loop, whose task waits for that thread."""
 
     def __init__(self, progress: Callable[[int, int], None] | None) -> None:
         self._progress = progress
         self._next = 0.0
 
     def tell(self, done: int, total: int) -> None:
-        """``done`` of ``total`` things are done. What comes too soon after the last telling is left out."""
+        """``done`` of ``total`` things are done. Dropped if it comes too soon after the last notice."""
         now = time.monotonic()
         if self._progress is not None and now >= self._next:
             self._next = now + _TELLING_INTERVAL
@@ -80,19 +80,19 @@ class ProgressReporter:
 
 
 class Outcome(Struct, Generic[T], frozen=True, kw_only=True):
-    """What a change answered. ``view`` is of the generation that it made, or of a later one."""
+    """The result of a change. ``view`` is of the generation that it made, or of a later one."""
 
     result: T
     view: View
     unfinished: str | None = None
-    """Why files of what was removed still lie in the store; the next start of the daemon goes on with them."""
+    """Why files of what was removed are still there; the next start of the daemon deletes them."""
 
 
 class Transactions:
-    """The writer slot of one store. Belongs to the event loop.
+    """Makes the changes of one store. Belongs to the event loop.
 
     ``why_not_writable`` is blocking: a graphroot may be made at any time. ``provide`` is called once, in a worker
-    thread, before the first change is answered. ``recover`` goes on with a change that broke off; without it the next
+    thread, before the first change is answered. ``recover`` finishes a change that broke off; without it the next
     start of the daemon does.
     """
 
@@ -122,19 +122,19 @@ class Transactions:
     async def run(
         self, plan: Decision[T], *, timeout: float, progress: Callable[[int, int], None] | None = None
     ) -> Outcome[T]:
-        """Make the change that ``plan`` decides on, and wait until its files are gone, too.
+        """Make the change that ``plan`` decides on, and wait until its files are deleted.
 
-        ``timeout`` (seconds) bounds the wait for the slot, for the store and for its locks. ``progress`` is told the
-        entries deleted and all of them, now and then.
+        ``timeout`` (seconds) bounds the wait for the writer lock, the store and its locks. ``progress`` is called now
+        and then with the number of entries deleted and of all entries.
 
         Raises:
             StoreReadOnly, StoreUnsupported: this store is not written.
-            StoreBusy: the slot, a current state of the store or a lock was not had in time, or a pull or an import used
-                layers all that time.
+            StoreBusy: the writer lock, a current state of the store or one of its locks was not available in time, or a
+                pull or an import used layers all that time.
             StoreCorrupt: a table cannot be read, or must not be written as it is.
-            Leased: a lease came in the way each time.
-            NoSpace, DiskFailure, StoreReadOnly: the file system refused. Nothing was changed, but where ``partial`` is
-                among the evidence.
+            Leased: a lease was in the way at each attempt.
+            NoSpace, DiskFailure, StoreReadOnly: the file system refused. Nothing was changed, unless the evidence has
+                ``partial``.
             StoragedError: whatever ``plan`` raises.
         """
         deadline = time.monotonic() + timeout
@@ -151,7 +151,7 @@ class Transactions:
                     except Exception as error:
                         if done.committed is None:
                             raise
-                        unseen = error  # the staged files go all the same
+                        unseen = error  # the staged files are deleted nevertheless
                         self._cache.pending_readback.begin()  # what is shown may be gone: nobody may lease it
                 except Interrupted as broken:
                     scope.shield = True
@@ -173,7 +173,7 @@ class Transactions:
         return self._slot.held(patience)
 
     def hurry(self) -> None:
-        """The daemon is about to end: deletions that are under way stop, and the next start goes on with them."""
+        """Stop deletions that are under way, since the daemon is about to end; the next start continues them."""
         self._ending.set()
 
     # -------------------------------------------------------------- within
@@ -185,7 +185,7 @@ class Transactions:
             StoreReadOnly, StoreUnsupported: as ``run``.
         """
         refusal = self._writer.refusal()
-        # A store that is not made yet is an empty one: nothing is there to prune, ``prepare`` makes it for the rest.
+        # A store that does not exist yet is empty: nothing to prune, and for other changes ``prepare`` makes it.
         if refusal is not None and not refusal.data.get("missing"):
             raise refusal
         reason = self._why_not_writable()
@@ -199,11 +199,11 @@ class Transactions:
             try:
                 current = await self._current(min(deadline, time.monotonic() + _PATIENCE))
             except StoreBusy:
-                break  # others write without a pause: our turn comes with the locks alone
+                break  # others write without a pause: only the locks give us a turn
             try:
                 return await self._work(partial(self._attempts.one, plan, current, deadline, cancelled))
             except LayersBusy as busy:
-                # One began after it was waited for: all is given back, and the next try waits for its end.
+                # It began after the wait: give everything back, and let the next attempt wait for its end.
                 if time.monotonic() >= deadline:
                     raise
                 busy.__traceback__ = None
@@ -211,8 +211,8 @@ class Transactions:
                 self._metrics.add("changes.lost.layers")
                 await anyio.sleep(_PAUSE)
             except (PlanOutdated, Leased, ImageDamaged) as lost:
-                # What looks damaged may be half of what another writer does: its file is there, its record follows.
-                # Out of a thread, an error is in a circle with its traceback, whose frames have all that was planned.
+                # What looks damaged may be half of another tool's change: the file is there, the record follows.
+                # An error from a thread is in a reference cycle with its traceback, whose frames hold the whole plan.
                 lost.__traceback__ = None
                 lost_races += 1
                 self._leases.yield_claim()
@@ -224,14 +224,14 @@ class Transactions:
             raise StoreBusy(f"the store kept changing under every attempt ({lost.message}); try again") from lost
 
     async def _work(self, attempt: Callable[[], Done[T]]) -> Done[T]:
-        """One call in the worker thread, waited for whatever happens."""
+        """Make one call in the worker thread and wait for it, whatever happens."""
         try:
             done = await run_sync(attempt, limiter=self._thread)
         except Interrupted:
             shield_change()
             raise
         except StoragedError:
-            # Who was cancelled while waiting for a lock is told so, and not that the store is busy.
+            # If this was cancelled while waiting for a lock, say so, and not that the store is busy.
             await checkpoint_if_cancelled()
             raise
         except OSError as error:
@@ -242,7 +242,7 @@ class Transactions:
         return done
 
     async def _current(self, deadline: float) -> Current:
-        """The current state, which nobody is changing.
+        """The current state, while no tool is changing it.
 
         Raises:
             StoreBusy, StoreCorrupt: as strict reads do.
@@ -263,7 +263,7 @@ class Transactions:
             return self._cache.adopt(done.current)
         if done.committed is None:
             return await self._cache.view("fresh", max(0.0, deadline - time.monotonic()))
-        # Written, but somebody else wrote another table meanwhile: read as everybody's changes are.
+        # Written, but another tool wrote another table meanwhile: read it like any other tool's change.
         return await self._cache.read_back(max(1.0, deadline - time.monotonic())) or self._cache.known()
 
     async def _finish(self, committed: Committed, progress: Callable[[int, int], None] | None) -> str | None:

@@ -1,4 +1,4 @@
-"""What one request is answered from."""
+"""The view of the store that one request is answered from."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from storaged.store.locks.probe import LockHolder
 
 
 class Staleness(Struct, frozen=True, kw_only=True):
-    """Why the snapshot served is not that of the files, and for how many milliseconds that may be so."""
+    """Why a snapshot may not match the files, and for how many milliseconds."""
 
     age_ms: int
     reason: Literal["locked", "unreadable", "incomplete"]
@@ -22,7 +22,7 @@ class Staleness(Struct, frozen=True, kw_only=True):
 
 
 class View(Struct, frozen=True, kw_only=True):
-    """One snapshot, and the circumstances at the moment it was taken."""
+    """One snapshot, with the query context of the moment when the view was taken."""
 
     snapshot: Snapshot
     rows: RowCache
@@ -31,10 +31,10 @@ class View(Struct, frozen=True, kw_only=True):
 
     @property
     def generation(self) -> str:
-        """Names all that the answer depends on (see ``circumstances``)."""
+        """Names everything that an answer depends on (see ``query_context``)."""
         return generation_of(self.snapshot.generation, self.context)
 
 
 def generation_of(snapshot: str, context: VersionedContext) -> str:
-    """The generation of a snapshot, by its own, in these circumstances."""
+    """The generation of a snapshot, given by its own generation, in this context."""
     return f"{snapshot}.{context.number}" if context.number else snapshot

@@ -1,4 +1,4 @@
-"""The writer slot: one change of this daemon at a time."""
+"""The writer lock: this daemon makes one change at a time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from storaged_client.contract.errors import StoreBusy
 
 
 class WriterLock:
-    """Belongs to the event loop. Given in the order it was asked for."""
+    """A fair lock: first come, first served. Belongs to the event loop."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._semaphore = anyio.Semaphore(1)
@@ -21,7 +21,7 @@ class WriterLock:
 
     @asynccontextmanager
     async def held(self, patience: float) -> AsyncIterator[None]:
-        """Keep every other change out; waits at most ``patience`` seconds for those that came before.
+        """Keep every other change out; waits at most ``patience`` seconds for earlier ones.
 
         Raises:
             StoreBusy: they did not end in time.

@@ -1,1 +1,1 @@
-"""The method table bound to the operations: structure the parameters, call, encode the result."""
+"""The methods: convert the parameters, call the operation, encode the result."""

@@ -1,14 +1,14 @@
-"""Who may change anything: uid 0, the daemon's own uid, and those of the configuration.
+"""Who may change the store: uid 0, the daemon's own uid, and the configured uids and gids.
 
-The socket's mode is the door, the credentials taken at accept are the room: whoever is let in may read. Each
-mutation leaves its line in the log, refused and failed ones too, and no limit of lines holds for it::
+The socket's mode decides who may connect, and every peer may read; the credentials taken at accept decide who may
+change anything. Each mutation is logged, even if refused or failed, without any rate limit::
 
     audit method=images.tag uid=0 pid=4711 target=localhost/app:1,localhost/app:2 result=ok
     audit method=images.prune uid=0 pid=4711 target=- result=ok removed=0f3c…,9be1… part=1/2
 
-``removed`` has the ids of the images that went. What is too long for a line of the journal goes on in the next one.
-What did not even begin (``NotPermitted``, a budget that is spent) anybody can ask for without end: of each method and
-uid one line a minute is written, and the number of the others.
+``removed`` has the ids of the removed images. What is too long for one line of the journal continues in the next.
+Anybody can repeat without end what does not even begin (``NotPermitted``, a quota reached): for each method and uid
+one line a minute is written, with the number of the others.
 """
 
 from __future__ import annotations
@@ -38,20 +38,20 @@ audit_log = logging.getLogger("storaged.audit")
 audit_log.setLevel(logging.INFO)  # whatever log_level says: each mutation leaves its line
 
 _TARGETS = frozenset({"name", "names", "tags", "image", "images", "digest", "plan"})
-"""Parameters that say what a mutation is about."""
+"""Parameters that name the target of a mutation."""
 
 _PART = 8000
-"""Characters of a target, or of the ids of what went, in one line: the journal divides lines of 48 KiB."""
+"""Characters of a target, or of removed ids, in one line: the journal splits lines of 48 KiB."""
 
 _LONG_TARGET = 64 << 10
-"""Characters from which on a thread writes the line of a mutation."""
+"""Length of a target, in characters, above which a thread writes the line."""
 
 _OF_REFUSED = 300
-"""Characters of the target of what did not begin."""
+"""Characters of the target of a mutation that did not begin."""
 
 
 class Access(Struct, frozen=True, kw_only=True):
-    """The rule. ``uids`` and ``gids`` are those of the configuration."""
+    """The rule. ``uids`` and ``gids`` come from the configuration."""
 
     own_uid: int
     uids: frozenset[int] = frozenset()
@@ -64,7 +64,7 @@ class Access(Struct, frozen=True, kw_only=True):
         return who.gid in self.gids or not self.gids.isdisjoint(who.groups)
 
     def check(self, session: Session, method: Method) -> None:
-        """Let a mutation pass or not.
+        """Refuse a mutation that the peer may not make.
 
         Raises:
             NotPermitted: the peer may read only.
@@ -79,7 +79,7 @@ class Access(Struct, frozen=True, kw_only=True):
 
 @define
 class AuditEntry:
-    """What the line of a mutation says, as far as it is known."""
+    """The contents of a mutation's line, as far as they are known."""
 
     target: str = "-"
     result: str = "InternalError"
@@ -92,7 +92,7 @@ class AuditEntry:
 
 @asynccontextmanager
 async def audited(session: Session, method: str) -> AsyncIterator[AuditEntry]:
-    """Within, a mutation is carried out: it leaves its line, whatever becomes of it."""
+    """The scope of a mutation: its line is written at the end, whatever happens."""
     entry = AuditEntry()
     try:
         yield entry
@@ -112,8 +112,8 @@ async def audited(session: Session, method: str) -> AsyncIterator[AuditEntry]:
 
 
 def audit(session: Session, method: str, *, target: str, result: str, removed: Iterable[str] = ()) -> None:
-    """The line of a mutation, in several where it is long. ``target`` is as ``target_of`` makes it, ``removed`` has the
-    ids of the images that went."""
+    """Write the line of a mutation, or several if it is long. ``target`` comes from ``target_of``, ``removed`` has the
+    ids of the removed images."""
     who = session.credentials
     lines = list(zip_longest(_parts(target), _parts(",".join(removed)), fillvalue="-"))
     for number, (part, gone) in enumerate(lines, 1):
@@ -128,14 +128,14 @@ def audit(session: Session, method: str, *, target: str, result: str, removed: I
 
 
 def audit_refused(session: Session, method: str, *, target: str, result: str) -> None:
-    """The line of a mutation that did not begin: the first of its kind in a minute, whose target may be cut."""
+    """Write the line of a mutation that did not begin, once a minute for each kind; the target may be cut."""
     who = session.credentials
     repeated = repeats(method=method, uid=who.uid, result=result)
     audit_log.info(_LINE, method, who.uid, who.pid, target, result, extra=repeated)
 
 
 def _parts(text: str) -> list[str]:
-    """A list of words in pieces that fit into lines, divided between two words where that is possible."""
+    """Split a list of words into pieces that fit into lines, between two words if possible."""
     found = []
     while len(text) > _PART:
         at = text.rfind(",", 1, _PART + 1)
@@ -145,7 +145,7 @@ def _parts(text: str) -> list[str]:
 
 
 def audit_unbegun(session: Session, method: str, params: object, result: str) -> None:
-    """The line of a mutation that was refused, or given up, before it could begin; other methods leave none."""
+    """Write the line of a mutation that was refused, or given up, before it began; nothing for other methods."""
     row = METHODS.get(method)
     if row is None or not row.mutates:
         return
@@ -157,8 +157,7 @@ def audit_unbegun(session: Session, method: str, params: object, result: str) ->
 
 
 def target_of(params: Any, *, whole: bool = True) -> str:
-    """What the parameters of a mutation are about, in one word without spaces or control characters; of what did not
-    begin the first words are enough."""
+    """The target of a mutation as one word without spaces or control characters; ``whole`` keeps all of it."""
     named: list[str] = []
     for attribute in fields(type(params)):
         if attribute.name in _TARGETS:
@@ -174,13 +173,13 @@ def target_of(params: Any, *, whole: bool = True) -> str:
 
 
 def removed_of(params: Any, result: object) -> Iterator[str]:
-    """The ids of the images that went; of a dry run none did."""
+    """The ids of the removed images; none for a dry run."""
     if isinstance(result, t.PruneReport) and not getattr(params, "dry_run", False):
         yield from (gone.id for gone in result.removed)
 
 
 def result_of(result: object) -> str:
-    """The word for a mutation that was answered: ``ok``, or what hindered all of it (``partial``: some of it)."""
+    """The result of a mutation that was answered: ``ok``, the error that stopped all of it, or ``partial``."""
     if not isinstance(result, t.PruneReport) or not result.failed:
         return "ok"
     if result.removed or result.untagged:

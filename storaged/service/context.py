@@ -39,12 +39,12 @@ T = TypeVar("T")
 
 _OF_PASSED = 2
 _TOLD = 16 << 20
-"""Bytes after which how far it has come is told again."""
+"""Bytes between two notices of progress."""
 
 Waiting: TypeAlias = Callable[[], Awaitable[T]]
-"""What a handler that has to wait returns instead of its result: an async function, to be called once at most.
+"""What a handler that has to wait returns instead of its result: an async function, called at most once.
 
-A coroutine that nobody awaits would be left unfinished; a function that nobody calls is nothing.
+A coroutine that is never awaited would be left unfinished; a function that is never called leaves nothing behind.
 """
 
 
@@ -79,7 +79,7 @@ class Host(Protocol):
 
 
 def stated(location: StoreLocation) -> dict[str, object]:
-    """What a client of this store states. Blocking."""
+    """The store as a client states it in the common parameter ``store``. Blocking."""
     return {
         "graphroot": os.path.realpath(location.graphroot),
         "runroot": os.path.realpath(location.runroot),
@@ -90,7 +90,7 @@ def stated(location: StoreLocation) -> dict[str, object]:
 
 @frozen(kw_only=True)
 class Engine:
-    """Everything the service stands on, made once by the daemon."""
+    """The parts of the daemon that the service uses, made once."""
 
     cache: Cache
     content: ContentSource
@@ -98,27 +98,27 @@ class Engine:
     location: StoreLocation
     host: Host
     freshness: Callable[[], Literal["locks", "file system"]]
-    """What currency rests on. Blocking: it may look at the mount table."""
+    """What the freshness check relies on. Blocking: it may read the mount table."""
     began: float
     """``anyio.current_time()`` of the start."""
     why_not_writable: Callable[[], str | None]
-    """None where the store can be written. Blocking; a graphroot may be made at any time."""
+    """None if the store can be written. Blocking; a graphroot may be made at any time."""
     short_name_flaws: Callable[[], tuple[ConfigError, ...]]
-    """Files of registries.conf that were left out because they cannot be read, as of the last look."""
+    """Files of registries.conf that could not be read the last time."""
     sizes: LayerSizes
     transactions: Transactions
     """The one way to change the store."""
     cursors: Cursors[Listing]
     blob_threads: anyio.CapacityLimiter
-    """Bounds the worker threads that read big data for requests."""
+    """Limits the worker threads that read big data for requests."""
     passed_threads: anyio.CapacityLimiter = Factory(lambda: anyio.CapacityLimiter(_OF_PASSED))
-    """The same for files that clients pass: one of theirs may never answer."""
+    """Limits those that read files that clients pass: such a file may never answer."""
     plans: Plans[PrunePlan] = Factory(Plans)
-    """What dry runs of ``images.prune`` decided, for their application."""
+    """Plans from dry runs of ``images.prune``."""
     condition: DaemonStatus = Factory(DaemonStatus)
-    """How the daemon itself fares."""
+    """The condition of the daemon itself."""
     losses: LossWatch = Factory(lambda self: LossWatch(self.location), takes_self=True)
-    """Whether folders tell of records, or records of folders, that were lost. For one thread at a time."""
+    """Finds folders whose records were lost, and records whose folders were. For one thread at a time."""
     checker: Checker = Factory(lambda self: Checker(self.location, self.metrics), takes_self=True)
 
     served: Mapping[str, object] = Factory(lambda self: stated(self.location), takes_self=True)
@@ -130,16 +130,16 @@ class Engine:
 
     @property
     def query_context(self) -> QueryContext:
-        """What a plan is asked with: platform, short names, and the leases of this very moment. From any thread."""
+        """The context for a decision, with the leases of this very moment. Callable from any thread."""
         return self.cache.context.query_context()
 
 
 class Call(Struct, kw_only=True, eq=False):
     """One request being answered, as its handler sees it.
 
-    ``asked`` is the ``params`` as they came. ``current`` is one generation for all reads of the request; it is set
-    before a handler that reads a view is called. ``key`` is set where the answer may serve the next one who asks the
-    same of this view. ``descriptors`` came with the request, and are open until it is answered.
+    ``asked`` is the ``params`` as they came. ``current`` is one view for all reads of the request; it is set before a
+    handler that reads a view is called. ``key`` is set if the answer may be repeated for this view. ``descriptors``
+    came with the request, and are open until it is answered.
     """
 
     session: Session
@@ -154,13 +154,13 @@ class Call(Struct, kw_only=True, eq=False):
 
     @property
     def view(self) -> View:
-        """What to read from. Only for handlers that read a view."""
+        """The view to read from; only for handlers that read one."""
         assert self.current is not None
         return self.current
 
     @property
     def query_context(self) -> QueryContext:
-        """Platform, short names and leases as they were when the view was taken: those of its generation."""
+        """Platform, short names and leases of the view's generation."""
         return self.view.context.query_context
 
     @property
@@ -169,7 +169,7 @@ class Call(Struct, kw_only=True, eq=False):
         return self.access.may_mutate(self.session)
 
     async def change(self, plan: Decision[T], *, message: str = "deleting") -> Outcome[T]:
-        """Change the store within the time of the request, telling its progress; see ``Transactions.run``.
+        """Change the store within the request's timeout and report progress; see ``Transactions.run``.
 
         Raises:
             StoragedError: as ``Transactions.run``.
@@ -182,17 +182,14 @@ class Call(Struct, kw_only=True, eq=False):
             return await self.engine.transactions.run(plan, timeout=left, progress=tell)
 
     async def in_thread(self, work: Callable[[], T]) -> T:
-        """Run blocking work in one of the connection's share of threads; waited for even when the request is cancelled.
-
-        Work that has not begun by then never does.
-        """
+        """Run blocking work in one of the connection's threads; a cancelled request waits for work that has begun."""
         async with self.session.shares.threads:
             return await run_sync(work, limiter=self.engine.blob_threads)
 
     async def of_passed(self, work: Callable[[Callable[[int, int], object]], T]) -> T:
-        """Read what was passed with the request, in one of few threads for that; a cancelled request ends it soon.
+        """Read the passed files in one of a few threads reserved for that; a cancelled request ends it soon.
 
-        ``work`` is given what to call between the pieces, with the bytes read and those there are.
+        ``work`` is given a function to call between the pieces, with the bytes read and the bytes in all.
         """
 
         def tell(done: int, total: int) -> None:

@@ -1,4 +1,4 @@
-"""How the daemon itself fares, for ``server.info``: who started it, by which settings, what it could not do."""
+"""The daemon's own condition for ``server.info``: who started it, its settings, what it could not do."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ def _no_file() -> str | None:
 
 
 class DaemonStatus(Struct, frozen=True, kw_only=True):
-    """The condition of one daemon. Everything here is blocking, and a few system calls long."""
+    """The condition of one daemon. Everything here blocks for a few system calls."""
 
     started_by: Callable[[], StartedBy] = _nobody_known
     settings_file: Callable[[], str | None] = _no_file
     read_only: bool = False
-    """Whether nothing is to be changed, by the operator's will."""
+    """Whether the operator forbids all changes."""
     recovery: Recovery | None = None
     reserve: Reserve | None = None
 
     def flaws(self, location: StoreLocation, socket: str, *, writable: bool) -> tuple[t.Flaw, ...]:
-        """What the daemon should have done and could not, each with the command to run next."""
+        """What the daemon should have done but could not, each with the command to run next."""
         return (*self._unfinished(location, socket, writable), *self._no_reserve(location))
 
     def _unfinished(self, location: StoreLocation, socket: str, writable: bool) -> tuple[t.Flaw, ...]:
@@ -47,7 +47,7 @@ class DaemonStatus(Struct, frozen=True, kw_only=True):
         if not writable and self.recovery.pending():
             text = "an earlier daemon left changes unfinished; one that may change the store finishes them"
             return (t.Flaw(name="Unfinished", detail=text, file=own_dir(location.graphroot), command=restart),)
-        # Once what hinders it is gone, the next start finishes it.
+        # The next start finishes it, once the obstacle is gone.
         return tuple(
             t.Flaw(name="Unfinished", detail=f"left unfinished, the next start tries again: {why}", command=restart)
             for why in self.recovery.left

@@ -18,7 +18,7 @@ _REF = "#/components/schemas/{name}"
 
 
 def _as_sent(kind: type) -> dict[str, Any]:
-    """The schema of what msgspec does not know."""
+    """The schema of a type that msgspec does not know."""
     if kind is not Timestamp:
         raise NotImplementedError(kind)
     return {"type": "string"}

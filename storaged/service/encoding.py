@@ -1,4 +1,4 @@
-"""Results as JSON bytes. msgspec encodes attrs classes as they are; rows of listings come already encoded."""
+"""Results as JSON bytes. msgspec encodes attrs classes directly; rows of listings come already encoded."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _PIECE = 256
 """Rows encoded before the event loop serves others: about a millisecond."""
 
 _LARGE = 64 << 10
-"""Bytes from which on an answer stays in its pieces."""
+"""Size in bytes above which an answer stays in pieces."""
 
 _OF_ALL = frozenset({"generation", "stale"})
 """Members that every result has; they come from its view."""
@@ -38,8 +38,8 @@ _ascii_encoder = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 class Encoded(Struct, frozen=True, kw_only=True):
     """Members of a result that are JSON already: ``"images":[…],"next_cursor":null``, in pieces to be joined.
 
-    ``view`` is what it was made from, if not the request's own. ``lasting``: the same question has the same answer
-    as long as nothing changes.
+    ``view`` is the one it was made from, if not the request's own. ``lasting``: the same question has the same
+    answer as long as nothing changes.
     """
 
     members: list[bytes]
@@ -52,7 +52,7 @@ Found: TypeAlias = t.Result | Encoded | Outcome[Any]
 
 
 def encode(result: t.Result | Encoded, generation: str, staleness: Staleness | None) -> Answer:
-    """The ``result`` member of a response. A long one is not copied into a whole."""
+    """The ``result`` member of a response. A long one is not joined."""
     stale = _stale(staleness)
     if not isinstance(result, Encoded):
         return encode_value(evolve(result, generation=generation, stale=stale))
@@ -118,7 +118,7 @@ def encode_value(value: object) -> bytes:
     try:
         return _encoder.encode(value)
     except UnicodeEncodeError:
-        # The name of a file may have any bytes. JSON's escapes carry those that are no UTF-8 as Python has them.
+        # A file name may have any bytes. JSON escapes carry those that are not UTF-8, as Python represents them.
         return _ascii_encoder.encode(msgspec.to_builtins(value)).encode("ascii")
 
 

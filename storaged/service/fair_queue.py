@@ -1,15 +1,16 @@
-"""The order in which connections that are busy get the event loop: one after the other, one step between two looks.
+"""Fair queueing of busy connections for the event loop: one step of one connection in each turn of the loop.
 
 ::
 
-    seldom asks    who waits for his answers: four requests begin as they come, two between two looks
-    asks a lot     who has more in his socket, or does not read: in the lane, where one has a turn of two requests, or
-                   of one piece of a long answer, between two looks at everybody else
-                   the accounts take turns, and those of one account among themselves
+    sparse connection   waits for its answers: four requests begin as they come, two in each turn of the loop
+    busy connection     has more in its socket, or does not read: it queues, and gets two requests, or one piece of a
+                        long answer, in each turn of the loop
+                        accounts take turns, and the connections of one account among themselves
 
-Who was busy asks seldom again when his socket is empty and he has read all answers; who has not, or has made work for
-more turns than he had, when all who stood in the lane then have had theirs. So who asks seldom waits for one step of
-one busy connection, however many there are (sparse flows before bulk ones, as in fair queueing: RFC 8290).
+A busy connection becomes sparse again when its socket is empty and its peer has read all answers. If the peer has not,
+or caused more work than its turns allowed, it has to wait until all that are in the queue have had their turn. So a
+sparse connection waits for one step of one busy connection, however many there are (sparse flows go before bulk flows,
+as in RFC 8290).
 """
 
 from __future__ import annotations
@@ -22,23 +23,23 @@ import anyio
 from anyio.lowlevel import checkpoint
 
 REQUEST: Final = 8
-"""What a request costs; a text that is refused costs a quarter, a look at some bytes an eighth."""
+"""The cost of a request; a refused text costs a quarter, receiving some bytes an eighth."""
 SELDOM: Final = 4 * REQUEST
-"""What waits for nobody."""
+"""The credit of a sparse connection."""
 STEP: Final = 2 * REQUEST
-"""One turn in the lane. To pass it on costs as much as a ping does."""
+"""One turn in the queue. Passing it on costs as much as a ping."""
 
 
 class FairQueue:
-    """Belongs to the event loop."""
+    """The queue of busy connections. Belongs to the event loop."""
 
     def __init__(self) -> None:
         self._queues: OrderedDict[int, deque[Callable[[], bool]]] = OrderedDict()
         self._taken = False
-        """Somebody has the turn, and passes it on after a look at everybody else."""
+        """Whether a connection has the turn; it passes it on after one turn of the event loop."""
 
     async def turn(self, account: int) -> None:
-        """Wait for a turn: everybody who is not in the lane runs once before, and those in the lane who came first."""
+        """Wait for a turn: every task outside the queue runs once before, and those that queued earlier."""
         if not self._taken:
             self._taken = True
             try:
@@ -65,7 +66,7 @@ class FairQueue:
         self._pass_on()
 
     def after_round(self, account: int, refill: Callable[[], None]) -> None:
-        """Call ``refill`` when all who stand in the lane now have had a turn, which is at once where nobody does."""
+        """Call ``refill`` when all that queue now have had a turn; at once if the queue is empty."""
         if not self._taken:
             refill()
             return
@@ -80,19 +81,19 @@ class FairQueue:
         self._queues.setdefault(account, deque()).append(take)
 
     def _pass_on(self) -> None:
-        """The next one in the lane runs after the next look at everybody else; what takes no turn costs none."""
+        """Let the next one in the queue run after the next turn of the event loop; one that has gone costs no turn."""
         while self._queues:
             account, queue = self._queues.popitem(last=False)
             take = queue.popleft()
             if queue:
-                self._queues[account] = queue  # behind the other accounts
+                self._queues[account] = queue  # after the other accounts
             if take():
                 return
         self._taken = False
 
 
 class Pace:
-    """How much one connection may do before it stands in the lane."""
+    """How much one connection may do before it has to queue."""
 
     def __init__(self, lane: FairQueue, account: int) -> None:
         self._lane = lane
@@ -100,7 +101,7 @@ class Pace:
         self._left = SELDOM
         self._since = 0
         self._waits = False
-        """For the end of a round, after which it asks seldom again."""
+        """Waits for the end of a round, after which it is sparse again."""
 
     @property
     def wants_turn(self) -> bool:
@@ -112,12 +113,12 @@ class Pace:
         return self._left <= 0
 
     def spend(self, amount: int) -> None:
-        """Count what was done, as ``REQUEST`` has it."""
+        """Count work, in the unit of ``REQUEST``."""
         self._left -= amount
         self._since += amount
 
     async def turn(self) -> None:
-        """Stand in the lane until nothing is spent that was not granted; else let everybody else run once."""
+        """Queue until the credit is not overdrawn; if it is not, let all other tasks run once."""
         self._since = 0
         if not self.spent:
             await checkpoint()
@@ -126,7 +127,7 @@ class Pace:
             self._left += STEP
 
     def rest(self, *, all_read: bool) -> None:
-        """There is nothing to be done: the connection is one that asks seldom, or will be after a round."""
+        """There is nothing to do: the connection becomes sparse, now or after a round."""
         if self._left >= SELDOM or self._waits:
             return
         if all_read and self._left >= -STEP:

@@ -1,4 +1,4 @@
-"""``images.tag``, ``untag``, ``remove``, ``prune``: structure, decide, have it carried out."""
+"""Handlers of ``images.tag``, ``untag``, ``remove`` and ``prune``."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from storaged_client.contract.errors import InvalidParams, StoragedError
 
 
 async def tag(call: Call, params: p.ImagesTag) -> Outcome[t.Tagged]:
-    """``images.tag``: of what the name names; a list's name means the list."""
+    """``images.tag``; a list's name means the list."""
     if not params.tags:
         raise InvalidParams("give at least one name", path="$.tags")
     refuse_many(params.tags, "$.tags")
@@ -46,7 +46,7 @@ async def untag(call: Call, params: p.ImagesUntag) -> Outcome[t.Tagged]:
 
 
 async def remove_images(call: Call, params: p.ImagesRemove) -> Outcome[t.PruneReport]:
-    """``images.remove``: what cannot be removed is in ``failed`` and hinders nothing else."""
+    """``images.remove``: what cannot be removed is listed in ``failed``; the rest is removed."""
     if params.all and params.names:
         raise InvalidParams("with all, no image may be named", path="$.names")
     if not params.all and not params.names:
@@ -92,8 +92,7 @@ async def _requested(call: Call, names: Sequence[str]) -> tuple[RequestedName, .
 
 
 async def prune_images(call: Call, params: p.ImagesPrune) -> Outcome[t.PruneReport]:
-    """``images.prune``: decide, and with ``dry_run`` keep the decision as a plan; ``plan`` applies one, or with
-    ``dry_run`` tells what it would do now."""
+    """``images.prune``. ``dry_run`` keeps the decision as a plan; ``plan`` applies or, with ``dry_run``, shows one."""
     plans, session = call.engine.plans, call.session
     uid = session.credentials.uid
     if params.plan is not None:
@@ -125,7 +124,7 @@ async def _dry_run(
     listed: tuple[ImageID, ...] | None,
     keep: Callable[[tuple[ImageID, ...]], str | None],
 ) -> Outcome[t.PruneReport]:
-    """What would go now, of ``listed`` only if given; ``keep`` names the plan of the images that would."""
+    """Report what would be removed now, only of ``listed`` if given; ``keep`` keeps those images as a plan."""
     snapshot = call.view.snapshot
 
     def decide() -> tuple[t.PruneReport, tuple[ImageID, ...]]:
@@ -156,7 +155,7 @@ async def _carry_out_prune(call: Call, asked: Pruning, listed: tuple[ImageID, ..
 
 
 def reading(call: Call) -> tagging.Read:
-    """The checked big data of an image, for plans: they run in a thread."""
+    """A function for decisions that reads checked big data of an image; they run in a thread."""
     source = call.engine.content
 
     def read(image: Image, key: str) -> bytes:

@@ -1,4 +1,4 @@
-"""``images.*``: structure, call, encode."""
+"""Handlers of the ``images.*`` methods that read."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ from storaged_client.contract.errors import ImageDamaged, NotAManifestList, Stor
 _decode: Callable[[bytes], Any] = bounded(msgspec.json.decode)
 
 DATA_LIMIT = 1024 * 1024
-"""Bytes of one item that ``images.data`` sends."""
+"""Largest item, in bytes, that ``images.data`` sends."""
 
 _SORTED = 500
-"""Images from which on their order is made by a thread."""
+"""Number of images above which a thread sorts them."""
 
 _BREATH = 64
-"""Names of ``images.get`` answered between two looks of the loop at everybody else."""
+"""Names of ``images.get`` that are answered before the event loop serves others."""
 
 
 def list_images(call: Call, params: p.ImagesList) -> Encoded | Waiting[Encoded]:
@@ -78,13 +78,13 @@ def _first_page(
 
 
 async def get(call: Call, params: p.ImagesGet) -> Encoded:
-    """``images.get``: one bad name fails no other.
+    """``images.get``: one bad name does not affect the others.
 
-    A request of 1 MiB can ask for a hundred thousand names of one image: each image is read once, and what
-    is kept is never more than may be sent.
+    A request of 1 MiB can name one image a hundred thousand times: each image is read once, and no more is kept than
+    may be sent.
 
     Raises:
-        TooLarge: the answer is more than may be sent.
+        TooLarge: the answer is larger than may be sent.
     """
     limit = call.engine.host.facts().limits["reply_bytes"]
     details: dict[int, bytes] = {}
@@ -94,7 +94,7 @@ async def get(call: Call, params: p.ImagesGet) -> Encoded:
         if start:
             await pause()
         some = params.names[start : start + _BREATH]
-        # Joined: of a name that is no image, its entry is not much longer than what it takes to keep one apart.
+        # Joined: the entry of an unknown name is hardly longer than what it costs to keep it separate.
         pieces.append(b",".join([await _entry(call, name, details) for name in some]))
         size += len(pieces[-1]) + 1
         if size > limit:
@@ -107,7 +107,7 @@ async def get(call: Call, params: p.ImagesGet) -> Encoded:
 
 
 def exists(call: Call, params: p.ImageName) -> t.Exists:
-    """``images.exists``: a name that is no reference is an error, as podman has it."""
+    """``images.exists``: a name that is no reference is an error, as in podman."""
     return t.Exists(exists=resolving.exists(call.view.snapshot, params.name, params.manifest, call.query_context))
 
 
@@ -117,7 +117,7 @@ def resolve(call: Call, params: p.ImageName) -> t.Resolved:
 
 
 def why(call: Call, params: p.ImageName) -> t.Why:
-    """``images.why``: of what the name names. A list's name means the list, not its instance here."""
+    """``images.why``. A list's name means the list, not its instance for this platform."""
     image = _named(call, params.name, manifest=params.manifest)
     return image_why.why(call.view.snapshot, image, call.query_context)
 
@@ -129,20 +129,20 @@ def relations(call: Call, params: p.ImageName) -> t.Relations:
 
 
 async def history(call: Call, params: p.ImagesHistory) -> t.ImageHistory:
-    """``images.history``: of a list, that of its instance here."""
+    """``images.history``; for a list, that of its instance for this platform."""
     image = _image(call, params.name, manifest=False, or_list=False)
     blobs = await _blobs(call, image)
     return image_history.history(call.view.snapshot, image, next(iter(blobs.values()), None))
 
 
 def tree(call: Call, params: p.ImagesTree) -> t.ImageTree:
-    """``images.tree``: of a list, that of its instance here."""
+    """``images.tree``; for a list, that of its instance for this platform."""
     image = _image(call, params.name, manifest=False, or_list=False)
     return image_tree.tree(call.view.snapshot, image, what_requires=params.what_requires)
 
 
 async def data(call: Call, params: p.ImagesData) -> t.Data:
-    """``images.data``: the bytes are checked against the record before they are sent."""
+    """``images.data``; the bytes are checked against the record."""
     image = _image(call, params.name, manifest=False, or_list=True)
     content = await _blob(call, image, params.key, DATA_LIMIT)
     return t.Data(
@@ -173,7 +173,7 @@ async def _blob(call: Call, image: Image, key: str, limit: int) -> bytes:
 
 
 async def _entry(call: Call, name: str, details: dict[int, bytes]) -> bytes:
-    """One name's ``ImageLookup``; ``details`` keeps the images already encoded, by identity."""
+    """The ``ImageLookup`` of one name; ``details`` keeps encoded images by identity."""
     try:
         found = resolving.find(call.view.snapshot, name, manifest=False, or_list=True, view=call.query_context)
         image = found.image
@@ -187,13 +187,13 @@ async def _entry(call: Call, name: str, details: dict[int, bytes]) -> bytes:
 
 
 async def _details(call: Call, image: Image) -> bytes:
-    """A damaged image is one flagged row with what is left of it, never a failed call."""
+    """A damaged image is one flagged row with what is left of it; the call does not fail."""
     blobs = await _blobs(call, image)
     return encode_value(image_details.details(call.view.snapshot, image, blobs, call.engine.location))
 
 
 async def _blobs(call: Call, image: Image) -> dict[str, Any]:
-    """What the operations on a configuration lack, decoded; None for what is damaged."""
+    """The big data that an operation on the configuration needs, decoded; None for what is damaged."""
     blobs: dict[str, Any] = {}
     for key in image_details.lacking(image):
         try:

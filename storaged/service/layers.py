@@ -1,4 +1,4 @@
-"""``layers.*``: structure, call, encode."""
+"""Handlers of ``layers.*``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from storaged_client.contract import params as p
 from storaged_client.contract import types as t
 
 _WALKED = 5000
-"""Layers from which on their tree is walked by a thread."""
+"""Number of layers above which a thread walks their tree."""
 
 
 def list_layers(call: Call, params: p.LayersList) -> Encoded | Waiting[Encoded]:

@@ -1,4 +1,4 @@
-"""``store.lease`` and ``store.release``: what a client is about to use, no prune or removal of ours takes."""
+"""Handlers of ``store.lease`` and ``store.release``: this daemon removes no image that a client leases."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from storaged_client.times import NANOSECONDS, rfc3339
 
 
 async def lease(call: Call, params: p.StoreLease) -> Outcome[t.Lease]:
-    """``store.lease``: a name of a manifest list means the list and every image of it that is here.
+    """``store.lease``; the name of a manifest list means the list and all its images in the store.
 
     Raises:
-        InvalidParams: nothing is named, or the time is none.
-        ImageUnknown, AmbiguousName, InvalidName: of any name; then nothing is leased.
-        TooManyRequests: this uid holds as much as it may.
+        InvalidParams: no image is named, or the time is not allowed.
+        ImageUnknown, AmbiguousName, InvalidName: of any name; nothing is leased then.
+        TooManyRequests: this uid has as many leases as it may.
         StoreBusy: a removal of one of the images did not end in time.
     """
     if not params.images:
@@ -51,7 +51,7 @@ async def lease(call: Call, params: p.StoreLease) -> Outcome[t.Lease]:
 
 
 def release(call: Call, params: p.StoreRelease) -> Outcome[t.Empty]:
-    """``store.release``; the store is not looked at.
+    """``store.release``, without reading the store.
 
     Raises:
         LeaseUnknown: this connection has no such lease.
@@ -61,9 +61,9 @@ def release(call: Call, params: p.StoreRelease) -> Outcome[t.Empty]:
 
 
 def _take(call: Call, params: p.StoreLease) -> Held | None:
-    """Resolve and take without a pause: on the current snapshot, which shows every removal of ours that is over.
+    """Resolve and take without an await, on the current snapshot, which must show every finished removal of ours.
 
-    None where it does not, or one is under way.
+    None if it does not, or if a removal is under way.
     """
     if call.engine.cache.pending_readback.lasts:
         return None
@@ -72,7 +72,7 @@ def _take(call: Call, params: p.StoreLease) -> Held | None:
     session = call.session
     taken = leases.take(tuple(images), owner=session, uid=session.account, ttl=params.ttl, favoured=session.favoured)
     if taken is not None:
-        # Of the call nothing is kept: it has a whole snapshot.
+        # Keep nothing of the call: it refers to a whole snapshot.
         call.session.at_end(leases, partial(leases.end, call.session))
     return taken
 

@@ -1,14 +1,14 @@
-"""What one connection may take of that which all connections share, however many requests it has in flight.
+"""Limits on what one connection takes of shared resources, however many requests it has in flight.
 
 ::
 
-    the event loop      of its answers that pause, one goes on between two looks at everybody else
+    event loop          of its answers that pause, one continues in each turn of the loop
     worker threads      two at a time, in use or waited for
-    the writer slot     one change at a time, at work or waited for
+    writer lock         one change at a time, at work or waiting
     the check's thread  one check at a time
 
-Whatever is shared is given in the order it was asked for. So where each connection asks for so little at a time,
-connections take turns, and nobody waits for all that somebody else has asked for at once.
+Each resource is granted in the order of requests. As a connection requests so little at a time, connections take
+turns, and none waits for everything that another has requested at once.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ THREADS = 2
 
 
 class Limiters:
-    """Of one connection. Belongs to the event loop."""
+    """The limits of one connection. Belongs to the event loop."""
 
     def __init__(self, lane: FairQueue | None = None, account: int = 0) -> None:
         self._lane = lane or FairQueue()
@@ -40,7 +40,7 @@ class Limiters:
 
     @contextmanager
     def answering(self) -> Iterator[None]:
-        """Within, ``pause`` is that of this connection."""
+        """Within this scope, ``pause`` is that of this connection."""
         token = _current.set(self)
         try:
             yield
@@ -48,12 +48,12 @@ class Limiters:
             _current.reset(token)
 
     async def pause(self) -> None:
-        """Let everybody else run once: who is in the lane, and of this connection those that paused before."""
+        """Let others run once: the queue, and the answers of this connection that paused before."""
         async with self._turn:
             await self._lane.turn(self._account)
 
     async def step(self) -> None:
-        """Let everybody else run once, and who is in the lane."""
+        """Let all other tasks and the queue run once."""
         await self._lane.turn(self._account)
 
     @asynccontextmanager
@@ -61,7 +61,7 @@ class Limiters:
         """Make one change; yields what is left of ``patience``, in seconds.
 
         Raises:
-            StoreBusy: on entering, the changes asked for before on this connection did not end in time.
+            StoreBusy: on entering, earlier changes of this connection did not end in time.
         """
         began = anyio.current_time()
         await self._take_change(patience)
@@ -86,6 +86,6 @@ _current: ContextVar[Limiters | None] = ContextVar("shares", default=None)
 
 
 async def pause() -> None:
-    """Within a long answer: let everybody else run, other connections before this one's other answers."""
+    """Within a long answer: let others run, other connections before other answers of this one."""
     shares = _current.get()
     await (checkpoint() if shares is None else shares.pause())

@@ -1,5 +1,4 @@
-"""``manifests.create``, ``add``, ``annotate``, ``remove_instance``, ``remove``, and ``images.create``: structure,
-decide, have it carried out."""
+"""Handlers of ``manifests.*`` methods that change lists, and of ``images.create``."""
 
 from __future__ import annotations
 
@@ -24,13 +23,13 @@ from storaged_client.times import NANOSECONDS, rfc3339
 
 
 async def create(call: Call, params: p.ManifestsCreate) -> Outcome[t.ListEdited]:
-    """``manifests.create``: the list and all its first entries, or nothing."""
+    """``manifests.create``: makes the list with all its first entries, or nothing."""
     birth = Birth(id=ImageID(secrets.token_hex(32)), created=_now())
     return await call.change(lambda snapshot: list_editing.create(snapshot, params, _means(call), birth))
 
 
 async def add(call: Call, params: p.ManifestsAdd) -> Outcome[t.ListEdited]:
-    """``manifests.add``: entries and what is said of them, in one write. Files of an artifact are read before."""
+    """``manifests.add``: adds entries with their description in one write. Files of an artifact are read before."""
     artifact = params.artifact
     layers: tuple[Layer, ...] = ()
     if artifact is not None:
@@ -49,7 +48,7 @@ async def remove_instance(call: Call, params: p.ManifestsRemoveInstance) -> Outc
 
 
 async def remove(call: Call, params: p.ManifestsRemove) -> Outcome[t.PruneReport]:
-    """``manifests.remove``: lists alone; their instances stay."""
+    """``manifests.remove``: removes lists only; their instances stay."""
     if not params.names:
         raise InvalidParams("name at least one manifest list", path="$.names")
     return await remove_names(call, params.names, Removing(ignore=params.ignore, manifest=True))
@@ -63,7 +62,7 @@ async def create_image(call: Call, params: p.ImagesCreate) -> Outcome[t.Created]
 
 
 def _means(call: Call) -> Means:
-    """Asked for at each plan: the short names and leases of that moment."""
+    """Made anew for each decision, with the short names and leases of that moment."""
     return Means(view=call.engine.query_context, location=call.engine.location, read=reading(call))
 
 

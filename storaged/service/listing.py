@@ -1,4 +1,4 @@
-"""What a listing was selected from, and how its rows are encoded, for one page or many."""
+"""Listings: selected rows of one view, and how they are encoded, in one page or many."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ class Listing(ABC):
 
 @frozen(kw_only=True)
 class ImageListing(Listing):
-    """Images, each with the ``fields`` that were asked for, or all of them.
+    """A listing of images, each with the requested ``fields``, or all of them.
 
-    ``names``: of images that answer with some of their names only, by ``id()`` of the image.
+    ``names``: images that are listed with only some of their names, by ``id()`` of the image.
     """
 
     fields: tuple[str, ...] | None
     names: Mapping[int, tuple[str, ...]]
 
     def encode(self, rows: Sequence[Image]) -> list[bytes]:
-        # Joined: what is kept is sent again and again, and each piece of it costs something each time.
+        # Joined: a kept answer is sent again and again, and each of its pieces costs something each time.
         parts = self.view.rows.parts(rows, self.fields, self.names)
         return [parts[0], b"".join(parts[1:-1]), parts[-1]]
 
@@ -54,7 +54,7 @@ class ImageListing(Listing):
 
 @frozen(kw_only=True)
 class LayerListing(Listing):
-    """Layers."""
+    """A listing of layers."""
 
     def encode(self, rows: Sequence[Layer]) -> list[bytes]:
         return value_array([layer_list.summary(layer) for layer in rows])

@@ -1,4 +1,4 @@
-"""``manifests.*``: structure, call, encode."""
+"""Handlers of the ``manifests.*`` methods that read."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from storaged_client.contract import params as p
 from storaged_client.contract import types as t
 
 _FEW = 100
-"""Lists up to which all are told of at once."""
+"""Most lists that are described without a thread."""
 
 _SHORT = 64 << 10
-"""Bytes of a manifest up to which it is."""
+"""Largest manifest, in bytes, that is described without a thread."""
 
 
 def list_manifests(call: Call, params: p.ManifestsList) -> t.ManifestLists | Waiting[t.ManifestLists]:
@@ -34,7 +34,7 @@ def get(call: Call, params: p.ManifestName) -> t.ManifestDetails | Waiting[t.Man
 
 
 def exists(call: Call, params: p.ManifestName) -> t.Exists:
-    """``manifests.exists``: an ordinary image is an error, as podman has it."""
+    """``manifests.exists``: an ordinary image is an error, as in podman."""
     return manifest_lists.exists(call.view.snapshot, params.name, call.query_context)
 
 

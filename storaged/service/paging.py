@@ -1,8 +1,8 @@
-"""Listings in pages. A cursor goes on with the generation that the listing began with.
+"""Listings in pages. A cursor continues with the generation of the first page.
 
-A cursor stands for everything that was asked for at first; only ``limit`` may differ from page to page. The pages
-are one listing of one instant: each names the generation of the first, and its ``stale`` as it was then. Whether
-the store has moved on since is what a request without a cursor tells.
+A cursor stands for everything in the first request; only ``limit`` may differ from page to page. All pages are one
+listing of one instant: each has the generation of the first, and its ``stale`` as it was then. A request without a
+cursor tells whether the store has changed since.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from storaged_client.contract.errors import InvalidParams
 
 
 class Paged(AttrsInstance, Protocol):
-    """Parameters of a method that answers in pages: an attrs class."""
+    """Parameters of a method with pages: an attrs class."""
 
     @property
     def limit(self) -> int | None: ...

@@ -1,4 +1,4 @@
-"""The parameters of a request: their structure, and what is done about many of them."""
+"""Converting the parameters of a request, and limits for large ones."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from storaged_client.contract.methods import Method
 from storaged_client.contract.params import Common
 
 _MANY: Final = 64
-"""Members from which on a thread looks at them, and not the loop that serves everybody."""
+"""Number of members above which a thread converts them, and not the event loop."""
 
 MOST_NAMES: Final = 1000
-"""Names that one image gets or loses, or that are leased, by one request."""
+"""Most names that one request gives to an image, takes from it, or leases."""
 
 
 def structure(row: Method, params: object) -> tuple[Common, Any]:
-    """The common parameters of a request, and the method's own.
+    """Convert the parameters of a request: the common ones, and the method's own.
 
     Raises:
-        InvalidParams: one is wrong, or there is one too many.
+        InvalidParams: one is wrong or unknown.
     """
     if params is not None and not isinstance(params, dict | list):
         raise InvalidParams("params must be an object or an array", path="$")
@@ -31,7 +31,7 @@ def structure(row: Method, params: object) -> tuple[Common, Any]:
 
 
 def bulky(params: object) -> bool:
-    """Whether there are many, at any of the levels that a method knows. Looks at few itself."""
+    """Whether there are many, at any level that a method has. Checks only a few itself."""
     return _bulky(params, 3)
 
 
@@ -45,7 +45,7 @@ def _bulky(value: object, levels: int) -> bool:
 
 
 def refuse_many(names: Sequence[str], path: str) -> None:
-    """Bound the names of one request: each is looked up without a pause, or once for each try of a change.
+    """Limit the names of one request: all are looked up without a pause, at each attempt of a change.
 
     Raises:
         InvalidParams: there are too many.

@@ -1,7 +1,7 @@
-"""The layers of an artifact, read out of its request and out of the files that were passed with that.
+"""The layers of an artifact, read from its request and from the files that were passed with it.
 
-Blocking, all of it: a descriptor may be of a file system whose every answer is somebody else's decision. So nothing
-here is for the event loop, and nothing of what is no regular file is read.
+Everything here is blocking and not for the event loop: a descriptor may belong to a file system that answers when it
+likes. Only regular files are read.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from storaged_client.contract.errors import InvalidParams, TooLarge
 from storaged_client.media_types import HEAD, guess
 
 MOST = 1 << 40
-"""Bytes of a file: a hole of any size costs nobody but us anything."""
+"""Largest file in bytes: a sparse file of any size costs only us anything."""
 _CHUNK = 1 << 20
 _KINDS = {
     stat.S_IFDIR: "a folder",
@@ -36,14 +36,14 @@ _KINDS = {
 def read_layers(
     artifact: p.Artifact, descriptors: Sequence[int], tell: Callable[[int, int], object] = lambda done, total: None
 ) -> tuple[Layer, ...]:
-    """Read what the layers are made of. The descriptors stay open, and stand where they stood.
+    """Read the contents of the layers. The descriptors stay open, and their positions do not change.
 
-    ``tell`` is called between the pieces of files, with the bytes that are read and those there are; what it raises
-    ends the reading.
+    ``tell`` is called between the pieces of files, with the bytes read and the bytes in all; an error it raises ends
+    the reading.
 
     Raises:
-        InvalidParams: a layer has not one of ``data`` and ``fd``, its data is no base64, or its descriptor is none that
-            can be read: ``path`` says which.
+        InvalidParams: a layer has not exactly one of ``data`` and ``fd``, its data is not base64, or its descriptor
+            cannot be read; ``path`` says which.
         TooLarge: a file is longer than ``MOST``.
     """
     files = {at: _file(layer, at, descriptors) for at, layer in enumerate(artifact.layers) if layer.fd is not None}
@@ -75,7 +75,7 @@ def _of_data(layer: p.ArtifactLayer, at: int) -> Layer:
 
 
 def _file(layer: p.ArtifactLayer, at: int, descriptors: Sequence[int]) -> tuple[int, os.stat_result]:
-    """The descriptor and what it is of, nothing of which was read."""
+    """The descriptor and the status of its file; nothing is read."""
     if layer.data is not None:
         raise _wrong(at, "has data and fd: give one of them")
     assert layer.fd is not None
@@ -128,7 +128,7 @@ def _of_file(
 
 
 def _path(descriptor: int, status: os.stat_result, at: int) -> str:
-    """By which name the kernel knows the file, where that leads to it from here."""
+    """The path by which the kernel knows the file, if it leads to the file from here."""
     try:
         path = os.readlink(f"/proc/self/fd/{descriptor}")
         path.encode()

@@ -1,7 +1,7 @@
-"""``$/progress``: how far a long request has come, for a request with a ``progress_token``.
+"""``$/progress`` notifications for requests with a ``progress_token``.
 
-At most ten a second, and none while the one before still waits to be written: a reader that is slow is told less
-often, and then the newest. Nothing is sent once the request is answered.
+At most ten a second, and none while the last one waits to be written: a slow reader gets fewer, but always the newest.
+None is sent once the request is answered.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _LONGEST_TOKEN = 200
 """Characters of a token, which comes back with every notification."""
 
 INTERVAL = 0.1
-"""Seconds between two notifications of one request at least."""
+"""Least seconds between two notifications of one request."""
 
 
 class Progress:

@@ -1,8 +1,8 @@
 """The method table bound to its handlers; a method without a handler fails at import.
 
-Most methods answer from one view of the store. A few concern the daemon itself and must answer even when the store
-cannot be read: they are given no view. What changes the store plans on a view of its own (``Call.change``); its answer
-is of the generation that it made.
+Most methods answer from one view of the store. A few concern the daemon itself and must answer even if the store
+cannot be read, so they are given no view. Changes are decided on a view of their own (``Call.change``); their answers
+are of the generation that they made.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ class Handler(Struct, frozen=True, kw_only=True):
     method: Method
     run: Callable[[Call, Any], Found | Waiting[Found]]
     waits: bool
-    """Whether it always has to wait. The others are called as soon as their view is there, outside any task."""
+    """Whether it always has to wait. Others are called as soon as their view is there, without a task."""
     reads: bool
     """Whether it is given a view of the store."""
     repeats: bool
-    """Whether the view and the parameters alone make its answer: the next one who asks the same gets the same bytes,
-    unless the answer says otherwise (``Encoded.lasting``)."""
+    """Whether its answer depends only on the view and the parameters: then it is kept for the next request that has
+    the same, unless the answer says otherwise (``Encoded.lasting``)."""
 
 
 def _sync(
@@ -40,7 +40,7 @@ def _sync(
     reads: bool = True,
     repeats: bool = False,
 ) -> Handler:
-    """A handler that waits for nothing, or returns an async function in those cases where it has to."""
+    """A handler that does not wait, or returns an async function when it has to."""
     return Handler(method=METHODS[method], run=run, waits=False, reads=reads, repeats=repeats)
 
 

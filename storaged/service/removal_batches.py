@@ -1,14 +1,14 @@
-"""A removal carried out in rounds, and its report.
+"""A removal carried out in batches, and its report.
 
 ::
 
-    wanted ─▶ round ─ commit ─▶ report ─▶ what is left of it ─▶ round …
+    wanted ─▶ batch ─ commit ─▶ report ─▶ what is left ─▶ batch …
                  │
-                 ├ one image is in use or leased: the halves by themselves, until it stands alone: ``failed``
-                 ├ a list is not what was read of it: everything is read anew, once, and decided again
+                 ├ an image is in use or leased: try each half, until that image is alone: it is ``failed``
+                 ├ a list differs from what was read: read everything again, once, and decide again
                  └ the store cannot be written: all that is left is ``failed``; the call fails if nothing was done
 
-Every round is decided anew on the state it changes. After the first commit nothing cancels the others.
+Every batch is decided on the state that it changes. After the first commit nothing cancels the others.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from storaged_client.contract.errors import ImageDamaged, ImageInUse, Leased, St
 Item = TypeVar("Item")
 
 Decide = Callable[[Snapshot, Sequence[Item] | None, Collection[ImageID]], ChangeSet[Batch[Item]]]
-"""Decides on one round of these items (None is everything that was asked for); the images are gone already."""
+"""Decides one batch of these items (None: everything requested); the given images are gone already."""
 
 _OF_ONE_IMAGE = (ImageInUse, Leased)
-"""What hinders one image, where the others may still go."""
+"""Errors that concern one image only."""
 
 
 async def carry_out(
@@ -44,7 +44,7 @@ async def carry_out(
     refusal: Callable[[Item, StoragedError], Refusal],
     narrower: Callable[[Item], Item | None],
 ) -> Outcome[t.PruneReport]:
-    """Do it all. ``narrower`` is what to try instead of an item that fails by itself, if anything.
+    """Carry out the whole removal. ``narrower`` returns what to try instead of an item that fails on its own, if any.
 
     Raises:
         StoragedError: nothing at all was done.
@@ -80,7 +80,7 @@ async def carry_out(
 
 
 class _Attempt(Generic[Item]):
-    """One round as a plan for the writer; ``last`` is what it decided last."""
+    """The decision of one batch; ``last`` is its latest result."""
 
     def __init__(self, decide: Decide[Item], items: Sequence[Item] | None, gone: Collection[ImageID]) -> None:
         self._decide = decide
@@ -95,7 +95,7 @@ class _Attempt(Generic[Item]):
 
 
 class Report(Generic[Item]):
-    """Grows with every round that was carried out."""
+    """Collects the results of the batches."""
 
     def __init__(self) -> None:
         self.gone: dict[ImageID, None] = {}
@@ -111,7 +111,7 @@ class Report(Generic[Item]):
         return bool(self._removals or self._untagged)
 
     def add(self, done: Batch[Item]) -> None:
-        """A round that was carried out, or that a dry run decided on."""
+        """Add a batch that was carried out, or that a dry run decided on."""
         self._removals += done.removals
         self.gone.update((removal.image.id, None) for removal in done.removals)
         self._untagged += done.untagged
@@ -120,9 +120,9 @@ class Report(Generic[Item]):
         self._changed.update((kept.id, kept) for kept in done.changed)
 
     def consider(self, done: Batch[Item]) -> None:
-        """A round that was decided on and not carried out: what it keeps stays all the more.
+        """Add a batch that was decided on but not carried out: what it keeps stays in any case.
 
-        What changed since an earlier decision is told now: the rounds that follow in its place are not asked for it.
+        What changed since an earlier decision is reported now; the batches that replace it do not decide on it.
         """
         self._kept.update((kept.id, kept) for kept in done.kept)
         self._changed.update((kept.id, kept) for kept in done.changed)
@@ -132,12 +132,12 @@ class Report(Generic[Item]):
         self._refused += refused
 
     def leave(self, unfinished: str | None) -> None:
-        """Why files of a round that was carried out are still on the disk, if any are."""
+        """Note why files of a batch are still on the disk, if any are."""
         if unfinished is not None:
             self._unfinished[unfinished] = None
 
     def made(self, plan: str | None = None) -> t.PruneReport:
-        """The report. What went, failed or is told as changed is not told as kept, too."""
+        """The report. What was removed, failed or changed is not listed as kept, too."""
         told = set(self.gone)
         told.update(refusal.id for refusal in self._refused if refusal.id is not None)
         elsewhere = told | self._changed.keys()
@@ -161,7 +161,7 @@ def _apart(
     refusal: Callable[[Item, StoragedError], Refusal],
     narrower: Callable[[Item], Item | None],
 ) -> list[Sequence[Item]]:
-    """What to try instead of a round that one image hinders; a single item that has no less to try is refused."""
+    """What to try instead of a batch that one image stops; a single item without alternative is refused."""
     if len(done.items) > 1:
         middle = len(done.items) // 2
         return [done.items[:middle], done.items[middle:]]
@@ -173,7 +173,7 @@ def _apart(
 
 
 async def _read_anew(call: Call) -> bool:
-    """Look at every content: a list whose record did not change shows only so, as unreadable evidence."""
+    """Read every content again: only so does a list with an unchanged record turn out to be unreadable evidence."""
     try:
         await call.engine.cache.refresh(call.common.timeout)
     except StoragedError:

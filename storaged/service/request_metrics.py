@@ -1,5 +1,4 @@
-"""What is counted of each request, and what its errors become. A class of its own, since a generator costs more than
-the answer to a question that was asked before."""
+"""Metrics of each request. A class, since a generator costs more than the answer to a repeated question."""
 
 from __future__ import annotations
 
@@ -13,15 +12,15 @@ from storaged_client.contract.errors import StoragedError
 from storaged_client.contract.methods import METHODS
 
 _NAMES: Final = {method: f"requests.{method}" for method in (*METHODS, "rpc.discover")}
-"""Methods with numbers of their own: what else a client may call shares those of ``unknown``."""
+"""Methods with their own metrics; all others share those of ``unknown``."""
 
 _log = logging.getLogger(__name__)
 
 
 class RequestMetrics:
-    """Within, a request is answered: it is counted, and its error is made one of the contract.
+    """The scope in which a request is answered: counts it, its time and its error.
 
-    ``continued``: another stretch of answering follows, and it is that which counts.
+    ``continued``: answering continues in another scope, which counts instead.
     """
 
     __slots__ = ("_began", "_method", "_metrics", "continued")

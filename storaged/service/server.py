@@ -1,4 +1,4 @@
-"""``server.*``: what this daemon is and how it fares. They answer when the store cannot be read, too."""
+"""Handlers of ``server.*``. They answer even if the store cannot be read."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def info(call: Call, params: p.NoParams) -> t.ServerInfo | Outcome[t.Resul
         lost = _losses(engine, current) if current is not None else ()
         return flaws, lost, reason, condition.settings_file(), condition.started_by(), engine.freshness()
 
-    # Not in the threads that reloads use: a store that hangs must not keep them from everybody.
+    # Not in the threads that reloads use: a store that hangs must not take them from others.
     async with call.session.shares.threads:
         flaws, lost, reason, file, started_by, freshness = await run_sync(look, limiter=engine.blob_threads)
     broken += flaws
@@ -93,7 +93,7 @@ async def info(call: Call, params: p.NoParams) -> t.ServerInfo | Outcome[t.Resul
 
 
 def _losses(engine: Engine, snapshot: Snapshot) -> tuple[t.Flaw, ...]:
-    """Blocking. True only if the snapshot is the store's afterwards, too."""
+    """What was lost from the store. Blocking; valid only if the snapshot is still current afterwards."""
     stores = len(engine.location.additional) + 1
     return store_flaws.losses(
         engine.losses.look(snapshot.generation, lambda: store_flaws.recorded(snapshot, stores)),
@@ -101,7 +101,7 @@ def _losses(engine: Engine, snapshot: Snapshot) -> tuple[t.Flaw, ...]:
 
 
 def ping(call: Call, params: p.NoParams) -> t.Result:
-    """``server.ping``: the generation known, without a look at the store."""
+    """``server.ping``: answers with the last known generation, without checking the store."""
     return t.Unchanged() if call.common.if_generation == call.engine.cache.generation else t.Empty()
 
 
@@ -133,14 +133,14 @@ async def stats(call: Call, params: p.NoParams) -> t.Result:
 
 
 def shutdown(call: Call, params: p.NoParams) -> t.Empty:
-    """``server.shutdown``: begins to drain; this reply is still sent."""
+    """``server.shutdown``: the daemon begins to drain; this reply is still sent."""
     who = call.session.credentials
     call.engine.host.shutdown(f"server.shutdown by uid {who.uid} pid {who.pid}")
     return t.Empty()
 
 
 def _process() -> dict[str, float]:
-    """Descriptors open, bytes resident now and at most, and processor time, from the kernel. Blocking."""
+    """Open descriptors, resident bytes now and at most, and processor time, from the kernel. Blocking."""
     with open("/proc/self/statm", "rb") as file:
         pages = int(file.read().split()[1])
     used = resource.getrusage(resource.RUSAGE_SELF)

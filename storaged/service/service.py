@@ -2,9 +2,9 @@
 
 ::
 
-    begin   the snapshot is current, and this was asked of it before ... the answer of then
-            the handler waits for nothing, and neither does its view ... the answer, at once
-            anything else .............................................. an async function, for a task of its own
+    begin   the snapshot is current, and was asked the same before ... the kept answer
+            the view is there, and the handler does not wait ......... the answer, at once
+            anything else ............................................ an async function, for a task of its own
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ class Service:
     def begin(
         self, session: Session, method: str, params: object, descriptors: Sequence[int] = ()
     ) -> Answer | Waiting[Answer]:
-        """Answer one request at once, or return an async function that does where something has to be waited for.
+        """Answer one request at once, or return an async function that answers it if that takes a wait.
 
-        ``descriptors`` came with it; they stay the caller's, who closes them when the answer is there.
+        ``descriptors`` came with it; the caller closes them when the answer is there.
 
         Raises:
             StoragedError: the answer is an error of the contract; the async function raises it, too.
@@ -64,7 +64,7 @@ class Service:
         return partial(self._in_task, session, method, answer)
 
     async def handle(self, session: Session, method: str, params: object, descriptors: Sequence[int] = ()) -> Answer:
-        """``begin``, and the wait where there is one.
+        """Answer one request, and wait if necessary.
 
         Raises:
             StoragedError: as ``begin``.
@@ -75,10 +75,10 @@ class Service:
     # -------------------------------------------------------------- within
 
     def _of_this_store(self, session: Session, method: str, params: dict[str, Any]) -> dict[str, Any]:
-        """The parameters without ``store``, which is the one served here.
+        """The parameters without ``store``, which must be the store served here.
 
         Raises:
-            WrongStore: it is another. InvalidParams: it is none.
+            WrongStore: it is another one. InvalidParams: it is malformed.
         """
         stated, rest = split_store(params)
         if stated is not None:
@@ -133,7 +133,7 @@ class Service:
         """The request with its common parameters, and the method's own parameters.
 
         Raises:
-            InvalidParams: one is wrong, or there is one too many.
+            InvalidParams: one is wrong or unknown.
         """
         common, own = structure(handler.method, params)
         if common.if_generation is not None and (handler.method.mutates or handler.method.holds):
@@ -150,7 +150,7 @@ class Service:
         return call, own
 
     async def _off_loop(self, session: Session, params: object, work: Callable[[], T]) -> T:
-        """Do it, in a thread where the parameters are many."""
+        """Do it, in a thread if there are many parameters."""
         if not bulky(params):
             return work()
         async with session.shares.threads:
@@ -164,10 +164,10 @@ class Service:
         return await self._finish(call, partial(self._ask, handler, call, own))
 
     async def _change(self, session: Session, handler: Handler, params: object, descriptors: Sequence[int]) -> Answer:
-        """A mutation: one line in the log, whatever becomes of it."""
+        """Answer a mutation, which is logged whatever happens."""
         name = handler.method.name
         try:
-            # Before the parameters are looked at: who may not change anything need not learn how it is done.
+            # Checked before the parameters: a peer that may not change anything need not learn how it is done.
             self._access.check(session, handler.method)
         except NotPermitted as error:
             audit_unbegun(session, name, None if bulky(params) else params, error.name)
@@ -187,7 +187,7 @@ class Service:
             return answer
 
     async def _ask(self, handler: Handler, call: Call, own: Any) -> Found:
-        """Have a view where the handler needs one, and wait for the handler."""
+        """Wait for a view if the handler needs one, and for the handler."""
         try:
             if handler.reads:
                 view = call.current = await self._engine.cache.view(call.common.consistency, call.common.timeout)
@@ -203,7 +203,7 @@ class Service:
         return self._kept(call, found, await encode_in_turns(*self._origin(call, found)))
 
     def _origin(self, call: Call, found: Found) -> tuple[t.Result | Encoded, str, Staleness | None]:
-        """The result, and the generation and staleness of the view that it was made from."""
+        """The result, with the generation and staleness of the view that it was made from."""
         if isinstance(found, Outcome):
             return found.result, found.view.generation, found.view.stale
         view = found.view if isinstance(found, Encoded) and found.view is not None else call.current

@@ -1,4 +1,4 @@
-"""What the daemon counted, in the contract's terms. The cost depends on how many names there are, and on no store."""
+"""The daemon's metrics as the result of ``server.stats``. The cost depends on the number of metrics only."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LIMITS = "limits."
 
 def statistics(metrics: Metrics, gauges: dict[str, float]) -> t.ServerStats:
     """The answer to ``server.stats``."""
-    # Worker threads count meanwhile: only whole copies are walked through.
+    # Worker threads count meanwhile, so iterate over copies.
     counters, seconds, buckets = dict(metrics.counters), dict(metrics.seconds), dict(metrics.buckets)
 
     def histogram(name: str) -> t.Histogram:

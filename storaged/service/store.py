@@ -1,4 +1,4 @@
-"""``store.*`` and ``containers.*``: structure, call, encode."""
+"""Handlers of ``store.*`` and ``containers.*``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from storaged_client.contract import types as t
 from storaged_client.contract.errors import InvalidParams
 
 PATIENCE = 0.2
-"""Seconds a reply waits for containers and volumes to be measured anew."""
+"""Seconds that ``store.usage`` waits for containers and volumes to be measured again."""
 
 
 def list_containers(call: Call, params: p.NoParams) -> t.ContainerList:
@@ -23,9 +23,9 @@ def list_containers(call: Call, params: p.NoParams) -> t.ContainerList:
 
 
 async def usage(call: Call, params: p.NoParams) -> Outcome[t.StoreUsage]:
-    """``store.usage``: what changes without any table is measured again first, as far as there is time.
+    """``store.usage``: measures first what changes without any table, as far as there is time.
 
-    The answer is of the generation that knows these sizes.
+    The answer is of the generation that has these sizes.
     """
     cache, common = call.engine.cache, call.common
     await call.engine.sizes.renew(cache, PATIENCE)
@@ -36,16 +36,16 @@ async def usage(call: Call, params: p.NoParams) -> Outcome[t.StoreUsage]:
 
 
 async def refresh(call: Call, params: p.NoParams) -> Outcome[t.Result]:
-    """``store.refresh``: a reload whatever the stamp says."""
+    """``store.refresh``: reloads whatever the stamp says."""
     view = await call.engine.cache.refresh(call.common.timeout)
     unchanged = call.common.if_generation == view.generation
     return Outcome(result=t.Unchanged() if unchanged else t.Empty(), view=view)
 
 
 async def check(call: Call, params: p.StoreCheck) -> t.CheckReport:
-    """``store.check``: answers when the tables cannot be read, too; that is its first finding.
+    """``store.check``: answers even if the tables cannot be read; that is its first finding.
 
-    Who may change the store gets a look of this moment.
+    A peer that may change the store gets a result of this moment.
     """
     if params.slice is not None and params.slice <= 0:
         raise InvalidParams("slice must be more than 0 seconds", path="$.slice")

@@ -1,1 +1,1 @@
-"""One consistent state of the store, immutable: values, indexes, and the pure code that builds them."""
+"""Snapshots: one consistent state of the store as immutable values and indexes, and the pure code to build them."""

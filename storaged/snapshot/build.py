@@ -1,7 +1,7 @@
-"""Tables and contents in, snapshot out: every relation worked out once, in linear time.
+"""Builds a snapshot from tables and contents: every relation is computed once, in linear time.
 
-Order of work: the layer forest, then which records are shown, then what relates them (kin, lists,
-containers, sizes), then the images themselves, then the indexes over them.
+The order: the layer forest, the records to show, their relations (lineage, lists, containers, sizes), the images, the
+indexes over them.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ def build(
     base: Snapshot | None = None,
     known_sizes: KnownSizes = NOTHING_MEASURED,
 ) -> Snapshot:
-    """Work out the snapshot of one state of the tables; ``contents`` is parallel to ``tables.images``.
+    """Build the snapshot of one state of the tables; ``contents`` is parallel to ``tables.images``.
 
-    ``previous`` lends what it last knew of lists that cannot be read now, and values that are the same again;
-    the values of ``base`` are taken instead, where there is one. It may be of a state that never was.
-    ``known_sizes`` are those of layers whose records tell none.
+    ``previous`` has what was last known of lists that cannot be read now. Values that are equal again are shared with
+    ``base``, by default ``previous``; it may be of a state that never was. ``known_sizes`` are those of layers whose
+    records have none.
 
     Raises:
         ValueError: ``contents`` is not parallel to the images.
@@ -75,7 +75,7 @@ def build(
         containers=group((c.record.image, c.id) for c in containers),
         provable=tables.proven and not evidence,
     )
-    # The next decoding takes over the record of the same bytes: it is the same object then, and lives as long.
+    # A record with the same bytes is the same object after the next decoding, and lives as long.
     kept = {id(image.record): image for image in base.images} if base is not None else {}
     images = tuple(
         make_image(at, row, content, relations, kept.get(id(row.record)))

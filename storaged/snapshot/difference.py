@@ -1,4 +1,4 @@
-"""What changed between two snapshots, by the records and contents themselves."""
+"""The difference between two snapshots, by their records and contents."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _Item = TypeVar("_Item", Image, Layer, Container)
 
 @frozen(kw_only=True)
 class Changes(Generic[_ID]):
-    """Ids, each once: those only one of the snapshots has, and those whose record or content differs."""
+    """Ids that only one of the snapshots has, and ids whose record or content differs; each once."""
 
     added: tuple[_ID, ...] = ()
     removed: tuple[_ID, ...] = ()
@@ -30,7 +30,7 @@ class Changes(Generic[_ID]):
 class Difference:
     """``images`` are ordinary images only; one that became a list is removed there and added to ``lists``.
 
-    ``changed`` means that a record or its content is another one, not that a relation to others is.
+    ``changed`` means that a record or its content has changed, not a relation to others.
     """
 
     images: Changes[ImageID]
@@ -42,7 +42,7 @@ class Difference:
         return any(getattr(self, member.name) for member in fields(Difference))
 
     def summary(self) -> str:
-        """One line for the log: ``images +1 -0 ~2, layers +3 -0 ~0``; ``nothing`` where nothing changed."""
+        """One line for the log: ``images +1 -0 ~2, layers +3 -0 ~0``; ``nothing`` if nothing changed."""
         parts: list[str] = []
         for member in fields(Difference):
             changes = getattr(self, member.name)
@@ -53,7 +53,7 @@ class Difference:
 
 
 def difference(older: Snapshot, newer: Snapshot) -> Difference:
-    """Tell what the newer snapshot has, lacks and has otherwise; linear, and cheap where little changed."""
+    """What was added, removed and changed. Linear, and cheap if little changed."""
     before, after = _middle(older.images, newer.images, _same_image)
     images, lists = (
         _changes(
@@ -88,7 +88,7 @@ def _same_row(one: Layer | Container, other: Layer | Container) -> bool:
 def _middle(
     before: Sequence[_Item], after: Sequence[_Item], same: Callable[[_Item, _Item], bool]
 ) -> tuple[Sequence[_Item], Sequence[_Item]]:
-    """Leave out the equal rows at both ends: most changes touch one row or append some."""
+    """Without the equal rows at both ends: most changes touch one row or append some."""
     shorter = min(len(before), len(after))
     start = 0
     while start < shorter and same(before[start], after[start]):

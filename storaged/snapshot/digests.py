@@ -1,8 +1,8 @@
-"""Which digests are an image's, and which lists name a digest.
+"""The digests of an image, and the lists that name a digest.
 
-The set follows upstream's first level: every digest that a local list names directly, whether that
-list has a name or not, in whatever store it lies. A list named by a list protects that list, not what
-it names in turn. (libimage ``layer_tree.go:newLayerTreeFromData``.)
+As upstream, this is one level deep: every digest that a local list names directly, whether or not that
+list has a name, and in any store. A list that is named by a list protects that list, but not what
+that names in turn. (libimage ``layer_tree.go:newLayerTreeFromData``.)
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Membership:
 
 
 def image_digests(record: ImageRecord) -> tuple[Digest, ...]:
-    """All digests an image is found by: the record's, then those of big data whose key starts with ``manifest``.
+    """All digests by which an image is found: the record's, then those of big data whose key starts with ``manifest``.
 
     Source: containers/storage ``images.go:recomputeDigests``, ``bigDataNameIsManifest``.
     """
@@ -45,7 +45,7 @@ def image_digests(record: ImageRecord) -> tuple[Digest, ...]:
 
 
 def shown_digest(record: ImageRecord, content: ImageContent) -> Digest | None:
-    """The record's digest; of a list that of its current bytes, since upstream never updates the record's."""
+    """The record's digest; for a list, that of its current bytes, since upstream never updates the record's."""
     if content.manifest is not None and content.manifest.is_list:
         current = (record.big_data_digests or {}).get("manifest")
         if current:
@@ -61,8 +61,8 @@ def membership(
 ) -> Membership:
     """Build the digest set.
 
-    A list that can no longer be read goes on protecting what it named when it last could, whatever else
-    its record names; it is forgotten when its record is gone, or is seen to be something else.
+    A list that can no longer be read still protects what it named when it could be read; it is forgotten when its
+    record is gone, or turns out to be something else.
     """
     referenced: dict[Digest, dict[ImageID, None]] = {}
     last: dict[ImageID, ManifestFacts] = {}
@@ -93,13 +93,13 @@ def membership(
 
 
 def _manifest_is_in_doubt(content: ImageContent) -> bool:
-    """Whether the bytes are not those of the record. A layer or a configuration of its own does not settle it:
-    a list may bear both, as podman makes it of an image."""
+    """Whether the bytes are not those of the record. A layer or a configuration does not decide it: a list may have
+    both, when podman makes it from an image."""
     return content.unreadable_evidence or any(damage.name.startswith("manifest_") for damage in content.damage)
 
 
 def _joined(one: ManifestFacts, other: ManifestFacts) -> ManifestFacts:
-    """Two records of one id may be different lists, one of them in a read-only store: both protect."""
+    """Two records with one id may be different lists, one of them in a read-only store: both protect."""
     known = {instance.digest for instance in one.instances}
     more = tuple(instance for instance in other.instances if instance.digest not in known)
     return evolve(one, instances=one.instances + more) if more else one

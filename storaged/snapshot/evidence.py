@@ -1,14 +1,14 @@
-"""Unreadable evidence: what may be a manifest list and cannot be read, and what removes it.
+"""Unreadable evidence: what may be a manifest list but cannot be read, and the command that removes it.
 
-No command is told where the list may be whole: its damage was seen only once, or the disk did not give the bytes.
+There is no command if the list may be intact: its damage was seen only once, or the disk did not return the bytes.
 
-Which command works was tried on records whose manifest was missing, empty, cut short, or well formed but not the
-recorded bytes. ``storagectl`` acts on the record itself: by ``rmi --force ID``, or by ``manifest rm`` with all the
-names where it can be read as a list, which the former may take for its instance (``compat = "podman"``).
+The commands were tried on records whose manifest was missing, empty, truncated, or well formed but not the recorded
+bytes. ``storagectl`` acts on the record itself: ``rmi --force ID``, or ``manifest rm`` with all its names if it can be
+read as a list, since ``rmi`` may take that for its instance (``compat = "podman"``).
 
-A store that is only read here is podman's to write to, by naming it as the root. ``podman image rm --force ID`` removes
-the record as long as podman does not take it for a list; if it does, that command acts on the list's local instance
-instead, and only ``podman manifest rm`` with *all* the names (the id where there are none) removes the list.
+To a store that is only read here, podman can write if it is named as the root. ``podman image rm --force ID`` removes
+the record unless podman takes it for a list; then that command acts on the list's local instance, and only
+``podman manifest rm`` with *all* the names (or the id if there are none) removes the list.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from storaged.store.tables import ImageRow, RecordFlaw
 def find_evidence(
     rows: Sequence[ImageRow], contents: Sequence[ImageContent], flaws: Sequence[RecordFlaw]
 ) -> Iterator[Evidence]:
-    """Yield a record a piece, in store order, undecodable ones last."""
+    """One value for each such record, in store order, undecodable ones last."""
     for row, content in zip(rows, contents, strict=True):
         if not content.unreadable_evidence:
             continue
@@ -51,7 +51,7 @@ def find_evidence(
 
 
 def removal_command(row: ImageRow, content: ImageContent) -> str:
-    """The command that removes this record, whatever its manifest is taken for."""
+    """The command that removes this record, whatever its manifest looks like."""
     record = row.record
     names = " ".join(shlex.quote(name) for name in record.names or (record.id,))
     if row.store == 0 or not content.damage:
@@ -76,5 +76,5 @@ def _podman(manifest: str) -> str:
 
 
 def record_removal(evidence: Sequence[Evidence], image: ImageID) -> str:
-    """The command that removes this unreadable record; empty where it is none, or no tool can."""
+    """The command that removes this unreadable record; empty if it is no such record, or no tool can."""
     return next((found.command for found in evidence if found.image == image), "")

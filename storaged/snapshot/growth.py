@@ -1,14 +1,13 @@
-"""The layer forest of a new state of the tables, from the one before and what came, went and was altered.
+"""Incremental build of the layer forest: from the previous one and the rows that were added, removed or changed.
 
 ::
 
-    table before   [ first rows as they are | gone, altered | last rows as they are ]
-    table now      [ first rows as they are | new, altered  | last rows as they are ]
+    previous table   [ same first rows | removed, changed | same last rows ]
+    current table    [ same first rows | added, changed   | same last rows ]
 
-A pull, a commit, a container made or deleted changes a few layers at the upper ends of their chains. What hangs
-together otherwise is taken over whole: tables of all layers are copied, and none is worked out again. Where that is
-not all, where a record names another parent than before, a layer goes from below others, or where anything is damaged,
-the forest is worked out as a whole, by ``build_tree``; what both make is equal.
+A pull, a commit, or a container made or deleted changes a few layers at the upper ends of their chains. Everything else
+is copied from the previous forest. If more has changed (a record names another parent, a layer goes from under others)
+or anything is damaged, ``build_tree`` builds the whole forest. Both make equal forests.
 """
 
 from __future__ import annotations
@@ -24,28 +23,28 @@ from storaged.store.layout.records import LayerID
 from storaged.store.tables import LayerRow
 
 _MOST = 500
-"""Rows that came, went or were altered beyond which it is no less work."""
+"""Most rows added, removed or changed; with more, it is no less work."""
 
 _MOST_PLACES = 50
-"""Places in the order of the forest where something comes in: each is looked for among all layers."""
+"""Most places in the order of the forest where layers are inserted: each is searched among all layers."""
 
 
 @frozen(kw_only=True)
 class Growth:
-    """How a forest came of the one before."""
+    """How a forest differs from the previous one."""
 
     before: LayerTree
     after: LayerTree
     gone: frozenset[LayerID]
     new: frozenset[LayerID]
     altered: frozenset[LayerID]
-    """Layers that both have, whose record or store is another."""
+    """Layers of both forests whose record or store has changed."""
     parents: frozenset[LayerID]
-    """Known layers that got or lost a child, finished or not."""
+    """Known layers that gained or lost a child, complete or not."""
 
 
 def grow(before: LayerTree, rows: Sequence[LayerRow]) -> Growth | None:
-    """The forest of these rows, all stores' in their order; None where it is to be worked out as a whole."""
+    """The forest of these rows, of all stores in their order; None if it must be built as a whole."""
     table = tuple(rows)
     if before.table == table:
         return unchanged(before)
@@ -91,7 +90,7 @@ def grow(before: LayerTree, rows: Sequence[LayerRow]) -> Growth | None:
 
 
 def unchanged(forest: LayerTree) -> Growth:
-    """That of a forest into itself."""
+    """The growth of a forest that did not change."""
     nothing: frozenset[LayerID] = frozenset()
     return Growth(before=forest, after=forest, gone=nothing, new=nothing, altered=nothing, parents=nothing)
 
@@ -100,7 +99,7 @@ _COMPARED: Final = 1024
 
 
 def same_ends(before: Sequence[object], now: Sequence[object]) -> tuple[int, int]:
-    """How many values at the beginning and at the end are the same objects; the ends do not overlap."""
+    """Lengths of the common prefix and suffix, by identity; they do not overlap."""
     shorter = min(len(before), len(now))
     first = 0
     while first < shorter:
@@ -124,7 +123,7 @@ def same_ends(before: Sequence[object], now: Sequence[object]) -> tuple[int, int
 
 @frozen(kw_only=True)
 class _Moved:
-    """What of the middle of the table is finished now and what was; the rest of both tables is the same rows."""
+    """The complete layers in the middle of the current and the previous table; the other rows are the same."""
 
     will: Mapping[LayerID, LayerRow]
     was: Mapping[LayerID, LayerRow]
@@ -132,11 +131,11 @@ class _Moved:
     new: Mapping[LayerID, LayerRow]
     altered: frozenset[LayerID]
     later: frozenset[LayerID]
-    """Finished layers behind the middle."""
+    """Complete layers after the middle."""
 
 
 def _moved(before: LayerTree, table: tuple[LayerRow, ...]) -> _Moved | None:
-    """None where it is too much, or other than layers at the upper ends of their chains and members of records."""
+    """None if it is too much, or concerns more than the upper ends of chains and members of records."""
     first, last = same_ends(before.table, table)
     old, now = before.table[first : len(before.table) - last], table[first : len(table) - last]
     if len(old) + len(now) > _MOST:
@@ -168,7 +167,7 @@ def _moved(before: LayerTree, table: tuple[LayerRow, ...]) -> _Moved | None:
 def _families(
     before: LayerTree, moved: _Moved, middle: Mapping[LayerID, LayerID | None]
 ) -> tuple[set[LayerID], dict[LayerID, tuple[LayerID, ...]]]:
-    """Whose children are others than before, and all children; ``middle`` has the parents of what is finished now."""
+    """Parents whose children have changed, and all children; ``middle`` has the parents of complete layers."""
     losing = {moved.was[layer].record.parent for layer in moved.gone}
     parents = {parent for parent in (*losing, *[middle[layer] for layer in moved.new]) if parent}
     children = dict(before.children)
@@ -192,7 +191,7 @@ def _placed(
     middle: Mapping[LayerID, LayerID | None],
     children: Mapping[LayerID, Sequence[LayerID]],
 ) -> tuple[tuple[LayerID, ...], dict[LayerID, Chain]] | None:
-    """The order of the forest and all chains; None where too much comes in, or a ring of layers does."""
+    """The order of the forest and all chains; None if too much is inserted, or a cycle of layers is."""
     tops = [layer for layer in moved.new if middle[layer] not in moved.new]
     if len(tops) > _MOST_PLACES:
         return None
@@ -222,7 +221,7 @@ def _place(
     later: Collection[LayerID],
     middle: Mapping[LayerID, LayerID | None],
 ) -> int:
-    """Where in the order the branch of a new layer begins: behind those of its elder siblings that are there."""
+    """Where in the order the branch of a new layer begins: after those of its elder siblings."""
     if parent is None:
         return _place_of_root(top, order, chains, later, middle)
     elder = None

@@ -1,6 +1,6 @@
-"""The images of a snapshot: a record with its content and what is related to it.
+"""The images of a snapshot: records with their content and relations.
 
-Of what stayed the same the value of the snapshot before is taken: after most changes of a store that is nearly all.
+Unchanged values are shared with the previous snapshot: after most changes of a store these are nearly all.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from storaged.store.tables import ImageRow
 
 @frozen(kw_only=True)
 class Relations:
-    """What the rows of the shown images refer to; the sequences are parallel to those rows."""
+    """The relations of the shown images; the sequences are parallel to their rows."""
 
     tree: LayerTree
     lineage: Lineage
@@ -32,7 +32,7 @@ class Relations:
 
 
 def same_lineage(same: Snapshot, contents: Sequence[ImageContent]) -> Lineage | None:
-    """The kin of a snapshot of the same images and layers; None where an image has another content by now."""
+    """The lineage of a snapshot with the same images and layers; None if the content of an image has changed."""
     if any(image.content is not content for image, content in zip(same.images, contents, strict=True)):
         return None
     return Lineage(
@@ -43,13 +43,13 @@ def same_lineage(same: Snapshot, contents: Sequence[ImageContent]) -> Lineage | 
 
 
 def make_image(at: int, row: ImageRow, content: ImageContent, relations: Relations, kept: Image | None) -> Image:
-    """``kept`` is the value of the same record in the snapshot before: it is taken where nothing of it changed."""
+    """``kept`` is the value of the same record in the previous snapshot; it is returned if nothing has changed."""
     record = row.record
     digests = kept.digests if kept is not None else image_digests(record)
     children = relations.lineage.children[at]
     possible_children = relations.lineage.possible_children[at]
     in_lists = relations.lists.lists_of(digests)
-    # Whether an image has children cannot be told without its own configuration, nor without theirs.
+    # Without its own configuration, or theirs, it is unknown whether an image has children.
     judged = not (content.kin_in_doubt or possible_children)
     top = record.layer or None
     chain = relations.tree.chains.get(top) if top is not None else None

@@ -1,4 +1,4 @@
-"""The layers of a snapshot: a row with what stands on it; the value of the snapshot before where it is the same."""
+"""The layers of a snapshot, with what stands on them; unchanged values are shared with the previous snapshot."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _Layers = tuple[tuple[Layer, ...], Mapping[LayerID, Layer]]
 
 
 def group(pairs: Iterable[tuple[_K | None, _V]]) -> dict[_K, tuple[_V, ...]]:
-    """The values of each key that is there, each once, in their order."""
+    """The values of each key, each once, in their order; pairs without a key are left out."""
     found: dict[_K, dict[_V, None]] = {}
     for key, value in pairs:
         if key:
@@ -34,10 +34,9 @@ def make_layers(
     base: Snapshot | None,
     growth: Growth | None,
 ) -> _Layers:
-    """One value a row of the forest, and the first of each id. ``rows`` are those of the shown images.
+    """One value for each row of the forest, and the first of each id. ``rows`` are those of the shown images.
 
-    ``growth`` leads from the forest of ``base`` to this one: where it is told, only those values are looked at that
-    may be others than before.
+    ``growth``, if known, leads from the forest of ``base`` to this one: only values that may have changed are made.
     """
     maker = _Maker(tree, rows, containers, sizes)
     if (
@@ -69,7 +68,7 @@ class _Maker:
         )
 
     def make(self, row: LayerRow, known: Layer | None) -> Layer:
-        """The value of a row: ``known`` where that is the same."""
+        """The value of a row; ``known`` if that is equal."""
         tree, sizes, record = self.tree, self._sizes, row.record
         layer = record.id
         children, on_it, used_by = tree.children.get(layer, ()), self.images.get(layer, ()), self.users.get(layer, ())
@@ -113,7 +112,7 @@ def _regrown(maker: _Maker, base: Snapshot, growth: Growth) -> _Layers:
     for layer, users in maker.users.items():
         if (known := before.get(layer)) is not None and known.containers != users:
             stale.add(layer)
-    # And those that nothing stands on any more.
+    # And those on which nothing stands any more.
     stale.update(image.record.layer for image in base.images if image.record.layer not in maker.images)
     stale.update(container.record.layer for container in base.containers if container.record.layer not in maker.users)
     by_id = dict(before)

@@ -1,8 +1,8 @@
 """Indexes over images: ids, names, digests, id prefixes, short names.
 
 Precedence is upstream's (containers/storage ``store.go:Image``): the writable store before the
-read-only ones; within a store the last record of an id and the last of a name is found; a read-only
-image is hidden where the writable store has a record of the same id, its names with it.
+read-only ones; within a store the last record of an id, and the last of a name; a read-only image is
+hidden, with its names, if the writable store has a record of the same id.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from storaged.store.layout.records import Digest, ImageID
 
 @frozen(kw_only=True)
 class Indexes:
-    """See the members of the same names in ``Snapshot``."""
+    """See the members with the same names in ``Snapshot``."""
 
     by_id: Mapping[ImageID, Image]
     by_name: Mapping[str, Image]
@@ -27,7 +27,7 @@ class Indexes:
 
 
 def split_name(name: str) -> tuple[str, str | None, str | None]:
-    """Split a stored name into repository, tag and digest, without judging whether it is valid."""
+    """Split a stored name into repository, tag and digest, without validating it."""
     rest, _, digest = name.partition("@")
     repository, colon, tag = rest.rpartition(":")
     if not colon or "/" in tag:
@@ -36,7 +36,7 @@ def split_name(name: str) -> tuple[str, str | None, str | None]:
 
 
 def tails(repository: str) -> Iterator[str]:
-    """Yield ``a/b/c``, ``b/c``, ``c``: the short names by which a repository may be meant."""
+    """Yield ``a/b/c``, ``b/c``, ``c``: the short names of a repository."""
     yield repository
     position = repository.find("/")
     while position >= 0:

@@ -1,7 +1,7 @@
-"""The snapshot: one consistent state of the store, with every relation already worked out.
+"""The snapshot: one consistent state of the store, with all relations computed.
 
-Everything here is immutable once built, holds no path to a file that must be read to answer, and
-knows no clock. A snapshot is swapped by one assignment; a request keeps the one it started with.
+Everything here is immutable once built, needs no file to answer, and knows no clock. A snapshot is
+replaced by one assignment; a request keeps the one it started with.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from storaged.store.layout.records import (
 
 @frozen(kw_only=True)
 class Image:
-    """One image record of one store, with its content and its place among the others.
+    """One image record of one store, with its content and its relations.
 
-    ``parent`` and ``children`` follow podman's rule over configurations (libimage 1.2), ``in_lists``
-    holds the ids of lists that name any of ``digests``, each once, in store order.
+    ``parent`` and ``children`` follow podman's rule for configurations (libimage), ``in_lists`` has the ids of lists
+    that name any of ``digests``, each once, in store order.
     """
 
     record: ImageRecord
@@ -39,20 +39,20 @@ class Image:
     content: ImageContent
     digests: tuple[Digest, ...]
     digest: Digest | None
-    """The record's; of a manifest list that of its current bytes."""
+    """The record's; for a manifest list, that of its current bytes."""
     parent: ImageID | None
     children: tuple[ImageID, ...]
     possible_children: tuple[ImageID, ...]
-    """Images that may have been built on it: their configurations, which would tell, cannot be trusted.
-    While there is one, the image is not dangling. Empty where its own configuration cannot be trusted either."""
+    """Images that may have been built on it, but whose configurations cannot be trusted. While there is one, the image
+    is not dangling. Empty if its own configuration cannot be trusted either."""
     containers: tuple[ContainerID, ...]
     in_lists: tuple[ImageID, ...]
     chain: Chain | None = field(eq=False, repr=False)
-    """From the top layer down, as far as it is known; None where there is no top layer or it is lost."""
+    """From the top layer down, as far as it is known; None without a top layer, or if it is lost."""
     size: int | None
     unique_size: int | None
     size_pending: bool
-    """Whether ``size`` is null only until a layer is measured."""
+    """Whether ``size`` is unknown only until a layer is measured."""
     dangling: bool
     damage: Damage | None
 
@@ -74,7 +74,7 @@ class Image:
 
     @property
     def layers(self) -> tuple[LayerID, ...]:
-        """The chain, base first, as far as it is known; ``damage`` says where it is broken."""
+        """The chain, base first, as far as it is known; ``damage`` tells where it is broken."""
         found: list[LayerID] = []
         node = self.chain
         while node is not None:
@@ -84,26 +84,26 @@ class Image:
 
     @property
     def intermediate(self) -> bool:
-        """Untagged and at least one child; list membership does not matter."""
+        """Untagged with at least one child; membership in lists does not matter."""
         return not self.names and bool(self.children)
 
 
 class Layer(Struct, frozen=True, gc=False, kw_only=True):
-    """One layer record. Incomplete layers are not in a snapshot."""
+    """One layer record. A snapshot has no incomplete layers."""
 
     record: LayerRecord
     store: int
     volatile: bool
     children: tuple[LayerID, ...]
     images: tuple[ImageID, ...]
-    """Images whose top layer it is, in store order."""
+    """Images with this top layer, in store order."""
     containers: tuple[ContainerID, ...]
     depth: int
     size: int | None
-    """Bytes of the uncompressed tar, or of the files where the record does not tell; None while unknown."""
+    """Bytes of the uncompressed tar, or of the files if the record does not tell; None while unknown."""
     size_pending: bool
     size_reason: str | None
-    """Why the size cannot be had."""
+    """Why the size cannot be known."""
     damage: Damage | None
 
     @property
@@ -126,10 +126,10 @@ class Container:
 
 @frozen(kw_only=True)
 class Evidence:
-    """Unreadable evidence: something that may be a manifest list and cannot be read.
+    """Unreadable evidence: something that may be a manifest list but cannot be read.
 
-    While there is one, no image counts as dangling. ``file`` is what is missing or wrong, ``command``
-    what removes the record; empty where no tool can.
+    While there is any, no image counts as dangling. ``file`` is missing or wrong, ``command`` removes the record; it is
+    empty if no tool can.
     """
 
     image: ImageID | None
@@ -141,18 +141,18 @@ class Evidence:
 
 @frozen(kw_only=True)
 class Snapshot:
-    """All of the store at one generation. Order of tuples is the order of the store."""
+    """The whole store at one generation. Tuples are in the order of the store."""
 
     generation: str
     proven: bool
-    """False for a state read while a writer was at work: nothing in it counts as dangling."""
+    """False for a state that was read while a writer was at work: nothing in it counts as dangling."""
     images: tuple[Image, ...]
-    """Listed images: half made ones are not here."""
+    """All images except incomplete ones."""
     half_made: tuple[ImageID, ...]
     half_made_names: Mapping[str, ImageRecord]
-    """Names that half made images of the writable store bear already: no look-up finds them."""
+    """Names that incomplete images of the writable store have already: no look-up finds them."""
     half_made_layers: frozenset[LayerID]
-    """Top layers of half made images and their mapped copies: somebody is about to need them."""
+    """Top layers of incomplete images and their mapped copies: another tool is about to need them."""
     layers: tuple[Layer, ...]
     containers: tuple[Container, ...]
     lists: tuple[Image, ...]
@@ -166,31 +166,30 @@ class Snapshot:
     by_digest: Mapping[Digest, tuple[Image, ...]]
     """By every digest of an image, in store order."""
     sorted_ids: tuple[tuple[ImageID, ...], ...]
-    """A store each, for prefix look-ups by bisection; without the read-only ids that are hidden."""
+    """One tuple for each store, for prefix look-ups by bisection; without hidden read-only ids."""
     by_suffix: Mapping[str, tuple[str, Image]]
     """Every tagged tail of a name (``c:t``, ``b/c:t``, ``a/b/c:t``) to the first (stored name, image) that has it."""
     layer_by_id: Mapping[LayerID, Layer]
     container_by_id: Mapping[ContainerID, Container]
     referenced: Mapping[Digest, tuple[ImageID, ...]]
-    """The manifest-digest set: digest to the lists that name it, first level, every local list."""
+    """Digest to all local lists that name it directly."""
     last_lists: Mapping[ImageID, ManifestFacts]
-    """The last readable content of every list still recorded; keeps protecting when it becomes unreadable."""
+    """The last readable content of every recorded list; it still protects when the list becomes unreadable."""
 
     known_sizes: KnownSizes = field(repr=False)
-    """What the sizes were made of besides the records."""
+    """The measured sizes that were used besides the records."""
     forest: LayerTree = field(eq=False, repr=False)
-    """How the layers hang together; the next snapshot takes it over where no layer changed."""
+    """The layer forest; the next snapshot takes it over if no layer has changed."""
     uses: Uses = field(eq=False, repr=False)
-    """Who has which layer, and the sizes of big data; with the same ones the next snapshot takes layers and sizes over.
-    """
+    """Users of layers, and sizes of big data; if these are equal, the next snapshot takes over layers and sizes."""
 
     @cached_property
     def listed(self) -> tuple[Image, ...]:
-        """The images but the intermediate ones, which a listing shows only where it is asked for them."""
+        """All images except intermediate ones, which a listing shows only on request."""
         return tuple([image for image in self.images if not image.intermediate])
 
     @cached_property
     def unsized(self) -> tuple[int, int]:
-        """How many layers have a size that is to be measured yet, and how many one that cannot be. Counted once."""
+        """How many layers have a size that is still to be measured, and how many one that cannot be. Counted once."""
         pending = sum(layer.size_pending for layer in self.layers)
         return pending, sum(layer.size_reason is not None for layer in self.layers)

@@ -5,7 +5,7 @@
     cri-o     metadata is JSON with ``pod-name`` and ``pod-id``      (CRI-O ``internal/storage/runtime.go``)
     podman    metadata is JSON with ``image-name`` and ``name``      (podman ``libpod/storage.go``)
     buildah   no metadata, flagged ``Volatile``                      (buildah ``new.go``)
-    unknown   all else; so also what ``containers-storage create-container`` makes
+    unknown   all others, such as those of ``containers-storage create-container``
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _decode = bounded(msgspec.json.Decoder(_Metadata).decode)
 
 
 def guess_owner(record: ContainerRecord, *, volatile: bool) -> str:
-    """Name the tool; ``volatile`` says that the record lies in the volatile table.
+    """Guess the tool; ``volatile``: the record is in the volatile table.
 
     Returns:
         ``podman``, ``buildah``, ``cri-o`` or ``unknown``.

@@ -1,4 +1,4 @@
-"""Parent and child images by podman's rule, by look-ups of fingerprints instead of comparing pairs.
+"""Parent and child images by podman's rule, found by fingerprints instead of comparing pairs.
 
 P is a parent of C when both configurations can be read, the ids differ, P's diff ids are a prefix of
 C's, and C's history is P's plus exactly one entry. Candidates for the parent of C are the images on
@@ -11,13 +11,13 @@ are children. (libimage ``layer_tree.go``: ``parent``, ``children``, ``areParent
     place of P   (top layer, history_key)                              -> diff ids -> images
     place of C   (top layer, history_before_last), (its parent, same)  -> looked up there
 
-A place nearly always holds one length of diff ids; each further length costs one more look-up.
-Unlike upstream, an image that cannot be read is skipped, and is no reason to give up the search.
+A place nearly always has one length of diff ids; each further length costs one more look-up.
+Unlike upstream, an image that cannot be read is skipped, and does not end the search.
 
 An image whose configuration cannot be trusted may be the child of every image where its parent would be
-looked for: on its own layer and on that layer's parent. Upstream then answers nothing of the whole store, and
-prunes nothing; here those images alone are kept. Half made images are not among them: their writer holds the
-image they are made of by a container, and their layers are kept.
+searched: on its own layer and on that layer's parent. Upstream then fails for the whole store and prunes
+nothing; here only those images are kept. Incomplete images are not among them: a container of their writer
+protects the image they are made from, and their layers are kept.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ class Lineage:
     parents: tuple[ImageID | None, ...]
     children: tuple[tuple[ImageID, ...], ...]
     possible_children: tuple[tuple[ImageID, ...], ...]
-    """Images that may be children, since their configurations cannot be trusted; in the order of the table.
-    Not worked out for lists, which have no children, and for images whose own configuration cannot be trusted."""
+    """Images that may be children, since their configurations cannot be trusted; in the order of the table. Empty for
+    lists, which have no children, and for images whose own configuration cannot be trusted."""
 
 
 @frozen
@@ -55,7 +55,7 @@ class _Seat:
 
 
 def relate(rows: Sequence[ImageRow], contents: Sequence[ImageContent], tree: LayerTree) -> Lineage:
-    """Find every image's kin, in time linear in the images (and in the children reported)."""
+    """Find every image's parents and children, in time linear in the images and the children reported."""
     seats = list(_seats(rows, contents, tree))
     places: dict[_Place, dict[_DiffIDs, list[_Seat]]] = {}
     for seat in seats:
@@ -98,7 +98,7 @@ def relate(rows: Sequence[ImageRow], contents: Sequence[ImageContent], tree: Lay
 def _possible_children(
     rows: Sequence[ImageRow], contents: Sequence[ImageContent], tree: LayerTree
 ) -> tuple[tuple[ImageID, ...], ...]:
-    """All images of a layer share one tuple, so that it takes no more room than there are layers and doubts."""
+    """Images in doubt, by image; all images of a layer share one tuple, to save memory."""
     doubts: dict[LayerID | None, dict[ImageID, None]] = {}
     for row, content in zip(rows, contents, strict=True):
         if not content.kin_in_doubt:
@@ -112,7 +112,7 @@ def _possible_children(
         node = row.record.layer or None
         ids = () if is_list or content.kin_in_doubt else shared.get(node, ())
         if ids and row.record.id in doubts[node]:
-            # Its namesake in another store is in doubt, not it.
+            # The image of the same id in another store is in doubt, not this one.
             ids = tuple(other for other in ids if other != row.record.id)
         found.append(ids)
     return tuple(found)

@@ -1,8 +1,8 @@
-"""Sizes of images by what changed since the snapshot before; equal to what ``sizes.measure`` makes of everything.
+"""Incremental sizes of images: from what changed since the previous snapshot; equal to those of ``sizes.measure``.
 
-The size of an image is another one only where its chain is. What it alone needs is another only where a layer that it
-alone needed, or needs now, got or lost a child or somebody who stands on it: by such a layer the image is found, at the
-end of any way up from it. For a layer is needed by one image alone where whoever stands on it or above is that image.
+The size of an image changes only with its chain. Its unique size changes only if a layer that it alone needed, or
+needs now, gained or lost a child or a user. From such a layer, any path upwards ends at that image: a layer is needed
+by one image alone if everything on it or above it is that image.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from storaged.store.tables import ImageRow
 
 
 def uses_of(rows: Sequence[ImageRow], contents: Sequence[ImageContent], containers: Sequence[Container]) -> Uses:
-    """``contents`` is parallel to ``rows``, the records of all images."""
+    """Who uses which layer; ``contents`` is parallel to ``rows``, the records of all images."""
     return Uses(
         images=tuple(
             [
@@ -45,9 +45,9 @@ def uses_of(rows: Sequence[ImageRow], contents: Sequence[ImageContent], containe
 def remeasure(
     before: Snapshot, growth: Growth, rows: Sequence[ImageRow], uses: Uses, known: KnownSizes
 ) -> list[Sizes] | None:
-    """Sizes parallel to ``rows``, the records of all images; None where all of them are to be measured.
+    """Sizes parallel to ``rows``, the records of all images; None if all must be computed.
 
-    ``growth`` leads from the forest of ``before`` to the one there is now.
+    ``growth`` leads from the forest of ``before`` to the current one.
     """
     old, now, was = growth.before, growth.after, before.uses
     if before.known_sizes is not known or old.damage or now.damage:
@@ -79,7 +79,7 @@ def remeasure(
 
 
 def _found(layers: Iterable[LayerID], tree: LayerTree, uses: Uses) -> set[ImageID]:
-    """The images that may be the only ones that need one of these layers."""
+    """Images that may be the only user of one of these layers."""
     users: dict[LayerID, ImageID | None] = {}
     for _, image, _, tops, _ in uses.images:
         for top in tops:
@@ -118,7 +118,7 @@ def _down(top: LayerID, tree: LayerTree) -> Iterable[LayerID]:
 
 
 class _Alone:
-    """What images alone need."""
+    """Bytes that only one image needs."""
 
     def __init__(self, tree: LayerTree, rows: Sequence[ImageRow], held: Collection[LayerID], known: KnownSizes) -> None:
         self._tree = tree

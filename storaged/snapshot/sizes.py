@@ -1,10 +1,10 @@
-"""Sizes of images: as podman counts them, and what belongs to one image alone.
+"""Sizes of images as podman counts them, and unique sizes.
 
-``size`` is libimage's ``ImageSize``: each layer below the top layer and its mapped copies once, plus all
-big data. ``unique_size`` counts a layer when nothing but this image needs it: no other image (half made
-ones included), no container, and no further child layer, finished or not.
+``size`` is libimage's ``ImageSize``: each layer of the chains of the top layer and its mapped copies once, plus all
+big data. ``unique_size`` counts a layer if only this image needs it: no other image (incomplete ones included), no
+container, and no other child layer, complete or not.
 
-Both come from one pass down and one pass up the forest, whatever the number of images on a chain.
+Both take one pass down and one pass up the forest, whatever the number of images on a chain.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from storaged.store.layout.records import ContainerID, ImageID, ImageRecord, Lay
 from storaged.store.tables import ImageRow
 
 SHARED = -1
-"""Instead of an image's index: several need the layer, or something that is no image."""
+"""Instead of an image's index: several images need the layer, or something else does."""
 
 
 def layer_size(record: LayerRecord) -> int | None:
-    """Bytes of the uncompressed tar; they count only where the record has a digest (or TOC digest) for it."""
+    """Bytes of the uncompressed tar; None unless the record has a digest (or TOC digest) of it."""
     if not record.diff_digest and not record.toc_digest:
         return None
     size = record.diff_size or 0
@@ -31,21 +31,21 @@ def layer_size(record: LayerRecord) -> int | None:
 
 @frozen(kw_only=True, eq=False)
 class KnownSizes:
-    """What was measured on disk besides the tables, each time as a whole new value: identity tells a change."""
+    """Sizes measured on disk. A change makes a new value, so it shows by identity."""
 
     layers: Mapping[LayerID, int] = field(factory=dict)
-    """Bytes of layers whose records tell no size."""
+    """Bytes of layers whose records have no size."""
     reasons: Mapping[LayerID, str] = field(factory=dict)
-    """Why the size of a layer cannot be had; such a layer is waited for no longer."""
+    """Why the size of a layer cannot be known; it is no longer pending then."""
     containers: Mapping[ContainerID, int] = field(factory=dict)
-    """Bytes in the folders of containers, besides their layers and data."""
+    """Bytes in the folders of containers, without their layers and data."""
     container_reasons: Mapping[ContainerID, str] = field(factory=dict)
-    """Why those of a container cannot be had."""
+    """Why the size of a container cannot be known."""
     volumes: Mapping[str, int | None] | None = None
-    """Bytes of each local volume, None while unknown; None as a whole where nobody looked or could."""
+    """Bytes of each local volume, None while unknown. The whole is None if volumes were not or cannot be listed."""
 
     def size(self, record: LayerRecord) -> int | None:
-        """Bytes of a layer: as recorded, else as measured; None while neither is known."""
+        """Bytes of a layer, as recorded or else as measured; None while unknown."""
         recorded = layer_size(record)
         return recorded if recorded is not None else self.layers.get(record.id)
 
@@ -59,12 +59,12 @@ NOTHING_MEASURED = KnownSizes()
 
 @frozen
 class Sizes:
-    """In bytes; None where a layer's size is not known or a layer is lost."""
+    """Sizes in bytes; None if a layer is lost or its size is not known."""
 
     size: int | None
     unique: int | None
     pending: bool = False
-    """Whether it is only a layer still to be measured that is missing."""
+    """Whether ``size`` is unknown only until a layer is measured."""
 
 
 _User = tuple[bool, ImageID, LayerID | None, tuple[LayerID, ...], int | None]
@@ -72,15 +72,15 @@ _User = tuple[bool, ImageID, LayerID | None, tuple[LayerID, ...], int | None]
 
 @frozen(kw_only=True)
 class Uses:
-    """All that layers and sizes depend on besides the forest and the measured sizes: who has which layer."""
+    """Who uses which layer: besides forest and measured sizes, all that layers and sizes depend on."""
 
     images: tuple[_User, ...]
-    """Of every record: whether it is half made, its id, top layer, that with its mapped copies, bytes of big data."""
+    """For every record: whether it is incomplete, id, top layer, that with its mapped copies, bytes of big data."""
     containers: tuple[tuple[str, LayerID | None], ...]
 
 
 def big_data_size(record: ImageRecord) -> int | None:
-    """Bytes of all big data; None where the record does not tell the size of an item."""
+    """Bytes of all big data; None if the record lacks the size of an item."""
     sizes = record.big_data_sizes or {}
     total = 0
     for key in record.big_data_names or ():
@@ -94,7 +94,7 @@ def big_data_size(record: ImageRecord) -> int | None:
 def measure(
     rows: Sequence[ImageRow], tree: LayerTree, container_layers: Iterable[LayerID], known: KnownSizes
 ) -> list[Sizes]:
-    """Sizes of every image, parallel to ``rows``; rows of half made images count as users of their layers."""
+    """Sizes of every image, parallel to ``rows``; incomplete images count as users of their layers."""
     chain_sizes, waiting = _chain_sizes(tree, known)
     tops = [top_layers(row.record) for row in rows]
     alone = _exclusive(tops, tree, container_layers, known)
@@ -107,9 +107,9 @@ def measure(
 
 
 def sizes_of(record: ImageRecord, layers: int | None, alone: int, never: bool) -> Sizes:
-    """The sizes of an image whose layers, and those of them that it alone needs, take so many bytes.
+    """The sizes of an image, by the bytes of its layers and of those that it alone needs.
 
-    ``never``: where those of the layers are not known, they will not be.
+    ``never``: if the bytes of the layers are not known, they never will be.
     """
     data = big_data_size(record)
     if data is None or layers is None:
@@ -127,8 +127,8 @@ def top_layers(record: ImageRecord) -> tuple[LayerID, ...]:
 
 
 def _chain_sizes(tree: LayerTree, known: KnownSizes) -> tuple[dict[LayerID, int | None], set[LayerID]]:
-    """Bytes from each layer to its base, None where one is unknown or the chain is broken; and the layers
-    for which that will change once all is measured."""
+    """Bytes from each layer down to its base, None if one is unknown or the chain is broken; and the layers for which
+    that will change once everything is measured."""
     sums: dict[LayerID, int | None] = {}
     hopeless: set[LayerID] = set()
     for layer in tree.top_down:
@@ -146,7 +146,7 @@ def _chain_sizes(tree: LayerTree, known: KnownSizes) -> tuple[dict[LayerID, int 
 
 
 def union(tops: tuple[LayerID, ...], tree: LayerTree, sums: Mapping[LayerID, int | None]) -> int | None:
-    """Bytes of the layers below any of the tops, each once: chains less what neighbours have in common."""
+    """Bytes of the chains below these tops, each layer once: all chains minus what neighbours share."""
     if len(tops) == 1:
         return sums.get(tops[0])
     total = 0
@@ -192,7 +192,7 @@ def _exclusive(
         users[layer] = SHARED
     sums: dict[int, int] = {}
     for layer in reversed(tree.top_down):
-        # A layer that nobody uses still holds those below it in place.
+        # A layer without users still needs those below it.
         user = users.get(layer, SHARED)
         if user != SHARED:
             sums[user] = sums.get(user, 0) + (known.size(tree.by_id[layer].record) or 0)

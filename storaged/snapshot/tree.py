@@ -1,16 +1,16 @@
-"""The layer forest: parents, children, depth, chains, and what is broken in them.
+"""The layer forest: parents, children, depth, chains, and their damage.
 
 ::
 
-    layers.json        record.parent           what the forest makes of it
+    layers.json        record.parent           in the forest
     known parent       a layer of any store    child of that layer
     unknown parent     no such layer           a root, damaged (``ParentLayerMissing``); all above it ``ChainBroken``
     incomplete parent  being made or deleted   as above (``ParentLayerIncomplete``)
     cycle              reaches itself          cut once, its members damaged (``LayerCycle``)
 
 Incomplete layers are hidden: the next tool that opens the store deletes them. Of layers with the same
-id the first is found (containers/storage ``layers.go:load``); later ones of the same store are dropped
-there, so they are here.
+id the first is used, and later ones of the same store are dropped, as in containers/storage
+(``layers.go:load``).
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ class Damage:
 
 @frozen(eq=False, repr=False, weakref_slot=False)
 class Chain:
-    """A layer and what lies below it. Shared by every chain it is part of, so that all of them together
-    take room for one node a layer; and by snapshots that follow each other, as long as it is the same."""
+    """A layer and what lies below it. Shared by all chains that it is part of, so that together they take one node for
+    each layer; and by successive snapshots as long as it does not change."""
 
     layer: LayerID
     below: Chain | None
     depth: int
-    """How many lie below it."""
+    """Number of layers below it."""
 
 
 @frozen(kw_only=True)
 class StoreFlaw:
-    """Damage that belongs to no image: a table row that is no record, a cycle, a lost layer."""
+    """Damage that concerns no single image: a table row that is no record, a cycle, a lost layer."""
 
     name: str
     detail: str
@@ -56,17 +56,17 @@ class StoreFlaw:
 
 @frozen(kw_only=True, eq=False)
 class LayerTree:
-    """All relations between layers. Ids only; ``rows`` keeps store order, one row an id and store."""
+    """All relations between layers, by id. ``rows`` is in store order, one row for each id and store."""
 
     table: tuple[LayerRow, ...]
-    """What it was made of."""
+    """All rows that it was made from."""
     rows: tuple[LayerRow, ...]
     by_id: Mapping[LayerID, LayerRow]
     incomplete: frozenset[LayerID]
     under_incomplete: frozenset[LayerID]
-    """Parents of incomplete layers: a pull or a deletion is at work above them."""
+    """Parents of incomplete layers: a pull or a deletion is under way above them."""
     children: Mapping[LayerID, tuple[LayerID, ...]]
-    """By every id that a record names as its parent, known or not."""
+    """By every id that a record names as parent, known or not."""
     top_down: tuple[LayerID, ...]
     """Every known id once, parents before children, each subtree in one piece."""
     chains: Mapping[LayerID, Chain]
@@ -75,29 +75,29 @@ class LayerTree:
 
     @cached_property
     def position(self) -> Mapping[LayerID, int]:
-        """Where an id stands in ``top_down``. Worked out when it is first asked for: few questions need it."""
+        """The index of each id in ``top_down``. Computed on first use: few requests need it."""
         return {layer: position for position, layer in enumerate(self.top_down)}
 
     def below(self, layer: LayerID) -> LayerID | None:
-        """The known parent of a known layer, with cycles cut: following it ends."""
+        """The known parent of a known layer. Cycles are cut, so following parents ends."""
         under = self.chains[layer].below
         return under.layer if under is not None else None
 
     def depth(self, layer: LayerID) -> int:
-        """How many layers lie below a known layer."""
+        """Number of layers below a known layer."""
         return self.chains[layer].depth
 
     def is_node(self, layer: LayerID) -> bool:
-        """Whether images can be attached to it: upstream makes a node for a parent that is lost, too."""
+        """Whether images can be attached to it: upstream also makes a node for a lost parent."""
         return layer in self.by_id or layer in self.children
 
     def named_parent(self, layer: LayerID) -> LayerID | None:
-        """The parent as the record names it, known or not."""
+        """The parent that the record names, known or not."""
         row = self.by_id.get(layer)
         return (row.record.parent or None) if row is not None else None
 
     def image_damage(self, layer: LayerID) -> Damage | None:
-        """What an image with this top layer suffers from."""
+        """The damage of an image with this top layer, if any."""
         if layer in self.by_id:
             return self.damage.get(layer)
         if layer in self.incomplete:
@@ -106,9 +106,9 @@ class LayerTree:
 
 
 def build_tree(table: Sequence[LayerRow], previous: LayerTree | None = None) -> LayerTree:
-    """Work out the forest of all stores' layers, in time linear in the layers.
+    """Build the forest of the layers of all stores, in linear time.
 
-    Where the rows are those of ``previous``, it is returned: most changes of a store touch no layer.
+    Returns ``previous`` if it has the same rows: most changes of a store touch no layer.
     """
     table = tuple(table)
     if previous is not None and previous.table == table:
@@ -157,9 +157,9 @@ def build_tree(table: Sequence[LayerRow], previous: LayerTree | None = None) -> 
 
 
 def parent_of(record: LayerRecord, by_id: Mapping[LayerID, LayerRow]) -> LayerID | None:
-    """The parent as the record names it, by the same text as the parent's own record where there is one.
+    """The parent that the record names, as the string object of the parent's own record if there is one.
 
-    Every record was decoded by itself, with an equal text of its own: 128 bytes a layer.
+    Each record was decoded separately, with its own copy of that string: 128 bytes a layer.
     """
     parent = record.parent or None
     known = by_id.get(parent) if parent is not None else None
@@ -170,7 +170,7 @@ def parent_of(record: LayerRecord, by_id: Mapping[LayerID, LayerRow]) -> LayerID
 
 
 def under_any(table: Iterable[LayerRow]) -> tuple[frozenset[LayerID], frozenset[LayerID]]:
-    """The ids of the records that are incomplete, and the parents of those."""
+    """The ids of incomplete records, and their parents."""
     records = [row.record for row in table if row.record.flags is not None and row.record.incomplete]
     return (
         frozenset([record.id for record in records]),
@@ -203,7 +203,7 @@ def _lost_parents(
 def walk(
     roots: Iterable[LayerID], children: Mapping[LayerID, Sequence[LayerID]], done: set[LayerID]
 ) -> Iterator[LayerID]:
-    """Yield each layer above the roots once, in preorder; what is in ``done`` is not entered."""
+    """Yield the roots and all layers above them once, in preorder; those in ``done`` are skipped."""
     for root in roots:
         waiting = [root]
         while waiting:
@@ -221,7 +221,7 @@ def _cut_cycles(
     children: Mapping[LayerID, Sequence[LayerID]],
     damage: dict[LayerID, Damage],
 ) -> None:
-    """Bring the layers that no root reaches into the order: cut each cycle at one of its members."""
+    """Add the layers that no root leads to: cut each cycle at one of its members."""
     done = set(top_down)
     for start in parents:
         if start in done:
@@ -247,7 +247,7 @@ def _chains(
     damage: dict[LayerID, Damage],
     before: Mapping[LayerID, Chain],
 ) -> dict[LayerID, Chain]:
-    """The chain of each layer, that of ``before`` where it is the same; adds to the damage what lies above some."""
+    """The chain of each layer, shared with ``before`` if equal; layers above damaged ones are added to the damage."""
     chains: dict[LayerID, Chain] = {}
     for layer in top_down:
         parent = parents[layer]
