@@ -150,31 +150,31 @@ def connect(path: str, uids: Collection[int] = ()) -> socket.socket:
 
     Raises: NobodyListens, QueueFull, SocketForbidden, DaemonUnavailable.
     """
-    channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        channel.setblocking(False)
-        channel.connect(path)
-        channel.setblocking(True)
-        _check_listener(channel, path, uids)
+        sock.setblocking(False)
+        sock.connect(path)
+        sock.setblocking(True)
+        _check_listener(sock, path, uids)
     except SocketForbidden:
-        channel.close()
+        sock.close()
         raise
     except OSError as error:
-        channel.close()
+        sock.close()
         raise _meaning(error, path) from error
     except BaseException:
-        channel.close()
+        sock.close()
         raise
-    return channel
+    return sock
 
 
-def _check_listener(channel: socket.socket, path: str, uids: Collection[int]) -> None:
+def _check_listener(sock: socket.socket, path: str, uids: Collection[int]) -> None:
     """Refuse a daemon of another user, by what the kernel recorded when it began to listen (unix(7), SO_PEERCRED).
 
     Raises: SocketForbidden.
     """
     # struct ucred: pid, uid, gid, 32 bits each.
-    uid = int.from_bytes(channel.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)[4:8], sys.byteorder)
+    uid = int.from_bytes(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)[4:8], sys.byteorder)
     if uid in (0, os.geteuid()) or uid in uids:
         return
     named = os.environ.get("STORAGED_SERVER_UIDS", "").replace(",", " ").split()

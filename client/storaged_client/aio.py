@@ -57,7 +57,7 @@ class AsyncClient(AsyncNouns):
         self._target: stores.Target | None = None
         self._spawn = spawn
         self._timeout = timeout
-        self._link: AsyncConnection | None = None
+        self._connection: AsyncConnection | None = None
         self._tasks: TaskGroup | None = None
         self._home: tuple[int, object] | None = None
         """The process and the loop it was entered in."""
@@ -71,11 +71,11 @@ class AsyncClient(AsyncNouns):
         if self._target is None:
             self._target = await anyio.to_thread.run_sync(self._find)
             self.address = self._target.address
-        link = await self._adopt(await self._open_when_there_is_room())
+        connection = await self._adopt(await self._open_when_there_is_room())
         tasks = anyio.create_task_group()
         await tasks.__aenter__()
-        tasks.start_soon(link.run)
-        self._link, self._tasks, self._home = link, tasks, _here()
+        tasks.start_soon(connection.run)
+        self._connection, self._tasks, self._home = connection, tasks, _here()
         return self
 
     async def __aexit__(
@@ -83,8 +83,8 @@ class AsyncClient(AsyncNouns):
     ) -> None:
         tasks, self._tasks = self._tasks, None
         assert tasks is not None
-        if self._link is not None:
-            self._link.close()
+        if self._connection is not None:
+            self._connection.close()
         tasks.cancel_scope.cancel()
         # Our own tasks raise nothing, so the caller's exception need not be wrapped in a group.
         await tasks.__aexit__(None, None, None)
@@ -155,13 +155,12 @@ class AsyncClient(AsyncNouns):
 
         ``lacks``: the daemon certainly does not know what was requested. Takes two seconds at most.
         """
-        link = self._link
-        if link is None or link.dead:
+        connection = self._connection
+        if connection is None or connection.dead:
             return ""
         with anyio.move_on_after(version_mismatch.PATIENCE):
-            return version_mismatch.hint(
-                (await self._ask(link, retry.Request(*version_mismatch.QUESTION))).result, self.address, lacks=lacks
-            )
+            pending = await self._ask(connection, retry.Request(*version_mismatch.QUESTION))
+            return version_mismatch.hint(pending.result, self.address, lacks=lacks)
         return ""
 
     # ------------------------------------------------------------ within
@@ -182,41 +181,41 @@ class AsyncClient(AsyncNouns):
         raise AssertionError("delays() has no end")
 
     async def _once(self, request: retry.Request) -> Any:
-        link = await self._connected()
-        if not link.of_store and isinstance(request.params, list):
+        connection = await self._connected()
+        if not connection.of_store and isinstance(request.params, list):
             # Positional parameters cannot include the store.
-            await self._compare_store(link)
-        pending = await self._ask(link, request.stating(None if link.of_store else self._stated))
+            await self._compare_store(connection)
+        pending = await self._ask(connection, request.stating(None if connection.of_store else self._stated))
         try:
             return retry.result_of(pending, request.method, closed=self._tasks is None)
         except retry.Again:
-            link.dead = True  # begin nothing more on it; requests in flight are still answered
+            connection.dead = True  # begin nothing more on it; requests in flight are still answered
             raise
         except StoragedError as error:
-            if link.of_store or not stores.is_unknown(error):
+            if connection.of_store or not stores.is_unknown(error):
                 raise
-        await self._compare_store(link)
+        await self._compare_store(connection)
         return await self._once(request)
 
     @property
     def _stated(self) -> dict[str, Any] | None:
         return self._target.stated if self._target is not None else None
 
-    async def _compare_store(self, link: AsyncConnection) -> None:
+    async def _compare_store(self, connection: AsyncConnection) -> None:
         stated = self._stated
         if stated is not None:
-            pending = await self._ask(link, retry.Request(*version_mismatch.QUESTION))
+            pending = await self._ask(connection, retry.Request(*version_mismatch.QUESTION))
             info = retry.result_of(pending, version_mismatch.QUESTION[0], closed=self._tasks is None)
             await anyio.to_thread.run_sync(stores.check_served, stated, info)
-        link.of_store = True
+        connection.of_store = True
 
     @staticmethod
-    async def _ask(link: AsyncConnection, request: retry.Request) -> Pending:
-        id, pending = link.begin(request.method, request.params, request.listener, request.descriptors)
+    async def _ask(connection: AsyncConnection, request: retry.Request) -> Pending:
+        id, pending = connection.begin(request.method, request.params, request.listener, request.descriptors)
         try:
             await pending.wait()
         except BaseException:
-            link.abandon(id)
+            connection.abandon(id)
             raise
         return pending
 
@@ -225,23 +224,23 @@ class AsyncClient(AsyncNouns):
             # The descriptor is shared with the parent, or the tasks belong to the other loop: nothing would be
             # answered.
             raise ForeignLoop("the client was entered in another event loop or before a fork: enter one of your own")
-        link = self._link
-        if link is not None and not link.dead:
-            return link
+        connection = self._connection
+        if connection is not None and not connection.dead:
+            return connection
         async with self._connecting:
-            if self._link is None or self._link.dead:
+            if self._connection is None or self._connection.dead:
                 if self._tasks is None:
                     raise ClientClosed("the client is closed, or was not entered by async with")
                 await self._join(await self._adopt(await self._open()))
-            assert self._link is not None
-            return self._link
+            assert self._connection is not None
+            return self._connection
 
-    async def _join(self, link: AsyncConnection) -> None:
+    async def _join(self, connection: AsyncConnection) -> None:
         if self._tasks is None:
-            await link.give_up()
+            await connection.give_up()
             raise ClientClosed("the client was closed while a call ran")
-        self._tasks.start_soon(link.run)
-        self._link = link
+        self._tasks.start_soon(connection.run)
+        self._connection = connection
 
     async def _open_when_there_is_room(self) -> socket.socket:
         give_up = time.monotonic() + (retry.WINDOW if self._timeout is None else self._timeout)
@@ -261,7 +260,7 @@ class AsyncClient(AsyncNouns):
             left = anyio.current_effective_deadline() - anyio.current_time()
             timeout = min(left, spawn.PATIENCE if self._timeout is None else self._timeout)
             # Not abandoned when cancelled: a half-started daemon must not be left without a record.
-            replace = self._link is None
+            replace = self._connection is None
             return await anyio.to_thread.run_sync(lambda: spawn.connect(target, timeout=timeout, replace=replace))
         target.stated = target.meant
         try:
@@ -270,11 +269,11 @@ class AsyncClient(AsyncNouns):
             return await anyio.to_thread.run_sync(discovery.connect, target)
 
     @staticmethod
-    async def _adopt(channel: socket.socket) -> AsyncConnection:
+    async def _adopt(sock: socket.socket) -> AsyncConnection:
         try:
-            return AsyncConnection(await UNIXSocketStream.from_socket(channel))
+            return AsyncConnection(await UNIXSocketStream.from_socket(sock))
         except BaseException:
-            channel.close()
+            sock.close()
             raise
 
 

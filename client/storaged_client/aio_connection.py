@@ -37,12 +37,12 @@ class Own:
             self.close()
             raise
 
-    def send(self, channel: socket.socket, data: memoryview) -> int:
+    def send(self, sock: socket.socket, data: memoryview) -> int:
         """Write without waiting, with the descriptors unless they were sent already; returns how many bytes were
         taken."""
         if not self.descriptors:
-            return channel.send(data)
-        count = send_with(channel, data, self.descriptors)
+            return sock.send(data)
+        count = send_with(sock, data, self.descriptors)
         self.close()
         return count
 
@@ -55,12 +55,12 @@ class Own:
 class Pending:
     """One call that waits for its answer. ``own`` holds the descriptors to send."""
 
-    __slots__ = ("done", "error", "lost", "news", "own", "result", "sent", "size", "stir")
+    __slots__ = ("changed", "done", "error", "lost", "news", "own", "result", "sent", "size")
 
     def __init__(self, size: int, news: News, own: Own) -> None:
         self.own = own
         self.done = False
-        self.stir = anyio.Event()
+        self.changed = anyio.Event()
         self.news = news
         self.lost = False
         self.sent = False
@@ -72,7 +72,7 @@ class Pending:
     def finish(self) -> None:
         """The answer is there, or will never come."""
         self.done = True
-        self.stir.set()
+        self.changed.set()
 
     async def wait(self) -> None:
         """Wait for the end, reporting progress meanwhile. Raises what the listener raises."""
@@ -80,8 +80,8 @@ class Pending:
             self.news.tell()
             if self.done:
                 return
-            await self.stir.wait()
-            self.stir = anyio.Event()
+            await self.changed.wait()
+            self.changed = anyio.Event()
 
 
 class AsyncConnection:
@@ -167,7 +167,7 @@ class AsyncConnection:
                 await self._stream.aclose()
 
     async def _write(self) -> None:
-        channel = self._socket
+        sock = self._socket
         while True:
             await self._wake.wait()
             self._wake = anyio.Event()
@@ -191,9 +191,9 @@ class AsyncConnection:
                         rest = memoryview(b"".join(texts))
                         while rest:
                             try:
-                                count = own.send(channel, rest)
+                                count = own.send(sock, rest)
                             except BlockingIOError:
-                                await anyio.wait_writable(channel)
+                                await anyio.wait_writable(sock)
                                 continue
                             sent += count
                             rest = rest[count:]
@@ -232,7 +232,7 @@ class AsyncConnection:
                     case Notification(method, params) if method == METHOD:
                         for waiting in self._pending.values():
                             if waiting.news.put(params):
-                                waiting.stir.set()
+                                waiting.changed.set()
                                 break
                     case Close() | Request():
                         return

@@ -4,8 +4,8 @@ There is no reader thread. Of the threads that wait for an answer one reads for 
 own answer is there. A single thread pays one send and one receive a call, and nothing runs in the background. A
 waiting thread is either the reader or woken by it::
 
-    _state     guards the peer, the table of pending calls and who reads; never held over I/O
-    _channel   writes the text of one call at a time
+    _state       guards the peer, the table of pending calls and who reads; never held over I/O
+    _transport   writes the text of one call at a time
 
 One lock around each call would be less code, but a read that waits for a writer would then hold up every other thread,
 and eight threads would get a third as many answers: ``python -m tests.bench.shared_connection``. Nor may a thread
@@ -58,8 +58,8 @@ class Pending:
 class Connection:
     """See the module. Deadlines are on the monotonic clock; None means no limit."""
 
-    def __init__(self, channel: socket.socket) -> None:
-        self._channel = Transport(channel)
+    def __init__(self, sock: socket.socket) -> None:
+        self._transport = Transport(sock)
         self._peer = Peer(REPLY_BYTES + ENVELOPE_BYTES, lines=True)
         self._state = threading.Lock()
         self._pending: dict[ID, Pending] = {}
@@ -71,7 +71,7 @@ class Connection:
     @property
     def dead(self) -> bool:
         """No call may begin on it any more."""
-        return self._channel.dead
+        return self._transport.dead
 
     def ask(
         self,
@@ -94,7 +94,7 @@ class Connection:
         pending = Pending(News(params, listener))
         try:
             data = self._begin(pending, method, params, len(descriptors))
-            self._channel.send(pending, data, deadline, descriptors)
+            self._transport.send(pending, data, deadline, descriptors)
             pending.sent = True
             self._leave(pending)
             self._wait(pending, deadline)
@@ -120,7 +120,7 @@ class Connection:
 
     def _leave(self, pending: Pending) -> None:
         """Let the next thread write; the last one closes a dead connection."""
-        self._channel.leave(pending)
+        self._transport.leave(pending)
         if self.dead:
             with self._state:
                 self._pass_on()
@@ -148,9 +148,9 @@ class Connection:
     def _read_until(self, pending: Pending, deadline: float | None) -> None:
         try:
             while not (pending.done or pending.news.waiting):
-                if deadline is not None and not self._channel.ready(select.POLLIN, deadline):
+                if deadline is not None and not self._transport.ready(select.POLLIN, deadline):
                     raise RequestTimeout("no answer in time")
-                count = self._channel.receive_into(self._buffer)
+                count = self._transport.receive_into(self._buffer)
                 with self._state:
                     if count:
                         self._settle(bytes(self._buffer[:count]))
@@ -159,7 +159,7 @@ class Connection:
         except RequestTimeout:
             raise
         except BaseException:
-            self._channel.break_off()
+            self._transport.break_off()
             with self._state:
                 self._lose_all()
             raise
@@ -187,7 +187,7 @@ class Connection:
             data = self._peer.send_cancel(pending.id)
         try:
             # A daemon that reads nothing will not read this either.
-            self._channel.send_at_once(pending, data, 0.05)
+            self._transport.send_at_once(pending, data, 0.05)
             self._leave(pending)
         except BaseException:
             self._leave(pending)
@@ -211,22 +211,22 @@ class Connection:
                             self._wake(pending)
                             break
                 case Close() | Request():
-                    self._channel.break_off()
+                    self._transport.break_off()
                     self._lose_all()
 
     def _settle_error(self, id: ID, error: dict[str, Any]) -> None:
         pending = self._pending.get(id)
         if id is None:
-            self._channel.dead = True  # the daemon closes after an error that it cannot attribute
+            self._transport.dead = True  # the daemon closes after an error that it cannot attribute
             # Too large or not understood: of what was sent, the longest text is the likely one.
-            sent = [one for one in self._pending.values() if one.sent or one is self._channel.writer]
+            sent = [one for one in self._pending.values() if one.sent or one is self._transport.writer]
             pending = max(sent, key=lambda one: one.size, default=None)
         if pending is not None:
             pending.error = error
             self._finish(pending)
 
     def _lose_all(self) -> None:
-        self._channel.dead = True
+        self._transport.dead = True
         for pending in list(self._pending.values()):
             pending.lost = not pending.done
             self._finish(pending)
@@ -250,24 +250,24 @@ class Connection:
             if pending.wake is not None:
                 self._wake(pending)
                 return
-        if self.dead and not self._pending and self._channel.writer is None:
-            self._channel.close()
+        if self.dead and not self._pending and self._transport.writer is None:
+            self._transport.close()
 
     # ------------------------------------------------------------ the end
 
     def retire(self) -> None:
         """Begin nothing more here; what is in flight is still read."""
         with self._state:
-            self._channel.dead = True
+            self._transport.dead = True
             self._pass_on()
 
     def close(self) -> None:
         """End the connection; calls in flight are lost."""
-        self._channel.break_off()
+        self._transport.break_off()
         with self._state:
             self._lose_all()
             self._pass_on()
 
     def forget(self) -> None:
         """In a forked child: give up the descriptor and leave the parent's connection alone."""
-        self._channel.close()
+        self._transport.close()

@@ -44,9 +44,9 @@ def connect(target: Target) -> socket.socket:
         if target.chosen or target.meant is None:
             raise
         for path in _guards(target.meant["graphroot"], os.path.dirname(target.address)):
-            channel = _of_guard(path, target)
-            if channel is not None:
-                return channel
+            sock = _of_guard(path, target)
+            if sock is not None:
+                return sock
         raise
 
 
@@ -69,17 +69,17 @@ def _of_guard(path: str, target: Target) -> socket.socket | None:
     try:
         with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
             other = os.fsdecode(file.read(4096)).split("\n")[1]
-        link = Connection(addresses.connect(addresses.check(other), target.uids))
+        connection = Connection(addresses.connect(addresses.check(other), target.uids))
     except (OSError, IndexError, ClientError):
         return None
     try:
-        info = link.ask("server.info", {"consistency": "cached"}, time.monotonic() + _PATIENCE).result
+        info = connection.ask("server.info", {"consistency": "cached"}, time.monotonic() + _PATIENCE).result
         target.stated = _in_words_of(info, target.meant or {})
         return addresses.connect(other, target.uids)
     except (NotSent, ClientError):
         return None
     finally:
-        link.close()
+        connection.close()
 
 
 def _in_words_of(info: Any, meant: Mapping[str, Any]) -> dict[str, Any]:

@@ -65,14 +65,14 @@ def connect(target: Target, *, timeout: float | None = None, replace: bool = Tru
     """
     deadline = time.monotonic() + (PATIENCE if timeout is None else timeout)
     path = target.address
-    channel = _try(target)
-    if channel is None:
+    sock = _try(target)
+    if sock is None:
         _check_allowed(target)
         addresses.make_folder(path)
-    elif not replace or _forbidden() or target.refusal or not _is_old(channel, path):
-        return channel
+    elif not replace or _forbidden() or target.refusal or not _is_old(sock, path):
+        return sock
     else:
-        channel.close()
+        sock.close()
     return _connect_locked(target, deadline, replace)
 
 
@@ -84,11 +84,11 @@ def _connect_locked(target: Target, deadline: float, replace: bool) -> socket.so
     try:
         with lock.acquire(timeout=max(0.0, deadline - time.monotonic()), poll_interval=0.02):
             # Another client may have started it while this one waited.
-            channel = _try(target)
-            if channel is not None:
-                if not replace or not _is_old(channel, path):
-                    return channel
-                _drain(channel, path, deadline)
+            sock = _try(target)
+            if sock is not None:
+                if not replace or not _is_old(sock, path):
+                    return sock
+                _drain(sock, path, deadline)
             return _start(target, deadline)
     except Timeout:
         raise DaemonUnavailable(f"another client is still starting a daemon at {path}") from None
@@ -126,31 +126,31 @@ def _check_allowed(target: Target) -> None:
 # ---------------------------------------------------------------- the replacement
 
 
-def _peer_pid(channel: socket.socket) -> int:
-    pid, _, _ = struct.unpack("3i", channel.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+def _peer_pid(sock: socket.socket) -> int:
+    pid, _, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
     return int(pid)
 
 
-def _is_old(channel: socket.socket, path: str) -> bool:
+def _is_old(sock: socket.socket, path: str) -> bool:
     """Whether a client of another version started this daemon, and we may replace it."""
-    return spawn_record.is_old(path, _peer_pid(channel)) and systemd_units.start_command(path) is None
+    return spawn_record.is_old(path, _peer_pid(sock)) and systemd_units.start_command(path) is None
 
 
-def _drain(channel: socket.socket, path: str, deadline: float) -> None:
+def _drain(sock: socket.socket, path: str, deadline: float) -> None:
     """Tell a daemon to stop, and wait until its process has exited: until then it holds the store's instance lock."""
     from .connection import Connection
     from .transport import NotSent
 
-    pid = _peer_pid(channel)
+    pid = _peer_pid(sock)
     hint = f"the daemon of another version at {path} (pid {pid})"
     process: int | None = None
     with suppress(OSError):
         # Opened before the daemon is told: its number cannot be another process's yet.
         process = os.pidfd_open(pid)
-    link = Connection(channel)
+    connection = Connection(sock)
     try:
         with suppress(NotSent):  # it is ending already
-            pending = link.ask("server.shutdown", None, deadline)
+            pending = connection.ask("server.shutdown", None, deadline)
             if pending.error is not None and not isinstance(from_wire(pending.error), ShuttingDown):
                 raise DaemonUnavailable(f"{hint} is not to be replaced: {from_wire(pending.error)}")
         # Without a descriptor of the process, a start finds the lock taken and is repeated.
@@ -159,7 +159,7 @@ def _drain(channel: socket.socket, path: str, deadline: float) -> None:
     except RequestTimeout:
         raise DaemonUnavailable(f"{hint} does not end: look at {spawn_record.log_path()}, or run: kill {pid}") from None
     finally:
-        link.close()
+        connection.close()
         if process is not None:
             os.close(process)
 
@@ -188,18 +188,18 @@ def _start(target: Target, deadline: float) -> socket.socket:
             earlier = spawn_record.read(path)
             process = _run(target, log)
             try:
-                channel = _await(process, target, deadline)
+                sock = _await(process, target, deadline)
             except TimeoutError:
                 spawn_record.restore(path, earlier)
                 raise DaemonUnavailable(
                     f"the daemon did not listen at {path} in time and was ended: allow more (--timeout); "
                     f"{spawn_record.log_path()} ends:\n{spawn_record.tail(log, began)}"
                 ) from None
-            if channel is None or _peer_pid(channel) != process.pid:
+            if sock is None or _peer_pid(sock) != process.pid:
                 # A client was killed after its start: that daemon came first, so keep its record.
                 spawn_record.restore(path, earlier)
-            if channel is not None:
-                return channel
+            if sock is not None:
+                return sock
             deaths += process.returncode < 0
             again = process.returncode == _BUSY or 0 < deaths < _MOST_DEATHS
             if not again or time.monotonic() + pause > deadline:
@@ -207,9 +207,9 @@ def _start(target: Target, deadline: float) -> socket.socket:
             if process.returncode == _BUSY:
                 _refuse_if_elsewhere(path, spawn_record.tail(log, began))
             time.sleep(pause)  # an earlier daemon starts, or drains and still holds the store's lock
-            channel = _try(target)
-            if channel is not None:
-                return channel
+            sock = _try(target)
+            if sock is not None:
+                return sock
         status = f"exit status {process.returncode}" if process.returncode >= 0 else f"signal {-process.returncode}"
         raise DaemonUnavailable(
             f"the daemon did not start ({status}); {spawn_record.log_path()} ends:\n{spawn_record.tail(log, began)}"
@@ -258,7 +258,7 @@ def _run(target: Target, log: int) -> subprocess.Popen[bytes]:
         raise DaemonUnavailable(f"the daemon cannot be started: {error}") from error
     # Reaped when it exits, if this process still lives.
     threading.Thread(target=process.wait, name="storaged-reaper", daemon=True).start()
-    spawn_record.mark(target.address, process.pid)
+    spawn_record.write(target.address, process.pid)
     return process
 
 
@@ -274,9 +274,9 @@ def _await(process: subprocess.Popen[bytes], target: Target, deadline: float) ->
     Raises: TimeoutError, if it took too long and was stopped.
     """
     for pause in retry.delays():
-        channel = _try(target)
-        if channel is not None:
-            return channel
+        sock = _try(target)
+        if sock is not None:
+            return sock
         if process.poll() is not None:
             return None
         if time.monotonic() + pause > deadline:

@@ -54,24 +54,24 @@ def is_spawned(path: str, pid: int) -> bool:
 
 def is_old(path: str, pid: int) -> bool:
     """Whether a client of another version started the daemon with this pid. Blocking."""
-    mark = read(path)
-    return bool(mark) and mark.get("version") != VERSION and mark.get("pid") == pid
+    record = read(path)
+    return bool(record) and record.get("version") != VERSION and record.get("pid") == pid
 
 
-def mark(path: str, pid: int) -> None:
+def write(path: str, pid: int) -> None:
     """Record that this version started the daemon with this pid. If that fails, nobody will replace the daemon."""
     restore(path, {"pid": pid, "version": VERSION})
 
 
-def restore(path: str, mark: dict[str, Any]) -> None:
+def restore(path: str, record: dict[str, Any]) -> None:
     """Restore an earlier record; an empty one changes nothing."""
-    if not mark:
+    if not record:
         return
     temporary = f"{_file(path)}.{os.getpid()}"
     with suppress(OSError):
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         with open(descriptor, "w", encoding="utf-8") as file:
-            file.write(json.dumps(mark) + "\n")
+            file.write(json.dumps(record) + "\n")
         os.replace(temporary, _file(path))
 
 

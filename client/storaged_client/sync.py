@@ -74,7 +74,7 @@ class Client(Nouns):
         self._timeout = timeout
         self._closed = False
         self._was_connected = False
-        self._link: Connection | None = None
+        self._connection: Connection | None = None
         self._connecting = threading.Lock()
         _clients.add(self)
 
@@ -107,9 +107,9 @@ class Client(Nouns):
         """End the connection; calls of other threads raise ClientClosed. May be repeated."""
         self._closed = True
         with self._connecting:
-            link, self._link = self._link, None
-        if link is not None:
-            link.close()
+            connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
 
     def call(
         self,
@@ -202,12 +202,14 @@ class Client(Nouns):
     def _skew(self, deadline: float | None, *, lacks: bool = False) -> str:
         from . import version_mismatch
 
-        link = self._link
-        if link is None:
+        connection = self._connection
+        if connection is None:
             return ""
         patience = time.monotonic() + version_mismatch.PATIENCE
+        if deadline is not None:
+            patience = min(deadline, patience)
         try:
-            pending = link.ask(*version_mismatch.QUESTION, patience if deadline is None else min(deadline, patience))
+            pending = connection.ask(*version_mismatch.QUESTION, patience)
         except (ClientError, NotSent):
             return ""  # the original error says more than this one
         return version_mismatch.hint(pending.result, self.address, lacks=lacks)
@@ -219,81 +221,81 @@ class Client(Nouns):
         return None if timeout is None else time.monotonic() + timeout
 
     def _once(self, request: retry.Request, deadline: float | None) -> Any:
-        link = self._connected(deadline)
-        if not link.of_store and isinstance(request.params, list):
+        connection = self._connected(deadline)
+        if not connection.of_store and isinstance(request.params, list):
             # Positional parameters cannot include the store.
-            self._compare_store(link, deadline)
-        pending = self._ask(link, request.stating(None if link.of_store else self._target.stated), deadline)
+            self._compare_store(connection, deadline)
+        pending = self._ask(connection, request.stating(None if connection.of_store else self._target.stated), deadline)
         try:
             return retry.result_of(pending, request.method, closed=self._closed)
         except retry.Again:
-            self._drop(link)
+            self._drop(connection)
             raise
         except StoragedError as error:
             from . import version_mismatch
 
             if not isinstance(error, version_mismatch.MAY_EXPLAIN):
                 raise
-            if link.of_store or not stores.is_unknown(error):
+            if connection.of_store or not stores.is_unknown(error):
                 error.hint = self._skew(deadline, lacks=isinstance(error, MethodNotFound))
                 raise
-        self._compare_store(link, deadline)
+        self._compare_store(connection, deadline)
         return self._once(request, deadline)
 
-    def _ask(self, link: Connection, request: retry.Request, deadline: float | None) -> Pending:
+    def _ask(self, connection: Connection, request: retry.Request, deadline: float | None) -> Pending:
         try:
-            pending = link.ask(request.method, request.params, deadline, request.listener, request.descriptors)
+            pending = connection.ask(request.method, request.params, deadline, request.listener, request.descriptors)
         except NotSent as error:
-            self._drop(link)
+            self._drop(connection)
             raise retry.Again("it closed the connection") from error
         if pending.lost:
-            self._drop(link)
+            self._drop(connection)
         return pending
 
-    def _compare_store(self, link: Connection, deadline: float | None) -> None:
+    def _compare_store(self, connection: Connection, deadline: float | None) -> None:
         from . import version_mismatch
 
         if self._target.stated is not None:
-            pending = self._ask(link, retry.Request(*version_mismatch.QUESTION), deadline)
+            pending = self._ask(connection, retry.Request(*version_mismatch.QUESTION), deadline)
             info = retry.result_of(pending, version_mismatch.QUESTION[0], closed=self._closed)
             stores.check_served(self._target.stated, info)
-        link.of_store = True
+        connection.of_store = True
 
     def _connected(self, deadline: float | None) -> Connection:
-        link = self._link
-        if link is not None and not link.dead:
-            return link
-        channel: socket.socket | None = None
+        connection = self._connection
+        if connection is not None and not connection.dead:
+            return connection
+        sock: socket.socket | None = None
         if self._spawn:
             from . import spawn
 
             # Not with the lock held: a start takes longer than the time another thread may have.
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            channel = spawn.connect(self._target, timeout=left, replace=not self._was_connected)
+            sock = spawn.connect(self._target, timeout=left, replace=not self._was_connected)
         with self._connecting:
-            if not self._closed and (self._link is None or self._link.dead):
-                self._link = Connection(channel or discovery.connect(self._target))
+            if not self._closed and (self._connection is None or self._connection.dead):
+                self._connection = Connection(sock or discovery.connect(self._target))
                 self._was_connected = True
-                channel = None
-            link = self._link
-        if channel is not None:
-            channel.close()
-        if self._closed or link is None:
+                sock = None
+            connection = self._connection
+        if sock is not None:
+            sock.close()
+        if self._closed or connection is None:
             raise ClientClosed("the client is closed")
-        return link
+        return connection
 
-    def _drop(self, link: Connection) -> None:
-        link.retire()
+    def _drop(self, connection: Connection) -> None:
+        connection.retire()
         with self._connecting:
-            if self._link is link:
-                self._link = None
+            if self._connection is connection:
+                self._connection = None
 
     def _start_over(self) -> None:
         """In a forked child: the parent keeps its connection, and locks of its threads are meaningless."""
         self._connecting = threading.Lock()
-        link, self._link = self._link, None
-        if link is not None:
-            link.forget()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.forget()
 
 
 def connect(

@@ -64,17 +64,17 @@ class Turns:
             self.owner = None
 
 
-def send_with(channel: socket.socket, data: bytes | memoryview, descriptors: Sequence[int]) -> int:
+def send_with(sock: socket.socket, data: bytes | memoryview, descriptors: Sequence[int]) -> int:
     """Write without waiting, descriptors attached to the first byte; return how many bytes were taken."""
     ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", descriptors))]
-    return channel.sendmsg([data], ancillary, socket.MSG_DONTWAIT)
+    return sock.sendmsg([data], ancillary, socket.MSG_DONTWAIT)
 
 
 class Transport:
     """A connected socket. Deadlines are on the monotonic clock; None means no limit."""
 
-    def __init__(self, channel: socket.socket) -> None:
-        self._socket = channel
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
         self._turns = Turns()
         self.dead = False
         """No request may begin on it any more."""

@@ -121,7 +121,7 @@ def wait(pid):
 threads = [threading.Thread(target=ask) for _ in range(4)]
 for thread in threads:
     thread.start()
-link = client._link
+own = client._connection
 for round in range(5):
     for pid in [fork(1) for _ in range(4)]:
         wait(pid)
@@ -129,7 +129,7 @@ ended.set()
 for thread in threads:
     thread.join()
 assert asked and client.call("server.ping")
-assert client._link is link  # the parent's own connection has survived all of it
+assert client._connection is own  # the parent's own connection has survived all of it
 deadline = time.monotonic() + 10
 while client.call("server.stats")["gauges"]["connections"] > 1:  # those of the children end a moment after them
     assert time.monotonic() < deadline

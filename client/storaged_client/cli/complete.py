@@ -72,14 +72,14 @@ def _ask(kind: str, socket: str | None) -> list[dict[str, Any]]:
     give_up = time.monotonic() + _PATIENCE
     received: list[bytes] = []
     size = 0
-    with discovery.connect(target) as channel:
+    with discovery.connect(target) as sock:
         if target.stated is not None:
             params["store"] = target.stated
-        channel.settimeout(_PATIENCE)
-        channel.sendall(json.dumps(request).encode() + b"\n")
+        sock.settimeout(_PATIENCE)
+        sock.sendall(json.dumps(request).encode() + b"\n")
         while not received or b"\n" not in received[-1]:
-            channel.settimeout(max(0.001, give_up - time.monotonic()))
-            data = channel.recv(1 << 18)
+            sock.settimeout(max(0.001, give_up - time.monotonic()))
+            data = sock.recv(1 << 18)
             size += len(data)
             if not data or size > REPLY_BYTES:
                 raise ConnectionError

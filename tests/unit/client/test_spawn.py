@@ -167,10 +167,10 @@ def test_a_long_log_is_put_aside(path: str, daemon: Callable[[str], None]) -> No
 def test_a_mark_is_read_as_it_was_written_and_put_back(short_dir: Path) -> None:
     path = str(short_dir / "s")
     assert spawn_record.read(path) == {}
-    spawn_record.mark(path, 41)
+    spawn_record.write(path, 41)
     earlier = spawn_record.read(path)
     assert earlier == {"pid": 41, "version": VERSION}
-    spawn_record.mark(path, 42)
+    spawn_record.write(path, 42)
     assert spawn_record.is_spawned(path, 42)
     assert not spawn_record.is_spawned(path, 41)
     spawn_record.restore(path, earlier)
@@ -182,7 +182,7 @@ def test_a_mark_is_read_as_it_was_written_and_put_back(short_dir: Path) -> None:
 
 def test_only_a_mark_of_another_version_makes_its_own_daemon_old(short_dir: Path) -> None:
     path = str(short_dir / "s")
-    spawn_record.mark(path, 41)
+    spawn_record.write(path, 41)
     assert not spawn_record.is_old(path, 41)
     spawn_record.restore(path, {"pid": 41, "version": "0.0.1"})
     assert spawn_record.is_old(path, 41)
@@ -211,7 +211,7 @@ def test_a_mark_of_another_user_ends_no_daemon(short_dir: Path) -> None:
 
 def test_a_mark_that_is_a_link_is_none(short_dir: Path) -> None:
     path = str(short_dir / "s")
-    spawn_record.mark(path, 41)
+    spawn_record.write(path, 41)
     os.rename(path + ".spawned", short_dir / "elsewhere")
     os.symlink(short_dir / "elsewhere", path + ".spawned")
     assert spawn_record.read(path) == {}
