@@ -73,7 +73,9 @@ class HttpConnection:
         self.heaviest = 0
         self.changed = False
         self.body_unread = True
-        """Whether somebody else can still have all of the body of the request under way."""
+        """Whether nothing was read of the body of the request under way."""
+        self.kept_body: bytes | None = None
+        """All of that body, where a handler read it."""
         self.passing = False
         """Whether podman answers the request under way."""
         self._limits = shared.limits
@@ -94,6 +96,11 @@ class HttpConnection:
         self._misunderstood = False
         self._old = False
         """The request under way is of HTTP/1.0."""
+
+    @property
+    def passable(self) -> bool:
+        """Whether podman can still have all of the request under way."""
+        return self.body_unread or self.kept_body is not None
 
     async def run(self) -> None:
         """Serve until the end; close the stream. Never raises anything but cancellation."""
@@ -219,7 +226,7 @@ class HttpConnection:
     async def _respond(self, request: Request) -> None:
         """Answer one request, which is in flight until the kernel took its answer."""
         self._requests += 1
-        self.body_unread = True
+        self.body_unread, self.kept_body = True, None
         self._old = request.http_version < b"1.1"
         begin_request(self.number, self._requests)
         self._pace.spend(REQUEST)
@@ -302,7 +309,8 @@ class HttpConnection:
                 self._guard.hold_request(self.session.credentials.uid, len(piece), beside=self._held)
                 self._held += len(piece)
                 whole += piece
-        return bytes(whole)
+        self.kept_body = bytes(whole)
+        return self.kept_body
 
     async def _body_piece(self) -> bytes | None:
         self.body_unread = False

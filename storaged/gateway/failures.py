@@ -19,7 +19,6 @@ _STATUS: Final = {
     "InstanceUnknown": 404,
     "ImageInUse": 409,
     "Leased": 409,
-    "MultipleNames": 409,
     "NotPermitted": 403,
     "TooManyRequests": 429,
     "ShuttingDown": 503,
@@ -29,7 +28,7 @@ _STATUS: Final = {
 }
 """All others are 500, as the errors of storage are in podman."""
 
-_CAUSES: Final = {
+CAUSES: Final = {
     "ImageUnknown": "image not known",
     "ManifestListUnknown": "image not known",
     "NotAManifestList": "image is not a manifest list",
@@ -42,4 +41,4 @@ _CAUSES: Final = {
 def api_error(error: StoragedError, request: Request) -> ApiError:
     """The answer to an error of the service for which the handler has no words of its own."""
     message = error.message or error.name
-    return ApiError(_STATUS.get(error.name, 500), message, _CAUSES.get(error.name))
+    return ApiError(_STATUS.get(error.name, 500), message, CAUSES.get(error.name))

@@ -118,7 +118,7 @@ class Gateway:
         except StoragedError as error:
             self._metrics.add(f"errors.{error.name}")
             upstream = self._context.upstream
-            if error.name in _UNKNOWING and connection.body_unread and upstream.may_pass(request):
+            if error.name in _UNKNOWING and connection.passable and upstream.may_pass(request):
                 return await self._passed_on(connection, request)
             return answer_of(api_error(error.with_traceback(None), request))
         except (h11.ProtocolError, anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream):

@@ -36,6 +36,8 @@ class Front(Protocol):
     socket: socket.socket
     number: int
     """For the log."""
+    kept_body: bytes | None
+    """All of the body, where it was taken already."""
 
     async def fill(self) -> None:
         """Wait for bytes and hand them to ``http``, also the end of input.
@@ -151,6 +153,13 @@ class Exchange:
         if self._again:
             parts += self._podman.put(h11.EndOfMessage())
             self._body_taken = True
+            return False
+        kept = self._front.kept_body
+        if kept is not None:
+            if kept:
+                parts += self._podman.put(h11.Data(data=kept))
+            parts += self._podman.put(h11.EndOfMessage())
+            self._body_taken, self.repeatable = True, False
             return False
         size = 0
         while size < READ:

@@ -17,7 +17,8 @@ import msgspec
 from storaged.gateway.errors import BadParameter
 from storaged.store.layout.decoding import bounded
 
-_decode: Callable[[bytes], Any] = bounded(msgspec.json.decode)
+decode_json: Callable[[bytes], Any] = bounded(msgspec.json.decode)
+"""Of a text that somebody else wrote; raises ``msgspec.DecodeError``."""
 
 _GO_TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 _GO_FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
@@ -104,7 +105,7 @@ class Query:
             return {}
         wrong = f"failed to parse parameters: {name}"
         try:
-            value = _decode(text.encode())
+            value = decode_json(text.encode())
         except (msgspec.DecodeError, UnicodeEncodeError) as error:
             raise BadParameter(f"{wrong}: {error}", str(error), status=500) from None
         if value is None:

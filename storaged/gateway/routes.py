@@ -17,7 +17,7 @@ from typing import Final, Literal, TypeAlias
 
 from attrs import frozen
 
-from storaged.gateway import image_inspect, image_lists, manifest_reads, system, usage
+from storaged.gateway import image_changes, image_inspect, image_lists, list_changes, manifest_reads, system, usage
 from storaged.gateway.answers import Answer, Streamed
 from storaged.gateway.context import Context
 from storaged.gateway.request import Request, names_of
@@ -66,10 +66,10 @@ _TABLE: Final[Sequence[tuple[Literal["compat", "libpod", "both"], Route]]] = (
     ("libpod", _route("POST",   "/local/images/load")),
     ("libpod", _route("POST",   "/images/import")),
     ("libpod", _route("POST",   "/images/pull")),
-    ("both",   _route("POST",   "/images/prune")),
+    ("both",   _route("POST",   "/images/prune", image_changes.prune)),
     ("both",   _route("GET",    "/images/search")),
-    ("libpod", _route("DELETE", "/images/remove")),
-    ("both",   _route("DELETE", "/images/{name}")),
+    ("libpod", _route("DELETE", "/images/remove", image_changes.remove_many)),
+    ("both",   _route("DELETE", "/images/{name}", image_changes.remove)),
     ("both",   _route("POST",   "/images/{name}/push")),
     ("libpod", _route("POST",   "/images/scp/{name}")),
     ("both",   _route("GET",    "/images/{name}/get")),
@@ -81,22 +81,22 @@ _TABLE: Final[Sequence[tuple[Literal["compat", "libpod", "both"], Route]]] = (
     ("libpod", _route("GET",    "/images/{name}/changes")),
     ("both",   _route("GET",    "/images/{name}/history", image_inspect.history)),
     ("both",   _route("GET",    "/images/{name}/json", image_inspect.inspect)),
-    ("both",   _route("POST",   "/images/{name}/tag")),
-    ("libpod", _route("POST",   "/images/{name}/untag")),
+    ("both",   _route("POST",   "/images/{name}/tag", image_changes.tag)),
+    ("libpod", _route("POST",   "/images/{name}/untag", image_changes.untag)),
     ("both",   _route("POST",   "/commit")),
     ("both",   _route("POST",   "/build")),
     ("libpod", _route("POST",   "/local/build")),
     ("compat", _route("GET",    "/distribution/{name}/json")),
 
-    ("libpod", _route("POST",   "/manifests/create")),
+    ("libpod", _route("POST",   "/manifests/create", list_changes.create_by_query)),
     ("libpod", _route("GET",    "/manifests/{name}/exists", manifest_reads.exists)),
     ("libpod", _route("GET",    "/manifests/{name}/json", manifest_reads.inspect)),
-    ("libpod", _route("POST",   "/manifests/{name}/add")),
+    ("libpod", _route("POST",   "/manifests/{name}/add", list_changes.add)),
     ("libpod", _route("POST",   "/manifests/{name}/registry/{destination}")),
     ("libpod", _route("POST",   "/manifests/{name}/push")),
-    ("libpod", _route("POST",   "/manifests/{name}")),
-    ("libpod", _route("PUT",    "/manifests/{name}")),
-    ("libpod", _route("DELETE", "/manifests/{name}")),
+    ("libpod", _route("POST",   "/manifests/{name}", list_changes.create)),
+    ("libpod", _route("PUT",    "/manifests/{name}", list_changes.edit)),
+    ("libpod", _route("DELETE", "/manifests/{name}", list_changes.delete)),
 )
 # fmt: on
 

@@ -30,7 +30,7 @@ from storaged.server.front import Shared
 from storaged.server.limits import Limits
 from storaged.server.quotas import Quotas
 from storaged.service.limiters import Limiters
-from storaged.service.session import Session
+from storaged.service.session import Credentials, Session
 from tests.support.ground import Ground
 from tests.unit.service.conftest import Desk, desk_of
 
@@ -124,9 +124,13 @@ class Rest:
         self.connections: list[HttpConnection] = []
 
     @asynccontextmanager
-    async def client(self) -> AsyncIterator[Wire]:
+    async def client(self, *, uid: int | None = None) -> AsyncIterator[Wire]:
+        """A client's end; as another user's, whose number the kernel would have told."""
         near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        session = Session(credentials=peercred.of_socket(far), number=len(self.connections) + 1, shares=Limiters())
+        credentials = peercred.of_socket(far)
+        if uid is not None:
+            credentials = Credentials(pid=credentials.pid, uid=uid, gid=uid)
+        session = Session(credentials=credentials, number=len(self.connections) + 1, shares=Limiters())
         stream = await UNIXSocketStream.from_socket(far)
         connection = self.gateway.connect(stream, session, self._shared)
         self.connections.append(connection)
