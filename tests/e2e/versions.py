@@ -35,7 +35,10 @@ _CHANGES: Mapping[str, tuple[tuple[str, str | None], ...]] = {
         ('    return exits.DONE if result["exists"]', '    result["since"]\n    return exits.DONE if result["exists"]'),
     ),
     "storaged/service/registry.py": (
-        ('    "server.ping": server.ping,', '    "server.ping": server.ping, "server.echo": server.ping,'),
+        (
+            '    _sync("server.ping", server.ping,',
+            '    _sync("server.echo", server.ping, reads=False),\n    _sync("server.ping", server.ping,',
+        ),
     ),
     "storaged/service/images.py": (("t.Exists(", 't.Exists(since="2020", '),),
 }

@@ -10,8 +10,8 @@ import pytest
 
 from storaged_client.cli import check, exits
 from storaged_client.cli.main import main
+from tests.support.server import Server
 
-from .answerer import Answerer
 from .facts import APP, BASE
 
 
@@ -38,10 +38,10 @@ def report(**members: Any) -> Any:
 
 def run(path: Path, replies: list[Any], *argv: str) -> tuple[int, list[Any]]:
     left = list(replies)
-    with Answerer(path / "s", {"store.check": lambda _: left.pop(0)}) as answerer:
+    with Server(path / "s", {"store.check": lambda _: left.pop(0)}) as server:
         status = main(["check", "--socket", str(path / "s"), *argv])
     assert left == []
-    return status, [params for _, params in answerer.requests]
+    return status, [params for _, params in server.requests]
 
 
 def test_a_clean_store_ends_with_zero(short_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -59,7 +59,6 @@ def test_a_scope_that_was_not_looked_at_is_named(short_dir: Path, capsys: pytest
     assert shown.endswith(
         "Not looked at: every byte of images' data and layers' files: storagectl check --scope contents\n"
     )
-    (short_dir / "s").unlink()
     run(short_dir, [report()], "--scope", "records", "--format", "json")
     assert json.loads(capsys.readouterr().out)["not_looked_at"] == ["files", "contents"]
 

@@ -21,8 +21,8 @@ from storaged.operations.filters import SERVED
 from storaged_client.cli import complete, completion, completion_script
 from storaged_client.cli.commands import COMMANDS
 from storaged_client.cli.main import main
+from tests.support.server import Refusal, Server
 
-from .answerer import Answerer, Refusal
 from .facts import APP, BASE, LIST
 
 ROWS = [
@@ -38,9 +38,9 @@ def _list(params: Any) -> Any:
 
 
 @pytest.fixture
-def daemon(short_dir: Path) -> Iterator[Answerer]:
-    with Answerer(short_dir / "s", {"images.list": _list}) as answerer:
-        yield answerer
+def daemon(short_dir: Path) -> Iterator[Server]:
+    with Server(short_dir / "s", {"images.list": _list}) as server:
+        yield server
 
 
 def test_names_are_those_of_one_page_however_many_images_there_are(
@@ -51,9 +51,9 @@ def test_names_are_those_of_one_page_however_many_images_there_are(
     def page(params: Any) -> Any:
         return {**_list(params), "images": rows[: params["limit"]], "next_cursor": "token.10000"}
 
-    with Answerer(short_dir / "s", {"images.list": page}) as answerer:
-        assert main(["__complete", "images", "x:", str(answerer.path)]) == 0
-        assert [request[1]["limit"] for request in answerer.requests] == [10_000]
+    with Server(short_dir / "s", {"images.list": page}) as server:
+        assert main(["__complete", "images", "x:", server.path]) == 0
+        assert [request[1]["limit"] for request in server.requests] == [10_000]
     offered = capsys.readouterr().out.splitlines()
     assert len(offered) == 10_000
     assert "x:9999" in offered
@@ -61,7 +61,7 @@ def test_names_are_those_of_one_page_however_many_images_there_are(
 
 
 @pytest.fixture
-def environment(daemon: Answerer, tmp_path: Path) -> dict[str, str]:
+def environment(daemon: Server, tmp_path: Path) -> dict[str, str]:
     """A shell in which ``storagectl`` is this one, and the daemon answers."""
     program = tmp_path / "bin" / "storagectl"
     program.parent.mkdir()
@@ -78,7 +78,7 @@ def environment(daemon: Answerer, tmp_path: Path) -> dict[str, str]:
         "HOME": str(home),
         "TERM": "dumb",
         "LC_ALL": "C.UTF-8",
-        "STORAGED_SOCKET": str(daemon.path),
+        "STORAGED_SOCKET": daemon.path,
     }
 
 
@@ -106,8 +106,8 @@ def test_a_name_that_a_shell_would_run_is_never_offered() -> None:
     assert complete.candidates([{"id": APP, "names": odd}], "") == []
 
 
-def test_names_are_asked_of_the_last_known_state(daemon: Answerer, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["__complete", "lists", "", str(daemon.path)]) == 0
+def test_names_are_asked_of_the_last_known_state(daemon: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["__complete", "lists", "", daemon.path]) == 0
     assert capsys.readouterr() == ("localhost/many:1\n", "")
     [(method, params)] = daemon.requests
     assert (method, params["consistency"], params["fields"]) == ("images.list", "cached", ["id", "names"])
@@ -121,7 +121,7 @@ def _refuse(_: Any) -> Any:
 def test_a_strange_answer_offers_nothing_and_says_nothing(
     short_dir: Path, answer: Callable[[Any], Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with Answerer(short_dir / "s", {"images.list": answer}):
+    with Server(short_dir / "s", {"images.list": answer}):
         assert main(["__complete", "images", "a", str(short_dir / "s")]) == 0
     assert capsys.readouterr() == ("", "")
 

@@ -9,8 +9,8 @@ import pytest
 
 from storaged_client.cli import exits, system_df
 from storaged_client.cli.main import main
+from tests.support.server import Server
 
-from .answerer import Answerer
 from .facts import APP, BASE, LIST, NOW
 
 
@@ -101,7 +101,7 @@ def test_the_tables_of_verbose_are_podmans() -> None:
 
 
 def run(tmp: Path, capsys: pytest.CaptureFixture[str], result: Any, *argv: str) -> tuple[int, str, str]:
-    with Answerer(tmp / "s", {"store.usage": lambda _: result}):
+    with Server(tmp / "s", {"store.usage": lambda _: result}):
         status = main(["--socket", str(tmp / "s"), "--no-spawn", *argv])
     out, err = capsys.readouterr()
     return status, out, err

@@ -13,8 +13,7 @@ import pytest
 from storaged_client.cli import commands, exits, help
 from storaged_client.cli.flags import ASKING, GLOBAL, OUTPUT, VERSION
 from storaged_client.cli.main import main
-
-from .answerer import Answerer
+from tests.support.server import Server
 
 FIRST = list({command.module: command for command in reversed(commands.COMMANDS)}.values())
 CLI = Path(help.__file__).parent
@@ -90,7 +89,7 @@ def test_a_flag_that_a_command_does_not_read_is_refused_before_and_behind_it(
     if not getattr(module, "CONNECTS", True):
         idle += [flag for flag in GLOBAL if flag.name in ASKING]
     answers: dict[str, Any] = {}
-    with Answerer(short_dir / "s", answers) as daemon:
+    with Server(short_dir / "s", answers) as daemon:
         for flag in idle:
             given = [f"--{flag.name}", *([] if flag.kind == "bool" else ["x"])]
             for argv in ([*given, *command.path.split()], [*command.path.split(), *given]):

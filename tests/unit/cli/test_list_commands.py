@@ -14,8 +14,8 @@ import pytest
 from storaged_client.cli import artifacts, exits
 from storaged_client.cli.main import main
 from storaged_client.media_types import guess
+from tests.support.server import Refusal, Server
 
-from .answerer import Answerer, Refusal
 from .facts import APP, LIST
 
 DIGEST = "sha256:" + "d" * 64
@@ -38,17 +38,17 @@ def _edited(params: Any) -> Any:
 
 
 @pytest.fixture
-def daemon(short_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Answerer]:
+def daemon(short_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     edits = ("create", "add", "annotate", "remove_instance")
     answers: dict[str, Any] = {"images.tag": _tagged, "images.untag": _tagged, "manifests.get": _got}
     answers.update({f"manifests.{verb}": _edited for verb in edits})
-    with Answerer(short_dir / "s", answers) as answerer:
-        monkeypatch.setenv("STORAGED_SOCKET", str(answerer.path))
-        yield answerer
+    with Server(short_dir / "s", answers) as server:
+        monkeypatch.setenv("STORAGED_SOCKET", server.path)
+        yield server
 
 
 @pytest.mark.parametrize("group", [[], ["image"]])
-def test_tagging_prints_nothing(group: list[str], daemon: Answerer, capsys: pytest.CaptureFixture[str]) -> None:
+def test_tagging_prints_nothing(group: list[str], daemon: Server, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*group, "tag", "a", "b", "c:1"]) == exits.DONE
     assert main([*group, "untag", "a"]) == exits.DONE
     assert main([*group, "untag", "a", "b"]) == exits.DONE
@@ -60,7 +60,7 @@ def test_tagging_prints_nothing(group: list[str], daemon: Answerer, capsys: pyte
     assert capsys.readouterr() == ("", "")
 
 
-def test_an_unknown_image_is_told_as_podman_tells_it(daemon: Answerer, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_image_is_told_as_podman_tells_it(daemon: Server, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["tag", "nope", "b"]) == exits.FAILED
     assert capsys.readouterr() == ("", "Error: nope: image not known\n")
 
@@ -101,7 +101,7 @@ def test_an_unknown_image_is_told_as_podman_tells_it(daemon: Answerer, capsys: p
     ],
 )  # fmt: skip
 def test_an_edit_prints_the_id_of_the_list(
-    argv: list[str], method: str, params: Any, daemon: Answerer, capsys: pytest.CaptureFixture[str]
+    argv: list[str], method: str, params: Any, daemon: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["manifest", *argv]) == exits.DONE
     assert daemon.requests == [(f"manifests.{method}", params)]
@@ -109,7 +109,7 @@ def test_an_edit_prints_the_id_of_the_list(
 
 
 def test_verbose_is_taken_and_changes_nothing_as_podman_has_it(
-    daemon: Answerer, capsys: pytest.CaptureFixture[str]
+    daemon: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     printed = []
     for flags in ([], ["-v"], ["--verbose"]):
@@ -120,13 +120,13 @@ def test_verbose_is_taken_and_changes_nothing_as_podman_has_it(
     assert daemon.requests == [("manifests.get", {"name": "l"})] * 3
 
 
-def test_several_images_are_added_one_after_the_other(daemon: Answerer, capsys: pytest.CaptureFixture[str]) -> None:
+def test_several_images_are_added_one_after_the_other(daemon: Server, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["manifest", "add", "l", "a", "b"]) == exits.DONE
     assert [params["image"] for _, params in daemon.requests] == ["a", "b"]
     assert capsys.readouterr().out == f"{LIST}\n"
 
 
-def test_the_files_of_an_artifact_are_sent_and_not_their_paths(daemon: Answerer, tmp_path: Path) -> None:
+def test_the_files_of_an_artifact_are_sent_and_not_their_paths(daemon: Server, tmp_path: Path) -> None:
     (tmp_path / "f.txt").write_text("hello")
     (tmp_path / "g").write_bytes(b"\0\1")
     (tmp_path / "c").write_text("{}")
@@ -156,7 +156,7 @@ def test_the_files_of_an_artifact_are_sent_and_not_their_paths(daemon: Answerer,
 
 
 def test_a_configuration_that_is_no_text_is_refused(
-    daemon: Answerer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    daemon: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "c").write_bytes(b"\xff")
     argv = ["manifest", "add", "--artifact", "--artifact-config", str(tmp_path / "c"), "l", str(tmp_path / "c")]
@@ -165,7 +165,7 @@ def test_a_configuration_that_is_no_text_is_refused(
     assert daemon.requests == []
 
 
-def test_an_empty_configuration_is_none_as_podman_has_it(daemon: Answerer, tmp_path: Path) -> None:
+def test_an_empty_configuration_is_none_as_podman_has_it(daemon: Server, tmp_path: Path) -> None:
     (tmp_path / "f").write_text("x")
     argv = ["manifest", "add", "--artifact", "--artifact-config=", "--artifact-layer-type=", "l", str(tmp_path / "f")]
     assert main(argv) == exits.DONE
@@ -183,7 +183,7 @@ def opened(folder: Path) -> list[str]:
     return found
 
 
-def test_what_one_request_does_not_hold_is_passed_open_and_closed_again(daemon: Answerer, tmp_path: Path) -> None:
+def test_what_one_request_does_not_hold_is_passed_open_and_closed_again(daemon: Server, tmp_path: Path) -> None:
     files = [tmp_path / name for name in ("first", "a.tar.gz", "b")]
     files[0].write_bytes(b"x" * (artifacts._MOST - 5))
     files[1].write_bytes(b"\x1f\x8b\x08\0\0\0")
@@ -198,7 +198,7 @@ def test_what_one_request_does_not_hold_is_passed_open_and_closed_again(daemon: 
 
 
 def test_more_files_than_a_message_takes_are_podmans_task(
-    daemon: Answerer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    daemon: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     large = tmp_path / "large"
     large.write_bytes(b"x" * (artifacts._MOST + 1))
@@ -209,7 +209,7 @@ def test_more_files_than_a_message_takes_are_podmans_task(
 
 
 def test_what_is_no_regular_file_is_refused_and_nobody_waits_for_it(
-    daemon: Answerer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    daemon: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", tmp_path, "/dev/zero"):
@@ -280,7 +280,7 @@ def test_what_is_no_regular_file_is_refused_and_nobody_waits_for_it(
     ],
 )
 def test_a_wrong_command_line_changes_nothing(
-    argv: list[str], text: str, daemon: Answerer, capsys: pytest.CaptureFixture[str]
+    argv: list[str], text: str, daemon: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(argv) == exits.FAILED
     assert capsys.readouterr() == ("", f"Error: {text}\n")

@@ -13,8 +13,8 @@ from storaged_client.cli import exits, output
 from storaged_client.cli.main import main
 from storaged_client.contract import types as t
 from storaged_client.contract import wire
+from tests.support.server import Server
 
-from .answerer import Answerer
 from .facts import details, image
 
 IDS = [f"sha512:{'ab' * 64}", "blake3-Zm9vYmFy_=.x", "7"]
@@ -55,8 +55,8 @@ def _answers(id: str) -> dict[str, Any]:
 
 @pytest.fixture(params=IDS)
 def id(request: pytest.FixtureRequest, short_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    with Answerer(short_dir / "s", _answers(request.param)) as answerer:
-        monkeypatch.setenv("STORAGED_SOCKET", str(answerer.path))
+    with Server(short_dir / "s", _answers(request.param)) as server:
+        monkeypatch.setenv("STORAGED_SOCKET", server.path)
         yield request.param
 
 

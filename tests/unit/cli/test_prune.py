@@ -15,8 +15,8 @@ import pytest
 from storaged_client.cli import exits, removal_plan
 from storaged_client.cli.main import main
 from storaged_client.contract.errors import InvalidParams, PlanStale
+from tests.support.server import Refusal, Server
 
-from .answerer import Answerer, Refusal
 from .facts import APP, BASE, LIST, info, report, unremoved
 
 DANGLING = "WARNING! This command removes all dangling images.\nAre you sure you want to continue? [y/N] "
@@ -56,9 +56,9 @@ PLANNED = report(
 @pytest.fixture
 def daemon(short_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     answers = {"images.prune": lambda params: PLANNED if params.get("dry_run") else report(removed=PLANNED["removed"])}
-    with Answerer(short_dir / "s", answers) as answerer:
-        monkeypatch.setenv("STORAGED_SOCKET", str(answerer.path))
-        yield answerer
+    with Server(short_dir / "s", answers) as server:
+        monkeypatch.setenv("STORAGED_SOCKET", server.path)
+        yield server
 
 
 def answering(text: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,7 +67,7 @@ def answering(text: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("text", [b"y\n", b"Y\n", b"yes\n", b"yikes\n"])
 def test_a_word_with_y_removes(
-    text: bytes, daemon: Answerer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    text: bytes, daemon: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     answering(text, monkeypatch)
     assert main(["image", "prune"]) == exits.DONE
@@ -77,7 +77,7 @@ def test_a_word_with_y_removes(
 
 @pytest.mark.parametrize("text", [b"\n", b"n\n", b" y\n", b"oy\n", b"\xff\n"])
 def test_any_other_word_removes_nothing(
-    text: bytes, daemon: Answerer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    text: bytes, daemon: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     answering(text, monkeypatch)
     assert main(["prune", "-a"]) == exits.DONE
@@ -87,7 +87,7 @@ def test_any_other_word_removes_nothing(
 
 @pytest.mark.parametrize("text", [b"", b"y"])
 def test_an_input_that_ends_before_its_line_is_no_answer(
-    text: bytes, daemon: Answerer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    text: bytes, daemon: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     answering(text, monkeypatch)
     assert main(["prune"]) == exits.FAILED
@@ -107,7 +107,7 @@ def test_an_input_that_ends_before_its_line_is_no_answer(
         (["-f", "--plan", "p-1"], {"plan": "p-1"}),
     ],
 )  # fmt: skip
-def test_flags_become_parameters(flags: list[str], params: Any, daemon: Answerer) -> None:
+def test_flags_become_parameters(flags: list[str], params: Any, daemon: Server) -> None:
     assert main(["image", "prune", *flags]) == exits.DONE
     assert daemon.requests == [("images.prune", params)]
 
@@ -131,7 +131,7 @@ def test_flags_become_parameters(flags: list[str], params: Any, daemon: Answerer
     ],
 )
 def test_a_wrong_command_line_asks_nothing_and_removes_nothing(
-    flags: list[str], text: str, daemon: Answerer, capsys: pytest.CaptureFixture[str]
+    flags: list[str], text: str, daemon: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["image", "prune", *flags]) == exits.FAILED
     assert daemon.requests == []
@@ -146,7 +146,7 @@ to remove what goes here and nothing else:
 
 
 def test_a_dry_run_tells_of_each_image_why_it_goes_and_sums_up_why_others_stay(
-    daemon: Answerer, capsys: pytest.CaptureFixture[str]
+    daemon: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["prune", "--dry-run"]) == exits.DONE
     stays = "what stays, and why (--kept lists each)\n  1  a container uses it\n"
@@ -155,7 +155,7 @@ def test_a_dry_run_tells_of_each_image_why_it_goes_and_sums_up_why_others_stay(
     assert shown.endswith(f"\n{stays}{TOTAL}")
 
 
-def test_kept_lists_each_image_that_stays(daemon: Answerer, capsys: pytest.CaptureFixture[str]) -> None:
+def test_kept_lists_each_image_that_stays(daemon: Server, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["prune", "--dry-run", "--kept"]) == exits.DONE
     shown = capsys.readouterr().out
     reasons = "container 0 uses it; container 1 uses it; container 2 uses it; and 2 more"
@@ -183,7 +183,7 @@ would remove none of 3,999 images
 
 
 def test_no_plan_is_offered_for_nothing(short_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with Answerer(short_dir / "s", {"images.prune": lambda _: report(kept=[kept("named")], plan="p-2")}):
+    with Server(short_dir / "s", {"images.prune": lambda _: report(kept=[kept("named")], plan="p-2")}):
         assert main(["image", "prune", "--dry-run", "--socket", str(short_dir / "s")]) == exits.DONE
     shown = capsys.readouterr().out
     assert "would remove none of 1 image\n" in shown
@@ -191,9 +191,9 @@ def test_no_plan_is_offered_for_nothing(short_dir: Path, capsys: pytest.CaptureF
 
 
 def test_a_plan_is_offered_by_the_command_that_reaches_the_same_daemon(
-    daemon: Answerer, capsys: pytest.CaptureFixture[str]
+    daemon: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["image", "prune", "--dry-run", "--socket", str(daemon.path)]) == exits.DONE
+    assert main(["image", "prune", "--dry-run", "--socket", daemon.path]) == exits.DONE
     assert capsys.readouterr().out.endswith(f"\n  storagectl --socket {daemon.path} image prune --plan p-1\n")
 
 
@@ -224,7 +224,7 @@ def test_whatever_has_no_names_has_no_column_of_names() -> None:
     assert on_80_columns()[0] == "IMAGE ID      FREED       GOES BECAUSE"
 
 
-def test_a_quiet_dry_run_prints_the_ids_that_would_go(daemon: Answerer, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_quiet_dry_run_prints_the_ids_that_would_go(daemon: Server, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["-q", "prune", "--dry-run"]) == exits.DONE
     assert capsys.readouterr().out == f"{APP}\n{BASE}\n"
 
@@ -247,7 +247,7 @@ def test_an_unknown_amount_is_not_called_nothing() -> None:
 
 
 def test_a_plan_is_looked_at_before_anything_is_asked(
-    daemon: Answerer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    daemon: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     answering(b"y\n", monkeypatch)
     assert main(["image", "prune", "--plan", "p-1"]) == exits.DONE
@@ -270,8 +270,8 @@ def test_a_plan_that_is_not_kept_is_said_before_anything_is_asked(
     short_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     answering(b"y\n", monkeypatch)
-    with Answerer(short_dir / "s", {"images.prune": failing("PlanStale", PlanStale.code)}) as daemon:
-        assert main(["image", "prune", "--plan", "bogus", "--socket", str(daemon.path)]) == PlanStale.exit_status
+    with Server(short_dir / "s", {"images.prune": failing("PlanStale", PlanStale.code)}) as daemon:
+        assert main(["image", "prune", "--plan", "bogus", "--socket", daemon.path]) == PlanStale.exit_status
     assert daemon.requests == [("images.prune", {"plan": "bogus", "dry_run": True})]
     assert capsys.readouterr() == ("", "Error: this plan is not kept\n")
 
@@ -281,8 +281,8 @@ def test_a_plan_of_which_nothing_is_left_asks_nothing(
 ) -> None:
     answering(b"y\n", monkeypatch)
     answer = report(changed=[{**kept("named"), "reasons": [{"code": "named", "detail": "it is called x"}]}], plan="p")
-    with Answerer(short_dir / "s", {"images.prune": lambda _: answer}) as daemon:
-        assert main(["image", "prune", "--plan", "p", "--socket", str(daemon.path)]) == exits.DONE
+    with Server(short_dir / "s", {"images.prune": lambda _: answer}) as daemon:
+        assert main(["image", "prune", "--plan", "p", "--socket", daemon.path]) == exits.DONE
     assert len(daemon.requests) == 1
     out, err = capsys.readouterr()
     assert out == ""
@@ -300,8 +300,8 @@ def test_a_daemon_that_cannot_look_at_a_plan_is_asked_to_carry_it_out(
         "images.prune": lambda params: refuse(params) if params.get("dry_run") else report(),
         "server.info": lambda _: info(),
     }
-    with Answerer(short_dir / "s", answers) as daemon:
-        assert main(["image", "prune", "--plan", "p", "--socket", str(daemon.path)]) == exits.DONE
+    with Server(short_dir / "s", answers) as daemon:
+        assert main(["image", "prune", "--plan", "p", "--socket", daemon.path]) == exits.DONE
     assert daemon.requests[-1] == ("images.prune", {"plan": "p"})
     assert capsys.readouterr().out.startswith("WARNING! This command removes the images, as planned.\n")
 
@@ -309,7 +309,7 @@ def test_a_daemon_that_cannot_look_at_a_plan_is_asked_to_carry_it_out(
 def test_a_failure_leaves_the_list_of_what_went(short_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     kept = {"id": LIST, "names": [], "reasons": [{"code": "named", "detail": "it is called localhost/x:1 now"}]}
     answer = report(removed=PLANNED["removed"], changed=[kept], failed=[unremoved("ImageInUse", 2001, "in use")])
-    with Answerer(short_dir / "s", {"images.prune": lambda _: answer}):
+    with Server(short_dir / "s", {"images.prune": lambda _: answer}):
         assert main(["prune", "-f", "--socket", str(short_dir / "s")]) == exits.FAILED
     assert capsys.readouterr() == (
         f"{APP}\n{BASE}\n",
@@ -338,14 +338,14 @@ def in_a_terminal(stream: str, path: Path, *argv: str) -> tuple[int, bytes]:
     return process.wait(20), shown
 
 
-def test_on_a_terminal_the_plan_is_coloured(daemon: Answerer) -> None:
+def test_on_a_terminal_the_plan_is_coloured(daemon: Server) -> None:
     status, shown = in_a_terminal("stdout", daemon.path, "prune", "--dry-run")
     assert status == exits.DONE
     assert b"\x1b[33m" in shown
     assert b"would remove 2 of 3 images" in shown
 
 
-def test_on_a_terminal_a_long_deletion_shows_how_far_it_is_and_clears_the_line(daemon: Answerer) -> None:
+def test_on_a_terminal_a_long_deletion_shows_how_far_it_is_and_clears_the_line(daemon: Server) -> None:
     daemon.progress = [
         {"done": done, "total": 340, "unit": "files", "message": "deleting\x1b[2J"} for done in (12, 300)
     ]
@@ -355,7 +355,7 @@ def test_on_a_terminal_a_long_deletion_shows_how_far_it_is_and_clears_the_line(d
     assert shown.endswith(b"\r\x1b[K")
 
 
-def test_in_a_pipe_no_progress_is_asked_for(daemon: Answerer, capsys: pytest.CaptureFixture[str]) -> None:
+def test_in_a_pipe_no_progress_is_asked_for(daemon: Server, capsys: pytest.CaptureFixture[str]) -> None:
     daemon.progress = [{"done": 1, "total": 2, "unit": "files", "message": ""}]
     assert main(["prune", "-f"]) == exits.DONE
     assert daemon.requests == [("images.prune", {})]

@@ -10,8 +10,8 @@ import pytest
 
 from storaged_client.cli import exits
 from storaged_client.cli.main import main
+from tests.support.server import Server
 
-from .answerer import Answerer
 from .facts import APP, BASE, LIST, report, unremoved
 
 NOTHING = "when using the --all switch, you may not pass any images names or IDs"
@@ -20,9 +20,9 @@ CONTAINER = "image used by c0ffee: image is in use by a container: remove it by 
 
 def run(path: Path, answer: Any, *argv: str, method: str = "images.remove") -> tuple[int, Any]:
     """The exit status and the parameters that were sent."""
-    with Answerer(path / "s", {method: lambda _: answer}) as answerer:
+    with Server(path / "s", {method: lambda _: answer}) as server:
         status = main([*argv, "--socket", str(path / "s")])
-    [(_, params)] = answerer.requests
+    [(_, params)] = server.requests
     return status, params
 
 

@@ -18,9 +18,9 @@ from storaged_client.cli import exits
 from storaged_client.cli.commands import COMMANDS
 from storaged_client.cli.main import main
 from storaged_client.contract.version import VERSION
+from tests.support.server import Refusal, Server
 from tests.unit.client.test_address import enable
 
-from .answerer import Answerer, Refusal
 from .facts import APP, BASE, image, info
 
 STATE = {"generation": "g", "stale": None}
@@ -60,7 +60,7 @@ def _busy(params: Any) -> Any:
 
 
 @pytest.fixture
-def daemon(short_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Answerer]:
+def daemon(short_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     answers = {
         "images.list": _list,
         "images.exists": _exists,
@@ -70,13 +70,13 @@ def daemon(short_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Answere
         "refuse": _refuse,
         "server.info": lambda _: info(),
     }
-    with Answerer(short_dir / "s", answers) as answerer:
-        monkeypatch.setenv("STORAGED_SOCKET", str(answerer.path))
+    with Server(short_dir / "s", answers) as server:
+        monkeypatch.setenv("STORAGED_SOCKET", server.path)
         monkeypatch.setenv("STORAGED_NO_SPAWN", "1")
-        yield answerer
+        yield server
 
 
-def test_a_listing_follows_its_pages(daemon: Answerer, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_listing_follows_its_pages(daemon: Server, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["images", "-q", "--no-trunc", "-a"]) == exits.DONE
     assert capsys.readouterr().out == f"sha256:{BASE}\nsha256:{APP}\n"
     first, second = (params for _, params in daemon.requests)
@@ -96,8 +96,8 @@ def test_a_listing_that_its_daemon_forgot_is_begun_again_and_given_up_at_last(
             raise Refusal(1009, "GenerationGone", "start it again")
         return _list(params)
 
-    with Answerer(short_dir / "s", {"images.list": forgetful}) as answerer:
-        monkeypatch.setenv("STORAGED_SOCKET", str(answerer.path))
+    with Server(short_dir / "s", {"images.list": forgetful}) as server:
+        monkeypatch.setenv("STORAGED_SOCKET", server.path)
         monkeypatch.setenv("STORAGED_NO_SPAWN", "1")
         status = main(["images", "-q", "--no-trunc", "-a"])
     shown = capsys.readouterr()
@@ -109,7 +109,7 @@ def test_a_listing_that_its_daemon_forgot_is_begun_again_and_given_up_at_last(
 
 @pytest.mark.parametrize("argv", [["images", "-q", "--format", "json"], ["-q", "--format=json", "image", "ls"]])
 def test_json_of_images_comes_before_quiet_as_podman_has_it(
-    argv: list[str], daemon: Answerer, capsys: pytest.CaptureFixture[str]
+    argv: list[str], daemon: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(argv) == exits.DONE
     assert [one["Id"] for one in json.loads(capsys.readouterr().out)] == [BASE, APP]
@@ -124,24 +124,24 @@ def test_json_of_images_comes_before_quiet_as_podman_has_it(
         ["image", "list", "-qn"],
     ],
 )
-def test_global_flags_stand_anywhere(argv: list[str], daemon: Answerer, capsys: pytest.CaptureFixture[str]) -> None:
+def test_global_flags_stand_anywhere(argv: list[str], daemon: Server, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(argv) == exits.DONE
     assert capsys.readouterr().out == f"{BASE[:12]}\n{APP[:12]}\n"
 
 
 def test_the_socket_can_be_given_before_and_after(
-    daemon: Answerer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    daemon: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("STORAGED_SOCKET", "/nonexistent/storaged.sock")
-    assert main(["--socket", str(daemon.path), "images", "-q"]) == exits.DONE
+    assert main(["--socket", daemon.path, "images", "-q"]) == exits.DONE
     assert main(["image", f"--socket={daemon.path}", "ls", "-q"]) == exits.DONE
-    assert main(["images", "-q", "--socket", str(daemon.path)]) == exits.DONE
+    assert main(["images", "-q", "--socket", daemon.path]) == exits.DONE
     assert capsys.readouterr().out.count(BASE[:12]) == 3
 
 
 @pytest.mark.parametrize(("name", "status"), [("localhost/app", exits.DONE), ("nope", exits.ABSENT)])
 def test_exists_answers_by_its_status_alone(
-    name: str, status: int, daemon: Answerer, capsys: pytest.CaptureFixture[str]
+    name: str, status: int, daemon: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["image", "exists", name]) == status
     out, err = capsys.readouterr()
@@ -158,7 +158,7 @@ def test_exists_answers_by_its_status_alone(
     ],
 )
 def test_an_error_ends_with_its_own_status(
-    argv: list[str], status: int, text: str, daemon: Answerer, capsys: pytest.CaptureFixture[str]
+    argv: list[str], status: int, text: str, daemon: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(argv) == status
     assert capsys.readouterr() == ("", text)
@@ -173,7 +173,7 @@ def test_no_daemon_is_status_69(
     assert f"no daemon listens at {path}; to start one: storaged serve --socket {path}" in capsys.readouterr().err
 
 
-def test_a_call_prints_the_raw_result_on_one_line(daemon: Answerer, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_call_prints_the_raw_result_on_one_line(daemon: Server, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["call", "images.list", '{"cursor": "c1"}']) == exits.DONE
     out = capsys.readouterr().out
     assert out.count("\n") == 1
@@ -181,7 +181,7 @@ def test_a_call_prints_the_raw_result_on_one_line(daemon: Answerer, capsys: pyte
     assert daemon.requests == [("images.list", {"cursor": "c1"})]
 
 
-def test_a_call_prints_the_raw_error_on_one_line(daemon: Answerer, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_call_prints_the_raw_error_on_one_line(daemon: Server, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["call", "images.why", '{"name": "nope"}']) == exits.FAILED
     out, err = capsys.readouterr()
     assert out == ""
@@ -195,7 +195,7 @@ def test_a_call_prints_the_raw_error_on_one_line(daemon: Answerer, capsys: pytes
 
 @pytest.mark.parametrize("code", [1001, 3999])
 def test_a_raw_error_is_json_with_its_own_number_whatever_it_says(
-    code: int, daemon: Answerer, capsys: pytest.CaptureFixture[str]
+    code: int, daemon: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     error = {"code": code, "message": "no \x7f\x9b", "data": {"name": "ImageUnknown", "asked": "\x7f\x9b"}}
     if code == 3999:
@@ -221,7 +221,7 @@ def test_a_command_that_mends_reaches_the_daemon_that_named_it(
         "images.why": lambda _: {**verdict, "reasons": [reason]},
         "server.info": lambda _: info(flaws=[flaw], socket=str(path)),
     }
-    with Answerer(path, answers):
+    with Server(path, answers):
         monkeypatch.setenv("STORAGED_SOCKET", str(path))
         assert main(["why", "app"]) == exits.DONE
         assert f"`{command}` takes" in capsys.readouterr().out
@@ -244,7 +244,7 @@ def logged(text: str) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("level", ["debug", "trace"])
 def test_debug_tells_what_is_asked_of_whom_and_what_came_of_it(
-    level: str, daemon: Answerer, capsys: pytest.CaptureFixture[str]
+    level: str, daemon: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["--log-level", level, "images", "-q", "--filter", "label=a\nb"]) == exits.DONE
     out, err = capsys.readouterr()
@@ -259,7 +259,7 @@ def test_debug_tells_what_is_asked_of_whom_and_what_came_of_it(
     assert len(lines) == 1 + 2 * len(daemon.requests)
 
 
-def test_debug_tells_which_error_it_was(daemon: Answerer, capsys: pytest.CaptureFixture[str]) -> None:
+def test_debug_tells_which_error_it_was(daemon: Server, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--log-level=debug", "why", "nope"]) == exits.FAILED
     *told, error = capsys.readouterr().err.splitlines()
     assert logged("\n".join(told))[-1][1].endswith(" ms: ImageUnknown: nope: image not known")
@@ -268,7 +268,7 @@ def test_debug_tells_which_error_it_was(daemon: Answerer, capsys: pytest.Capture
 
 @pytest.mark.parametrize("level", ["info", "warn", "warning", "error", "fatal", "panic"])
 def test_any_other_level_tells_nothing_of_a_request(
-    level: str, daemon: Answerer, capsys: pytest.CaptureFixture[str]
+    level: str, daemon: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["images", "-q", "--log-level", level]) == exits.DONE
     assert capsys.readouterr().err == ""
@@ -288,13 +288,13 @@ def closed(streams: str, *argv: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("argv", [["images"], ["images", "--format", "{{.ID}}"], ["info"], ["--help"]])
-def test_a_closed_standard_output_is_an_error_and_no_traceback(daemon: Answerer, argv: list[str]) -> None:
+def test_a_closed_standard_output_is_an_error_and_no_traceback(daemon: Server, argv: list[str]) -> None:
     done = closed(">&-", *argv)
     assert (done.returncode, done.stderr) == (exits.FAILED, "Error: standard output is closed\n")
 
 
 @pytest.mark.parametrize("streams", ["<&-", "2>&-", "<&- 2>&-", "<&- >&- 2>&-"])
-def test_nothing_else_comes_to_stand_where_a_standard_stream_was(daemon: Answerer, streams: str) -> None:
+def test_nothing_else_comes_to_stand_where_a_standard_stream_was(daemon: Server, streams: str) -> None:
     # Its answer is its status; it complains of stale state, which must not get into the daemon's socket.
     done = closed(streams, "exists", "localhost/app")
     assert (done.returncode, done.stdout) == (exits.DONE, "")
@@ -302,7 +302,7 @@ def test_nothing_else_comes_to_stand_where_a_standard_stream_was(daemon: Answere
     assert closed(streams, "images", "--bogus").returncode == exits.FAILED
 
 
-def test_the_version_is_that_of_both_ends(daemon: Answerer, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_version_is_that_of_both_ends(daemon: Server, capsys: pytest.CaptureFixture[str]) -> None:
     for argv in (["--version"], ["-v"], ["-v", "images"]):
         assert main(argv) == exits.DONE
         client, server = capsys.readouterr().out.splitlines()
@@ -310,9 +310,7 @@ def test_the_version_is_that_of_both_ends(daemon: Answerer, capsys: pytest.Captu
         assert server == f"storaged version {VERSION} (protocol 1.0), pid 123"
 
 
-def test_behind_a_command_there_is_no_flag_for_the_version(
-    daemon: Answerer, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_behind_a_command_there_is_no_flag_for_the_version(daemon: Server, capsys: pytest.CaptureFixture[str]) -> None:
     for command in COMMANDS:
         if command.module != "system_df":  # whose -v is --verbose
             assert main([*command.path.split(), "--version"]) == exits.FAILED
@@ -329,7 +327,7 @@ def test_a_daemon_of_another_version_is_told_with_the_command_that_replaces_it(
     path = short_dir / "s"
     monkeypatch.setenv("STORAGED_SOCKET", str(path))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(short_dir / "config"))
-    with Answerer(path, {"server.info": lambda _: info(version="0.0.1", socket=str(path))}):
+    with Server(path, {"server.info": lambda _: info(version="0.0.1", socket=str(path))}):
         for argv, status in ((["--version"], exits.DONE), (["info"], exits.FOUND)):
             assert main(argv) == status
             assert f"storaged stop --socket {path}\n" in capsys.readouterr().out
@@ -352,7 +350,7 @@ HEAVY = ("argparse", "attrs", "attr", "cattrs", "anyio", "asyncio", "trio", "msg
 
 
 @pytest.mark.parametrize("argv", [["--version"], ["images"]])
-def test_nothing_heavy_is_loaded(argv: list[str], daemon: Answerer) -> None:
+def test_nothing_heavy_is_loaded(argv: list[str], daemon: Server) -> None:
     program = (
         f"import sys; from storaged_client.cli.main import main; assert main({argv!r}) == 0; "
         f"print(sorted(set({HEAVY!r}) & set(sys.modules)), file=sys.stderr)"
@@ -361,7 +359,7 @@ def test_nothing_heavy_is_loaded(argv: list[str], daemon: Answerer) -> None:
     assert done.stderr == b"[]\n"
 
 
-def test_a_reader_that_left_ends_the_command_quietly(daemon: Answerer) -> None:
+def test_a_reader_that_left_ends_the_command_quietly(daemon: Server) -> None:
     read, write = os.pipe()
     os.close(read)
     try:
@@ -377,7 +375,7 @@ def test_a_reader_that_left_ends_the_command_quietly(daemon: Answerer) -> None:
     assert (done.returncode, done.stderr) == (-signal.SIGPIPE, b"")
 
 
-def test_a_full_disk_is_an_error_with_a_message(daemon: Answerer) -> None:
+def test_a_full_disk_is_an_error_with_a_message(daemon: Server) -> None:
     with open("/dev/full", "wb") as full:
         done = subprocess.run(
             [sys.executable, "-m", "storaged_client.cli.main", "images"],
@@ -400,8 +398,8 @@ def interruptible() -> Iterator[None]:
 
 @pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_ends_the_command_quietly(short_dir: Path) -> None:
-    with Answerer(short_dir / "s", {"images.list": lambda _: asked_to_stop(child)}) as answerer:
-        environment = {**os.environ, "STORAGED_SOCKET": str(answerer.path), "STORAGED_NO_SPAWN": "1"}
+    with Server(short_dir / "s", {"images.list": lambda _: asked_to_stop(child)}) as server:
+        environment = {**os.environ, "STORAGED_SOCKET": server.path, "STORAGED_NO_SPAWN": "1"}
         child = subprocess.Popen(
             [sys.executable, "-m", "storaged_client.cli.main", "images"],
             env=environment,
@@ -424,8 +422,8 @@ def test_an_answer_that_lacks_a_member_is_another_versions_or_a_mistake_of_ours(
     short_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], version: str
 ) -> None:
     told = {"version": version, "protocol": "0.9"}
-    with Answerer(short_dir / "s", {"images.exists": lambda _: STATE, "server.info": lambda _: told}) as answerer:
-        monkeypatch.setenv("STORAGED_SOCKET", str(answerer.path))
+    with Server(short_dir / "s", {"images.exists": lambda _: STATE, "server.info": lambda _: told}) as server:
+        monkeypatch.setenv("STORAGED_SOCKET", server.path)
         monkeypatch.setenv("STORAGED_NO_SPAWN", "1")
         if version == VERSION:
             with pytest.raises(KeyError):
@@ -434,4 +432,4 @@ def test_an_answer_that_lacks_a_member_is_another_versions_or_a_mistake_of_ours(
             assert main(["exists", "x"]) == exits.FAILED
             said = capsys.readouterr().err
             assert said.startswith("Error: the daemon's answer has no 'exists'; the daemon is storaged 0.0.1 ")
-            assert said.endswith(f"storaged stop --socket {answerer.path}\n")
+            assert said.endswith(f"storaged stop --socket {server.path}\n")

@@ -20,8 +20,7 @@ from storaged_client.cli.main import main
 from storaged_client.contract import wire
 from storaged_client.contract.types import ServerStats
 from storaged_client.contract.version import VERSION
-
-from .answerer import Answerer
+from tests.support.server import Server
 
 HOSTILE = 'a\\b"c\nstoraged_connections 99\n# EOF'
 DOCUMENT = Path(__file__).parents[3] / "docs" / "metrics.md"
@@ -191,15 +190,15 @@ StoreBusy       2
 
 
 @pytest.fixture
-def daemon(short_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Answerer]:
+def daemon(short_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     answers = {"server.stats": lambda _: {**counted(), "generation": "g", "stale": None}}
-    with Answerer(short_dir / "s", answers) as answerer:
-        monkeypatch.setenv("STORAGED_SOCKET", str(answerer.path))
-        yield answerer
+    with Server(short_dir / "s", answers) as server:
+        monkeypatch.setenv("STORAGED_SOCKET", server.path)
+        yield server
 
 
 @pytest.mark.parametrize("form", ["prometheus", "json", "table"])
-def test_each_form_is_one_request(daemon: Answerer, form: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_form_is_one_request(daemon: Server, form: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["stats", "--format", form]) == exits.DONE
     out, err = capsys.readouterr()
     assert err == ""
@@ -207,7 +206,7 @@ def test_each_form_is_one_request(daemon: Answerer, form: str, capsys: pytest.Ca
     assert [method for method, _ in daemon.requests] == ["server.stats"]
 
 
-def test_another_form_is_refused_before_anybody_is_asked(daemon: Answerer, capsys: pytest.CaptureFixture[str]) -> None:
+def test_another_form_is_refused_before_anybody_is_asked(daemon: Server, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["stats", "--format", "xml"]) == exits.FAILED
     assert "xml" in capsys.readouterr().err
     assert daemon.requests == []

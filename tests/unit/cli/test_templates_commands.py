@@ -16,8 +16,8 @@ import pytest
 
 from storaged_client.cli import exits, output
 from storaged_client.cli.main import main
+from tests.support.server import Server
 
-from .answerer import Answerer
 from .facts import APP, BASE, LIST, details, image, info
 
 STATE = {"generation": "g", "stale": None}
@@ -110,10 +110,10 @@ ANSWERS: dict[str, Any] = {
 
 
 @pytest.fixture
-def daemon(short_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Answerer]:
-    with Answerer(short_dir / "s", ANSWERS) as answerer:
-        monkeypatch.setenv("STORAGED_SOCKET", str(answerer.path))
-        yield answerer
+def daemon(short_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    with Server(short_dir / "s", ANSWERS) as server:
+        monkeypatch.setenv("STORAGED_SOCKET", server.path)
+        yield server
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def daemon(short_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Answere
     ],
 )
 def test_a_command_prints_its_rows_by_a_template(
-    argv: list[str], form: str, text: str, daemon: Answerer, capsys: pytest.CaptureFixture[str]
+    argv: list[str], form: str, text: str, daemon: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([*argv, "--format", form]) == exits.DONE
     assert capsys.readouterr().out == text
@@ -172,7 +172,7 @@ def _named(title: str) -> str:
     ids=" ".join,
 )
 def test_a_template_of_the_columns_names_prints_the_very_table(
-    argv: list[str], daemon: Answerer, capsys: pytest.CaptureFixture[str]
+    argv: list[str], daemon: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([word for word in argv if word != "--noheading"]) == exits.DONE
     titles = re.split(r" {2,}", capsys.readouterr().out.splitlines()[0].rstrip())
@@ -208,7 +208,7 @@ def test_a_template_of_the_columns_names_prints_the_very_table(
     ids=str,
 )
 def test_a_word_that_is_no_format_tells_of_templates_with_one_that_works(
-    argv: list[str], example: str, daemon: Answerer, capsys: pytest.CaptureFixture[str]
+    argv: list[str], example: str, daemon: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([*argv, "--format", "yaml"]) == exits.FAILED
     assert capsys.readouterr() == (
@@ -220,23 +220,19 @@ def test_a_word_that_is_no_format_tells_of_templates_with_one_that_works(
     assert capsys.readouterr().out.strip()
 
 
-def test_the_json_of_a_row_has_the_names_of_the_wire_alone(
-    daemon: Answerer, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_json_of_a_row_has_the_names_of_the_wire_alone(daemon: Server, capsys: pytest.CaptureFixture[str]) -> None:
     for argv, row in ((["layers"], LAYERS[0]), (["manifest", "ls"], LISTS[0]), (["containers"], CONTAINERS[0])):
         assert main([*argv, "--format", "{{json .}}"]) == exits.DONE
         assert json.loads(capsys.readouterr().out) == row
 
 
-def test_ids_alone_come_before_a_template_as_podman_has_it(
-    daemon: Answerer, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_ids_alone_come_before_a_template_as_podman_has_it(daemon: Server, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["images", "-q", "--format", "{{.Tag}}"]) == exits.DONE
     assert capsys.readouterr().out.split() == [APP[:12], BASE[:12]]
 
 
 def test_json_of_a_row_is_a_line_and_json_alone_is_the_array(
-    daemon: Answerer, capsys: pytest.CaptureFixture[str]
+    daemon: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["images", "--format", "{{json .}}"]) == exits.DONE
     lines = capsys.readouterr().out.splitlines()
@@ -247,7 +243,7 @@ def test_json_of_a_row_is_a_line_and_json_alone_is_the_array(
 
 @pytest.mark.parametrize("form", ["{{.ID", "{{.Foo}}", "{{index .Names 7}}"])
 def test_a_wrong_template_prints_nothing_and_ends_with_podmans_status(
-    form: str, daemon: Answerer, capsys: pytest.CaptureFixture[str]
+    form: str, daemon: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["images", "--format", form]) == exits.FAILED
     printed = capsys.readouterr()
@@ -255,19 +251,19 @@ def test_a_wrong_template_prints_nothing_and_ends_with_podmans_status(
     assert printed.err.startswith("Error: template: images:1:")
 
 
-def test_a_template_that_cannot_be_read_is_told_before_any_request(daemon: Answerer) -> None:
+def test_a_template_that_cannot_be_read_is_told_before_any_request(daemon: Server) -> None:
     assert main(["inspect", "x", "--format", "{{.ID"]) == exits.FAILED
     assert daemon.requests == []
 
 
-def test_what_was_found_is_printed_beside_what_was_not(daemon: Answerer, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_was_found_is_printed_beside_what_was_not(daemon: Server, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["inspect", "x", "nope", "--format", "{{.Id}}"]) == exits.FAILED
     printed = capsys.readouterr()
     assert printed.out == f"{APP}\n"
     assert printed.err == 'Error: no such object: "nope"\n'
 
 
-def test_control_characters_reach_a_pipe_and_no_terminal(daemon: Answerer) -> None:
+def test_control_characters_reach_a_pipe_and_no_terminal(daemon: Server) -> None:
     command = "import sys; from storaged_client.cli.main import main; sys.exit(main())"
     argv = [sys.executable, "-c", command, "images", "--format", "{{.Repository}}:{{.Tag}}\\t|"]
     assert CLEARED.encode() in subprocess.run(argv, capture_output=True, check=True).stdout

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from storaged_client.cli import check, why
+from tests.support.server import Server
 
-from .answerer import Answerer
 from .facts import APP
 
 STATE = {"generation": "g", "stale": None}
@@ -39,7 +39,7 @@ COMMANDS = ["tree app", "df", "why app", "check"]
 @pytest.fixture
 def environment(short_dir: Path) -> Iterator[dict[str, str]]:
     answers = {"images.tree": TREE, "store.usage": USAGE, "store.check": CHECK, "images.why": WHY}
-    with Answerer(short_dir / "s", {name: lambda _, it=it: {**STATE, **it} for name, it in answers.items()}):
+    with Server(short_dir / "s", {name: lambda _, it=it: {**STATE, **it} for name, it in answers.items()}):
         yield {"PATH": os.environ["PATH"], "STORAGED_SOCKET": str(short_dir / "s"), "TERM": "xterm-256color"}
 
 

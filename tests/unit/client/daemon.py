@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 
-from tests.unit.client.server import Server
+from tests.support.server import Server
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ import storaged_client
 from storaged_client.aio_connection import AsyncConnection
 from storaged_client.contract.errors import ImageUnknown, MessageTooLarge, ShuttingDown, StoragedError
 from storaged_client.errors import ClientClosed, DaemonUnavailable, OutcomeUnknown, RequestTimeout
-from tests.unit.client.server import Server
+from tests.support.server import Server
 
 pytestmark = pytest.mark.anyio
 
@@ -110,7 +110,7 @@ async def test_a_read_survives_a_restart_in_mid_request(path: str) -> None:
     async with storaged_client.aconnect(path) as client:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(read)
-            await until(first, lambda: first.seen)
+            await until(first, lambda: first.requests)
             await anyio.to_thread.run_sync(first.stop)
             second = Server(path, {"server.info": {"version": "2"}})
         assert results == [{"version": "2"}]
@@ -122,7 +122,7 @@ async def test_a_mutation_that_got_no_answer_is_never_sent_again(server: Server)
         with pytest.raises(OutcomeUnknown):
             await client.call("die")
         assert await client.call("echo", [1]) == [1]
-    assert [method for method, _ in server.seen] == ["die", "echo"]
+    assert [method for method, _ in server.requests] == ["die", "echo"]
 
 
 async def test_a_read_refused_by_a_daemon_that_ends_goes_to_the_next(server: Server) -> None:
@@ -159,7 +159,7 @@ async def test_results_are_typed_as_in_the_blocking_client(server: Server) -> No
     server.answers["images.exists"] = {"exists": True, "generation": "g", "stale": None, "new_member": 1}
     async with storaged_client.aconnect(server.path) as client:
         assert await client.images.exists("x") == storaged_client.types.Exists(exists=True, generation="g")
-    assert server.seen == [("images.exists", {"name": "x"})]
+    assert server.requests == [("images.exists", {"name": "x"})]
 
 
 async def test_a_daemon_with_a_full_queue_is_waited_for(path: str) -> None:

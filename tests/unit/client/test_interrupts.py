@@ -17,7 +17,7 @@ import pytest
 
 import storaged_client
 from storaged_client.sync import Client
-from tests.unit.client.server import Server
+from tests.support.server import Server
 
 _OURS = os.path.dirname(storaged_client.__file__)
 _ANSWERS: dict[str, Any] = {"server.ping": {"generation": "g"}}

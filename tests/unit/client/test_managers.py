@@ -23,7 +23,7 @@ from storaged_client.contract import methods, types
 from storaged_client.contract.methods import METHODS
 from storaged_client.contract.params import Common
 from storaged_client.verbs import Manager
-from tests.unit.client.server import Server
+from tests.support.server import Server
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_a_verb_sends_what_differs_from_the_default_and_nothing_else(server: Ser
         assert client.images.list() == types.ImageList(generation="g")
         client.images.list({"dangling": True}, True, fields=["id"], consistency="strict", timeout=3)
         assert client.images.why("x", if_generation="g") == types.Unchanged(generation="g")
-    assert server.seen == [
+    assert server.requests == [
         ("images.list", {}),
         (
             "images.list",
@@ -106,7 +106,7 @@ def test_a_change_sends_what_differs_from_the_default_and_nothing_else(server: S
         assert made == types.ListEdited(generation="g", id="i", names=(), digest="d")
         client.store.lease(["a"])
         assert client.store.lease(["a"], 5).images == ("i",)
-    assert server.seen == [
+    assert server.requests == [
         ("images.remove", {"names": ["a"], "ignore": True}),
         (
             "images.prune",
@@ -159,7 +159,7 @@ def test_one_string_where_several_are_wanted_is_the_callers_mistake(server: Serv
         ):
             with pytest.raises(TypeError, match=f"^{method}: .* several strings, not one: \\['"):
                 wrong()
-    assert server.seen == []
+    assert server.requests == []
 
 
 def test_a_wrong_call_is_told_by_the_name_of_the_method(server: Server) -> None:

@@ -13,7 +13,7 @@ from anyio.to_thread import run_sync
 
 import storaged_client
 from storaged_client.progress import Progress
-from tests.unit.client.server import Server
+from tests.support.server import Server
 
 
 @pytest.fixture
@@ -152,8 +152,8 @@ def test_a_verb_that_takes_long_takes_a_listener_and_no_other_does(server: Serve
         client.check("records")
         with pytest.raises(TypeError):
             client.images.exists("x", progress=print)
-    assert "progress_token" in server.seen[0][1]
-    assert server.seen[1] == ("store.check", {"scope": "records"})
+    assert "progress_token" in server.requests[0][1]
+    assert server.requests[1] == ("store.check", {"scope": "records"})
 
 
 @pytest.mark.anyio

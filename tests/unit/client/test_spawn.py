@@ -15,7 +15,7 @@ from storaged_client import spawn, spawn_record
 from storaged_client.contract.errors import NotPermitted
 from storaged_client.contract.version import VERSION
 from storaged_client.errors import DaemonUnavailable, SocketForbidden
-from tests.unit.client.server import Server
+from tests.support.server import Server
 from tests.unit.client.test_address import enable
 
 ROOT = str(Path(__file__).parents[3])
@@ -149,7 +149,7 @@ def test_a_daemon_nobody_started_here_is_left_alone(path: str, daemon: Callable[
         Path(path + ".spawned").write_text(mark)
         with Server(path) as server, storaged_client.connect(path, spawn=True) as client:
             assert client.call("echo", [1]) == [1]
-        assert server.seen == [("echo", [1])]
+        assert server.requests == [("echo", [1])]
 
 
 def test_a_long_log_is_put_aside(path: str, daemon: Callable[[str], None]) -> None:
@@ -206,7 +206,7 @@ def test_a_mark_of_another_user_ends_no_daemon(short_dir: Path) -> None:
         os.chown(path + ".spawned", 65534, 65534)
         with storaged_client.connect(path, spawn=True) as client:
             assert client.call("echo", [1]) == [1]
-    assert server.seen == [("echo", [1])]
+    assert server.requests == [("echo", [1])]
 
 
 def test_a_mark_that_is_a_link_is_none(short_dir: Path) -> None:

@@ -20,7 +20,7 @@ from storaged_client.errors import (
     RequestTimeout,
     SocketForbidden,
 )
-from tests.unit.client.server import Server
+from tests.support.server import Server
 
 
 @pytest.fixture
@@ -132,7 +132,7 @@ def test_a_read_survives_a_restart_in_mid_request(path: str) -> None:
     first = Server(path, {"server.info": "die"})
     with storaged_client.connect(path) as client, ThreadPoolExecutor(1) as pool:
         read = pool.submit(client.call, "server.info")
-        first.wait_for(lambda: first.seen)
+        first.wait_for(lambda: first.requests)
         first.stop()
         with Server(path, {"server.info": {"version": "2"}}) as second:
             assert read.result(timeout=10) == {"version": "2"}
@@ -146,7 +146,7 @@ def test_a_mutation_that_got_no_answer_is_never_sent_again(server: Server) -> No
             with pytest.raises(OutcomeUnknown):
                 client.call(method)
         assert client.call("echo", [1]) == [1]
-    assert [method for method, _ in server.seen] == ["server.shutdown", "die", "echo"]
+    assert [method for method, _ in server.requests] == ["server.shutdown", "die", "echo"]
 
 
 def test_a_mutation_that_was_not_sent_goes_to_the_next_daemon(path: str) -> None:
@@ -156,7 +156,7 @@ def test_a_mutation_that_was_not_sent_goes_to_the_next_daemon(path: str) -> None
         first.stop()
         with Server(path, {"server.shutdown": {"generation": "x"}}) as second:
             assert client.call("server.shutdown") == {"generation": "x"}
-            assert second.seen == [("server.shutdown", None)]
+            assert second.requests == [("server.shutdown", None)]
 
 
 def test_a_read_refused_by_a_daemon_that_ends_goes_to_the_next(server: Server) -> None:
@@ -171,14 +171,14 @@ def test_a_mutation_refused_by_a_daemon_that_ends_is_the_callers_affair(server: 
     server.answers["server.shutdown"] = ShuttingDown("ending")
     with storaged_client.connect(server.path) as client, pytest.raises(ShuttingDown):
         client.call("server.shutdown")
-    assert len(server.seen) == 1
+    assert len(server.requests) == 1
 
 
 def test_a_busy_store_is_not_asked_twice(server: Server) -> None:
     server.answers["images.list"] = StoreBusy("held")
     with storaged_client.connect(server.path) as client, pytest.raises(StoreBusy):
         client.call("images.list")
-    assert len(server.seen) == 1
+    assert len(server.requests) == 1
 
 
 def test_a_daemon_that_stays_away_is_unavailable(path: str, monkeypatch: pytest.MonkeyPatch) -> None:

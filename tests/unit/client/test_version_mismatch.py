@@ -14,7 +14,7 @@ import storaged_client
 from storaged_client import version_mismatch
 from storaged_client.contract.errors import ImageUnknown, InvalidParams, MethodNotFound, StoragedError
 from storaged_client.contract.version import PROTOCOL, VERSION
-from tests.unit.client.server import Server
+from tests.support.server import Server
 
 OLD = {"version": "0.0.1", "protocol": "0.9", "pid": 7, "socket": "/run/x"}
 HINT = f"the daemon is storaged 0.0.1 (protocol 0.9), this client {VERSION} (protocol {PROTOCOL})"

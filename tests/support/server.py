@@ -1,4 +1,4 @@
-"""A small JSON-RPC server: a thread a connection, the same ``Peer``, a real Unix socket."""
+"""A stand-in for the daemon: a JSON-RPC server with a thread a connection, the real ``Peer`` and a real Unix socket."""
 
 from __future__ import annotations
 
@@ -7,23 +7,34 @@ import os
 import socket
 import threading
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from storaged_client.contract.errors import StoragedError
 from storaged_client.jsonrpc.peer import Cancel, Close, Notification, Peer, Reply, Request
 
 
+class Refusal(Exception):
+    """An error of any number and name, also of such as the contract does not have."""
+
+    def __init__(self, code: int, name: str, message: str, **data: Any) -> None:
+        super().__init__(message)
+        self.code, self.name, self.message, self.data = code, name, message, data
+
+
 class Server:
     """``echo`` answers its params, ``die`` ends the connection unanswered.
 
-    ``answers`` maps a method to a result, a function of the params, or an error to raise; ``holding`` names
-    the methods that wait for ``release``.
+    ``answers`` maps a method to a result, an error, or a function of the params that returns or raises one. ``holding``
+    names the methods that wait for ``release``. ``requests`` are those that came, notifications among them.
+    ``progress`` is told before each answer to who asked with a token.
     """
 
-    def __init__(self, path: str, answers: dict[str, Any] | None = None) -> None:
-        self.path = path
+    def __init__(self, path: str | Path, answers: dict[str, Any] | None = None) -> None:
+        self.path = str(path)
         self.answers = answers or {}
-        self.seen: list[tuple[str, Any]] = []
+        self.requests: list[tuple[str, Any]] = []
+        self.progress: list[dict[str, Any]] = []
         self.cancelled: list[Any] = []
         self.connections = 0
         self.changed = threading.Condition()
@@ -31,7 +42,7 @@ class Server:
         self.held: list[tuple[Connection, Request]] = []
         self._open: list[Connection] = []
         self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(path)
+        self._listener.bind(self.path)
         self._listener.listen(64)
         self._thread = threading.Thread(target=self._accept, daemon=True)
         self._thread.start()
@@ -72,8 +83,7 @@ class Server:
                 (connection, request) for connection, request in self.held if "progress_token" in (request.params or {})
             ]
         for connection, request in held:
-            told = {"token": request.params["progress_token"], "done": done, "total": 9, "unit": "files", **other}
-            connection.notify("$/progress", told)
+            connection.tell(request, {"done": done, "total": 9, "unit": "files", **other})
 
     def tell_all(self, method: str, params: Any) -> None:
         """Notify every connection."""
@@ -110,13 +120,15 @@ class Connection:
         with self.channel:
             while True:
                 try:
-                    data = self.channel.recv(65536)
+                    data, descriptors, _, _ = socket.recv_fds(self.channel, 65536, 16)
                 except OSError:
                     return
                 if not data:
                     return
                 with self.lock:
-                    events = self.peer.receive_data(data)
+                    events = self.peer.receive_data(data, descriptors)
+                for descriptor in descriptors:
+                    os.close(descriptor)
                 for event in events:
                     if not self._react(event):
                         return
@@ -126,7 +138,7 @@ class Connection:
         with server.changed:
             match event:
                 case Request() | Notification():
-                    server.seen.append((event.method, event.params))
+                    server.requests.append((event.method, event.params))
                 case Cancel(id):
                     server.cancelled.append(id)
             holds = isinstance(event, Request) and event.method in server.holding
@@ -148,18 +160,31 @@ class Connection:
                 known = server.answers.get(event.method)
                 if known == "die":
                     return False
-                self.answer(event, known(event.params) if callable(known) else known)
+                self.answer(event, _result(known, event.params))
         return True
 
     def notify(self, method: str, params: Any) -> None:
         with self.lock, suppress(OSError):
             self.channel.sendall(self.peer.send_notification(method, params))
 
+    def tell(self, request: Request, progress: dict[str, Any]) -> None:
+        self.notify("$/progress", {"token": request.params["progress_token"], **progress})
+
     def answer(self, request: Request, result: Any) -> None:
+        if "progress_token" in (request.params or {}):
+            for progress in self.server.progress:
+                self.tell(request, progress)
         with self.lock:
-            if isinstance(result, StoragedError):
+            if isinstance(result, StoragedError | Refusal):
                 data = self.peer.send_error(request, result.code, result.message, {"name": result.name, **result.data})
             else:
                 data = self.peer.send_result(request, json.dumps(result).encode())
             with suppress(OSError):
                 self.channel.sendall(data)
+
+
+def _result(known: Any, params: Any) -> Any:
+    try:
+        return known(params) if callable(known) else known
+    except (StoragedError, Refusal) as error:
+        return error
