@@ -186,15 +186,15 @@ class Quotas:
     def _claim(self, budget: _Budget, uid: int, size: int, beside: int, *, insist: bool = False) -> None:
         """Take ``size`` of a budget. A claim by somebody who has nothing of it is granted, however large it is."""
         account = self.account(uid)
-        if not insist:
+        if not insist and (has := budget.of(account)):
             limit = self._own(uid, account, budget.own)
             if beside:
                 limit = max(limit - budget.sisters, limit // 2)
-            has = budget.of(account)
-            if has and has + size > limit:
+            if has + size > limit:
                 self._refuse(f"uid_{budget.name}", budget.name, limit)
+        if not insist and budget.total:
             limit = self._shared(uid, budget.shared)
-            if budget.total and budget.total + size > limit:
+            if budget.total + size > limit:
                 self._refuse(f"total_{budget.name}", budget.name, limit, of_all=True)
         if size:
             budget.add(account, size)
