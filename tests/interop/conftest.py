@@ -26,10 +26,10 @@ def _found(find: Callable[[], Peer]) -> Peer:
     try:
         return find()
     except PeerMissing as error:
-        _missing(str(error))
+        missing(str(error))
 
 
-def _missing(what: str) -> NoReturn:
+def missing(what: str) -> NoReturn:
     if os.environ.get("STORAGED_REQUIRE_PEERS") == "1":
         pytest.fail(what)
     pytest.skip(what)
@@ -37,7 +37,7 @@ def _missing(what: str) -> NoReturn:
 
 def _counter(program: str) -> None:
     if shutil.which(program) is None:
-        _missing(f"{program} is missing: apt-get install {program}")
+        missing(f"{program} is missing: apt-get install {program}")
 
 
 @pytest.fixture(scope="session")

@@ -117,11 +117,11 @@ class Store:
             raise ToolError(f"{self.peer.name}: {' '.join(command)}: exit {done.returncode}: {done.stderr[-2000:]}")
         return done.stdout
 
-    def start(self, *command: str, log: Path) -> subprocess.Popen[bytes]:
-        """Start a tool that goes on; both its streams end in ``log``."""
+    def start(self, *command: str, log: Path, within: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+        """Start a tool that goes on, by the command ``within``; both its streams end in ``log``."""
         with log.open("wb") as stream:
             return subprocess.Popen(
-                self.peer.argv(self.work, command),
+                [*within, *self.peer.argv(self.work, command)],
                 env=self.environment(),
                 cwd=self.work,
                 stdin=subprocess.DEVNULL,

@@ -78,16 +78,34 @@ class Service:
         self._connection.close()
 
 
+_ONE_KIND_OF_CGROUPS = 'while umount /sys/fs/cgroup/unified 2>/dev/null; do :; done; exec "$@"'
+"""crun refuses a machine with both kinds; in a mount namespace of its own it need not see one."""
+_CONTAINERS_CONF = """
+[containers]
+netns = "none"
+cgroups = "disabled"
+default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
+log_driver = "k8s-file"
+"""
+
+
 @contextmanager
-def service(store: Store) -> Iterator[Service]:
-    """Run the service of the store's peer while the block lasts.
+def service(store: Store, *, containers: bool = False) -> Iterator[Service]:
+    """Run the service of the store's peer at ``store.work/service`` while the block lasts.
+
+    ``containers``: it can run some, also where this machine itself is a container: without network and cgroups.
 
     Raises:
         ToolError: it did not answer within twenty seconds.
     """
     path, log = store.work / "service", store.work / "service.log"
     path.unlink(missing_ok=True)
-    process = store.start("podman", "system", "service", "--time=0", f"unix://{path}", log=log)
+    within: tuple[str, ...] = ()
+    if containers:
+        within = ("unshare", "-m", "sh", "-c", _ONE_KIND_OF_CGROUPS, "sh")
+        settings = store.work / "containers.conf"
+        settings.write_text(settings.read_text().partition("[containers]")[0] + _CONTAINERS_CONF)
+    process = store.start("podman", "system", "service", "--time=0", f"unix://{path}", log=log, within=within)
     client = Service(path)
     try:
         deadline = time.monotonic() + 20
