@@ -26,6 +26,7 @@ _SYSTEM: Final = (
     "tests/e2e/test_passed_descriptors.py",
     "tests/e2e/test_replaced.py",
     "tests/e2e/test_restarts.py",
+    "tests/e2e/test_serve.py::test_stop_waits_as_long_as_the_daemon_may_drain",
     "tests/e2e/test_sharing.py",
     "tests/e2e/test_spawning.py",
     "tests/e2e/test_steady.py",

@@ -25,7 +25,7 @@ def load_in_vain(kept: GCSchedule, made: list[object]) -> None:
 @pytest.fixture(autouse=True)
 def as_before() -> Iterator[None]:
     yield
-    gc.unfreeze()
+    gc.freeze()  # as tests/conftest.py has it
     gc.enable()
 
 

@@ -12,13 +12,12 @@ from typing import Any
 
 import anyio
 import pytest
-import trio
 from anyio.abc import SocketAttribute
-from trio.testing import MockClock
 
 from storaged.metrics import Metrics
 from storaged.server.limits import Limits
 from storaged.server.quotas import Quotas
+from tests.support.virtual_time import run_in_virtual_time
 
 from .conftest import Methods, served
 
@@ -246,7 +245,7 @@ def test_a_text_that_comes_byte_by_byte_has_one_limit_for_all_of_it_and_the_next
                     await anyio.sleep(14)
             answers.extend(await it.wire.lines())
 
-    trio.run(main, clock=MockClock(autojump_threshold=0.1))
+    run_in_virtual_time(main)
     assert [answer["id"] for answer in answers] == [1, 1, 1, None]
     assert answers[-1]["error"]["code"] == -32700
 

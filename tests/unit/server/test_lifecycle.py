@@ -20,6 +20,7 @@ from storaged.server.lifecycle import Lifecycle, Terms
 from storaged.server.limits import Limits
 from storaged.server.listener import Listener, bind, inherit
 from storaged.server.systemd import Notifier
+from tests.support.virtual_time import run_in_virtual_time
 
 from .conftest import Methods, Wire
 
@@ -257,7 +258,7 @@ def test_without_idle_exit_the_daemon_stays(short_dir: Path) -> None:
             await anyio.sleep(80_000)
             assert not life.ended.is_set()
 
-    trio.run(main, clock=MockClock(autojump_threshold=0.1))
+    run_in_virtual_time(main)
 
 
 def test_idle_time_does_not_begin_before_the_daemon_is_ready(short_dir: Path) -> None:
@@ -277,7 +278,7 @@ def test_idle_time_does_not_begin_before_the_daemon_is_ready(short_dir: Path) ->
         assert 100 <= ready[0] - began < 101
         assert 110 <= trio.current_time() - began < 111
 
-    trio.run(main, clock=MockClock(autojump_threshold=0.1))
+    run_in_virtual_time(main)
 
 
 def test_a_shutdown_while_the_store_is_loaded_for_the_first_time_ends_the_daemon(short_dir: Path) -> None:
@@ -294,7 +295,7 @@ def test_a_shutdown_while_the_store_is_loaded_for_the_first_time_ends_the_daemon
             lifecycle.shutdown("early")
         assert not (short_dir / "s").exists()
 
-    trio.run(main, clock=MockClock(autojump_threshold=0.1))
+    run_in_virtual_time(main)
 
 
 def test_a_drain_ends_after_ten_seconds_and_answers_the_rest_shutting_down(short_dir: Path) -> None:
@@ -310,7 +311,7 @@ def test_a_drain_ends_after_ten_seconds_and_answers_the_rest_shutting_down(short
             await life.ended.wait()
             assert 8 <= trio.current_time() - began <= 10
 
-    trio.run(main, clock=MockClock(autojump_threshold=0.1))
+    run_in_virtual_time(main)
 
 
 def test_a_request_that_cannot_be_stopped_delays_the_end_and_is_still_answered(short_dir: Path) -> None:
@@ -333,7 +334,7 @@ def test_a_request_that_cannot_be_stopped_delays_the_end_and_is_still_answered(s
             assert await wire.lines() == [{"jsonrpc": "2.0", "id": 1, "result": 1}]
             assert life.metrics.counters["limits.drain_seconds"] == 1
 
-    trio.run(main, clock=MockClock(autojump_threshold=0.1))
+    run_in_virtual_time(main)
 
 
 def test_a_client_that_takes_nothing_for_thirty_seconds_is_closed(short_dir: Path) -> None:
@@ -348,7 +349,7 @@ def test_a_client_that_takes_nothing_for_thirty_seconds_is_closed(short_dir: Pat
             assert life.lifecycle.gauges()["connections"] == 0
             assert trio.current_time() - began < 32
 
-    trio.run(main, clock=MockClock(autojump_threshold=0.1))
+    run_in_virtual_time(main)
 
 
 # ---------------------------------------------------------------- other terms
@@ -435,4 +436,4 @@ def test_another_idle_exit_holds_from_when_it_is_set(short_dir: Path) -> None:
             await anyio.sleep(51)
             assert life.reason == "idle"
 
-    trio.run(main, clock=MockClock(autojump_threshold=0.1))
+    run_in_virtual_time(main)

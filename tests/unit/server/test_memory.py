@@ -12,11 +12,11 @@ import anyio
 import pytest
 import trio
 from anyio.to_thread import run_sync
-from trio.testing import MockClock
 
 from storaged.server import memory
 from storaged.server.listener import bind
 from storaged.server.memory import PAUSE, Memory
+from tests.support.virtual_time import run_in_virtual_time
 
 from .conftest import Methods
 from .test_lifecycle import living
@@ -121,7 +121,7 @@ def test_all_who_ask_within_a_moment_are_served_by_one() -> None:
         await giving.give_back()
         assert len(times) == 2
 
-    trio.run(main, clock=MockClock(autojump_threshold=0.5))
+    run_in_virtual_time(main)
 
 
 @pytest.mark.parametrize(("size", "expected"), [(3 * MIB, 1), (1000, 0)])
@@ -142,7 +142,7 @@ def test_the_end_of_a_connection_gives_back_what_it_made_the_daemon_hold(
             await anyio.sleep(2 * PAUSE)
             assert len(given) == expected
 
-    trio.run(main, clock=MockClock(autojump_threshold=0.5))
+    run_in_virtual_time(main)
 
 
 @pytest.mark.anyio

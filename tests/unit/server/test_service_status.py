@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -15,7 +15,6 @@ import anyio.to_thread
 import pytest
 import trio
 from anyio.to_thread import current_default_thread_limiter
-from trio.testing import MockClock
 
 from storaged.metrics import Metrics
 from storaged.server.lifecycle import Lifecycle, Terms
@@ -23,6 +22,7 @@ from storaged.server.limits import Limits
 from storaged.server.listener import bind
 from storaged.server.service_status import ServiceStatus
 from storaged.server.systemd import Notifier, watchdog
+from tests.support.virtual_time import run_in_virtual_time
 
 from .conftest import Methods, Wire
 
@@ -82,11 +82,6 @@ async def lifecycle(heard: Heard, folder: Path, **more) -> Lifecycle:
     return Lifecycle(door, terms=terms, metrics=Metrics(), notifier=heard.notifier, **more)
 
 
-def in_virtual_time(main: Callable[[], Awaitable[None]], still: float = 0.1) -> None:
-    """``still``: for how many seconds nothing must happen before the clock goes on."""
-    trio.run(main, clock=MockClock(autojump_threshold=still))
-
-
 # ---------------------------------------------------------------- the watch
 
 
@@ -107,7 +102,7 @@ def test_three_pings_come_in_each_interval(short_dir: Path) -> None:
             assert [round(after - before) for before, after in pairwise(times[1:])] == [20] * 8
             tasks.cancel_scope.cancel()
 
-    in_virtual_time(main)
+    run_in_virtual_time(main)
 
 
 @on_both
@@ -144,7 +139,7 @@ def test_a_draining_daemon_goes_on_to_prove_that_it_is_well(short_dir: Path) -> 
                     await heard.await_text("WATCHDOG=1\n", number + 10)
                     methods.release.set()
 
-    in_virtual_time(main)
+    run_in_virtual_time(main)
 
 
 @pytest.mark.parametrize(
@@ -183,7 +178,7 @@ def test_a_long_first_load_asks_for_patience_but_not_for_ever(short_dir: Path) -
             assert max(later - earlier for earlier, later in pairwise(asked)) < 20
             assert heard.times("READY=1\n")[0] - began > 1999
 
-    in_virtual_time(main, still=0.02)
+    run_in_virtual_time(main)
 
 
 def test_a_short_start_and_a_short_drain_ask_for_nothing(short_dir: Path) -> None:
@@ -194,7 +189,7 @@ def test_a_short_start_and_a_short_drain_ask_for_nothing(short_dir: Path) -> Non
             await heard.await_text("STOPPING=1\n")
             assert heard.texts("EXTEND_TIMEOUT_USEC=") == []
 
-    in_virtual_time(main, still=0.5)
+    run_in_virtual_time(main)
 
 
 def test_a_long_drain_asks_for_patience_to_its_end(short_dir: Path) -> None:
@@ -217,7 +212,7 @@ def test_a_long_drain_asks_for_patience_to_its_end(short_dir: Path) -> None:
             assert began < asked[0]
             assert anyio.current_time() - asked[-1] < 20
 
-    in_virtual_time(main)
+    run_in_virtual_time(main)
 
 
 # ---------------------------------------------------------------- status
@@ -249,7 +244,7 @@ def test_each_change_is_told_once_and_no_more_than_one_a_second(short_dir: Path)
             assert len(heard.all) == told
             tasks.cancel_scope.cancel()
 
-    in_virtual_time(main)
+    run_in_virtual_time(main)
 
 
 def test_a_status_is_told_again_where_the_managers_queue_was_full(short_dir: Path) -> None:
@@ -268,7 +263,7 @@ def test_a_status_is_told_again_where_the_managers_queue_was_full(short_dir: Pat
                 tasks.cancel_scope.cancel()
             heard.notifier.close()
 
-    in_virtual_time(main)
+    run_in_virtual_time(main)
 
 
 @on_both
