@@ -6,8 +6,7 @@
 
 Each command's whole output is left in build/results/.
 
-The test suite runs the same code with fixed seeds at a small scale. A time is judged at full scale only,
-and there on a machine that should be quiet.
+A time is judged at full scale only, and there on a machine that should be quiet.
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -33,23 +32,6 @@ def missing(what: str) -> NoReturn:
     if os.environ.get("STORAGED_REQUIRE_PEERS") == "1":
         pytest.fail(what)
     pytest.skip(what)
-
-
-def _counter(program: str) -> None:
-    if shutil.which(program) is None:
-        missing(f"{program} is missing: apt-get install {program}")
-
-
-@pytest.fixture(scope="session")
-def strace() -> None:
-    """It counts system calls."""
-    _counter("strace")
-
-
-@pytest.fixture(scope="session")
-def valgrind() -> None:
-    """It counts instructions."""
-    _counter("valgrind")
 
 
 @pytest.fixture(scope="session")
