@@ -55,7 +55,7 @@ def run(settings: Settings, environ: MutableMapping[str, str], *, reread: Callab
         except Exception:
             # The last resort: log an unexpected error completely, and report it to the service manager.
             _log.exception("daemon failed")
-            notifier.tell(STATUS="failed by a mistake of its own: see the log")
+            notifier.tell(STATUS="failed because of an internal error: see the log")
             time.sleep(pause)
             return FAILED
     return 0

@@ -56,7 +56,7 @@ def _stop(target: stores.Target, deadline: float) -> None:
         _ask(link, "server.shutdown", None, deadline, path)
         _await_end(channel, deadline, path)
         if process is not None and not _readable(process, deadline):
-            raise RequestTimeout(f"pid {pid} answers no more at {path} but has not ended: look at its log")
+            raise RequestTimeout(f"pid {pid} no longer answers at {path} but has not exited: look at its log")
     finally:
         link.close()
         if process is not None:
@@ -75,7 +75,7 @@ def _ask(
     try:
         pending = link.ask(method, params, deadline)
     except NotSent:
-        raise DaemonUnavailable(f"the daemon at {path} is ending already") from None
+        raise DaemonUnavailable(f"the daemon at {path} is already ending") from None
     if pending.error is not None:
         raise from_wire(pending.error)
     if pending.lost:

@@ -79,11 +79,11 @@ class Reconfiguration:
         # Log before the change, or after it if only the new level shows the line.
         heard = _log.isEnabledFor(logging.INFO)
         if heard:
-            _log.info("configuration read again changed=%s", ",".join(changed) or "-")
+            _log.info("configuration reloaded changed=%s", ",".join(changed) or "-")
         if apply:
             self._apply(settings)
         if not heard:
-            _log.info("configuration read again changed=%s", ",".join(changed) or "-")
+            _log.info("configuration reloaded changed=%s", ",".join(changed) or "-")
         if late:
             _log.warning("configuration changed that needs a restart settings=%s", ",".join(late))
 
@@ -92,12 +92,12 @@ class Reconfiguration:
             new = self._read()
         except ConfigError as error:
             for mistake in error.data.get("mistakes") or [error.message]:
-                _log.error("configuration kept as it was file=%s mistake=%s", error.data.get("file"), mistake)
+                _log.error("configuration not reloaded file=%s mistake=%s", error.data.get("file"), mistake)
             return None
         try:
             moved = [f"storage.conf:{name}" for name in differences(self._location, self._discover())]
         except (StoragedError, OSError) as error:
-            _log.error("storage.conf cannot be used any more, the store is served where it was error=%s", error)
+            _log.error("storage.conf can no longer be used, the store is served at its old place error=%s", error)
             moved = []
         return new, moved
 

@@ -55,7 +55,7 @@ from storaged_client.contract.version import VERSION
 from storaged_client.storage_conf import Flags
 
 _BLOB_THREADS = 4
-_REPLACED = "the store was removed or replaced, and the daemon begins anew with what is there: try again"
+_REPLACED = "the store was removed or replaced, and the daemon starts again with the new store: try again"
 
 _log = logging.getLogger(__name__)
 
@@ -117,7 +117,7 @@ def serve(
             # There is another store now: keep only the listener.
             before, location = location, discover()
             if (location.graphroot, location.runroot) != (before.graphroot, before.runroot):
-                _log.warning("the settings name another store now: ending graphroot=%s", location.graphroot)
+                _log.warning("the settings now name another store: exiting graphroot=%s", location.graphroot)
                 return
             if writable:
                 _refuse_foreign(location.graphroot)
@@ -146,7 +146,7 @@ def _refuse_foreign(graphroot: str) -> None:
     owner = stores.foreign_owner(graphroot)
     if owner is not None:
         raise ConfigError(
-            f"{graphroot} is the store of uid {owner}, and root's files in it would shut that user out: "
+            f"{graphroot} is the store of uid {owner}, and root's files in it would lock that user out: "
             f"serve it as that user (sudo -u '#{owner}' storaged serve ...), or with --read-only",
             file=None,
             key="graphroot",
@@ -344,7 +344,7 @@ def _why_not_writable(
 ) -> str | None:
     """Why the store cannot be written. None also for a store that does not exist: there is nothing to protect."""
     if settings.read_only:
-        return "the daemon was told so: by --read-only, or by read_only in storaged.toml"
+        return "the daemon is read-only: --read-only, or read_only in storaged.toml"
     if not os.path.isdir(location.graphroot):
         return f"{location.graphroot} does not exist"
     if not os.access(location.graphroot, os.W_OK):

@@ -78,7 +78,7 @@ def read_podman_socket(root: str, *, user: bool, configuration: str) -> PodmanSo
             elif key in _OWNERSHIP:
                 settings[key] = value
     if not path.startswith(("/", "%t/")):
-        raise FrontError(f"{unit} listens on {path or 'nothing'}, which is no path that storaged could take")
+        raise FrontError(f"{unit} listens on {path or 'nothing'}, which is not a path that storaged can use")
     return PodmanSocket(path=path, ownership={key: value for key, value in settings.items() if value})
 
 

@@ -65,7 +65,7 @@ class StoreGuard:
                 try:
                     self._guard = self._take()
                 except (GuardTaken, OSError) as error:
-                    _log.warning("the guard of the store was lost error=%s", error)
+                    _log.warning("the lock of the store was lost error=%s", error)
                     return False
             return standing != "replaced"
 
@@ -93,7 +93,7 @@ class StoreGuard:
                 if time.monotonic() >= deadline:
                     raise
                 if not told:
-                    _log.warning("waiting for another daemon to end error=%s", error)
+                    _log.warning("waiting for another daemon to exit error=%s", error)
                     self._notifier.tell(STATUS=f"waiting: {error}")
                     told = True
             time.sleep(_PAUSE)

@@ -120,7 +120,7 @@ def make_folder(path: str) -> None:
     folder = os.path.dirname(os.path.abspath(path))
     if folder != os.path.dirname(default()):
         if not os.path.isdir(folder):
-            raise DaemonUnavailable(f"{folder} is no folder that is there: make it, or choose another socket")
+            raise DaemonUnavailable(f"{folder} is not an existing folder: create it, or choose another socket")
         return
     try:
         os.mkdir(folder, 0o700)

@@ -149,7 +149,7 @@ def _drain(sock: socket.socket, path: str, deadline: float) -> None:
         process = os.pidfd_open(pid)
     connection = Connection(sock)
     try:
-        with suppress(NotSent):  # it is ending already
+        with suppress(NotSent):  # it is already ending
             pending = connection.ask("server.shutdown", None, deadline)
             if pending.error is not None and not isinstance(from_wire(pending.error), ShuttingDown):
                 raise DaemonUnavailable(f"{hint} is not to be replaced: {from_wire(pending.error)}")

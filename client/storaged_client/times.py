@@ -48,9 +48,9 @@ def seconds(text: str) -> float:
     try:
         found = duration(f"{text}s" if _NUMBER.fullmatch(text) else text, _SYSTEMD_UNITS) / NANOSECONDS
     except ValueError:
-        raise ValueError(f"{text!r} is no duration: write 30s, 10min or 1h30m") from None
+        raise ValueError(f"{text!r} is not a duration: write 30s, 10min or 1h30m") from None
     if not 0 < found <= LONGEST:
-        raise ValueError(f"{text!r} is no duration: it must be more than nothing and at most ten years")
+        raise ValueError(f"{text!r} is not a duration of more than zero and at most ten years")
     return found
 
 
@@ -65,7 +65,7 @@ def duration(text: str, units: Mapping[str, int]) -> int:
     while position < len(text) or not text:
         part = _PART.match(text, position)
         if part is None or part[2] not in units:
-            raise ValueError(f"{text!r} is no duration")
+            raise ValueError(f"{text!r} is not a duration")
         whole, _, fraction = part[1].partition(".")
         unit = units[part[2]]
         total += int(whole or 0) * unit + int(fraction or 0) * unit // 10 ** len(fraction)
@@ -81,12 +81,12 @@ def instant(text: str) -> tuple[int, int]:
     """
     match = _TIME.fullmatch(text)
     if match is None:
-        raise ValueError(f"{text[:64]!r} is no RFC 3339 time")
+        raise ValueError(f"{text[:64]!r} is not an RFC 3339 time")
     year, month, day, hour, minute, second = map(int, match.groups()[:6])
     leap = month == 2 and year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
     days = _DAYS[month - 1] + leap if 1 <= month <= 12 else 0
     if not 1 <= day <= days or hour > 23 or minute > 59 or second > 59:
-        raise ValueError(f"{text[:64]!r} is no time of any day")
+        raise ValueError(f"{text[:64]!r} is not a valid date and time")
     offset = offset_minutes(text)
     if abs(offset) > 24 * 60:
         raise ValueError(f"{text[:64]!r} has no possible offset")

@@ -18,11 +18,11 @@ def disk_error(error: OSError) -> StoragedError:
     if error.errno in EXHAUSTED:
         return _exhausted(file, detail)
     if error.errno in FULL:
-        return NoSpace(f"{file}: {detail}: make room on its file system, then ask again", file=file, detail=detail)
+        return NoSpace(f"{file}: {detail}: free space on its file system, then try again", file=file, detail=detail)
     if error.errno in _FORBIDDEN:
         return StoreReadOnly(f"{file}: {detail}: the daemon may not write there", file=file, detail=detail)
     return DiskFailure(
-        f"{file}: {detail}: the change was given up; look at the kernel's log, then at `storagectl check`",
+        f"{file}: {detail}: the change was abandoned; look at the kernel's log, then at `storagectl check`",
         file=file,
         detail=detail,
     )
@@ -35,7 +35,7 @@ def reading_error(error: OSError) -> StoreCorrupt | StoreBusy:
     if error.errno in EXHAUSTED:
         return _exhausted(file, detail)
     if error.errno in DISK_FAILED:
-        text = f"{file}: {detail}: the disk failed and is asked again; the kernel's log says more"
+        text = f"{file}: {detail}: the disk failed and is tried again; the kernel's log says more"
         return StoreBusy(text, file=file, detail=detail)
     return StoreCorrupt(f"{file}: {detail}", file=file, detail=detail)
 
@@ -65,4 +65,4 @@ def told_left(left: Sequence[str]) -> str | None:
 def made_unseen(error: Exception) -> DiskFailure:
     """The error if a change was made but its new state cannot be shown."""
     told = f"{store_error(error).message}; the change is made, but the store cannot be shown now"
-    return DiskFailure(f"{told}: look before asking again", partial=True)
+    return DiskFailure(f"{told}: check before you try again", partial=True)

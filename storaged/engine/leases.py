@@ -134,7 +134,7 @@ class Leases:
         held = self._held.get(lease)
         if held is None or held.owner is not owner:
             raise LeaseUnknown(
-                f"this connection has no lease {lease[:64]!r}: it was released, its time is over, or it is another's",
+                f"this connection has no lease {lease[:64]!r}: it was released, has expired, or is another's",
                 lease=lease[:64],
             )
         self._end([held])
@@ -169,7 +169,7 @@ class Leases:
                 return
         some = ", ".join(f"{image[:12]} by lease {leases[0]}" for image, leases in list(kept.items())[:10])
         raise Leased(
-            f"held by a lease: {some}; wait until its client releases it or goes",
+            f"held by a lease: {some}; wait until its client releases it or disconnects",
             images=list(kept),
             leases=sorted({lease for leases in kept.values() for lease in leases}),
         )

@@ -65,11 +65,11 @@ class Maintenance:
             await self._run()
         except (OSError, StoragedError) as error:
             # Descriptors may be free again later, and a store that is locked for long may be unlocked.
-            _log.warning("upkeep has failed, tried again in=%ds error=%s", pause, error)
+            _log.warning("maintenance failed, tried again in=%ds error=%s", pause, error)
             return False
         except Exception:
             # Nothing that an earlier daemon left may stop this one, or every later one, from serving.
-            _log.exception("upkeep has failed")
+            _log.exception("maintenance failed")
         return True
 
     async def _run(self) -> None:
@@ -85,4 +85,4 @@ class Maintenance:
         async with self._transactions.exclusively():
             report = await run_sync(lambda: self._recovery.run(cancelled=cancelled))
         self._cache.rebuild()
-        _log.info("finished what an earlier daemon left entries=%d left=%d", report.finished, len(report.left))
+        _log.info("finished changes of an earlier daemon entries=%d left=%d", report.finished, len(report.left))

@@ -70,18 +70,18 @@ class RollForward:
         whole = view is not None and stands(broken.change, view.snapshot)
         if whole and view is not None and (removal or not broken.published):
             self._metrics.add("changes.mended")
-            _log.warning("a change that broke off is made now error=%s left=%d", error.message, len(left))
+            _log.warning("an interrupted change is now complete error=%s left=%d", error.message, len(left))
             return view, told_left(left)
         raise _told(error, whole=whole, known=view is not None, left=bool(left)) from broken.cause
 
     async def _finish_files(self) -> tuple[str, ...]:
         recover = self._recover
         if recover is None:
-            return ("the next start of the daemon goes on with it",)
+            return ("the next start of the daemon continues it",)
         try:
             return (await run_sync(lambda: recover(self._ending), limiter=self._limiter)).left
         except Exception as error:
-            _log.exception("recovery after a change that broke off has failed")
+            _log.exception("recovery of an interrupted change failed")
             return (store_error(error).message,)
 
 
@@ -113,11 +113,11 @@ def _has(record: ImageRecord, item: Item) -> bool:
 
 def _told(error: StoragedError, *, whole: bool, known: bool, left: bool) -> StoragedError:
     if whole:
-        what = "the change is made, but a power loss may take it back"
+        what = "the change is made, but a power loss may undo it"
     elif not known:
-        what = "the change may be made in part, and the store cannot be read now: look before asking again"
+        what = "the change may be made in part, and the store cannot be read now: check before you try again"
     elif left:
-        what = "the change is made in part, and the next start of the daemon goes on with it"
+        what = "the change is made in part, and the next start of the daemon continues it"
     else:
-        what = "the change is not made as it was asked for: look before asking again"
+        what = "the change was not made as requested: check before you try again"
     return type(error)(f"{error.message}; {what}", error.data, partial=whole or left or not known)

@@ -108,7 +108,7 @@ class Cursors(Tokens[T]):
         """
         token, separator, offset = cursor.partition(".")
         if not separator or not offset.isascii() or not offset.isdigit() or len(offset) > 12:
-            raise InvalidParams("this is no cursor of ours; use next_cursor as it was given", path="$.cursor")
+            raise InvalidParams("this is not a valid cursor; use next_cursor unchanged", path="$.cursor")
         entry = self._entry(uid, token)
         if entry is None:
             raise GenerationGone("the listing this cursor belongs to is no longer kept; start it again", cursor=cursor)

@@ -221,7 +221,7 @@ class Transactions:
         try:
             return await self._work(partial(self._attempts.under_locks, plan, deadline, cancelled))
         except PlanOutdated as lost:
-            raise StoreBusy(f"the store kept changing under every attempt ({lost.message}); try again") from lost
+            raise StoreBusy(f"the store kept changing during every attempt ({lost.message}); try again") from lost
 
     async def _work(self, attempt: Callable[[], Done[T]]) -> Done[T]:
         """Make one call in the worker thread and wait for it, whatever happens."""
@@ -278,7 +278,7 @@ class Transactions:
             if provide is not None:
                 await run_sync(provide, limiter=self._finishers)
         except Exception as error:
-            _log.exception("the end of a change has failed")
+            _log.exception("finishing a change failed")
             reason = store_error(error).message
         else:
             told = told_left([f"{found.path}: {found.detail}" for found in left])

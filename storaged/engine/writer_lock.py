@@ -42,5 +42,5 @@ class WriterLock:
                 await self._semaphore.acquire()
                 return
             raise StoreBusy(
-                "another change of this daemon is at work and did not end in time: try again, or allow more time"
+                "another change of this daemon did not finish in time: try again, or allow more time"
             ) from None

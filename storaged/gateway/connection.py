@@ -260,7 +260,7 @@ class HttpConnection:
             if self.http.our_state is not h11.SEND_RESPONSE:
                 # Cancelled in the middle of its answer, which only its end can tell.
                 raise anyio.BrokenResourceError
-        return error_answer(503, "the daemon is shutting down: ask again")
+        return error_answer(503, "the daemon is shutting down: try again")
 
     async def _next_cycle(self) -> bool:
         """Whether another request may come: all of this one was read, or enough of it is dropped."""

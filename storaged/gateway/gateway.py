@@ -127,7 +127,7 @@ class Gateway:
             # The pump: a mistake in one handler is that request's answer, and the daemon goes on.
             self._metrics.add("requests.failed")
             _log.exception("request failed connection=%d route=%s", connection.number, route.name)
-            return error_answer(500, "the daemon made a mistake; its log has the details")
+            return error_answer(500, "internal error; the daemon's log has the details")
 
     async def _passed_on(self, connection: HttpConnection, request: Request) -> Answer | Streamed | None:
         try:

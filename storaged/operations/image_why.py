@@ -66,7 +66,7 @@ def _names(image: Image, view: QueryContext) -> Iterator[Reason]:
             command = f"storagectl manifest rm {shlex.quote(name)}"
         yield Reason(
             code="named",
-            detail=f"it is named {name}; `{command}` takes that away",
+            detail=f"it is named {name}; `{command}` removes that name",
             name=name,
             command=command,
         )
@@ -109,7 +109,9 @@ def _list_command(snapshot: Snapshot, listing: Image | None, list_id: ImageID, d
     if listing is not None and manifest is not None and any(entry.digest == digest for entry in manifest.instances):
         address = shlex.quote(listing.names[0] if listing.names else list_id)
         command = f"storagectl manifest remove {address} {digest}"
-        said = f"names it by {digest}; `{command}` takes it out, `storagectl manifest rm {address}` removes the list"
+        said = (
+            f"names it by {digest}; `{command}` removes the entry, `storagectl manifest rm {address}` removes the list"
+        )
         return command, said
     command = record_removal(snapshot.evidence, list_id)
     if manifest is not None and not command:
@@ -124,7 +126,7 @@ def _containers(snapshot: Snapshot, image: Image) -> Iterator[Reason]:
     for used_by in image.containers:
         container = snapshot.container_by_id[used_by]
         name = container.record.names[0] if container.record.names else None
-        owner = container.owner if container.owner != "unknown" else "a tool that left no mark"
+        owner = container.owner if container.owner != "unknown" else "an unknown tool"
         command = removal_command(container)
         yield Reason(
             code="container",
@@ -140,7 +142,7 @@ def _leases(image: Image, view: QueryContext) -> Iterator[Reason]:
     for lease in view.leases.get(image.id, ()):
         yield Reason(
             code="lease",
-            detail=f"lease {lease} holds it until it is released, its time is over or its client goes",
+            detail=f"lease {lease} holds it until it is released, it expires or its client disconnects",
             name=lease,
         )
 
@@ -149,7 +151,7 @@ def _read_only(image: Image) -> Iterator[Reason]:
     if image.read_only:
         yield Reason(
             code="read_only",
-            detail="it lies in an additional image store, which is only read; remove it where that store is kept",
+            detail="it is in an additional image store, which is read-only here; remove it on the store's own host",
         )
 
 
@@ -174,10 +176,10 @@ def evidence_reasons(snapshot: Snapshot, image: Image) -> Iterator[Reason]:
     if not snapshot.proven:
         yield Reason(
             code="unreadable_evidence",
-            detail="the tables were read while another process was writing them; ask again when it is done",
+            detail="the tables were read while another process was writing them; try again when it is done",
         )
     if image.content.kin_in_doubt and not image.content.unreadable_evidence:
-        yield _doubt(image, "its own configuration cannot be trusted, so that its children are not known")
+        yield _doubt(image, "its own configuration cannot be trusted, so its children are unknown")
     for child in image.possible_children:
         doubtful = snapshot.by_id.get(child)
         if doubtful is not None and not doubtful.content.unreadable_evidence:

@@ -67,7 +67,7 @@ def create(snapshot: Snapshot, params: p.ManifestsCreate, means: Means, birth: B
     if not params.amend or holder is None or not (holder.is_list or holder.content.unreadable_evidence):
         raise NameInUse(
             f'image name "{reference.text}" is already associated with image "{record.id}": that name is already in '
-            "use: give the list another, or untag that image first",
+            "use: give the list another name, or untag that image first",
             asked=params.name[:200],
             image=record.id,
         )
@@ -127,7 +127,7 @@ def annotate(snapshot: Snapshot, params: p.ManifestsAnnotate, means: Means) -> C
     if not params.index and params.digest is None:
         raise InvalidParams("give the digest of an entry, or index for the list itself", path="$.digest")
     if params.subject is not None and not params.index:
-        raise InvalidParams("only a list itself has a subject: give index", path="$.subject")
+        raise InvalidParams("only the list itself has a subject: give index", path="$.subject")
     target = find_list(snapshot, params.name, means)
     before = _editable(target, means)
     if params.digest is not None:

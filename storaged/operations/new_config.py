@@ -146,7 +146,7 @@ def checked(data: bytes) -> NewConfig:
         raise InvalidParams('the type of a root file system is "layers"', path="$.config.rootfs.type")
     if config.rootfs.diff_ids:
         raise InvalidParams(
-            "an image made of its configuration alone has no layers: use images.import or a build for one with files",
+            "an image made only of its configuration has no layers: use images.import or a build for one with files",
             path="$.config.rootfs.diff_ids",
         )
     _check_time(config.created, "$.config.created")
@@ -162,7 +162,7 @@ def checked(data: bytes) -> NewConfig:
 def _once(pairs: list[tuple[str, Any]]) -> _Object:
     members = dict(pairs)
     if len(members) < len(pairs):
-        raise InvalidParams("a member stands twice in one object: other tools put the two together", path="$.config")
+        raise InvalidParams("a member occurs twice in one object: other tools would merge the two", path="$.config")
     return members
 
 
@@ -196,7 +196,7 @@ def _check_time(text: str | None, path: str) -> None:
     try:
         rfc3339(*instant(text))
     except (ValueError, OverflowError) as error:
-        raise InvalidParams(f"{text[:64]!r} is no time: {error}", path=path) from None
+        raise InvalidParams(f"{text[:64]!r} is not a time: {error}", path=path) from None
     if "," in text:
         raise InvalidParams(f"{text[:64]!r} has a comma where RFC 3339 has a point", path=path)
 

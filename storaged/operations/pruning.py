@@ -201,13 +201,13 @@ class _Decision:
 
 _DANGLING: Final = Going(code="dangling", detail="no name, no child, and in no manifest list")
 _UNUSED: Final = Going(code="unused", detail="no container uses it")
-_FILTERED: Final = Reason(code="filtered", detail="a filter of this prune does not choose it")
+_FILTERED: Final = Reason(code="filtered", detail="a filter of this prune does not select it")
 
 
 def _ancestor(child: Image) -> Going:
     return Going(
         code="ancestor",
-        detail=f"no name, and {child.id[:12]}, its last child, goes",
+        detail=f"no name, and {child.id[:12]}, its last child, is removed",
         image=child.id,
     )
 
@@ -215,5 +215,5 @@ def _ancestor(child: Image) -> Going:
 def _delisted(gone: Image) -> Going:
     return Going(
         code="dangling",
-        detail=f"no name, and {gone.id[:12]}, the last list that names it, goes",
+        detail=f"no name, and {gone.id[:12]}, the last list that names it, is removed",
     )

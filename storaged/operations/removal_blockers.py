@@ -22,8 +22,8 @@ def why_not_removable(snapshot: Snapshot, image: Image, view: QueryContext, *, f
     """
     if image.read_only:
         return ReadOnlyImage(
-            f'cannot remove read-only image "{image.id}": it lies in an additional image store; remove it where that '
-            "store is kept",
+            f'cannot remove read-only image "{image.id}": it is in an additional image store; remove it on the '
+            "store's own host",
             id=image.id,
         )
     containers = [snapshot.container_by_id[used_by] for used_by in image.containers]
@@ -33,7 +33,7 @@ def why_not_removable(snapshot: Snapshot, image: Image, view: QueryContext, *, f
     leases = view.leases.get(image.id, ())
     if leases:
         return Leased(
-            f"image {image.id[:12]} is held by lease {leases[0]}; wait until its client releases it or goes",
+            f"image {image.id[:12]} is held by lease {leases[0]}; wait until its client releases it or disconnects",
             images=[image.id],
             leases=list(leases[:_LISTED]),
         )
@@ -53,7 +53,7 @@ def several_names(image: Image, names: Sequence[str], by: str) -> MultipleNames:
 def _in_use(image: Image, holding: Sequence[Container], force: bool) -> ImageInUse:
     first = holding[0]
     name = first.record.names[0] if first.record.names else first.id[:12]
-    owner = first.owner if first.owner != "unknown" else "a tool that left no mark"
+    owner = first.owner if first.owner != "unknown" else "an unknown tool"
     if force:
         hint = f"only podman can remove its own containers: `{removal_command(first)}` does it"
     else:

@@ -89,7 +89,7 @@ def _look_up(snapshot: Snapshot, item: RequestedName, view: QueryContext, manife
     image = found.image
     if item.meant is not None and image.id != item.meant:
         raise ImageUnknown(
-            f"{shortened(name)}: it means another image than when this removal began; ask again", asked=name[:200]
+            f"{shortened(name)}: it now means another image than when this removal began; try again", asked=name[:200]
         )
     if view.podman_lists and not manifest and not image.is_list and certainly(snapshot, name, view).image.is_list:
         return image, _of_instance(image, item)

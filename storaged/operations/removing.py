@@ -175,7 +175,7 @@ class _Decision:
                     parent,
                     Going(
                         code="ancestor",
-                        detail=f"no name, and {child.id[:12]}, its last child, goes",
+                        detail=f"no name, and {child.id[:12]}, its last child, is removed",
                         image=child.id,
                     ),
                 )

@@ -248,7 +248,7 @@ class Connection:
                     self._closing = event.reason
                     return False
                 case _:
-                    _log.debug("answer to nothing connection=%d", self.session.number)
+                    _log.debug("unexpected answer connection=%d", self.session.number)
         return True
 
     def _rest(self) -> None:

@@ -117,7 +117,7 @@ def _checked(path: str) -> str:
     if path.startswith(("@", "\0")):
         raise SocketUnusable(f"socket {path!r} is abstract: it would have no mode and no owner; give a path")
     if "\0" in path or not path:
-        raise SocketUnusable(f"socket {path!r} is no path")
+        raise SocketUnusable(f"socket {path!r} is not a path")
     path = os.path.abspath(path)
     size = len(os.fsencode(path))
     if size > PATH_LIMIT:
@@ -151,11 +151,11 @@ def _make_folder(folder: str) -> None:
             continue
     seen = os.stat(folder)
     if not stat.S_ISDIR(seen.st_mode):
-        raise SocketUnusable(f"{folder} is no folder")
+        raise SocketUnusable(f"{folder} is not a folder")
     if os.geteuid() != 0 and seen.st_uid not in (0, os.geteuid()):
         raise SocketUnusable(f"{folder} belongs to another user (uid {seen.st_uid}), who could replace the socket")
     if seen.st_mode & stat.S_IWOTH and not seen.st_mode & stat.S_ISVTX:
-        raise SocketUnusable(f"anybody can replace files in {folder}: a socket there would be no door")
+        raise SocketUnusable(f"anyone can replace files in {folder}: a socket there would not be safe")
 
 
 @contextmanager
@@ -182,7 +182,7 @@ def _require_free(path: str) -> None:
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(seen.st_mode):
-        raise SocketUnusable(f"{path} exists and is no socket: remove it or choose another --socket")
+        raise SocketUnusable(f"{path} exists and is not a socket: remove it or choose another --socket")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as probe:
         probe.setblocking(False)
         try:
@@ -190,13 +190,13 @@ def _require_free(path: str) -> None:
         except (ConnectionRefusedError, FileNotFoundError):
             return
         except BlockingIOError:
-            raise SocketTaken(f"somebody listens at {path} and has a full queue", pid=None) from None
+            raise SocketTaken(f"another process listens at {path} and has a full queue", pid=None) from None
         except OSError as error:
             if error.errno == errno.EPROTOTYPE:
-                raise SocketTaken(f"{path} is a socket of another kind in use", pid=None) from error
+                raise SocketTaken(f"{path} is a socket of another type, in use", pid=None) from error
             raise
         pid = peercred.of_socket(probe).pid or None
-    raise SocketTaken(f"process {pid or '(of another pid namespace)'} listens at {path} already", pid=pid)
+    raise SocketTaken(f"process {pid or '(of another pid namespace)'} already listens at {path}", pid=pid)
 
 
 def _inode(path: str) -> tuple[int, int] | None:

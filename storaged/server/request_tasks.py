@@ -107,7 +107,7 @@ class RequestTasks:
             self._closer.close(call.fds)
         try:
             if self._refusing:
-                raise ShuttingDown("the daemon is shutting down: ask again")
+                raise ShuttingDown("the daemon is shutting down: try again")
             self._budget.begin(call.size, taken, mutates=mutates(call.method))
         except StoragedError as error:
             self._closer.close(taken)
@@ -197,7 +197,7 @@ class RequestTasks:
         # A bug in one method is that request's answer, and the daemon goes on.
         self._metrics.add("requests.failed")
         _log.exception("request failed connection=%d method=%s", self._session.number, call.method)
-        return InternalError("the daemon made a mistake; its log has the details")
+        return InternalError("internal error; the daemon's log has the details")
 
     def _let_go(self, call: Request | Notification, taken: Sequence[int]) -> None:
         """Give back the request's text and close its descriptors."""
@@ -215,7 +215,7 @@ class RequestTasks:
 
     def _interrupted(self) -> StoragedError:
         if self._refusing:
-            return ShuttingDown("the daemon shut down before this was done: ask again")
+            return ShuttingDown("the daemon shut down before this was done: try again")
         self._metrics.add("requests.cancelled")
         return RequestCancelled("cancelled")
 
@@ -237,7 +237,7 @@ class RequestTasks:
         try:
             parts = self._peer.error_parts(request, error.code, text, error.wire_data())
         except LocalProtocolError:
-            _log.exception("evidence is no JSON connection=%d error=%s", self._session.number, error.name)
+            _log.exception("error data is not JSON connection=%d error=%s", self._session.number, error.name)
             parts = self._peer.error_parts(request, error.code, text, {"name": error.name})
         self._send(request, parts, 0, done or self._moved)
 

@@ -58,7 +58,7 @@ def inherited_sockets(environ: MutableMapping[str, str]) -> Inherited:
     if pid is None or count is None:
         return Inherited()
     if not (pid.isascii() and pid.isdigit() and count.isascii() and count.isdigit() and int(count) <= _LIMIT):
-        raise ActivationError(f"LISTEN_PID={pid!r} LISTEN_FDS={count!r} are no numbers that make sense")
+        raise ActivationError(f"LISTEN_PID={pid!r} LISTEN_FDS={count!r} are not valid numbers")
     if int(pid) != os.getpid() or int(count) == 0:
         return Inherited()
     descriptors = range(_FIRST, _FIRST + int(count))
@@ -81,7 +81,7 @@ def _choose(descriptors: range, names: str | None) -> tuple[int | None, list[int
         main = rest
     if len(main) > 1 or (rest and not main):
         raise ActivationError(
-            f"{len(descriptors)} sockets were handed over, {len(main)} of them are named {_NAME!r} and {len(api)} "
+            f"{len(descriptors)} sockets were passed, {len(main)} of them are named {_NAME!r} and {len(api)} "
             f"{_API_NAME!r} (LISTEN_FDNAMES={names or ''}): set FileDescriptorName={_NAME} in one socket unit, and "
             f"{_API_NAME} in the gateway's"
         )
@@ -92,19 +92,19 @@ def _listening(descriptor: int) -> socket.socket:
     try:
         sock = socket.socket(fileno=descriptor)
     except OSError as error:
-        raise ActivationError(f"descriptor {descriptor} was handed over and is no socket") from error
+        raise ActivationError(f"descriptor {descriptor} was passed and is not a socket") from error
     reason = _unfit(sock)
     if reason:
         sock.detach()
-        raise ActivationError(f"descriptor {descriptor} was handed over and cannot be served: {reason}")
+        raise ActivationError(f"descriptor {descriptor} was passed and cannot be served: {reason}")
     return sock
 
 
 def _unfit(sock: socket.socket) -> str | None:
     if sock.family != socket.AF_UNIX:
-        return "it is no Unix socket"
+        return "it is not a Unix socket"
     if sock.type != socket.SOCK_STREAM:
-        return "it is no stream socket"
+        return "it is not a stream socket"
     if not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
         return "it does not listen (Accept=no is needed in the socket unit)"
     name = sock.getsockname()
@@ -124,7 +124,7 @@ def watchdog(environ: MutableMapping[str, str]) -> float | None:
     if microseconds is None or (pid is not None and pid != str(os.getpid())):
         return None
     if not (microseconds.isascii() and microseconds.isdigit() and 0 < int(microseconds) < 2**63):
-        _log.warning("watchdog interval makes no sense WATCHDOG_USEC=%s", microseconds)
+        _log.warning("invalid watchdog interval WATCHDOG_USEC=%s", microseconds)
         return None
     return int(microseconds) / 1e6
 

@@ -33,7 +33,7 @@ async def lease(call: Call, params: p.StoreLease) -> Outcome[t.Lease]:
         StoreBusy: a removal of one of the images did not end in time.
     """
     if not params.images:
-        raise InvalidParams("name the images to be kept", path="$.images")
+        raise InvalidParams("name the images to protect", path="$.images")
     refuse_many(params.images, "$.images")
     if not 0 < params.ttl <= LONGEST:
         raise InvalidParams(f"ttl must be more than 0 and at most {LONGEST:.0f} seconds", path="$.ttl")
@@ -44,7 +44,7 @@ async def lease(call: Call, params: p.StoreLease) -> Outcome[t.Lease]:
             await call.engine.cache.pending_readback.over()
             held = _take(call, params)
     if held is None:
-        raise StoreBusy("one of the images is just being removed, and that did not end in time; try again")
+        raise StoreBusy("one of the images is being removed, which did not finish in time; try again")
     expires = rfc3339(*divmod(time.time_ns() + int(params.ttl * NANOSECONDS), NANOSECONDS))
     result = t.Lease(lease=held.lease, images=held.images, expires=cast("t.Timestamp", expires))
     return Outcome(result=result, view=call.engine.cache.known())

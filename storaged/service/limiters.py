@@ -78,7 +78,7 @@ class Limiters:
                 await self._change.acquire()
                 return
             raise StoreBusy(
-                "the changes that this connection asked for before did not end in time: try again, or allow more time"
+                "earlier changes of this connection did not finish in time: try again, or allow more time"
             ) from None
 
 

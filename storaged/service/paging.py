@@ -91,13 +91,13 @@ def next_page(call: Call, method: str, params: Paged) -> Page:
     for member in fields(type(params)):
         if member.name not in ("limit", "cursor") and getattr(params, member.name) != member.default:
             raise InvalidParams(
-                f"{member.name} cannot be given with a cursor, which goes on with what was first asked for: "
+                f"{member.name} cannot be given with a cursor, which continues the first request: "
                 f"leave it out, or start a new listing without the cursor",
                 path=f"$.{member.name}",
             )
     token, offset, listing = call.engine.cursors.take(call.session.credentials.uid, cursor)
     if listing.method != method or offset > len(listing.rows):
-        text = f"this cursor does not belong to {method}; use next_cursor as it was given"
+        text = f"this cursor does not belong to {method}; use next_cursor unchanged"
         raise InvalidParams(text, path="$.cursor")
     return _page(call, listing, token, offset, params.limit)
 

@@ -68,7 +68,7 @@ def _of_data(layer: p.ArtifactLayer, at: int) -> Layer:
         data = base64.b64decode(layer.data, validate=True)
     except (binascii.Error, ValueError) as error:
         raise InvalidParams(
-            f"the data of layer {at} is no base64: {error}", path=f"$.artifact.layers[{at}].data"
+            f"the data of layer {at} is not base64: {error}", path=f"$.artifact.layers[{at}].data"
         ) from None
     kind = layer.media_type or guess(layer.title or "", data[:HEAD])
     return Layer(media_type=kind, digest=digest_of(data), size=len(data), title=layer.title, data=data)
@@ -117,7 +117,7 @@ def _of_file(
     except OSError as error:
         raise _unreadable(at, error) from None
     if (size, after.st_size, after.st_mtime_ns) != (status.st_size, status.st_size, status.st_mtime_ns):
-        raise _wrong(at, "changed while it was read: try again when it is whole")
+        raise _wrong(at, "changed while it was read: try again when it is complete")
     return Layer(
         media_type=layer.media_type or guess(layer.title or os.path.basename(path), head),
         digest=Digest(f"sha256:{digest.hexdigest()}"),
@@ -134,7 +134,7 @@ def _path(descriptor: int, status: os.stat_result, at: int) -> str:
         path.encode()
         there = os.stat(path)
     except UnicodeEncodeError:
-        raise _wrong(at, "has a path that is no UTF-8, which a list cannot hold: rename it") from None
+        raise _wrong(at, "has a path that is not UTF-8, which a list cannot hold: rename it") from None
     except OSError:
         there = None
     if there is None or (there.st_dev, there.st_ino) != (status.st_dev, status.st_ino):

@@ -137,7 +137,7 @@ class Service:
         """
         common, own = structure(handler.method, params)
         if common.if_generation is not None and (handler.method.mutates or handler.method.holds):
-            raise InvalidParams("if_generation is for reading: leave it out", path="$.if_generation")
+            raise InvalidParams("if_generation is only for reads: leave it out", path="$.if_generation")
         call = Call(
             session=session,
             engine=self._engine,

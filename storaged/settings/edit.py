@@ -56,7 +56,7 @@ def _parsed(text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"it is no TOML: {error}") from None
+        raise ValueError(f"it is not TOML: {error}") from None
 
 
 def _checked(text: str, wanted: dict[str, Any], what: str) -> str:

@@ -59,21 +59,21 @@ def _read(path: str) -> str:
             status = os.fstat(file.fileno())
             if stat.S_ISREG(status.st_mode):
                 if status.st_mode & stat.S_IWOTH:
-                    text = f"anyone may write it, and so say who may change the store: chmod o-w {path}"
+                    text = f"anyone may write it, and so decide who may change the store: chmod o-w {path}"
                     raise _wrong(path, [(None, text)])
                 if status.st_uid not in (0, os.geteuid()):
-                    text = f"uid {status.st_uid} owns it, and so says who may change the store: "
+                    text = f"uid {status.st_uid} owns it, and so decides who may change the store: "
                     raise _wrong(path, [(None, f"{text}chown {os.geteuid()} {path}")])
             data = file.read(_LARGEST + 1)
     except OSError as error:
         raise _wrong(path, [(None, error.strerror or str(error))]) from error
     if len(data) > _LARGEST:
-        raise _wrong(path, [(None, f"is longer than {_LARGEST} bytes, so no settings file")])
+        raise _wrong(path, [(None, f"is longer than {_LARGEST} bytes, which no settings file is")])
     try:
         return data.decode()
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise _wrong(path, [(line, f"is no UTF-8: {error.reason}")]) from None
+        raise _wrong(path, [(line, f"is not UTF-8: {error.reason}")]) from None
 
 
 def _syntax(path: str, text: str, said: str) -> ConfigError:

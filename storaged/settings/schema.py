@@ -98,14 +98,14 @@ def _contradictions(table: dict[str, Any]) -> Iterator[Mistake]:
     if isinstance(gateway, dict):
         socket, podman = gateway.get("socket"), gateway.get("podman_socket")
         if socket == NOWHERE:
-            yield ("gateway", "socket"), "leave it out where no gateway is wanted"
+            yield ("gateway", "socket"), "leave it out if you want no gateway"
         elif isinstance(socket, str) and socket == podman:
             yield ("gateway", "podman_socket"), "is the gateway's own socket, which cannot pass on to itself"
     given = table.get("limits")
     if not isinstance(given, dict):
         return
     for name, other, above, why in (
-        ("uid_connections", "connections", True, "so many can never be reached"),
+        ("uid_connections", "connections", True, "this number can never be reached"),
         ("uid_in_flight", "in_flight", False, "one connection alone may have more"),
         ("uid_bytes", "reply_bytes", False, "one reply alone may be longer"),
         ("uid_request_bytes", "request_bytes", False, "one request alone may be longer"),
@@ -161,7 +161,7 @@ def _mistakes(error: BaseException, path: Keys, kind: type) -> Iterator[Mistake]
             yield from _mistakes(inner, (*path, item.index), kind)
     elif isinstance(error, ForbiddenExtraKeysError):
         for name in error.extra_fields:
-            yield (*path, name), f"is no setting{_hint(name, path, kind)}"
+            yield (*path, name), f"is not a setting{_hint(name, path, kind)}"
     else:
         yield path, str(error)
 
@@ -207,7 +207,7 @@ def _truth(value: Any, _: Any) -> bool:
 
 def _path(value: Any, _: Any) -> str:
     if type(value) is not str or "\0" in value or not (value.startswith("/") or value == NOWHERE):
-        raise ValueError(f"{_shown(value)} is no path that begins with a slash")
+        raise ValueError(f"{_shown(value)} is not a path that begins with a slash")
     return value
 
 
@@ -216,14 +216,14 @@ def _seconds(value: Any, _: Any) -> float | None:
         return float(value)
     if type(value) is str:
         return seconds(value)
-    raise ValueError(f"{_shown(value)} is no duration: write a number of seconds, or text such as '10min'")
+    raise ValueError(f"{_shown(value)} is not a duration: write a number of seconds, or text such as '10min'")
 
 
 def _within(least: int, most: int) -> Callable[[Any, Any], int]:
     def check(value: Any, _: Any) -> int:
         # TOML's true is an int in Python, too.
         if type(value) is not int or not least <= value <= most:
-            raise ValueError(f"{_shown(value)} is no whole number from {least} to {most}")
+            raise ValueError(f"{_shown(value)} is not a whole number from {least} to {most}")
         return value
 
     return check
@@ -237,7 +237,7 @@ def _identity(what: str, find: Callable[[str], int]) -> Callable[[Any, Any], int
             except (KeyError, ValueError):
                 raise ValueError(f"there is no {what} {_shown(value)} on this machine") from None
         if type(value) is not int or not 0 <= value <= _LAST_ID:
-            raise ValueError(f"{_shown(value)} is no {what}: write its name, or a number from 0 to {_LAST_ID}")
+            raise ValueError(f"{_shown(value)} is not a {what}: write its name, or a number from 0 to {_LAST_ID}")
         return value
 
     return resolve
@@ -251,7 +251,7 @@ def _is_tuple(kind: Any) -> bool:
 def _listed(converter: Converter) -> Callable[[Any, Any], Any]:
     def structure(value: Any, kind: Any) -> Any:
         if type(value) is not list:
-            raise ValueError(f"{_shown(value)} is no list: write [{_shown(value)}]")
+            raise ValueError(f"{_shown(value)} is not a list: write [{_shown(value)}]")
         of: Any = GenericAlias(list, get_args(kind)[:1])
         return tuple(converter.structure(value, of))
 
@@ -264,7 +264,7 @@ def _tabled(converter: Converter, cls: type, **overrides: Any) -> Callable[[Any,
 
     def structure(value: Any, kind: Any) -> Any:
         if type(value) is not dict:
-            raise ValueError(f"{_shown(value)} is no table: write it as [name] with its keys below")
+            raise ValueError(f"{_shown(value)} is not a table: write it as [name] with its keys below")
         return inner(value, kind)
 
     return structure

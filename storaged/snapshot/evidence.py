@@ -43,8 +43,8 @@ def find_evidence(
             yield Evidence(
                 image=ImageID(flaw.id) if flaw.id is not None else None,
                 names=(),
-                detail=f"record {flaw.index} of the table cannot be decoded, by podman neither: {flaw.detail}. "
-                "Restore the table from a backup, or mend that record while no container tool runs",
+                detail=f"record {flaw.index} of the table cannot be decoded, not even by podman: {flaw.detail}. "
+                "Restore the table from a backup, or repair that record while no container tool runs",
                 file=flaw.file,
                 command="",
             )

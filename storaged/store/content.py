@@ -108,7 +108,7 @@ class ContentReader:
         except (OSError, ValueError) as error:
             if isinstance(error, OSError) and error.errno in (EXHAUSTED | DISK_FAILED):
                 raise StoreBusy(
-                    f"{path}: {_why(error)}: it says nothing about the image; try again", file=path
+                    f"{path}: {_why(error)}: this says nothing about the image; try again", file=path
                 ) from None
             raise ImageDamaged(f"{path}: {_why(error)}", id=record.id, key=key, file=path) from None
         wrong = _mismatch(record, key, data)
@@ -253,7 +253,7 @@ def _mismatch(record: ImageRecord, key: str, data: bytes) -> str | None:
     """How the bytes differ from what the record says about them; None if they do not."""
     size = (record.big_data_sizes or {}).get(key)
     if size is not None and size != len(data):
-        return f"{len(data)} bytes where the record says {size}"
+        return f"{len(data)} bytes, but the record says {size}"
     digest = (record.big_data_digests or {}).get(key) or (key if ":" in key else None)
     if digest is None:
         return None

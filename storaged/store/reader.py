@@ -165,7 +165,7 @@ class StoreReader:
             for _ in range(TRIES):
                 if (loaded := self._attempt(ours=self._writable)) is not None:
                     return loaded
-            raise StoreBusy("the store's files change although this daemon holds their locks; a foreign program writes")
+            raise StoreBusy("the store's files change although this daemon holds their locks; another program writes")
 
     def adopt(self, stamp: Stamp, written: Mapping[str, bytes]) -> Loaded | None:
         """Return the state after a commit: the given bytes by path, and for all other tables what was last proven.
@@ -234,7 +234,7 @@ class StoreReader:
         if proven and error is not None:
             raise error
         if not proven or not self._as_stamped(contents, stamp):
-            raise StoreBusy("the store's files change although nobody holds their locks; a foreign program writes them")
+            raise StoreBusy("the store's files change although nobody holds their locks; another program writes them")
         return self._known.settle(contents, stamp, proven=True)
 
     def _refuse_fault(self) -> None:
@@ -243,7 +243,7 @@ class StoreReader:
         if fault is not None:
             if fault.errno in EXHAUSTED:
                 raise fault
-            detail = f"{fault.strerror}: its holder cannot be asked for"
+            detail = f"{fault.strerror}: its holder cannot be determined"
             raise StoreCorrupt(f"{fault.filename}: {detail}", file=fault.filename, detail=detail)
 
     def _as_stamped(self, contents: list[TableContent], stamp: Stamp) -> bool:

@@ -114,7 +114,7 @@ class RegistriesWatch:
         self._current, self._marks = _read(places, self._files)
         for error in self._current.broken:
             if error.message not in before:
-                _log.warning("short names are resolved without a file that cannot be used error=%s", error)
+                _log.warning("short names are resolved without an unusable file error=%s", error)
 
 
 def _read(places: Places, files: Files) -> tuple[Registries, dict[str, Mark]]:

@@ -91,7 +91,7 @@ def _search(document: _Document, tables: Mapping[str, Any], kind: Kind) -> tuple
 def _host(document: _Document, key: str, entry: str) -> str:
     host = entry.rstrip("/")
     if not _HOST.fullmatch(host):
-        raise document.wrong(key, f"has {entry!r}, which is no host[:port]", near=entry)
+        raise document.wrong(key, f"has {entry!r}, which is not a host[:port]", near=entry)
     return host
 
 
@@ -107,7 +107,7 @@ def _aliases(document: _Document, tables: Mapping[str, Any]) -> dict[str, str | 
         try:
             found[name] = _alias(name, value)
         except InvalidName as error:
-            raise document.wrong(f"aliases.{name}", f"is no alias: {error.message}", near=name) from None
+            raise document.wrong(f"aliases.{name}", f"is not an alias: {error.message}", near=name) from None
     return found
 
 

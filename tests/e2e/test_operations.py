@@ -53,7 +53,7 @@ def test_info_and_check_tell_a_lost_table_and_lost_files_by_their_status(short_d
         images.write_bytes(table)
         status, shown = asked("info")
         assert status == 1
-        assert f"table_lost: it names nothing, but {folders} whole folders of images are there" in shown
+        assert f"table_lost: it lists nothing, but {folders} intact folders of images exist" in shown
         told = json.loads(asked("info", "--format", "json")[1])
         assert [problem["text"].split(":")[0] for problem in told["problems"]] == ["table_lost"]
         assert asked("check", "--scope", "records")[0] == 1

@@ -47,14 +47,14 @@ def test_the_limits_of_the_changed_file_are_lived_by_and_a_bad_file_changes_noth
     ):
         limits = client.call("server.info")["limits"]
         manager.await_field("READY=1")
-        line = reload(daemon, config, "[limits]\nin_flight = 9\n", "configuration read again")
+        line = reload(daemon, config, "[limits]\nin_flight = 9\n", "configuration reloaded")
         assert line.endswith("changed=limits.in_flight\n")
         manager.await_field("RELOADING=1")
         manager.await_field("READY=1")
         assert client.call("server.info")["limits"] == {**limits, "in_flight": 9}
-        reload(daemon, config, "[limits]\nin_flight = 0\nbatch = true\n", "configuration kept as it was")
-        daemon.await_line("configuration kept as it was", anywhere=True)
-        line = reload(daemon, config, "[limits]\nin_flight = 9\n", "configuration read again")
+        reload(daemon, config, "[limits]\nin_flight = 0\nbatch = true\n", "configuration not reloaded")
+        daemon.await_line("configuration not reloaded", anywhere=True)
+        line = reload(daemon, config, "[limits]\nin_flight = 9\n", "configuration reloaded")
         assert line.endswith("changed=-\n")
         assert client.call("server.info")["limits"] == {**limits, "in_flight": 9}
     manager.close()

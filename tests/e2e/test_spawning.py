@@ -188,7 +188,7 @@ def test_a_file_in_the_sockets_place_is_left_as_it_is(user: Home) -> None:
     Path(user.path).write_text("precious")
     done = user.ctl("images")
     assert done.returncode == 69
-    assert "is no socket" in done.stderr
+    assert "is not a socket" in done.stderr
     assert Path(user.path).read_text() == "precious"
 
 

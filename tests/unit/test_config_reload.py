@@ -87,8 +87,8 @@ async def test_a_bad_file_keeps_everything_and_each_mistake_has_a_line(caplog: p
     await told.read_again(ConfigError("two mistakes", file="/etc/s.toml", mistakes=["3: a: bad", "4: b: worse"]))
     assert told.applied == []
     assert caplog.messages == [
-        "configuration kept as it was file=/etc/s.toml mistake=3: a: bad",
-        "configuration kept as it was file=/etc/s.toml mistake=4: b: worse",
+        "configuration not reloaded file=/etc/s.toml mistake=3: a: bad",
+        "configuration not reloaded file=/etc/s.toml mistake=4: b: worse",
     ]
     await told.read_again(Settings(idle_exit=5.0))
     assert told.applied == [Settings(idle_exit=5.0)]

@@ -91,13 +91,13 @@ def test_a_person_is_told_time_and_level(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("TZ", "Pacific/Auckland")
     time.tzset()
     try:
-        made = record("upkeep has failed error=%s", "no room", level=logging.WARNING)
+        made = record("maintenance failed error=%s", "no room", level=logging.WARNING)
         made.created = 1795508090.0789
         line = shown(made, journal=False)
     finally:
         monkeypatch.undo()
         time.tzset()
-    assert line == '2026-11-24T08:14:50.078Z warning storaged.x: upkeep has failed error="no room"'
+    assert line == '2026-11-24T08:14:50.078Z warning storaged.x: maintenance failed error="no room"'
 
 
 def test_a_message_of_a_library_of_several_lines_begins_one_record() -> None:

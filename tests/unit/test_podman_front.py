@@ -103,7 +103,7 @@ def test_a_unit_of_the_administrators_goes_before_the_packages(image: Path) -> N
 @pytest.mark.parametrize("listens", ["ListenStream=127.0.0.1:8080\n", "ListenStream=@podman\n", ""])
 def test_a_socket_without_a_path_is_not_taken(image: Path, listens: str) -> None:
     write(image, "etc/systemd/system/podman.socket", f"[Socket]\n{listens}")
-    with pytest.raises(FrontError, match="which is no path"):
+    with pytest.raises(FrontError, match="which is not a path"):
         read_podman_socket(str(image), user=False, configuration="")
 
 

@@ -118,30 +118,30 @@ uids = [
 gids = "wheel"
 """
     assert mistakes(file, content) == [
-        "1: idle_exit: true is no duration: write a number of seconds, or text such as '10min'",
+        "1: idle_exit: true is not a duration: write a number of seconds, or text such as '10min'",
         '2: log_level: "loud" is none of debug, info, warning, error',
-        "4: colour: is no setting: known are idle_exit, read_only, log_level, compat, storage_rules, limits, access, "
-        "gateway",
-        "6: limits.in_flight: 0 is no whole number from 1 to 10000",
-        "7: limits.batch: 1.5 is no whole number from 1 to 10000",
-        "8: limits.connections: true is no whole number from 2 to 65536",
+        "4: colour: is not a setting: known are idle_exit, read_only, log_level, compat, storage_rules, limits, "
+        "access, gateway",
+        "6: limits.in_flight: 0 is not a whole number from 1 to 10000",
+        "7: limits.batch: 1.5 is not a whole number from 1 to 10000",
+        "8: limits.connections: true is not a whole number from 2 to 65536",
         '10: access.uids[1]: there is no user "nobody of this name" on this machine',
-        "10: access.uids[2]: -1 is no user: write its name, or a number from 0 to 4294967294",
-        '15: access.gids: "wheel" is no list: write ["wheel"]',
+        "10: access.uids[2]: -1 is not a user: write its name, or a number from 0 to 4294967294",
+        '15: access.gids: "wheel" is not a list: write ["wheel"]',
     ]
 
 
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        ("read_onyl = true\n", "1: read_onyl: is no setting: did you mean read_only?"),
-        ("[limits]\nin_fligth = 3\n", "2: limits.in_fligth: is no setting: did you mean in_flight?"),
-        ("batch = 3\n", "1: batch: is no setting: it belongs into [limits]"),
-        ("[limits]\nuids = [3]\n", "2: limits.uids: is no setting: it belongs into [access]"),
-        ("[limits]\nidle_exit = 3\n", "2: limits.idle_exit: is no setting: it belongs above the first [table]"),
-        ("limits = 3\n", "1: limits: 3 is no table: write it as [name] with its keys below"),
-        ('[gateway]\nsocket = "a.sock"\n', '2: gateway.socket: "a.sock" is no path that begins with a slash'),
-        ('[gateway]\nsocket = "none"\n', "2: gateway.socket: leave it out where no gateway is wanted"),
+        ("read_onyl = true\n", "1: read_onyl: is not a setting: did you mean read_only?"),
+        ("[limits]\nin_fligth = 3\n", "2: limits.in_fligth: is not a setting: did you mean in_flight?"),
+        ("batch = 3\n", "1: batch: is not a setting: it belongs into [limits]"),
+        ("[limits]\nuids = [3]\n", "2: limits.uids: is not a setting: it belongs into [access]"),
+        ("[limits]\nidle_exit = 3\n", "2: limits.idle_exit: is not a setting: it belongs above the first [table]"),
+        ("limits = 3\n", "1: limits: 3 is not a table: write it as [name] with its keys below"),
+        ('[gateway]\nsocket = "a.sock"\n', '2: gateway.socket: "a.sock" is not a path that begins with a slash'),
+        ('[gateway]\nsocket = "none"\n', "2: gateway.socket: leave it out if you want no gateway"),
         (
             '[gateway]\nsocket = "/a"\npodman_socket = "/a"\n',
             "3: gateway.podman_socket: is the gateway's own socket, which cannot pass on to itself",
@@ -159,7 +159,8 @@ def test_a_mistake_says_what_to_do_instead(file: Path, content: str, told: str) 
     [
         (
             "connections = 10\nuid_connections = 11\n",
-            "3: limits.uid_connections: 11 is more than limits.connections, which is 10: so many can never be reached",
+            "3: limits.uid_connections: 11 is more than limits.connections, which is 10: "
+            "this number can never be reached",
         ),
         (
             "uid_in_flight = 63\n",
@@ -181,7 +182,9 @@ def test_limits_that_contradict_each_other_are_refused(file: Path, content: str,
 def test_no_limit_may_be_set_so_that_it_locks_everybody_out(file: Path, name: str) -> None:
     least, most = schema.RANGES[name]
     for value in (0, -1, least - 1, most + 1):
-        assert any(told.startswith(f"2: limits.{name}: {value} is no ") for told in mistakes(file, _limit(name, value)))
+        assert any(
+            told.startswith(f"2: limits.{name}: {value} is not a ") for told in mistakes(file, _limit(name, value))
+        )
 
 
 def _limit(name: str, value: int) -> str:
@@ -193,11 +196,11 @@ def _limit(name: str, value: int) -> str:
     [
         (b"idle_exit = 3\nlog_level = ", "2: Invalid value, and the file ends"),
         (b"a = 1\nb = 2\na = 3\n", "3: Cannot overwrite a value, at column 6"),
-        (b"# fine\n\xff\xfe", "2: is no UTF-8: invalid start byte"),
+        (b"# fine\n\xff\xfe", "2: is not UTF-8: invalid start byte"),
         (b"a = " + b"[" * 50_000, "is nested too deeply"),
         (b"a = " + b"1" * 5_000, "Exceeds the limit (4300 digits) for integer string conversion"),
         (b".".join([b"a"] * 3_000) + b" = 1\n", "is nested too deeply"),
-        (b"#" * 70_000, "is longer than 65536 bytes, so no settings file"),
+        (b"#" * 70_000, "is longer than 65536 bytes, which no settings file is"),
     ],
 )
 def test_a_file_that_is_no_toml_is_one_clear_error(file: Path, content: bytes, told: str) -> None:
@@ -226,7 +229,7 @@ def test_a_file_of_another_user_grants_nothing(file: Path) -> None:
     file.write_text("[access]\nuids = [7]\n")
     os.chown(file, 65534, 65534)
     with pytest.raises(
-        ConfigError, match=re.escape(f"uid 65534 owns it, and so says who may change the store: chown 0 {file}")
+        ConfigError, match=re.escape(f"uid 65534 owns it, and so decides who may change the store: chown 0 {file}")
     ):
         read_file(str(file))
 

@@ -42,7 +42,7 @@ def parameters(text: str) -> Any:
         check_nesting(text.encode("utf-8", "surrogateescape"), MESSAGE_DEPTH - 1)
         value = json.loads(text, parse_constant=_refuse)
     except ValueError as error:
-        raise UsageError(f"the parameters are no JSON: {error}") from error
+        raise UsageError(f"the parameters are not JSON: {error}") from error
     if not isinstance(value, dict | list):
         raise UsageError("the parameters must be a JSON object or array")
     return value
@@ -50,7 +50,7 @@ def parameters(text: str) -> Any:
 
 def _refuse(word: str) -> Any:
     # Python reads NaN and Infinity, JSON does not have them.
-    raise ValueError(f"{word} is no JSON value")
+    raise ValueError(f"{word} is not a JSON value")
 
 
 def error_object(error: Any) -> dict[str, Any]:

@@ -108,7 +108,7 @@ def _freshness(info: ServerInfo) -> Iterator[Problem]:
         return
     pid = (stale.get("holder") or {}).get("pid")
     if stale.get("reason") == "unreadable":
-        command, intent = ours(info, "check"), "see what mends it"
+        command, intent = ours(info, "check"), "see how to repair it"
     elif pid is not None:
         command, intent = f"ps -fp {int(pid)}", "see who that is"
     else:
@@ -132,7 +132,7 @@ def _flaws(info: ServerInfo, flaws: list[Flaw]) -> Iterator[Problem]:
             own = flaw["command"].removeprefix("storagectl ")
             yield Problem(text, flaw["command"] if own == flaw["command"] else ours(info, own), details=details)
         else:
-            yield Problem(text, ours(info, "check"), details=details, intent="see what mends it")
+            yield Problem(text, ours(info, "check"), details=details, intent="see how to repair it")
     if len(flaws) > _MOST:
         yield Problem(f"and {len(flaws) - _MOST} more", ours(info, "check"), intent="see them all")
 

@@ -3,7 +3,7 @@ UTF-8."""
 
 from __future__ import annotations
 
-NO_TEXT = "has half of a surrogate pair, which is no character"
+NO_TEXT = "has half of a surrogate pair, which is not a character"
 
 
 def is_text(value: str) -> bool:

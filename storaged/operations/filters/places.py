@@ -82,7 +82,7 @@ def unique_size(asked: Asked, query_context: FilterContext) -> Test:
     found = _SIZE.fullmatch(text)
     if found is None or (found[4] and not found[3]):
         raise asked.wrong(
-            f'"{shortened(text)}" is no comparison with a size: write unique-size>100MB, unique-size<1.5GiB or '
+            f'"{shortened(text)}" does not compare a size: write unique-size>100MB, unique-size<1.5GiB or '
             "unique-size>5000 (bytes)"
         )
     sign, number, unit, binary = found.groups()

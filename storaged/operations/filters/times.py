@@ -45,7 +45,7 @@ def until(asked: Asked, query_context: FilterContext) -> Test:
         limit = moment(text, query_context.now)
     except ValueError:
         raise asked.wrong(
-            f'"{shortened(text)}" is no time: filter "until" takes unix seconds, a date like 2026-01-02 or '
+            f'"{shortened(text)}" is not a time: filter "until" takes unix seconds, a date like 2026-01-02 or '
             "2026-01-02T15:04:05Z, or a duration like 90m or 24h"
         ) from None
     return _earlier(limit)

@@ -52,8 +52,8 @@ _PUSH: Final = "push and save of the images on this layer: their digests may not
 _CONTENT_LOST: Final = "the images on this layer: they start without its files, or not at all"
 _CONTENT: Final = "what the images on this layer run: it may not be what was pulled"
 _CONTAINER: Final = "the container: it cannot be started again, or not inspected in full"
-_NAMES: Final = "the name: one of its bearers loses it at the next change"
-_LOOKUP: Final = "who asks by this name or digest: the wrong record, or none, may be found"
+_NAMES: Final = "the name: one of the records loses it at the next change"
+_LOOKUP: Final = "look-ups of this name or digest: the wrong record, or none, may be found"
 _ALGORITHM: Final = (
     "work with tools that do not know the digest's algorithm, all up to containers/storage 1.64: "
     "where it is a digest of an image they refuse the whole table"

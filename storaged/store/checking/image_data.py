@@ -59,7 +59,7 @@ def check_image_data(look: Look, row: ImageRow) -> Iterator[Finding | None]:
     keys = tuple(dict.fromkeys(record.big_data_names or ()))
     if look.kind_of(image.folder) != "directory":
         if keys and may_be_list(record):
-            yield image.found("evidence_unreadable", "its folder is missing, and with it what the list named", None)
+            yield image.found("evidence_unreadable", "its folder is missing, and so is what the list named", None)
         elif keys:
             yield image.found("image_directory_missing", "its folder is missing", None)
         return
@@ -171,7 +171,7 @@ class _Image:
             if kind is None:
                 raise _Bad("big_data_missing", "the file is missing")
             if kind != "file":
-                raise _Bad("big_data_unreadable", "no regular file lies there")
+                raise _Bad("big_data_unreadable", "there is no regular file")
             size = self._look.files.stat(path, follow_symlinks=False).st_size
             self._same_size(key, size)
             if self._look.scope == "contents":
@@ -214,7 +214,7 @@ class _Image:
     def _same_size(self, key: str, size: int) -> None:
         told = (self._record.big_data_sizes or {}).get(key)
         if told is not None and told != size:
-            raise _Bad("big_data_size", f"{size} bytes where the record says {told}")
+            raise _Bad("big_data_size", f"{size} bytes, but the record says {told}")
 
     def _told(self, key: str) -> str | None:
         """The digest that the record names; an invalid digest is a finding of the table."""
@@ -231,7 +231,7 @@ class _Image:
             raise _Bad("big_data_unreadable", error.strerror or str(error)) from None
         except OSError:
             if self._look.kind_of(path) == "link":
-                raise _Bad("big_data_unreadable", "a symbolic link lies there") from None
+                raise _Bad("big_data_unreadable", "there is a symbolic link") from None
             raise
 
     def _twin(self) -> str | None:

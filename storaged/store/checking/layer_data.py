@@ -55,11 +55,11 @@ def check_tar_split(look: Look, row: LayerRow, folder: str, *, whole: bool) -> I
     path = next((path for path in candidates if look.kind_of(path) is not None), None)
     if path is None:
         if record.diff_digest is not None and record.toc_digest is None:
-            detail = "there is no tar-split: the tar is made of the files and seldom comes out as it was"
+            detail = "there is no tar-split: the tar must be rebuilt from the files and will rarely be the same"
             yield layer_finding(look, row, "tar_split_missing", detail, candidates[0])
         return
     if look.kind_of(path) != "file":
-        yield layer_finding(look, row, "tar_split_undecodable", "no regular file lies there", path)
+        yield layer_finding(look, row, "tar_split_undecodable", "there is no regular file", path)
         return
     fd = open_regular(look.files, path, follow=False)
     try:

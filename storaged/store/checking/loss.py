@@ -168,8 +168,8 @@ class LossWatch:
             if not lost:
                 return []
         detail = (
-            f"it names nothing, but {len(found)} whole folders of {kind} are there; put it back from a backup, and "
-            "prune nothing before: that would remove what it named"
+            f"it lists nothing, but {len(found)} intact folders of {kind} exist; restore it from a backup, and do not "
+            "prune before: that would remove what it listed"
         )
         return [Loss(name="table_lost", detail=detail, file=table)]
 

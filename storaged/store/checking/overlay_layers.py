@@ -58,7 +58,11 @@ def _link(look: Look, row: LayerRow, folder: str) -> Iterator[Finding]:
     if link is None:
         text = look.text(file)
         why = (
-            "is missing" if text is None else "is empty" if not text else f"says {text[:80]!r}, which is no short name"
+            "is missing"
+            if text is None
+            else "is empty"
+            if not text
+            else f"says {text[:80]!r}, which is not a short name"
         )
         known = _found_link(look, home, target)
         mend = repair_hints.write(known, file) if known else None
@@ -67,10 +71,10 @@ def _link(look: Look, row: LayerRow, folder: str) -> Iterator[Finding]:
     path = os.path.join(home, _LINKS, link)
     kind = look.kind_of(path)
     if kind is None:
-        detail = f"l/{link} is missing; containers/storage 1.63 and later do not make it again"
+        detail = f"l/{link} is missing; containers/storage 1.63 and later do not create it again"
         yield layer_finding(look, row, "link_lost", detail, path, repair_hints.make_link(target, path))
     elif kind != "link":
-        detail = f"l/{link} is no symbolic link"
+        detail = f"l/{link} is not a symbolic link"
         mend = f"{repair_hints.remove_tree(path)} && {repair_hints.make_link(target, path)}"
         yield layer_finding(look, row, "link_wrong", detail, path, mend)
     elif (found := look.target(path)) != target:
@@ -98,7 +102,7 @@ def _lower(look: Look, row: LayerRow, folder: str, below: Sequence[LayerRow]) ->
     if below and len(known) == len(below):
         mend = repair_hints.write(":".join(known), path)
     elif below:
-        mend = "mend the link files of the layers below it first, then check again"
+        mend = "repair the link files of the layers below it first, then check again"
     if not below:
         if text:
             detail = f"it is a base layer, but lower says {text[:80]!r}"
@@ -114,7 +118,7 @@ def _lower(look: Look, row: LayerRow, folder: str, below: Sequence[LayerRow]) ->
             link is None or entry == f"{_LINKS}/{link}" for entry, link in zip(entries, links, strict=True)
         )
         if not same:
-            detail = f"lower names other layers than the {len(below)} of the parent chain"
+            detail = f"lower lists other layers than the {len(below)} of the parent chain"
             yield layer_finding(look, row, "lower_wrong", detail, path, mend)
 
 

@@ -89,7 +89,7 @@ def check_layer(look: Look, row: LayerRow) -> Iterator[Finding]:
         return finding(name, "layer", record.id, detail, store=row.store, images=images, mend=mend)
 
     if record.incomplete:
-        detail = "being made or removed when the tool that did it died"
+        detail = "its creation or removal was interrupted: the tool died"
         mend = repair_hints.OPEN if row.store == 0 else None
         yield found("layer_incomplete", detail, mend, state.images_on(record.id))
     if record.parent is None or not state.whole("layers"):

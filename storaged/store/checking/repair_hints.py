@@ -67,7 +67,7 @@ def write(text: str, path: str) -> str:
 
 def restore(path: str) -> str:
     """There is no command for a broken table."""
-    return f"stop every container tool, run none before (podman 4.3 would erase it), and put back {path} from a backup"
+    return f"start no container tool before (podman 4.3 would erase the store), and restore {path} from a backup"
 
 
 def pull(record: ImageRecord) -> str:
@@ -75,7 +75,7 @@ def pull(record: ImageRecord) -> str:
     remote = list(_remote(record.names or ()))
     if remote:
         return f"podman pull {quote(remote[0])}"
-    return "load it from an archive or build it again: what is missing is written anew, the record stays"
+    return "load it from an archive or build it again: missing parts are written again, the record stays"
 
 
 def keep_names(image: str, names: Iterable[str]) -> str:

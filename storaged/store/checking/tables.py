@@ -57,7 +57,7 @@ def check_table(look: Look, table: TableFile) -> Iterator[Finding | None]:
         if members is None:
             yield _of_table("record_null", table, f"record {index} is null: every command ends in a crash")
         elif not isinstance(members, dict):
-            yield _of_table("record_malformed", table, f"record {index} is no object")
+            yield _of_table("record_malformed", table, f"record {index} is not an object")
         else:
             yield from _record(table, index, members)
     yield from _duplicates(look, table)
@@ -67,7 +67,7 @@ def check_store(look: Look, store: int) -> Iterator[Finding]:
     """An additional store whose folder does not exist."""
     root = look.location.additional[store - 1]
     if look.kind_of(root) is None:
-        mend = "mount or make it again, or take it out of additionalimagestores in storage.conf"
+        mend = "mount or create it again, or remove it from additionalimagestores in storage.conf"
         yield finding("store_missing", "store", root, "there is no such directory", store=store, file=root, mend=mend)
 
 
@@ -110,7 +110,7 @@ def _record(table: TableFile, index: int, members: dict[str, Any]) -> Iterator[F
             if not is_valid(name):
                 yield found(
                     "name_invalid",
-                    f"{name[:300]!r} is no image reference",
+                    f"{name[:300]!r} is not an image reference",
                     repair_hints.keep_names(id, [each for each in names if is_valid(each)]),
                 )
 
@@ -142,7 +142,7 @@ def _duplicates(look: Look, table: TableFile) -> Iterator[Finding]:
                 if here and earlier is not None and (earlier != record.id or kind == "layer"):
                     detail = f"{name[:300]!r} is also a name of {record.id[:12]}, which keeps it"
                     if earlier == record.id:
-                        detail = f"{name[:300]!r} stands twice in the record, and is lost by that"
+                        detail = f"{name[:300]!r} occurs twice in the record, and is lost because of that"
                     mend = repair_hints.OPEN if table.store == 0 else None
                     yield finding(
                         "name_duplicate", kind, earlier, detail, store=table.store, file=table.path, mend=mend

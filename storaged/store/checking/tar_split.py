@@ -105,7 +105,7 @@ def lost(files: Files, path: str, folder: str) -> str | None:
     finally:
         inside.close()
     kind = "files with content" if filled else "entries"
-    return f"none of the first {len(sample)} {kind} that its tar-split names is there, as {sample[0][-200:]!a}"
+    return f"none of the first {len(sample)} {kind} that its tar-split lists exists, for example {sample[0][-200:]!a}"
 
 
 def _made(entry: _Entry) -> str | None:
@@ -138,7 +138,7 @@ def compare(files: Files, path: str, folder: str, digest: str | None, size: int 
     finally:
         inside.close()
     if size is not None and total != size:
-        raise Differs(f"tar-split and files make {total} bytes where the record says {size}")
+        raise Differs(f"tar-split and files make {total} bytes, but the record says {size}")
     if digest is not None and hasher is not None and hasher.hexdigest() != digest.partition(":")[2]:
         raise Differs(f"tar-split and files do not make the tar with the digest {digest}")
 
@@ -160,10 +160,10 @@ def _content(files: Files, inside: Inside, name: str, size: int) -> Iterator[byt
     except (FileNotFoundError, NotADirectoryError):
         raise Differs(f"the file {shown} is missing") from None
     except (NotAFile, IsADirectoryError):
-        raise Differs(f"{shown} is no regular file any more") from None
+        raise Differs(f"{shown} is no longer a regular file") from None
     except OSError as error:
         if error.errno == errno.ELOOP:
-            raise Differs(f"{shown} lies behind links that lead nowhere") from None
+            raise Differs(f"{shown} is behind dangling links") from None
         raise
     try:
         found = files.fstat(fd).st_size
@@ -183,7 +183,7 @@ def _decode(text: str | None) -> bytes:
     try:
         return base64.b64decode(text or "", validate=True)
     except (binascii.Error, ValueError):
-        raise Undecodable("a payload that is no base64") from None
+        raise Undecodable("a payload that is not base64") from None
 
 
 def _lines(files: Files, path: str) -> Iterator[bytes]:
@@ -219,7 +219,7 @@ def _unpacked(files: Files, path: str) -> Iterator[bytes]:
         while not unpacker.eof and (rest := unpacker.decompress(b"", _PIECE)):
             yield rest
         if not unpacker.eof:
-            raise Undecodable("the gzip ends in the middle")
+            raise Undecodable("the gzip data is truncated")
     except zlib.error as error:
         raise Undecodable(f"no gzip: {error}") from None
     finally:

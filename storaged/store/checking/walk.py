@@ -114,9 +114,9 @@ def key_of(token: str | None, scope: Scope) -> Key:
         or parts[0] != _VERSION
         or not all(part.isascii() and part.isdigit() and len(part) < 6 for part in parts[2:4])
     ):
-        raise InvalidParams("this is no resume token of ours; use it as it was given", path="$.resume")
+        raise InvalidParams("this is not a valid resume token; use the token unchanged", path="$.resume")
     if parts[1] != scope:
-        raise InvalidParams(f"this token belongs to scope {parts[1][:20]!r}; ask with the same scope", path="$.resume")
+        raise InvalidParams(f"this token belongs to scope {parts[1][:20]!r}; use the same scope", path="$.resume")
     return int(parts[2]), int(parts[3]), parts[4]
 
 
@@ -219,7 +219,7 @@ class _Walk:
             if not candidates or self._watcher.settled(self._look.state, self._needs(key)):
                 yield _Outcome(findings=tuple(candidates), unsettled=forbidden)
                 return
-        reason = "a writer was at work through every look"
+        reason = "a writer disturbed every look"
         if hindered is not None:
             reason = f"{hindered.strerror}: the daemon lacked descriptors or memory"
         yield _Outcome(findings=(), unsettled=f"{self._words(key)}: {reason}")
@@ -238,7 +238,7 @@ class _Walk:
                 else:
                     found.append(each)
         except PermissionError as error:
-            return found, f"{error.filename}: it is not ours to read"
+            return found, f"{error.filename}: we may not read it"
         except OSError as error:
             if error.errno in EXHAUSTED:
                 raise

@@ -116,4 +116,4 @@ class Measurer:
 
 def _require_name(id_: str, kind: str) -> None:
     if "/" in id_ or "\0" in id_ or id_ in ("", ".", ".."):
-        raise Uncountable(f"the id of a {kind} is no name of a folder")
+        raise Uncountable(f"the id of a {kind} is not a folder name")

@@ -113,7 +113,7 @@ class UserNamespace:
     def _ask(self, command: tuple[str, ...], cancelled: Callable[[], bool]) -> list[str]:
         stdin, stdout = self._child.stdin, self._child.stdout
         if stdin is None or stdout is None or stdin.closed:
-            raise ChildDied("the child in the user namespace is gone")
+            raise ChildDied("the child in the user namespace exited")
         try:
             stdin.write(_encode(command))
             stdin.flush()

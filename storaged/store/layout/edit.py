@@ -84,7 +84,7 @@ def edit(raw: bytes, changes: Mapping[str, Any], order: Sequence[str]) -> bytes:
     after = dict(before)
     for name, value in changes.items():
         if name not in order:
-            raise Uneditable(f"{name!r} is no member of such a record")
+            raise Uneditable(f"{name!r} is not a member of such a record")
         after = _put(after, name, encode(value) if name in _ALWAYS or not _is_empty(value) else None, order)
     return raw if after == before else emit(after)
 
@@ -108,7 +108,7 @@ def set_flag(raw: bytes, flag: str, order: Sequence[str]) -> bytes:
     try:
         flags = _members(found["flags"]) if found.get("flags", b"null") != b"null" else {}
     except msgspec.MsgspecError as error:
-        raise Uneditable(f"its flags are no object: {error}") from None
+        raise Uneditable(f"its flags are not an object: {error}") from None
     texts = {name: bytes(value) for name, value in flags.items()}
     texts[flag] = b"true"
     return emit(_put(found, "flags", emit(dict(sorted(texts.items()))), order))
@@ -125,7 +125,7 @@ def members(raw: bytes, order: Sequence[str]) -> dict[str, bytes]:
         # The last call of the hook is the one for the record itself.
         pairs = json.loads(raw, object_pairs_hook=lambda pairs: [name for name, _ in pairs])
     except ValueError as error:
-        raise Uneditable(f"it is no JSON object: {error}") from None
+        raise Uneditable(f"it is not a JSON object: {error}") from None
     if len(pairs) != len(found):
         twice = next(name for name in found if pairs.count(name) > 1)
         raise Uneditable(f"it has the member {twice!r} twice")

@@ -106,11 +106,11 @@ def _history_entry(entry: object) -> bytes:
     if entry is None:
         entry = {}
     if not isinstance(entry, dict):
-        raise Undecodable("an entry of history is no object")
+        raise Undecodable("an entry of history is not an object")
     created = _text(entry, "created") if entry.get("created") is not None else None
     empty = entry.get("empty_layer")
     if empty is not None and not isinstance(empty, bool):
-        raise Undecodable("empty_layer is no boolean")
+        raise Undecodable("empty_layer is not a boolean")
     try:
         moment = instant(created) if created is not None else None
     except ValueError as error:
@@ -126,13 +126,13 @@ def _history_entry(entry: object) -> bytes:
 def _instances(entries: Iterable[object]) -> Iterable[InstanceFacts]:
     for entry in entries:
         if not isinstance(entry, dict):
-            raise Undecodable("an entry of manifests is no object")
+            raise Undecodable("an entry of manifests is not an object")
         digest = _text(entry, "digest")
         if not _DIGEST.fullmatch(digest):
-            raise Undecodable(f"{digest[:80]!r} is no digest of an instance")
+            raise Undecodable(f"{digest[:80]!r} is not a digest of an instance")
         size = entry.get("size")
         if size is not None and (not isinstance(size, int) or isinstance(size, bool)):
-            raise Undecodable("the size of an instance is no integer")
+            raise Undecodable("the size of an instance is not an integer")
         yield InstanceFacts(
             digest=Digest(digest),
             size=size,
@@ -166,7 +166,7 @@ def _text(members: Mapping[str, Any], name: str) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise Undecodable(f"{name} is no string")
+        raise Undecodable(f"{name} is not a string")
     return value
 
 
@@ -175,7 +175,7 @@ def _object(members: Mapping[str, Any], name: str) -> dict[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise Undecodable(f"{name} is no object")
+        raise Undecodable(f"{name} is not an object")
     return value
 
 
@@ -184,7 +184,7 @@ def _array(members: Mapping[str, Any], name: str) -> list[Any]:
     if value is None:
         return []
     if not isinstance(value, list):
-        raise Undecodable(f"{name} is no array")
+        raise Undecodable(f"{name} is not an array")
     return value
 
 
@@ -196,5 +196,5 @@ def _strings(members: Mapping[str, Any], name: str) -> dict[str, str]:
 def _each_text(values: Iterable[object], name: str) -> Iterable[str]:
     for value in values:
         if not isinstance(value, str):
-            raise Undecodable(f"an entry of {name} is no string")
+            raise Undecodable(f"an entry of {name} is not a string")
         yield value

@@ -113,7 +113,7 @@ def _skip(text: str, position: int, wanted: str) -> int:
 
 
 def _refuse(constant: str) -> object:
-    raise ValueError(f"{constant} is no JSON")
+    raise ValueError(f"{constant} is not JSON")
 
 
 class Decoder(Generic[R, T]):

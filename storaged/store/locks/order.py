@@ -120,14 +120,14 @@ def _check_order(paths: Sequence[str], ranks: Sequence[int]) -> None:
     outer = _held.ranks
     for path, here, before in zip(paths, ranks, [max(outer, default=-1), *ranks], strict=False):
         if here < before:
-            raise LockOrderViolation(f"{path} was asked for after {HIERARCHY[before]}")
+            raise LockOrderViolation(f"{path} was requested after {HIERARCHY[before]}")
         if here in outer and here != OUTERMOST:
-            raise LockOrderViolation(f"{path} was asked for while a {HIERARCHY[here]} is held")
+            raise LockOrderViolation(f"{path} was requested while a {HIERARCHY[here]} is held")
     if len(set(paths)) != len(paths):
-        raise LockOrderViolation("a lock was asked for twice")
+        raise LockOrderViolation("a lock was requested twice")
     together = {*outer, *ranks} - {OUTERMOST}
     if _STORAGE in together and len(together) > 1:
-        raise LockOrderViolation("storage.lock was asked for together with other locks")
+        raise LockOrderViolation("storage.lock was requested together with other locks")
 
 
 def _forget(count: int) -> None:

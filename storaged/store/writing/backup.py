@@ -72,7 +72,7 @@ class Backups:
         except (OSError, StoragedError) as error:
             if needed:
                 raise
-            _log.warning("no copy of a table before its change path=%s error=%s", path, error)
+            _log.warning("table not copied before its change path=%s error=%s", path, error)
             return
         self._kept[path] = now
         self._thin(target, now)
@@ -105,7 +105,7 @@ class Backups:
             for name in surplus(self._files.listdir(self._folder), os.path.basename(target), now):
                 self._files.unlink(os.path.join(self._folder, name))
         except OSError as error:
-            _log.warning("an old copy of a table stays path=%s error=%s", target, error)
+            _log.warning("old copy of a table not removed path=%s error=%s", target, error)
 
 
 def surplus(names: Iterable[str], newest: str, now: float) -> list[str]:

@@ -245,7 +245,7 @@ class StoreWriter:
         self._metrics.add("commits.broken_off")
         if isinstance(error, StoragedError):
             error.data["partial"] = True
-        _log.error("a change broke off, recovery goes on with it error=%s", error)
+        _log.error("a change was interrupted, recovery continues it error=%s", error)
         holdings = prepared.holdings
         holdings.ended = True
         with holdings.room:
@@ -262,4 +262,4 @@ def _remove(entries: Sequence[OpenEntry]) -> None:
         try:
             entry.remove()
         except (OSError, StoragedError) as error:
-            _log.warning("an entry of the journal stays path=%s error=%s", entry.path, error)
+            _log.warning("journal entry not removed path=%s error=%s", entry.path, error)

@@ -134,7 +134,7 @@ def _refuse_strange(files: Files, folder: str, image: ImageID) -> None:
         ImageDamaged: the folder is missing, or is a symbolic link or a file.
     """
     try:
-        wrong = None if S_ISDIR(files.stat(folder, follow_symlinks=False).st_mode) else "it is no folder"
+        wrong = None if S_ISDIR(files.stat(folder, follow_symlinks=False).st_mode) else "it is not a folder"
     except FileNotFoundError:
         wrong = "it is missing"
     if wrong is not None:

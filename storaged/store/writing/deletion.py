@@ -160,7 +160,7 @@ class LayerDeletion:
             self._aside.move()
         except OSError as error:
             if error.errno in FULL:
-                raise NoSpace(f"{error.filename}: no room to move files aside", file=error.filename) from error
+                raise NoSpace(f"{error.filename}: no space to move files to quarantine", file=error.filename) from error
             raise
 
     def finish(self, progress: Callable[[int, int], None], cancelled: Callable[[], bool]) -> tuple[Leftover, ...]:
@@ -230,13 +230,13 @@ class LayerDeletion:
                 sync_folder(self._files, folder)
             entry.remove()
         except (OSError, StoragedError) as error:
-            _log.warning("removal not ended, journal entry stays path=%s error=%s", entry.path, error)
+            _log.warning("removal not finished, journal entry stays path=%s error=%s", entry.path, error)
         finally:
             entry.leave()
 
 
 def _cancelled(trees: int) -> str:
     return (
-        f"cancelled with {trees} still to be removed: the next start of storaged does it, "
+        f"cancelled with {trees} still to be removed: the next start of storaged removes them, "
         "or the next command of podman 5.6 or later"
     )

@@ -103,7 +103,7 @@ def decode(data: bytes, driver: str) -> Entry | Unread:
     try:
         bearer = _bearer(data).driver
         if bearer not in (None, driver):
-            return Unread(why=f"it is of the store's driver {bearer}, which is {driver} now")
+            return Unread(why=f"it belongs to the store's former driver {bearer}, which is now {driver}")
         entry = _decode(data)
         _check(entry)
     except ValueError as error:
@@ -112,7 +112,7 @@ def decode(data: bytes, driver: str) -> Entry | Unread:
 
 
 def not_understood(error: Exception) -> Unread:
-    return Unread(why=f"it is not understood, a later version of storaged may have written it ({error})")
+    return Unread(why=f"it cannot be read, a later version of storaged may have written it ({error})")
 
 
 def _check(entry: Entry) -> None:
@@ -131,4 +131,4 @@ def _check(entry: Entry) -> None:
             ids = entry.images
     wrong += [each for each in ids if not _ID.fullmatch(each)]
     if wrong:
-        raise ValueError(f"{wrong[0][:80]!r} is not a name that is ever written there")
+        raise ValueError(f"{wrong[0][:80]!r} is not a valid name there")

@@ -91,7 +91,7 @@ class MountsAndPulls:
         mounted, self._seen = counted(self._location, self._files)
         found = {layer: path for layer, path in mounted.items() if layer in self._layers}
         if found:
-            raise _in_use(found, f"so says {counted_file(self._location)}")
+            raise _in_use(found, f"according to {counted_file(self._location)}")
 
     def _refuse_mounted(self) -> None:
         points = mount_points(self._files)

@@ -66,26 +66,30 @@ def refusal(location: StoreLocation, files: Files) -> StoragedError | None:
     """
     root, driver = location.graphroot, location.driver
     if driver not in DRIVERS:
-        return StoreUnsupported(f"{root}: stores of the driver {driver} are not written to; use podman", driver=driver)
+        return StoreUnsupported(
+            f"{root}: storaged does not write to stores of the driver {driver}; use podman", driver=driver
+        )
     if location.image_store is not None:
         return StoreUnsupported(
-            f"{root}: its images lie apart, in {location.image_store}; such stores are not written to; use podman"
+            f"{root}: its images are in {location.image_store}; storaged does not write to split stores; use podman"
         )
     if location.transient:
-        return StoreUnsupported(f"{root}: transient stores are not written to; use podman")
+        return StoreUnsupported(f"{root}: storaged does not write to transient stores; use podman")
     if is_remote(root, files):
-        return StoreUnsupported(f"{root}: it lies on a network file system, whose locks may not reach all; use podman")
+        return StoreUnsupported(
+            f"{root}: it is on a network file system, whose locks may not reach all hosts; use podman"
+        )
     for folder in (images_dir(root, driver), layers_dir(root, driver), containers_dir(root, driver)):
         try:
             files.stat(folder)
         except FileNotFoundError:
             return StoreUnsupported(
-                f"{folder} is not there: the store is made by the first change of it", file=folder, missing=True
+                f"{folder} does not exist: the first change creates the store", file=folder, missing=True
             )
         except OSError as error:
             return StoreReadOnly(f"{folder}: {error.strerror}", file=folder)
         if not files.access(folder, os.W_OK | os.X_OK):
-            return StoreReadOnly(f"{folder} cannot be written to", file=folder)
+            return StoreReadOnly(f"{folder} cannot be written", file=folder)
     return None
 
 
@@ -112,14 +116,14 @@ def read_table(
         if now != seen:
             raise PlanOutdated(f"{table.path} was replaced", file=table.path)
         if not data and table.kind != "images" and not table.volatile:
-            raise corrupt(table.path, "it has 0 bytes, and no tool writes such a table: its records were lost")
+            raise corrupt(table.path, "it has 0 bytes, which no tool writes: its records were lost")
     if ahead is not None and ahead.data == data:
         return ahead
     raws = split(data, file=table.path)
     known = dict(zip(ahead.raws, ahead.records, strict=True)) if ahead is not None else {}
     for index, raw in enumerate(raws):
         if raw not in known and (strange := _STRANGE[table.kind].search(raw)) is not None:
-            raise corrupt(table.path, f"record {index + 1} has a member {strange[0].decode()} in strange letters")
+            raise corrupt(table.path, f"record {index + 1} has the member {strange[0].decode()} in unusual letter case")
     decoded = Decoder(_KINDS[table.kind], lambda _, record: record).decode(raws, known)
     for flaw in decoded.flaws:
         raise corrupt(table.path, f"record {flaw.index + 1} ({flaw.id or 'without id'}): {flaw.detail}")
@@ -140,7 +144,7 @@ def refuse_lost_table(files: Files, location: StoreLocation, table: CurrentTable
     found = next((name for name in files.listdir(folder) if _ID.fullmatch(name)), None)
     if found is not None:
         path = images_json(location.graphroot, location.driver)
-        raise corrupt(path, f"it has no record, yet there is data of images, as {found}: the table was lost")
+        raise corrupt(path, f"it has no record, but there is data of images, for example {found}: the table was lost")
 
 
 def check_emitted(
@@ -153,7 +157,7 @@ def check_emitted(
     """
     path = table.file.path
     if split(data, file=path) != list(raws):
-        raise corrupt(path, "the new table does not read back as it was meant")
+        raise corrupt(path, "the new table does not read back as intended")
     decoded = Decoder(_KINDS[table.file.kind], lambda _, record: record).decode(list(written), {})
     for flaw in decoded.flaws:
         raise corrupt(path, f"the new record {flaw.id or ''} cannot be read back: {flaw.detail}")
@@ -185,9 +189,9 @@ def _wrong(record: ImageRecord, before: ImageRecord | None) -> str | None:
         return "a name twice"
     for name in names:
         if name not in (old.names or ()) and not is_listable(name):
-            return f"{name[:80]!r} is no image reference that every podman can list"
+            return f"{name[:80]!r} is not an image reference that every podman can list"
     if record.digest and record.digest != old.digest and not _DIGESTS.fullmatch(record.digest):
-        return f"{record.digest!r} is no digest"
+        return f"{record.digest!r} is not a digest"
     described = before is None or record.big_data_digests != before.big_data_digests
     if described and (wrong := _wrong_data(record, old)) is not None:
         return wrong
@@ -208,7 +212,7 @@ def _wrong_data(record: ImageRecord, old: ImageRecord) -> str | None:
     for key, digest in digests.items():
         # What another tool wrote stays as it is, whatever its algorithm.
         if digest != known.get(key) and not _DIGESTS.fullmatch(digest):
-            return f"{digest!r} is no digest"
+            return f"{digest!r} is not a digest"
     if may_be_list(record) and "instances.json" not in keys:
         return "a manifest list without instances.json stops every listing of podman"
     return None
@@ -224,7 +228,7 @@ def places(records: Sequence[Record], touched: Collection[str], file: str) -> di
     for index, record in enumerate(records):
         if record.id in touched:
             if record.id in found:
-                raise corrupt(file, f"two records bear the id {record.id}: `podman system check` says more")
+                raise corrupt(file, f"two records have the id {record.id}: `podman system check` says more")
             found[record.id] = index
     return found
 

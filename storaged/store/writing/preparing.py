@@ -194,7 +194,7 @@ class Preparation:
         }
         for layer in change.needs_layers:
             if layer not in whole:
-                raise StoreUnsupported(f"layer {layer} is not there, or not complete: an image cannot rest on it")
+                raise StoreUnsupported(f"layer {layer} does not exist or is incomplete: an image cannot use it")
 
     def _evidence(self, change: Change, cancelled: Callable[[], bool]) -> tuple[tuple[str, Identity], ...]:
         """Read every manifest that the change depends on once more, and remember the file's identity."""

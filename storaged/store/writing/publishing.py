@@ -61,7 +61,7 @@ class Publisher:
         guarded = {*locks, *[table.lock for table in self._tables if table.store != 0]}
         for path, before, here in zip(self._locks, planned.locks, now.locks, strict=True):
             if path in guarded and before != here:
-                raise PlanOutdated(f"somebody wrote under {path}", file=path)
+                raise PlanOutdated(f"another process wrote under {path}", file=path)
         for table, seen, found in zip(self._tables, planned.tables, now.tables, strict=True):
             if table.lock in guarded and seen != found:
                 raise PlanOutdated(f"{table.path} was replaced", file=table.path)

@@ -240,4 +240,4 @@ class _Unfinished:
             except (PlanOutdated, LayersBusy):
                 continue
             return self._writer.finish(committed, cancelled=self._cancelled)
-        raise PlanOutdated("other tools change the store again and again")
+        raise PlanOutdated("other tools keep changing the store")

@@ -98,13 +98,13 @@ class Reserve:
             self._make_folder(self._folder)
             missing = self._take_inodes() + self._take_blocks(self.wanted())
         except OSError as error:
-            _log.warning("reserve for a full disk cannot be kept path=%s error=%s", self._folder, error)
-            self.trouble = f"no room can be kept for it: {error.strerror or error}"
+            _log.warning("reserve for a full disk cannot be built path=%s error=%s", self._folder, error)
+            self.trouble = f"no space can be reserved: {error.strerror or error}"
             return False
         self.trouble = None
         if missing:
-            self.trouble = f"the room kept for it is not complete: {missing} bytes or inodes are missing"
-            _log.warning("reserve for a full disk is not complete path=%s missing=%d", self._folder, missing)
+            self.trouble = f"the reserved space is incomplete: {missing} bytes or inodes are missing"
+            _log.warning("reserve for a full disk is incomplete path=%s missing=%d", self._folder, missing)
         return not missing
 
     def _take_inodes(self) -> int:

@@ -81,7 +81,7 @@ class StagingFolder:
                 raise
             self._lock = lock
             return
-        raise OSError(errno.EBUSY, "the lock file of a staging folder is taken away again and again", self._lock_path)
+        raise OSError(errno.EBUSY, "the lock file of a staging folder is removed again and again", self._lock_path)
 
     def take(self, path: str) -> None:
         """Move a file or folder in; does nothing if it is missing. The exclusive lock of its table must be held.
@@ -185,10 +185,10 @@ def mounted_below(files: Files, folder: str) -> Leftover | None:
         inside = below(mount_points(files), os.path.realpath(above))
         point = next((point for entry, point in inside if entry == name), None)
     except OSError as error:
-        return Leftover(path=folder, detail=f"whether something is mounted below cannot be told: {error}")
+        return Leftover(path=folder, detail=f"whether something is mounted below is unknown: {error}")
     if point is None:
         return None
-    return Leftover(path=point, detail="mounted in what is to be removed (see findmnt); unmount it")
+    return Leftover(path=point, detail="mounted inside the files to be removed (see findmnt); unmount it")
 
 
 def remove_empty(files: Files, folder: str) -> None:

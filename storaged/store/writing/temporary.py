@@ -160,7 +160,7 @@ def told(path: str) -> Iterator[None]:
     except OSError as error:
         where = error.filename if isinstance(error.filename, str) else path
         if error.errno in FULL:
-            text = f"{where}: no room left on its file system; free some there (`storagectl image prune` may)"
+            text = f"{where}: no space left on its file system; free some there (`storagectl image prune` may)"
             raise NoSpace(text, file=where) from error
         if error.errno in _FORBIDDEN:
             raise StoreReadOnly(f"{where} cannot be written to: {error.strerror}", file=where) from error
@@ -196,5 +196,5 @@ def write_all(files: Files, fd: int, data: bytes) -> None:
     while done < len(data):
         count = files.write(fd, data[done:] if done else data)
         if count <= 0:
-            raise OSError(errno.EIO, "nothing more could be written")
+            raise OSError(errno.EIO, "no more could be written")
         done += count

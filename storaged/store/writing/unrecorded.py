@@ -61,7 +61,7 @@ def refuse_doubt(
             continue
         path, here = table.path, exists(files, table.path)
         if (needed[table.kind] and not here) or (here and files.stat(path).st_size == 0):
-            detail = "it is missing or empty, so it does not tell what is gone"
+            detail = "it is missing or empty, so it does not show what was removed"
             raise StoreCorrupt(f"{path}: {detail}", file=path, detail=detail)
 
 
@@ -151,7 +151,7 @@ class Unrecorded:
             if staged:
                 return deletion.finish(lambda done, total: None, cancelled)
             deletion.abandon()
-        raise PlanOutdated("other tools change the store again and again")
+        raise PlanOutdated("other tools keep changing the store")
 
     def forget_items(self, images: Collection[ImageID]) -> None:
         """Remove big data that never got to its place, if another image has the folder by now.

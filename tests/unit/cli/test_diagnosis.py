@@ -98,7 +98,7 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
         [
             "  showing the state of 1.2 s ago: /s/images.json cannot be read",
             "    it heals itself when the writer is done or the file is whole again",
-            "    to see what mends it: storagectl check",
+            "    to see how to repair it: storagectl check",
         ],
     ),
     "unreadable evidence": (
@@ -114,7 +114,7 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"flaws": [{**FLAW, "name": "unknown_layer", "file": None, "command": None, "image": None}]},
         [
             "  unknown_layer: no file",
-            "    to see what mends it: storagectl check",
+            "    to see how to repair it: storagectl check",
         ],
     ),
     "half made": (

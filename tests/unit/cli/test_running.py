@@ -210,7 +210,7 @@ def test_a_command_that_mends_reaches_the_daemon_that_named_it(
     command = f"storagectl untag {APP[:12]} localhost/app:1"
     reason = {
         "code": "named",
-        "detail": f"it is named x; `{command}` takes that away",
+        "detail": f"it is named x; `{command}` removes that name",
         "file": None,
         "command": command,
     }
@@ -224,10 +224,10 @@ def test_a_command_that_mends_reaches_the_daemon_that_named_it(
     with Server(path, answers):
         monkeypatch.setenv("STORAGED_SOCKET", str(path))
         assert main(["why", "app"]) == exits.DONE
-        assert f"`{command}` takes" in capsys.readouterr().out
+        assert f"`{command}` removes" in capsys.readouterr().out
         monkeypatch.setenv("STORAGED_SOCKET", "/nowhere/else")
         assert main(["why", "app", "--socket", str(path)]) == exits.DONE
-        assert f"`storagectl --socket {path} untag {APP[:12]} localhost/app:1` takes" in capsys.readouterr().out
+        assert f"`storagectl --socket {path} untag {APP[:12]} localhost/app:1` removes" in capsys.readouterr().out
         main(["info", "--socket", str(path)])
         assert f"to mend it: storagectl --socket {path} rmi --force {APP}\n" in capsys.readouterr().out
 

@@ -179,7 +179,7 @@ def test_why_names_the_evidence_and_what_changes_it() -> None:
 
 
 def test_why_stays_one_screen_and_says_a_command_once() -> None:
-    detail = "it is named x:1; `podman untag x:1` takes that away"
+    detail = "it is named x:1; `podman untag x:1` removes that name"
     children = [reason("child", f"image {number} was built on it") for number in range(40)]
     text = why.render("f9d7", verdict(reasons=[*children, reason("named", detail, command="podman untag x:1")]))
     assert text.partition("Kept because\n")[2].splitlines()[-3:] == [

@@ -115,7 +115,7 @@ def test_the_default_sockets_folder_is_made_private_and_no_other(
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(short_dir / "none"))
     with pytest.raises(DaemonUnavailable):
         address.make_folder(address.default())
-    with pytest.raises(DaemonUnavailable, match=r"is no folder that is there"):
+    with pytest.raises(DaemonUnavailable, match=r"is not an existing folder"):
         address.make_folder(str(short_dir / "other" / "s"))
     assert sorted(os.listdir(short_dir)) == ["storaged"]
 

@@ -88,9 +88,9 @@ def test_a_socket_that_does_not_listen_is_refused() -> None:
 
 def test_a_socket_of_another_family_or_type_is_refused(short_dir: Path) -> None:
     with socket.socket(socket.AF_INET) as inet:
-        assert "no Unix socket" in activate([inet])
+        assert "not a Unix socket" in activate([inet])
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as datagram:
-        assert "no stream socket" in activate([datagram])
+        assert "not a stream socket" in activate([datagram])
 
 
 def test_an_abstract_socket_is_refused() -> None:

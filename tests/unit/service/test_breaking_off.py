@@ -110,7 +110,7 @@ async def test_a_list_that_got_no_record_leaves_no_folder_and_is_an_error(
         await desk.ask("images.list")
         folders = await run_sync(os.listdir, desk.ground.images_json.parent)
         refuse_renames(monkeypatch, "images.json")
-        with pytest.raises(DiskFailure, match="is not made") as failed:
+        with pytest.raises(DiskFailure, match="was not made") as failed:
             await desk.ask("manifests.create", {"name": "localhost/l:1"})
         assert failed.value.data["partial"] is False
         assert await run_sync(os.listdir, desk.ground.images_json.parent) == folders

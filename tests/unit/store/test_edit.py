@@ -61,9 +61,9 @@ def test_what_is_no_json_is_refused(value) -> None:
         (b'{"id":"a","Names":["x"]}', "'names'"),
         ('{"id":"a","layer\u017f":1,"name\u017f":["x"]}'.encode(), "'names'"),
         ('{"id":"a","\u212aind":1,"big-data-digests":{},"BIG-DATA-DIGESTS":{}}'.encode(), "'big-data-digests'"),
-        (b"[]", "no JSON object"),
-        (b"null", "no JSON object"),
-        (b'{"id":"a"', "no JSON object"),
+        (b"[]", "not a JSON object"),
+        (b"null", "not a JSON object"),
+        (b'{"id":"a"', "not a JSON object"),
         (b'{"id":' + b"[" * 5000 + b"]" * 5000 + b"}", "nested|no JSON object"),
     ],
 )
@@ -73,7 +73,7 @@ def test_a_record_that_tools_may_read_differently_is_refused(raw, why) -> None:
 
 
 def test_a_member_of_no_image_is_refused() -> None:
-    with pytest.raises(Uneditable, match="no member"):
+    with pytest.raises(Uneditable, match="not a member"):
         edit(RECORD, {"parent": "x"}, IMAGE)
 
 

@@ -280,7 +280,7 @@ def test_a_file_that_is_not_ours_to_read_is_unsettled_and_no_finding(tmp_path: P
     path = store.item(store.image["id"], "manifest")
     steps = list(walk(store.location, files=_Failing(path, PermissionError, 13)))
     assert _findings(steps) == []
-    assert [step.unsettled for step in steps if step.unsettled] == [f"{path}: it is not ours to read"]
+    assert [step.unsettled for step in steps if step.unsettled] == [f"{path}: we may not read it"]
 
 
 def test_a_closed_walk_leaves_no_descriptor_open(tmp_path: Path) -> None:

@@ -273,7 +273,7 @@ def test_a_record_rests_on_whole_layers_only(tmp_path) -> None:
     with opened(tmp_path) as shop:
         there = next(row.record.id for row in shop.load().tables.layers)
         change = Change(added=new_list().added, needs_layers=(there, LayerID(hexes(5))))
-        with pytest.raises(StoreUnsupported, match="not complete"):
+        with pytest.raises(StoreUnsupported, match="is incomplete"):
             shop.writer.prepare(change, shop.load().stamp)
         prepared = shop.writer.prepare(Change(added=new_list().added, needs_layers=(there,)), shop.load().stamp)
         lock = paths.layers_lock(shop.location.graphroot, "overlay")

@@ -390,7 +390,7 @@ def test_an_entry_whose_names_lead_elsewhere_is_not_obeyed(shop: Shop, tmp_path:
     before = shop.everything()
     done = recovered(shop)
     assert done.finished == 0
-    assert "not understood" in done.left[0]
+    assert "cannot be read" in done.left[0]
     assert shop.everything() == before
     assert (outside / "precious").exists()
 

@@ -154,7 +154,7 @@ def test_nothing_is_removed_where_other_tools_read_a_relation_that_is_not_read_h
         other.pop(member, None)
         table.write_text(json.dumps([*records, other]))
         before = shop.everything()
-        with pytest.raises(StoreCorrupt, match="strange letters"):
+        with pytest.raises(StoreCorrupt, match="unusual letter case"):
             shop.writer.prepare(change, shop.load().stamp)
         assert shop.everything() == before
 
