@@ -7,6 +7,7 @@ stays on it. The target and the values of all other fields keep their bytes.
 
 from __future__ import annotations
 
+import re
 from typing import Final, TypeAlias
 
 import h11
@@ -21,6 +22,9 @@ UPGRADES: Final = frozenset({b"tcp", b"websocket"})
 
 STREAMS: Final = frozenset({b"application/vnd.docker.raw-stream", b"application/vnd.docker.multiplexed-stream"})
 """Types of an answer after which the connection carries bytes both ways, if it says no length (podman ``attach``)."""
+
+_CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+"""What Go's server refuses in a value, and h11 takes."""
 
 _HOP_BY_HOP: Final = frozenset(
     {
@@ -46,6 +50,8 @@ def for_podman(request: h11.Request, *, via: bytes) -> h11.Request:
         raise ApiError(400, "a request with both Content-Length and Transfer-Encoding is refused")
     if chunked and request.http_version < b"1.1":
         raise ApiError(400, "a request of HTTP/1.0 with Transfer-Encoding is refused")
+    if any(_CONTROL.search(value) for _, value in request.headers):
+        raise ApiError(400, "a header field has a control character in its value")
     if any(name == b"via" and via in value.replace(b",", b" ").split() for name, value in request.headers):
         raise ApiError(508, "the request came back to this daemon: podman_socket leads to its own socket")
     headers = _end_to_end(request)

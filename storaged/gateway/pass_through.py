@@ -78,6 +78,8 @@ class PassThrough:
             self.terms.rights.check(request.session.credentials)
             asked = for_podman(head, via=self._via)
         except ApiError as error:
+            if request.method == "CONNECT":
+                connection.end_after_answer()  # what follows is meant for somebody else
             if request.method not in _SAFE:
                 audit_refused(request.session, AUDITED, target=_target(head)[:_OF_REFUSED], result=str(error.status))
             raise

@@ -193,6 +193,12 @@ SHOWINGS = (
         judges_time=True,
     ),
     Showing(
+        module="tests.acceptance.stress.hostile_http",
+        shows="100,000 hostile HTTP inputs: podman reads what the gateway read, no answer is another request's",
+        ci=0.02,
+        figure="trio: hostile inputs",
+    ),
+    Showing(
         module="tests.bench.starts",
         shows="time to the first answer, next answer after another tool's change, memory: 800 images and 43,000 layers",
         ci=0.01,
