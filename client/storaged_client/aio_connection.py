@@ -11,8 +11,9 @@ import anyio
 from anyio.abc import SocketAttribute, UNIXSocketStream
 
 from .json_limits import ENVELOPE_BYTES, REPLY_BYTES
+from .jsonrpc.events import Close, ErrorResponse, Notification, Request, Response
 from .jsonrpc.messages import ID, LocalProtocolError
-from .jsonrpc.peer import Close, ErrorResponse, Notification, Peer, Request, Response
+from .jsonrpc.peer import Peer
 from .progress import METHOD, Listener, News
 from .transport import send_with
 

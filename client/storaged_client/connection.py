@@ -26,8 +26,9 @@ from typing import Any
 
 from .errors import RequestTimeout
 from .json_limits import ENVELOPE_BYTES, REPLY_BYTES
+from .jsonrpc.events import Close, ErrorResponse, Notification, Request, Response
 from .jsonrpc.messages import ID, LocalProtocolError
-from .jsonrpc.peer import Close, ErrorResponse, Notification, Peer, Request, Response
+from .jsonrpc.peer import Peer
 from .progress import METHOD, Listener, News
 from .transport import NotSent, Transport, left
 

@@ -43,17 +43,8 @@ from storaged.server.sending import send_now
 from storaged.service.fair_queue import REQUEST
 from storaged.service.session import Session, tell_nobody
 from storaged_client.contract.errors import StoragedError
-from storaged_client.jsonrpc.peer import (
-    Cancel,
-    Close,
-    Discard,
-    Event,
-    Notification,
-    Peer,
-    Reply,
-    Request,
-    Response,
-)
+from storaged_client.jsonrpc.events import Cancel, Close, Discard, Event, Notification, Reply, Request, Response
+from storaged_client.jsonrpc.peer import Peer
 
 _READ = 4 << 10
 """Bytes read at once."""

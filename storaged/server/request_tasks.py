@@ -29,8 +29,9 @@ from storaged_client.contract.errors import (
     StoragedError,
 )
 from storaged_client.contract.methods import mutates, takes_descriptors
+from storaged_client.jsonrpc.events import Batch, Notification, Request
 from storaged_client.jsonrpc.messages import ID, LocalProtocolError
-from storaged_client.jsonrpc.peer import Batch, Notification, Peer, Request
+from storaged_client.jsonrpc.peer import Peer
 
 Answer: TypeAlias = bytes | Sequence[bytes]
 

@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from storaged_client.jsonrpc.peer import Close, Discard, Peer, Reply, Request
+from storaged_client.jsonrpc.events import Close, Discard, Reply, Request
+from storaged_client.jsonrpc.peer import Peer
+from tests.support.answers import error_text, result_text
 
 VECTORS: list[dict[str, Any]] = [
     json.loads(line) for line in Path(__file__).with_name("vectors.jsonl").read_text().splitlines()
@@ -57,10 +59,12 @@ class Calculator:
                 case "get_data":
                     result = ["hello", 5]
                 case _:
-                    return self.peer.send_error(request, -32601, "no such method", {"name": "MethodNotFound"})
+                    return b"".join(
+                        self.peer.error_parts(request, -32601, "no such method", {"name": "MethodNotFound"})
+                    )
         except (KeyError, TypeError, ValueError) as error:
-            return self.peer.send_error(request, -32602, str(error), {"name": "InvalidParams"})
-        return self.peer.send_result(request, json.dumps(result).encode())
+            return error_text(self.peer, request, -32602, str(error), {"name": "InvalidParams"})
+        return result_text(self.peer, request, json.dumps(result).encode())
 
     def replies(self) -> list[Any]:
         """What was sent, each text on a line of its own."""

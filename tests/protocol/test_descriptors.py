@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from storaged_client.jsonrpc.peer import Close, Discard, Event, Peer, Reply, Request
+from storaged_client.jsonrpc.events import Close, Discard, Event, Reply, Request
+from storaged_client.jsonrpc.peer import Peer
 
 
 def _call(id: int, fds: int) -> bytes:

@@ -7,21 +7,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storaged_client.jsonrpc.messages import LocalProtocolError
-from storaged_client.jsonrpc.peer import (
+from storaged_client.jsonrpc.events import (
     Cancel,
     Close,
     Discard,
     ErrorResponse,
     Event,
     Notification,
-    Peer,
     Reply,
     Request,
     Response,
     Stray,
 )
+from storaged_client.jsonrpc.messages import LocalProtocolError
+from storaged_client.jsonrpc.peer import Peer
 from tests.protocol.calculator import VECTORS, Calculator, brief
+from tests.support.answers import error_text, result_text
 
 
 def request(id: Any, method: str = "get_data", **more: Any) -> bytes:
@@ -47,7 +48,7 @@ def test_a_second_request_of_an_id_in_flight_is_refused_without_the_id() -> None
     reply = json.loads(only(peer.receive_data(request(1)), Reply).data)
     assert (reply["error"]["code"], reply["id"], reply["error"]["data"]["id"]) == (-32600, None, 1)
     assert isinstance(first, Request)
-    assert json.loads(peer.send_result(first, b"{}")) == {"jsonrpc": "2.0", "id": 1, "result": {}}
+    assert json.loads(result_text(peer, first, b"{}")) == {"jsonrpc": "2.0", "id": 1, "result": {}}
     assert isinstance(only(peer.receive_data(request(1)), Request), Request)
 
 
@@ -55,18 +56,18 @@ def test_a_result_is_spliced_in_as_it_is() -> None:
     peer = Peer(1_000)
     (event,) = peer.receive_data(request("x"))
     assert isinstance(event, Request)
-    assert peer.send_result(event, b' {"a" : 1}') == b'{"jsonrpc":"2.0","id":"x","result": {"a" : 1}}\n'
+    assert result_text(peer, event, b' {"a" : 1}') == b'{"jsonrpc":"2.0","id":"x","result": {"a" : 1}}\n'
 
 
 def test_a_second_answer_is_our_mistake() -> None:
     peer = Peer(1_000)
     (event,) = peer.receive_data(request(1))
     assert isinstance(event, Request)
-    peer.send_result(event, b"1")
+    result_text(peer, event, b"1")
     with pytest.raises(LocalProtocolError):
-        peer.send_result(event, b"1")
+        result_text(peer, event, b"1")
     with pytest.raises(LocalProtocolError):
-        peer.send_error(event, -32603, "x")
+        error_text(peer, event, -32603, "x")
 
 
 def test_an_error_that_is_no_json_leaves_the_request_to_be_answered() -> None:
@@ -74,15 +75,15 @@ def test_an_error_that_is_no_json_leaves_the_request_to_be_answered() -> None:
     (event,) = peer.receive_data(request(1))
     assert isinstance(event, Request)
     with pytest.raises(LocalProtocolError):
-        peer.send_error(event, 1001, "x", {"bad": object()})
-    assert json.loads(peer.send_error(event, 1001, "x"))["error"] == {"code": 1001, "message": "x"}
+        error_text(peer, event, 1001, "x", {"bad": object()})
+    assert json.loads(error_text(peer, event, 1001, "x"))["error"] == {"code": 1001, "message": "x"}
 
 
 def test_an_error_keeps_its_evidence() -> None:
     peer = Peer(1_000)
     (event,) = peer.receive_data(request(1))
     assert isinstance(event, Request)
-    data = json.loads(peer.send_error(event, 3001, "busy", {"lock": "images.lock"}))["error"]["data"]
+    data = json.loads(error_text(peer, event, 3001, "busy", {"lock": "images.lock"}))["error"]["data"]
     assert data == {"lock": "images.lock"}
 
 
@@ -93,7 +94,7 @@ def test_cancel_names_a_request_in_flight_and_it_is_still_answered_once() -> Non
     cancel = b'{"jsonrpc":"2.0","method":"$/cancelRequest","params":%s}'
     assert peer.receive_data(cancel % b'{"id":"a"}') == [Cancel("a")]
     assert peer.receive_data(cancel % b'["a"]') == [Cancel("a")]
-    assert json.loads(peer.send_error(event, -32800, "cancelled"))["error"]["code"] == -32800
+    assert json.loads(error_text(peer, event, -32800, "cancelled"))["error"]["code"] == -32800
     assert peer.receive_data(cancel % b'{"id":"a"}') == []
 
 
@@ -101,7 +102,7 @@ def test_a_reply_over_the_limit_becomes_an_error() -> None:
     peer = Peer(1_000, max_reply=100)
     (event,) = peer.receive_data(request(1))
     assert isinstance(event, Request)
-    reply = json.loads(peer.send_result(event, b'"' + b"x" * 100 + b'"'))
+    reply = json.loads(result_text(peer, event, b'"' + b"x" * 100 + b'"'))
     assert brief(reply) == {"error": {"code": 3009, "name": "TooLarge"}, "id": 1}
 
 
@@ -112,8 +113,8 @@ def test_a_batch_is_answered_when_its_last_member_is() -> None:
     peer = Peer(1_000)
     events = peer.receive_data(b"[" + request(1).strip() + b"," + request(2).strip() + b",3]\n")
     one, two = (event for event in events if isinstance(event, Request))
-    assert peer.send_result(two, b"2") == b""
-    replies = json.loads(peer.send_error(one, 1001, "none", {"name": "ImageUnknown"}))
+    assert result_text(peer, two, b"2") == b""
+    replies = json.loads(error_text(peer, one, 1001, "none", {"name": "ImageUnknown"}))
     assert [brief(reply)["id"] for reply in replies] == [1, 2, None]
 
 
@@ -126,7 +127,7 @@ def test_a_batch_over_the_limit_is_one_error_and_runs_nothing() -> None:
             assert len(events) == count
             for event in events:
                 assert isinstance(event, Request)
-                peer.send_result(event, b"0")
+                result_text(peer, event, b"0")
         else:
             assert error_of(events)["code"] == code
             assert len(events) == 1
@@ -138,7 +139,7 @@ def test_the_replies_of_a_batch_are_bounded_together() -> None:
     sent = b""
     for event in events:
         assert isinstance(event, Request)
-        sent += peer.send_result(event, b'"' + b"x" * 300 + b'"')
+        sent += result_text(peer, event, b'"' + b"x" * 300 + b'"')
     replies = json.loads(sent)
     assert [("result" in reply) for reply in replies] == [True] * 3 + [False] * 7
     assert replies[-1]["error"]["code"] == 3009
@@ -170,7 +171,7 @@ def test_a_hang_up_between_texts_leaves_requests_to_be_answered() -> None:
     (event,) = peer.receive_data(request(1))
     assert peer.receive_eof() == [Close("end of stream")]
     assert isinstance(event, Request)
-    assert peer.send_result(event, b"1")
+    assert result_text(peer, event, b"1")
 
 
 def test_deep_nesting_is_a_parse_error() -> None:
@@ -319,8 +320,8 @@ def test_both_ends_may_ask() -> None:
     (asked_back,) = left.receive_data(data)
     assert isinstance(asked, Request)
     assert isinstance(asked_back, Request)
-    assert left.receive_data(right.send_result(asked, b"1")) == [Response(id, 1)]
-    assert right.receive_data(left.send_result(asked_back, b"2")) == [Response(back, 2)]
+    assert left.receive_data(result_text(right, asked, b"1")) == [Response(id, 1)]
+    assert right.receive_data(result_text(left, asked_back, b"2")) == [Response(back, 2)]
     assert right.receive_data(left.send_notification("n", [1])) == [Notification("n", [1], size=43)]
 
 

@@ -7,7 +7,8 @@ from typing import ClassVar
 
 import pytest
 
-from storaged_client.jsonrpc.peer import Discard, Event, Peer, Request
+from storaged_client.jsonrpc.events import Discard, Event, Request
+from storaged_client.jsonrpc.peer import Peer
 from tests.acceptance.stress import cuts
 from tests.acceptance.stress.examples import examples, requests
 from tests.acceptance.stress.fuzz import corpus

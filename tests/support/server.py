@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from storaged_client.contract.errors import StoragedError
-from storaged_client.jsonrpc.peer import Cancel, Close, Notification, Peer, Reply, Request
+from storaged_client.jsonrpc.events import Cancel, Close, Notification, Reply, Request
+from storaged_client.jsonrpc.peer import Peer
+
+from .answers import error_text, result_text
 
 
 class Refusal(Exception):
@@ -176,9 +179,9 @@ class Connection:
                 self.tell(request, progress)
         with self.lock:
             if isinstance(result, StoragedError | Refusal):
-                data = self.peer.send_error(request, result.code, result.message, {"name": result.name, **result.data})
+                data = error_text(self.peer, request, result.code, result.message, {"name": result.name, **result.data})
             else:
-                data = self.peer.send_result(request, json.dumps(result).encode())
+                data = result_text(self.peer, request, json.dumps(result).encode())
             with suppress(OSError):
                 self.channel.sendall(data)
 

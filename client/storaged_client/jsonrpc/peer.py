@@ -3,7 +3,7 @@
 ::
 
     receive_data(bytes, fds) -> events      what the other end wants from us, or did wrong
-    send_*(...) -> bytes                    what to write now (b"" while a batch is incomplete)
+    send_*, *_parts(...) -> bytes           what to write now (nothing while a batch is incomplete)
 
 Mistakes of the other end become events (``Reply`` with the error, ``Close``); mistakes of this end raise
 LocalProtocolError. Both ends are equal: each may send requests and answer them. A peer belongs to one task or is
@@ -34,21 +34,6 @@ from .events import (
 )
 from .framing import BLANKS, NOTHING, Framer, NotJSON, TextTooLong, parse
 from .messages import ID, Answered, Called, Fault, Invalid, LocalProtocolError
-
-__all__ = [
-    "Batch",
-    "Cancel",
-    "Close",
-    "Discard",
-    "ErrorResponse",
-    "Event",
-    "Notification",
-    "Peer",
-    "Reply",
-    "Request",
-    "Response",
-    "Stray",
-]
 
 _TOO_LATE = "the next text began before the announced descriptors came"
 
@@ -366,25 +351,12 @@ class Peer:
         """Say that the answer of a request of ours is no longer wanted; it may still come."""
         return self.send_notification(messages.CANCEL, {"id": id})
 
-    def send_result(self, request: Request, result: bytes) -> bytes:
-        """Answer a request; ``result`` must be JSON and is not checked. Returns no bytes while its batch is incomplete.
+    def result_parts(self, request: Request, result: Sequence[bytes]) -> tuple[bytes, ...]:
+        """Answer a request, in parts to be written one after the other; no parts while its batch is incomplete.
+
+        ``result`` is JSON in parts, which are not checked, and passed on without a copy.
 
         Raises: LocalProtocolError, if the request was answered already or is not of this peer.
-        """
-        return b"".join(self.result_parts(request, (result,)))
-
-    def send_error(self, request: Request, code: int, message: str, data: dict[str, Any] | None = None) -> bytes:
-        """Answer a request with an error.
-
-        Raises: LocalProtocolError, as ``send_result``; also if ``data`` is not JSON.
-        """
-        return b"".join(self.error_parts(request, code, message, data))
-
-    def result_parts(self, request: Request, result: Sequence[bytes]) -> tuple[bytes, ...]:
-        """As ``send_result``, in parts to be written one after the other, including those of ``result``: even a long
-        one is not copied.
-
-        Raises: LocalProtocolError, as ``send_result``.
         """
         self._release(request)
         held = request.batch.size if request.batch else 0
@@ -398,9 +370,9 @@ class Peer:
     def error_parts(
         self, request: Request, code: int, message: str, data: dict[str, Any] | None = None
     ) -> tuple[bytes, ...]:
-        """As ``send_error``, in parts: some are long if the error completes a batch.
+        """Answer a request with an error, as ``result_parts``.
 
-        Raises: LocalProtocolError, as ``send_error``.
+        Raises: LocalProtocolError, as ``result_parts``; also if ``data`` is not JSON.
         """
         part = messages.encode_error(request.id, code, message, data)
         self._release(request)

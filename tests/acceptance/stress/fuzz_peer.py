@@ -14,7 +14,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from random import Random
 
-from storaged_client.jsonrpc.peer import Close, Peer, Request
+from storaged_client.jsonrpc.events import Close, Request
+from storaged_client.jsonrpc.peer import Peer
+from tests.support.answers import result_text
 from tests.support.report import Report
 
 from .inputs import Input, Inputs
@@ -171,7 +173,7 @@ class Lasting:
                 if isinstance(event, Close):
                     return "the lasting peer closed"
                 if isinstance(event, Request):
-                    self._peer.send_result(event, b"0")
+                    result_text(self._peer, event, b"0")
         except Hang as hang:
             return str(hang)
         except Exception as error:

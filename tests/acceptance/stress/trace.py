@@ -6,18 +6,19 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from storaged_client.jsonrpc.peer import (
+from storaged_client.jsonrpc.events import (
     Cancel,
     Close,
     Discard,
     ErrorResponse,
     Notification,
-    Peer,
     Reply,
     Request,
     Response,
     Stray,
 )
+from storaged_client.jsonrpc.peer import Peer
+from tests.support.answers import result_text
 
 from .inputs import Input
 from .reference import Bounds, Meaning, Message
@@ -105,7 +106,7 @@ def listen(peer: Peer, chunks: Sequence[Message]) -> Trace:
     for event in peer.receive_eof():
         trace.note(event)
     written = b"".join(
-        peer.send_result(request, str(number).encode()) for number, request in enumerate(trace.requests, start=1)
+        result_text(peer, request, str(number).encode()) for number, request in enumerate(trace.requests, start=1)
     )
     trace.answers = [_brief_reply(json.loads(line)) for line in written.splitlines()]
     trace.work, trace.left = peer.work, peer.in_flight
