@@ -1,14 +1,14 @@
-"""Which record a change is for: what a name leads to first, a manifest list itself and never its instance.
+"""Finds the record for a change: the first match of a name, a manifest list itself and never its instance.
 
 podman's ``rmi`` and ``untag`` take the list's local instance instead, and so delete or rename an image that nobody
-named. ``compat = "podman"`` of storaged.toml brings that back (``addressed``). What takes names or images away is
-stricter still about what it was told:
+named. ``compat = "podman"`` in storaged.toml restores that (``addressed``). Removals of names or images are stricter
+about the name:
 
 ::
 
     an id, sha256:ID, sha256:DIGEST       certain
     a name with a registry                certain
-    a short name, the beginning of an id  as looked up; refused while a file of registries.conf is left out, since
+    a short name, the beginning of an id  as looked up; refused while a file of registries.conf is skipped, because
                                           with that file it may mean another image
     fewer than 3 digits of an id          refused
 """
@@ -25,16 +25,16 @@ from storaged.store.layout import references
 from storaged_client.contract.errors import ImageUnknown, InvalidName
 
 SHORTEST_ID: Final = 3
-"""Digits of an id that are enough to take something away."""
+"""The minimum number of digits of an id for a removal."""
 
 _HEX = frozenset("0123456789abcdef")
 
 
 def itself(snapshot: Snapshot, name: str, view: QueryContext) -> Found:
-    """The record that a name leads to first.
+    """The first record that a name matches.
 
     Raises:
-        ImageUnknown, AmbiguousName, InvalidName: see ``naming.hits``.
+        ImageUnknown, AmbiguousName, InvalidName: see ``name_lookup.hits``.
     """
     for found in hits(snapshot, name, view):
         return found
@@ -42,7 +42,7 @@ def itself(snapshot: Snapshot, name: str, view: QueryContext) -> Found:
 
 
 def certainly(snapshot: Snapshot, name: str, view: QueryContext) -> Found:
-    """The same, for what takes a name or an image away.
+    """The same, for the removal of a name or an image.
 
     Raises:
         ImageUnknown, AmbiguousName, InvalidName: as ``itself``, or the name is not certain enough.
@@ -63,9 +63,9 @@ def certainly(snapshot: Snapshot, name: str, view: QueryContext) -> Found:
 
 
 def addressed(snapshot: Snapshot, name: str, view: QueryContext, *, or_list: bool) -> Found:
-    """What ``rmi`` and ``untag`` mean by a name: as ``certainly``, or as podman does where the daemon is set so.
+    """The record that ``rmi`` and ``untag`` address: as ``certainly``, or like podman if the daemon is set so.
 
-    Of a list podman takes the instance for this platform; where none is local, the list itself with ``or_list``.
+    For a list, podman takes the instance for this platform; if none is local, the list itself with ``or_list``.
 
     Raises:
         ImageUnknown, AmbiguousName, InvalidName: as ``certainly``; or it is a list without an instance here.

@@ -1,4 +1,4 @@
-"""``containers.list``: storage containers, and the command that lets go of one."""
+"""``containers.list``: storage containers, and the command that removes each."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ Owner = Literal["podman", "buildah", "cri-o", "unknown"]
 
 
 def list_containers(snapshot: Snapshot) -> ContainerList:
-    """All containers of every tool, in the order of the store."""
+    """All containers of all tools, in the order of the store."""
     return ContainerList(containers=tuple(_summary(container) for container in snapshot.containers))
 
 
 def removal_command(container: Container) -> str:
-    """The command of the tool that made it; podman's for external ones, which works on any."""
+    """The command of the tool that made it; for external ones podman's, which works on any."""
     name = shlex.quote(container.record.names[0] if container.record.names else container.id)
     match container.owner:
         case "buildah":

@@ -1,8 +1,8 @@
-"""Go's ``filepath.Match`` and ``path.Match``: shell patterns of one path element, matched without backtracking.
+r"""Go's ``filepath.Match`` and ``path.Match``: shell patterns of one path element, matched without backtracking.
 
-``*`` and ``?`` never cross ``/``; ``[a-z]`` and ``[^a-z]`` are classes, in which ``/`` is a character like others;
-``\\`` escapes. As in Go each ``*`` takes the least that lets what follows it up to the next ``*`` match, and is not
-tried again: time is bounded by pattern times text, whatever the pattern.
+``*`` and ``?`` never cross ``/``; ``[a-z]`` and ``[^a-z]`` are classes, in which ``/`` is an ordinary character; ``\``
+escapes. As in Go, each ``*`` takes the shortest text that lets the part up to the next ``*`` match, and is not tried
+again: the time is limited by the lengths of pattern and text, whatever the pattern.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ class BadPattern(ValueError):
 
 
 def is_pattern(text: str) -> bool:
-    """Whether the text means anything but itself."""
+    """Whether the text has special characters."""
     return any(char in text for char in "*?[\\")
 
 
 def compile_glob(pattern: str) -> Callable[[str], bool]:
-    """Make the test of a whole text.
+    """Make a test for a whole text.
 
     Raises:
         BadPattern: the pattern is malformed.
@@ -31,7 +31,7 @@ def compile_glob(pattern: str) -> Callable[[str], bool]:
 
 
 def as_regular_expression(pattern: str) -> str:
-    """The pattern in Python's language, to be matched in full.
+    """The pattern as a regular expression, for a full match.
 
     Raises:
         BadPattern: the pattern is malformed.
@@ -41,13 +41,13 @@ def as_regular_expression(pattern: str) -> str:
     if not others:
         return first + ("[^/]*" if trailing else "")
     *middle, last = others
-    # Atomic: once a chunk is found it stays where it is.
+    # Atomic: a chunk that was found stays where it is.
     found = first + "".join(f"(?>[^/]*?{chunk})" for chunk in middle)
     return f"{found}(?>[^/]*?{last})[^/]*" if trailing else f"{found}[^/]*?{last}"
 
 
 def _chunks(pattern: str) -> tuple[list[str], bool]:
-    """What lies between the stars, in Python's language, and whether a star ends the pattern."""
+    """The parts between the stars, as regular expressions, and whether a star ends the pattern."""
     chunks = [""]
     star = False
     at = 0

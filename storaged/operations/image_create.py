@@ -1,4 +1,4 @@
-"""``images.create``: an image of a configuration alone, as a build ``FROM scratch`` that adds no file makes it.
+"""``images.create``: creates an image from a configuration only, like a build ``FROM scratch`` that adds no file.
 
 ::
 
@@ -6,7 +6,7 @@
     manifest        OCI: the configuration, no layer
     record          no layer; big data in upstream's order: sha256:<id>, manifest-<digest>, manifest
 
-An id that is there already is given the names, as upstream does. ``new_config`` judges the configuration.
+If the id exists already, the image is given the names, as upstream does. ``new_config`` checks the configuration.
 
 Source: image ``storage_dest.go`` (Commit), containers/storage ``images.go``.
 """
@@ -31,15 +31,15 @@ CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
 
 
 def create(snapshot: Snapshot, params: ImagesCreate, now: str) -> ChangeSet[Created]:
-    """Make an image of a configuration, named as asked; the names are taken from whatever else bears them.
+    """Create an image from a configuration with the given names, which are taken from other images.
 
-    ``now`` (RFC 3339) is when it was made, where the configuration does not say.
+    ``now`` (RFC 3339) is the time of creation, unless the configuration has one.
 
     Raises:
-        InvalidParams: the configuration is none of an image without layers.
-        InvalidName: a name is no reference, or has a digest.
-        ImageDamaged: the image is there, and has a layer that its configuration does not have.
-        StoreBusy: another tool is making the very image.
+        InvalidParams: the configuration is not that of an image without layers.
+        InvalidName: a name is not a reference, or has a digest.
+        ImageDamaged: the image exists, and has a layer that its configuration does not have.
+        StoreBusy: another tool is creating the same image.
     """
     data = config_bytes(params.config)
     config = checked(data)
@@ -72,7 +72,7 @@ def create(snapshot: Snapshot, params: ImagesCreate, now: str) -> ChangeSet[Crea
 def _renamed(
     image: Image, given: Sequence[str], moves: tuple[ImageEdit, ...], data: bytes
 ) -> tuple[Change, tuple[str, ...]]:
-    """The names for an image that is there; its own bytes where it has lost them."""
+    """Give the names to an existing image, and restore its bytes if it has lost them."""
     if image.record.layer:
         raise ImageDamaged(
             f"image {image.id[:12]} is in the store with a layer that its configuration does not have: remove it first",

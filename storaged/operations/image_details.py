@@ -1,8 +1,8 @@
 """``images.get``: everything the store knows of one image.
 
-The snapshot lacks only the configuration's own JSON: ``lacking`` names the items of big data to fetch,
-``details`` takes them decoded. Shapes are podman's (libimage ``inspect.go``); what a hostile or damaged
-configuration gets wrong is left out, never an error.
+The snapshot lacks only the configuration's own JSON: ``lacking`` names the items of big data to fetch, ``details``
+takes them decoded. The form is podman's (libimage ``inspect.go``); wrong values in a hostile or damaged configuration
+are omitted and never an error.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def lacking(image: Image) -> tuple[str, ...]:
 
 
 def details(snapshot: Snapshot, image: Image, blobs: Mapping[str, JSON], location: StoreLocation) -> ImageDetails:
-    """Put together what is known; ``blobs`` holds the decoded items that ``lacking`` named, None for a damaged one."""
+    """Combine what is known; ``blobs`` holds the decoded items that ``lacking`` named, None for a damaged one."""
     content = image.content
     found = next((blobs.get(key) for key in lacking(image)), None)
     blob = _object(found)
@@ -68,7 +68,7 @@ def details(snapshot: Snapshot, image: Image, blobs: Mapping[str, JSON], locatio
 
 
 def _manifest_type(image: Image) -> str | None:
-    """The media type; where the bytes do not say it, what containers/image guesses from their form."""
+    """The media type; if the bytes do not say it, what containers/image guesses from their form."""
     manifest = image.content.manifest
     if manifest is None:
         return None
@@ -80,7 +80,7 @@ def _manifest_type(image: Image) -> str | None:
 
 
 def history_entries(entries: JSON) -> Iterable[HistoryEntry]:
-    """The entries of a configuration's history, in its order; what is no entry is an empty one."""
+    """The entries of a configuration's history, in its order; an invalid entry becomes an empty one."""
     for entry in entries if isinstance(entries, list) else ():
         members = _object(entry)
         yield HistoryEntry(
@@ -93,7 +93,7 @@ def history_entries(entries: JSON) -> Iterable[HistoryEntry]:
 
 
 def _absent(**members: JSON) -> Iterable[str]:
-    """The names of what is no array."""
+    """The names of the members that are not arrays."""
     return (name for name, value in members.items() if not isinstance(value, list))
 
 
@@ -105,11 +105,11 @@ def _big_data(image: Image) -> Iterable[BigData]:
 
 
 def _driver_data(snapshot: Snapshot, image: Image, location: StoreLocation) -> dict[str, str]:
-    """The layer folders as the overlay driver tells them; other drivers tell nothing.
+    """The layer folders as the overlay driver reports them; other drivers report nothing.
 
-    ``MergedDir`` is not among them: podman shows it of mounted images only, and mounts are not the snapshot's. An
-    image without layers has the folders of a layer without a name, one above all others.
-    (containers/storage ``drivers/overlay/overlay.go:Metadata``.)
+    ``MergedDir`` is not included: podman shows it only for mounted images, and the snapshot does not know mounts. An
+    image without layers has the folders of a layer without a name, one above all others. (containers/storage
+    ``drivers/overlay/overlay.go:Metadata``.)
     """
     if location.driver != "overlay" or image.is_list:
         return {}
@@ -131,7 +131,7 @@ def _contents(snapshot: Snapshot, layer_id: LayerID, location: StoreLocation) ->
 
 
 def _root(layer: Layer | None, location: StoreLocation) -> str:
-    """The layers of images lie in the image store where there is one (contract 1.7)."""
+    """The layers of images are in the image store if there is one."""
     if layer is not None and layer.store > 0:
         return location.additional[layer.store - 1]
     return location.image_store or location.graphroot

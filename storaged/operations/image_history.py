@@ -1,8 +1,8 @@
-"""``images.history``: which instruction made what, newest first.
+"""``images.history``: the instructions of an image and the layers and images they made, newest first.
 
-The walk and the sizes are libimage's (``history.go``): from the top layer down, each entry that is not empty takes
-one layer. The ids are not: libimage gives a row the first image it finds on the layer, which may be a sibling. Here
-the newest row is the image itself and each further one the parent of the image before, as far as there are parents.
+Order and sizes are libimage's (``history.go``): from the top layer down, each entry that is not empty takes one layer.
+The ids are not: libimage gives a row the first image it finds on the layer, which may be a sibling. Here the newest row
+is the image itself, and each further one the parent of the image before, as far as there are parents.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from storaged_client.contract.types import JSON, HistoryEntry, HistoryRow, Image
 
 
 def history(snapshot: Snapshot, image: Image, blob: JSON) -> ImageHistory:
-    """The rows; ``blob`` is the image's configuration, decoded, None where it cannot be had.
+    """The rows; ``blob`` is the image's decoded configuration, None if it cannot be read.
 
     Raises:
-        ImageDamaged: there is no configuration, it tells of more layers than the image has, or a layer is lost.
+        ImageDamaged: there is no configuration, it has more layers than the image, or a layer is lost.
     """
     if not isinstance(blob, dict):
         raise ImageDamaged(f"image {image.id[:12]} has no configuration that could be read", id=image.id)
@@ -59,7 +59,7 @@ def _rows(snapshot: Snapshot, image: Image, entries: tuple[HistoryEntry, ...]) -
 
 
 def _lineage(snapshot: Snapshot, image: Image) -> Iterator[Image]:
-    """The image, its parent, and so on: each has one entry of history less than the one before."""
+    """The image, its parent, and so on: each has one history entry less than the one before."""
     yield image
     for ancestor in ancestors(snapshot, image):
         found = snapshot.by_id.get(ancestor)

@@ -1,4 +1,4 @@
-"""``images.list``: which images, in which order, and what a row says of each."""
+"""``images.list``: selects and orders images, and makes a row for each."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ class Selection(Struct, frozen=True, kw_only=True):
 
     images: tuple[Image, ...]
     names: Mapping[int, tuple[str, ...]] = msgspec.field(default_factory=dict)
-    """Of images that answer with some of their names only (see ``filters.reference``): by ``id()`` of the image,
-    since two records of one store may bear the same id."""
+    """For images that answer only with some of their names (see ``filters.reference``): by ``id()`` of the image,
+    because two records of one store may have the same id."""
     lasting: bool = True
-    """The same is chosen as long as nothing changes: the time of day has no part in it."""
+    """The selection stays the same as long as nothing changes: it does not depend on the time of day."""
 
 
 def select(snapshot: Snapshot, params: ImagesList, view: QueryContext, now: datetime) -> Selection:
-    """Choose and order the images of a listing; paging is left to the caller.
+    """Select and order the images of a listing; the caller does the paging.
 
-    Without ``all``, intermediate images are left out, unless a filter asks for them, however spelled. ``now`` is
-    aware: durations of filters go back from it, and dates without a zone are in its zone.
+    Without ``all``, intermediate images are left out, unless a filter asks for them in any spelling. ``now`` is aware:
+    durations of filters count back from it, and dates without a zone are in its zone.
 
     Raises:
         InvalidParams: a filter or the order is wrong.
@@ -62,7 +62,7 @@ def select(snapshot: Snapshot, params: ImagesList, view: QueryContext, now: date
 
 
 def check_fields(names: Sequence[str] | None) -> tuple[str, ...] | None:
-    """The members of a row that were asked for, each once; None for all.
+    """The requested members of a row, each once; None for all.
 
     Raises:
         InvalidParams: a row has no such member.
@@ -80,7 +80,7 @@ def check_fields(names: Sequence[str] | None) -> tuple[str, ...] | None:
 
 
 def sizes_pending(images: Iterable[Image]) -> int:
-    """How many of them have a size that is still to be measured. One that can never be known is not waited for."""
+    """The number of images whose size is still to be measured. A size that can never be known does not count."""
     return sum([image.size_pending for image in images])
 
 
@@ -123,7 +123,7 @@ def _newest_first(image: Image, names: tuple[str, ...]) -> tuple[int, int]:
 
 
 def _repository(image: Image, names: tuple[str, ...]) -> tuple[str, str]:
-    """Of the newest name; ``<none>`` stands where podman prints it."""
+    """From the newest name; ``<none>`` as podman prints it."""
     if not names:
         return "<none>", "<none>"
     repository, tag, _ = split_name(names[0])
@@ -149,4 +149,4 @@ _ORDERS: dict[str, Callable[[Image, tuple[str, ...]], Any]] = {
     "size": _size,
     "tag": _tag,
 }
-"""Stable: images that are equal keep the order of the store."""
+"""Stable: equal images keep the order of the store."""

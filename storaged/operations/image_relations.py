@@ -1,4 +1,4 @@
-"""``images.relations``: the kin of an image by podman's parent rule."""
+"""``images.relations``: the relatives of an image by podman's parent rule."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def relations(snapshot: Snapshot, image: Image) -> Relations:
 
 
 def ancestors(snapshot: Snapshot, image: Image) -> tuple[ImageID, ...]:
-    """Parent, its parent, and so on; ids forged into a ring end it."""
+    """Parent, its parent, and so on; forged ids that form a ring end it."""
     found: dict[ImageID, None] = {}
     at = image
     while at.parent is not None and at.parent != image.id and at.parent not in found:

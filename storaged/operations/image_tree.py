@@ -1,4 +1,4 @@
-"""``images.tree``: the layers of an image, or all that stands on it."""
+"""``images.tree``: the layers of an image, or all layers on top of it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from storaged_client.contract.types import Damage, ImageTree, TreeImage, TreeLay
 
 
 def tree(snapshot: Snapshot, image: Image, *, what_requires: bool) -> ImageTree:
-    """The chain of the image, base first; with ``what_requires`` its top layer and every layer above that,
-    parents first and each subtree in one piece, layers of containers included (libimage ``image_tree.go``).
+    """The chain of the image, base first; with ``what_requires``, its top layer and every layer above it, parents first
+    and each subtree in one piece, including layers of containers (libimage ``image_tree.go``).
 
     A broken chain begins where it breaks; an image whose top layer is lost has none.
     """

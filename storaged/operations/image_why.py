@@ -1,8 +1,8 @@
-"""``images.why``: every reason that keeps an image, and what lets go of it.
+"""``images.why``: every reason that keeps an image, and how to remove each reason.
 
-``prunable``: the default prune would take it now: dangling, in the writable store, without container and lease.
-``removable``: a removal by id without force is not refused: no container, no lease, not read-only. Names,
-children and lists do not stand against a removal, they only keep the image from being pruned.
+``prunable``: the default prune would remove it now: dangling, in the writable store, without container and lease.
+``removable``: a removal by id without force is not refused: no container, no lease, not read-only. Names, children and
+lists do not prevent a removal, they only keep the image from being pruned.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from storaged_client.contract.types import Reason, Why
 
 
 def why(snapshot: Snapshot, image: Image, view: QueryContext) -> Why:
-    """Explain one image. A dangling image in use has reasons, too: they keep it from removal."""
+    """Explain one image. A dangling image in use has reasons, too: they prevent its removal."""
     held = bool(image.containers or view.leases.get(image.id))
     return Why(
         id=image.id,
@@ -40,9 +40,9 @@ def reasons(
     is_left: Callable[[ImageID], bool] = lambda _: True,
     most: int | None = None,
 ) -> tuple[Reason, ...]:
-    """Every reason that keeps an image, in the order of the codes; empty where nothing does.
+    """Every reason that keeps an image, in the order of the codes; empty if nothing does.
 
-    Children and lists that are not left any more are no reason. ``most`` bounds the reasons of one code.
+    Children and lists that are gone are no reason. ``most`` limits the reasons of one code.
     """
     decided = bool(image.names) or any(map(is_left, chain(image.children, image.in_lists)))
     found = (
@@ -52,7 +52,7 @@ def reasons(
         _containers(snapshot, image),
         _leases(image, view),
         _read_only(image),
-        # Only where it decides: nothing else keeps the image from being dangling.
+        # Only if it decides: nothing else keeps the image from being dangling.
         () if decided else evidence_reasons(snapshot, image),
     )
     return tuple(reason for some in found for reason in islice(some, most))
@@ -104,7 +104,7 @@ def _lists(snapshot: Snapshot, image: Image, lists: Iterable[ImageID]) -> Iterat
 
 
 def _list_command(snapshot: Snapshot, listing: Image | None, list_id: ImageID, digest: Digest) -> tuple[str, str]:
-    """What takes the image out of a list, and what to say of it; no command where none would do it."""
+    """The command that removes the image from a list, and a sentence about it; no command if none would work."""
     manifest = listing.content.manifest if listing is not None else None
     if listing is not None and manifest is not None and any(entry.digest == digest for entry in manifest.instances):
         address = shlex.quote(listing.names[0] if listing.names else list_id)
@@ -156,7 +156,7 @@ def _read_only(image: Image) -> Iterator[Reason]:
 
 
 def evidence_reasons(snapshot: Snapshot, image: Image) -> Iterator[Reason]:
-    """What would have to be known to call the image dangling, and cannot be read."""
+    """What is needed to call the image dangling but cannot be read."""
     for found in snapshot.evidence:
         if found.image is None:
             what = "a record may be a manifest list that names it, but"
@@ -188,7 +188,7 @@ def evidence_reasons(snapshot: Snapshot, image: Image) -> Iterator[Reason]:
 
 
 def _doubt(image: Image, what: str) -> Reason:
-    """An image whose configuration is missing or another one, and the command that removes it."""
+    """An image whose configuration is missing or wrong, and the command that removes it."""
     damage = next((found for found in image.content.damage if found.name.startswith("config_")), None)
     damage = damage or (image.content.damage[0] if image.content.damage else None)
     command = f"storagectl rmi --force {shlex.quote(image.id)}"

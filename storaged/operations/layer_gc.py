@@ -1,15 +1,15 @@
-"""Which layers go with images that leave, one after the other, and how many bytes that gives back.
+"""Layer GC: which layers are removed with images, one image after the other, and how many bytes that frees.
 
 ::
 
-    from the mapped copies, then the top layer, down to the base: a layer goes unless
-        another image has it as top or mapped layer, half made images included
+    from the mapped copies, then the top layer, down to the base: a layer is removed unless
+        another image has it as top or mapped layer, including incomplete images
         a container has it
-        a layer stands on it that does not go, finished or not
-        it lies in an additional store
+        a layer that stays is on top of it, complete or not
+        it is in an additional store
 
-Each layer goes with the last image that needed it, so that a first part of the sequence is a whole removal, too: what
-it frees is exactly what nothing needs after it. (containers/storage ``store.go``: DeleteImage.)
+Each layer is removed with the last image that needed it, so the first part of the sequence is a complete removal, too:
+it frees exactly what nothing needs afterwards. (containers/storage ``store.go``: DeleteImage.)
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ class Freed(Struct, frozen=True, kw_only=True):
 
 
 class LayerGC:
-    """The uses of one snapshot's layers, less those of what left."""
+    """The uses of one snapshot's layers, without those of removed images."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
         self._uses: dict[LayerID, int] = {}
         self._above: dict[LayerID, int] = {}
-        """Layers that still stand on one, where any of them went."""
+        """The number of remaining layers on top of a layer, once any of them was removed."""
         self._gone: set[LayerID] = set()
         for image in snapshot.images:
             self._use(top_layers(image.record), 1)
@@ -45,11 +45,11 @@ class LayerGC:
             self._use(_layers_of(container), 1)
 
     def leave(self, image: Image, containers: Iterable[Container] = ()) -> Freed:
-        """Let an image go, with containers that use it; in time linear in the layers it stood on alone."""
+        """Remove an image, with containers that use it; in time linear in the layers that only it used."""
         size: int | None = sum(max(0, bytes_) for bytes_ in (image.record.big_data_sizes or {}).values())
         tops = top_layers(image.record)
         self._use(tops, -1)
-        # Taken from the end: what the containers have, the mapped copies, the top layer.
+        # Taken from the end: the containers' layers, the mapped copies, the top layer.
         waiting = [*tops]
         for container in containers:
             own = _layers_of(container)

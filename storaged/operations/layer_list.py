@@ -36,7 +36,7 @@ def summary(layer: Layer) -> LayerSummary:
 
 
 def get(snapshot: Snapshot, layer_id: str) -> LayerDetails:
-    """One layer by its full id, its chain down to the base (or to where it breaks), and what stands on it.
+    """One layer by its full id, its chain down to the base (or to where it breaks), and its child layers.
 
     Raises:
         LayerUnknown: no layer has this id.
@@ -51,9 +51,9 @@ def get(snapshot: Snapshot, layer_id: str) -> LayerDetails:
 
 
 def tree(snapshot: Snapshot, layer_id: str | None) -> Sequence[LayerID]:
-    """The forest, or what stands on one layer: parents before children, each subtree in one piece.
+    """The forest, or the layers on top of one layer: parents before children, each subtree in one piece.
 
-    Every layer comes once; rings of parents, which no root leads to, come last.
+    Every layer occurs once; rings of parents, which no root leads to, come last.
 
     Raises:
         LayerUnknown: no layer has this id.
@@ -64,7 +64,7 @@ def tree(snapshot: Snapshot, layer_id: str | None) -> Sequence[LayerID]:
     root = _find(snapshot, layer_id).id
     damage = forest.damage.get(root)
     if damage is not None and damage.name == "LayerCycle":
-        # The order of the forest cuts a ring somewhere; each of its members stands on each other.
+        # The order of the forest cuts a ring somewhere, but each of its members is on top of every other.
         return tuple(_climb(forest, root))
     start, depth = forest.position[root], forest.depth(root)
     end = start + 1

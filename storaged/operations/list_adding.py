@@ -1,6 +1,6 @@
-"""What an image, or a list of images, brings into a manifest list: entries, and where they can be read.
+"""What an image, or a list of images, adds to a manifest list: entries, and where they can be read.
 
-Only local images are looked at; no registry is ever asked. What is recorded for a local image is its id::
+Only local images are used; no registry is ever contacted. For a local image its id is recorded::
 
     an image       its ``manifest`` item; platform from its configuration
     a list         its entry for this platform, or with ``all`` every one, as it is described there
@@ -54,18 +54,18 @@ _decode_config = bounded(msgspec.json.Decoder(_Config).decode)
 
 
 class Contribution(Struct, frozen=True, kw_only=True):
-    """What one name brings. ``evidence`` is the list whose entries these are; None for an image of its own."""
+    """What one name adds. ``evidence`` is the list that contains these entries; None for a separate image."""
 
     added: tuple[Added, ...]
     evidence: Image | None = None
 
 
 def contribution(snapshot: Snapshot, name: str, every: bool, means: Means) -> Contribution:
-    """What a name of a local image or list brings; ``every`` takes all entries of a list.
+    """What the name of a local image or list adds; ``every`` takes all entries of a list.
 
     Raises:
-        ImageUnknown: nothing local bears it, the list has nothing for this platform, or nobody knows where an
-            entry can be read.
+        ImageUnknown: no local image has the name, the list has nothing for this platform, or it is unknown where
+            an entry can be read.
         ImageDamaged: its manifest, its configuration, or an item of the list cannot be read.
         AmbiguousName, InvalidName: see ``resolving.find``.
     """
@@ -90,7 +90,7 @@ def contribution(snapshot: Snapshot, name: str, every: bool, means: Means) -> Co
 
 
 def named(snapshot: Snapshot, name: str, means: Means) -> Image:
-    """The image or the list itself that a name means.
+    """The image or list itself that a name refers to.
 
     Raises:
         ImageUnknown, ImageDamaged, AmbiguousName, InvalidName: see ``resolving.find``.
@@ -102,7 +102,7 @@ def named(snapshot: Snapshot, name: str, means: Means) -> Image:
 
 
 def descriptor(image: Image, means: Means) -> Members:
-    """What refers to an image or a list: media type, digest, size and artifact type of its manifest.
+    """The descriptor of an image or a list: media type, digest, size and artifact type of its manifest.
 
     Raises:
         ImageDamaged: the manifest cannot be read.
@@ -144,7 +144,7 @@ def _of_entry(snapshot: Snapshot, entry: Entry, parts: ListParts, source: Image,
 
 
 def _with_platform(entry: Entry, local: Image, means: Means) -> Entry:
-    """An entry that tells no platform is given that of the configuration, as one that is added by itself."""
+    """Give an entry without a platform that of the configuration, as for a separately added image."""
     told = entry.platform or {}
     if ("os" in told and "architecture" in told) or "artifactType" in entry.members:
         return entry
@@ -156,14 +156,14 @@ def _with_platform(entry: Entry, local: Image, means: Means) -> Entry:
 
 
 def _bearers(snapshot: Snapshot, digest: Digest) -> Iterator[Image]:
-    """Images that are read by their ids as this manifest: it is their ``manifest`` item, which was written last."""
+    """Images that are read as this manifest by their ids: it is their ``manifest`` item, which was written last."""
     for image in visible(snapshot, snapshot.by_digest.get(digest, ())):
         if (image.record.big_data_digests or {}).get(MANIFEST) == digest:
             yield image
 
 
 def _platform(image: Image, means: Means) -> Members | None:
-    """What the configuration tells, where it is one of an image that can run."""
+    """The platform in the configuration of an image that can run."""
     manifest = parse_manifest(_read(image, MANIFEST, means))
     if manifest.config_digest is None or manifest.config_media_type not in (_OCI_CONFIG, _DOCKER_CONFIG):
         return None
@@ -197,13 +197,13 @@ def _decoded(image: Image, data: bytes) -> _Manifest:
 
 
 def _digest(image: Image, data: bytes) -> Digest:
-    """A signed schema 1 manifest has another digest than its bytes: the record tells."""
+    """A signed schema 1 manifest has another digest than its bytes: the record has it."""
     recorded = (image.record.big_data_digests or {}).get(MANIFEST)
     return recorded if recorded and is_signed_schema1(data) else digest_of(data)
 
 
 def _media_type(image: Image, data: bytes) -> str:
-    """What the manifest calls itself, else what its members make it (image ``manifest.GuessMIMEType``)."""
+    """The manifest's own media type, else the one that follows from its members (image ``manifest.GuessMIMEType``)."""
     try:
         facts = parse_manifest(data)
     except Undecodable as error:

@@ -1,14 +1,14 @@
-"""An artifact manifest made of data that came with the request, or of files passed with it.
+"""Makes an artifact manifest from data in the request, or from files passed with it.
 
 ::
 
     manifest    schemaVersion mediaType artifactType config layers[] subject annotations
-      config    the empty object, or the text given; its bytes stand in the manifest, too
+      config    the empty object, or the given text; its bytes are in the manifest, too
       layer     mediaType digest size annotations{title}
 
-podman remembers the paths of the files and reads them again at each push. Here the daemon opens no path of a
-client. The bytes that came with the request are kept in the list itself (``artifacts.json``, ``blobs``), where podman
-pushes them from; of a file that was passed the path is kept (``detached``), as podman has it of all files.
+podman remembers the paths of the files and reads them again at each push. Here the daemon opens no path of a client.
+The bytes in the request are kept in the list itself (``artifacts.json``, ``blobs``), and podman pushes them from there.
+For a passed file the path is kept (``detached``), as podman does for all files.
 
 Source: container-libs ``libimage/manifests/manifests.go`` (AddArtifact), image-spec ``manifest.md``.
 """
@@ -37,7 +37,7 @@ _TITLE = "org.opencontainers.image.title"
 
 
 class Layer(Struct, frozen=True, kw_only=True):
-    """A layer as it was read: its bytes, or the path of the file that has them."""
+    """A layer as it was read: its bytes, or the path of its file."""
 
     media_type: str
     digest: Digest
@@ -48,8 +48,8 @@ class Layer(Struct, frozen=True, kw_only=True):
 
 
 def make_artifact(asked: p.Artifact, layers: Sequence[Layer], subject: Members | None) -> Added:
-    """The artifact as an entry of a list. ``layers`` are what its layers were read as, ``subject`` is the descriptor of
-    what it refers to."""
+    """The artifact as an entry of a list. ``layers`` are its layers as read, ``subject`` is the descriptor it refers
+    to."""
     config, config_data = _config(asked)
     blobs: dict[str, bytes] = {digest_of(config_data): encode(base64.b64encode(config_data).decode())}
     detached: dict[str, bytes] = {}
@@ -63,7 +63,7 @@ def make_artifact(asked: p.Artifact, layers: Sequence[Layer], subject: Members |
     ]
     named = [layer.digest for layer in layers]
     if not layers:
-        # The specification wants one layer at least.
+        # The specification requires at least one layer.
         shown, named = [_inline(EMPTY_TYPE, _EMPTY)], [digest_of(_EMPTY)]
         blobs[digest_of(_EMPTY)] = encode(base64.b64encode(_EMPTY).decode())
     kind = asked.type if asked.type is not None else UNKNOWN_TYPE

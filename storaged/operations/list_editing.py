@@ -1,9 +1,9 @@
-"""``manifests.create``, ``add``, ``annotate`` and ``remove_instance``: each one change of one list.
+"""``manifests.create``, ``add``, ``annotate`` and ``remove_instance``: each is one change of one list.
 
-podman makes several writes of one command: the empty list, each image, then what was asked for with it; one that
-fails leaves behind what came before. Here all of it is planned first, and written at once or not at all.
+podman makes several writes for one command: the empty list, each image, then the other options; if one fails, the
+earlier ones remain. Here everything is decided first, and written at once or not at all.
 
-The list's digest lock is held around the commit: podman holds it while it reads, changes and writes a list.
+The list's digest lock is held during the commit: podman holds it while it reads, changes and writes a list.
 """
 
 from __future__ import annotations
@@ -37,23 +37,23 @@ from storaged_client.contract.errors import (
 from storaged_client.contract.types import ListEdited
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}")
-"""What go-digest knows. Anything else with a colon, ``name:tag`` or ``containers-storage:ID``, is a name."""
+"""The forms that go-digest knows. Anything else with a colon, ``name:tag`` or ``containers-storage:ID``, is a name."""
 
 
 class Birth(Struct, frozen=True, kw_only=True):
-    """What a new record is given from outside: a random id, and the time as RFC 3339."""
+    """The parts of a new record that come from outside: a random id, and the time as RFC 3339."""
 
     id: ImageID
     created: str
 
 
 def create(snapshot: Snapshot, params: p.ManifestsCreate, means: Means, birth: Birth) -> ChangeSet[ListEdited]:
-    """Make a list with all its first entries. A name that is in use is never moved.
+    """Create a list with all its first entries. A name in use is never moved.
 
     Raises:
         NameInUse: an image has the name, or without ``amend`` a list has it.
         ImageUnknown, ImageDamaged, AmbiguousName, InvalidName: of one of the images, see ``list_adding``.
-        InvalidName: the name of the list is none, or has a digest.
+        InvalidName: the name of the list is invalid, or has a digest.
     """
     reference = new_reference(params.name)
     if reference.digest is not None:
@@ -79,12 +79,12 @@ def create(snapshot: Snapshot, params: p.ManifestsCreate, means: Means, birth: B
 def add(
     snapshot: Snapshot, params: p.ManifestsAdd, means: Means, layers: Sequence[Layer] = ()
 ) -> ChangeSet[ListEdited]:
-    """Add a local image, a list's entries, or an artifact, described as asked for, in one write.
+    """Add a local image, a list's entries, or an artifact, with the given description, in one write.
 
-    What is asked for describes the first entry that comes in, as podman has it. ``layers`` are those of the artifact.
+    The description applies to the first new entry, as in podman. ``layers`` are those of the artifact.
 
     Raises:
-        InvalidParams: not one of ``image`` and ``artifact``.
+        InvalidParams: not exactly one of ``image`` and ``artifact``.
         ManifestListUnknown, NotAManifestList, ReadOnlyImage, ImageDamaged: of the list.
         ImageUnknown, ImageDamaged, AmbiguousName, InvalidName: of the image, see ``list_adding``.
     """
@@ -112,13 +112,13 @@ def add(
 
 
 def annotate(snapshot: Snapshot, params: p.ManifestsAnnotate, means: Means) -> ChangeSet[ListEdited]:
-    """Describe an entry, or with ``index`` the list itself.
+    """Describe an entry or, with ``index``, the list itself.
 
     Raises:
-        InvalidParams: both or neither of ``digest`` and ``index``, or what only the other can have.
+        InvalidParams: both or neither of ``digest`` and ``index``, or something that only the other can have.
         ManifestListUnknown, NotAManifestList, ReadOnlyImage, ImageDamaged: of the list.
         InstanceUnknown: the list has no such entry.
-        ImageUnknown, AmbiguousName, InvalidName: of the image meant by ``digest``, or of ``subject``.
+        ImageUnknown, AmbiguousName, InvalidName: of the image given as ``digest``, or of ``subject``.
     """
     if params.index and params.digest is not None:
         raise InvalidParams("give either the digest of an entry or index", path="$.digest")
@@ -142,13 +142,13 @@ def annotate(snapshot: Snapshot, params: p.ManifestsAnnotate, means: Means) -> C
 
 
 def remove_instance(snapshot: Snapshot, params: p.ManifestsRemoveInstance, means: Means) -> ChangeSet[ListEdited]:
-    """Take an entry out, with the data of an artifact that nothing else needs.
+    """Remove an entry, with the data of an artifact that nothing else needs.
 
     Raises:
         ManifestListUnknown, NotAManifestList, ReadOnlyImage, ImageDamaged: of the list.
         InstanceUnknown: the list has no such entry.
-        ImageUnknown, AmbiguousName, InvalidName: of the image meant by ``digest``.
-        InvalidName: the name of the list is not certain enough (``addressing``): its entries are protected by it.
+        ImageUnknown, AmbiguousName, InvalidName: of the image given as ``digest``.
+        InvalidName: the name of the list is not certain enough (``change_target``): it protects its entries.
     """
     target = find_list(snapshot, params.name, means)
     certainly(snapshot, params.name, means.view)
@@ -162,7 +162,7 @@ def remove_instance(snapshot: Snapshot, params: p.ManifestsRemoveInstance, means
 
 
 def find_list(snapshot: Snapshot, name: str, means: Means) -> Image:
-    """The list a name means.
+    """The list that a name refers to.
 
     Raises:
         ManifestListUnknown, NotAManifestList, ImageDamaged, AmbiguousName, InvalidName: see ``resolving.find``.
@@ -188,7 +188,7 @@ def _created(
 def _filled(
     snapshot: Snapshot, parts: ListParts, params: p.ManifestsCreate, means: Means
 ) -> tuple[ListParts, list[Digest], tuple[Image, ...]]:
-    """With all images in it and annotated; the digests that came; the lists whose entries they are."""
+    """The list with all images and annotations; the new digests; the lists that contain the entries."""
     added: list[Added] = []
     evidence: list[Image] = []
     for name in dict.fromkeys(params.images):
@@ -239,7 +239,7 @@ def _with(parts: ListParts, entry: Entry) -> ListParts:
 
 
 def _member(snapshot: Snapshot, asked: str, parts: ListParts, target: Image, means: Means) -> Entry:
-    """The entry that is meant by its digest, by a local image, or by a file an artifact was made of."""
+    """The entry given by its digest, by a local image, or by a file an artifact was made of."""
     entry = parts.form.find(asked)
     if entry is None and not _DIGEST.fullmatch(asked):
         made = parts.artifacts.made_of(asked)

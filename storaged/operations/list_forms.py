@@ -1,6 +1,6 @@
-"""The bytes of a manifest list, as something that can be edited: its entries, and all that surrounds them.
+"""Parses and serialises manifest lists for editing: their entries, and everything around them.
 
-Two forms of the same thing; members stand in the order Go writes them, unknown ones after the known::
+Two forms of the same thing; members are in the order in which Go writes them, unknown ones after the known::
 
     OCI index      schemaVersion mediaType artifactType manifests[] subject annotations
       entry        mediaType digest size urls annotations data platform artifactType
@@ -9,10 +9,10 @@ Two forms of the same thing; members stand in the order Go writes them, unknown 
       entry        mediaType size digest urls platform
       platform     architecture os os.version os.features variant features
 
-The form is chosen anew at each write, as podman does (``preferOCI``): an index where there is anything that only
-an index can say; else a Docker list where an entry has ``features``, or where there is no entry; else an index.
-podman loses what the chosen form has no member for. Here nothing is lost: an index keeps ``platform.features``,
-and a member this module does not know keeps its bytes in either form.
+Each write chooses the form again, as podman does (``preferOCI``): an index if there is anything that only an index can
+express; else a Docker list if an entry has ``features``, or if there is no entry; else an index. podman loses what the
+chosen form has no member for. Here nothing is lost: an index keeps ``platform.features``, and a member unknown to this
+module keeps its bytes in either form.
 
 Source: container-libs ``common/pkg/manifests/manifests.go`` (preferOCI, Serialize, FromBlob, AddInstance).
 """
@@ -55,7 +55,7 @@ _array = msgspec.json.Decoder(list[msgspec.Raw] | None)
 
 
 class Entry(Struct, frozen=True, kw_only=True):
-    """One descriptor. ``members`` holds neither ``digest`` nor ``platform``; a platform that says nothing is None."""
+    """One descriptor. ``members`` holds neither ``digest`` nor ``platform``; an empty platform is None."""
 
     digest: Digest
     members: Members
@@ -72,14 +72,15 @@ class ListForm(Struct, frozen=True, kw_only=True):
     members: Members = field(default_factory=dict)
     entries: tuple[Entry, ...] = ()
     null: bool = False
-    """Whether an empty ``manifests`` is ``null``, as podman writes it until the first entry comes."""
+    """Whether an empty ``manifests`` is ``null``, as podman writes it until the first entry."""
 
     def find(self, digest: str) -> Entry | None:
-        """The first entry of this digest."""
+        """The first entry with this digest."""
         return next((entry for entry in self.entries if entry.digest == digest), None)
 
     def put(self, entries: Iterable[Entry], settle: Callable[[Entry, Entry], Entry] = lambda _, new: new) -> ListForm:
-        """With these entries at the end; each whose digest is there is settled with that one, in its place."""
+        """With these entries at the end; an entry whose digest exists already is settled with the old one, in its
+        place."""
         placed = list(self.entries)
         at: dict[Digest, int] = {}
         for number, entry in enumerate(placed):
@@ -93,29 +94,29 @@ class ListForm(Struct, frozen=True, kw_only=True):
         return structs.replace(self, entries=tuple(placed), null=self.null and not placed)
 
     def without(self, digest: Digest) -> ListForm:
-        """Without any entry of this digest."""
+        """Without the entries with this digest."""
         others = tuple(entry for entry in self.entries if entry.digest != digest)
         return structs.replace(self, entries=others, null=False)
 
     def annotated(self, annotations: Mapping[str, str]) -> ListForm:
-        """With these annotations of the list itself, merged into those it has."""
+        """With these annotations of the list itself, merged into the existing ones."""
         return structs.replace(self, members=_merged(self.members, annotations))
 
     def about(self, subject: Members | None) -> ListForm:
-        """With this descriptor as what the index refers to, or with none."""
+        """With this descriptor as the subject of the index, or without one."""
         raw = emit(in_order(subject, _ENTRY[OCI_INDEX])) if subject is not None else None
         return structs.replace(self, members=with_member(self.members, "subject", raw))
 
 
 NEW = ListForm(null=True)
-"""What every list begins as."""
+"""The initial form of every list."""
 
 
 def parse(data: bytes) -> ListForm:
-    """Read a manifest list or an index of either form.
+    """Parse a manifest list or an index of either form.
 
     Raises:
-        Undecodable: it is neither, or a member that counts has the wrong type.
+        Undecodable: it is neither, or a relevant member has the wrong type.
     """
     parse_manifest(data)
     members = _plain(members_of(data), _INDEX)
@@ -143,10 +144,10 @@ def serialise(form: ListForm) -> bytes:
 
 
 def overridden(entry: Entry, platform: PlatformChoice | None, annotations: Mapping[str, str] | None) -> Entry:
-    """An entry with the members that are asked for; what is not named stays.
+    """An entry with the given members changed; others stay.
 
-    An empty text or list takes a member away. An architecture without a variant takes the variant away, as podman
-    has it since 5.0: that of another architecture means nothing.
+    An empty string or list removes a member. An architecture without a variant removes the variant, as in podman since
+    5.0: a variant of another architecture is meaningless.
     """
     chosen = dict(entry.platform or {})
     if platform is not None:
@@ -164,16 +165,16 @@ def overridden(entry: Entry, platform: PlatformChoice | None, annotations: Mappi
 
 
 def members_of(value: bytes) -> dict[str, bytes]:
-    """The members of an object, each value's bytes verbatim; none of ``null``.
+    """The members of an object, each with the exact bytes of its value; none for ``null``.
 
     Raises:
-        msgspec.DecodeError: it is no object.
+        msgspec.DecodeError: it is not an object.
     """
     return {name: bytes(found) for name, found in (_object(value) or {}).items()}
 
 
 def in_order(members: Members, order: Iterable[str]) -> dict[str, bytes]:
-    """The known members in their order, then the others as they stand."""
+    """The known members in their order, then the others as they are."""
     return {**{name: members[name] for name in order if name in members}, **members}
 
 
@@ -195,7 +196,7 @@ def _prefers_oci(form: ListForm) -> bool:
 
 
 def _plain(members: dict[str, bytes], known: Iterable[str]) -> dict[str, bytes]:
-    """Go takes a member for a known one whatever the case of its letters: what it would read twice is refused."""
+    """Go matches members in any case: refuse what it would read twice."""
     meant = {name.casefold(): name for name in known}
     for name in members:
         other = meant.get(name.casefold(), name)
@@ -218,7 +219,7 @@ def _entry(members: dict[str, bytes]) -> Entry:
 def _written(entry: Entry, media_type: str) -> bytes:
     platform = entry.platform
     if media_type == DOCKER_LIST or platform is not None:
-        # Go has no way to leave these two out of a platform.
+        # Go always writes these two in a platform.
         empty = encode("")
         platform = {"architecture": empty, "os": empty, **(platform or {})}
     members = {**entry.members, "digest": encode(entry.digest)}
@@ -232,7 +233,7 @@ def _platform(members: Members) -> Members | None:
 
 
 def _present(members: Members) -> dict[str, bytes]:
-    """Without the known members that say nothing: Go takes that for "not there"."""
+    """Without the known members that are empty, which Go takes for absent."""
     return {
         name: value
         for name, value in members.items()

@@ -26,11 +26,11 @@ from storaged_client.contract.errors import DataUnknown, ImageDamaged, TooLarge
 MANIFEST, INSTANCES, ARTIFACTS = "manifest", "instances.json", "artifacts.json"
 
 _LIMIT = 32 << 20
-"""Bytes an item may grow to: what is longer would not be read again."""
+"""The maximum number of bytes of an item: a longer one could not be read again."""
 
 
 class Means(Struct, frozen=True, kw_only=True):
-    """What the engine lends to an edit of a list, besides the snapshot."""
+    """What the engine provides for an edit of a list, besides the snapshot."""
 
     view: QueryContext
     location: StoreLocation
@@ -38,7 +38,7 @@ class Means(Struct, frozen=True, kw_only=True):
 
 
 class Added(Struct, frozen=True, kw_only=True):
-    """An entry that comes into a list, and where it can be read: a reference, or in the list itself."""
+    """A new entry of a list, and where it can be read: a reference, or in the list itself."""
 
     entry: Entry
     reference: str | None = None
@@ -53,8 +53,8 @@ class ListParts(Struct, frozen=True, kw_only=True):
     artifacts: Artifacts = field(default_factory=Artifacts)
 
     def put(self, *added: Added) -> ListParts:
-        """With these entries. One whose digest is there already stays where it is and as it was described: what has
-        been said of it by hand outlives that it is added again; where it can be read is told anew."""
+        """With these entries. An entry whose digest exists already stays in its place with its description: manual
+        changes survive when it is added again. Its location is updated."""
         instances, artifacts = dict(self.instances), dict[Digest, Artifact]()
         for new in added:
             if new.reference is not None:
@@ -68,7 +68,7 @@ class ListParts(Struct, frozen=True, kw_only=True):
         )
 
     def without(self, digest: Digest) -> ListParts:
-        """Without the entries of this digest, and without what was held for them alone."""
+        """Without the entries with this digest, and without what was kept only for them."""
         return ListParts(
             form=self.form.without(digest),
             instances={key: value for key, value in self.instances.items() if key != digest},
@@ -80,10 +80,10 @@ class ListParts(Struct, frozen=True, kw_only=True):
         return structs.replace(self, instances={**self.instances, "": image})
 
     def items(self) -> tuple[Item, ...]:
-        """The three items, in the order podman writes them.
+        """The three items, in the order in which podman writes them.
 
         Raises:
-            TooLarge: one is longer than what is read back.
+            TooLarge: one is longer than what can be read back.
         """
         items = (
             Item(key=MANIFEST, data=serialise(self.form)),
@@ -103,10 +103,10 @@ class ListParts(Struct, frozen=True, kw_only=True):
 
 
 def load(image: Image, means: Means) -> ListParts:
-    """The items of a list, decoded. Those of podman before 5.0 have no ``artifacts.json``.
+    """The decoded items of a list. Lists of podman before 5.0 have no ``artifacts.json``.
 
     Raises:
-        ImageDamaged: an item is missing, is not what the record says, or cannot be decoded.
+        ImageDamaged: an item is missing, differs from the record, or cannot be decoded.
         TooLarge: see ``tagging.Read``.
     """
     try:

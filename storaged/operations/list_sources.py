@@ -9,8 +9,8 @@
       config, layers    artifact: digest of its configuration, digests of its layers
       detached, blobs   configuration or layer: path of the file, or its bytes in base64
 
-podman writes ``{}`` into both for a list that was just made, and its own id into the first from the first edit on.
-A record without ``instances.json`` is no list for podman, and stops its listings.
+podman writes ``{}`` into both for a new list, and its own id into the first from the first edit on. A record without
+``instances.json`` is not a list for podman, and breaks its listings.
 
 Source: container-libs ``libimage/manifests/manifests.go`` (artifactsDetails, LoadFromImage, Reference).
 """
@@ -36,12 +36,12 @@ _instances = bounded(msgspec.json.Decoder(dict[str, str] | None).decode)
 
 
 class Artifact(Struct, frozen=True, kw_only=True):
-    """What ``artifacts.json`` has of one artifact, by its two kinds of keys."""
+    """What ``artifacts.json`` has about one artifact, by its two kinds of keys."""
 
     members: Members
-    """Of ``manifests``, ``files``, ``config`` and ``layers``: its own value."""
+    """From ``manifests``, ``files``, ``config`` and ``layers``: its own value."""
     blobs: Mapping[str, Members]
-    """Of ``detached`` and ``blobs``: the values of its configuration and layers, by their digests."""
+    """From ``detached`` and ``blobs``: the values of its configuration and layers, by their digests."""
 
 
 class Artifacts(Struct, frozen=True, kw_only=True):
@@ -51,7 +51,7 @@ class Artifacts(Struct, frozen=True, kw_only=True):
     others: Members = field(default_factory=dict)
 
     def get(self, digest: Digest) -> Artifact | None:
-        """What is recorded of one artifact; None where it is none of the list's own."""
+        """What is recorded about one artifact; None if the list itself does not hold it."""
         members = {name: self._map(name)[digest] for name in _OF_ARTIFACTS if digest in self._map(name)}
         if "manifests" not in members:
             return None
@@ -60,7 +60,7 @@ class Artifacts(Struct, frozen=True, kw_only=True):
         return Artifact(members=members, blobs=blobs)
 
     def put(self, artifacts: Mapping[Digest, Artifact]) -> Artifacts:
-        """With these artifacts, each in the place of one that was there."""
+        """With these artifacts, each replacing an existing one."""
         if not artifacts:
             return self
         maps = {name: dict(self._map(name)) for name in _KNOWN}
@@ -90,7 +90,7 @@ class Artifacts(Struct, frozen=True, kw_only=True):
         return structs.replace(self, maps=_filled(maps))
 
     def made_of(self, path: str) -> Digest | None:
-        """The artifact that was made of the file of this path."""
+        """The artifact that was made of the file with this path."""
         for digest, files in self._map("files").items():
             if path in (msgspec.json.decode(files, type=list[str] | None) or ()):
                 return Digest(digest)
@@ -101,7 +101,7 @@ class Artifacts(Struct, frozen=True, kw_only=True):
 
 
 def parse_instances(data: bytes) -> dict[str, str]:
-    """Raises: msgspec.DecodeError: the bytes are no map of texts."""
+    """Raises: msgspec.DecodeError: the bytes are not a map of strings."""
     return _instances(data) or {}
 
 
@@ -111,7 +111,7 @@ def serialise_instances(instances: Mapping[str, str]) -> bytes:
 
 
 def parse_artifacts(data: bytes) -> Artifacts:
-    """Raises: msgspec.DecodeError: the bytes are no object, or one of the six members is none."""
+    """Raises: msgspec.DecodeError: the bytes are not an object, or one of the six members is not."""
     members = members_of(data)
     maps = {name: members_of(members.pop(name)) for name in _KNOWN if name in members}
     artifacts = Artifacts(maps=_filled(maps), others=members)
@@ -121,18 +121,18 @@ def parse_artifacts(data: bytes) -> Artifacts:
 
 
 def serialise_artifacts(artifacts: Artifacts) -> bytes:
-    """The bytes of ``artifacts.json``: empty maps are left out, keys sorted."""
+    """The bytes of ``artifacts.json``: without empty maps, keys sorted."""
     maps = {name: emit(dict(sorted(values.items()))) for name in _KNOWN if (values := artifacts.maps.get(name))}
     return emit({**maps, **artifacts.others})
 
 
 def local_reference(location: StoreLocation, image: ImageID) -> str:
-    """What podman writes for a local image: found by its id, whatever becomes of its names."""
+    """podman's reference to a local image: found by its id, whatever becomes of its names."""
     return f"containers-storage:[{location.driver}@{location.graphroot}+{location.runroot}]@{image}"
 
 
 def _filled(maps: Mapping[str, Members]) -> dict[str, Members]:
-    """Without empty maps, as they are written: what says the same is equal."""
+    """Without empty maps, as they are written: equal contents are equal values."""
     return {name: values for name, values in maps.items() if values}
 
 

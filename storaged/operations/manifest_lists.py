@@ -34,19 +34,19 @@ _decode: Callable[[bytes], Any] = bounded(msgspec.json.decode)
 def list_manifests(snapshot: Snapshot, include: Collection[str]) -> ManifestLists:
     """All local lists in the order of the store.
 
-    A list whose manifest can no longer be read is a row with its damage and, where it was read before, with
-    what it named then.
+    A list whose manifest can no longer be read is a row with its damage and, if it was read before, with its last known
+    instances.
     """
     lists = (image for image in snapshot.images if image.is_list or _was_list(snapshot, image))
     return ManifestLists(manifests=tuple(summary(snapshot, image, include) for image in lists))
 
 
 def find_list(snapshot: Snapshot, name: str, view: QueryContext) -> Image:
-    """One list by any name of it.
+    """One list by any of its names.
 
     Raises:
-        ManifestListUnknown: nothing bears the name.
-        NotAManifestList: it means an ordinary image.
+        ManifestListUnknown: nothing has the name.
+        NotAManifestList: it refers to an ordinary image.
         ImageDamaged: its manifest cannot be read.
         AmbiguousName, InvalidName: see ``resolving.find``.
     """
@@ -57,7 +57,7 @@ def find_list(snapshot: Snapshot, name: str, view: QueryContext) -> Image:
 
 
 def details(snapshot: Snapshot, image: Image) -> ManifestDetails:
-    """A list, with the very JSON of its manifest.
+    """A list, with the exact JSON of its manifest.
 
     Raises:
         ImageDamaged: its manifest cannot be decoded.
@@ -66,10 +66,10 @@ def details(snapshot: Snapshot, image: Image) -> ManifestDetails:
 
 
 def exists(snapshot: Snapshot, name: str, view: QueryContext) -> Exists:
-    """Whether a name means a list. A list that cannot be read exists.
+    """Whether a name refers to a list. A list that cannot be read exists.
 
     Raises:
-        NotAManifestList: it means an ordinary image, which podman makes an error, too.
+        NotAManifestList: it refers to an ordinary image, which is an error in podman, too.
         AmbiguousName, InvalidName: see ``resolving.find``.
     """
     try:
@@ -82,7 +82,7 @@ def exists(snapshot: Snapshot, name: str, view: QueryContext) -> Exists:
 
 
 def referenced(snapshot: Snapshot, digest: str | None) -> ReferencedDigests:
-    """The digest set, sorted; or of one digest alone, empty where no list names it."""
+    """The digest set, sorted; or one digest only, empty if no list names it."""
     if digest is None:
         digests = sorted(snapshot.referenced)
     else:
@@ -115,7 +115,7 @@ def summary(snapshot: Snapshot, image: Image, include: Collection[str]) -> Manif
 
 
 def _was_list(snapshot: Snapshot, image: Image) -> bool:
-    """Whether its manifest cannot be had, and it was one before or bears what only lists bear."""
+    """Whether its manifest is not available, and it was a list before or has what only lists have."""
     content = image.content
     return content.manifest is None and (
         image.id in snapshot.last_lists

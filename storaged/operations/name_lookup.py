@@ -1,18 +1,18 @@
-"""What a name leads to, in podman's order (libimage ``runtime.go:LookupImage``); every step is a look-up.
+"""Looks up names in podman's order (libimage ``runtime.go:LookupImage``); every step is an index look-up.
 
 ::
 
     1  64 hex, sha256:64 hex       an id, else (with the prefix) a manifest digest; nothing else is tried
     2  NAME                        qualified: itself; short: the configured repositories; docker.io's form last.
-                                   With a digest the tag is ignored: the stored name, else any image of
-                                   that digest with a name in that repository
-    3  the text as it stands       an id, a stored name, the beginning of an id
-    4  short names only            the first stored name whose repository ends in /NAME, with that tag
+                                   With a digest the tag is ignored: the stored name, else any image with
+                                   that digest and a name in that repository
+    3  the literal text            an id, a stored name, the beginning of an id
+    4  only short names            the first stored name whose repository ends in /NAME, with that tag
 
-A read-only image is hidden by one of the same id in the writable store.
+A read-only image is hidden by one with the same id in the writable store.
 
-Kept apart from podman: a bare manifest digest is found; an ambiguous prefix says so and lists its candidates; a
-name like ``oci:x`` is a name and no transport (``containers-storage:`` alone is taken off).
+Different from podman: a bare manifest digest is found; an ambiguous prefix is reported with its candidates; a name like
+``oci:x`` is a name and not a transport (only ``containers-storage:`` is removed).
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ How = Literal["name", "digest", "id", "id_prefix", "short_name"]
 _HEX = frozenset("0123456789abcdef")
 _TRANSPORT = "containers-storage:"
 _CANDIDATES = 20
-"""Ids that an ambiguous prefix lists at most; ``matches`` counts them all."""
+"""The maximum number of ids that an ambiguous prefix lists; ``matches`` counts them all."""
 
 
 class Found(Struct, frozen=True, kw_only=True):
-    """``name`` is the stored or full name that led there; for ids the text asked for."""
+    """``name`` is the stored or full name that matched; for ids, the given text."""
 
     image: Image
     name: str
@@ -48,7 +48,7 @@ class Found(Struct, frozen=True, kw_only=True):
 
 
 def hits(snapshot: Snapshot, text: str, view: QueryContext) -> Iterator[Found]:
-    """Yield what the name leads to, in order; more than the first counts only where lists are passed over.
+    """Yield the matches of a name, in order; those after the first count only if lists are skipped.
 
     Raises:
         AmbiguousName, InvalidName: nothing was found before.
@@ -64,7 +64,7 @@ def hits(snapshot: Snapshot, text: str, view: QueryContext) -> Iterator[Found]:
         reference = references.parse(name)
     except InvalidName as error:
         wrong = error
-    # A repository may be called sha256: with a digest behind it the tag, and its colon, are ignored.
+    # A repository may be called sha256: with a digest after it, the tag, and its colon, are ignored.
     if name.startswith("sha256:") and (reference is None or reference.digest is None):
         raise InvalidName(f"{shortened(name)}: invalid format: no 64-byte hexadecimal value", asked=name[:200])
     anything = False
@@ -106,7 +106,7 @@ def _by_full_id(snapshot: Snapshot, name: str, bare: str, view: QueryContext) ->
     if name == bare:
         return
     images = list(visible(snapshot, snapshot.by_digest.get(Digest(name), ())))
-    # All lists share the digest of the empty list they began as: what has it now comes first.
+    # All lists share the digest of the empty list they began as: the one that has it now comes first.
     current = [image for image in images if image.digest == name] or images
     if len(current) > 1:
         best = _best(current, view)
@@ -122,7 +122,7 @@ def _by_full_id(snapshot: Snapshot, name: str, bare: str, view: QueryContext) ->
 
 
 def _best(images: Iterable[Image], view: QueryContext) -> Image | None:
-    """The one image that fits this platform best; None where that does not single one out."""
+    """The image that fits this platform best; None if several fit equally well."""
     ranked = [(rank, image) for image in images if (rank := view.platform.rank(image.content.config)) is not None]
     if not ranked:
         return None
@@ -151,7 +151,7 @@ def _by_candidates(snapshot: Snapshot, reference: Reference, view: QueryContext)
 
 
 def _repositories(reference: Reference, view: QueryContext) -> tuple[str, ...]:
-    """Where to look, in order, each once; docker.io's form of the name comes last for every name."""
+    """The repositories to search, in order, each once; docker.io's form of the name comes last for every name."""
     first = (reference.repository,) if reference.qualified else view.short_names(reference.repository)
     try:
         docker = references.parse_docker(reference.repository).repository
@@ -164,9 +164,9 @@ def _repositories(reference: Reference, view: QueryContext) -> tuple[str, ...]:
 
 
 def _by_prefix(snapshot: Snapshot, prefix: str) -> tuple[tuple[ImageID, ...], int]:
-    """The one matching id of the first store that has just one, else the first matching ids and how many there are.
+    """The one matching id of the first store with exactly one, else the first matching ids and their number.
 
-    Each store is asked in turn, as upstream does: one that has several does not hide the one of the next.
+    Each store is searched in turn, as upstream does: several matches in one do not hide the single match of the next.
     """
     several: tuple[tuple[ImageID, ...], int] = (), 0
     if not prefix:
@@ -200,7 +200,7 @@ def _with_digest(snapshot: Snapshot, digest: Digest) -> Iterator[Image]:
 
 
 def visible(snapshot: Snapshot, images: Iterable[Image]) -> Iterator[Image]:
-    """Leave out images that another of the same id hides."""
+    """Skip images that another with the same id hides."""
     return (image for image in images if snapshot.by_id[image.id] is image)
 
 
@@ -209,5 +209,5 @@ def _in_repository(image: Image, repository: str) -> bool:
 
 
 def shortened(name: str) -> str:
-    """A name as an error may bear it: what a client sent may be long."""
+    """A name short enough for an error message: what a client sent may be long."""
     return name if len(name) <= 200 else name[:200] + "…"

@@ -1,7 +1,8 @@
-"""The configuration of an image that is to be made of it alone, read as strictly as Go reads it.
+"""Checks the configuration of an image made only of it, as strictly as Go reads it.
 
-One that podman could not decode would stop its listings, of the whole store: a member has its type, stands once, and
-none is spelled so that Go takes it for another one. podman reads each configuration twice, as OCI's and as Docker's.
+A configuration that podman cannot decode would break its listings of the whole store. So each member must have its type
+and occur once, and none may be spelled so that Go takes it for another. podman reads each configuration twice, as OCI's
+and as Docker's.
 
 Source: image-spec ``specs-go/v1/config.go``, image ``manifest/oci.go`` (Inspect), ``manifest/docker_schema2.go``
 (Schema2V1Image), Go ``encoding/json``.
@@ -111,7 +112,7 @@ _decode = bounded(msgspec.json.Decoder(NewConfig).decode)
 
 
 def config_bytes(config: Any) -> bytes:
-    """The configuration's bytes: those of the text given, or the object given, compact, in the order of its members.
+    """The configuration's bytes: those of the given text, or the given object, compact, in the order of its members.
 
     Raises:
         InvalidParams: it is neither.
@@ -127,7 +128,7 @@ def config_bytes(config: Any) -> bytes:
 
 
 def checked(data: bytes) -> NewConfig:
-    """Raises: InvalidParams: it is no configuration of an image without layers; the path says where."""
+    """Raises: InvalidParams: it is not a configuration of an image without layers; the path says where."""
     try:
         config = _decode(data)
         parse_config(data)
@@ -167,7 +168,7 @@ def _once(pairs: list[tuple[str, Any]]) -> _Object:
 
 
 def _refuse_other_cases(config: _Object) -> None:
-    """Go takes a member for a known one whatever the case of its letters, and stops where its type is wrong."""
+    """Go matches members in any case, and fails if the type is wrong."""
     history = enumerate(config.get("history") or ())
     places: list[tuple[str, _Object | None, type[msgspec.Struct]]] = [
         ("$.config", config, NewConfig),
@@ -190,7 +191,7 @@ def _refuse_other_cases(config: _Object) -> None:
 
 
 def _check_time(text: str | None, path: str) -> None:
-    """As Go reads a time: RFC 3339 with a point before the fraction, of the years 1 to 9999."""
+    """Check a time as Go reads it: RFC 3339 with a point before the fraction, of the years 1 to 9999."""
     if text is None:
         return
     try:
@@ -202,5 +203,5 @@ def _check_time(text: str | None, path: str) -> None:
 
 
 def created(config: NewConfig) -> str | None:
-    """The time the configuration tells, in UTC, as Go writes it."""
+    """The time in the configuration, in UTC, as Go writes it."""
     return None if config.created is None else rfc3339(*instant(config.created))

@@ -1,17 +1,17 @@
-"""``images.prune``: which images go, which stay, and why; the plan and its application are this one decision.
+"""``images.prune``: decides which images are removed, which stay, and why; for a plan and for applying one.
 
 ::
 
-    default          what is dangling; then ancestors whose last child goes, and what only lists name that go
-    all              every image without containers, but not what a list names that stays
+    default          dangling images; then ancestors whose last child is removed, and instances only of removed lists
+    all              every image without containers, except instances of lists that stay
     dangling=false   as all, of the images that are not dangling
-    external         containers of other tools than podman are no reason to stay: they go, too
+    external         containers of other tools than podman are no reason to stay: they are removed, too
 
-Always kept: images of additional stores, images with (podman's) containers, leased ones, and what the user's filters do
-not choose, ancestors too. While anything that may be a list cannot be read, nothing goes.
+Always kept: images of additional stores, images with (podman's) containers, leased ones, and images and ancestors that
+the user's filters do not select. While anything that may be a list cannot be read, nothing is removed.
 
-Kept apart from podman: filters bind ancestors; a list's instances go in the same pass; with ``all``, too, an image
-stays as long as its list does; unreadable evidence keeps everything.
+Different from podman: filters apply to ancestors; a list's instances are removed in the same pass; with ``all``, too,
+an image stays as long as its list does; unreadable evidence keeps everything.
 
 Source: podman ``pkg/domain/infra/abi/images.go`` (Prune), libimage ``image.go`` (removeRecursive).
 """
@@ -40,17 +40,18 @@ from storaged_client.contract.params import Filter
 from storaged_client.contract.types import Going, Kept, Reason, Untagged
 
 _MOST_REASONS: Final = 10
-"""Reasons of one code that a report tells of one image."""
+"""The maximum number of reasons of one code that a report gives for one image."""
 
 _MANY_REASONS: Final = 50_000
-"""Reasons after which it tells one of each code only: it tells of every image, and must not be too long to be sent."""
+"""The number of reasons after which only one of each code is reported: a report covers every image and must stay small
+enough to send."""
 
 _KEEPING_ALL: Final = frozenset({"container", "lease", "read_only", "manifest_list", "unreadable_evidence"})
 """What keeps an image from ``all``: names and children do not."""
 
 
 class Pruning(Struct, frozen=True, kw_only=True):
-    """What was asked for, and when: durations of filters go back from ``now``, which is aware."""
+    """The request, and its time: durations of filters count back from ``now``, which is aware."""
 
     filters: tuple[Filter, ...] = ()
     all: bool = False
@@ -59,7 +60,7 @@ class Pruning(Struct, frozen=True, kw_only=True):
 
 
 class PrunePlan(Struct, frozen=True, kw_only=True):
-    """What a dry run was asked, and the images it listed, in their order."""
+    """The request of a dry run, and the images it listed, in their order."""
 
     asked: Pruning
     images: tuple[ImageID, ...]
@@ -73,9 +74,10 @@ def prune(
     among: Collection[ImageID] | None = None,
     most: int | None = None,
 ) -> ChangeSet[Batch[ImageID]]:
-    """Decide one round.
+    """Decide one batch.
 
-    ``among`` are the images that an earlier decision let go: no others go now. ``most`` bounds the moves.
+    ``among`` are the images that an earlier decision would remove: no others are removed now. ``most`` limits the
+    moves.
 
     Raises:
         InvalidParams: a filter is wrong.
@@ -109,7 +111,7 @@ class _Decision:
         query_context = FilterContext(snapshot=snapshot, view=view, now=asked.now)
         wanted = compile_filters(asked.filters, query_context).flags.get("dangling")
         self._dangling_only = wanted is True or (wanted is None and not asked.all)
-        # What is dangling is asked again as images go; the other filters look at the image itself.
+        # Whether an image is dangling changes as images are removed; the other filters look at the image itself.
         others = [given for given in asked.filters if divide(given, "").key != "dangling"]
         self._tests: tuple[Callable[[Image], bool], ...] = compile_filters(others, query_context).tests
         self._not_dangling = wanted is False
@@ -119,7 +121,8 @@ class _Decision:
     # -------------------------------------------------------------- what goes
 
     def removals(self) -> Iterator[Removal]:
-        """What goes, in its order: the store's, an ancestor after its last child, an instance after its last list."""
+        """The removals in their order: the store's, an ancestor after its last child, an instance after its last
+        list."""
         waiting = deque((image, self._first_reason(image)) for image in self._snapshot.images)
         while waiting:
             image, reason = waiting.popleft()
@@ -166,7 +169,7 @@ class _Decision:
     # -------------------------------------------------------------- what stays
 
     def kept(self) -> Iterator[Kept]:
-        """What stays, with its reasons; but not what an earlier decision did not let go and nothing else keeps."""
+        """The images that stay, with reasons; without those that an earlier decision kept and nothing else keeps."""
         for image in self._snapshot.images:
             if self._stays(image):
                 found = self._why(image)
@@ -174,7 +177,7 @@ class _Decision:
                     yield Kept(id=image.id, names=image.names, reasons=found)
 
     def changed(self) -> Iterator[Kept]:
-        """What an earlier decision let go, and now stays."""
+        """The images that an earlier decision would have removed, and that stay now."""
         if self._among is None:
             return
         for image in self._snapshot.images:

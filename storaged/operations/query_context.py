@@ -1,4 +1,4 @@
-"""What an answer depends on besides the snapshot: this machine's platform, leases, short names."""
+"""Everything an answer depends on besides the snapshot: this machine's platform, leases, short names."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class HostPlatform(Struct, frozen=True, kw_only=True):
         return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
 
     def variants(self) -> tuple[str, ...]:
-        """The variants that run here, in the order they are preferred; ``""`` is "not said"."""
+        """The variants that run here, in order of preference; ``""`` is "not set"."""
         known = _COMPATIBLE.get(self.architecture, ())
         if not self.variant:
             return ("", *known)
@@ -47,7 +47,7 @@ class HostPlatform(Struct, frozen=True, kw_only=True):
         return (*capable, "")
 
     def rank(self, platform: PlatformFacts | ConfigFacts | None) -> int | None:
-        """How well a platform fits, 0 best; None where it does not run here."""
+        """How well a platform fits, 0 best; None if it does not run here."""
         if platform is None or platform.os != self.os or platform.architecture != self.architecture:
             return None
         variants = self.variants()
@@ -56,7 +56,7 @@ class HostPlatform(Struct, frozen=True, kw_only=True):
 
 
 def normalise_platform(system: str, machine: str, variant: str = "") -> HostPlatform:
-    """Bring what a kernel or a user calls a platform into the spelling of image configurations."""
+    """Convert a kernel's or user's name of a platform to the spelling of image configurations."""
     system, machine, variant = system.lower(), machine.lower(), variant.lower()
     if system == "macos":
         system = "darwin"
@@ -72,21 +72,21 @@ def normalise_platform(system: str, machine: str, variant: str = "") -> HostPlat
 
 
 def localhost_only(path: str) -> tuple[str, ...]:
-    """The repositories that a short name may mean where no registries are configured."""
+    """The repositories that a short name may refer to if no registries are configured."""
     return (f"localhost/{path}",)
 
 
 class QueryContext(Struct, frozen=True, kw_only=True):
-    """What the engine lends to the operations."""
+    """What the engine provides for the operations."""
 
     platform: HostPlatform
     short_names: Callable[[str], tuple[str, ...]] = localhost_only
-    """Repositories that a short name may mean, in the order they are tried; docker.io's follows by itself."""
+    """Repositories that a short name may refer to, in order; docker.io's follows implicitly."""
     search_registries: tuple[str, ...] = ()
-    """The registries that are searched for short names, as configured."""
+    """The configured registries to search for short names."""
     short_name_doubts: tuple[str, ...] = ()
-    """What is wrong with files of registries.conf that were left out: a short name may mean another image with them."""
+    """What is wrong with skipped files of registries.conf: with them, a short name may refer to another image."""
     podman_lists: bool = False
-    """Whether ``rmi`` and ``untag`` of a manifest list mean its local instance, as podman's do."""
+    """Whether ``rmi`` and ``untag`` of a manifest list act on its local instance, as in podman."""
     leases: Mapping[ImageID, tuple[str, ...]] = field(default_factory=dict)
-    """Leases that hold an image, by image."""
+    """Leases that protect an image, by image."""

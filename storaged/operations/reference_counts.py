@@ -1,9 +1,9 @@
-"""What is left of an image's relations while images leave, one after the other: children, and lists that name it.
+"""Counts the remaining relations of images during a removal: children, and lists that name an image.
 
-So chains of dangling ancestors, and the instances of lists that go, are found in one pass, in time linear in the
-relations. ``dangling`` is the predicate of the snapshot, asked of what is left.
+So chains of dangling ancestors, and the instances of removed lists, are found in one pass, in time linear in the
+relations. ``dangling`` is the predicate of the snapshot, applied to what is left.
 
-An id in two stores leaves only with its last record: the other is still a child, or still names its instances.
+An id in two stores is removed only with its last record: the other is still a child, or still names its instances.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from storaged.store.layout.records import ImageID
 
 
 class ReferenceCounts:
-    """The relations of one snapshot, less those of the images that left."""
+    """The relations of one snapshot, without those of removed images."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.gone: dict[ImageID, Image] = {}
-        """Images of the writable store that left, in order."""
+        """Removed images of the writable store, in order."""
         self._copies: Counter[ImageID] = Counter(image.id for image in snapshot.images)
         self._provable = snapshot.proven and not snapshot.evidence
         # Images that share their children share the tuple of them: counted once for all of them.
@@ -34,7 +34,7 @@ class ReferenceCounts:
                 self._enter(image)
 
     def leave(self, image: Image) -> tuple[list[Image], list[Image]]:
-        """Let an image go; returns the images without a child now, and those in no list now, in store order."""
+        """Remove an image; returns the images that now have no child, and those now in no list, in store order."""
         self.gone[image.id] = image
         self._copies[image.id] -= 1
         if self._copies[image.id]:
@@ -52,7 +52,7 @@ class ReferenceCounts:
         return [i for i in childless if i.id not in self.gone], [i for i in unlisted if i.id not in self.gone]
 
     def dangling(self, image: Image) -> bool:
-        """Whether an image of the writable store is dangling among what is left."""
+        """Whether an image of the writable store is dangling among the remaining ones."""
         return (
             self._provable
             and not (image.content.kin_in_doubt or image.possible_children)
@@ -61,11 +61,11 @@ class ReferenceCounts:
         )
 
     def listed(self, image: Image) -> bool:
-        """Whether another list than itself, that is left, names it."""
+        """Whether another remaining list names it."""
         return bool(self._lists.get(id(image), 0))
 
     def is_left(self, image: ImageID) -> bool:
-        """Whether a record of this id is left, in any store."""
+        """Whether a record with this id remains, in any store."""
         return self._copies[image] > 0 or (image not in self.gone and image not in self._copies)
 
     def _enter(self, image: Image) -> None:

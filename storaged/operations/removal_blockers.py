@@ -1,4 +1,4 @@
-"""Why an image cannot be removed now: what holds it, and what lets go of it."""
+"""Why an image cannot be removed now: what keeps it, and how to end that."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from storaged.snapshot.model import Container, Image, Snapshot
 from storaged_client.contract.errors import ImageInUse, Leased, MultipleNames, ReadOnlyImage, StoragedError
 
 _LISTED: Final = 20
-"""Containers, names or leases that an error lists at most."""
+"""The maximum number of containers, names or leases in an error."""
 
 
 def why_not_removable(snapshot: Snapshot, image: Image, view: QueryContext, *, force: bool) -> StoragedError | None:
-    """The error that a removal of the whole image ends in, None where it can go.
+    """The error of a removal of the whole image, None if it can be removed.
 
-    With ``force`` containers of other tools than podman are no reason: they go with it. podman's own are known to
-    its database, and only podman can take them out of it.
+    With ``force``, containers of other tools than podman do not count: they are removed with it. podman's own are in
+    its database, and only podman can remove them from there.
     """
     if image.read_only:
         return ReadOnlyImage(
@@ -41,7 +41,7 @@ def why_not_removable(snapshot: Snapshot, image: Image, view: QueryContext, *, f
 
 
 def several_names(image: Image, names: Sequence[str], by: str) -> MultipleNames:
-    """The error where an image with several names was addressed by none of them."""
+    """The error if an image with several names was addressed by none of them."""
     return MultipleNames(
         f'unable to delete image "{image.id}" by {by} with more than one tag ([{" ".join(names[:_LISTED])}]): '
         "please force removal, or give the names",
@@ -59,7 +59,7 @@ def _in_use(image: Image, holding: Sequence[Container], force: bool) -> ImageInU
     else:
         hint = f"`{removal_command(first)}` removes the container"
     more = f" and {len(holding) - 1} more" if len(holding) > 1 else ""
-    # podman's sentence first, whole, which scripts compare; it says the same of its own containers.
+    # podman's complete sentence first, which scripts compare; it is the same for its own containers.
     return ImageInUse(
         f"image used by {first.id}: image is in use by a container: consider listing external containers and "
         f"force-removing image: it is {name}, made by {owner}{more}; {hint}",

@@ -1,4 +1,4 @@
-"""What a removal was asked for: names and ids, put together by the image they lead to."""
+"""The request of a removal: names and ids, grouped by the image they refer to."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class RequestedName(Struct, frozen=True, kw_only=True):
     name: str | None = None
     image: ImageID | None = None
     meant: ImageID | None = None
-    """The image that the name led to when the removal began: in a later round it must not lead to another."""
+    """The image that the name referred to when the removal began: a later batch must not remove another one."""
     alone: bool = False
     """Its ancestors stay."""
 
@@ -36,7 +36,7 @@ class Reference(Struct, frozen=True, kw_only=True):
 
 
 class Group(Struct, frozen=True, kw_only=True):
-    """Everything that leads to one image, in the order it was given."""
+    """Everything that refers to one image, in the order it was given."""
 
     image: Image
     references: tuple[Reference, ...]
@@ -59,9 +59,9 @@ def group(
     manifest: bool = False,
     gone: Collection[ImageID] = (),
 ) -> tuple[list[Group], list[tuple[RequestedName, Refusal]]]:
-    """The images, in the order of what leads to them first; and what leads nowhere.
+    """The images, in the order in which they are first mentioned; and the names that refer to nothing.
 
-    ``manifest``: only lists are meant. What led to an image that is ``gone``, as an ancestor of another, is done.
+    ``manifest``: only lists are accepted. A name of an image that is ``gone``, as an ancestor of another, is done.
     """
     found: dict[int, tuple[Image, list[Reference]]] = {}
     nowhere: list[tuple[RequestedName, Refusal]] = []
@@ -108,7 +108,7 @@ def _look_up(snapshot: Snapshot, item: RequestedName, view: QueryContext, manife
 
 
 def _of_instance(image: Image, item: RequestedName) -> Reference:
-    """A list's name that means its instance: for podman a name that the instance does not bear, unless it bears one."""
+    """A list's name that means its instance: for podman, a name that the instance does not have, unless it has one."""
     if len(image.names) != 1:
         raise TagUnknown(
             f"{shortened(item.name or '')}: tag not known: it means the list's instance {image.id[:12]} here "

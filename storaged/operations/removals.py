@@ -1,8 +1,8 @@
-"""Images that go, and the change that lets them go: what prune and remove have in common.
+"""Images to remove, and the change that removes them: shared by prune and remove.
 
-A removal is made in rounds, each one commit of at most ``MOST_MOVES`` moves, so that no lock is held for long. A
-round is the first part of the sequence of removals, which is a whole removal by itself; the rest is decided anew
-on the state after it.
+A removal is made in batches, each one commit of at most ``MOST_MOVES`` moves, so that no lock is held for long. A batch
+is the first part of the sequence of removals, which is complete by itself; the rest is decided again on the state after
+it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from storaged_client.contract.errors import StoragedError
 from storaged_client.contract.types import Going, Kept, Removed, Untagged
 
 MOST_MOVES: Final = 2000
-"""Files and folders that one commit moves aside under the locks, some 20 µs each; a single image may have more."""
+"""The maximum number of files and folders that one commit moves under the locks, some 20 µs each; a single image may
+have more."""
 
 _MOVES_OF_LAYER: Final = 3
 _MOVES_OF_CONTAINER: Final = 2
@@ -30,7 +31,7 @@ Item = TypeVar("Item")
 
 
 class Removal(Struct, frozen=True, kw_only=True):
-    """An image that goes, and what goes with it and not with an earlier one."""
+    """An image to remove, and what is removed with it and not with an earlier one."""
 
     image: Image
     reason: Going
@@ -39,12 +40,12 @@ class Removal(Struct, frozen=True, kw_only=True):
 
     @property
     def moves(self) -> int:
-        """Files and folders that are moved aside for it, at most: a layer has a folder, a link and a tar-split."""
+        """The maximum number of files and folders moved for it: a layer has a folder, a link and a tar-split."""
         return 1 + _MOVES_OF_LAYER * len(self.freed.layers) + _MOVES_OF_CONTAINER * len(self.containers)
 
 
 class Refusal(Struct, frozen=True, kw_only=True):
-    """An image, or a name that was asked for, that cannot go."""
+    """An image or a given name that cannot be removed."""
 
     id: ImageID | None
     name: str | None
@@ -53,20 +54,20 @@ class Refusal(Struct, frozen=True, kw_only=True):
 
 @frozen(kw_only=True)
 class Batch(Generic[Item]):
-    """What one commit does, and what is left to do: ``items`` and ``rest`` are what was asked for."""
+    """What one commit does, and what is left to do: ``items`` and ``rest`` are parts of the request."""
 
     removals: tuple[Removal, ...] = ()
     untagged: tuple[Untagged, ...] = ()
     refused: tuple[Refusal, ...] = ()
     kept: tuple[Kept, ...] = ()
     changed: tuple[Kept, ...] = ()
-    """Kept, though an earlier decision let it go."""
+    """Kept, though an earlier decision would have removed it."""
     items: tuple[Item, ...] = ()
     rest: tuple[Item, ...] = field(default=(), repr=False)
 
 
 def within(sizes: Iterable[int], most: int | None) -> int:
-    """How many of the first parts, of so many moves each, one commit takes: one at least."""
+    """How many of the first parts, with this many moves each, one commit takes: at least one."""
     total = 0
     count = 0
     for count, size in enumerate(sizes, 1):
@@ -79,10 +80,10 @@ def within(sizes: Iterable[int], most: int | None) -> int:
 def batch_change_set(
     snapshot: Snapshot, done: Batch[Item], *, judged: bool, edits: Sequence[ImageEdit] = ()
 ) -> ChangeSet[Batch[Item]]:
-    """The change that carries a round out.
+    """The change that carries out a batch.
 
-    ``judged``: something goes because no list names it, so that every list must still be what was read. One that goes
-    too: by other bytes it has another digest, which a list that stays may name.
+    ``judged``: something is removed because no list names it, so every list must still be what was read. That includes
+    removed lists: with other bytes a list has another digest, which a list that stays may name.
     """
     change = Change(
         edits=tuple(edits),
@@ -99,7 +100,7 @@ def _evidence(snapshot: Snapshot) -> tuple[tuple[ImageRecord, int], ...]:
 
 
 def removed(removal: Removal) -> Removed:
-    """A removal as the report has it."""
+    """A removal in the report."""
     return Removed(
         id=removal.image.id,
         names=removal.image.names,

@@ -1,21 +1,21 @@
-"""``images.remove``: podman's decision table for names that are to go (libimage ``image.go``: remove, removeRecursive).
+"""``images.remove``: podman's decision table for removing names (libimage ``image.go``: remove, removeRecursive).
 
 ::
 
-    names that lead to one image are taken together, in the order they first lead there
-    name, other names left          untagged only, force or not
-    name, the last one              the image goes, with that name; if it cannot, it keeps the name
-    id, several names               MultipleNames; with force it goes with all of them
+    names that refer to one image are taken together, in the order in which they first occur
+    name, other names left          only untagged, with or without force
+    name, the last one              the image is removed, with that name; if it cannot be, it keeps the name
+    id, several names               MultipleNames; with force it is removed with all of them
     REPOSITORY@DIGEST               as if all its names in that repository were given
-    in use                          ImageInUse; with force containers of other tools than podman go, too
+    in use                          ImageInUse; with force, containers of other tools than podman are removed, too
     leased, in an additional store  Leased, ReadOnlyImage
-    its parent is dangling then     goes as well, and so on, unless ``no_prune``; what holds it is no failure
+    its parent is dangling then     removed as well, and so on, unless ``no_prune``; what keeps it is no failure
 
-A list is addressed as itself. Children and lists do not stand against a removal by name. No failure of one name
-hinders another.
+A list is addressed as itself. Children and lists do not prevent a removal by name. A failure of one name does not
+affect others.
 
-Kept apart from podman: one name given twice is one name; podman's own containers are left to podman, whose database
-knows them.
+Different from podman: a name given twice counts once; podman's own containers are left to podman, whose database knows
+them.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _MOST_REASONS: Final = 10
 
 
 class Removing(Struct, frozen=True, kw_only=True):
-    """``manifest``: only lists are meant."""
+    """``manifest``: only lists are accepted."""
 
     force: bool = False
     ignore: bool = False
@@ -61,14 +61,14 @@ def remove(
     most: int | None = None,
     gone: Collection[ImageID] = (),
 ) -> ChangeSet[Batch[RequestedName]]:
-    """Decide one round. ``most`` bounds the moves; ``gone`` are images that earlier rounds removed."""
+    """Decide one batch. ``most`` limits the moves; ``gone`` are images that earlier batches removed."""
     groups, nowhere = group(snapshot, wanted, view, manifest=asked.manifest, gone=gone)
     unknown = [found for _, found in nowhere if not (asked.ignore and isinstance(found.error, ImageUnknown))]
     decision = _Decision(snapshot, asked, view)
     parts: list[_Part] = []
 
     def moves() -> Iterator[int]:
-        # As far as the round goes: the rest is decided in the next one, on the state after this.
+        # As far as the batch goes: the rest is decided in the next one, on the state after this.
         for each in groups:
             parts.append(decision.take(each))
             yield parts[-1].moves
@@ -89,7 +89,7 @@ def remove(
 
 
 class _Part(Struct, frozen=True, kw_only=True):
-    """What becomes of one image that was addressed, and of its ancestors."""
+    """What happens to one addressed image and its ancestors."""
 
     removals: tuple[Removal, ...] = ()
     untagged: tuple[Untagged, ...] = ()
@@ -111,10 +111,10 @@ class _Decision:
         self._freeing = LayerGC(snapshot)
 
     def take(self, asked: Group) -> _Part:
-        """Decide on one image; what it decides holds for the groups after it."""
+        """Decide on one image; the decision applies to the groups after it."""
         image = asked.image
         if image.id in self._remaining.gone and not image.store:
-            # It went as an ancestor of one before it.
+            # It was removed as an ancestor of an earlier one.
             return _Part()
         left = dict.fromkeys(image.names)
         dropped: list[str] = []
@@ -181,7 +181,7 @@ class _Decision:
                 )
             )
             child = parent
-        # As they were asked for, then the others: so podman tells them, which takes one after the other.
+        # As given, then the others: podman reports them like that, because it takes one after the other.
         names = dict.fromkeys((*dropped, *image.names))
         return _Part(
             removals=tuple(removals),

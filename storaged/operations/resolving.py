@@ -1,9 +1,9 @@
-"""Which image a name means: ``images.resolve``, ``images.exists``, and the look-up of every other method.
+"""Resolves a name to an image: ``images.resolve``, ``images.exists``, and the look-up of every other method.
 
-``naming`` has the order in which a name is tried. **Manifest lists**: a name that leads to a list means its
-instance for this platform, as for podman; where no such instance is local, ``exists`` and ``resolve`` say so,
-while the methods that describe (``get``, ``why``, ``relations``, ``data``) describe the list itself: what a name
-names can always be asked about. With ``manifest`` the list itself is meant, and anything else is an error.
+``name_lookup`` defines the order in which a name is tried. **Manifest lists**: a name of a list means its instance for
+this platform, as in podman. If no such instance is local, ``exists`` and ``resolve`` say so, while the methods that
+describe (``get``, ``why``, ``relations``, ``data``) describe the list itself, so that every name can be described. With
+``manifest``, the list itself is meant, and anything else is an error.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from storaged_client.contract.types import Resolved
 
 
 def resolve(snapshot: Snapshot, name: str, manifest: bool, view: QueryContext) -> Resolved:
-    """``images.resolve``: the id a name means, by which name and which rule.
+    """``images.resolve``: the id that a name refers to, by which name and which rule.
 
     Raises:
         ImageUnknown, AmbiguousName, InvalidName, NotAManifestList, ImageDamaged: see ``find``.
@@ -27,14 +27,14 @@ def resolve(snapshot: Snapshot, name: str, manifest: bool, view: QueryContext) -
 
 
 def exists(snapshot: Snapshot, name: str, manifest: bool, view: QueryContext) -> bool:
-    """``images.exists``: whether ``find`` finds one that can be used.
+    """``images.exists``: whether ``find`` finds a usable image.
 
-    As for podman an image without a readable manifest, or with a layer lost, does not exist: a script then pulls
-    it anew. (libimage ``image.go:isCorrupted``, which does not look at the configuration.)
+    As in podman, an image without a readable manifest, or with a lost layer, does not exist: a script then pulls it
+    again. (libimage ``image.go:isCorrupted``, which does not check the configuration.)
 
     Raises:
-        AmbiguousName: it may mean several.
-        InvalidName: it is no image reference, which podman makes an error, too.
+        AmbiguousName: it may refer to several.
+        InvalidName: it is not an image reference, which is an error in podman, too.
     """
     try:
         image = find(snapshot, name, manifest=manifest, or_list=False, view=view).image
@@ -44,16 +44,16 @@ def exists(snapshot: Snapshot, name: str, manifest: bool, view: QueryContext) ->
 
 
 def find(snapshot: Snapshot, name: str, *, manifest: bool, or_list: bool, view: QueryContext) -> Found:
-    """Find the image a name means.
+    """Find the image that a name refers to.
 
-    ``manifest`` addresses lists only. ``or_list`` falls back to the list itself where none of its instances for
-    this platform is local.
+    ``manifest`` accepts only lists. ``or_list`` falls back to the list itself if none of its instances for this
+    platform is local.
 
     Raises:
-        ImageUnknown: nothing bears it, or it is a list without a local instance (``lists`` names those).
-        AmbiguousName: several images fit: ``candidates``, ``matches``.
-        InvalidName: it is no image reference.
-        NotAManifestList: with ``manifest``, it means an ordinary image.
+        ImageUnknown: nothing has the name, or it is a list without a local instance (``lists`` names those).
+        AmbiguousName: several images match: ``candidates``, ``matches``.
+        InvalidName: it is not an image reference.
+        NotAManifestList: with ``manifest``, it refers to an ordinary image.
         ImageDamaged: with ``manifest``, it may be a list, but its manifest cannot be read.
     """
     passed_over: list[Found] = []
@@ -70,11 +70,11 @@ def find(snapshot: Snapshot, name: str, *, manifest: bool, or_list: bool, view: 
 
 
 def meant_digest(found: Found) -> Digest | None:
-    """The digest of what a name means, as podman's ``inspect`` shows it; None where none is recorded.
+    """The digest of what a name refers to, as podman's ``inspect`` shows it; None if none is recorded.
 
-    A name reads the manifest that its digest names, else the image's own; an id, and a name of a list whose instance it
-    is, reads the record, whose digest is that of the list where the image was pulled through one. (image
-    ``storage_src.go``, libimage ``inspect.go``.)
+    A name reads the manifest of its digest, else the image's own. An id, and a name of a list whose instance it is,
+    reads the record, whose digest is that of the list if the image was pulled through one. (image ``storage_src.go``,
+    libimage ``inspect.go``.)
     """
     image = found.image
     _, at, asked = found.name.rpartition("@")
@@ -86,10 +86,10 @@ def meant_digest(found: Found) -> Digest | None:
 
 
 def choose_instance(image: Image, view: QueryContext) -> Digest | None:
-    """The digest of a list's instance for this platform; None where it has none.
+    """The digest of a list's instance for this platform; None if it has none.
 
-    The most capable variant first, then the order of the list; an entry without a platform fits where no
-    other does (image ``internal/manifest``: ``ChooseInstance``).
+    The most capable variant first, then the order of the list; an entry without a platform is used if no other fits
+    (image ``internal/manifest``: ``ChooseInstance``).
     """
     manifest = image.content.manifest
     if manifest is None:
@@ -105,7 +105,7 @@ def choose_instance(image: Image, view: QueryContext) -> Digest | None:
 
 
 def local_instance(snapshot: Snapshot, digest: Digest) -> Image | None:
-    """The image that has this digest, the writable store's first; hidden ones are passed over."""
+    """The image with this digest, the writable store's first; hidden ones are skipped."""
     return next(iter(visible(snapshot, snapshot.by_digest.get(digest, ()))), None)
 
 
@@ -128,7 +128,7 @@ def _the_list(found: Found) -> Found:
 
 
 def _settle(snapshot: Snapshot, found: Found, view: QueryContext) -> Found | None:
-    """The image itself, or a list's instance here; None where that is not local."""
+    """The image itself, or a list's instance here; None if that is not local."""
     if not found.image.is_list:
         return found
     digest = choose_instance(found.image, view)

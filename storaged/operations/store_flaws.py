@@ -1,4 +1,4 @@
-"""What is wrong with the store as a whole, for ``server.info``."""
+"""Problems of the store as a whole, for ``server.info``."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def evidence(snapshot: Snapshot) -> tuple[t.Flaw, ...]:
 def flaws(snapshot: Snapshot) -> tuple[t.Flaw, ...]:
     """Damage of the store and its layers, then of each image, in store order.
 
-    A layer that only stands on a damaged one is not told again: one lost base may have thousands above it.
+    A layer that is only on top of a damaged one is not reported again: one lost base may have thousands above it.
     """
     found = [t.Flaw(name=flaw.name, detail=flaw.detail, image=flaw.image, file=flaw.file) for flaw in snapshot.flaws]
     for image in snapshot.images:
@@ -36,7 +36,8 @@ def flaws(snapshot: Snapshot) -> tuple[t.Flaw, ...]:
 
 
 def recorded(snapshot: Snapshot, stores: int) -> Recorded:
-    """What the tables of ``stores`` stores name, the writable one among them: beside it folders tell what was lost."""
+    """The contents of the tables of ``stores`` stores, including the writable one: compared with it, folders show
+    losses."""
     ids: dict[tuple[TableKind, int], set[str]] = {
         ("containers", 0): {each.id for each in snapshot.containers if not each.volatile}
     }
@@ -47,7 +48,7 @@ def recorded(snapshot: Snapshot, stores: int) -> Recorded:
     for layer in snapshot.layers:
         if not layer.volatile:
             ids["layers", layer.store].add(layer.id)
-    # Theirs are not told by store; any will do, as they are looked for nowhere.
+    # Incomplete images are not listed by store; any store will do, because they are never looked up.
     ids["images", 0].update(snapshot.half_made)
     ids["layers", 0].update(snapshot.forest.incomplete)
     return Recorded(
@@ -60,5 +61,5 @@ def recorded(snapshot: Snapshot, stores: int) -> Recorded:
 
 
 def losses(found: tuple[Loss, ...]) -> tuple[t.Flaw, ...]:
-    """What the folders of the store tell of loss."""
+    """The losses that the store's folders show."""
     return tuple(t.Flaw(name=loss.name, detail=loss.detail, file=loss.file) for loss in found)

@@ -1,12 +1,12 @@
-"""``images.tag``, ``images.untag``: the names of one image, as podman orders and remembers them.
+"""``images.tag``, ``images.untag``: changes the names of one image, with podman's order and history.
 
 ::
 
     names           newest first; a name given again moves to the front
     names-history   present names, oldest first, then former ones, the last dropped first
 
-A name belongs to one image of the writable store: given to another, it is taken from the first, whose history keeps
-it. All names of one request are given, or taken, in one change. An image of an additional store is copied into the
+A name belongs to one image of the writable store. If it is given to another, the first loses it, and its history keeps
+it. All names of one request are given, or removed, in one change. An image of an additional store is copied into the
 writable store with all its names and big data, and the copy is changed.
 
 Source: libimage ``image.go`` (Tag, Untag), containers/storage ``images.go`` (updateNames, addNameToHistory),
@@ -37,11 +37,11 @@ Read = Callable[[Image, str], bytes]
 
 
 def tag(snapshot: Snapshot, name: str, tags: Sequence[str], view: QueryContext, read: Read) -> ChangeSet[Tagged]:
-    """Give an image further names. Blocking where an image is copied out of an additional store.
+    """Give an image further names. Blocking if an image is copied from an additional store.
 
     Raises:
-        ImageUnknown, AmbiguousName, InvalidName: of ``name``, or a tag is no reference or has a digest.
-        ImageDamaged: an image to be copied cannot be read whole.
+        ImageUnknown, AmbiguousName, InvalidName: of ``name``, or a tag is not a reference or has a digest.
+        ImageDamaged: an image to be copied cannot be read completely.
         StoreBusy: another tool is copying it.
     """
     image = itself(snapshot, name, view).image
@@ -55,12 +55,12 @@ def tag(snapshot: Snapshot, name: str, tags: Sequence[str], view: QueryContext, 
 
 
 def untag(snapshot: Snapshot, name: str, tags: Sequence[str], view: QueryContext, read: Read) -> ChangeSet[Tagged]:
-    """Take names from an image, all of them without ``tags``; the image stays.
+    """Remove names of an image, all of them without ``tags``; the image stays.
 
     Raises:
-        ImageUnknown, AmbiguousName, InvalidName: of ``name``, or a tag is no reference.
-        TagUnknown: the image does not bear one of them; it then keeps the others, too.
-        ImageDamaged: an image to be copied cannot be read whole.
+        ImageUnknown, AmbiguousName, InvalidName: of ``name``, or a tag is not a reference.
+        TagUnknown: the image does not have one of them; it then keeps the others, too.
+        ImageDamaged: an image to be copied cannot be read completely.
         StoreBusy: another tool is copying it.
     """
     image = addressed(snapshot, name, view, or_list=False).image
@@ -74,10 +74,10 @@ def untag(snapshot: Snapshot, name: str, tags: Sequence[str], view: QueryContext
 
 
 def new_name(text: str) -> str:
-    """The full name that podman makes of a name to be given.
+    """The full name that podman makes of a new name.
 
     Raises:
-        InvalidName: it is no reference, or one with a digest.
+        InvalidName: it is not a reference, or has a digest.
     """
     if text.startswith("sha256:"):
         raise InvalidName(f"{shortened(text)}: tag by digest not supported", asked=text[:200])
@@ -88,10 +88,10 @@ def new_name(text: str) -> str:
 
 
 def new_reference(text: str) -> Reference:
-    """The full form of a name to be given. One name that podman cannot parse stops its listing of the whole store.
+    """The full form of a new name. One name that podman cannot parse breaks its listing of the whole store.
 
     Raises:
-        InvalidName: it is no reference, or none for podman.
+        InvalidName: it is not a reference, or not one for podman.
     """
     reference = references.normalise(text)
     if len(reference.repository) > _LONGEST:
@@ -109,9 +109,9 @@ def new_reference(text: str) -> Reference:
 def taken_from_others(
     snapshot: Snapshot, names: Iterable[str], owner: ImageID | None
 ) -> tuple[tuple[ImageEdit, ...], tuple[Moved, ...]]:
-    """The edits that take names from whatever else of the writable store bears them, and what they take.
+    """The edits that remove names from other records of the writable store, and the moved names.
 
-    A store that lacks podman's mending of names may have one name on several records: all lose it.
+    A store that podman has not repaired yet may have one name on several records: all lose it.
     """
     bearers: dict[str, list[ImageRecord]] = {name: [] for name in names}
     for image in snapshot.images:
@@ -134,7 +134,7 @@ def taken_from_others(
 
 
 def bearer(snapshot: Snapshot, name: str) -> ImageRecord | None:
-    """The record of the writable store that bears a name, a half made one too."""
+    """The record of the writable store that has a name, even an incomplete one."""
     image = snapshot.by_name.get(name)
     if image is not None and image.store == 0:
         return image.record
@@ -142,26 +142,26 @@ def bearer(snapshot: Snapshot, name: str) -> ImageRecord | None:
 
 
 def history_after(history: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
-    """The history once an image has these names, newest first."""
+    """The history after an image gets these names, newest first."""
     return tuple(dict.fromkeys((*reversed(names), *history)))
 
 
 def history_without(history: Sequence[str], names: Sequence[str], dropped: Sequence[str]) -> tuple[str, ...]:
-    """The history once the dropped names are taken one after the other, and these are left.
+    """The history after the dropped names are removed one after the other, and these are left.
 
-    Each step moves the names that are left then to the front; the first name dropped was moved by no step.
+    Each step moves the names that are left to the front; no step moved the name dropped first.
     """
     return tuple(dict.fromkeys((*reversed(names), *reversed(dropped[1:]), *history)))
 
 
 def without(names: Sequence[str], dropped: Iterable[str]) -> tuple[str, ...]:
-    """The names that are left, in their order."""
+    """The remaining names, in their order."""
     lost = frozenset(dropped)
     return tuple(name for name in names if name not in lost)
 
 
 def naming_members(names: Sequence[str], history: Sequence[str]) -> dict[str, Any]:
-    """The members of a record that say these names; an empty list is left out, as Go does."""
+    """The members of a record with these names; an empty list is omitted, as in Go."""
     return {"names": tuple(names) or None, "names-history": tuple(history) or None}
 
 
@@ -172,7 +172,7 @@ def _borne(image: Image, borne: Collection[str], text: str) -> str:
         return text
     full = references.normalise_name(text)
     if full not in borne:
-        # podman's words and no more: scripts compare the whole line. What the image is named stands beside it.
+        # podman's exact words: scripts compare the whole line. The image's names are in the data.
         raise TagUnknown(f"{full}: tag not known", tag=full, id=image.id, names=list(image.names[:10]))
     return full
 
@@ -193,7 +193,7 @@ def _named(
     if image.read_only:
         if image.id in snapshot.half_made:
             raise StoreBusy(f"image {image.id[:12]} is being copied by another tool; try again", id=image.id)
-        # Another image of the writable store may bear one of the names meanwhile: it keeps that.
+        # Another image of the writable store may have one of the names meanwhile: it keeps that.
         names = tuple(name for name in names if (bearer(snapshot, name) is None or name in _stolen(moved)))
         change = Change(edits=edits, added=(_copy(image, naming_members(names, history), read),))
     else:

@@ -1,6 +1,6 @@
-"""``store.usage``: what takes how much room, by podman's arithmetic.
+"""``store.usage``: disk usage, by podman's arithmetic.
 
-Source: libimage ``disk_usage.go``, podman ``cmd/podman/system/df.go`` (5.8; before, sharing was guessed from kin).
+Source: libimage ``disk_usage.go``, podman ``cmd/podman/system/df.go`` (5.8; before, sharing was guessed from parents).
 
 ::
 
@@ -10,11 +10,11 @@ Source: libimage ``disk_usage.go``, podman ``cmd/podman/system/df.go`` (5.8; bef
     size           both
     reclaimable    images_size less the unique part of images that a container uses
     container      its own layer, its big data and the files of its two folders
-    freed          what removing this one image gives back: the layers that nothing else stands on or uses, and the
-                   big data, also of the untagged parents that go along
+    freed          what removing this one image frees: the layers that nothing else needs, and the big data,
+                   also of the untagged parents that are removed with it
 
-Two sums are better than podman's, which fails as a whole where an image's layer has no size or an image is damaged:
-those sizes are measured or null. A container's own layer counts in ``images_size`` as recorded, which is nothing.
+Two sums are better than podman's, which fails completely if an image's layer has no size or an image is damaged: those
+sizes are measured or null. A container's own layer counts in ``images_size`` as recorded, which is nothing.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def _sum(sizes: Iterable[int | None]) -> int | None:
 
 
 def _data(image: Image) -> int:
-    """As podman: whatever the record tells a size of."""
+    """As podman: every size in the record."""
     return sum((image.record.big_data_sizes or {}).values())
 
 
@@ -119,7 +119,7 @@ def _parts(snapshot: Snapshot) -> _Parts:
 
 
 def _mapped(snapshot: Snapshot) -> dict[LayerID, set[ImageID]]:
-    """The images whose mapped copy a layer is: the layer itself names those only whose top layer it is."""
+    """The images whose mapped copy a layer is: the layer itself only names those whose top layer it is."""
     found: dict[LayerID, set[ImageID]] = {}
     for image in snapshot.images:
         for layer in image.record.mapped_layers or ():
@@ -147,7 +147,7 @@ def _image(snapshot: Snapshot, image: Image, parts: _Parts, mapped: Mapping[Laye
 
 
 def _freed(snapshot: Snapshot, image: Image, mapped: Mapping[LayerID, set[ImageID]]) -> int | None:
-    """Bytes that removing the image gives back; nothing of a read-only one."""
+    """Bytes that removing the image frees; zero for a read-only one."""
     if image.read_only:
         return 0
     leaving = _leaving(snapshot, image)

@@ -1,4 +1,4 @@
-"""Filters of a listing: podman's language and a few words more, compiled into one test of an image.
+"""Filters of a listing: podman's language and a few additional words, compiled into one test of an image.
 
 ::
 
@@ -7,15 +7,15 @@
     containers = true|false         a storage container of any tool uses it
     containers = external           all containers that use it, if any, are not podman's
     dangling, intermediate, manifest, readonly, damaged = true|false
-    digest = sha256:HEX             any digest of it begins so
+    digest = sha256:HEX             any of its digests begins so
     id = HEX                        its id begins so
     label = KEY[=VALUE]             * in KEY: the rest of the key anywhere in a label's
     reference = NAME|PATTERN        see ``reference``
     in-list = LIST                  that manifest list names it, by any digest
     layer = ID                      its chain contains that layer; a unique beginning is enough
-    unique-size > SIZE, < SIZE      what it alone takes: 100MB, 1.5GiB
+    unique-size > SIZE, < SIZE      the size that only it uses: 100MB, 1.5GiB
 
-``language`` divides a filter, ``compiling`` makes the test, the other modules know one topic each.
+``language`` splits a filter, ``compiling`` makes the test, the other modules have one topic each.
 """
 
 from storaged.operations.filters.compiling import (

@@ -1,7 +1,7 @@
-"""All filters of a listing as tests of one image.
+"""Compiles all filters of a listing into tests of one image.
 
-All must hold, several of one key too, but of several references one (see ``reference``). A key that says yes or no
-may be repeated only with the same meaning (podman: only with the same spelling).
+All must match, also several of one key, but of several references one is enough (see ``reference``). A boolean key may
+be repeated only with the same meaning (podman: only with the same spelling).
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from msgspec import Struct
 
 from storaged.operations.filters.labels import label
 from storaged.operations.filters.language import Asked, FilterContext, Test, divide, malformed
-from storaged.operations.filters.places import containers, in_list, layer, unique_size
 from storaged.operations.filters.reference import References, compile_references
+from storaged.operations.filters.relations import containers, in_list, layer, unique_size
 from storaged.operations.filters.times import before, since, until
 from storaged.operations.globs import is_pattern
 from storaged.operations.name_lookup import shortened
@@ -24,13 +24,13 @@ from storaged_client.contract.errors import InvalidParams
 from storaged_client.contract.params import Filter
 
 MOST_FILTERS: Final = 256
-"""Filters of one listing but plain references: each is asked of every image."""
+"""The maximum number of filters in a listing except plain references: each is tested on every image."""
 
 MOST_REFERENCES: Final = 10_000
-"""References of one listing: each is looked up once."""
+"""The maximum number of references in a listing: each is looked up once."""
 
 _LABORIOUS: Final = 1000
-"""Filters asked of images, from which on a listing is no work for the loop that serves everybody: two milliseconds."""
+"""The number of tests on images from which on a listing moves to a thread: two milliseconds of the event loop."""
 
 _FLAGS: Final[dict[str, Test]] = {
     "damaged": lambda image: image.damage is not None,
@@ -68,18 +68,18 @@ _VALUED: Final[dict[str, Callable[[Asked, FilterContext], Test]]] = {
 }
 
 _LONGEST_KEY: Final = 32
-"""Characters of a key that is none by which the nearest one is looked for."""
+"""The maximum length of an unknown key for which a similar one is suggested."""
 
 _TIMED: Final = frozenset({"until"})
-"""What goes by the time of day, which is ``Asking.now``."""
+"""Filters that depend on the time of day, ``FilterContext.now``."""
 
 SERVED: Final = tuple(sorted((*_FLAGS, *_VALUED, "reference")))
 
 
 class Compiled(Struct, frozen=True, kw_only=True):
-    """The tests, all of which must hold, and what was asked of each key that says yes or no.
+    """The tests, all of which must match, and the values of the boolean keys.
 
-    ``lasting``: they will choose the same as long as nothing changes.
+    ``lasting``: they select the same as long as nothing changes.
     """
 
     tests: tuple[Callable[[Image], bool], ...]
@@ -92,8 +92,8 @@ def compile_filters(filters: Sequence[Filter], query_context: FilterContext) -> 
     """Compile them; names in them are looked up now.
 
     Raises:
-        InvalidParams: a filter is malformed, unknown, contradicted by another one, names what is not there, or there
-            are too many; ``path`` says which.
+        InvalidParams: a filter is malformed, unknown, contradicted by another one, names something that does not
+            exist, or there are too many; ``path`` says which.
     """
     if len(filters) > MOST_REFERENCES:
         raise InvalidParams(f"{len(filters)} filters are too many: a listing takes {MOST_REFERENCES}", path="$.filters")
@@ -115,9 +115,9 @@ def compile_filters(filters: Sequence[Filter], query_context: FilterContext) -> 
 
 
 def laborious(filters: Sequence[Filter], images: int) -> bool:
-    """Whether to compile and ask them of so many images may take so long that it belongs into a thread.
+    """Whether compiling and testing this many images may take so long that it belongs in a thread.
 
-    Patterns always do; of others it is filters and images together that count.
+    Patterns always do; for others the product of filters and images counts.
     """
     return len(filters) * max(images, 1) > _LABORIOUS or any(
         is_pattern(value)

@@ -1,7 +1,7 @@
 """``label=KEY`` and ``label=KEY=VALUE`` (container-libs ``common/pkg/filters``: MatchLabelFilters).
 
-``KEY=`` is ``KEY``. A key with ``*`` matches anywhere in a label's key, ``/`` being no border; the value is exact.
-A list has no labels.
+``KEY=`` is ``KEY``. A key with ``*`` matches anywhere in a label's key, ``/`` being an ordinary character; the value
+must be equal. A list has no labels.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from storaged.snapshot.model import Image
 
 
 def label(asked: Asked, query_context: FilterContext) -> Test:
-    """An image has such a label; unknown where its configuration cannot be read.
+    """An image has such a label; unknown if its configuration cannot be read.
 
     Raises:
         InvalidParams: the pattern is malformed or too long.

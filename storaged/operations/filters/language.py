@@ -1,11 +1,11 @@
-"""One filter divided into key, value and negation.
+"""Splits one filter into key, value and negation.
 
 ::
 
     key=value    key!=value    unique-size>value    {"key": ..., "value": ..., "negate": ...}
 
-The first ``=`` divides; a ``!`` before it negates, so a value may hold ``!=`` (podman divides there). In an object
-the sign of a comparison begins the value: ``{"key": "unique-size", "value": ">100MB"}``.
+The first ``=`` separates; a ``!`` before it negates, so a value may contain ``!=`` (podman separates there). In an
+object, the sign of a comparison begins the value: ``{"key": "unique-size", "value": ">100MB"}``.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from storaged_client.contract.params import Filter
 from storaged_client.contract.texts import NO_TEXT, is_text
 
 Test = Callable[[Image], bool | None]
-"""Whether an image matches. None: it cannot be told (a time that is none, labels that cannot be read), and then it
-matches neither the filter nor its negation: what cannot be judged is never chosen for removal."""
+"""Whether an image matches. None: unknown (an invalid time, unreadable labels). It then matches neither the filter nor
+its negation: what cannot be judged is never selected for removal."""
 
 LONGEST_PATTERN = 1024
-"""Characters of a pattern; names have at most as many, and a key of a label seldom a hundred."""
+"""The maximum number of characters of a pattern; names have at most as many, and a label's key seldom a hundred."""
 
 _COMPARED = re.compile(r"(unique-size!?)([<>].*)", re.DOTALL)
 
@@ -40,7 +40,7 @@ _BOOLEANS = {
 
 
 class Asked(Struct, frozen=True, kw_only=True):
-    """A filter as it was asked; ``path`` says where it stands in the request."""
+    """A filter as given; ``path`` is its place in the request."""
 
     path: str
     key: str
@@ -54,7 +54,7 @@ class Asked(Struct, frozen=True, kw_only=True):
         """The value, which must be a string.
 
         Raises:
-            InvalidParams: it is none, or no text.
+            InvalidParams: it is not a string, or not text.
         """
         if not isinstance(self.value, str):
             raise self.wrong(f'the value of filter "{self.key}" is a string')
@@ -63,10 +63,10 @@ class Asked(Struct, frozen=True, kw_only=True):
         return self.value
 
     def boolean(self) -> bool:
-        """The value, which must say yes or no.
+        """The value as a boolean.
 
         Raises:
-            InvalidParams: it does not.
+            InvalidParams: it is not one.
         """
         if isinstance(self.value, bool):
             return self.value
@@ -77,7 +77,7 @@ class Asked(Struct, frozen=True, kw_only=True):
 
 
 def malformed(given: str) -> str:
-    """podman's words for a filter without a value and for one that it does not have."""
+    """podman's words for a filter without a value and for an unknown one."""
     return f'invalid image filter "{shortened(given)}": must be in the format "filter=value or filter!=value"'
 
 
@@ -87,11 +87,11 @@ class FilterContext(Struct, frozen=True, kw_only=True):
     snapshot: Snapshot
     view: QueryContext
     now: datetime
-    """Aware: dates without a zone are in its zone, as podman takes its own."""
+    """Aware: dates without a zone are in its zone, as podman uses its own."""
 
 
 def divide(given: Filter, path: str) -> Asked:
-    """Divide one filter; whether the key is known is asked elsewhere.
+    """Split one filter; whether the key is known is checked elsewhere.
 
     Raises:
         InvalidParams: it is malformed.

@@ -1,17 +1,17 @@
-"""``reference=VALUE``: images by name, by pattern, by all a name can be (container-libs ``libimage/filters.go``).
+"""``reference=VALUE``: images by name, by pattern, by anything a name can be (container-libs ``libimage/filters.go``).
 
-A value matches an image that it means (``resolving``: short names, digests, ids and their beginnings; of a list the
-instance here), and one of whose names it spells, exactly or as a pattern, in one of six ways::
+A value matches an image that it refers to (``resolving``: short names, digests, ids and their beginnings; for a list,
+the instance here), and an image with a name that it spells, exactly or as a pattern, in one of six ways::
 
     quay.io/ns/foo:v1    ns/foo:v1    foo:v1
     quay.io/ns/foo       ns/foo       foo
 
-Of several values one must match (all other filters must all hold); of negated ones none may. ``*`` and ``?`` stop at
+Of several values one must match (of all other filters all must); of negated ones none may. ``*`` and ``?`` stop at
 ``/``, classes do not.
 
-**Names.** One value alone that is a full name (registry, path, and tag or digest) is a question for that name: the
-image answers with it and not with its others; for a digest with all names of the repository. An image that was found
-otherwise, as the instance of a list of that name, or with its copy in another store, keeps all (podman leaves it none).
+**Names.** A single value that is a full name (registry, path, and tag or digest) asks for that name: the image answers
+with it and not with its others; for a digest, with all names of the repository. An image found otherwise, as the
+instance of a list of that name, or with its copy in another store, keeps all names (podman leaves it none).
 """
 
 from __future__ import annotations
@@ -38,11 +38,12 @@ _REGISTRY: Final = re.compile(
     r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*|\[[a-fA-F0-9:]+\])"
     r"(?::[0-9]+)?"
 )
-"""A first component that the grammar takes for a registry: ``ns`` of ``ns/foo`` is one, ``a_b`` of ``a_b/foo`` none."""
+"""A first component that the grammar takes for a registry: ``ns`` of ``ns/foo`` is one, ``a_b`` of ``a_b/foo`` is
+not."""
 
 _CACHED: Final = 16384
 _PATTERNS: Final = 8
-"""Patterns whose matches are kept, for so many names each."""
+"""The number of patterns whose matches are cached, for as many names each."""
 
 
 class References(Struct, frozen=True, kw_only=True):
@@ -51,7 +52,7 @@ class References(Struct, frozen=True, kw_only=True):
     wanted: _Values | None
     unwanted: _Values | None
     query: Reference | None
-    """The full name that alone was asked for."""
+    """The full name that was the only value."""
 
     def __call__(self, image: Image) -> bool:
         if self.unwanted is not None and self.unwanted.fit(image):
@@ -59,7 +60,7 @@ class References(Struct, frozen=True, kw_only=True):
         return self.wanted is None or self.wanted.fit(image)
 
     def names(self, image: Image) -> tuple[str, ...]:
-        """The names with which an image that matches answers."""
+        """The names with which a matching image answers."""
         query = self.query
         if query is None:
             return image.names
@@ -87,9 +88,9 @@ class _Values(Struct, frozen=True, kw_only=True):
 
 
 def compile_references(asked: Sequence[Asked], query_context: FilterContext) -> References:
-    """Look each value up once, and put all into one test: n images and k values cost n + k.
+    """Look each value up once, and combine all into one test: n images and k values cost n + k.
 
-    Patterns are the exception: each may have to be tried on each name. What the last ones matched is kept.
+    Patterns are the exception: each may have to be tested on each name. The latest matches are cached.
 
     Raises:
         InvalidParams: a pattern is malformed or too long.
@@ -106,7 +107,7 @@ def compile_references(asked: Sequence[Asked], query_context: FilterContext) -> 
 
 @lru_cache(maxsize=_CACHED)
 def spellings(name: str) -> tuple[str, ...]:
-    """The ways in which a stored name may be asked for; not judged is whether it is a reference."""
+    """The ways in which a stored name may be spelled; does not check whether it is a reference."""
     repository, _, _ = split_name(name)
     ending = name[len(repository) :]
     first, slash, rest = repository.partition("/")
@@ -132,7 +133,7 @@ def _values(asked: Iterable[Asked], query_context: FilterContext) -> _Values:
     spelled.discard("")
     matched: frozenset[str] = frozenset()
     if patterns:
-        # Not the index of names: a copy in another store may bear names of its own.
+        # Not the index of names: a copy in another store may have its own names.
         known = {name for image in query_context.snapshot.images for name in image.names}
         matched = frozenset(filter(_matching("|".join(f"(?:{each})" for each in patterns)), known))
     return _Values(ids=frozenset(ids), spelled=frozenset(spelled), matched=matched)
@@ -140,7 +141,7 @@ def _values(asked: Iterable[Asked], query_context: FilterContext) -> _Values:
 
 @lru_cache(maxsize=_PATTERNS)
 def _matching(pattern: str) -> Callable[[str], bool]:
-    """The test of a stored name: whether one of its spellings matches. Names come again with each listing."""
+    """The test of a stored name: whether one of its spellings matches. The same names recur with each listing."""
     match = re.compile(pattern, re.DOTALL).fullmatch
 
     @lru_cache(maxsize=_CACHED)
@@ -167,7 +168,7 @@ def _pattern(asked: Asked, value: str) -> str:
 
 
 def _full_name(value: str) -> Reference | None:
-    """The value as a reference in its full form, with a tag or a digest; None where it is none (ParseNamed)."""
+    """The value as a reference in its full form, with a tag or a digest; None if it is not one (ParseNamed)."""
     try:
         reference = references.parse_docker(value)
     except InvalidName:

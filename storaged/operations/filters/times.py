@@ -1,4 +1,4 @@
-"""``until``, ``since`` (``after``) and ``before``: when an image was made, to the nanosecond.
+"""``until``, ``since`` (``after``) and ``before``: the time an image was created, to the nanosecond.
 
 Source of the forms of ``until``: container-libs ``common/pkg/timetype/timestamp.go`` (GetTimestamp) and Go's ``time``
 (ParseDuration, Parse)::
@@ -38,7 +38,7 @@ def until(asked: Asked, query_context: FilterContext) -> Test:
     """Created before a point in time.
 
     Raises:
-        InvalidParams: it is none.
+        InvalidParams: it is not a point in time.
     """
     text = asked.text()
     try:
@@ -55,16 +55,16 @@ def before(asked: Asked, query_context: FilterContext) -> Test:
     """Created before an image.
 
     Raises:
-        InvalidParams: there is no such image, or it is not known when it was created.
+        InvalidParams: there is no such image, or its time of creation is unknown.
     """
     return _earlier(_of_image(asked, query_context))
 
 
 def since(asked: Asked, query_context: FilterContext) -> Test:
-    """Created after an image; ``after`` is another name of it.
+    """Created after an image; ``after`` is another name for it.
 
     Raises:
-        InvalidParams: there is no such image, or it is not known when it was created.
+        InvalidParams: there is no such image, or its time of creation is unknown.
     """
     limit = _of_image(asked, query_context)
 
@@ -76,10 +76,10 @@ def since(asked: Asked, query_context: FilterContext) -> Test:
 
 
 def moment(text: str, now: datetime) -> Instant:
-    """The point in time that a value of ``until`` means.
+    """The point in time of a value of ``until``.
 
     Raises:
-        ValueError: none.
+        ValueError: it is not one.
     """
     back = _back(text)
     if back is not None:
@@ -99,7 +99,7 @@ def moment(text: str, now: datetime) -> Instant:
 
 
 def _back(text: str) -> int | None:
-    """Nanoseconds of a Go duration; None where the text is none. ``0`` is the year 1970, as for podman."""
+    """Nanoseconds of a Go duration; None if the text is not one. ``0`` is the year 1970, as in podman."""
     unsigned = text[1:] if text[:1] in ("+", "-") else text
     if " " in unsigned:
         return None

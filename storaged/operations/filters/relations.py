@@ -1,4 +1,5 @@
-"""Where an image stands: ``in-list``, ``layer``, ``containers``; and what it alone takes: ``unique-size``."""
+"""Filters on an image's relations: ``in-list``, ``layer``, ``containers``; and on its unshared size:
+``unique-size``."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ from storaged.store.layout.records import LayerID
 from storaged_client.contract.errors import AmbiguousName, ImageDamaged, ImageUnknown, InvalidName, NotAManifestList
 
 _LISTED_IDS: Final = 5
-"""Ids that the error of an ambiguous beginning names."""
+"""The maximum number of ids in the error of an ambiguous beginning."""
 
 _COMPARISONS: Final[dict[str, Callable[[int, Fraction], bool]]] = {
     ">": operator.gt,
@@ -58,10 +59,11 @@ def layer(asked: Asked, query_context: FilterContext) -> Test:
 
 
 def containers(asked: Asked, query_context: FilterContext) -> Test:
-    """``true``: containers of any tool use it. ``external``: all that do, if any, are another tool's than podman's.
+    """``true``: containers of any tool use it. ``external``: all that use it, if any, belong to tools other than
+    podman.
 
-    podman asks its own database which containers are external; here the record tells the owner
-    (``snapshot.owners``), so one that podman has lost and not removed still counts as podman's.
+    podman asks its own database which containers are external; here the record shows the owner (``snapshot.owners``),
+    so one that podman has lost but not removed still counts as podman's.
 
     Raises:
         InvalidParams: another value.
@@ -73,10 +75,10 @@ def containers(asked: Asked, query_context: FilterContext) -> Test:
 
 
 def unique_size(asked: Asked, query_context: FilterContext) -> Test:
-    """What it alone takes is more, or less, than a size; unknown while a size is.
+    """The size that only it uses is above, or below, a size; unknown while a size is.
 
     Raises:
-        InvalidParams: the value is no comparison with a size.
+        InvalidParams: the value is not a comparison with a size.
     """
     text = asked.text()
     found = _SIZE.fullmatch(text)
@@ -112,7 +114,7 @@ def _layer(asked: Asked, snapshot: Snapshot) -> LayerID:
 
 
 def _standing_on(snapshot: Snapshot, base: LayerID) -> set[LayerID]:
-    """The layer and all above it: a question of what stands there and not of how many images there are."""
+    """The layer and all above it: the cost depends on their number, not on that of the images."""
     found: set[LayerID] = set()
     waiting = [base]
     while waiting:
