@@ -76,12 +76,19 @@ def _missing(view: View, request: Request, lists: list[str] | None) -> NoReturn:
     if not lists:
         why = hub_name(name)
     if request.path.endswith("/json"):
-        raise ApiError(404, f"failed to find image {name}: {why}: No such image")
+        said = why.replace("image not known", "No such image")
+        raise ApiError(404, f"failed to find image {name}: {said}: No such image")
     raise unknown(name if lists else why, why)
 
 
 def _no_instance(view: View, list_id: str) -> str:
     image = next((image for image in view.snapshot.lists if image.id == list_id), None)
+    digest = resolving.choose_instance(image, view.context.query_context) if image is not None else None
+    if digest is not None:
+        return (
+            f"could not find image instance {digest} of manifest list {list_id} in local containers storage: "
+            "image not known"
+        )
     manifest = image.content.manifest if image is not None else None
     kind = "manifest list" if manifest is not None and manifest.media_type == _DOCKER_LIST else "image index"
     platform = view.context.query_context.platform

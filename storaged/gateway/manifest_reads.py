@@ -1,7 +1,7 @@
 """Manifest lists of the store: ``manifests/NAME/exists`` and ``json``.
 
 A name that is no list of the store's is podman's to ask a registry for. Of an empty list podman says ``null`` where its
-own clients want ``[]``, and calls it by Docker's media type; here it is ``[]`` and the type that it has.
+own clients want ``[]``; here it is that.
 
 Source: podman ``pkg/api/handlers/libpod/manifests.go``, ``pkg/domain/entities/types`` (``ManifestListInspect``).
 """
@@ -17,11 +17,11 @@ from storaged.gateway.errors import ApiError, innermost
 from storaged.gateway.request import Request
 from storaged_client.contract.errors import AmbiguousName, InvalidName, ManifestListUnknown, NotAManifestList
 
-_LIST: Final = ("schemaVersion", "mediaType", "artifactType")
 _ENTRY: Final = ("mediaType", "size", "digest", "urls")
 _PLATFORM: Final = ("architecture", "os", "os.version", "os.features", "variant", "features")
 _AFTER: Final = ("annotations", "artifactType", "data")
 _INDEX: Final = "application/vnd.oci.image.index.v1+json"
+_DOCKER_LIST: Final = "application/vnd.docker.distribution.manifest.list.v2+json"
 
 
 async def exists(context: Context, request: Request) -> Answer:
@@ -30,7 +30,7 @@ async def exists(context: Context, request: Request) -> Answer:
         result = await context.store.call(request, "manifests.exists", {"name": request.name})
     except NotAManifestList:
         cause = "image is not a manifest list"
-        raise ApiError(500, f"{request.name}: {cause}", cause) from None
+        raise ApiError(500, f"{request.name.removeprefix('sha256:')}: {cause}", cause) from None
     except InvalidName as error:
         raise ApiError(500, error.message, innermost(error.message)) from None
     except AmbiguousName as error:
@@ -45,6 +45,8 @@ async def inspect(context: Context, request: Request) -> Answer | Streamed | Non
     try:
         result = await context.store.call(request, "manifests.get", {"name": request.name})
     except (ManifestListUnknown, NotAManifestList) as error:
+        if context.upstream.may_pass(request):
+            return await context.pass_on(request)
         raise ApiError(404, f'reading image "docker://{request.name}": {error.message}', error.message) from None
     except InvalidName as error:
         raise ApiError(404, error.message) from None
@@ -54,7 +56,7 @@ async def inspect(context: Context, request: Request) -> Answer | Streamed | Non
 def list_data(raw: Mapping[str, Any]) -> dict[str, Any]:
     """A list or an index in podman's form, whose members have their order and are left out where they are empty."""
     made: dict[str, Any] = {"schemaVersion": raw.get("schemaVersion", 2)}
-    made["mediaType"] = raw.get("mediaType") or _INDEX
+    made["mediaType"] = _INDEX if _prefers_oci(raw) else _DOCKER_LIST
     if raw.get("artifactType"):
         made["artifactType"] = raw["artifactType"]
     made["manifests"] = [_entry(entry) for entry in raw.get("manifests") or ()]
@@ -62,6 +64,19 @@ def list_data(raw: Mapping[str, Any]) -> dict[str, Any]:
         if raw.get(name):
             made[name] = raw[name]
     return made
+
+
+def _prefers_oci(raw: Mapping[str, Any]) -> bool:
+    """Whether podman would write it as an index: what only an index can hold decides, then what only Docker's can.
+
+    Else it is an index if it has entries. (common ``pkg/manifests``.)
+    """
+    entries = raw.get("manifests") or ()
+    if any(raw.get(name) for name in ("artifactType", "subject", "annotations")):
+        return True
+    if any(entry.get(name) for entry in entries for name in ("artifactType", "annotations", "data")):
+        return True
+    return bool(entries) and not any((entry.get("platform") or {}).get("features") for entry in entries)
 
 
 def _entry(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -238,8 +238,10 @@ def on_sample(
 
 
 @contextmanager
-def daemon(store: Store, *, backend: str = "trio", program: Sequence[str] = ("storaged",)) -> Iterator[Daemon]:
-    """As ``serving``, on a peer's store; it must end well.
+def daemon(
+    store: Store, *, backend: str = "trio", program: Sequence[str] = ("storaged",), more: Sequence[str] = ()
+) -> Iterator[Daemon]:
+    """As ``serving``, on a peer's store, with ``more`` flags; it must end well.
 
     storage.conf tells it of additional stores, since ``--root`` turns that off.
 
@@ -250,7 +252,7 @@ def daemon(store: Store, *, backend: str = "trio", program: Sequence[str] = ("st
         path, settings = f"{folder}/s", Path(folder, "storaged.toml")
         settings.touch()
         command = [sys.executable, "-m", *program, "serve", "--socket", path, "--backend", backend]
-        command += ["--config", str(settings)]
+        command += ["--config", str(settings), *more]
         environ = {"CONTAINERS_STORAGE_CONF": str(store.storage_conf)} if store.additional else {}
         if not store.additional:
             command += ["--root", str(store.graphroot), "--runroot", str(store.runroot), "--driver", store.driver]
