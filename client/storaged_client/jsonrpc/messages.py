@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 from storaged_client.json_limits import MESSAGE_DEPTH, check_nesting
 
@@ -12,11 +12,12 @@ ID = str | int | float | None
 """What the specification allows as an id."""
 
 
-class Fault(NamedTuple):
+class Fault:
     """An error that an end answers by itself: its code, and its name in ``data``."""
 
-    code: int
-    name: str
+    def __init__(self, code: int, name: str) -> None:
+        self.code = code
+        self.name = name
 
 
 PARSE_ERROR = Fault(-32700, "ParseError")
@@ -34,30 +35,39 @@ class LocalProtocolError(Exception):
     """A mistake on this side: an answer without a request, an id used twice, a value that is not JSON."""
 
 
-class Called(NamedTuple):
+class Called:
     """A valid request or, with ``answered`` false, a notification."""
 
-    id: ID
-    method: str
-    params: Any
-    answered: bool
+    __slots__ = ("answered", "id", "method", "params")
+
+    def __init__(self, id: ID, method: str, params: Any, answered: bool) -> None:
+        self.id = id
+        self.method = method
+        self.params = params
+        self.answered = answered
 
 
-class Answered(NamedTuple):
+class Answered:
     """A valid response: ``result``, or ``error`` if that is not None."""
 
-    id: ID
-    result: Any
-    error: dict[str, Any] | None
+    __slots__ = ("error", "id", "result")
+
+    def __init__(self, id: ID, result: Any, error: dict[str, Any] | None) -> None:
+        self.id = id
+        self.result = result
+        self.error = error
 
 
-class Invalid(NamedTuple):
+class Invalid:
     """An invalid message. ``id`` is the id to answer with; ``reply`` is false if it looks like an answer: two ends that
     answer each other's answers would never stop."""
 
-    id: ID
-    reason: str
-    reply: bool
+    __slots__ = ("id", "reason", "reply")
+
+    def __init__(self, id: ID, reason: str, reply: bool) -> None:
+        self.id = id
+        self.reason = reason
+        self.reply = reply
 
 
 def _is_id(value: Any) -> bool:
