@@ -1,4 +1,4 @@
-"""Each damage that the contract and the drift page name, planted in a store: found under its name, and nothing else."""
+"""Each damage that storaged knows, planted in a store: found under its name, and nothing else."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
+from attrs import frozen
 
 from storaged.store.checking.findings import CATALOGUE
 from storaged.store.checking.walk import Scope
@@ -19,718 +21,466 @@ from storaged.store.layout import paths
 from storaged.store.locks.record_lock import FLOCK
 from tests.unit.store.checking.damaged import Damaged, lay, old
 
-Plant = Callable[[Damaged], tuple[str, str]]
-"""Plants one damage; says the name of the finding and the id of its subject."""
-
-_PLANTS: dict[str, tuple[Plant, tuple[str, ...], Scope]] = {}
-
-
-def plant(drivers: str = "overlay vfs", scope: Scope = "files") -> Callable[[Plant], Plant]:
-    """``scope`` is the least that finds it."""
-
-    def keep(function: Plant) -> Plant:
-        _PLANTS[function.__name__] = (function, tuple(drivers.split()), scope)
-        return function
-
-    return keep
+Record = dict[str, Any]
+NOWHERE = "0" * 64
+NEW = "a" * 64
 
 
-# ---------------------------------------------------------------- tables
+@frozen
+class Plant:
+    """One damage: what it is, the finding, and what plants it and returns the id of its subject.
+
+    ``scope`` is the least that finds it.
+    """
+
+    title: str
+    finding: str
+    plant: Callable[[Damaged], str]
+    drivers: str = "overlay vfs"
+    scope: Scope = "files"
+
+    def __str__(self) -> str:
+        return self.title
 
 
-@plant(scope="records")
-def a_torn_table_of_images(store: Damaged) -> tuple[str, str]:
-    table = store.table("images")
-    table.write_bytes(table.read_bytes()[:700])
-    return "table_unreadable", str(table)
+# ---------------------------------------------------------------- what is damaged
+
+_TABLES = {"image": "images", "list": "images", "layer": "layers", "base": "layers", "container": "containers"}
 
 
-@plant(scope="records")
-def a_torn_table_of_layers(store: Damaged) -> tuple[str, str]:
-    table = store.table("layers")
-    table.write_bytes(table.read_bytes()[:-1])
-    return "table_unreadable", str(table)
+def table(kind: str, harm: Callable[[Path], object]) -> Callable[[Damaged], str]:
+    """Harm a table."""
+
+    def plant(store: Damaged) -> str:
+        harm(store.table(kind))
+        return str(store.table(kind))
+
+    return plant
 
 
-@plant(scope="records")
-def a_table_that_is_an_object(store: Damaged) -> tuple[str, str]:
-    store.write("containers", {})
-    return "table_unreadable", str(store.table("containers"))
+def rewritten(kind: str, records: Callable[[list[Record]], object]) -> Callable[[Damaged], str]:
+    """Replace the records of a table."""
+
+    def plant(store: Damaged) -> str:
+        store.write(kind, records(store.records(kind)))
+        return str(store.table(kind))
+
+    return plant
 
 
-@plant(scope="records")
-def an_empty_table_of_images(store: Damaged) -> tuple[str, str]:
-    store.table("images").write_bytes(b"")
-    return "table_lost", str(store.table("images"))
+def added(kind: str, record: Callable[[Damaged], Record]) -> Callable[[Damaged], str]:
+    """Add a record to a table."""
+
+    def plant(store: Damaged) -> str:
+        new = record(store)
+        store.write(kind, [*store.records(kind), new])
+        return str(new["id"])
+
+    return plant
 
 
-@plant(scope="records")
-def a_table_of_no_images_beside_their_folders(store: Damaged) -> tuple[str, str]:
-    """As podman 4.3 leaves it that took a torn table for an empty one."""
-    store.write("images", [])
-    return "table_lost", str(store.table("images"))
+def edited(subject: str, members: Callable[[Damaged, Record], Record]) -> Callable[[Damaged], str]:
+    """Change members of a record."""
+
+    def plant(store: Damaged) -> str:
+        record = getattr(store, subject)
+        store.edit(_TABLES[subject], record["id"], **members(store, record))
+        return str(record["id"])
+
+    return plant
 
 
-@plant("overlay", scope="records")
-def a_table_of_no_layers_beside_their_folders(store: Damaged) -> tuple[str, str]:
-    store.write("layers", [])
-    return "table_lost", str(store.table("layers"))
+def file(
+    subject: str, path: Callable[[Damaged, Record], Path], harm: Callable[[Path], object]
+) -> Callable[[Damaged], str]:
+    """Harm a file of a record."""
+
+    def plant(store: Damaged) -> str:
+        record = getattr(store, subject)
+        harm(path(store, record))
+        return str(record["id"])
+
+    return plant
 
 
-@plant(scope="records")
-def a_lost_table_of_layers(store: Damaged) -> tuple[str, str]:
-    store.table("layers").unlink()
-    return "table_lost", str(store.table("layers"))
+def left(path: Callable[[Damaged], Path], make: Callable[[Path], object]) -> Callable[[Damaged], str]:
+    """Leave something that no record names."""
+
+    def plant(store: Damaged) -> str:
+        make(path(store))
+        return str(path(store))
+
+    return plant
 
 
-@plant(scope="records")
-def a_lost_table_of_layers_and_all_layers(store: Damaged) -> tuple[str, str]:
+# ---------------------------------------------------------------- files of a record
+
+
+def folder(store: Damaged, record: Record) -> Path:
+    return store.image_dir(record["id"])
+
+
+def item(key: str) -> Callable[[Damaged, Record], Path]:
+    return lambda store, record: store.item(record["id"], key)
+
+
+manifest, instances, artifacts = item("manifest"), item("instances.json"), item("artifacts.json")
+
+
+def config(store: Damaged, record: Record) -> Path:
+    return store.item(record["id"], f"sha256:{record['id']}")
+
+
+def twin(store: Damaged, record: Record) -> Path:
+    """The manifest under its second key."""
+    return store.item(record["id"], next(key for key in record["big-data-names"] if key.startswith("manifest-")))
+
+
+def link(store: Damaged, record: Record) -> Path:
+    return store.link(record["id"])
+
+
+def of_layer(name: str) -> Callable[[Damaged, Record], Path]:
+    return lambda store, record: store.contents(record["id"]) / name
+
+
+def tar_split(store: Damaged, record: Record) -> Path:
+    return store.tar_split(record["id"])
+
+
+def files(store: Damaged, record: Record) -> Path:
+    return store.files_of(record["id"])
+
+
+def payload(store: Damaged, record: Record) -> Path:
+    """The file that the layer's own tar-split names: vfs has the parent's files, too."""
+    lines = [json.loads(line) for line in gzip.decompress(tar_split(store, record).read_bytes()).splitlines()]
+    return files(store, record) / next(line["name"] for line in lines if line["type"] == 1)
+
+
+# ---------------------------------------------------------------- harm
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def zeroed(path: Path) -> None:
+    path.write_bytes(bytes(path.stat().st_size))
+
+
+def cut(length: int) -> Callable[[Path], None]:
+    return lambda path: os.truncate(path, length)
+
+
+def torn(end: int) -> Callable[[Path], object]:
+    return lambda path: path.write_bytes(path.read_bytes()[:end])
+
+
+def flipped(path: Path) -> None:
+    path.write_bytes(bytes([path.read_bytes()[0] ^ 1]) + path.read_bytes()[1:])
+
+
+def holding(data: bytes) -> Callable[[Path], object]:
+    return lambda path: path.write_bytes(data)
+
+
+def changed(before: bytes, after: bytes) -> Callable[[Path], object]:
+    return lambda path: path.write_bytes(path.read_bytes().replace(before, after, 1))
+
+
+def emptied(path: Path) -> None:
+    shutil.rmtree(path)
+    path.mkdir()
+
+
+def a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def a_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def a_link(target: str) -> Callable[[Path], None]:
+    def harm(path: Path) -> None:
+        path.unlink(missing_ok=True)
+        path.symlink_to(target)
+
+    return harm
+
+
+def another_tar(path: Path) -> None:
+    lines = gzip.decompress(path.read_bytes()).splitlines()
+    path.write_bytes(gzip.compress(b"\n".join([*lines, json.dumps(json.loads(lines[-1])).encode()])))
+
+
+def aged(make: Callable[[Path], object]) -> Callable[[Path], object]:
+    def harm(path: Path) -> None:
+        make(path)
+        old(path)
+
+    return harm
+
+
+# ---------------------------------------------------------------- what takes more than one step
+
+
+def no_layers_at_all(store: Damaged) -> str:
     for record in store.records("layers"):
         shutil.rmtree(store.contents(record["id"]))
     store.table("layers").unlink()
-    return "table_lost", str(store.table("layers"))
+    return str(store.table("layers"))
 
 
-@plant(scope="records")
-def an_empty_table_of_containers(store: Damaged) -> tuple[str, str]:
-    store.table("containers").write_bytes(b"")
-    return "table_lost", str(store.table("containers"))
-
-
-@plant(scope="records")
-def a_null_record(store: Damaged) -> tuple[str, str]:
-    store.write("images", [*store.records("images"), None])
-    return "record_null", str(store.table("images"))
-
-
-@plant(scope="records")
-def a_record_that_is_a_number(store: Damaged) -> tuple[str, str]:
-    store.write("layers", [*store.records("layers"), 5])
-    return "record_malformed", str(store.table("layers"))
-
-
-@plant(scope="records")
-def a_wrong_type_in_an_image(store: Damaged) -> tuple[str, str]:
-    id = store.image["id"]
-    store.edit("images", id, names_history=[1])
-    return "record_malformed", id
-
-
-@plant(scope="records")
-def a_fraction_for_a_size(store: Damaged) -> tuple[str, str]:
-    id = store.layer["id"]
-    store.edit("layers", id, compressed_size=1.5)
-    return "record_malformed", id
-
-
-@plant(scope="records")
-def a_wrong_type_in_a_member_storaged_does_not_read(store: Damaged) -> tuple[str, str]:
-    id = store.layer["id"]
-    store.edit("layers", id, uidset=["0"])
-    return "record_malformed", id
-
-
-@plant(scope="records")
-def an_id_that_is_no_id(store: Damaged) -> tuple[str, str]:
-    id = "short"
-    store.write("layers", [*store.records("layers"), {"id": id, "created": "2024-01-01T00:00:00Z"}])
-    return "record_id_malformed", id
-
-
-@plant(scope="records")
-def a_bad_time(store: Damaged) -> tuple[str, str]:
-    id = store.image["id"]
-    store.edit("images", id, created="yesterday")
-    return "time_malformed", id
-
-
-@plant(scope="records")
-def a_bad_digest_of_an_image(store: Damaged) -> tuple[str, str]:
-    id = store.image["id"]
-    store.edit("images", id, digest="sha256:abc")
-    return "image_digest_invalid", id
-
-
-@plant(scope="records")
-def a_bad_digest_of_a_manifest(store: Damaged) -> tuple[str, str]:
-    image = store.image
-    store.edit("images", image["id"], big_data_digests={**image["big-data-digests"], "manifest": "sha256:00"})
-    return "image_digest_invalid", image["id"]
-
-
-@plant(scope="records")
-def a_bad_digest_of_a_layer(store: Damaged) -> tuple[str, str]:
-    id = store.layer["id"]
-    store.edit("layers", id, compressed_diff_digest="sha256:XYZ")
-    return "digest_invalid", id
-
-
-@plant(scope="records")
-def a_digest_of_an_algorithm_that_nobody_here_knows(store: Damaged) -> tuple[str, str]:
-    image = store.image
-    store.edit("images", image["id"], big_data_digests={**image["big-data-digests"], "manifest": f"blake3:{'0' * 64}"})
-    return "digest_not_verifiable", image["id"]
-
-
-@plant(scope="records")
-def a_layers_digest_of_an_algorithm_that_nobody_here_knows(store: Damaged) -> tuple[str, str]:
-    id = store.layer["id"]
-    store.edit("layers", id, diff_digest=f"blake3:{'0' * 64}")
-    return "digest_not_verifiable", id
-
-
-@plant(scope="records")
-def a_lists_digest_that_only_we_can_verify(store: Damaged) -> tuple[str, str]:
-    record = store.list
-    told = f"sha3-256:{hashlib.sha3_256(store.item(record['id'], 'manifest').read_bytes()).hexdigest()}"
-    store.edit("images", record["id"], big_data_digests={**record["big-data-digests"], "manifest": told})
-    return "digest_unusual", record["id"]
-
-
-@plant(scope="records")
-def an_image_id_borne_twice(store: Damaged) -> tuple[str, str]:
-    records = store.records("images")
-    store.write("images", [*records, store.image])
-    return "id_duplicate", store.image["id"]
-
-
-@plant(scope="records")
-def a_layer_id_borne_twice(store: Damaged) -> tuple[str, str]:
-    records = store.records("layers")
-    store.write("layers", [*records, store.layer])
-    return "id_duplicate", store.layer["id"]
-
-
-@plant(scope="records")
-def a_name_borne_by_two_images(store: Damaged) -> tuple[str, str]:
-    image = store.image
-    last = store.records("images")[-1]
+def a_shared_name(store: Damaged) -> str:
+    image, last = store.image, store.records("images")[-1]
     assert last["id"] != image["id"]
     store.edit("images", last["id"], names=[*last.get("names", []), image["names"][0]])
-    return "name_duplicate", image["id"]
+    return str(image["id"])
 
 
-@plant(scope="records")
-def a_name_twice_in_one_layer(store: Damaged) -> tuple[str, str]:
-    id = store.layer["id"]
-    store.edit("layers", id, names=["twice", "twice"])
-    return "name_duplicate", id
-
-
-@plant(scope="records")
-def a_name_that_is_no_reference(store: Damaged) -> tuple[str, str]:
-    image = store.image
-    store.edit("images", image["id"], names=[*image["names"], "Bad Name:1"])
-    return "name_invalid", image["id"]
-
-
-# ---------------------------------------------------------------- records among each other
-
-
-@plant(scope="records")
-def a_missing_top_layer(store: Damaged) -> tuple[str, str]:
-    id = store.image["id"]
-    store.edit("images", id, layer="0" * 64)
-    return "image_layer_missing", id
-
-
-@plant(scope="records")
-def a_missing_mapped_layer(store: Damaged) -> tuple[str, str]:
-    id = store.image["id"]
-    store.edit("images", id, mapped_layers=["0" * 64])
-    return "image_mapped_layer_missing", id
-
-
-@plant("vfs", scope="records")
-def a_missing_parent(store: Damaged) -> tuple[str, str]:
-    id = store.layer["id"]
-    store.edit("layers", id, parent="0" * 64)
-    return "layer_parent_missing", id
-
-
-@plant("vfs", scope="records")
-def a_layer_that_is_its_own_parent(store: Damaged) -> tuple[str, str]:
-    id = store.layer["id"]
-    store.edit("layers", id, parent=id)
-    return "layer_cycle", id
-
-
-@plant(scope="records")
-def an_incomplete_layer(store: Damaged) -> tuple[str, str]:
-    id = store.layer["id"]
-    store.edit("layers", id, flags={"incomplete": True})
-    return "layer_incomplete", id
-
-
-@plant(scope="records")
-def a_half_made_image(store: Damaged) -> tuple[str, str]:
-    id = "f" * 64
-    store.write("images", [*store.records("images"), {"id": id, "created": "2024-01-01T00:00:00Z"}])
-    return "image_half_made", id
-
-
-@plant(scope="records")
-def a_container_of_no_image(store: Damaged) -> tuple[str, str]:
-    id = store.container["id"]
-    store.edit("containers", id, image="0" * 64)
-    return "container_image_missing", id
-
-
-@plant(scope="records")
-def a_container_of_no_layer(store: Damaged) -> tuple[str, str]:
-    id = store.container["id"]
-    store.edit("containers", id, layer="0" * 64)
-    return "container_layer_missing", id
-
-
-# ---------------------------------------------------------------- images against their files
-
-
-@plant()
-def an_image_without_its_folder(store: Damaged) -> tuple[str, str]:
-    shutil.rmtree(store.image_dir(store.image["id"]))
-    return "image_directory_missing", store.image["id"]
-
-
-@plant()
-def a_list_without_its_folder(store: Damaged) -> tuple[str, str]:
-    id = store.list["id"]
-    shutil.rmtree(store.image_dir(id))
-    return "evidence_unreadable", id
-
-
-@plant()
-def a_missing_manifest(store: Damaged) -> tuple[str, str]:
-    store.item(store.image["id"], "manifest").unlink()
-    return "manifest_missing", store.image["id"]
-
-
-@plant()
-def a_manifest_that_is_none(store: Damaged) -> tuple[str, str]:
-    store.item(store.image["id"], "manifest").write_bytes(b"{}")
-    return "manifest_undecodable", store.image["id"]
-
-
-@plant()
-def a_manifest_of_zeros(store: Damaged) -> tuple[str, str]:
-    path = store.item(store.image["id"], "manifest")
-    path.write_bytes(bytes(path.stat().st_size))
-    return "manifest_undecodable", store.image["id"]
-
-
-@plant()
-def another_manifest_than_recorded(store: Damaged) -> tuple[str, str]:
-    path = store.item(store.image["id"], "manifest")
-    path.write_bytes(path.read_bytes().replace(b'"schemaVersion":2', b'"schemaVersion":3'))
-    return "big_data_digest", store.image["id"]
-
-
-@plant()
-def an_emptied_list(store: Damaged) -> tuple[str, str]:
-    id = store.list["id"]
-    store.item(id, "manifest").write_bytes(b"")
-    return "evidence_unreadable", id
-
-
-@plant()
-def another_list_than_recorded(store: Damaged) -> tuple[str, str]:
-    id = store.list["id"]
-    path = store.item(id, "manifest")
-    path.write_bytes(path.read_bytes().replace(b"sha256:", b"sha512:", 1))
-    return "evidence_unreadable", id
-
-
-@plant()
-def a_missing_config(store: Damaged) -> tuple[str, str]:
-    id = store.image["id"]
-    store.item(id, f"sha256:{id}").unlink()
-    return "config_missing", id
-
-
-@plant()
-def a_config_that_is_none(store: Damaged) -> tuple[str, str]:
-    id = store.image["id"]
-    store.item(id, f"sha256:{id}").write_bytes(b"")
-    return "config_undecodable", id
-
-
-@plant()
-def another_config_than_recorded(store: Damaged) -> tuple[str, str]:
-    id = store.image["id"]
-    path = store.item(id, f"sha256:{id}")
-    path.write_bytes(path.read_bytes().replace(b'"linux"', b'"linuy"'))
-    return "config_mismatch", id
-
-
-@plant()
-def a_missing_item(store: Damaged) -> tuple[str, str]:
-    image = store.image
-    store.item(image["id"], _twin(image)).unlink()
-    return "big_data_missing", image["id"]
-
-
-@plant()
-def a_shortened_item(store: Damaged) -> tuple[str, str]:
-    image = store.image
-    os.truncate(store.item(image["id"], _twin(image)), 3)
-    return "big_data_size", image["id"]
-
-
-@plant(scope="contents")
-def a_flipped_bit_in_an_item(store: Damaged) -> tuple[str, str]:
-    image = store.image
-    path = store.item(image["id"], _twin(image))
-    path.write_bytes(bytes([path.read_bytes()[0] ^ 1]) + path.read_bytes()[1:])
-    return "big_data_digest", image["id"]
-
-
-@plant()
-def a_directory_for_an_item(store: Damaged) -> tuple[str, str]:
-    image = store.image
-    path = store.item(image["id"], _twin(image))
-    path.unlink()
-    path.mkdir()
-    return "big_data_unreadable", image["id"]
-
-
-@plant()
-def a_link_for_a_manifest(store: Damaged) -> tuple[str, str]:
-    path = store.item(store.image["id"], "manifest")
-    path.unlink()
-    path.symlink_to("/etc/passwd")
-    return "big_data_unreadable", store.image["id"]
-
-
-@plant()
-def a_pipe_for_a_manifest(store: Damaged) -> tuple[str, str]:
-    path = store.item(store.image["id"], "manifest")
-    path.unlink()
-    os.mkfifo(path)
-    return "big_data_unreadable", store.image["id"]
-
-
-@plant()
-def a_list_whose_record_names_no_instances(store: Damaged) -> tuple[str, str]:
+def no_instances_named(store: Damaged) -> str:
     listed = store.list
     keys = [key for key in listed["big-data-names"] if key != "instances.json"]
     store.item(listed["id"], "instances.json").unlink()
     store.edit("images", listed["id"], big_data_names=keys)
-    return "instances_missing", listed["id"]
+    return str(listed["id"])
 
 
-@plant()
-def a_list_without_its_instances(store: Damaged) -> tuple[str, str]:
+def undecodable_artifacts(store: Damaged) -> str:
     listed = store.list
-    store.item(listed["id"], "instances.json").unlink()
-    return "instances_missing", listed["id"]
-
-
-@plant()
-def undecodable_instances(store: Damaged) -> tuple[str, str]:
-    listed = store.list
-    store.item(listed["id"], "instances.json").write_bytes(b'{"a":1}')
-    return "instances_undecodable", listed["id"]
-
-
-@plant()
-def undecodable_artifacts(store: Damaged) -> tuple[str, str]:
-    listed = store.list
-    store.item(listed["id"], "artifacts.json").write_bytes(b"[]")
+    artifacts(store, listed).write_bytes(b"[]")
     if "artifacts.json" not in listed["big-data-names"]:
         store.edit("images", listed["id"], big_data_names=[*listed["big-data-names"], "artifacts.json"])
-    return "artifacts_undecodable", listed["id"]
+    return str(listed["id"])
 
 
-@plant()
-def a_file_no_record_names(store: Damaged) -> tuple[str, str]:
-    path = store.image_dir(store.image["id"]) / "stranger"
-    path.write_bytes(b"")
-    return "big_data_extra", str(path)
-
-
-@plant()
-def a_temporary_file_left_beside_big_data(store: Damaged) -> tuple[str, str]:
-    path = store.image_dir(store.image["id"]) / ".tmp-manifest123"
-    path.write_bytes(b"")
-    return "temporary_left", str(old(path))
-
-
-def _twin(image: dict[str, list[str]]) -> str:
-    return next(key for key in image["big-data-names"] if key.startswith("manifest-"))
-
-
-# ---------------------------------------------------------------- layers against their files
-
-
-@plant()
-def a_layer_without_its_folder(store: Damaged) -> tuple[str, str]:
+def a_layer_without_its_folder(store: Damaged) -> str:
     id = store.layer["id"]
     if store.driver == "overlay":
         store.link(id).unlink()
     shutil.rmtree(store.contents(id))
-    return "layer_directory_missing", id
+    return str(id)
 
 
-@plant("overlay")
-def a_layer_without_diff(store: Damaged) -> tuple[str, str]:
-    id = store.layer["id"]
-    shutil.rmtree(store.contents(id) / "diff")
-    return "layer_diff_missing", id
+def a_link_to_another_layer(store: Damaged) -> str:
+    a_link(f"../{store.base['id']}/diff")(link(store, store.layer))
+    return str(store.layer["id"])
 
 
-@plant("overlay")
-def an_empty_link_file(store: Damaged) -> tuple[str, str]:
-    id = store.layer["id"]
-    (store.contents(id) / "link").write_bytes(b"")
-    return "link_file_lost", id
+def a_lower_of(subject: str) -> Callable[[Damaged], str]:
+    """The file names the layer's own link alone."""
+
+    def plant(store: Damaged) -> str:
+        id = getattr(store, subject)["id"]
+        (store.contents(id) / "lower").write_text("l/" + store.link(id).name)
+        return str(id)
+
+    return plant
 
 
-@plant("overlay")
-def a_missing_link_file(store: Damaged) -> tuple[str, str]:
-    id = store.base["id"]
-    (store.contents(id) / "link").unlink()
-    return "link_file_lost", id
-
-
-@plant("overlay")
-def a_lost_link(store: Damaged) -> tuple[str, str]:
-    id = store.base["id"]
-    store.link(id).unlink()
-    return "link_lost", id
-
-
-@plant("overlay")
-def a_link_to_another_layer(store: Damaged) -> tuple[str, str]:
-    id = store.layer["id"]
-    link = store.link(id)
-    link.unlink()
-    link.symlink_to(f"../{store.base['id']}/diff")
-    return "link_wrong", id
-
-
-@plant("overlay")
-def a_directory_for_a_link(store: Damaged) -> tuple[str, str]:
-    id = store.layer["id"]
-    link = store.link(id)
-    link.unlink()
-    link.mkdir()
-    return "link_wrong", id
-
-
-@plant("overlay")
-def an_empty_lower(store: Damaged) -> tuple[str, str]:
-    id = store.layer["id"]
-    (store.contents(id) / "lower").write_bytes(b"")
-    return "lower_lost", id
-
-
-@plant("overlay")
-def a_missing_lower(store: Damaged) -> tuple[str, str]:
-    id = store.layer["id"]
-    (store.contents(id) / "lower").unlink()
-    return "lower_lost", id
-
-
-@plant("overlay")
-def a_lower_of_other_layers(store: Damaged) -> tuple[str, str]:
-    id = store.layer["id"]
-    (store.contents(id) / "lower").write_text("l/" + store.link(id).name)
-    return "lower_wrong", id
-
-
-@plant("overlay")
-def a_base_layer_with_lower(store: Damaged) -> tuple[str, str]:
-    id = store.base["id"]
-    (store.contents(id) / "lower").write_text("l/" + store.link(id).name)
-    return "lower_wrong", id
-
-
-@plant("overlay")
-def an_empty_lower_layers(store: Damaged) -> tuple[str, str]:
-    id = store.layer["id"]
-    (store.contents(id) / "lower-layers").write_bytes(b"")
-    return "lower_layers_empty", id
-
-
-@plant("overlay")
-def a_lower_layers_of_other_layers(store: Damaged) -> tuple[str, str]:
+def a_lower_layers_of_itself(store: Damaged) -> str:
     id = store.layer["id"]
     (store.contents(id) / "lower-layers").write_text(id)
-    return "lower_layers_wrong", id
+    return str(id)
 
 
-@plant()
-def a_missing_tar_split(store: Damaged) -> tuple[str, str]:
-    id = store.layer["id"]
-    store.tar_split(id).unlink()
-    return "tar_split_missing", id
-
-
-@plant()
-def an_empty_tar_split(store: Damaged) -> tuple[str, str]:
-    id = store.layer["id"]
-    store.tar_split(id).write_bytes(b"")
-    return "tar_split_empty", id
-
-
-@plant()
-def a_tar_split_that_is_no_gzip(store: Damaged) -> tuple[str, str]:
-    id = store.layer["id"]
-    store.tar_split(id).write_bytes(b"{}")
-    return "tar_split_undecodable", id
-
-
-@plant(scope="contents")
-def a_tar_split_that_is_no_json(store: Damaged) -> tuple[str, str]:
-    id = store.layer["id"]
-    store.tar_split(id).write_bytes(gzip.compress(b"text\n"))
-    return "tar_split_undecodable", id
-
-
-@plant(scope="contents")
-def a_torn_tar_split(store: Damaged) -> tuple[str, str]:
-    id = store.layer["id"]
-    path = store.tar_split(id)
-    path.write_bytes(path.read_bytes()[:-5])
-    return "tar_split_undecodable", id
-
-
-@plant(scope="contents")
-def a_tar_split_of_another_tar(store: Damaged) -> tuple[str, str]:
-    id = store.layer["id"]
-    path = store.tar_split(id)
-    lines = gzip.decompress(path.read_bytes()).splitlines()
-    entry = json.loads(lines[-1])
-    path.write_bytes(gzip.compress(b"\n".join([*lines, json.dumps(entry).encode()])))
-    return "layer_content_differs", id
-
-
-@plant(scope="contents")
-def a_flipped_bit_in_a_file(store: Damaged) -> tuple[str, str]:
-    id = store.layer["id"]
-    path = _file(store, id)
-    path.write_bytes(bytes([path.read_bytes()[0] ^ 1]) + path.read_bytes()[1:])
-    return "layer_content_differs", id
-
-
-@plant(scope="contents")
-def a_file_of_no_bytes(store: Damaged) -> tuple[str, str]:
-    id = store.layer["id"]
-    os.truncate(_file(store, id), 0)
-    return "layer_content_differs", id
-
-
-@plant()
-def a_lost_file_that_was_all_there_was(store: Damaged) -> tuple[str, str]:
-    id = store.layer["id"]
-    _file(store, id).unlink()
-    return "layer_content_lost", id
-
-
-@plant("overlay")
-def a_layer_without_payload(store: Damaged) -> tuple[str, str]:
-    id = store.layer["id"]
-    shutil.rmtree(store.files_of(id))
-    store.files_of(id).mkdir()
-    return "layer_content_lost", id
-
-
-def _file(store: Damaged, id: str) -> Path:
-    """The file that the layer's own tar-split names: vfs has the parent's files, too."""
-    lines = gzip.decompress(store.tar_split(id).read_bytes()).splitlines()
-    name = next(json.loads(line)["name"] for line in lines if json.loads(line)["type"] == 1)
-    return store.files_of(id) / name
-
-
-# ---------------------------------------------------------------- files without a record
-
-
-@plant()
-def a_folder_of_big_data_without_a_record(store: Damaged) -> tuple[str, str]:
-    path = store.image_dir("a" * 64)
-    path.mkdir()
-    return "image_directory_orphan", str(path)
-
-
-@plant()
-def contents_without_a_record(store: Damaged) -> tuple[str, str]:
-    path = store.contents("a" * 64)
-    path.mkdir()
-    return "layer_directory_orphan", str(path)
-
-
-@plant("overlay")
-def contents_under_any_name(store: Damaged) -> tuple[str, str]:
-    path = store.contents("backup")
-    path.mkdir()
-    return "layer_directory_orphan", str(old(path))
-
-
-@plant()
-def a_tar_split_without_a_record(store: Damaged) -> tuple[str, str]:
-    path = store.tar_split("a" * 64)
-    path.write_bytes(b"")
-    return "tar_split_orphan", str(path)
-
-
-@plant()
-def a_layers_data_without_a_record(store: Damaged) -> tuple[str, str]:
-    path = store.table("layers").with_name("a" * 64)
-    path.mkdir()
-    return "layer_data_orphan", str(path)
-
-
-@plant()
-def a_containers_data_without_a_record(store: Damaged) -> tuple[str, str]:
-    path = store.table("containers").with_name("a" * 64)
-    path.mkdir()
-    return "container_directory_orphan", str(path)
-
-
-@plant("overlay")
-def a_link_of_no_layer(store: Damaged) -> tuple[str, str]:
-    path = store.contents("l") / ("A" * 26)
-    path.symlink_to(f"../{'a' * 64}/diff")
-    return "link_orphan", str(path)
-
-
-@plant("overlay")
-def a_second_link_to_a_layer(store: Damaged) -> tuple[str, str]:
+def a_second_link(store: Damaged) -> str:
     path = store.contents("l") / ("A" * 26)
     path.symlink_to(f"../{store.layer['id']}/diff")
-    return "link_orphan", str(path)
+    return str(path)
 
 
-@plant()
-def a_temporary_table_left(store: Damaged) -> tuple[str, str]:
-    path = store.table("images").with_name(".tmp-images.json123")
-    path.write_bytes(b"[")
-    return "temporary_left", str(old(path))
-
-
-@plant()
-def a_staged_layer_left(store: Damaged) -> tuple[str, str]:
+def a_staged_layer(store: Damaged) -> str:
     above = store.contents("x").parent
     above = (above if store.driver == "overlay" else above.parent) / "tempdirs"
     (above / "temp-dir-7").mkdir(parents=True)
     (above / "lock-7").write_bytes(b"")
     old(above / "lock-7")
-    return "staging_stale", str(old(above / "temp-dir-7"))
+    return str(old(above / "temp-dir-7"))
 
 
-@plant()
-def a_staged_tar_split_left(store: Damaged) -> tuple[str, str]:
-    path = store.table("layers").with_name("tmp") / "temp-dir-7"
-    path.mkdir(parents=True)
-    return "staging_stale", str(old(path))
-
-
-@plant("overlay")
-def a_partial_pull_left(store: Damaged) -> tuple[str, str]:
+def a_partial_pull(store: Damaged) -> str:
     path = store.contents("staging") / "123"
     path.mkdir(parents=True)
     (path / "staging.lock").write_bytes(b"")
-    return "staging_stale", str(old(path))
+    return str(old(path))
+
+
+def digests(value: Callable[[Damaged, Record], str]) -> Callable[[Damaged, Record], Record]:
+    """Another digest recorded for the manifest."""
+    return lambda store, record: {"big_data_digests": {**record["big-data-digests"], "manifest": value(store, record)}}
+
+
+def sha3_256(store: Damaged, record: Record) -> str:
+    return f"sha3-256:{hashlib.sha3_256(manifest(store, record).read_bytes()).hexdigest()}"
+
+
+def short(store: Damaged) -> Record:
+    return {"id": "short", "created": "2024-01-01T00:00:00Z"}
+
+
+def members(**given: object) -> Callable[[Damaged, Record], Record]:
+    return lambda store, record: dict(given)
+
+
+UNKNOWN = f"blake3:{'0' * 64}"
+
+_RECORDS = [
+    ("a torn table of images", "table_unreadable", table("images", torn(700))),
+    ("a torn table of layers", "table_unreadable", table("layers", torn(-1))),
+    ("a table that is an object", "table_unreadable", rewritten("containers", lambda _: {})),
+    ("an empty table of images", "table_lost", table("images", empty)),
+    # As podman 4.3 leaves it that took a torn table for an empty one.
+    ("a table of no images beside their folders", "table_lost", rewritten("images", lambda _: [])),
+    ("a table of no layers beside their folders", "table_lost", rewritten("layers", lambda _: []), "overlay"),
+    ("a lost table of layers", "table_lost", table("layers", Path.unlink)),
+    ("a lost table of layers and all layers", "table_lost", no_layers_at_all),
+    ("an empty table of containers", "table_lost", table("containers", empty)),
+    ("a null record", "record_null", rewritten("images", lambda records: [*records, None])),
+    ("a record that is a number", "record_malformed", rewritten("layers", lambda records: [*records, 5])),
+    ("a wrong type in an image", "record_malformed", edited("image", members(names_history=[1]))),
+    ("a fraction for a size", "record_malformed", edited("layer", members(compressed_size=1.5))),
+    ("a wrong type in a member not read", "record_malformed", edited("layer", members(uidset=["0"]))),
+    ("an id that is no id", "record_id_malformed", added("layers", short)),
+    ("a bad time", "time_malformed", edited("image", members(created="yesterday"))),
+    ("a bad digest of an image", "image_digest_invalid", edited("image", members(digest="sha256:abc"))),
+    ("a bad digest of a manifest", "image_digest_invalid", edited("image", digests(lambda *_: "sha256:00"))),
+    ("a bad digest of a layer", "digest_invalid", edited("layer", members(compressed_diff_digest="sha256:XYZ"))),
+    ("an unknown algorithm", "digest_not_verifiable", edited("image", digests(lambda *_: UNKNOWN))),
+    ("an unknown algorithm of a layer", "digest_not_verifiable", edited("layer", members(diff_digest=UNKNOWN))),
+    ("a list's digest that only we can verify", "digest_unusual", edited("list", digests(sha3_256))),
+    ("an image id borne twice", "id_duplicate", added("images", lambda store: store.image)),
+    ("a layer id borne twice", "id_duplicate", added("layers", lambda store: store.layer)),
+    ("a name borne by two images", "name_duplicate", a_shared_name),
+    ("a name twice in one layer", "name_duplicate", edited("layer", members(names=["twice", "twice"]))),
+    ("a name that is no reference", "name_invalid", edited("image", lambda _, it: {"names": [*it["names"], "A B:1"]})),
+    ("a missing top layer", "image_layer_missing", edited("image", members(layer=NOWHERE))),
+    ("a missing mapped layer", "image_mapped_layer_missing", edited("image", members(mapped_layers=[NOWHERE]))),
+    ("a missing parent", "layer_parent_missing", edited("layer", members(parent=NOWHERE)), "vfs"),
+    ("a layer that is its own parent", "layer_cycle", edited("layer", lambda _, it: {"parent": it["id"]}), "vfs"),
+    ("an incomplete layer", "layer_incomplete", edited("layer", members(flags={"incomplete": True}))),
+    ("a half-made image", "image_half_made", added("images", lambda store: {**short(store), "id": "f" * 64})),
+    ("a container of no image", "container_image_missing", edited("container", members(image=NOWHERE))),
+    ("a container of no layer", "container_layer_missing", edited("container", members(layer=NOWHERE))),
+]
+"""Found in the records alone."""
+
+_FILES = [
+    ("an image without its folder", "image_directory_missing", file("image", folder, shutil.rmtree)),
+    ("a list without its folder", "evidence_unreadable", file("list", folder, shutil.rmtree)),
+    ("a missing manifest", "manifest_missing", file("image", manifest, Path.unlink)),
+    ("a manifest that is none", "manifest_undecodable", file("image", manifest, holding(b"{}"))),
+    ("a manifest of zeros", "manifest_undecodable", file("image", manifest, zeroed)),
+    (
+        "another manifest than recorded",
+        "big_data_digest",
+        file("image", manifest, changed(b'Version":2', b'Version":3')),
+    ),
+    ("an emptied list", "evidence_unreadable", file("list", manifest, empty)),
+    ("another list than recorded", "evidence_unreadable", file("list", manifest, changed(b"sha256:", b"sha512:"))),
+    ("a missing config", "config_missing", file("image", config, Path.unlink)),
+    ("a config that is none", "config_undecodable", file("image", config, empty)),
+    ("another config than recorded", "config_mismatch", file("image", config, changed(b'"linux"', b'"linuy"'))),
+    ("a missing item", "big_data_missing", file("image", twin, Path.unlink)),
+    ("a shortened item", "big_data_size", file("image", twin, cut(3))),
+    ("a directory for an item", "big_data_unreadable", file("image", twin, a_folder)),
+    ("a link for a manifest", "big_data_unreadable", file("image", manifest, a_link("/etc/passwd"))),
+    ("a pipe for a manifest", "big_data_unreadable", file("image", manifest, a_pipe)),
+    ("a list whose record names no instances", "instances_missing", no_instances_named),
+    ("a list without its instances", "instances_missing", file("list", instances, Path.unlink)),
+    ("undecodable instances", "instances_undecodable", file("list", instances, holding(b'{"a":1}'))),
+    ("undecodable artifacts", "artifacts_undecodable", undecodable_artifacts),
+    ("a file no record names", "big_data_extra", left(lambda store: folder(store, store.image) / "stranger", empty)),
+    (
+        "a temporary file left beside big data",
+        "temporary_left",
+        left(lambda store: folder(store, store.image) / ".tmp-manifest123", aged(empty)),
+    ),
+    ("a layer without its folder", "layer_directory_missing", a_layer_without_its_folder),
+    ("a layer without diff", "layer_diff_missing", file("layer", of_layer("diff"), shutil.rmtree), "overlay"),
+    ("an empty link file", "link_file_lost", file("layer", of_layer("link"), empty), "overlay"),
+    ("a missing link file", "link_file_lost", file("base", of_layer("link"), Path.unlink), "overlay"),
+    ("a lost link", "link_lost", file("base", link, Path.unlink), "overlay"),
+    ("a link to another layer", "link_wrong", a_link_to_another_layer, "overlay"),
+    ("a directory for a link", "link_wrong", file("layer", link, a_folder), "overlay"),
+    ("an empty lower", "lower_lost", file("layer", of_layer("lower"), empty), "overlay"),
+    ("a missing lower", "lower_lost", file("layer", of_layer("lower"), Path.unlink), "overlay"),
+    ("a lower of other layers", "lower_wrong", a_lower_of("layer"), "overlay"),
+    ("a base layer with lower", "lower_wrong", a_lower_of("base"), "overlay"),
+    ("an empty lower-layers", "lower_layers_empty", file("layer", of_layer("lower-layers"), empty), "overlay"),
+    ("a lower-layers of other layers", "lower_layers_wrong", a_lower_layers_of_itself, "overlay"),
+    ("a missing tar-split", "tar_split_missing", file("layer", tar_split, Path.unlink)),
+    ("an empty tar-split", "tar_split_empty", file("layer", tar_split, empty)),
+    ("a tar-split that is no gzip", "tar_split_undecodable", file("layer", tar_split, holding(b"{}"))),
+    ("a lost file that was all there was", "layer_content_lost", file("layer", payload, Path.unlink)),
+    ("a layer without payload", "layer_content_lost", file("layer", files, emptied), "overlay"),
+    ("a folder of big data without a record", "image_directory_orphan", left(lambda s: s.image_dir(NEW), Path.mkdir)),
+    ("contents without a record", "layer_directory_orphan", left(lambda s: s.contents(NEW), Path.mkdir)),
+    (
+        "contents under any name",
+        "layer_directory_orphan",
+        left(lambda store: store.contents("backup"), aged(Path.mkdir)),
+        "overlay",
+    ),
+    ("a tar-split without a record", "tar_split_orphan", left(lambda s: s.tar_split(NEW), empty)),
+    (
+        "a layer's data without a record",
+        "layer_data_orphan",
+        left(lambda store: store.table("layers").with_name(NEW), Path.mkdir),
+    ),
+    (
+        "a container's data without a record",
+        "container_directory_orphan",
+        left(lambda store: store.table("containers").with_name(NEW), Path.mkdir),
+    ),
+    (
+        "a link of no layer",
+        "link_orphan",
+        left(lambda store: store.contents("l") / ("A" * 26), a_link(f"../{NEW}/diff")),
+        "overlay",
+    ),
+    ("a second link to a layer", "link_orphan", a_second_link, "overlay"),
+    (
+        "a temporary table left",
+        "temporary_left",
+        left(lambda store: store.table("images").with_name(".tmp-images.json123"), aged(holding(b"["))),
+    ),
+    ("a staged layer left", "staging_stale", a_staged_layer),
+    (
+        "a staged tar-split left",
+        "staging_stale",
+        left(
+            lambda store: store.table("layers").with_name("tmp") / "temp-dir-7",
+            aged(lambda path: path.mkdir(parents=True)),
+        ),
+    ),
+    ("a partial pull left", "staging_stale", a_partial_pull, "overlay"),
+]
+"""Found where files are looked at, too."""
+
+_CONTENTS = [
+    ("a flipped bit in an item", "big_data_digest", file("image", twin, flipped)),
+    (
+        "a tar-split that is no JSON",
+        "tar_split_undecodable",
+        file("layer", tar_split, holding(gzip.compress(b"text\n"))),
+    ),
+    ("a torn tar-split", "tar_split_undecodable", file("layer", tar_split, torn(-5))),
+    ("a tar-split of another tar", "layer_content_differs", file("layer", tar_split, another_tar)),
+    ("a flipped bit in a file", "layer_content_differs", file("layer", payload, flipped)),
+    ("a file of no bytes", "layer_content_differs", file("layer", payload, cut(0))),
+]
+"""Found only where each byte is read."""
+
+_PLANTS = [
+    *(Plant(*row, scope="records") for row in _RECORDS),
+    *(Plant(*row) for row in _FILES),
+    *(Plant(*row, scope="contents") for row in _CONTENTS),
+]
 
 
 # ---------------------------------------------------------------- tests
@@ -739,22 +489,21 @@ _SCOPES: tuple[Scope, ...] = ("records", "files", "contents")
 
 
 @pytest.mark.parametrize(
-    ("name", "driver"), [(name, driver) for name, (_, drivers, _) in _PLANTS.items() for driver in drivers]
+    ("plant", "driver"), [(plant, driver) for plant in _PLANTS for driver in plant.drivers.split()], ids=str
 )
-def test_a_planted_damage_is_found_under_its_name_and_nothing_else_is(name: str, driver: str, tmp_path: Path) -> None:
-    function, _, least = _PLANTS[name]
-    store = lay(tmp_path, driver)  # type: ignore[arg-type]
-    wanted = [function(store)]
+def test_a_planted_damage_is_found_under_its_name_and_nothing_else_is(
+    plant: Plant, driver: Literal["overlay", "vfs"], tmp_path: Path
+) -> None:
+    store = lay(tmp_path, driver)
+    wanted = [(plant.finding, plant.plant(store))]
     for scope in _SCOPES:
         found = [(each.name, each.id) for each in store.check(scope)]
-        assert found == (wanted if _SCOPES.index(scope) >= _SCOPES.index(least) else [])
+        assert found == (wanted if _SCOPES.index(scope) >= _SCOPES.index(plant.scope) else [])
 
 
 def test_every_name_of_the_catalogue_is_planted_somewhere() -> None:
-    """Each plant names its finding in so many letters; that the name is right, the test above says."""
-    planted = {name for function, _, _ in _PLANTS.values() for name in function.__code__.co_consts if name in CATALOGUE}
     elsewhere = {"store_missing", "file_unreadable", "config_unnamed"}
-    assert planted | elsewhere == set(CATALOGUE)
+    assert {plant.finding for plant in _PLANTS} | elsewhere == set(CATALOGUE)
 
 
 def test_an_additional_store_that_is_gone_is_told(tmp_path: Path) -> None:
