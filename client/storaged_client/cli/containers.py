@@ -19,8 +19,7 @@ FLAGS = (FORMAT, QUIET, NO_TRUNC, NOHEADING)
 
 def run(invocation: Invocation) -> int:
     options = invocation.options
-    template = output.template(options.text("format"), "containers")
-    json = template is None and output.json_wanted(options.text("format"))
+    template, json = output.chosen(options.text("format"), "containers")
     invocation.no_arguments()
     containers = invocation.call("containers.list")["containers"]
     full = options.on("no-trunc")

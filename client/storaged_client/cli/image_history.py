@@ -31,8 +31,7 @@ _MOST = 45
 
 def run(invocation: Invocation) -> int:
     options = invocation.options
-    template = output.template(options.text("format"), "history")
-    json = template is None and output.json_wanted(options.text("format"))
+    template, json = output.chosen(options.text("format"), "history")
     name = invocation.one_argument()
     rows: list[HistoryRow] = invocation.call("images.history", {"name": name})["history"]
     full, human = options.on("no-trunc"), options.on("human", True)

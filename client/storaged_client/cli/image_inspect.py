@@ -30,8 +30,8 @@ def inspect(invocation: Invocation, *, everything: bool = False) -> int:
         ImageDamaged: an image lacks a layer; then podman prints none of them.
     """
     options = invocation.options
-    template = output.template(options.text("format"), "inspect")
-    if template is None and not output.json_wanted(options.text("format"), default=True):
+    template, json = output.chosen(options.text("format"), "inspect", default_json=True)
+    if template is None and not json:
         raise output.FormatError("an inspection has no table: use --format json")
     if not invocation.arguments:
         raise UsageError("no names or ids specified")

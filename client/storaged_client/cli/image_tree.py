@@ -19,8 +19,7 @@ FLAGS = (Flag("whatrequires", "Show all child images and layers of the specified
 
 def run(invocation: Invocation) -> int:
     options = invocation.options
-    template = output.template(options.text("format"), "tree")
-    json = template is None and output.json_wanted(options.text("format"))
+    template, json = output.chosen(options.text("format"), "tree")
     name = invocation.one_argument()
     requires = options.on("whatrequires")
     tree = invocation.call("images.tree", {"name": name, "what_requires": requires})

@@ -45,8 +45,7 @@ class Row:
 
 def run(invocation: Invocation) -> int:
     options = invocation.options
-    template = output.template(options.text("format"), "images")
-    json = template is None and output.json_wanted(options.text("format"))
+    template, json = output.chosen(options.text("format"), "images")
     images = invocation.pages("images.list", params(options, invocation.arguments), "images")
     rows = ordered(images, options.text("sort") or "created")
     if json:  # podman's order: JSON before -q, and -q before a template

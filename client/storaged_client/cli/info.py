@@ -24,8 +24,7 @@ _STARTED_BY = {"systemd": " by systemd", "client": " by a client"}
 
 
 def run(invocation: Invocation) -> int:
-    template = output.template(invocation.options.text("format"), "info")
-    json = template is None and output.json_wanted(invocation.options.text("format"))
+    template, json = output.chosen(invocation.options.text("format"), "info")
     invocation.no_arguments()
     info = invocation.call("server.info")
     if template is not None:

@@ -26,8 +26,7 @@ FLAGS = (
 def run(invocation: Invocation) -> int:
     """All layers; with a layer, that layer and its chain down to the base."""
     options = invocation.options
-    template = output.template(options.text("format"), "layers")
-    json = template is None and output.json_wanted(options.text("format"))
+    template, json = output.chosen(options.text("format"), "layers")
     if len(invocation.arguments) > 1:
         raise UsageError(f"accepts at most 1 arg(s), received {len(invocation.arguments)}")
     wanted = invocation.arguments[0] if invocation.arguments else None

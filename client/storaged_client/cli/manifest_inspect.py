@@ -23,8 +23,8 @@ _PLATFORM = ("architecture", "os", "os.version", "os.features", "variant", "feat
 
 
 def run(invocation: Invocation) -> int:
-    template = output.template(invocation.options.text("format"), "inspect")
-    if template is None and not output.json_wanted(invocation.options.text("format"), default=True):
+    template, json = output.chosen(invocation.options.text("format"), "inspect", default_json=True)
+    if template is None and not json:
         raise output.FormatError("a manifest has no table: use --format json")
     name = invocation.one_argument()
     result = invocation.call("manifests.get", {"name": name})

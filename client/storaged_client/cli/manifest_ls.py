@@ -18,8 +18,7 @@ FLAGS = (FORMAT, QUIET, NO_TRUNC, NOHEADING)
 
 def run(invocation: Invocation) -> int:
     options = invocation.options
-    template = output.template(options.text("format"), "manifests")
-    json = template is None and output.json_wanted(options.text("format"))
+    template, json = output.chosen(options.text("format"), "manifests")
     invocation.no_arguments()
     include = ["instances", "annotations"] if not options.on("quiet") else []
     lists = invocation.call("manifests.list", {"include": include})["manifests"]

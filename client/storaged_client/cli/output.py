@@ -30,14 +30,14 @@ _FIELDS = {"df": "{{.Type}}", "info": "{{.Store.GraphRoot}}", "version": "{{.Cli
 """A template to begin with, where rows have no id."""
 
 
-def json_wanted(form: str | None, default: bool = False) -> bool:
-    """Whether ``--format`` means JSON: ``json`` or podman's ``{{json .}}``; a table otherwise.
+def json_wanted(form: str | None) -> bool:
+    """Whether ``--format`` of a command without templates means JSON: ``json`` or podman's ``{{json .}}``.
 
     Raises:
-        FormatError: a Go template (a command that takes one asks ``template`` first), or a word that is no format.
+        FormatError: a Go template, or an unknown word.
     """
     if form is None:
-        return default
+        return False
     word = form.strip()
     if _is_json(word):
         return True
@@ -57,27 +57,27 @@ def is_template(form: str) -> bool:
     return "{{" in form and form.strip().strip("{} \t\n") not in ("json", "json.")
 
 
-def template(form: str | None, name: str) -> Template | None:
-    """The Go template that ``--format`` is; None where it is not given, or one of the words of ``json_wanted``.
+def chosen(form: str | None, name: str, *, default_json: bool = False) -> tuple[Template | None, bool]:
+    """What ``--format`` asks for: a Go template, and whether JSON; neither means a table.
 
-    ``name`` stands for the template in messages: podman's is the command.
+    Messages call the template ``name``: podman uses the command's name.
 
     Raises:
-        FormatError: it cannot be read, or is neither a template nor such a word.
+        FormatError: the template cannot be read, or the text is neither a template nor a known word.
     """
     if form is None:
-        return None
+        return None, default_json
     if not is_template(form):
         word = form.strip()
         if word != "table" and not _is_json(word):
             example = _FIELDS.get(name, "{{.ID}}")
             raise FormatError(f"unknown format {form!r}: use json, table or a Go template such as '{example}'")
-        return None
+        return None, word != "table"
     from ..gotemplate.errors import TemplateError
     from ..gotemplate.report import compile
 
     try:
-        return compile(form, name)
+        return compile(form, name), False
     except TemplateError as error:
         raise FormatError(str(error)) from None
 

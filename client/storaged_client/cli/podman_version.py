@@ -55,12 +55,13 @@ def run(invocation: Invocation) -> int:
         raise UsageError("`podman version` takes no arguments")
     form = invocation.options.text("format")
     # podman rewrites it so, where no service answers.
-    template = output.template(form.replace(".Server.", ".Client.") if form is not None else None, "version")
+    form = form.replace(".Server.", ".Client.") if form is not None else None
+    template, json = output.chosen(form, "version")
     if template is not None:
         output.emit_filled(template, [struct()], {})
         return exits.DONE
     client = facts()
-    if output.json_wanted(form):
+    if json:
         output.emit(output.compact({"Client": client}))
         return exits.DONE
     rows = [(f"{label}:", "Podman Engine" if field is None else client[field]) for label, field in _LABELS]

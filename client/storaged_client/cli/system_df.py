@@ -53,8 +53,7 @@ class Summary:
 def run(invocation: Invocation) -> int:
     options = invocation.options
     form, verbose = options.text("format"), options.on("verbose")
-    template = output.template(form, "df")
-    json = template is None and output.json_wanted(form)
+    template, json = output.chosen(form, "df")
     if form is not None and verbose:
         raise UsageError("cannot combine --format and --verbose flags")
     if invocation.arguments:

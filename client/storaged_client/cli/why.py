@@ -30,8 +30,7 @@ _MOST = 8
 
 def run(invocation: Invocation) -> int:
     options = invocation.options
-    template = output.template(options.text("format"), "why")
-    json = template is None and output.json_wanted(options.text("format"))
+    template, json = output.chosen(options.text("format"), "why")
     name = invocation.one_argument()
     why = invocation.call("images.why", {"name": name})
     if options.on("quiet"):

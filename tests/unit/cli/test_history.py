@@ -80,7 +80,7 @@ def test_what_an_entry_does_not_say_is_empty_and_the_oldest_of_times() -> None:
     ],
 )
 def test_templates_see_podmans_fields(form: str, printed: str) -> None:
-    template = output.template(form, "history")
+    template, _ = output.chosen(form, "history")
     assert template is not None
     text = template.render([image_history.struct(ROWS[2], NOW, full=False, human=True)], image_history.TITLES)
     assert text.startswith(printed)

@@ -57,8 +57,8 @@ def test_podmans_spellings_of_json_mean_json(form: str) -> None:
 
 def test_without_a_format_the_command_decides() -> None:
     assert output.json_wanted(None) is False
-    assert output.json_wanted(None, default=True) is True
-    assert output.json_wanted("table", default=True) is False
+    assert output.chosen(None, "inspect", default_json=True) == (None, True)
+    assert output.chosen("table", "inspect", default_json=True) == (None, False)
 
 
 @pytest.mark.parametrize("form", ["{{.ID}}", "table {{.ID}}", "{{json .ID}}", "yaml"])
