@@ -135,24 +135,19 @@ class Client(Nouns):
             params = with_token(params)
         request = retry.Request(method, params, progress, descriptors)
         give_up: float | None = None
-        pauses = None
-        while True:
+        for pause in retry.delays():
             try:
                 return self._once(request, deadline)
             except (retry.Again, addresses.NobodyListens, addresses.QueueFull) as error:
-                if pauses is None:
-                    pauses = retry.delays()
-                    give_up = time.monotonic() + retry.WINDOW
-                    if deadline is not None:
-                        give_up = min(give_up, deadline)
-                reason = error
-            assert give_up is not None
-            pause = next(pauses)
-            if time.monotonic() + pause > give_up:
-                if isinstance(reason, DaemonUnavailable):
-                    raise reason
-                raise DaemonUnavailable(f"the daemon at {self.address} went away: {reason}") from reason
+                now = time.monotonic()
+                if give_up is None:
+                    give_up = now + retry.WINDOW if deadline is None else min(now + retry.WINDOW, deadline)
+                if now + pause > give_up:
+                    if isinstance(error, DaemonUnavailable):
+                        raise
+                    raise DaemonUnavailable(f"the daemon at {self.address} went away: {error}") from error
             time.sleep(pause)
+        raise AssertionError("delays() has no end")
 
     def run(self, call: Call[R]) -> Any:
         """The typed result of a call of ``calls``: ``R``, or Unchanged.

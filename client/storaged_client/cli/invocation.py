@@ -9,8 +9,6 @@ from .flags import Options, UsageError, seconds
 from .output import complain, overwrite
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from storaged_client.progress import Progress
     from storaged_client.storage_conf import Flags
     from storaged_client.sync import Client
@@ -71,9 +69,14 @@ class Invocation:
             self._client = self.connect(spawn=not self.options.on("no-spawn"), timeout=timeout)
             if self._log is not None:
                 self._log.reached(self._client.address)
+        client, log = self._client, self._log
         listener = _show if watched and sys.stderr.isatty() else None
+
+        def ask() -> Any:
+            return client.call(method, params, timeout=timeout, progress=listener, descriptors=descriptors)
+
         try:
-            result = self._asked(self._client, method, params, timeout, listener, descriptors)
+            result = ask() if log is None else log.watch(client.address, method, params, ask)
         finally:
             if listener is not None:
                 overwrite("")
@@ -82,23 +85,6 @@ class Invocation:
             self._told_stale = True
             complain(f"storagectl: {stale_text(stale)}")
         return result
-
-    def _asked(
-        self,
-        client: Client,
-        method: str,
-        params: Any,
-        timeout: float | None,
-        listener: Callable[[Progress], None] | None,
-        descriptors: tuple[int, ...],
-    ) -> dict[str, Any]:
-        def ask() -> dict[str, Any]:
-            result: dict[str, Any] = client.call(
-                method, params, timeout=timeout, progress=listener, descriptors=descriptors
-            )
-            return result
-
-        return ask() if self._log is None else self._log.watch(client.address, method, params, ask)
 
     def connect(self, *, spawn: bool, timeout: float | None) -> Client:
         """A client of its own to the daemon that the flags mean.
