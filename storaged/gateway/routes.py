@@ -27,6 +27,8 @@ Handler: TypeAlias = Callable[[Context, Request], Awaitable[Answer | Streamed | 
 PODMAN: Final = None
 """In place of a handler: to be passed on."""
 
+_PASSED: Final = "passed_on"
+
 _TREES = {"compat": ("compat",), "libpod": ("libpod",), "both": ("compat", "libpod")}
 
 
@@ -40,12 +42,14 @@ class Route:
     handler: Handler | None
 
 
-def _route(method: str, path: str, handler: Handler | None = PODMAN, *, name: str = "passed_on") -> Route:
-    if handler is not None:
-        name = f"{handler.__module__.rpartition('.')[2]}.{handler.__name__}"
-    pattern = re.escape(path).replace(r"\{name\}", "(?P<name>.*)").replace(r"\{id\}", "(?P<name>[^/]+)")
-    pattern = pattern.replace(r"\{rest\}", "(?:/.*)?").replace(r"\{destination\}", "(?P<destination>.*)")
-    return Route(method=method, pattern=re.compile(pattern, re.DOTALL), name=name, handler=handler)
+def _route(method: str, path: str, handler: Handler | None = PODMAN) -> Route:
+    pattern = re.escape(path).replace(r"\{name\}", "(?P<name>.*)").replace(r"\{destination\}", "(?P<destination>.*)")
+    return Route(
+        method=method,
+        pattern=re.compile(pattern, re.DOTALL),
+        name=f"{method} {path}" if handler is not None else _PASSED,
+        handler=handler,
+    )
 
 
 # fmt: off
@@ -111,7 +115,7 @@ _NOT_THERE: Final = re.compile(r"/swarm(/.*)?")
 _ROUTES: Final = {
     tree: tuple(route for trees, route in _TABLE if tree in _TREES[trees]) for tree in ("compat", "libpod")
 }
-OTHERS: Final = Route(method="", pattern=_OTHERS, name="passed_on", handler=PODMAN)
+OTHERS: Final = Route(method="", pattern=_OTHERS, name=_PASSED, handler=PODMAN)
 
 
 def find(request: Request) -> Route | Literal[404, 405]:
@@ -130,8 +134,3 @@ def find(request: Request) -> Route | Literal[404, 405]:
     if _OTHERS.fullmatch(request.path) and not _NOT_THERE.fullmatch(request.path):
         return OTHERS
     return 404
-
-
-def names() -> list[str]:
-    """What the answers are counted under."""
-    return sorted({route.name for _, route in _TABLE} | {OTHERS.name})

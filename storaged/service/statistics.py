@@ -9,6 +9,7 @@ from storaged_client.contract import types as t
 from storaged_client.contract.version import VERSION
 
 _REQUESTS = "requests."
+_ROUTES = "gateway."
 _ERRORS = "errors."
 _HELD, _WAITED = "locks.held.", "locks.waited."
 _LIMITS = "limits."
@@ -23,12 +24,12 @@ def statistics(metrics: Metrics, gauges: dict[str, float]) -> t.ServerStats:
         counts = tuple(buckets.get(name, ()))
         return t.Histogram(count=sum(counts), seconds=seconds.get(name, 0.0), buckets=counts)
 
-    methods = {
-        name: t.MethodStats(
-            errors=counters.get(f"{_REQUESTS}{name}.errors", 0), duration=histogram(f"{_REQUESTS}{name}")
-        )
-        for name in _below(_REQUESTS, buckets)
-    }
+    def durations(prefix: str) -> dict[str, t.MethodStats]:
+        return {
+            name: t.MethodStats(errors=counters.get(f"{prefix}{name}.errors", 0), duration=histogram(f"{prefix}{name}"))
+            for name in _below(prefix, buckets)
+        }
+
     locks = {
         name: t.LockStats(wait=histogram(_WAITED + name), hold=histogram(_HELD + name))
         for name in sorted({*_below(_HELD, buckets), *_below(_WAITED, buckets)})
@@ -36,7 +37,8 @@ def statistics(metrics: Metrics, gauges: dict[str, float]) -> t.ServerStats:
     return t.ServerStats(
         version=VERSION,
         bounds=BOUNDS,
-        methods=methods,
+        methods=durations(_REQUESTS),
+        routes=durations(_ROUTES),
         errors={name: counters[_ERRORS + name] for name in _below(_ERRORS, counters)},
         reloads=histogram("reload"),
         changes=histogram("changes.waited"),

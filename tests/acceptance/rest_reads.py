@@ -193,6 +193,8 @@ def differences(
     ``dangling``: ids of which podman and storaged think differently. ``bare``: lines of a tree with layers of
     containers, of which podman shows no size. ``own_containers``: there are some of podman's.
     """
+    if their.status == 500 and our.status == 200 and b"fetching target platform image" in their.body:
+        return  # the instance of a list, whose record has no manifest of the digest listed
     if their.status != our.status:
         yield f"status {their.status} {their.body[:300]!r}, storaged {our.status} {our.body[:300]!r}"
         return

@@ -41,7 +41,7 @@ _GAUGES = {
 }
 """Gauges of ``server.stats`` that have a family; others have none until they are listed here."""
 
-_OWN_FAMILY = ("requests.", "errors.", "limits.", "locks.held.", "locks.waited.")
+_OWN_FAMILY = ("requests.", "gateway.", "errors.", "limits.", "locks.held.", "locks.waited.")
 """How counters begin that are told by a family of their own."""
 
 
@@ -71,9 +71,11 @@ def _counters(stats: ServerStats) -> Iterator[str]:
     yield from _family("connections_accepted", "counter", "Clients that were let in.")
     yield _sample("connections_accepted_total", {}, stats["counters"].get("connections", 0))
     failed = {method: each["errors"] for method, each in stats["methods"].items()}
+    refused = {route: each["errors"] for route, each in stats.get("routes", {}).items()}
     events = {name: count for name, count in stats["counters"].items() if _is_event(name)}
     for family, label, about, counts in (
         ("request_errors", "method", "Requests that were answered by an error or cancelled, by method.", failed),
+        ("rest_errors", "route", "Answers of the REST API with a status of 400 or more, by route.", refused),
         ("errors", "error", "Answers that were an error, by its name.", stats["errors"]),
         (
             "limits_reached",
@@ -100,6 +102,12 @@ def _histograms(stats: ServerStats) -> Iterator[str]:
             "From the beginning of a method to its result, by method.",
             "method",
             {method: each["duration"] for method, each in methods.items()},
+        ),
+        (
+            "rest_duration_seconds",
+            "From the head of a request of the REST API to its answer, by route.",
+            "route",
+            {route: each["duration"] for route, each in stats.get("routes", {}).items()},
         ),
         ("reload_duration_seconds", "Reading the store again.", "", {"": stats["reloads"]}),
         ("change_wait_seconds", "Waits of a change for the daemon's other changes.", "", {"": stats["changes"]}),

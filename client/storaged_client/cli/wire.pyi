@@ -80,6 +80,7 @@ class ServerStats(Result):
     version: NotRequired[str]
     bounds: NotRequired[list[float]]
     methods: NotRequired[dict[str, MethodStats]]
+    routes: NotRequired[dict[str, MethodStats]]
     errors: NotRequired[dict[str, int]]
     reloads: NotRequired[Histogram]
     changes: NotRequired[Histogram]

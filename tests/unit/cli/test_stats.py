@@ -35,6 +35,9 @@ def counted(**gauges: float) -> Any:
     metrics.add("requests.images.list.errors", 2)
     metrics.spend("requests.unknown", 0.0001)
     metrics.add("requests.unknown.errors")
+    metrics.spend("gateway.GET /images/json", 0.003)
+    metrics.spend("gateway.passed_on", 0.2)
+    metrics.add("gateway.passed_on.errors")
     metrics.add("errors.StoreBusy", 2)
     metrics.add("errors.MethodNotFound")
     metrics.add("limits.in_flight", 5)
@@ -78,6 +81,7 @@ def test_the_text_is_openmetrics_with_types_units_and_values() -> None:
         "storaged_cpu_seconds": "seconds",
         "storaged_uptime_seconds": "seconds",
         "storaged_request_duration_seconds": "seconds",
+        "storaged_rest_duration_seconds": "seconds",
         "storaged_reload_duration_seconds": "seconds",
         "storaged_change_wait_seconds": "seconds",
         "storaged_lock_wait_seconds": "seconds",

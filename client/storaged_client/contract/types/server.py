@@ -96,6 +96,8 @@ class ServerStats(Result):
     """Upper bounds of the buckets of each histogram, in seconds, ascending."""
     methods: dict[str, MethodStats] = Factory(dict)
     """By method; methods that were never called are omitted, and ``unknown`` stands for all that do not exist."""
+    routes: dict[str, MethodStats] = Factory(dict)
+    """The same of podman's REST API, by method and path; ``passed_on`` stands for all that podman answers."""
     errors: dict[str, int] = Factory(dict)
     """Answers by the name of their error, without those refused before their method began."""
     reloads: Histogram = Factory(Histogram)
