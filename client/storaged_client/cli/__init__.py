@@ -1,4 +1,4 @@
-"""``storagectl``: one file a command; ``commands`` is the table of them, ``main`` runs one.
+"""``storagectl``: one file per command; ``commands`` is their table, ``main`` runs one.
 
-Start-up is most of a command's time. So imports that not every run needs stand in the functions that need them.
+Start-up is most of a command's time. So functions import what not every run needs.
 """

@@ -1,4 +1,4 @@
-"""The files of an artifact: small ones are read here and sent whole, of others the open descriptor is passed.
+"""Sends the files of an artifact: small ones are read and sent with the request, others are passed as descriptors.
 
 The daemon opens no path that a client names.
 """
@@ -26,27 +26,26 @@ FLAGS = (
 )
 
 _MOST = 700_000
-"""Bytes that a request holds: base64 makes them a third longer, and a request has at most 1 MiB."""
+"""Bytes that fit into a request: base64 makes them a third longer, and a request has at most 1 MiB."""
 _FILES = 16
-"""Descriptors that a message takes."""
+"""The maximum number of descriptors in a message."""
 
 
 def refuse_without_artifact(options: Options) -> None:
     """Raises:
-    UsageError: a flag of artifacts, and the arguments are images.
-    """
+    UsageError: a flag of artifacts is given, and the arguments are images."""
     for flag in FLAGS[1:]:
         if options.given(flag.name):
             raise UsageError(f"--{flag.name} requires --artifact")
 
 
 class Artifact:
-    """An artifact of ``manifests.add`` and the files that go with it: the small ones as bytes, the others opened.
+    """An artifact of ``manifests.add`` and its files: small ones as bytes, the others opened.
 
-    A context manager, which closes them.
+    A context manager that closes the files.
 
     Raises:
-        UsageError: a file is none that can be sent, or there is too much for a request.
+        UsageError: a file cannot be sent, or there is too much for a request.
     """
 
     def __init__(self, invocation: Invocation, paths: list[str]) -> None:
@@ -74,7 +73,7 @@ class Artifact:
         options = self._invocation.options
         artifact: dict[str, Any] = {}
         config = options.text("artifact-config")
-        if config:  # an empty one is none, for podman, too
+        if config:  # an empty one does not count in podman either
             artifact["config"] = self._config(config)
         artifact["layers"] = [self._layer(path) for path in paths]
         for flag, member in (
@@ -128,7 +127,7 @@ class Artifact:
             raise UsageError(f"{path}: the configuration of an artifact is text in UTF-8: {error}") from error
 
     def _taken(self, path: str, descriptor: int) -> bytes:
-        """All of a file for which there is room."""
+        """Read a whole file that fits into the request."""
         with open(descriptor, "rb", closefd=False) as file:
             content = file.read(self._room + 1)
         if len(content) > self._room:
@@ -138,9 +137,9 @@ class Artifact:
 
 
 def _opened(path: str) -> tuple[int, int]:
-    """A descriptor of a regular file, and its size. Nothing was read."""
+    """A descriptor of a regular file, and its size. Nothing is read."""
     try:
-        # Without O_NONBLOCK this waits for who writes into a pipe.
+        # Without O_NONBLOCK, opening a pipe waits for its writer.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         status = os.fstat(descriptor)
     except OSError as error:

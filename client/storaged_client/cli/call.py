@@ -1,4 +1,4 @@
-"""``storagectl call METHOD [JSON]``: the raw result on standard output, or the raw error on standard error."""
+"""``storagectl call METHOD [JSON]``: prints the raw result on standard output, or the raw error on standard error."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FLAGS: tuple[Flag, ...] = ()
 
 
 def run(invocation: Invocation) -> int:
-    """One line of JSON either way; the exit status is that of the error."""
+    """Print one line of JSON either way; the exit status is that of the error."""
     if not 1 <= len(invocation.arguments) <= 2:
         raise UsageError(f"accepts 1 to 2 arg(s), received {len(invocation.arguments)}")
     method, *given = invocation.arguments
@@ -33,7 +33,7 @@ def run(invocation: Invocation) -> int:
 
 
 def parameters(text: str) -> Any:
-    """The parameters: a JSON object, or an array for parameters by position.
+    """The parameters: a JSON object, or an array for positional parameters.
 
     Raises:
         UsageError: it is neither.
@@ -49,10 +49,10 @@ def parameters(text: str) -> Any:
 
 
 def _refuse(word: str) -> Any:
-    # Python reads NaN and Infinity, JSON does not have them.
+    # Python reads NaN and Infinity, which JSON does not have.
     raise ValueError(f"{word} is not a JSON value")
 
 
 def error_object(error: Any) -> dict[str, Any]:
-    """The ``error`` object as it came."""
+    """The ``error`` object as it was received."""
     return {"code": error.code, "message": error.message, "data": {"name": error.name, **error.data}}

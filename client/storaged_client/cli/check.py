@@ -1,4 +1,4 @@
-"""``storagectl check``: what is wrong in the store, grouped by what it endangers, worst first."""
+"""``storagectl check``: lists problems of the store, grouped by what they endanger, worst first."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ FLAGS = (
 )
 
 _SLICE = 2.0
-"""Seconds between two signs of life on a terminal."""
+"""Seconds between two progress reports on a terminal."""
 
 _UNSEEN = {
     "files": "the files of images and layers, and what lies in them",
     "contents": "every byte of images' data and layers' files",
 }
-"""What a look that left out these scopes did not see."""
+"""What a check without these scopes did not see."""
 
 _SEVERITIES = ("fatal", "damage", "warning", "debris")
 _MOST_IMAGES = 4
@@ -46,11 +46,11 @@ _COLOURS = {
     "    to mend it: ": terminal.DIM,
     "Nothing is wrong": terminal.GREEN,
 }
-"""How a line begins, and the colour it has on a terminal."""
+"""The beginning of a line, and its colour on a terminal."""
 
 
 def run(invocation: Invocation) -> int:
-    """0 where nothing is wrong in what was looked at, 1 where something is."""
+    """0 if nothing is wrong in what was checked, 1 if something is."""
     options = invocation.options
     json = output.json_wanted(options.text("format"))
     invocation.no_arguments()
@@ -67,7 +67,7 @@ def run(invocation: Invocation) -> int:
 
 
 def _whole(invocation: Invocation, scope: str) -> dict[str, Any]:
-    """The report of all slices, one after the other."""
+    """The combined report of all slices."""
     watched = sys.stderr.isatty()
     findings: list[Any] = []
     unsettled: list[str] = []
@@ -104,7 +104,7 @@ def not_looked_at(scope: str) -> list[str]:
 
 
 def render(report: dict[str, Any], *, full: bool = False) -> str:
-    """Every finding below what it endangers, with what mends it; then what could not be judged."""
+    """Every finding below what it endangers, with its repair hint; then what could not be judged."""
     findings: list[Finding] = report["findings"]
     lines: list[str] = []
     for severity in _SEVERITIES:
@@ -137,7 +137,7 @@ def render(report: dict[str, Any], *, full: bool = False) -> str:
 
 
 def paint(text: str) -> str:
-    """For a terminal: what is endangered by its severity, what mends it, and that nothing is wrong."""
+    """Colour the text for a terminal: endangered things by severity, repair hints, and that nothing is wrong."""
     lines = []
     for line in text.split("\n"):
         code = next((code for start, code in _COLOURS.items() if line.startswith(start)), "")

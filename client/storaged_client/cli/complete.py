@@ -1,8 +1,8 @@
-"""Names for a shell's completion: asked for at every press of a key, so at once or not at all.
+"""Names for shell completion: called at every key press, so it answers at once or not at all.
 
-``storagectl __complete images|lists PREFIX [SOCKET]`` prints a name a line. No daemon is started, nothing is
-ever complained about, and the last state known is good enough. In a store of more than 10,000 images those after
-the first 10,000 are not offered: a press of a key must not wait for them. Only what is cheap to import is imported.
+``storagectl __complete images|lists PREFIX [SOCKET]`` prints one name per line. It starts no daemon, prints no errors,
+and accepts the last known state. In a store of more than 10,000 images, only the first 10,000 are offered: a key press
+must not wait for more. Only cheap modules are imported.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
     from typing import Any
 
 _PATIENCE = 0.5
-"""Seconds; whoever waits longer than that types on."""
+"""Seconds; a user who waits longer types on."""
 
 _MOST = 10_000
-"""Images asked for: one page, in the order of the store; the next one is never fetched."""
+"""The maximum number of images: one page, in the order of the store; the next one is never fetched."""
 
 _SAFE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-:/@+")
-"""What a reference is made of. A name with anything else (a record may hold any text) would be code to a shell."""
+"""The characters of a reference. A name with any others (a record may hold any text) could be code to a shell."""
 
 _IDS_FROM = 2
-"""Characters typed before ids are offered, as podman has it."""
+"""The number of characters typed before ids are offered, as in podman."""
 
 
 def lines(arguments: list[str]) -> list[str]:
-    """The candidates; none where nobody answers, or the request is none."""
+    """The candidates; none if no daemon answers, or the request is invalid."""
     if not 2 <= len(arguments) <= 3 or arguments[0] not in ("images", "lists"):
         return []
     kind, prefix, *socket = arguments
@@ -45,8 +45,8 @@ def lines(arguments: list[str]) -> list[str]:
 def candidates(rows: list[dict[str, Any]], prefix: str) -> list[str]:
     """Names that begin with what was typed, each once, sorted.
 
-    A name is offered from each of its components on (``host/a/b:1`` as ``b:1``, too), and without ``:latest``; its
-    full form alone where nothing was typed yet. Ids come as twelve digits, or as many as were typed.
+    A name is offered from each of its components on (``host/a/b:1`` also as ``b:1``), and without ``:latest``; if
+    nothing was typed yet, only in its full form. Ids have twelve digits, or as many as were typed.
     """
     found: set[str] = set()
     for row in rows:

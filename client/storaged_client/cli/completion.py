@@ -1,7 +1,7 @@
-"""``storagectl completion SHELL``: print a script that completes commands, flags, filters and names.
+"""``storagectl completion SHELL``: prints a script that completes commands, flags, filters and names.
 
-The script is made from the command table and the flags of each command. Names of images and lists come from the
-daemon, by ``complete``.
+The script is generated from the command table and the flags of each command. ``complete`` gets the names of images and
+lists from the daemon.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def run(invocation: Invocation) -> int:
 
 
 def places() -> list[Place]:
-    """The top, the groups, and every command."""
+    """The top level, the groups, and every command."""
     from storaged_client.contract.methods import METHODS
 
     sources = {**_OF_ARGUMENTS, "METHOD": ",".join(METHODS)}

@@ -1,4 +1,4 @@
-"""Completion for bash. It needs nothing but bash: no bash-completion."""
+"""Completion for bash. It needs only bash, not bash-completion."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the completion scripts of all shells are made of: places in a command line, and what may follow there."""
+"""Building blocks for the completion scripts of all shells: places in a command line, and what may follow there."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ FILTERS = tuple(
         (*YES_OR_NO, *IMAGE_FILTERS, "containers", "digest", "id", "in-list", "label", "layer", "unique-size", "until")
     )
 )
-"""The keys of the filters that the daemon serves."""
+"""The keys of the filters that the daemon supports."""
 
 IMAGES, LISTS, FILES, FILTER = "@images", "@lists", "@files", "@filter"
-"""What a word is completed from, where it is no fixed list of words."""
+"""Sources for completing a word, besides fixed lists of words."""
 
 _OF_FLAGS = {"format": "json,table", "filter": FILTER, "socket": FILES, "type": "image,all"}
 
 
 class Place:
-    """What may follow the words ``path`` (of which none is an argument yet)."""
+    """What may follow the words ``path`` (none of which is an argument yet)."""
 
     __slots__ = ("arguments", "commands", "flags", "paths")
 
     def __init__(self, paths: list[str], commands: dict[str, str], flags: tuple[Flag, ...], arguments: str) -> None:
         self.paths = paths
-        """More than one where commands are the same."""
+        """Several if commands are equivalent."""
         self.commands = commands
         """The next word of a command, and its summary."""
         self.flags = flags
@@ -38,12 +38,12 @@ class Place:
 
 
 def completed_from(flag: Flag) -> str:
-    """Where the value of a flag comes from: words between commas, or one of the sources; empty for neither."""
+    """The source of a flag's value: comma-separated words, or one of the sources; empty for neither."""
     return ",".join(flag.choices) or _OF_FLAGS.get(flag.name, "")
 
 
 def spellings(place: Place) -> list[tuple[str, Flag]]:
-    """``--name`` and ``-n`` of each flag; of two with one short spelling the first counts."""
+    """``--name`` and ``-n`` of each flag; if two have the same short spelling, the first counts."""
     found: dict[str, Flag] = {}
     for flag in place.flags:
         found[f"--{flag.name}"] = flag
@@ -53,9 +53,9 @@ def spellings(place: Place) -> list[tuple[str, Flag]]:
 
 
 def cases(all_places: list[Place], indent: str) -> str:
-    """The branches of a ``case`` that bash and zsh have in common: four variables a place.
+    """The branches of a ``case`` that bash and zsh share: four variables per place.
 
-    ``takes`` has an entry ``FLAG:SOURCE`` for each flag with a value, between blanks.
+    ``takes`` has an entry ``FLAG:SOURCE`` for each flag with a value, separated by blanks.
     """
     lines = []
     for place in all_places:
@@ -92,6 +92,6 @@ def filter_cases(indent: str) -> str:
 
 
 def quoted(text: str) -> str:
-    """One word to any of the three shells."""
+    """Quote one word for any of the three shells."""
     escaped = text.replace("'", "'\\''")
     return f"'{escaped}'"

@@ -1,4 +1,4 @@
-"""``storagectl containers``: the storage containers of podman, buildah, cri-o and others."""
+"""``storagectl containers``: lists the storage containers of podman, buildah, cri-o and others."""
 
 from __future__ import annotations
 
@@ -46,17 +46,17 @@ _TITLES = {
     "Created": "CREATED",
     "Names": "NAMES",
 }
-"""Columns by the names that a template has for them."""
+"""Columns by their names in templates."""
 
 
 def render(containers: list[ContainerSummary], now: float, *, full: bool = False, heading: bool = True) -> str:
-    """A row a container; ids as podman's ``ps`` shows them, without a prefix."""
+    """One row per container; ids as in podman's ``ps``, without a prefix."""
     rows = [tuple(columns(item, now, full=full).values()) for item in containers]
     return output.table(tuple(_TITLES.values()), rows, heading=heading)
 
 
 def columns(item: ContainerSummary, now: float, *, full: bool = False) -> dict[str, str]:
-    """What stands in the columns of a row."""
+    """The contents of a row's columns."""
     length = 64 if full else 12
     return {
         "ID": item["id"][:length],

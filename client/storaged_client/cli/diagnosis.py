@@ -1,4 +1,4 @@
-"""What is wrong with a daemon and its store, and what to run next: read from ``server.info`` alone."""
+"""Problems of a daemon and its store, and the commands to run next, from ``server.info`` only."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from .wire import Flaw, ServerInfo
 
 _MOST = 20
-"""Flaws that are told: a store whose disk failed may have thousands."""
+"""The maximum number of flaws shown: after a disk failure, a store may have thousands."""
 
 
 class Problem:
-    """One thing that is wrong: a sentence, more about it, and the commands to run next."""
+    """One problem: a sentence, details, and the commands to run next."""
 
     __slots__ = ("commands", "details", "intent", "text")
 
@@ -87,7 +87,7 @@ def _refusal(info: ServerInfo) -> Iterator[Problem]:
     if "does not exist" in reason:
         yield Problem(f"there is no store yet: {reason}", _podmans(info, "info"), intent="make it")
     elif "use podman" in reason:
-        # Another driver, or a shape of store that is only read.
+        # Another driver, or a kind of store that is read-only here.
         command = _podmans(info, "image --help")
         yield Problem(f"nothing can be changed here: {reason}", command, intent="change it all the same")
     else:

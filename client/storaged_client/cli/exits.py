@@ -2,16 +2,16 @@
 
 ::
 
-      0    done; ``exists``: it does
-      1    ``exists``: it does not; ``check``, ``info``: something is wrong; ``rmi``, ``manifest rm``: nothing bears
-          that name; ``--log-level``: none of its words
+      0    success; ``exists``: it exists
+      1    ``exists``: it does not exist; ``check``, ``info``: something is wrong; ``rmi``, ``manifest rm``: no such
+          image or list; ``--log-level``: unknown level
       2    ``rmi``: an image is in use
      69    no daemon, and none could be started     (EX_UNAVAILABLE)
-     75    the store or the daemon is busy, or the time was up     (EX_TEMPFAIL)
-     77    not permitted     (EX_NOPERM)
-    125    anything else podman calls 125: unknown names, bad flags, filters and references
+     75    the store or the daemon is busy, or the time expired     (EX_TEMPFAIL)
+     77    permission denied     (EX_NOPERM)
+    125    anything else with podman's 125: unknown names, bad flags, filters and references
 
-Every exception of the client bears its own ``exit_status``; a signal ends the process as that signal.
+Every exception of the client has its own ``exit_status``; a signal ends the process with that signal's status.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ FAILED = 125
 def expected() -> tuple[type[Exception], ...]:
     """The exceptions that end a command with a message and their own status, never with a traceback.
 
-    A function and not a constant: an ``except`` clause evaluates it only when something was raised, so that
-    a command which goes well never pays for the imports.
+    A function and not a constant: an ``except`` clause evaluates it only after an exception, so a successful command
+    never pays for the imports.
     """
     from storaged_client.contract.errors import StoragedError
     from storaged_client.errors import ClientError
@@ -39,6 +39,6 @@ def expected() -> tuple[type[Exception], ...]:
 
 
 def status_of(error: BaseException) -> int:
-    """The exit status of an exception; 125 where it names none."""
+    """The exit status of an exception; 125 if it has none."""
     status = getattr(error, "exit_status", FAILED)
     return status if isinstance(status, int) else FAILED

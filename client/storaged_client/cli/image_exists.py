@@ -1,4 +1,4 @@
-"""``storagectl exists``: the answer is the exit status, nothing is printed."""
+"""``storagectl exists``: answers with the exit status and prints nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``storagectl history``: which instruction made what, as podman prints it."""
+"""``storagectl history``: prints the instructions of an image like podman."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def encoded(row: HistoryRow) -> dict[str, Any]:
 
 
 def struct(row: HistoryRow, now: float, *, full: bool, human: bool) -> dict[str, Any]:
-    """What a template sees: podman's ``historyReporter`` around ``ImageHistoryLayer``."""
+    """The fields for templates: podman's ``historyReporter`` around ``ImageHistoryLayer``."""
     from ..gotemplate.times import Time
     from ..gotemplate.values import NilSlice, Struct, known
 

@@ -1,4 +1,4 @@
-"""``storagectl image inspect``: podman's JSON of images, members in podman's order."""
+"""``storagectl image inspect``: prints podman's JSON of images, members in podman's order."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def run(invocation: Invocation) -> int:
 
 
 def inspect(invocation: Invocation, *, everything: bool = False) -> int:
-    """Print the images that the arguments name. ``everything``: podman would look for other objects, too.
+    """Print the images given by name. ``everything``: podman would look for other objects, too.
 
     Raises:
         FormatError: ``--format`` is neither JSON nor a template.
         UsageError: no name.
-        ImageDamaged: an image lacks a layer; then podman prints none of them.
+        ImageDamaged: an image lacks a layer; podman then prints none of them.
     """
     options = invocation.options
     template, json = output.chosen(options.text("format"), "inspect", default_json=True)
@@ -47,20 +47,20 @@ def inspect(invocation: Invocation, *, everything: bool = False) -> int:
         output.emit_filled(template, [podman_structs.inspected(item) for item in found])
     if not complaints:
         return exits.DONE
-    # As podman: the first mistake is the error of the command, and comes after the others.
+    # As in podman, the first mistake is the error of the command, and comes after the others.
     first, *others = complaints
     output.complain("\n".join((*others, f"Error: {first}")))
     return exits.FAILED
 
 
 def render(lookups: list[ImageLookup]) -> tuple[str, list[str]]:
-    """The array of what was found, and a line for each name that was not."""
+    """The array of the images found, and a line for each name without an image."""
     found, complaints = sort_out(lookups)
     return output.pretty(found, indent=5), complaints
 
 
 def sort_out(lookups: list[ImageLookup], *, everything: bool = False) -> tuple[list[dict[str, Any]], list[str]]:
-    """What was found, in podman's form, and a line for each name that was not.
+    """The images found, in podman's form, and a line for each name without an image.
 
     Raises:
         ImageDamaged: an image lacks a layer.

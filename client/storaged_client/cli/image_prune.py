@@ -1,4 +1,4 @@
-"""``storagectl image prune``: remove what nothing needs, after asking; ``--dry-run`` tells what and why."""
+"""``storagectl image prune``: removes unneeded images, after asking; ``--dry-run`` shows which and why."""
 
 from __future__ import annotations
 
@@ -61,11 +61,11 @@ def params(options: Options) -> dict[str, Any]:
     """The request.
 
     Raises:
-        UsageError: a filter without ``=``, or a plan with anything that it has settled already.
+        UsageError: a filter without ``=``, or a plan together with options that it has fixed already.
     """
     filters = options.many("filter")
     for filter_ in filters:
-        # Sizes are compared, too: unique-size>1GB.
+        # Sizes can be compared, too: unique-size>1GB.
         if not any(sign in filter_ for sign in "=<>"):
             raise UsageError(f"filter input must be in the form of filter=value: {filter_} is invalid")
     switches = {"all": options.on("all"), "dry_run": options.on("dry-run"), "external": options.on("external")}
@@ -82,10 +82,10 @@ def params(options: Options) -> dict[str, Any]:
 
 
 def _warning(invocation: Invocation, options: Options) -> str | None:
-    """What is asked about; None where a plan has nothing left to remove.
+    """The question to confirm; None if a plan has nothing left to remove.
 
     Raises:
-        StoragedError: there is no such plan, or the store cannot be looked at.
+        StoragedError: there is no such plan, or the store cannot be read.
     """
     plan = options.text("plan")
     if plan is None:
@@ -95,7 +95,7 @@ def _warning(invocation: Invocation, options: Options) -> str | None:
     try:
         report = invocation.call("images.prune", {"plan": plan, "dry_run": True}, watched=True)
     except InvalidParams:
-        # An earlier daemon looks at a plan only when it carries it out.
+        # An older daemon checks a plan only when it runs it.
         return _WARNINGS["plan"].format("the images")
     removals.complain(report)
     number = len(report["removed"])
@@ -107,7 +107,7 @@ def _warning(invocation: Invocation, options: Options) -> str | None:
 
 
 def _confirmed(warning: str) -> bool:
-    """Ask as podman does: the first letter of the answer counts.
+    """Ask like podman: the first letter of the answer counts.
 
     Raises:
         UsageError: the input ended before the line did.

@@ -1,4 +1,4 @@
-"""``storagectl rmi``: remove names, and images with their last one."""
+"""``storagectl rmi``: removes names, and images with their last name."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FLAGS = (
 
 
 def run(invocation: Invocation) -> int:
-    """podman's status: 0, 1 where nothing bears a name, 2 where an image is in use, 125 otherwise."""
+    """podman's status: 0, 1 if there is no such name, 2 if an image is in use, 125 otherwise."""
     options = invocation.options
     json = output.json_wanted(options.text("format"))
     report = invocation.call("images.remove", params(options, invocation.arguments), watched=True)
@@ -52,7 +52,7 @@ def params(options: Options, names: list[str]) -> dict[str, Any]:
     if not options.on("all") and not names:
         raise UsageError("image name or ID must be specified")
     removals.refuse_idle(options)
-    # podman's --force does not mind names of nothing.
+    # podman's --force accepts names of nothing.
     switches = {
         "all": options.on("all"),
         "dry_run": options.on("dry-run"),

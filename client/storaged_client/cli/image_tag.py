@@ -1,4 +1,4 @@
-"""``storagectl tag``: give an image or a list more names."""
+"""``storagectl tag``: gives an image or a list more names."""
 
 from __future__ import annotations
 

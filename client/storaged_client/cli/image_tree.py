@@ -1,4 +1,4 @@
-"""``storagectl tree``: the layers of an image, or all that stands on it; podman's text in a pipe."""
+"""``storagectl tree``: the layers of an image, or all layers on top of it; in a pipe, podman's text."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def render(tree: ImageTree, *, requires: bool = False, full: bool = False) -> st
 
 
 def paint(tree: ImageTree, *, full: bool = False) -> str:
-    """For a terminal: true nesting, sizes in a column, every image of a layer, containers."""
+    """For a terminal: real nesting, sizes in a column, every image of a layer, containers."""
     layers = tree["layers"]
     above = {layer["id"] for layer in layers}
     forks = {layer["parent"] for layer in layers if layer["siblings"]}
@@ -63,7 +63,7 @@ def paint(tree: ImageTree, *, full: bool = False) -> str:
         node = tree_text.Node(
             "\t".join((tree_text.short(layer["id"], full=full), measures.brief(layer["size"], 4), _bearers(layer)))
         )
-        # A chain stays flat as long as it is clear what each layer stands on.
+        # A chain stays flat as long as it is clear what each layer is based on.
         place = places[parent] if parent is not None else root
         place.below.append(node)
         alone = parent is None or not layer["siblings"]

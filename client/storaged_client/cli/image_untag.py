@@ -1,4 +1,4 @@
-"""``storagectl untag``: take names from an image or a list, or all of them; it stays."""
+"""``storagectl untag``: removes some or all names of an image or a list; the image stays."""
 
 from __future__ import annotations
 

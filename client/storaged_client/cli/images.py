@@ -1,4 +1,4 @@
-"""``storagectl images``: podman's listing, one row a name."""
+"""``storagectl images``: podman's listing, one row per name."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _JSON = (*_ROW, "parent", "digest", "digests", "names_history", "labels", "conta
 
 
 class Row:
-    """One line of the listing: an image under one of its names."""
+    """One line of the listing: an image with one of its names."""
 
     __slots__ = ("created", "image", "repository", "tag")
 
@@ -71,7 +71,7 @@ def params(options: Options, arguments: list[str]) -> dict[str, Any]:
     """The request: only the members that the output needs.
 
     Raises:
-        UsageError: more than one argument, or an argument beside filters.
+        UsageError: more than one argument, or an argument together with filters.
     """
     filters = list(options.many("filter"))
     if len(arguments) > 1:
@@ -89,13 +89,13 @@ def params(options: Options, arguments: list[str]) -> dict[str, Any]:
         fields.append("digest")
     if options.on("history"):
         fields.append("names_history")
-    # podman hides intermediate images unless they are asked for, by the flag or by this very filter.
+    # podman hides intermediate images unless the flag or exactly this filter asks for them.
     everything = options.on("all") or "intermediate=true" in filters
     return {"filters": filters, "all": everything, "fields": sorted(set(fields))}
 
 
 def ordered(images: list[ImageSummary], sort: str) -> list[Row]:
-    """The rows as podman sorts them; rows that compare equal keep the order of the store.
+    """The rows as podman sorts them; equal rows keep the order of the store.
 
     ``created`` is newest first, by whole seconds; ``repository`` sorts by the tag within one repository.
     """
@@ -146,7 +146,7 @@ def render_table(rows: list[Row], options: Options, now: float) -> str:
 
 
 def render_json(rows: list[Row]) -> str:
-    """podman's array: an object a row, its members in podman's order and form."""
+    """podman's array: one object per row, its members in podman's order and form."""
     return output.pretty([_object(row) for row in rows], escape_html=True)
 
 
@@ -180,7 +180,7 @@ def _object(row: Row) -> dict[str, Any]:
 
 
 def _unix(created: str) -> int:
-    # A record whose time is no time is damage of that image, and sorts as the oldest.
+    # An invalid time in a record is damage of that image, which then sorts as the oldest.
     try:
         return measures.unix(created)
     except ValueError:

@@ -1,4 +1,4 @@
-"""``storagectl info``: which store, which daemon, what is wrong, what to do."""
+"""``storagectl info``: shows the store, the daemon, problems, and what to do about them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def run(invocation: Invocation) -> int:
         return exits.DONE
     places = _places(invocation, info)
     output.emit(output.pretty(podman_form(info, places), indent=2) if json else render(info, time.time(), places))
-    # Under podman's name it answers podman's question, to callers who take another status for a failed command.
+    # Under podman's name it answers podman's request, for callers who take another status for a failed command.
     return exits.FOUND if diagnosis.problems(info) and not _as_podman() else exits.DONE
 
 
@@ -43,8 +43,8 @@ def _as_podman() -> bool:
 
 
 def _places(invocation: Invocation, info: ServerInfo) -> dict[str, str]:
-    """Where this user's store lies by the rules up to containers/storage 1.62 and by those from 1.63 on, where they
-    differ and the daemon serves one of both."""
+    """The locations of this user's store by the rules up to containers/storage 1.62 and from 1.63 on, if they differ
+    and the daemon serves one of them."""
     from storaged_client import stores
     from storaged_client.errors import StorageConfError
 
@@ -57,11 +57,10 @@ def _places(invocation: Invocation, info: ServerInfo) -> dict[str, str]:
 
 
 def podman_form(info: ServerInfo, places: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """podman's ``store`` member (what a storage daemon cannot know is null), and all of ``server.info`` beside it.
+    """podman's ``store`` member (null for what a storage daemon cannot know), and all of ``server.info`` beside it.
 
-    ``problems`` are those of the screen: what is wrong, and the commands to run next; ``not_looked_at`` are scopes of
-    the check; ``log`` as ``daemon_log``; ``graphroots`` the store's places by the release of containers/storage whose
-    rules lead there, where they differ.
+    ``problems`` are those on the screen, with the commands to run next; ``not_looked_at`` are scopes of the check;
+    ``log`` as ``daemon_log``; ``graphroots`` the store's locations by release of containers/storage, if they differ.
     """
     allocated, used = _space(info["graphroot"])
     store = {
@@ -91,7 +90,7 @@ def podman_form(info: ServerInfo, places: Mapping[str, str] | None = None) -> di
 
 
 def render(info: ServerInfo, now: float, places: Mapping[str, str] | None = None) -> str:
-    """The facts, then every problem with what mends it, for people."""
+    """The facts, then every problem with its repair hint, for people."""
     counts = ", ".join(
         _count(number, noun)
         for number, noun in (
@@ -130,10 +129,10 @@ def render(info: ServerInfo, now: float, places: Mapping[str, str] | None = None
 
 
 def daemon_log(info: ServerInfo) -> str | None:
-    """Where the daemon's log is: a file, or the command that shows it; None where it cannot be told.
+    """Where the daemon's log is: a file, or the command that shows it; None if that is unknown.
 
-    The file behind its standard error, which the kernel tells to its own user and to root; else what a client that
-    started it would have given it.
+    The file behind its standard error, which the kernel shows to its own user and to root; otherwise the log of daemons
+    that clients start.
     """
     from storaged_client import spawn_record, systemd_units
 
@@ -142,7 +141,7 @@ def daemon_log(info: ServerInfo) -> str | None:
     process = f"/proc/{int(info['pid'])}"
     try:
         with open(f"{process}/cmdline", "rb") as file:
-            # Of a daemon in a container the number may be another process's here.
+            # The pid of a daemon in a container may be another process's here.
             found = os.readlink(f"{process}/fd/2") if b"storaged" in file.read(4096) else ""
     except OSError:
         return spawn_record.log_path() if spawn_record.is_spawned(info["socket"], info["pid"]) else None
@@ -155,7 +154,7 @@ def _settings(info: ServerInfo) -> str:
 
 
 def _stands(path: str, podman: str | None) -> str:
-    """A socket of the REST API, and who stands where if it is podman's own path."""
+    """A socket of the REST API, and what is where if it is podman's own path."""
     behind = f"podman's own is {podman}" if podman is not None else "podman answers nowhere"
     return f"{path} (in front of podman: {behind})" if path.endswith("/podman/podman.sock") else path
 
@@ -165,7 +164,7 @@ def _count(number: int, noun: str) -> str:
 
 
 def _space(path: str) -> tuple[int | None, int | None]:
-    # The socket is local, so is the graphroot; it may still be closed to this user, or not there yet.
+    # The socket is local, so the graphroot is, too; this user may still not have access, or it may not exist yet.
     try:
         found = os.statvfs(path)
     except OSError:

@@ -1,4 +1,4 @@
-"""``storagectl inspect``: as ``image inspect``, with the flags that podman has for objects of every type."""
+"""``storagectl inspect``: like ``image inspect``, with podman's flags for objects of every type."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ def run(invocation: Invocation) -> int:
 
 
 def _latest(invocation: Invocation) -> int:
-    """podman's latest container: there is none where no container of the store is podman's; else only podman knows it.
+    """podman's latest container: there is none if no container of the store is podman's; otherwise only podman knows
+    it.
 
     Raises:
         UsageError: there are arguments, or containers of podman.

@@ -1,4 +1,4 @@
-"""One run of a command: its flags and arguments, and the daemon behind them, connected when first asked."""
+"""One run of a command: its flags and arguments, and the daemon, connected on first use."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from .wire import Caller, Stale
 
 _PAGE = 10_000
-"""Items a page: well below the limit of a reply, and one page for nearly every store."""
+"""Items per page: well below the limit of a reply, and one page for nearly every store."""
 _LISTINGS = 3
 
 _WHERE = ("socket", "root", "runroot", "storage-driver")
-"""The flags that choose the daemon."""
+"""The flags that select the daemon."""
 
 
 class Invocation:
     """The options and arguments of a command, and ``call``.
 
-    A reply that is not of the present state of the store is announced by one line on standard error, on a
-    terminal or not: standard output and the exit status stay what they would be.
+    If a reply does not show the present state of the store, a line on standard error says so, on a terminal or not;
+    standard output and the exit status are not affected.
     """
 
     def __init__(self, options: Options, arguments: list[str], words: tuple[str, ...] = ()) -> None:
@@ -49,15 +49,15 @@ class Invocation:
 
     @property
     def call(self) -> Caller:
-        """Make one request, and return its result as it came.
+        """Make one request, and return its raw result.
 
-        ``watched``: how far it has come is shown where somebody can see it. ``descriptors`` are passed with it.
+        ``watched``: progress is shown if somebody can see it. ``descriptors`` are passed with it.
 
         Raises:
             StoragedError: the daemon answered with an error.
             DaemonUnavailable: none listens and none may or can be started.
-            RequestTimeout: ``--timeout`` was up.
-            SocketForbidden: the socket is not ours to use.
+            RequestTimeout: the ``--timeout`` expired.
+            SocketForbidden: we may not use the socket.
         """
         return self._call
 
@@ -87,7 +87,7 @@ class Invocation:
         return result
 
     def connect(self, *, spawn: bool, timeout: float | None) -> Client:
-        """A client of its own to the daemon that the flags mean.
+        """A separate client for the daemon that the flags select.
 
         Raises:
             StoragedError, ClientError: as ``call``.
@@ -117,13 +117,13 @@ class Invocation:
         )
 
     def skew(self) -> str:
-        """What is to be said of a daemon of another version; empty where it is of this one, or was not asked yet."""
+        """A notice about a daemon of another version; empty if it has this version, or was not asked yet."""
         return self._client.skew() if self._client is not None else ""
 
     def pages(self, method: str, params: dict[str, Any], member: str) -> list[Any]:
-        """All items of a listing that comes in pages; the later ones are of the generation of the first.
+        """All items of a listing in pages; later pages are of the generation of the first.
 
-        A listing whose generation is gone before its last page, with the daemon that kept it, is begun again.
+        If the generation is gone before the last page, because the daemon that kept it is, the listing begins again.
 
         Raises: as ``call``.
         """
@@ -143,7 +143,7 @@ class Invocation:
             cursor = result.get("next_cursor")
             if cursor is None:
                 return items
-            # The cursor stands for all that was asked for; the daemon takes nothing else with it.
+            # The cursor stands for the whole request; the daemon accepts nothing else with it.
             params = {"limit": _PAGE, "cursor": cursor}
 
     def one_argument(self) -> str:
@@ -167,28 +167,28 @@ class Invocation:
         return self.arguments
 
     def own_command(self, *words: str) -> str:
-        """A command of storagectl that asks the same daemon as this one."""
+        """A command of storagectl for the same daemon."""
         import shlex
 
         where = [part for name in _WHERE if (value := self.options.text(name)) for part in (f"--{name}", value)]
         return shlex.join(("storagectl", *where, *words))
 
     def reaching(self, text: str) -> str:
-        """A text of the daemon whose commands of storagectl ask the same daemon as this one."""
+        """A text of the daemon, with its storagectl commands changed to reach the same daemon."""
         own = self.own_command()
         return text if own == "storagectl" else text.replace("storagectl ", f"{own} ")
 
     def podmans_command(self) -> str:
-        """The command that asks podman for the same."""
+        """The podman command for the same request."""
         import shlex
 
         return f"podman {shlex.join(self._words)}"
 
     def local_image(self, name: str) -> str:
-        """The name of an image that is to be found in the store.
+        """The name of an image in the store.
 
         Raises:
-            UsageError: it names a registry or a file by a transport.
+            UsageError: it names a registry or a file with a transport.
         """
         if "://" in name:
             raise UsageError(f"{name}: only images of the local store; use: {self.podmans_command()}")
@@ -210,7 +210,7 @@ class Invocation:
 
 
 def _generation_gone() -> type[Exception]:
-    from storaged_client.contract.errors import GenerationGone  # only where something was raised
+    from storaged_client.contract.errors import GenerationGone  # only after an exception
 
     return GenerationGone
 
@@ -220,7 +220,7 @@ def _show(progress: Progress) -> None:
 
 
 def stale_text(stale: Stale) -> str:
-    """Why an answer is of an earlier state, in one sentence."""
+    """One sentence that says why an answer shows an earlier state."""
     shown = f"showing the state of {stale['age_ms'] / 1000:.1f} s ago"
     reason = stale.get("reason")
     if reason == "unreadable":
@@ -231,7 +231,7 @@ def stale_text(stale: Stale) -> str:
 
 
 def holder_text(stale: Stale) -> str:
-    """Who holds which lock, as far as the kernel tells."""
+    """The lock and its holder, as far as the kernel tells."""
     lock = stale.get("lock") or "a lock of the store"
     holder = stale.get("holder") or {}
     mode = {"write": " for writing", "read": " for reading"}.get(holder.get("mode") or "", "")

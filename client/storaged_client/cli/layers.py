@@ -24,7 +24,7 @@ FLAGS = (
 
 
 def run(invocation: Invocation) -> int:
-    """All layers; with a layer, that layer and its chain down to the base."""
+    """All layers; with an argument, that layer and its chain down to the base."""
     options = invocation.options
     template, json = output.chosen(options.text("format"), "layers")
     if len(invocation.arguments) > 1:
@@ -69,13 +69,13 @@ _TITLES = {
     "Containers": "CONTAINERS",
     "Damage": "DAMAGE",
 }
-"""Columns by the names that a template has for them; the last one stands in a table only where there is damage."""
+"""Columns by their names in templates; the last one is in a table only if there is damage."""
 
 
 def render(
     layers: list[LayerSummary], now: float, *, full: bool = False, tree: bool = False, heading: bool = True
 ) -> str:
-    """A row a layer. IMAGES counts those whose top layer it is; a tree indents the id by the layer's depth."""
+    """One row per layer. IMAGES counts those whose top layer it is; a tree indents the id by the layer's depth."""
     shown = len(_TITLES) if any(layer["damage"] for layer in layers) else len(_TITLES) - 1
     lowest = min((layer["depth"] for layer in layers), default=0)
     rows = []
@@ -87,7 +87,7 @@ def render(
 
 
 def columns(layer: LayerSummary, now: float, *, full: bool = False) -> dict[str, str]:
-    """What stands in the columns of a row."""
+    """The contents of a row's columns."""
     return {
         "ID": _short(layer["id"], full),
         "Parent": _short(layer["parent"], full) if layer["parent"] else "",

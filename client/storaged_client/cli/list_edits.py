@@ -1,4 +1,4 @@
-"""What the commands that edit a manifest list have in common: flags, and what they print."""
+"""Flags and output that the commands for editing manifest lists share."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ REGISTRY = (
     Flag("insecure", "Neither require HTTPS nor verify certificates when accessing a registry"),
     Flag("tls-verify", "Require HTTPS and verify certificates when accessing a registry"),
 )
-"""podman's flags for a registry, which storaged never asks."""
+"""podman's flags for a registry, which storaged never contacts."""
 
 _TEXTS = {"arch": "architecture", "os": "os", "os-version": "os_version", "variant": "variant"}
 _LISTS = {"features": "features", "os-features": "os_features"}
 
 
 def platform(options: Options) -> dict[str, Any]:
-    """The members of the platform that were given; a list may be several flags, or one with commas."""
+    """The given members of the platform; a list may be several flags, or one with commas."""
     given: dict[str, Any] = {}
     for flag, member in _TEXTS.items():
         text = options.text(flag)
@@ -47,7 +47,7 @@ def platform(options: Options) -> dict[str, Any]:
 
 
 def annotated(options: Options, *, adding: bool = False) -> dict[str, str]:
-    """The annotations given; ``manifest add`` has its own words for one that is none.
+    """The given annotations; ``manifest add`` has its own words for an invalid one.
 
     Raises:
         UsageError: one has no ``=``.
@@ -64,5 +64,5 @@ def annotated(options: Options, *, adding: bool = False) -> dict[str, str]:
 
 
 def show(result: ListEdited, *, json: bool) -> None:
-    """The list's id, or the whole answer."""
+    """Print the list's id, or the whole answer."""
     output.emit(output.pretty(result) if json else f"{output.printable(result['id'])}\n")

@@ -1,4 +1,4 @@
-"""What ``--log-level debug`` tells on standard error, in podman's form: who was asked what, and how long it took.
+"""The log of ``--log-level debug`` on standard error, in podman's form: requests, daemons, and times.
 
 ::
 
@@ -23,11 +23,11 @@ _COARSE = 0.05
 """Seconds by which a file may seem older than it is: its time is that of the kernel's last tick."""
 
 _MOST = 400
-"""Characters of parameters that are told."""
+"""The maximum number of characters of parameters."""
 
 
 class Log:
-    """Belongs to one command; ``level`` is ``trace``, ``debug`` or ``info``: podman's default, ``warn``, tells less."""
+    """Belongs to one command; ``level`` is ``trace``, ``debug`` or ``info``: podman's default, ``warn``, logs less."""
 
     def __init__(self, level: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._debug = level in ("debug", "trace")
@@ -35,7 +35,7 @@ class Log:
         self._began = clock()
         self._began_at = time.time() - _COARSE
         self._started: Any = None
-        """The pid of the daemon that was told of last."""
+        """The pid of the daemon reported last."""
 
     def begin(self, command: str) -> None:
         self.debug(f"storagectl {VERSION} (protocol {PROTOCOL}): {command}")
@@ -48,7 +48,7 @@ class Log:
         self._tell("info", text)
 
     def watch(self, address: str, method: str, params: Any, ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """Ask, and tell of the request, of its answer, and of a daemon that was started for it.
+        """Make a request, and log it, its answer, and a daemon started for it.
 
         Raises: what ``ask`` does.
         """
@@ -67,7 +67,7 @@ class Log:
         return result
 
     def reached(self, address: str) -> None:
-        """Tell of the daemon behind this socket, if a client has started it since this command began."""
+        """Log the daemon behind this socket, if a client has started it since this command began."""
         pid = spawn_record.read(address, since=self._began_at).get("pid")
         if pid is not None and pid != self._started:
             self._started = pid

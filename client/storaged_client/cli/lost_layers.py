@@ -1,4 +1,4 @@
-"""Images of which a layer is lost: what describes their layers ends with an error, as podman's commands do."""
+"""Refuses images with a lost layer in commands that describe layers, like podman's commands."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _LOST = ("TopLayerMissing", "ParentLayerMissing", "LayerCycle")
 
 
 def require_layers(image: str, damage: Damage | None) -> None:
-    """See that the layers of the image are there.
+    """Check that the layers of the image exist.
 
     Raises:
-        ImageDamaged: one is not.
+        ImageDamaged: one does not.
     """
     if damage is not None and damage["name"] in _LOST:
         from storaged_client.contract.errors import ImageDamaged

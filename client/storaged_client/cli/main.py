@@ -1,6 +1,6 @@
-"""``storagectl``: look at the command line, load the one module it needs, run it.
+"""``storagectl``: parses the command line, imports the one module it needs, and runs it.
 
-Start-up is most of a command's time: nothing is imported here that a run may not need.
+Start-up is most of a command's time: this module imports nothing that a run may not need.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit status; a broken pipe or Ctrl-C ends the process quietly."""
     arguments = sys.argv[1:] if argv is None else argv
     _fill_streams()
-    # A command ends soon, and neither modules nor an answer's values are garbage before: each look for some is in vain.
+    # A command ends soon, and modules and answers live until then: garbage collection would be wasted.
     gc.disable()
     try:
         return _run_command(arguments)
@@ -33,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _fill_streams() -> None:
-    """Put /dev/null where a standard stream is closed, so that no socket and no file comes to stand in its place."""
+    """Open /dev/null for closed standard streams, so that no socket or file gets their numbers."""
     if None in (sys.stdin, sys.stdout, sys.stderr):
         import os
 
@@ -79,7 +79,7 @@ def _said(error: BaseException) -> str:
 
 def _dispatch(argv: list[str]) -> int:
     for word in argv:
-        # Bytes that are no UTF-8 arrive as lone surrogates, which JSON cannot carry.
+        # Bytes that are not UTF-8 arrive as lone surrogates, which JSON cannot carry.
         if any("\ud800" <= character <= "\udfff" for character in word):
             raise UsageError(f"an argument is not valid UTF-8: {word!r}")
     options = Options()
@@ -96,7 +96,7 @@ def _dispatch(argv: list[str]) -> int:
         return _help(words[1:])
     path, rest = words[:1], words[1:]
     if path[0] in GROUPS:
-        # Global flags may stand between the two words, too.
+        # Global flags may be between the two words, too.
         try:
             rest = parse((*OUTPUT, *GLOBAL), rest, options, f"storagectl {path[0]}", stop=True)
         except HelpWanted:
@@ -159,7 +159,7 @@ def _run(command: Command, options: Options, words: list[str]) -> int:
     try:
         status: int = module.run(invocation)
     except KeyError as error:
-        # An older daemon's answer has fewer members. Of one of this version it is a mistake of ours.
+        # An older daemon's answer has fewer members. From a daemon of this version, it is a bug of ours.
         hint = invocation.skew()
         if not hint:
             raise
@@ -172,7 +172,7 @@ def _run(command: Command, options: Options, words: list[str]) -> int:
 
 
 def _refuse_idle(module: ModuleType, options: Options, see: str) -> None:
-    """Refuse what stands before the command and which it does not read.
+    """Refuse flags before the command that it does not read.
 
     Raises:
         UsageError: there is such a flag.
@@ -184,7 +184,7 @@ def _refuse_idle(module: ModuleType, options: Options, see: str) -> None:
 
 
 def _die_of(signal_name: str) -> int:
-    """End as the signal ends a program that does not handle it, so that a shell's loop ends as well."""
+    """End like a program that does not handle the signal, so that a shell's loop ends as well."""
     import os
     import signal
 

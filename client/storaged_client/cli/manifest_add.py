@@ -1,4 +1,4 @@
-"""``storagectl manifest add``: add local images, or files as an artifact, to a list; the list's id is printed."""
+"""``storagectl manifest add``: adds local images, or files as an artifact, to a list, and prints the list's id."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PODMANS = list_edits.REGISTRY
 
 
 def run(invocation: Invocation) -> int:
-    """Each image is one change of the list, as podman has it; the files of an artifact are one together."""
+    """Each image is one change of the list, as in podman; the files of an artifact are one change together."""
     options = invocation.options
     json = output.json_wanted(options.text("format"))
     name, *given = invocation.at_least(2)

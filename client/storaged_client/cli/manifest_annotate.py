@@ -1,4 +1,4 @@
-"""``storagectl manifest annotate``: change one entry of a list, or the list itself; the list's id is printed."""
+"""``storagectl manifest annotate``: changes one entry of a list, or the list itself, and prints the list's id."""
 
 from __future__ import annotations
 

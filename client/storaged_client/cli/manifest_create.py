@@ -1,4 +1,4 @@
-"""``storagectl manifest create``: make a list of local images; its id is printed."""
+"""``storagectl manifest create``: creates a list of local images, and prints its id."""
 
 from __future__ import annotations
 

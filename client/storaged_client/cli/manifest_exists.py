@@ -1,4 +1,4 @@
-"""``storagectl manifest exists``: 0 for a list, 1 for nothing, 125 for an image that is no list"""
+"""``storagectl manifest exists``: 0 for a list, 1 for nothing, 125 for an image that is not a list."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""``storagectl manifest inspect``: the JSON of a list as podman prints it.
+"""``storagectl manifest inspect``: prints the JSON of a list like podman.
 
-podman decodes a list into its own structure and prints that: the members in the order of that structure, absent
-platforms as empty ones. Members it does not know it drops; here they follow the known ones.
+podman decodes a list into its own structure and prints that: members in the order of that structure, missing platforms
+as empty ones. It drops unknown members; here they follow the known ones.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def run(invocation: Invocation) -> int:
 
 
 def render(raw: Any, media_type: str | None) -> str:
-    """The manifest, four spaces a level. ``media_type`` stands in where the manifest does not name its own."""
+    """The manifest, indented by four spaces. ``media_type`` is used if the manifest does not have its own."""
     if not isinstance(raw, dict):
         return output.pretty(raw)
     manifest = {**raw}

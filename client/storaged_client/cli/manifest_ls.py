@@ -1,4 +1,4 @@
-"""``storagectl manifest ls``: every local manifest list and index, in one call."""
+"""``storagectl manifest ls``: lists every local manifest list and index, with one request."""
 
 from __future__ import annotations
 
@@ -46,18 +46,18 @@ _TITLES = {
     "Platforms": "PLATFORMS",
     "Damage": "DAMAGE",
 }
-"""Columns by the names that a template has for them; the last one stands in a table only where there is damage."""
+"""Columns by their names in templates; the last one is in a table only if there is damage."""
 
 
 def render(lists: list[ManifestListSummary], *, full: bool = False, heading: bool = True) -> str:
-    """A row a list. LOCAL counts the instances whose image is in the store."""
+    """One row per list. LOCAL counts the instances whose image is in the store."""
     shown = len(_TITLES) if any(item["damage"] for item in lists) else len(_TITLES) - 1
     rows = [tuple(columns(item, full=full).values())[:shown] for item in lists]
     return output.table(tuple(_TITLES.values())[:shown], rows, heading=heading)
 
 
 def columns(item: ManifestListSummary, *, full: bool = False) -> dict[str, str]:
-    """What stands in the columns of a row."""
+    """The contents of a row's columns."""
     instances = item["instances"] or []
     digest = item["digest"] or names.NONE
     return {

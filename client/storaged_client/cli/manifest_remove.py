@@ -1,4 +1,4 @@
-"""``storagectl manifest remove``: take an entry out of a list; the list's id is printed."""
+"""``storagectl manifest remove``: removes an entry of a list, and prints the list's id."""
 
 from __future__ import annotations
 

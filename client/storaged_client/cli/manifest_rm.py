@@ -1,4 +1,4 @@
-"""``storagectl manifest rm``: remove lists, and never what they name."""
+"""``storagectl manifest rm``: removes lists, and never their instances."""
 
 from __future__ import annotations
 

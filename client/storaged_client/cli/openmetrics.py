@@ -1,4 +1,4 @@
-"""``server.stats`` as OpenMetrics text, which node_exporter's textfile collector takes as well.
+"""Formats ``server.stats`` as OpenMetrics text, which node_exporter's textfile collector accepts as well.
 
 ::
 
@@ -10,9 +10,9 @@
     storaged_lock_wait_seconds_sum{lock="images.lock"} 0.0083
     # EOF
 
-Source: github.com/prometheus/OpenMetrics, specification 1.0. Of its types only those are used that the older
-Prometheus text format has, too: node_exporter reads that one, and refuses a file with any other.
-A family keeps its name, type and labels; ``docs/metrics.md`` lists them.
+Source: github.com/prometheus/OpenMetrics, specification 1.0. Only types that the older Prometheus text format also has
+are used: node_exporter reads that one, and refuses a file with any other. A family keeps its name, type and labels;
+``docs/metrics.md`` lists them.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ _GAUGES = {
     "layer_sizes_pending": ("layer_sizes_pending", "Layers whose size is to be measured yet."),
     "layer_sizes_unknown": ("layer_sizes_unknown", "Layers whose size cannot be had."),
 }
-"""Gauges of ``server.stats`` that have a family; others have none until they are listed here."""
+"""Gauges of ``server.stats`` with a family; others have none until they are listed here."""
 
 _OWN_FAMILY = ("requests.", "gateway.", "errors.", "limits.", "locks.held.", "locks.waited.")
-"""How counters begin that are told by a family of their own."""
+"""The prefixes of counters that have their own family."""
 
 
 def text(stats: ServerStats) -> str:
-    """All of it, with its end."""
+    """The complete text, including its end."""
     lines = [
         *_family("build_info", "gauge", "The version of the daemon; always 1."),
         _sample("build_info", {"version": stats["version"]}, 1),

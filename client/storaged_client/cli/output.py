@@ -1,7 +1,7 @@
-"""Everything a command prints: tables, JSON and lines, on the right stream.
+"""Prints all output of commands: tables, JSON and lines, on the right stream.
 
-Tables are aligned as podman's tabwriter aligns them, in a pipe as on a terminal. Text from the store or from other
-processes never reaches a terminal with its control characters.
+Tables are aligned like podman's, in a pipe as on a terminal. Text from the store or from other processes never reaches
+a terminal with control characters.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class FormatError(Exception):
 
 
 _FIELDS = {"df": "{{.Type}}", "info": "{{.Store.GraphRoot}}", "version": "{{.Client.Version}}"}
-"""A template to begin with, where rows have no id."""
+"""A template to suggest, if rows have no id."""
 
 
 def json_wanted(form: str | None) -> bool:
@@ -53,7 +53,7 @@ def _is_json(word: str) -> bool:
 
 
 def is_template(form: str) -> bool:
-    """Whether it is a Go template; podman takes ``{{json}}`` for JSON, but ``{{json .}}`` prints a line a row."""
+    """Whether it is a Go template; podman takes ``{{json}}`` for JSON, but ``{{json .}}`` prints one line per row."""
     return "{{" in form and form.strip().strip("{} \t\n") not in ("json", "json.")
 
 
@@ -83,7 +83,7 @@ def chosen(form: str | None, name: str, *, default_json: bool = False) -> tuple[
 
 
 def emit_filled(form: Template, rows: Sequence[Mapping[str, Any]], titles: Mapping[str, str] | None = None) -> None:
-    """Print a template, applied to the rows: as it is in a pipe, without control characters on a terminal.
+    """Print a template applied to the rows: unchanged in a pipe, without control characters on a terminal.
 
     ``titles`` are those of a table by field; None leaves them out.
 
@@ -103,27 +103,27 @@ def emit_filled(form: Template, rows: Sequence[Mapping[str, Any]], titles: Mappi
 
 
 def table(header: tuple[str, ...], rows: list[tuple[str, ...]], heading: bool = True) -> str:
-    """The rows in aligned columns; the header takes part only where it is printed."""
+    """The rows in aligned columns; the header counts only if it is printed."""
     lines = [header, *rows] if heading else rows
     return aligned("".join("\t".join(map(printable, line)) + "\n" for line in lines))
 
 
 def used_by(lines: Sequence[tuple[str, ...]], columns: int) -> int:
-    """How wide the first columns of a table are that ``table`` makes of these lines, with what parts them."""
+    """The width of the first columns of a table that ``table`` makes of these lines, including separators."""
     return sum(max(MIN_WIDTH, *(len(printable(line[at])) + PADDING for line in lines)) for at in range(columns))
 
 
 def identifier(id_: str, full: bool) -> str:
     """An image's id as podman prints it: twelve digits, or all of them with the algorithm before."""
     if ":" in id_:
-        # It bears an algorithm of its own, and what follows is what people tell it by.
+        # It has its own algorithm, and people recognise it by what follows.
         algorithm, _, encoded = id_.partition(":")
         return id_ if full else f"{algorithm}:{encoded[:12]}"
     return f"sha256:{id_}" if full else id_[:12]
 
 
 def pretty(value: object, indent: int = 4, escape_html: bool = False) -> str:
-    """JSON as Go's encoder writes it, with a line feed. ``escape_html`` is the encoder's own default there."""
+    """JSON as Go's encoder writes it, with a line feed. ``escape_html`` is that encoder's default."""
     import json
 
     text = _printable_json(json.dumps(value, indent=indent, ensure_ascii=False))
@@ -139,14 +139,14 @@ def compact(value: object, escape_html: bool = False) -> str:
 
 
 def _escaped_html(text: str) -> str:
-    # These stand only inside strings, so that replacing in the whole is safe.
+    # These occur only inside strings, so replacing them in the whole text is safe.
     for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return text
 
 
 def _printable_json(text: str) -> str:
-    """The same JSON without what a terminal would obey: the encoder leaves DEL, C1 and the like as they are."""
+    """The same JSON without terminal control characters: the encoder leaves DEL, C1 and the like unchanged."""
     if text.isascii() and "\x7f" not in text:
         return text
     return "".join(c if c.isprintable() or c == "\n" else _escaped(c) for c in text)
@@ -158,20 +158,20 @@ def _escaped(character: str) -> str:
 
 
 def printable(text: str) -> str:
-    """The text with control characters and other unprintable ones spelled out (``\\x1b``)."""
+    """The text with unprintable characters escaped (``\x1b``)."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def emit(text: str) -> None:
-    """Write to standard output at once, so that a reader who left is noticed here and nowhere later.
+    """Write to standard output at once, so that a missing reader is noticed here and not later.
 
     Raises:
         ReaderGone: the other end of the pipe is closed.
         OSError: the output cannot be written, as on a full disk, or is closed.
     """
-    # Past Python's buffer: what it cannot write it would try again at exit, with a traceback and status 120.
+    # Without Python's buffer: what it cannot write, it would write again at exit, with a traceback and status 120.
     if sys.stdout is None:
         raise OSError("standard output is closed")
     stream: Any = getattr(sys.stdout.buffer, "raw", sys.stdout.buffer)
@@ -195,7 +195,7 @@ def _wait_until_writable(descriptor: int) -> None:
 
 
 def overwrite(text: str) -> None:
-    """One line on the terminal behind standard error, written over by the next; empty to take it away."""
+    """One line on the terminal behind standard error, overwritten by the next; empty to remove it."""
     try:
         sys.stderr.write(f"\r\x1b[K{printable(text)}")
         sys.stderr.flush()
@@ -204,12 +204,12 @@ def overwrite(text: str) -> None:
 
 
 def _indented(line: str) -> str:
-    # Several errors are a list, indented by a tab as Go's multierror has it.
+    # Several errors are a list, indented by a tab like Go's multierror.
     return f"\t{printable(line[1:])}" if line.startswith("\t") else printable(line)
 
 
 def complain(text: str) -> None:
-    """One or more lines on standard error; a closed standard error is nobody's concern."""
+    """Print one or more lines on standard error; a closed standard error is ignored."""
     safe = "\n".join(_indented(line) for line in text.split("\n"))
     try:
         sys.stderr.write(safe + "\n")

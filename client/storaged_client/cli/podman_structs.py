@@ -1,7 +1,7 @@
-"""podman's Go structs as ``--format`` sees them, made of the wire's values.
+"""podman's Go structs for ``--format``, made from the wire's values.
 
-Names, order and types of the fields are those of podman 5.8: ``images.imageReporter`` around
-``entities.ImageSummary``, ``inspect.ImageData``, ``define.Info``. Names that are methods there come after the fields.
+Names, order and types of the fields are those of podman 5.8: ``images.imageReporter`` around ``entities.ImageSummary``,
+``inspect.ImageData``, ``define.Info``. Names that are methods there come after the fields.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .wire import ImageSummary
 
 IMAGE_TITLES = {"ID": "IMAGE ID", "ReadOnly": "R/O"}
-"""Titles of a table of images that are not the field's own name."""
+"""Titles of a table of images that differ from the field's name."""
 
 _FIELDS = {
     "ParentId": "parent",
@@ -37,14 +37,14 @@ _WHOLE = re.compile(r"(?<![\w.)])\.(?![A-Za-z_])|\$(?!\w)|ImageSummary")
 
 
 def image_fields(form: str) -> list[str]:
-    """The members of a listed image that a template may look at, besides those that every listing has."""
+    """The members of a listed image that a template may use, besides those that every listing has."""
     if _WHOLE.search(form):
         return sorted(set(_FIELDS.values()))
     return sorted({field for name, field in _FIELDS.items() if f".{name}" in form})
 
 
 def image(given: ImageSummary, repository: str, tag: str, created: int, now: float, *, full: bool) -> Struct:
-    """A row of ``images``. Members that were not asked for are as if they were empty."""
+    """A row of ``images``. Members that were not requested are empty."""
     members: dict[str, Any] = {**given}
     summary = {
         "ID": given["id"],
@@ -59,7 +59,7 @@ def image(given: ImageSummary, repository: str, tag: str, created: int, now: flo
         "Containers": members.get("containers") or 0,
         "ReadOnly": given["read_only"],
         "Dangling": members.get("dangling") or False,
-        # podman leaves these three empty in a listing; who names one of them gets the truth.
+        # podman leaves these three empty in a listing; a template that names one gets the real value.
         "Arch": "",
         "Digest": members.get("digest") or "",
         "History": members.get("names_history") or NilSlice(),
@@ -100,10 +100,10 @@ def image(given: ImageSummary, repository: str, tag: str, created: int, now: flo
 
 
 def inspected(described: Mapping[str, Any]) -> Struct:
-    """An image of ``inspect``, made of what ``inspect`` prints as JSON.
+    """An image of ``inspect``, made from its JSON.
 
-    It has both spellings that podman knows in one place each: ``.Id`` and ``.ID``, ``.HealthCheck`` and
-    ``.Healthcheck``, also in ``.Config`` where Docker has it.
+    It has both of podman's spellings: ``.Id`` and ``.ID``, ``.HealthCheck`` and ``.Healthcheck``, also in ``.Config``
+    where Docker has it.
     """
     health = _health(described.get("Healthcheck"))
     history = [_history(entry) for entry in described["History"] or ()]
@@ -125,7 +125,7 @@ def inspected(described: Mapping[str, Any]) -> Struct:
     fields.pop("Healthcheck", None)
     printed = tuple(fields)
     spellings = {**fields, "ID": described["Id"], "Healthcheck": health}
-    # As `inspect` prints it: no member more or less, and what is empty there is no null here.
+    # As `inspect` prints it: no member more or less, and empty members are not null here.
     empty = ("RepoTags", "RepoDigests")
     encoded = {name: described[name] if name in empty else spellings[name] for name in described}
     return Struct("*inspect.ImageData", spellings, printed=printed, encoded=encoded)

@@ -1,8 +1,8 @@
-"""``storagectl version``: the version of podman whose answers these are, in podman's forms.
+"""``storagectl version``: prints the podman version that storagectl emulates, in podman's forms.
 
-Tools that run podman ask for it before they do anything else, and decide by it what they may ask: RamaLama
-(``{{ .Client.Version }}``), toolbox (``json``, ``Client.Version``), Ansible (``--version``). Under the name ``podman``
-the flag prints podman's line, too. ``BuildOrigin`` says who answers.
+Tools that run podman ask for its version first and choose by it what they may use: RamaLama (``{{ .Client.Version
+}}``), toolbox (``json``, ``Client.Version``), Ansible (``--version``). Under the name ``podman``, the flag prints
+podman's line, too. ``BuildOrigin`` says what really answers.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _ARCHITECTURES = {
     "armv7l": "arm",
     "loongarch64": "loong64",
 }
-"""Go's names; of others it has the kernel's."""
+"""Go's names; for other architectures, the kernel's."""
 
 _LABELS = (
     ("Client", None),
@@ -45,16 +45,16 @@ _LABELS = (
 
 
 def run(invocation: Invocation) -> int:
-    """Print it; no daemon is asked.
+    """Print the version; needs no daemon.
 
     Raises:
         UsageError: there are arguments.
-        FormatError: ``--format`` is no format, or asks for what is not there.
+        FormatError: ``--format`` is invalid, or asks for something that does not exist.
     """
     if invocation.arguments:
         raise UsageError("`podman version` takes no arguments")
     form = invocation.options.text("format")
-    # podman rewrites it so, where no service answers.
+    # podman does the same rewriting if no service answers.
     form = form.replace(".Server.", ".Client.") if form is not None else None
     template, json = output.chosen(form, "version")
     if template is not None:
@@ -70,7 +70,7 @@ def run(invocation: Invocation) -> int:
 
 
 def facts() -> dict[str, Any]:
-    """podman's ``define.Version``. Nothing of it was made by Go, or built at a time worth telling."""
+    """podman's ``define.Version``. Nothing here was built by Go."""
     machine = os.uname().machine
     system = os.uname().sysname.lower()
     return {
@@ -87,7 +87,7 @@ def facts() -> dict[str, Any]:
 
 
 def struct() -> Struct:
-    """What ``--format`` sees: ``.Client``, and, as podman has it, its fields without that too."""
+    """The fields for ``--format``: ``.Client`` and, as in podman, its fields directly."""
     from ..gotemplate.values import Struct
 
     client = Struct("*define.Version", facts())
@@ -96,5 +96,5 @@ def struct() -> Struct:
 
 
 def line() -> str:
-    """What ``podman --version`` prints."""
+    """The output of ``podman --version``."""
     return f"podman version {PODMAN}\n"

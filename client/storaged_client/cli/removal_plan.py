@@ -1,4 +1,5 @@
-"""What a dry run found: every image that goes, with its bytes and reasons; what stays, summed up; what that frees."""
+"""The result of a dry run: every image to be removed with size and reasons, a summary of what stays, and the freed
+bytes."""
 
 from __future__ import annotations
 
@@ -24,14 +25,14 @@ _STAYS = {
     "unreadable_evidence": "evidence is unreadable",
     "filtered": "the filters do not choose it",
 }
-"""The codes of reasons in a summary; a newer daemon's code stands for itself."""
+"""The codes of reasons in a summary; a newer daemon's code is shown as it is."""
 
 _LEAST = 12
-"""Columns that names get at the least, and a reason before it is cut."""
+"""The minimum width of names, and of a reason before it is cut."""
 
 
 def show(invocation: Invocation, report: PruneReport, *, each: bool = True) -> None:
-    """Print it: as wide as it is in a pipe, fitted to the screen on a terminal unless ``--no-trunc`` is given."""
+    """Print it: full width in a pipe, fitted to the screen on a terminal unless ``--no-trunc`` is given."""
     full, heading = invocation.options.on("no-trunc"), not invocation.options.on("noheading")
     width = None if full else terminal.width()
     for kept in report["kept"]:
@@ -53,9 +54,9 @@ def render(
     width: int | None = None,
     colour: bool = False,
 ) -> str:
-    """What goes, in the order it goes; what stays, ``each`` or a line for all that have the same reasons; the sum.
+    """What is removed, in order; what stays, ``each`` or one line for all with the same reasons; the sum.
 
-    On ``width`` columns names are shortened first, then reasons; a name that only is taken is a line of its own.
+    In ``width`` columns, names are shortened first, then reasons; a name that is only removed is a separate line.
     """
     going = [
         ((output.identifier(it["id"], full), measures.size(it["freed"]), _why_it_goes(it)), it["names"])
@@ -89,7 +90,7 @@ def _why_it_goes(removed: Removed) -> str:
 def _table(
     header: tuple[str, ...], rows: Sequence[tuple[tuple[str, ...], list[str]]], width: int | None, *, heading: bool
 ) -> str:
-    """The cells, the last of which is the reason, and the names where there are any."""
+    """The cells, the last of which is the reason, and the names if there are any."""
     if not any(called for _, called in rows):
         texts = [cells for cells, _ in rows]
         room = None if width is None else width - output.used_by([header, *texts], len(header) - 1)
@@ -111,7 +112,7 @@ def _cut(text: str, room: int | None) -> str:
 
 
 def _called(called: list[str], room: int | None) -> str:
-    """The names; where they are too long the first alone, and of that the end, which tells most."""
+    """The names; if they are too long, only the end of the first, which is the most specific part."""
     text = output.printable(",".join(called)) or names.NONE
     if room is None or len(text) <= room:
         return text
@@ -128,7 +129,7 @@ def _painted(table: str, code: str, heading: bool) -> str:
 
 
 def _summary(kept: list[Kept]) -> list[str]:
-    """How many stay for the same reasons; most first."""
+    """The number of images that stay for the same reasons; most first."""
     counts = Counter(tuple(dict.fromkeys(reason["code"] for reason in it["reasons"])) for it in kept)
     width = max(len(f"{count:,}") for count in counts.values())
     return [

@@ -1,7 +1,7 @@
-"""What a removal did, in podman's lines: shared by ``rmi``, ``image prune`` and ``manifest rm``.
+"""Prints the result of a removal in podman's lines: shared by ``rmi``, ``image prune`` and ``manifest rm``.
 
-On standard output what went; on standard error what could not go, as Go's multierror prints it, and what a plan meant
-to remove but kept. One failure never hides what was done.
+Standard output shows what was removed; standard error what could not be, as Go's multierror prints it, and what a plan
+listed but was kept. One failure never hides the rest.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from .wire import Failed, Kept, PruneReport
 
 _LOOKUP = ("ImageUnknown", "ManifestListUnknown", "NotAManifestList", "AmbiguousName", "InvalidName")
-"""What podman finds out of all names before it removes the first image, and so tells first."""
+"""What podman finds out about all names before it removes the first image, and so reports first."""
 
 _UNKNOWN = frozenset(("ImageUnknown", "ManifestListUnknown", "LayerUnknown"))
 _MOST = 3
-"""Reasons a line."""
+"""Reasons per line."""
 
 NOT_NOW = "it may not go now"
-"""What is told of an image that stays without a reason."""
+"""What is printed for an image that stays without a reason."""
 
 
 def refuse_idle(options: Options) -> None:
-    """Refuse what only the table of a dry run reads.
+    """Refuse options that only the table of a dry run uses.
 
     Raises:
         UsageError: there is such a flag, and no ``--dry-run``.
@@ -38,22 +38,22 @@ def refuse_idle(options: Options) -> None:
 
 
 def removed(report: PruneReport) -> str:
-    """``rmi``: every name that was taken, then every image that is gone."""
+    """``rmi``: every removed name, then every removed image."""
     lines = [f"Untagged: {each['name']}" for each in report["untagged"]]
     lines += [f"Deleted: {each['id']}" for each in report["removed"]]
     return "".join(f"{output.printable(line)}\n" for line in lines)
 
 
 def ids(report: PruneReport) -> str:
-    """``image prune``: an id a line."""
+    """``image prune``: one id per line."""
     return "".join(f"{output.printable(each['id'])}\n" for each in report["removed"])
 
 
 def complain(report: PruneReport) -> None:
-    """What could not be removed, what was kept against the plan, and what still lies on the disk; on standard error."""
+    """What could not be removed, what was kept against the plan, and what is still on disk; on standard error."""
     for each in report["changed"]:
         output.complain(f"storagectl: {each['id'][:12]} was kept: {because(each)}")
-    unfinished = report.get("unfinished")  # a daemon of an earlier version does not tell
+    unfinished = report.get("unfinished")  # a daemon of an earlier version does not report it
     if unfinished:
         output.complain(f"storagectl: files are left, the next start of the daemon removes them: {unfinished}")
     if report["failed"]:
@@ -77,7 +77,7 @@ def because(kept: Kept) -> str:
 
 
 def status(failed: list[Failed]) -> int:
-    """podman's exit status of named removals: 2 where one is in use, 1 where all that failed is not there."""
+    """podman's exit status of named removals: 2 if one is in use, 1 if all that failed do not exist."""
     if not failed:
         return exits.DONE
     names = {_name(each) for each in failed}

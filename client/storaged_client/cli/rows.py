@@ -1,7 +1,7 @@
-"""Rows of storagectl's own commands as a template sees them.
+"""Rows of storagectl's own commands for templates.
 
-A row has the columns of its table by their names (``{{.Created}}`` prints what stands below CREATED), and every member
-of the wire by the wire's name (``{{.created}}``), and by Go's where no column has it (``{{.ReadOnly}}``).
+A row has the columns of its table by name (``{{.Created}}`` prints the column CREATED), every member of the wire by its
+own name (``{{.created}}``), and by Go's unless a column has that name (``{{.ReadOnly}}``).
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import Any
 from ..gotemplate.values import Struct
 
 _OBJECTS = ("damage", "platform", "subject")
-"""Members that are objects with members of their own, and no maps from any text."""
+"""Members that are objects with fixed members, not maps."""
 
 
 def struct(members: Mapping[str, Any], columns: Mapping[str, Any] | None = None) -> Struct:
-    """One row. ``json`` and ``{{.}}`` show it as the wire has it."""
+    """One row. ``json`` and ``{{.}}`` show it as on the wire."""
     fields: dict[str, Any] = {}
     for name, value in members.items():
         inside = _inside(name, value)

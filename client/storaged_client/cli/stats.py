@@ -1,4 +1,4 @@
-"""``storagectl stats``: what the daemon does and what it costs, since it started."""
+"""``storagectl stats``: shows what the daemon has done since it started, and what that cost."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def run(invocation: Invocation) -> int:
 
 
 def render(stats: ServerStats) -> str:
-    """The facts, then tables of what was asked, locked, limited and refused; those that are empty are left out."""
+    """The facts, then tables of requests, locks, limits and errors; empty ones are left out."""
     gauges = stats["gauges"]
     held = ", ".join(f"{_whole(gauges, name)} {name}" for name in ("images", "layers", "containers") if name in gauges)
     facts = [
@@ -123,7 +123,7 @@ def _cost(histogram: Histogram, bounds: list[float]) -> str:
 
 
 def _spread(histogram: Histogram, bounds: list[float]) -> tuple[str, str, str]:
-    """The mean, and the bounds within which half and nearly all stayed."""
+    """The mean, and the bounds for half and nearly all of the values."""
     if not histogram["count"]:
         return "-", "-", "-"
     mean = time_text(histogram["seconds"] / histogram["count"])

@@ -1,6 +1,6 @@
-"""``storagectl df``: what takes how much room, podman's rows for images; what a store cannot know is ``-``.
+"""``storagectl df``: shows disk usage with podman's rows for images; ``-`` for what a store cannot know.
 
-Containers are storage containers of every tool: whether one runs, and what uses a volume, is podman's own to know.
+Containers are storage containers of all tools: only podman knows whether one runs, and what uses a volume.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _REMARKS = 3
 
 
 class Summary:
-    """One line; a number that nobody knows (yet) is None."""
+    """One line; an unknown number is None."""
 
     __slots__ = ("active", "kind", "reclaimable", "size", "total")
 
@@ -96,7 +96,7 @@ def summaries(usage: StoreUsage) -> list[Summary]:
 
 
 def still_pending(usage: StoreUsage) -> str | None:
-    """Which numbers are still being computed, in a sentence."""
+    """A sentence about the numbers still being computed."""
     parts = []
     layers = usage["sizes_pending"]
     if layers:
@@ -114,7 +114,7 @@ def still_pending(usage: StoreUsage) -> str | None:
 
 
 def unmeasurable(usage: StoreUsage) -> list[str]:
-    """Which containers' sizes cannot be had, and why; the first few."""
+    """The containers whose sizes are not available, and why; the first few."""
     found = [container for container in usage["containers"] if container["size_reason"]]
     lines = [
         f"the size of container {container['id'][:12]} is not known: {container['size_reason']}"
@@ -151,7 +151,7 @@ def encoded(row: Summary) -> dict[str, Any]:
 
 
 def struct(row: Summary) -> dict[str, Any]:
-    """What a template sees."""
+    """The fields for templates."""
     from ..gotemplate.values import Struct, known
 
     form = encoded(row)
@@ -198,7 +198,7 @@ _CONTAINERS = ("CONTAINER ID", "IMAGE", "COMMAND", "LOCAL VOLUMES", "SIZE", "CRE
 
 
 def paint(rows: list[Summary], images: list[ImageUsage]) -> str:
-    """For a terminal: each size as a bar, what can be had back in it in yellow; then the images that give most."""
+    """For a terminal: each size as a bar, with the reclaimable part in yellow; then the images that free most."""
     most = max((row.size or 0 for row in rows), default=0)
     lines = []
     for row in rows:

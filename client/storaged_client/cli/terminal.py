@@ -1,4 +1,4 @@
-"""The terminal: how wide it is, and colour only where it is wanted (no-color.org, force-color.org)."""
+"""The terminal: its width, and colour only where it is wanted (no-color.org, force-color.org)."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _chosen = "auto"
 
 
 def choose(when: str | None) -> None:
-    """Paint ``always`` or ``never``, whatever the environment says; ``auto`` or None leaves it to that."""
+    """Colour ``always`` or ``never``, whatever the environment says; ``auto`` or None leaves it to that."""
     global _chosen
     _chosen = when or "auto"
 
 
 def wanted() -> bool:
-    """Whether to paint standard output: by ``--color``, else NO_COLOR, else FORCE_COLOR, else on a terminal."""
+    """Whether to colour standard output: by ``--color``, else NO_COLOR, else FORCE_COLOR, else on a terminal."""
     if _chosen != "auto":
         return _chosen == "always"
     if os.environ.get("NO_COLOR"):
@@ -33,7 +33,7 @@ def _is_terminal() -> bool:
 
 
 def width() -> int | None:
-    """The columns of the terminal behind standard output; None where it is none."""
+    """The columns of the terminal behind standard output; None if it is not one."""
     if not _is_terminal():
         return None
     import shutil

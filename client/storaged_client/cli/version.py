@@ -1,4 +1,4 @@
-"""``storagectl --version``: the client's version, and the daemon's where one listens. Starts no daemon.
+"""``storagectl --version``: the client's version, and the daemon's if one listens. Starts no daemon.
 
 Under the name ``podman`` it is podman's line, which tools parse (see ``podman_version``).
 """

@@ -1,4 +1,4 @@
-"""``storagectl why``: what keeps an image, with the evidence, on one screen."""
+"""``storagectl why``: shows what keeps an image, with the evidence, on one screen."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def render(name: str, why: Why, *, full: bool = False) -> str:
 
 
 def paint(text: str) -> str:
-    """For a terminal: the image and what keeps it stand out, the hints do not."""
+    """For a terminal: highlight the image and what keeps it, but not the hints."""
     head, *rest = text.split("\n")
     lines = [terminal.paint(head, terminal.BOLD)]
     for line in rest:

@@ -1,1 +1,1 @@
-"""podman's shapes and words for what storaged answers: for ``storagectl``, and for the daemon's gateway."""
+"""podman's forms and words for storaged's answers: for ``storagectl``, and for the daemon's gateway."""

@@ -1,4 +1,4 @@
-"""What podman's ``inspect`` shows of an image, members in podman's order (5.8, ``inspect.ImageData``)."""
+"""podman's ``inspect`` of an image, members in podman's order (5.8, ``inspect.ImageData``)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _HEALTH = ("Test", "StartPeriod", "StartInterval", "Interval", "Timeout", "Retri
 
 
 def describe(details: Mapping[str, Any], digest: str | None = None) -> dict[str, Any]:
-    """One image in podman's form; ``digest`` is the one its name means, where that is known."""
+    """One image in podman's form; ``digest`` is the one its name refers to, if that is known."""
     image = details["summary"]
     given = details["config"] or {}
     config = {key: value for key in _CONFIG if (value := given.get(key))}
@@ -68,7 +68,7 @@ def describe(details: Mapping[str, Any], digest: str | None = None) -> dict[str,
 
 
 def _labels(labels: Any) -> dict[str, Any] | None:
-    """As Go reads a map of strings: null values are empty ones."""
+    """As Go reads a map of strings: null values become empty ones."""
     if not isinstance(labels, dict):
         return None
     return {key: "" if value is None else value for key, value in sorted(labels.items())}

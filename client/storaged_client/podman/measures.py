@@ -16,7 +16,7 @@ _LONGEST = (2**63 - 1) // 1_000_000_000
 
 
 def size(bytes_: int | None) -> str:
-    """Decimal units, three significant digits, a space before the unit; ``-`` where it is unknown."""
+    """Decimal units, three significant digits, a space before the unit; ``-`` if it is unknown."""
     return _measured(bytes_, 3, " ")
 
 
@@ -37,7 +37,7 @@ def _measured(bytes_: int | None, digits: int, space: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """About how long: ``3 weeks``, ``About an hour``. Negative durations are less than a second."""
+    """An approximate duration: ``3 weeks``, ``About an hour``. Negative durations are less than a second."""
     seconds = min(seconds, _LONGEST)
     hours = int(seconds / 3600 + 0.5)
     if seconds < 1:
@@ -66,16 +66,17 @@ def duration(seconds: float) -> str:
 
 @cache
 def unix(time: str) -> int:
-    """Whole seconds since 1970 of an RFC 3339 time; podman sorts and shows images by these: each is asked for twice.
+    """Whole seconds since 1970 of an RFC 3339 time, by which podman sorts and shows images; cached, because each is
+    used twice.
 
     Raises:
-        ValueError: the text is no such time.
+        ValueError: the text is not such a time.
     """
     return (_moment(time) - _EPOCH) // _SECOND
 
 
 def rfc3339(time: str, *, fraction: bool = False) -> str:
-    """A time as Go writes it again, at its own offset: whole seconds, or with a fraction that ends in no zero."""
+    """A time as Go writes it again, in its own offset: whole seconds, or with a fraction without trailing zeros."""
     whole, dot, rest = time.partition(".")
     digits = rest[: len(rest) - len(rest.lstrip("0123456789"))]
     zone = rest[len(digits) :] if dot else ""
@@ -91,7 +92,7 @@ def utc(seconds: int) -> str:
 
 
 def age(time: str, now: float) -> str:
-    """How long before ``now`` (seconds since 1970): ``3 weeks ago``; ``-`` where the text is no time."""
+    """The time before ``now`` (seconds since 1970): ``3 weeks ago``; ``-`` if the text is not a time."""
     try:
         return f"{duration(now - unix(time))} ago"
     except ValueError:

@@ -6,9 +6,9 @@ NONE = "<none>"
 
 
 def split(name: str) -> tuple[str, str]:
-    """Repository and tag of a full name; ``<none>`` for a tag that is not there.
+    """Repository and tag of a full name; ``<none>`` without a tag.
 
-    A name with tag and digest shows its tag, as ``reference.Tagged`` does upstream.
+    A name with tag and digest shows its tag, like upstream's ``reference.Tagged``.
     """
     tagged, _, _ = name.partition("@")
     slash = tagged.rfind("/")
@@ -19,7 +19,7 @@ def split(name: str) -> tuple[str, str]:
 
 
 def shown(names: list[str]) -> list[tuple[str, str]]:
-    """One pair a row: every tagged name; without one, the first digest-only name; without any, ``<none>``."""
+    """One pair per row: every tagged name; without one, the first digest-only name; without any, ``<none>``."""
     pairs = [split(name) for name in names]
     tagged = [pair for pair in pairs if pair[1] != NONE]
     return tagged or pairs[:1] or [(NONE, NONE)]

@@ -1,3 +1,3 @@
-"""Which podman's answers these are: that which storagectl, the daemon and its gateway are compared with."""
+"""The podman release that storagectl, the daemon and its gateway emulate and are compared with."""
 
 PODMAN = "5.8.6"

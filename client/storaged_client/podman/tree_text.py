@@ -1,4 +1,4 @@
-"""podman's text of ``image tree`` (5.8): lines of a forest, with what each layer is the top of."""
+"""podman's text of ``image tree`` (5.8): lines of a forest, with the images of each top layer."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Node:
 
 
 def lines(tree: Mapping[str, Any], *, requires: bool = False, full: bool = False) -> list[str]:
-    """podman's lines, also where it draws a child on the level of its parent: a layer without siblings does not nest.
+    """podman's lines, even where it draws a child on the level of its parent: a layer without siblings does not nest.
 
     ``tree`` is the result of ``images.tree``; with ``requires`` that of ``what_requires``.
     """
@@ -36,7 +36,7 @@ def lines(tree: Mapping[str, Any], *, requires: bool = False, full: bool = False
 
 
 def head(tree: Mapping[str, Any], *, full: bool) -> list[str]:
-    """What stands above the layers."""
+    """The lines above the layers."""
     return [
         f"Image ID: {short(tree['id'], full=full)}",
         f"Tags:     [{' '.join(tags(tree['names']))}]",
@@ -46,7 +46,7 @@ def head(tree: Mapping[str, Any], *, full: bool) -> list[str]:
 
 
 def drawn(nodes: Sequence[Node], before: str) -> list[str]:
-    """The lines of a forest; without recursion, for a chain may have thousands of links."""
+    """The lines of a forest; without recursion, because a chain may have thousands of links."""
     lines: list[str] = []
     waiting = [(node, before, node is nodes[-1]) for node in reversed(nodes)]
     while waiting:
