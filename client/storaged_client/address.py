@@ -80,8 +80,8 @@ def check(path: str) -> str:
     length = len(os.fsencode(path))
     if length > MAX_PATH:
         raise AddressError(
-            f"the socket's path has {length} bytes, the kernel takes {MAX_PATH}: "
-            f"choose a shorter one by --socket or STORAGED_SOCKET instead of {path}"
+            f"the socket's path has {length} bytes, the kernel accepts {MAX_PATH}: "
+            f"choose a shorter one with --socket or STORAGED_SOCKET instead of {path}"
         )
     return path
 
@@ -128,10 +128,10 @@ def make_folder(path: str) -> None:
         if folder.startswith("/tmp/storaged-"):
             check_private(folder)
     except PermissionError as error:
-        raise SocketForbidden(f"{folder} cannot be made: {error.strerror}") from error
+        raise SocketForbidden(f"{folder} cannot be created: {error.strerror}") from error
     except OSError as error:
-        hint = "make the folder above it, or choose another socket with --socket or STORAGED_SOCKET"
-        raise DaemonUnavailable(f"{folder} cannot be made: {error.strerror}; {hint}") from error
+        hint = "create its parent folder, or choose another socket with --socket or STORAGED_SOCKET"
+        raise DaemonUnavailable(f"{folder} cannot be created: {error.strerror}; {hint}") from error
 
 
 class NobodyListens(DaemonUnavailable):
@@ -180,7 +180,7 @@ def _check_listener(sock: socket.socket, path: str, uids: Collection[int]) -> No
     named = os.environ.get("STORAGED_SERVER_UIDS", "").replace(",", " ").split()
     if str(uid) not in named:
         raise SocketForbidden(
-            f"{path}: who listens there is uid {uid}, neither this user nor root; if that is meant, set "
+            f"{path}: the listening process has uid {uid}, neither this user nor root; if that is intended, set "
             f"STORAGED_SERVER_UIDS={uid}"
         )
 
@@ -192,7 +192,7 @@ def _meaning(error: OSError, path: str) -> Exception:
         case errno.ENOENT | errno.ECONNREFUSED | errno.ENOTDIR:
             return NobodyListens(f"no daemon listens at {path}; to start one: storaged serve --socket {path}")
         case errno.EAGAIN:
-            return QueueFull(f"the daemon at {path} takes no more connections now")
+            return QueueFull(f"the daemon at {path} accepts no more connections now")
     return DaemonUnavailable(f"{path}: {error.strerror}")
 
 
@@ -200,5 +200,5 @@ def _way_in(path: str) -> str:
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     if runtime and path.startswith(os.path.join(runtime, "")) and not _is_ours(runtime):
         # su leaves it that way.
-        return f"XDG_RUNTIME_DIR={runtime} is of another user; unset it, or set STORAGED_SOCKET"
-    return "it is for its owner; ask as that user"
+        return f"XDG_RUNTIME_DIR={runtime} belongs to another user; unset it, or set STORAGED_SOCKET"
+    return "only its owner may use it; run this as that user"

@@ -223,7 +223,7 @@ class AsyncClient(AsyncNouns):
         if self._home is not None and self._home != _here():
             # The descriptor is shared with the parent, or the tasks belong to the other loop: nothing would be
             # answered.
-            raise ForeignLoop("the client was entered in another event loop or before a fork: enter one of your own")
+            raise ForeignLoop("the client was entered in another event loop or before a fork: enter a new one here")
         connection = self._connection
         if connection is not None and not connection.dead:
             return connection

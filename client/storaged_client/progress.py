@@ -29,7 +29,7 @@ def with_token(params: dict[str, Any] | list[Any] | None) -> dict[str, Any]:
     Raises: TypeError, if they are positional.
     """
     if isinstance(params, list):
-        raise TypeError("progress is told of a call whose params are given by name")
+        raise TypeError("progress reports need params by name")
     return {**(params or {}), "progress_token": next(_tokens)}
 
 

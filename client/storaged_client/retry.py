@@ -97,7 +97,7 @@ def result_of(answer: Answer, method: str, *, closed: bool) -> Any:
         if closed:
             raise ClientClosed("the client was closed while a call ran")
         if answer.sent and mutates(method):
-            raise OutcomeUnknown(f"the daemon went away before it answered {method}: look whether it was done")
+            raise OutcomeUnknown(f"the daemon went away before it answered {method}: check whether it was done")
         raise Again("it closed the connection before it answered")
     if answer.error is None:
         return answer.result

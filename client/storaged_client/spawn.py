@@ -117,7 +117,7 @@ def _check_allowed(target: Target) -> None:
         raise DaemonUnavailable(f"no daemon listens at {path}; {target.refusal}")
     if _forbidden():
         hint = f"unset it, or run: storaged serve --socket {path}"
-        raise DaemonUnavailable(f"no daemon listens at {path}, and STORAGED_NO_SPAWN forbids to start one: {hint}")
+        raise DaemonUnavailable(f"no daemon listens at {path}, and STORAGED_NO_SPAWN forbids starting one: {hint}")
     command = systemd_units.start_command(path)
     if command is not None:
         raise DaemonUnavailable(f"no daemon listens at {path}; its unit is enabled and not running: {command}")
@@ -152,12 +152,14 @@ def _drain(sock: socket.socket, path: str, deadline: float) -> None:
         with suppress(NotSent):  # it is already ending
             pending = connection.ask("server.shutdown", None, deadline)
             if pending.error is not None and not isinstance(from_wire(pending.error), ShuttingDown):
-                raise DaemonUnavailable(f"{hint} is not to be replaced: {from_wire(pending.error)}")
+                raise DaemonUnavailable(f"{hint} cannot be replaced: {from_wire(pending.error)}")
         # Without a descriptor of the process, a start finds the lock taken and is repeated.
         if process is not None and not _ended(process, deadline):
             raise RequestTimeout
     except RequestTimeout:
-        raise DaemonUnavailable(f"{hint} does not end: look at {spawn_record.log_path()}, or run: kill {pid}") from None
+        raise DaemonUnavailable(
+            f"{hint} does not exit: look at {spawn_record.log_path()}, or run: kill {pid}"
+        ) from None
     finally:
         connection.close()
         if process is not None:
@@ -192,7 +194,7 @@ def _start(target: Target, deadline: float) -> socket.socket:
             except TimeoutError:
                 spawn_record.restore(path, earlier)
                 raise DaemonUnavailable(
-                    f"the daemon did not listen at {path} in time and was ended: allow more (--timeout); "
+                    f"the daemon did not listen at {path} in time and was stopped: allow more (--timeout); "
                     f"{spawn_record.log_path()} ends:\n{spawn_record.tail(log, began)}"
                 ) from None
             if sock is None or _peer_pid(sock) != process.pid:
@@ -238,7 +240,7 @@ def _refuse_if_elsewhere(path: str, said: str) -> None:
             pass
         pid = before.rpartition("pid ")[2]
         raise DaemonUnavailable(
-            f"pid {pid} already serves {graphroot} on {other}: ask there (--socket {other}), or end it: "
+            f"pid {pid} already serves {graphroot} on {other}: use that one (--socket {other}), or stop it: "
             f"storaged stop --socket {other}"
         )
 

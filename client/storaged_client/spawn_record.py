@@ -100,7 +100,7 @@ def open_log() -> int:
             descriptor = os.open(path, flags, 0o600)
     except OSError as error:
         raise DaemonUnavailable(
-            f"the daemon's log cannot be written: {path}: {error.strerror}; mend that or set XDG_STATE_HOME"
+            f"the daemon's log cannot be written: {path}: {error.strerror}; fix that or set XDG_STATE_HOME"
         ) from error
     return descriptor
 

@@ -131,7 +131,7 @@ def test_what_an_earlier_daemon_left_is_told_with_what_to_do(short_dir: Path, mo
                 client.settle()
         shown = storagectl(daemon.path, "info")
     assert "  Unfinished: " in shown
-    assert f"    to mend it: storaged stop --socket {daemon.path}\n" in shown
+    assert f"    to repair it: storaged stop --socket {daemon.path}\n" in shown
 
 
 def test_the_line_for_the_textfile_collector_leaves_a_whole_file_or_the_last_one(short_dir: Path) -> None:

@@ -117,7 +117,7 @@ class Artifact:
         descriptor, size = _opened(path)
         try:
             if size > self._room:
-                raise UsageError(f"{path}: a configuration stands in the manifest: at most {self._room} bytes")
+                raise UsageError(f"{path}: a configuration is part of the manifest: at most {self._room} bytes")
             content = self._taken(path, descriptor)
         finally:
             os.close(descriptor)
@@ -131,7 +131,7 @@ class Artifact:
         with open(descriptor, "rb", closefd=False) as file:
             content = file.read(self._room + 1)
         if len(content) > self._room:
-            raise UsageError(f"{path}: it grew while it was read: try again when it is whole")
+            raise UsageError(f"{path}: it grew while it was read: try again when it is complete")
         self._room -= len(content)
         return content
 

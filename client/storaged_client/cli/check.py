@@ -30,7 +30,7 @@ _SLICE = 2.0
 """Seconds between two progress reports on a terminal."""
 
 _UNSEEN = {
-    "files": "the files of images and layers, and what lies in them",
+    "files": "the files of images and layers, and their contents",
     "contents": "every byte of images' data and layers' files",
 }
 """What a check without these scopes did not see."""
@@ -43,7 +43,7 @@ _COLOURS = {
     "damage: ": terminal.RED,
     "warning: ": terminal.YELLOW,
     "debris: ": terminal.CYAN,
-    "    to mend it: ": terminal.DIM,
+    "    to repair it: ": terminal.DIM,
     "Nothing is wrong": terminal.GREEN,
 }
 """The beginning of a line, and its colour on a terminal."""
@@ -128,7 +128,7 @@ def render(report: dict[str, Any], *, full: bool = False) -> str:
     else:
         lines.append(f"Nothing is wrong in {judged} (scope {report['scope']}).")
     if report.get("age", 0.0) >= 1.0:
-        lines.append(f"This was found {report['age']:.0f} s ago; who may change the store gets a new check.")
+        lines.append(f"This was found {report['age']:.0f} s ago; users who may change the store get a new check.")
     elif report.get("begun", 0.0) > 2 * _SLICE:
         lines.append(f"Another check was under way and was joined; it had begun {report['begun']:.0f} s before.")
     if unseen := not_looked_at(report["scope"]):
@@ -155,7 +155,7 @@ def _finding(found: Finding, full: bool) -> list[str]:
         more = len(images) - len(shown)
         lines.append(f"  images: {' '.join(shown)}" + (f" and {more} more" if more else ""))
     if found["mend"]:
-        lines.append(f"  to mend it: {found['mend']}")
+        lines.append(f"  to repair it: {found['mend']}")
     return lines
 
 

@@ -24,7 +24,7 @@ class Problem:
 
     __slots__ = ("commands", "details", "intent", "text")
 
-    def __init__(self, text: str, *commands: str, details: tuple[str, ...] = (), intent: str = "mend it") -> None:
+    def __init__(self, text: str, *commands: str, details: tuple[str, ...] = (), intent: str = "repair it") -> None:
         self.text = text
         self.commands = commands
         self.details = details
@@ -75,7 +75,7 @@ def _daemon(info: ServerInfo) -> Iterator[Problem]:
         yield Problem(
             f"a client started this daemon, though {systemd_units.UNIT} is enabled",
             f"storaged stop --socket {shlex.quote(socket)} && {start}",
-            intent="have the unit serve",
+            intent="let the unit serve",
         )
 
 
@@ -101,7 +101,7 @@ def _freshness(info: ServerInfo) -> Iterator[Problem]:
             "changes of other tools are noticed by the files' identity alone: "
             "lock files are missing or unreadable, or the file system is remote",
             f"findmnt -T {shlex.quote(info['graphroot'])}; {_podmans(info, 'info')}",
-            intent="see the file system, and make the lock files",
+            intent="see the file system, and create the lock files",
         )
     stale = info["stale"]
     if not stale:
@@ -113,7 +113,7 @@ def _freshness(info: ServerInfo) -> Iterator[Problem]:
         command, intent = f"ps -fp {int(pid)}", "see who that is"
     else:
         command, intent = ours(info, "info"), "see whether it has"
-    healing = "it heals itself when the writer is done or the file is whole again"
+    healing = "it resolves itself when the writer is done or the file is valid again"
     yield Problem(stale_text(stale), command, details=(healing,), intent=intent)
 
 
@@ -142,8 +142,8 @@ def _half_made(info: ServerInfo) -> Iterator[Problem]:
         ids = " ".join(id_[:12] for id_ in info["half_made"][:_MOST])
         more = len(info["half_made"]) - _MOST
         yield Problem(
-            f"half made, hidden: {ids}{f' and {more} more' if more > 0 else ''}",
+            f"incomplete, hidden: {ids}{f' and {more} more' if more > 0 else ''}",
             ours(info, "check"),
-            details=("a tool is writing them now, or died while it did",),
+            details=("a tool is writing them now, or died while writing them",),
             intent="look closer if they stay",
         )

@@ -77,7 +77,7 @@ def params(options: Options) -> dict[str, Any]:
     if plan is None:
         return asked
     if asked.keys() - {"dry_run"}:
-        raise UsageError("a plan says what goes: --plan takes no --all, --external or --filter")
+        raise UsageError("the plan decides what is removed: --plan takes no --all, --external or --filter")
     return {**asked, "plan": plan}
 
 
@@ -100,7 +100,7 @@ def _warning(invocation: Invocation, options: Options) -> str | None:
     removals.complain(report)
     number = len(report["removed"])
     if not number:
-        output.complain("storagectl: nothing that this plan lists may go any more")
+        output.complain("storagectl: nothing in this plan can be removed any more")
         return None
     freed = "" if report["freed"] is None else f" and frees {measures.size(report['freed'])}"
     return _WARNINGS["plan"].format(f"{number} image{'s' * (number > 1)}{freed}")

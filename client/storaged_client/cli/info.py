@@ -118,7 +118,7 @@ def render(info: ServerInfo, now: float, places: Mapping[str, str] | None = None
         ("fresh by", "the store's locks" if info["freshness"] == "locks" else "file identity (no usable locks)"),
     ]
     deeper = diagnosis.ours(info, "check --scope contents")
-    facts.append(("looked at", f"records, and whether their folders are there; what lies in them: {deeper}"))
+    facts.append(("looked at", f"records, and whether their folders exist; for their contents: {deeper}"))
     lines = [f"{title.ljust(15)}{text}" for title, text in facts]
     problems = diagnosis.problems(info)
     if not problems:

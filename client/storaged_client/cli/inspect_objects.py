@@ -23,7 +23,7 @@ def run(invocation: Invocation) -> int:
         choices = ", ".join(f'"{word}"' for word in _TYPES[:-1])
         raise UsageError(f'invalid type "{kind}": must be {choices}, or "all"')
     if kind not in ("image", "all"):
-        raise UsageError(f"storagectl knows images only; use: {invocation.podmans_command()}")
+        raise UsageError(f"storagectl only knows images; use: {invocation.podmans_command()}")
     for name in ("size", "latest"):
         if kind == "image" and options.on(name):
             raise UsageError(f'{name} is not supported for type "image"')
@@ -43,7 +43,7 @@ def _latest(invocation: Invocation) -> int:
         raise UsageError("--latest and arguments cannot be used together")
     containers = invocation.call("containers.list")["containers"]
     if any(container["owner"] == "podman" for container in containers):
-        raise UsageError(f"storagectl knows images only; use: {invocation.podmans_command()}")
+        raise UsageError(f"storagectl only knows images; use: {invocation.podmans_command()}")
     output.emit("[]\n")
     output.complain("Error: no containers to inspect: no such container")
     return exits.FAILED

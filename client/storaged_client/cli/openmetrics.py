@@ -2,7 +2,7 @@
 
 ::
 
-    # HELP storaged_lock_wait_seconds Waits for a lock that somebody else held.
+    # HELP storaged_lock_wait_seconds Time waiting for a lock that another process held.
     # TYPE storaged_lock_wait_seconds histogram
     # UNIT storaged_lock_wait_seconds seconds
     storaged_lock_wait_seconds_bucket{lock="images.lock",le="0.005"} 3
@@ -24,20 +24,20 @@ if TYPE_CHECKING:
     from .wire import Histogram, ServerStats
 
 _GAUGES = {
-    "connections": ("connections", "Clients that are connected."),
-    "requests_in_flight": ("requests_in_flight", "Requests that are being answered."),
-    "reply_bytes_waiting": ("reply_waiting_bytes", "Replies that their clients have not taken yet."),
+    "connections": ("connections", "Connected clients."),
+    "requests_in_flight": ("requests_in_flight", "Requests in flight."),
+    "reply_bytes_waiting": ("reply_waiting_bytes", "Replies that clients have not read yet."),
     "resident_bytes": ("resident_memory_bytes", "Memory of the daemon's process."),
-    "peak_resident_bytes": ("peak_resident_memory_bytes", "The most memory that the process ever had."),
-    "descriptors": ("open_fds", "Descriptors that the daemon has open."),
-    "cursors": ("cursors", "Listings under way."),
+    "peak_resident_bytes": ("peak_resident_memory_bytes", "Peak memory of the process."),
+    "descriptors": ("open_fds", "Open descriptors."),
+    "cursors": ("cursors", "Open listings."),
     "leases": ("leases", "Leases that keep images."),
-    "uptime_seconds": ("uptime_seconds", "Since the daemon began."),
+    "uptime_seconds": ("uptime_seconds", "Time since the daemon started."),
     "images": ("images", "Images and manifest lists."),
     "layers": ("layers", "Layers."),
     "containers": ("containers", "Storage containers."),
-    "layer_sizes_pending": ("layer_sizes_pending", "Layers whose size is to be measured yet."),
-    "layer_sizes_unknown": ("layer_sizes_unknown", "Layers whose size cannot be had."),
+    "layer_sizes_pending": ("layer_sizes_pending", "Layers whose size is still to be measured."),
+    "layer_sizes_unknown": ("layer_sizes_unknown", "Layers whose size cannot be measured."),
 }
 """Gauges of ``server.stats`` with a family; others have none until they are listed here."""
 
@@ -68,22 +68,22 @@ def _gauges(stats: ServerStats) -> Iterator[str]:
 def _counters(stats: ServerStats) -> Iterator[str]:
     yield from _family("cpu_seconds", "counter", "Processor time of the daemon's process.")
     yield _sample("cpu_seconds_total", {}, stats["gauges"].get("cpu_seconds", 0.0))
-    yield from _family("connections_accepted", "counter", "Clients that were let in.")
+    yield from _family("connections_accepted", "counter", "Accepted clients.")
     yield _sample("connections_accepted_total", {}, stats["counters"].get("connections", 0))
     failed = {method: each["errors"] for method, each in stats["methods"].items()}
     refused = {route: each["errors"] for route, each in stats.get("routes", {}).items()}
     events = {name: count for name, count in stats["counters"].items() if _is_event(name)}
     for family, label, about, counts in (
-        ("request_errors", "method", "Requests that were answered by an error or cancelled, by method.", failed),
-        ("rest_errors", "route", "Answers of the REST API with a status of 400 or more, by route.", refused),
-        ("errors", "error", "Answers that were an error, by its name.", stats["errors"]),
+        ("request_errors", "method", "Requests answered with an error or cancelled, by method.", failed),
+        ("rest_errors", "route", "REST API answers with a status of 400 or more, by route.", refused),
+        ("errors", "error", "Errors answered, by name.", stats["errors"]),
         (
             "limits_reached",
             "limit",
             "How often a limit refused, delayed or dropped something.",
             stats["limits_reached"],
         ),
-        ("events", "event", "All else that the daemon counts, under names that a later version may change.", events),
+        ("events", "event", "All other events, under names that a later version may change.", events),
     ):
         yield from _family(family, "counter", about)
         for value in sorted(counts):
@@ -99,7 +99,7 @@ def _histograms(stats: ServerStats) -> Iterator[str]:
     for family, about, label, histograms in (
         (
             "request_duration_seconds",
-            "From the beginning of a method to its result, by method.",
+            "Time from the start of a method to its result, by method.",
             "method",
             {method: each["duration"] for method, each in methods.items()},
         ),
@@ -113,7 +113,7 @@ def _histograms(stats: ServerStats) -> Iterator[str]:
         ("change_wait_seconds", "Waits of a change for the daemon's other changes.", "", {"": stats["changes"]}),
         (
             "lock_wait_seconds",
-            "Waits for a lock of the store that somebody else held, by lock.",
+            "Time waiting for a lock of the store that another process held, by lock.",
             "lock",
             {lock: each["wait"] for lock, each in locks.items()},
         ),

@@ -23,7 +23,7 @@ _STAYS = {
     "lease": "is leased",
     "read_only": "is read-only",
     "unreadable_evidence": "evidence is unreadable",
-    "filtered": "the filters do not choose it",
+    "filtered": "the filters do not select it",
 }
 """The codes of reasons in a summary; a newer daemon's code is shown as it is."""
 
@@ -41,7 +41,7 @@ def show(invocation: Invocation, report: PruneReport, *, each: bool = True) -> N
     text = render(report, full=full, heading=heading, each=each, width=width, colour=terminal.wanted())
     if report["removed"] and report["plan"] is not None:
         command = invocation.own_command("image", "prune", "--plan", report["plan"])
-        text += _lines(["to remove what goes here and nothing else:", f"  {command}"])
+        text += _lines(["to remove exactly these images:", f"  {command}"])
     output.emit(text)
 
 
@@ -142,8 +142,8 @@ def _total(report: PruneReport) -> list[str]:
     going, all_ = len(report["removed"]), len(report["removed"]) + len(report["kept"])
     images = f"{all_:,} image{'s' if all_ != 1 else ''}"
     if not going:
-        return [f"would remove none of {images}" if all_ else "would remove nothing: no image was looked at"]
-    freed = "an amount still unknown" if report["freed"] is None else measures.size(report["freed"])
+        return [f"would remove none of {images}" if all_ else "would remove nothing: no image was considered"]
+    freed = "an unknown amount" if report["freed"] is None else measures.size(report["freed"])
     return [f"would remove {going:,} of {images} and free {freed}"]
 
 

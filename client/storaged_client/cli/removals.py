@@ -22,7 +22,7 @@ _UNKNOWN = frozenset(("ImageUnknown", "ManifestListUnknown", "LayerUnknown"))
 _MOST = 3
 """Reasons per line."""
 
-NOT_NOW = "it may not go now"
+NOT_NOW = "it cannot be removed now"
 """What is printed for an image that stays without a reason."""
 
 
@@ -34,7 +34,7 @@ def refuse_idle(options: Options) -> None:
     """
     for name in ("kept", "no-trunc", "noheading"):
         if options.on(name) and not options.on("dry-run"):
-            raise UsageError(f"--{name} is for the table of a dry run: give --dry-run, too")
+            raise UsageError(f"--{name} only applies to the table of a dry run: add --dry-run")
 
 
 def removed(report: PruneReport) -> str:

@@ -57,8 +57,8 @@ def render(stats: ServerStats) -> str:
         ),
         (
             "at work",
-            f"{_whole(gauges, 'requests_in_flight')} being answered, this one included, "
-            f"{measures.size(round(gauges.get('reply_bytes_waiting', 0)))} of replies not taken yet",
+            f"{_whole(gauges, 'requests_in_flight')} in flight, including this one, "
+            f"{measures.size(round(gauges.get('reply_bytes_waiting', 0)))} of unread replies",
         ),
         ("holds", held or "the store could not be read yet"),
         ("reloads", _cost(stats["reloads"], stats["bounds"])),

@@ -110,7 +110,7 @@ def still_pending(usage: StoreUsage) -> str | None:
     if not parts:
         return None
     listed = ", ".join((*parts[:-2], " and ".join(parts[-2:])))
-    return f"sizes of {listed} are not known yet; numbers they belong to are shown as -"
+    return f"sizes of {listed} are not known yet; numbers that need them are shown as -"
 
 
 def unmeasurable(usage: StoreUsage) -> list[str]:
@@ -214,7 +214,7 @@ def paint(rows: list[Summary], images: list[ImageUsage]) -> str:
     idle = [image for image in images if not image["containers"] and image["freed"]]
     largest = sorted(idle, key=lambda image: -(image["freed"] or 0))[:_LARGEST]
     if largest:
-        lines += ["", terminal.paint("Removing one of these images gives back", terminal.BOLD)]
+        lines += ["", terminal.paint("Removing one of these images frees", terminal.BOLD)]
         lines += [f"  {measures.brief(image['freed'], 4):>9}  {output.printable(_name(image))}" for image in largest]
     return "".join(f"{line.rstrip()}\n" for line in lines)
 

@@ -143,7 +143,7 @@ class Peer:
         events: list[Event] = []
         if self.unfinished:
             fault = messages.PARSE_ERROR if self._waiting is None else messages.DESCRIPTOR_MISMATCH
-            text = f"a text begun must come whole within {seconds:g} s, with its descriptors: write it at once"
+            text = f"a text must be complete within {seconds:g} s, with its descriptors: write it at once"
             self._fail(events, fault, text, {"seconds": seconds}, limit=limit)
         return events
 

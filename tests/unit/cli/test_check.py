@@ -90,16 +90,16 @@ def test_findings_are_grouped_by_what_they_endanger_the_worst_first() -> None:
         f"""\
 fatal: endangers all
   table_unreadable: /j: l/ABC is missing
-    to mend it: ln -s ../x/diff /store/overlay/l/ABC
+    to repair it: ln -s ../x/diff /store/overlay/l/ABC
 
 damage: endangers the images on this layer
   link_lost: layer {BASE[:12]}: l/ABC is missing
     file: /store/overlay/l/ABC
     images: {APP[:12]}
-    to mend it: ln -s ../x/diff /store/overlay/l/ABC
+    to repair it: ln -s ../x/diff /store/overlay/l/ABC
   link_wrong: layer {BASE[:12]} (additional store 1): l/ABC is missing
     images: 111111111111 111111111111 111111111111 111111111111 and 2 more
-    to mend it: ln -s ../x/diff /store/overlay/l/ABC
+    to repair it: ln -s ../x/diff /store/overlay/l/ABC
 
 debris: endangers space
   temporary_left: /t: l/ABC is missing

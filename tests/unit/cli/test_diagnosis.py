@@ -74,14 +74,14 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
         [
             "  changes of other tools are noticed by the files' identity alone: "
             "lock files are missing or unreadable, or the file system is remote",
-            f"    to see the file system, and make the lock files: findmnt -T /nowhere/storage; {PODMAN} info",
+            f"    to see the file system, and create the lock files: findmnt -T /nowhere/storage; {PODMAN} info",
         ],
     ),
     "locked by somebody": (
         {"stale": {**LOCKED, "holder": {"pid": 77, "command": "pod\x1bman", "mode": "write"}}},
         [
             "  showing the state of 1.2 s ago: images.lock is held for writing by pid 77 (pod\\x1bman)",
-            "    it heals itself when the writer is done or the file is whole again",
+            "    it resolves itself when the writer is done or the file is valid again",
             "    to see who that is: ps -fp 77",
         ],
     ),
@@ -89,7 +89,7 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"stale": LOCKED},
         [
             "  showing the state of 1.2 s ago: images.lock is held",
-            "    it heals itself when the writer is done or the file is whole again",
+            "    it resolves itself when the writer is done or the file is valid again",
             "    to see whether it has: storagectl info",
         ],
     ),
@@ -97,7 +97,7 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"stale": {**LOCKED, "reason": "unreadable", "file": "/s/images.json"}},
         [
             "  showing the state of 1.2 s ago: /s/images.json cannot be read",
-            "    it heals itself when the writer is done or the file is whole again",
+            "    it resolves itself when the writer is done or the file is valid again",
             "    to see how to repair it: storagectl check",
         ],
     ),
@@ -107,7 +107,7 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
             "  unreadable evidence: until it is gone, no untagged image counts as dangling",
             "  manifest_missing: b61e32bdc307: no file",
             "    file: /s/m",
-            "    to mend it: podman rmi b6",
+            "    to repair it: podman rmi b6",
         ],
     ),
     "damage": (
@@ -120,8 +120,8 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "half made": (
         {"half_made": [APP]},
         [
-            "  half made, hidden: f9d7ceee89b7",
-            "    a tool is writing them now, or died while it did",
+            "  incomplete, hidden: f9d7ceee89b7",
+            "    a tool is writing them now, or died while writing them",
             "    to look closer if they stay: storagectl check",
         ],
     ),
@@ -163,7 +163,7 @@ def test_a_client_that_got_ahead_of_the_unit_is_told(tmp_path: Path) -> None:
     enable(tmp_path / "config", SOCKET)
     assert told(started_by="client", socket=SOCKET) == [
         "  a client started this daemon, though storaged.socket is enabled",
-        f"    to have the unit serve: storaged stop --socket {SOCKET} && systemctl --user start storaged.socket",
+        f"    to let the unit serve: storaged stop --socket {SOCKET} && systemctl --user start storaged.socket",
     ]
     assert told(started_by="systemd", socket=SOCKET) == []
 

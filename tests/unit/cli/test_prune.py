@@ -119,11 +119,11 @@ def test_flags_become_parameters(flags: list[str], params: Any, daemon: Server) 
         (["-f", "--filter", "x"], "filter input must be in the form of filter=value: x is invalid"),
         (
             ["-f", "--plan", "p", "-a"],
-            "a plan says what goes: --plan takes no --all, --external or --filter",
+            "the plan decides what is removed: --plan takes no --all, --external or --filter",
         ),
-        (["-f", "--kept"], "--kept is for the table of a dry run: give --dry-run, too"),
-        (["-f", "--no-trunc"], "--no-trunc is for the table of a dry run: give --dry-run, too"),
-        (["-fn"], "--noheading is for the table of a dry run: give --dry-run, too"),
+        (["-f", "--kept"], "--kept only applies to the table of a dry run: add --dry-run"),
+        (["-f", "--no-trunc"], "--no-trunc only applies to the table of a dry run: add --dry-run"),
+        (["-fn"], "--noheading only applies to the table of a dry run: add --dry-run"),
         (
             ["-f", "--build-cache"],
             "--build-cache is not a flag of storagectl; use: podman image prune -f --build-cache",
@@ -140,7 +140,7 @@ def test_a_wrong_command_line_asks_nothing_and_removes_nothing(
 
 TOTAL = """
 would remove 2 of 3 images and free 1.24 MB
-to remove what goes here and nothing else:
+to remove exactly these images:
   storagectl image prune --plan p-1
 """
 
@@ -239,11 +239,11 @@ def test_rows_are_painted_by_their_verdict_and_nothing_else_is() -> None:
 
 
 def test_nothing_to_consider_is_one_line() -> None:
-    assert removal_plan.render(report()) == "would remove nothing: no image was looked at\n"
+    assert removal_plan.render(report()) == "would remove nothing: no image was considered\n"
 
 
 def test_an_unknown_amount_is_not_called_nothing() -> None:
-    assert "free an amount still unknown" in removal_plan.render(report(removed=PLANNED["removed"], freed=None))
+    assert "free an unknown amount" in removal_plan.render(report(removed=PLANNED["removed"], freed=None))
 
 
 def test_a_plan_is_looked_at_before_anything_is_asked(
@@ -287,7 +287,7 @@ def test_a_plan_of_which_nothing_is_left_asks_nothing(
     out, err = capsys.readouterr()
     assert out == ""
     assert err == (
-        f"storagectl: {LIST[:12]} was kept: it is called x\nstoragectl: nothing that this plan lists may go any more\n"
+        f"storagectl: {LIST[:12]} was kept: it is called x\nstoragectl: nothing in this plan can be removed any more\n"
     )
 
 

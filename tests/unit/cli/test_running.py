@@ -229,7 +229,7 @@ def test_a_command_that_mends_reaches_the_daemon_that_named_it(
         assert main(["why", "app", "--socket", str(path)]) == exits.DONE
         assert f"`storagectl --socket {path} untag {APP[:12]} localhost/app:1` removes" in capsys.readouterr().out
         main(["info", "--socket", str(path)])
-        assert f"to mend it: storagectl --socket {path} rmi --force {APP}\n" in capsys.readouterr().out
+        assert f"to repair it: storagectl --socket {path} rmi --force {APP}\n" in capsys.readouterr().out
 
 
 LINE = re.compile(r'time="\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:Z|[+-]\d\d:\d\d)" level=(\w+) msg=(".*")')

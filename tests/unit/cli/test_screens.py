@@ -205,7 +205,7 @@ def test_info_says_that_nothing_is_wrong() -> None:
         "holds          12 images, 2 manifest lists, 3 layers, 1 container\n"
         "changes        allowed\n"
         "fresh by       the store's locks\n"
-        "looked at      records, and whether their folders are there; what lies in them: "
+        "looked at      records, and whether their folders exist; for their contents: "
         "storagectl check --scope contents\n"
         "\n"
         "Nothing is wrong.\n"

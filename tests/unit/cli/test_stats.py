@@ -170,7 +170,7 @@ def test_people_are_told_what_it_does_and_what_that_costs() -> None:
 daemon         storaged {VERSION}, up 2 hours
 memory         45 MB now, 50 MB at most; 12 descriptors; 1.5 s of processor time
 clients        1 connected, 3 since the start
-at work        1 being answered, this one included, 0 B of replies not taken yet
+at work        1 in flight, including this one, 0 B of unread replies
 holds          12 images, 30 layers, 1 containers
 reloads        2, 500 ms each, 99% within 1 s
 changes        waited for each other: none

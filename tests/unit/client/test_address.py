@@ -62,7 +62,7 @@ def test_a_runtime_folder_that_su_left_of_another_user_is_named(
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(short_dir / "runtime"))
     os.seteuid(OTHER)
     try:
-        with pytest.raises(SocketForbidden, match=r"XDG_RUNTIME_DIR=.*is of another user; unset it"):
+        with pytest.raises(SocketForbidden, match=r"XDG_RUNTIME_DIR=.*belongs to another user; unset it"):
             address.connect(address.find())
     finally:
         os.seteuid(0)
@@ -145,7 +145,7 @@ with socket.socket(socket.AF_UNIX) as door:
         assert other.stdin is not None
         assert other.stdout is not None
         assert other.stdout.readline() == "ready\n"
-        with pytest.raises(SocketForbidden, match="who listens there is uid 2345"):
+        with pytest.raises(SocketForbidden, match="the listening process has uid 2345"):
             address.connect(path)
         address.connect(path, uids=(2345,)).close()
         monkeypatch.setenv("STORAGED_SERVER_UIDS", "7, 2345")
