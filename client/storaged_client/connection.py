@@ -8,8 +8,8 @@ waiting thread is either the reader or woken by it::
     _transport   writes the text of one call at a time
 
 One lock around each call would be less code, but a read that waits for a writer would then hold up every other thread,
-and eight threads would get a third as many answers: ``python -m tests.bench.shared_connection``. Nor may a thread
-write another's text: its owner would still wait to write while the daemon waits for somebody to read.
+and threads that share a connection would get fewer answers: see ``python -m tests.bench.shared_connection``. Nor may a
+thread write another's text: its owner would still wait to write while the daemon waits for somebody to read.
 
 A signal handler may raise at any point of a call (Ctrl-C, an alarm). If that may have cost bytes of the stream or
 another thread's answer, the connection is broken off: the others find it lost, and none waits for ever. So the reader

@@ -181,6 +181,13 @@ SHOWINGS = (
         figure="trio: p99 loaded over idle",
     ),
     Showing(
+        module="tests.bench.shared_connection",
+        shows="threads that share a client do not wait for a read that waits for a writer, as behind one lock",
+        ci=0.1,
+        judges_time=True,
+        figure="pipelined, beside a read that waits",
+    ),
+    Showing(
         module="tests.bench.loop_holds",
         shows="the worst request of each method at 43,000 layers holds the event loop for 5 ms at most",
         ci=0.05,
