@@ -315,7 +315,7 @@ def test_a_man_page_is_set_without_complaint_and_shows_its_flags_and_titles(
     assert set(re.findall(r"^### (.+)$", pages[name], re.MULTILINE)) <= {line.strip() for line in shown.splitlines()}
 
 
-@pytest.mark.parametrize("name", ["stubs", "wire"])
+@pytest.mark.parametrize("name", ["stubs", "plain"])
 def test_what_is_written_out_for_type_checkers_is_as_the_code_has_it(from_code: ModuleType, name: str) -> None:
     maker = importlib.import_module(f"{from_code.__name__}.{name}")
     assert maker.PATH.read_text() == maker.text(), f"run: cd docs && python -m from_code.{name}"

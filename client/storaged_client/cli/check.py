@@ -10,7 +10,7 @@ from .flags import NO_TRUNC, QUIET, Flag
 from .invocation import Invocation
 
 if TYPE_CHECKING:
-    from .wire import Finding
+    from ..contract.plain import Finding
 
 ARGUMENTS = ""
 _SCOPES = ("records", "files", "contents")

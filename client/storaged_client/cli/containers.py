@@ -11,7 +11,7 @@ from .flags import FORMAT, NO_TRUNC, NOHEADING, QUIET
 from .invocation import Invocation
 
 if TYPE_CHECKING:
-    from .wire import ContainerSummary
+    from ..contract.plain import ContainerSummary
 
 ARGUMENTS = ""
 FLAGS = (FORMAT, QUIET, NO_TRUNC, NOHEADING)

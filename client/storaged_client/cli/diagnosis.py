@@ -13,7 +13,7 @@ from storaged_client.errors import ClientError
 from .invocation import stale_text
 
 if TYPE_CHECKING:
-    from .wire import Flaw, ServerInfo
+    from ..contract.plain import Flaw, ServerInfo
 
 _MOST = 20
 """The maximum number of flaws shown: after a disk failure, a store may have thousands."""

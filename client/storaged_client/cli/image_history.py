@@ -11,7 +11,7 @@ from .flags import FORMAT, NO_TRUNC, NOHEADING, Flag
 from .invocation import Invocation
 
 if TYPE_CHECKING:
-    from .wire import HistoryRow
+    from ..contract.plain import HistoryRow
 
 ARGUMENTS = "IMAGE"
 FLAGS = (

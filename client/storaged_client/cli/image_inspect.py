@@ -11,7 +11,7 @@ from .invocation import Invocation
 from .lost_layers import require_layers
 
 if TYPE_CHECKING:
-    from .wire import ImageLookup
+    from ..contract.plain import ImageLookup
 
 ARGUMENTS = "IMAGE [IMAGE...]"
 FLAGS = (Flag("format", "Output format: json or a Go template", short="f", kind="string"),)

@@ -11,7 +11,7 @@ from .invocation import Invocation
 from .lost_layers import require_layers
 
 if TYPE_CHECKING:
-    from .wire import ImageTree, TreeImage, TreeLayer
+    from ..contract.plain import ImageTree, TreeImage, TreeLayer
 
 ARGUMENTS = "IMAGE"
 FLAGS = (Flag("whatrequires", "Show all child images and layers of the specified image"), FORMAT, QUIET, NO_TRUNC)

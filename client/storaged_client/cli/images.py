@@ -11,7 +11,7 @@ from .flags import FORMAT, NO_TRUNC, NOHEADING, QUIET, Flag, Options, UsageError
 from .invocation import Invocation
 
 if TYPE_CHECKING:
-    from .wire import ImageSummary
+    from ..contract.plain import ImageSummary
 
 SORTS = ("created", "id", "repository", "size", "tag")
 ARGUMENTS = "[IMAGE]"

@@ -15,7 +15,7 @@ from .invocation import Invocation
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .wire import ServerInfo
+    from ..contract.plain import ServerInfo
 
 ARGUMENTS = ""
 FLAGS = (Flag("format", "Output format: json, table or a Go template", short="f", kind="string"),)

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from storaged_client.storage_conf import Flags
     from storaged_client.sync import Client
 
+    from ..contract.plain import Caller, Stale
     from .log import Log
-    from .wire import Caller, Stale
 
 _PAGE = 10_000
 """Items per page: well below the limit of a reply, and one page for nearly every store."""

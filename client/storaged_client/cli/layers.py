@@ -11,7 +11,7 @@ from .flags import FORMAT, NO_TRUNC, NOHEADING, QUIET, Flag, UsageError
 from .invocation import Invocation
 
 if TYPE_CHECKING:
-    from .wire import LayerSummary
+    from ..contract.plain import LayerSummary
 
 ARGUMENTS = "[LAYER]"
 FLAGS = (

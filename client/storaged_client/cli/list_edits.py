@@ -8,7 +8,7 @@ from . import output
 from .flags import Flag, Options, UsageError
 
 if TYPE_CHECKING:
-    from .wire import ListEdited
+    from ..contract.plain import ListEdited
 
 PLATFORM = (
     Flag("arch", "Override the architecture of the entry", kind="string"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .wire import Damage
+    from ..contract.plain import Damage
 
 _LOST = ("TopLayerMissing", "ParentLayerMissing", "LayerCycle")
 

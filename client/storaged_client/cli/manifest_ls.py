@@ -10,7 +10,7 @@ from .flags import FORMAT, NO_TRUNC, NOHEADING, QUIET
 from .invocation import Invocation
 
 if TYPE_CHECKING:
-    from .wire import Instance, ManifestListSummary
+    from ..contract.plain import Instance, ManifestListSummary
 
 ARGUMENTS = ""
 FLAGS = (FORMAT, QUIET, NO_TRUNC, NOHEADING)

@@ -21,7 +21,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .wire import Histogram, ServerStats
+    from ..contract.plain import Histogram, ServerStats
 
 _GAUGES = {
     "connections": ("connections", "Connected clients."),

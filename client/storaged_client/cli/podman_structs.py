@@ -16,7 +16,7 @@ from ..podman import measures, names
 from . import output
 
 if TYPE_CHECKING:
-    from .wire import ImageSummary
+    from ..contract.plain import ImageSummary
 
 IMAGE_TITLES = {"ID": "IMAGE ID", "ReadOnly": "R/O"}
 """Titles of a table of images that differ from the field's name."""

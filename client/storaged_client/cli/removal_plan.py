@@ -12,8 +12,8 @@ from . import output, removals, terminal
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ..contract.plain import Kept, PruneReport, Removed
     from .invocation import Invocation
-    from .wire import Kept, PruneReport, Removed
 
 _STAYS = {
     "named": "has a name",

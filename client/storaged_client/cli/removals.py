@@ -12,8 +12,8 @@ from . import exits, output
 from .flags import UsageError
 
 if TYPE_CHECKING:
+    from ..contract.plain import Failed, Kept, PruneReport
     from .flags import Options
-    from .wire import Failed, Kept, PruneReport
 
 _LOOKUP = ("ImageUnknown", "ManifestListUnknown", "NotAManifestList", "AmbiguousName", "InvalidName")
 """What podman finds out about all names before it removes the first image, and so reports first."""

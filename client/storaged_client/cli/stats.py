@@ -12,7 +12,7 @@ from .invocation import Invocation
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .wire import Histogram, ServerStats
+    from ..contract.plain import Histogram, ServerStats
 
 ARGUMENTS = ""
 FLAGS = (

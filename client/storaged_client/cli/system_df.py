@@ -14,7 +14,7 @@ from .flags import FORMAT, NO_TRUNC, NOHEADING, Flag, UsageError
 from .invocation import Invocation
 
 if TYPE_CHECKING:
-    from .wire import ImageUsage, StoreUsage
+    from ..contract.plain import ImageUsage, StoreUsage
 
 ARGUMENTS = ""
 FLAGS = (Flag("verbose", "Show detailed information on disk usage", short="v"), FORMAT, NO_TRUNC, NOHEADING)

@@ -9,7 +9,7 @@ from .flags import FORMAT, NO_TRUNC, QUIET
 from .invocation import Invocation
 
 if TYPE_CHECKING:
-    from .wire import Reason, Why
+    from ..contract.plain import Reason, Why
 
 ARGUMENTS = "IMAGE"
 FLAGS = (FORMAT, QUIET, NO_TRUNC)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import measures, names
+
+if TYPE_CHECKING:
+    from ..contract.plain import HistoryEntry, ImageDetails
 
 # The members of the OCI image configuration in the order of its Go struct; docker's further ones are not shown.
 _CONFIG = (
@@ -17,7 +19,7 @@ _HEALTH = ("Test", "StartPeriod", "StartInterval", "Interval", "Timeout", "Retri
 """In the order of podman's Go struct."""
 
 
-def describe(details: Mapping[str, Any], digest: str | None = None) -> dict[str, Any]:
+def describe(details: ImageDetails, digest: str | None = None) -> dict[str, Any]:
     """One image in podman's form; ``digest`` is the one its name refers to, if that is known."""
     image = details["summary"]
     given = details["config"] or {}
@@ -74,7 +76,7 @@ def _labels(labels: Any) -> dict[str, Any] | None:
     return {key: "" if value is None else value for key, value in sorted(labels.items())}
 
 
-def _entry(entry: Mapping[str, Any]) -> dict[str, Any]:
+def _entry(entry: HistoryEntry) -> dict[str, Any]:
     members = ("created", "created_by", "author", "comment", "empty_layer")
     present: dict[str, Any] = {**entry}
     result = {member: present[member] for member in members if present.get(member)}

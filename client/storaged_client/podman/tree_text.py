@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from . import measures, names
+
+if TYPE_CHECKING:
+    from ..contract.plain import ImageTree
 
 
 class Node:
@@ -18,7 +21,7 @@ class Node:
         self.below: list[Node] = []
 
 
-def lines(tree: Mapping[str, Any], *, requires: bool = False, full: bool = False) -> list[str]:
+def lines(tree: ImageTree, *, requires: bool = False, full: bool = False) -> list[str]:
     """podman's lines, even where it draws a child on the level of its parent: a layer without siblings does not nest.
 
     ``tree`` is the result of ``images.tree``; with ``requires`` that of ``what_requires``.
@@ -35,7 +38,7 @@ def lines(tree: Mapping[str, Any], *, requires: bool = False, full: bool = False
     return [*head(tree, full=full), *drawn(root.below, ""), ""]
 
 
-def head(tree: Mapping[str, Any], *, full: bool) -> list[str]:
+def head(tree: ImageTree, *, full: bool) -> list[str]:
     """The lines above the layers."""
     return [
         f"Image ID: {short(tree['id'], full=full)}",

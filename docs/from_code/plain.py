@@ -1,7 +1,7 @@
-"""``cli/wire.pyi`` of the client: the results of all methods as the plain dictionaries that they are on the wire.
+"""``contract/plain.pyi`` of the client: the results of all methods as the plain dictionaries that they are on the wire.
 
 ``storagectl`` reads those dictionaries, since attrs and cattrs take longer to import than a request takes. Type
-checkers see here what is in them: ``python -m from_code.wire`` in this folder's parent writes the file, and a test
+checkers see here what is in them: ``python -m from_code.plain`` in this folder's parent writes the file, and a test
 holds it to the code.
 """
 
@@ -20,11 +20,11 @@ from storaged_client.contract.methods import METHODS
 from storaged_client.contract.types import Result
 from storaged_client.contract.value import Timestamp
 
-PATH = Path(storaged_client.__file__).with_name("cli") / "wire.pyi"
+PATH = Path(storaged_client.__file__).with_name("contract") / "plain.pyi"
 
 _HEAD = '''"""The results of the protocol as plain dictionaries, for type checkers only: there is no such module to run.
 
-Made by docs/from_code/wire.py of the classes in ``contract/types``, which say what the members mean: change those. A
+Made by docs/from_code/plain.py of the classes in ``contract/types``, which say what the members mean: change those. A
 daemon of an earlier version may leave out a member that is not required.
 """
 

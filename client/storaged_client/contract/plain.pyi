@@ -1,6 +1,6 @@
 """The results of the protocol as plain dictionaries, for type checkers only: there is no such module to run.
 
-Made by docs/from_code/wire.py of the classes in ``contract/types``, which say what the members mean: change those. A
+Made by docs/from_code/plain.py of the classes in ``contract/types``, which say what the members mean: change those. A
 daemon of an earlier version may leave out a member that is not required.
 """
 
