@@ -22,10 +22,10 @@ from storaged.sample import SampleSpec, SampleWriter, write_store
 from tests.support.client import Client
 from tests.support.daemon import Daemon, daemon
 from tests.support.peers import Peer, workspace
+from tests.support.questions import DEPTH, FEW, FLEET
 from tests.support.report import Report, arguments, percentile
 from tests.support.strace import calls as calls_of
 from tests.support.strace import strace
-from tests.unit.operations.questions import DEPTH, FEW, FLEET
 
 from .instructions import MORE
 

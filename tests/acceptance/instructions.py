@@ -10,7 +10,7 @@ import gc
 import os
 import sys
 
-from tests.unit.operations.questions import DEPTH, QUESTIONS, store_of
+from tests.support.questions import DEPTH, QUESTIONS, store_of
 
 MORE = 10
 

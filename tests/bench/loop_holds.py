@@ -32,10 +32,10 @@ from trio.lowlevel import Task
 from storaged_client.contract.methods import METHODS
 from storaged_client.jsonrpc.framing import STRUCTURE
 from tests.bench.load_ground import fleet
+from tests.support.connection import served
 from tests.support.ground import DRIVER, Ground, lay
 from tests.support.report import Report, arguments
-from tests.unit.server.conftest import served
-from tests.unit.service.conftest import Desk, desk_of
+from tests.support.service import Desk, desk_of
 
 BOUND_MS = 5.0
 _BYTES = 1 << 20

@@ -9,7 +9,7 @@ from random import Random
 from storaged.snapshot.build import build
 from storaged.snapshot.difference import difference
 from storaged.store.tables import ImageRow, StoreTables
-from tests.unit.snapshot.stores import Store, config
+from tests.support.stores import Store, config
 
 ROUNDS = 5
 

@@ -33,7 +33,7 @@ from storaged.store.reader import StoreReader
 from storaged.store.tables import StoreLocation
 from storaged_client.contract.params import ImagesList
 from tests.support.report import Report, arguments
-from tests.unit.snapshot.stores import HERE
+from tests.support.stores import HERE
 
 from .load_document import table, write_part
 from .load_ground import DRIVER, Ground, compiled, fleet, ground

@@ -17,7 +17,7 @@ from storaged_client.contract.version import PROTOCOL, VERSION
 from tests.e2e.homes import Home, ended, home, until
 from tests.e2e.versions import NEWER, NEWER_PROTOCOL, newer
 from tests.support.daemon import STORAGECTL, STORAGED, started
-from tests.unit.client.test_address import enable
+from tests.support.user_unit import enable
 
 pytestmark = pytest.mark.timeout(120)
 """Several processes a test: on a busy machine each start takes seconds."""

@@ -15,7 +15,7 @@ from storaged.store.content import ContentReader
 from storaged.store.files import DISK_FAILED, EXHAUSTED, Files
 from storaged.store.reader import StoreReader
 from storaged_client.contract.errors import StoragedError, StoreBusy
-from tests.unit.store.builders import Disk, hexes
+from tests.support.disk import Disk, hexes
 
 LIST = b'{"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}'
 

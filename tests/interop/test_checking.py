@@ -23,8 +23,8 @@ from storaged.store.checking.walk import walk
 from storaged.store.content import ContentReader
 from storaged.store.reader import StoreReader
 from storaged.store.tables import StoreLocation
+from tests.support.damaged import Damaged, everything
 from tests.support.peers import Peer, Store, workspace
-from tests.unit.store.checking.damaged import Damaged, everything
 
 pytestmark = pytest.mark.timeout(180)
 

@@ -21,9 +21,9 @@ from storaged.operations.removals import Batch
 from storaged.operations.removing import Removing, remove
 from storaged.operations.usage import usage
 from storaged.store.changes import Change
+from tests.support.applying import apply
 from tests.support.slow_model import Model, Plan, Row, random_plan
-from tests.unit.operations.applying import apply
-from tests.unit.snapshot.stores import HERE, image_id, layer_id
+from tests.support.stores import HERE, image_id, layer_id
 
 EXAMPLES = int(os.environ.get("STORAGED_EXAMPLES", "60"))
 SIZE = int(os.environ.get("STORAGED_SIZE", "14"))

@@ -13,7 +13,7 @@ from storaged.operations.resolving import find
 from storaged.snapshot.model import Snapshot
 from storaged_client.contract.errors import AmbiguousName
 from tests.support.slow_model import Model, Plan, Row, random_plan
-from tests.unit.snapshot.stores import HERE, digest_of, image_id, layer_id
+from tests.support.stores import HERE, digest_of, image_id, layer_id
 
 EXAMPLES = int(os.environ.get("STORAGED_EXAMPLES", "60"))
 SIZE = int(os.environ.get("STORAGED_SIZE", "14"))

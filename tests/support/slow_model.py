@@ -10,7 +10,7 @@ from random import Random
 
 from attrs import define, field
 
-from tests.unit.snapshot.stores import Store, config
+from .stores import Store, config
 
 
 @define

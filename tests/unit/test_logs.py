@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from storaged import logs
 from storaged.service import access
-from tests.unit.service.conftest import connected
+from tests.support.service import connected
 
 FIELD = re.compile(r'(\w+)=("(?:[^"\\]|\\.)*"|[^ "=]+)(?: |$)')
 HOSTILE = [

@@ -46,7 +46,7 @@ from storaged.store.writing.commit import StoreWriter
 from storaged.store.writing.prepared import Committed, Prepared
 from storaged_client.contract.errors import StoragedError
 from tests.acceptance.faults.calls import Call, Intercepted
-from tests.unit.service.conftest import QuietHost
+from tests.support.service import QuietHost
 
 from .judge import Observer
 from .mistakes import CarelessPublisher, DeafLeases, GenerousPlans, Mistake

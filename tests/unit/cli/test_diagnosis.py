@@ -11,7 +11,7 @@ import pytest
 from storaged_client import systemd_units
 from storaged_client.cli import diagnosis, info
 from storaged_client.contract.version import VERSION
-from tests.unit.client.test_address import enable
+from tests.support.user_unit import enable
 
 from .facts import APP, LIST, NOW
 from .facts import info as facts

@@ -19,7 +19,7 @@ from storaged_client.cli.commands import COMMANDS
 from storaged_client.cli.main import main
 from storaged_client.contract.version import VERSION
 from tests.support.server import Refusal, Server
-from tests.unit.client.test_address import enable
+from tests.support.user_unit import enable
 
 from .facts import APP, BASE, image, info
 

@@ -9,6 +9,7 @@ import pytest
 
 from storaged_client import address, systemd_units
 from storaged_client.errors import AddressError, DaemonUnavailable, SocketForbidden
+from tests.support.user_unit import enable
 
 OTHER = 65534
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="another uid is needed")
@@ -151,13 +152,6 @@ with socket.socket(socket.AF_UNIX) as door:
         monkeypatch.setenv("STORAGED_SERVER_UIDS", "7, 2345")
         address.connect(path).close()
         other.stdin.close()
-
-
-def enable(config: Path, listen: str) -> None:
-    folder = config / "systemd" / "user"
-    (folder / "sockets.target.wants").mkdir(parents=True)
-    (folder / systemd_units.UNIT).write_text(f"[Socket]\nListenStream={listen}\nSocketMode=0600\n")
-    (folder / "sockets.target.wants" / systemd_units.UNIT).symlink_to(folder / systemd_units.UNIT)
 
 
 def test_an_enabled_unit_is_found_by_the_socket_it_provides(short_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:

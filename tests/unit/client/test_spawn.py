@@ -16,7 +16,7 @@ from storaged_client.contract.errors import NotPermitted
 from storaged_client.contract.version import VERSION
 from storaged_client.errors import DaemonUnavailable, SocketForbidden
 from tests.support.server import Server
-from tests.unit.client.test_address import enable
+from tests.support.user_unit import enable
 
 ROOT = str(Path(__file__).parents[3])
 

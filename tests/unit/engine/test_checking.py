@@ -15,7 +15,7 @@ from storaged.engine import check_run, checking
 from storaged.engine.checking import Checker
 from storaged.metrics import Metrics
 from storaged.store.files import Files
-from tests.unit.store.checking.damaged import Damaged, lay
+from tests.support.damaged import Damaged, lay
 
 pytestmark = pytest.mark.anyio
 

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 
 from storaged.engine.row_cache import RowCache
-from tests.unit.snapshot.stores import Store, config, family, missing
+from tests.support.stores import Store, config, family, missing
 
 
 def calls(work: Callable[[], object]) -> int:

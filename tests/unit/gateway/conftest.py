@@ -32,7 +32,7 @@ from storaged.server.quotas import Quotas
 from storaged.service.limiters import Limiters
 from storaged.service.session import Credentials, Session
 from tests.support.ground import Ground
-from tests.unit.service.conftest import Desk, desk_of
+from tests.support.service import Desk, desk_of
 
 
 @frozen(kw_only=True)

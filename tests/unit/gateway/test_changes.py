@@ -19,7 +19,7 @@ from storaged.gateway.podman_socket import PodmanSocket
 from storaged.sample import SampleSpec
 from tests.support.fake_podman import fake_podman
 from tests.support.ground import DRIVER, lay
-from tests.unit.service.conftest import Desk, desk_of
+from tests.support.service import Desk, desk_of
 
 from .conftest import Echo, Reply, Wire, resting
 from .test_reads import LIBPOD, named, rows

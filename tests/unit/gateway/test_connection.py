@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from storaged.server.limits import Limits
-from tests.unit.service.conftest import Desk
+from tests.support.service import Desk
 
 from .conftest import Echo, resting
 

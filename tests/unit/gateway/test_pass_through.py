@@ -13,8 +13,8 @@ import pytest
 
 from storaged.gateway.pass_rights import PassRights
 from storaged.service.session import Credentials
+from tests.support.connection import logged
 from tests.support.fake_podman import fake_podman
-from tests.unit.server.conftest import logged
 
 from .passed import OTHER, passed
 

@@ -15,7 +15,7 @@ from storaged.gateway.answers import Answer, Streamed
 from storaged.gateway.connection import HttpConnection
 from storaged.gateway.request import Request
 from tests.support.ground import Ground, held
-from tests.unit.service.conftest import Desk
+from tests.support.service import Desk
 
 from .conftest import Wire, resting
 

@@ -7,7 +7,7 @@ import pytest
 from storaged.gateway.answers import Answer, Streamed
 from storaged.gateway.connection import HttpConnection
 from storaged.gateway.request import Request
-from tests.unit.service.conftest import Desk
+from tests.support.service import Desk
 
 from .conftest import resting
 

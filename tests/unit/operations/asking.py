@@ -10,7 +10,7 @@ from storaged.operations.image_list import Selection, select
 from storaged.operations.query_context import QueryContext
 from storaged_client.contract.errors import InvalidParams
 from storaged_client.contract.params import ImagesList
-from tests.unit.snapshot.stores import HERE, Store, image_id
+from tests.support.stores import HERE, Store, image_id
 
 NOW = datetime(2026, 6, 1, 12, 0, 0, 500000, tzinfo=UTC)
 

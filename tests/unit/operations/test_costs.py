@@ -16,9 +16,9 @@ from storaged.operations import layer_list
 from storaged.operations.image_list import select
 from storaged.snapshot.model import Snapshot
 from storaged_client.contract.params import ImagesList
+from tests.support.questions import DEPTH, FEW, FLEET, QUESTIONS, store_of
+from tests.support.stores import HERE
 from tests.unit.operations.asking import NOW
-from tests.unit.operations.questions import DEPTH, FEW, FLEET, QUESTIONS, store_of
-from tests.unit.snapshot.stores import HERE
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,8 @@ import pytest
 
 from storaged.operations.filters import MOST_FILTERS, MOST_REFERENCES, SERVED, laborious
 from storaged.operations.filters.language import LONGEST_PATTERN
+from tests.support.stores import Store, config, digest_of, family, image_id, missing
 from tests.unit.operations.asking import choose, refused
-from tests.unit.snapshot.stores import Store, config, digest_of, family, image_id, missing
 
 
 def labelled() -> Store:

@@ -2,8 +2,8 @@
 
 import pytest
 
+from tests.support.stores import AMD64, Store, config, digest_of, family, image_id, layer_id
 from tests.unit.operations.asking import choose, refused
-from tests.unit.snapshot.stores import AMD64, Store, config, digest_of, family, image_id, layer_id
 
 PODMAN = '{"image-name":"x","name":"one"}'
 

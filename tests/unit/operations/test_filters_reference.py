@@ -3,8 +3,8 @@
 import pytest
 
 from storaged.operations.filters.reference import spellings
+from tests.support.stores import AMD64, Store, config, digest_of, image_id
 from tests.unit.operations.asking import choose, shown
-from tests.unit.snapshot.stores import AMD64, Store, config, digest_of, image_id
 
 FOO = ("quay.io/ns/foo:v1", "localhost/other:1", "quay.io/ns/foo:v2")
 DIGEST = "sha256:" + "1" * 64

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from storaged.operations.filters.times import moment
+from tests.support.stores import AMD64, ARM64, Store, config, image_id
 from tests.unit.operations.asking import choose, refused
-from tests.unit.snapshot.stores import AMD64, ARM64, Store, config, image_id
 
 NOW = datetime(2026, 6, 1, 12, 0, 0, 500000, tzinfo=timezone(timedelta(hours=2)))
 

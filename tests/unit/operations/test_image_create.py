@@ -13,8 +13,8 @@ from storaged_client.contract.errors import ImageDamaged, InvalidName, InvalidPa
 from storaged_client.contract.params import ImagesCreate
 from storaged_client.contract.types import Created, Moved
 from storaged_client.json_limits import CONTENT_DEPTH
+from tests.support.stores import Store
 from tests.unit.operations.shelf import Shelf, compact, sha
-from tests.unit.snapshot.stores import Store
 
 NOW = "2026-01-02T03:04:05.6Z"
 BARE: dict[str, Any] = {"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers"}}

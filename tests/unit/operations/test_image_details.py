@@ -5,7 +5,7 @@ from msgspec import structs
 from storaged.operations.image_details import details, lacking
 from storaged.store.layout.contents import ManifestFacts
 from storaged.store.tables import StoreLocation
-from tests.unit.snapshot.stores import Store, config, image_id, layer_id
+from tests.support.stores import Store, config, image_id, layer_id
 
 OVERLAY = StoreLocation(graphroot="/g", runroot="/r", driver="overlay", additional=("/far",))
 DOCKER = "application/vnd.docker.distribution.manifest.v2+json"

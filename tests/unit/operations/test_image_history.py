@@ -9,7 +9,7 @@ import pytest
 from storaged.operations.image_history import history
 from storaged.snapshot.sizes import KnownSizes
 from storaged_client.contract.errors import ImageDamaged
-from tests.unit.snapshot.stores import Store, config, family, image_id, layer_id
+from tests.support.stores import Store, config, family, image_id, layer_id
 
 
 def blob(*instructions: str) -> dict[str, Any]:

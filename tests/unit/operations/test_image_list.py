@@ -2,8 +2,8 @@ import pytest
 
 from storaged.operations.image_list import check_fields, sizes_pending, summary
 from storaged_client.contract.errors import InvalidParams
+from tests.support.stores import AMD64, Store, config, digest_of, family, image_id
 from tests.unit.operations.asking import choose
-from tests.unit.snapshot.stores import AMD64, Store, config, digest_of, family, image_id
 
 
 def test_intermediate_images_are_left_out_unless_asked_for() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from storaged.operations.image_tree import tree
-from tests.unit.snapshot.stores import Store, config, family, image_id, layer_id
+from tests.support.stores import Store, config, family, image_id, layer_id
 
 
 def grown() -> Store:

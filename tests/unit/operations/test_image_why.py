@@ -4,7 +4,7 @@ from msgspec import structs
 from storaged.operations.image_why import why
 from storaged.store.layout.contents import ContentDamage
 from storaged_client.contract.types import Why
-from tests.unit.snapshot.stores import AMD64, HERE, Store, config, digest_of, family, image_id
+from tests.support.stores import AMD64, HERE, Store, config, digest_of, family, image_id
 
 
 def explained(store: Store, name: str, view=HERE) -> Why:

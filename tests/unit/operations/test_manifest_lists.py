@@ -5,7 +5,7 @@ from storaged.operations import manifest_lists
 from storaged.snapshot.model import Snapshot
 from storaged_client.contract.errors import ImageDamaged, InvalidName, ManifestListUnknown, NotAManifestList
 from storaged_client.contract.types import ManifestDetails
-from tests.unit.snapshot.stores import AMD64, ARM64, HERE, Store, config, digest_of, family, image_id
+from tests.support.stores import AMD64, ARM64, HERE, Store, config, digest_of, family, image_id
 
 
 def listed() -> Store:

@@ -14,8 +14,8 @@ from storaged.operations.removals import Batch
 from storaged.store.changes import Change
 from storaged.store.layout.records import ImageID
 from storaged_client.contract.errors import InvalidParams
-from tests.unit.operations.applying import apply
-from tests.unit.snapshot.stores import AMD64, HERE, Store, config, family, image_id, layer_id
+from tests.support.applying import apply
+from tests.support.stores import AMD64, HERE, Store, config, family, image_id, layer_id
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 PODMANS = '{"image-name":"x","name":"c","image-id":"y"}'

@@ -3,7 +3,7 @@ import pytest
 from storaged.operations import container_list, layer_list
 from storaged.operations.image_relations import relations
 from storaged_client.contract.errors import LayerUnknown
-from tests.unit.snapshot.stores import Store, config, family, image_id, layer_id
+from tests.support.stores import Store, config, family, image_id, layer_id
 
 
 def test_kin_is_told_with_ancestors_and_siblings() -> None:

@@ -10,8 +10,8 @@ from storaged.operations.removals import Batch
 from storaged.operations.removing import Removing, remove
 from storaged.store.changes import Change
 from storaged_client.contract.errors import ImageUnknown, InvalidName
-from tests.unit.operations.applying import apply
-from tests.unit.snapshot.stores import AMD64, HERE, Store, config, digest_of, family, image_id, layer_id
+from tests.support.applying import apply
+from tests.support.stores import AMD64, HERE, Store, config, digest_of, family, image_id, layer_id
 
 PODMANS = '{"image-name":"x","name":"c","image-id":"y"}'
 

@@ -6,7 +6,7 @@ from storaged.operations.query_context import HostPlatform, normalise_platform
 from storaged.operations.resolving import exists, find, meant_digest, resolve
 from storaged.store.layout.contents import ImageContent, PlatformFacts
 from storaged_client.contract.errors import AmbiguousName, ImageDamaged, ImageUnknown, InvalidName, NotAManifestList
-from tests.unit.snapshot.stores import AMD64, ARM64, HERE, Store, config, digest_of, image_id, missing
+from tests.support.stores import AMD64, ARM64, HERE, Store, config, digest_of, image_id, missing
 
 
 def names() -> Store:

@@ -1,5 +1,5 @@
 from storaged.operations.store_flaws import evidence, flaws
-from tests.unit.snapshot.stores import Store, config, image_id, layer_id, missing
+from tests.support.stores import Store, config, image_id, layer_id, missing
 
 
 def broken() -> Store:

@@ -9,8 +9,8 @@ from storaged.operations.tagging import tag, untag
 from storaged.snapshot.model import Image
 from storaged_client.contract.errors import DataUnknown, ImageDamaged, ImageUnknown, InvalidName, StoreBusy, TagUnknown
 from storaged_client.contract.types import Moved, Tagged
-from tests.unit.operations.applying import apply
-from tests.unit.snapshot.stores import AMD64, HERE, Store, config, image_id
+from tests.support.applying import apply
+from tests.support.stores import AMD64, HERE, Store, config, image_id
 
 
 def nothing(image: Image, key: str) -> bytes:

@@ -10,7 +10,7 @@ from storaged.snapshot.model import Snapshot
 from storaged.snapshot.sizes import KnownSizes, layer_size
 from storaged.store.layout.records import LayerID
 from storaged_client.contract.types import ImageUsage, StoreUsage
-from tests.unit.snapshot.stores import Store, config, family, image_id, layer_id
+from tests.support.stores import Store, config, family, image_id, layer_id
 
 
 def row(found: StoreUsage, name: str) -> ImageUsage:

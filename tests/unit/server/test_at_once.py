@@ -11,8 +11,8 @@ import anyio
 import pytest
 
 from storaged.server.limits import Limits
+from tests.support.connection import Methods, logged, served
 
-from .conftest import Methods, logged, served
 from .test_connection import until
 
 pytestmark = pytest.mark.anyio

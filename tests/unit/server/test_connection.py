@@ -17,9 +17,8 @@ from anyio.abc import SocketAttribute
 from storaged.metrics import Metrics
 from storaged.server.limits import Limits
 from storaged.server.quotas import Quotas
+from tests.support.connection import Methods, served
 from tests.support.virtual_time import run_in_virtual_time
-
-from .conftest import Methods, served
 
 pytestmark = pytest.mark.anyio
 

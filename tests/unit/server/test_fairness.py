@@ -11,8 +11,7 @@ import pytest
 
 from storaged.service.fair_queue import SELDOM, FairQueue, Pace
 from storaged.service.limiters import Limiters
-
-from .conftest import Methods, Served, served
+from tests.support.connection import Methods, Served, served
 
 pytestmark = pytest.mark.anyio
 

@@ -16,7 +16,7 @@ from anyio.to_thread import run_sync
 from storaged.engine.cancellation import change_scope, shield_change
 from storaged.server.fd_closer import Closer
 from storaged.server.receiving import receive
-from tests.unit.server.conftest import Methods, served
+from tests.support.connection import Methods, served
 
 pytestmark = pytest.mark.anyio
 

@@ -20,9 +20,8 @@ from storaged.server.lifecycle import Lifecycle, Terms
 from storaged.server.limits import Limits
 from storaged.server.listener import Listener, bind, inherit
 from storaged.server.systemd import Notifier
+from tests.support.connection import Methods, Wire
 from tests.support.virtual_time import run_in_virtual_time
-
-from .conftest import Methods, Wire
 
 on_both = pytest.mark.anyio
 

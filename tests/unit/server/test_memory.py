@@ -16,9 +16,9 @@ from anyio.to_thread import run_sync
 from storaged.server import memory
 from storaged.server.listener import bind
 from storaged.server.memory import PAUSE, Memory
+from tests.support.connection import Methods
 from tests.support.virtual_time import run_in_virtual_time
 
-from .conftest import Methods
 from .test_lifecycle import living
 
 MIB = 1 << 20

@@ -20,8 +20,7 @@ from storaged.server.front import Shared
 from storaged.server.limits import Limits
 from storaged.server.quotas import Quotas
 from storaged.service.session import Session
-
-from .conftest import Methods, Wire, served
+from tests.support.connection import Methods, Wire, served
 
 pytestmark = pytest.mark.anyio
 

@@ -12,7 +12,7 @@ import anyio
 import pytest
 from anyio.to_thread import run_sync
 
-from .conftest import Methods, logged, served
+from tests.support.connection import Methods, logged, served
 
 pytestmark = pytest.mark.anyio
 

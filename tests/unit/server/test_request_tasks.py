@@ -16,8 +16,8 @@ from storaged.metrics import Metrics
 from storaged.server.limits import Limits
 from storaged.server.quotas import Quotas
 from storaged_client.contract.errors import ImageUnknown
+from tests.support.connection import Methods, Served, served
 
-from .conftest import Methods, Served, served
 from .test_connection import until
 
 pytestmark = pytest.mark.anyio

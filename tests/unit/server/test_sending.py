@@ -9,7 +9,7 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from storaged.server.sending import send_now
-from tests.unit.server.conftest import send
+from tests.support.connection import send
 
 pytestmark = pytest.mark.anyio
 

@@ -22,9 +22,8 @@ from storaged.server.limits import Limits
 from storaged.server.listener import bind
 from storaged.server.service_status import ServiceStatus
 from storaged.server.systemd import Notifier, watchdog
+from tests.support.connection import Methods, Wire
 from tests.support.virtual_time import run_in_virtual_time
-
-from .conftest import Methods, Wire
 
 on_both = pytest.mark.anyio
 

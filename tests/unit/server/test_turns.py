@@ -9,8 +9,7 @@ import pytest
 
 from storaged.server.limits import Limits
 from storaged.service.limiters import pause
-
-from .conftest import Methods, Served, served
+from tests.support.connection import Methods, Served, served
 
 pytestmark = pytest.mark.anyio
 

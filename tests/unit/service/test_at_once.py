@@ -9,8 +9,7 @@ import pytest
 from anyio.to_thread import run_sync
 
 from storaged_client.contract.errors import ImageUnknown, InvalidParams, MethodNotFound
-
-from .conftest import Desk, connected, whole
+from tests.support.service import Desk, connected, whole
 
 pytestmark = pytest.mark.anyio
 

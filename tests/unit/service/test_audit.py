@@ -14,8 +14,8 @@ from storaged.service.access import Access, audit, audit_log, audit_refused, tar
 from storaged.service.session import Credentials, Session
 from storaged_client.contract import params as p
 from storaged_client.contract.errors import InvalidName, InvalidParams, NotPermitted
-from tests.unit.server.conftest import logged
-from tests.unit.service.conftest import OWN_UID, Desk
+from tests.support.connection import logged
+from tests.support.service import OWN_UID, Desk
 
 pytestmark = pytest.mark.anyio
 

@@ -18,7 +18,7 @@ from storaged.store.files import Files
 from storaged.store.layout import paths
 from storaged_client.contract.errors import DiskFailure, ImageUnknown, StoreBusy
 from tests.support.ground import DRIVER, held
-from tests.unit.service.conftest import Desk
+from tests.support.service import Desk
 
 pytestmark = pytest.mark.anyio
 

@@ -11,7 +11,7 @@ from anyio.to_thread import run_sync
 from storaged_client.contract import types as t
 from storaged_client.contract import wire
 from storaged_client.contract.errors import InvalidParams
-from tests.unit.service.conftest import OWN_UID, Desk
+from tests.support.service import OWN_UID, Desk
 
 pytestmark = pytest.mark.anyio
 

@@ -18,7 +18,7 @@ from storaged.store.layout.paths import own_dir
 from storaged.store.writing.recovery import Recovery
 from storaged.store.writing.reserve import Reserve
 from tests.support.ground import Ground
-from tests.unit.service.conftest import OWN_UID, Desk, connected
+from tests.support.service import OWN_UID, Desk, connected
 from tests.unit.store.writing.test_reserve import Small
 
 pytestmark = pytest.mark.anyio

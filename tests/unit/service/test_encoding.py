@@ -7,7 +7,7 @@ import json
 import pytest
 
 from storaged.service.encoding import Encoded, array, encode
-from tests.unit.service.conftest import whole
+from tests.support.service import whole
 
 SHORT, LONG = 10, 3 << 20
 

@@ -22,7 +22,7 @@ from storaged_client.contract.errors import (
     TagUnknown,
 )
 from tests.support.ground import DRIVER, lay
-from tests.unit.service.conftest import Desk, desk_of
+from tests.support.service import Desk, desk_of
 
 pytestmark = pytest.mark.anyio
 

@@ -15,8 +15,8 @@ from storaged.engine.transactions import Transactions
 from storaged.store.files import Files
 from storaged.store.layout.records import ImageID
 from storaged_client.contract.errors import ImageUnknown, InvalidParams, LeaseUnknown, StoreBusy, TooManyRequests
+from tests.support.service import OWN_UID, Desk, connected
 from tests.unit.engine.test_transactions import removal
-from tests.unit.service.conftest import OWN_UID, Desk, connected
 
 pytestmark = pytest.mark.anyio
 

@@ -14,7 +14,7 @@ from storaged.service.limiters import Limiters, pause
 from storaged.service.session import Session
 from storaged.store.content import ContentReader
 from storaged_client.contract.errors import StoreBusy
-from tests.unit.service.conftest import Desk, connected
+from tests.support.service import Desk, connected
 
 pytestmark = pytest.mark.anyio
 

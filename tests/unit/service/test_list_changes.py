@@ -27,7 +27,7 @@ from storaged_client.contract.errors import (
     NotPermitted,
 )
 from tests.support.ground import Ground, transactions_of
-from tests.unit.service.conftest import Desk, connected
+from tests.support.service import Desk, connected
 
 pytestmark = pytest.mark.anyio
 

@@ -28,7 +28,7 @@ from storaged_client.contract.errors import (
     TooLarge,
 )
 from storaged_client.contract.methods import METHODS
-from tests.unit.service.conftest import OWN_UID, Desk, connected
+from tests.support.service import OWN_UID, Desk, connected
 
 pytestmark = pytest.mark.anyio
 

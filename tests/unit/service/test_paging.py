@@ -14,7 +14,7 @@ from storaged.service.encoding import array_in_turns, encode, encode_in_turns
 from storaged_client.contract import types as t
 from storaged_client.contract.errors import GenerationGone, InvalidParams, LayerUnknown
 from tests.support.ground import held
-from tests.unit.service.conftest import Desk, whole
+from tests.support.service import Desk, whole
 
 pytestmark = pytest.mark.anyio
 

@@ -11,8 +11,7 @@ import pytest
 from storaged.service import service as module
 from storaged.service.params import MOST_NAMES, bulky
 from storaged_client.contract.errors import InvalidParams
-
-from .conftest import Desk
+from tests.support.service import Desk
 
 pytestmark = pytest.mark.anyio
 

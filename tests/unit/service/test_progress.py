@@ -11,7 +11,7 @@ from storaged.service import progress
 from storaged.service.progress import Progress
 from storaged.service.session import Credentials, Session
 from storaged_client.contract.errors import InvalidParams
-from tests.unit.service.conftest import Desk
+from tests.support.service import Desk
 
 pytestmark = pytest.mark.anyio
 

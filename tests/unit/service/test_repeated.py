@@ -11,7 +11,7 @@ from anyio.to_thread import run_sync
 from storaged.engine.row_cache import RowCache
 from storaged.service.registry import HANDLERS
 from storaged_client.contract.errors import ImageUnknown, InvalidParams
-from tests.unit.service.conftest import Desk, connected, whole
+from tests.support.service import Desk, connected, whole
 
 pytestmark = pytest.mark.anyio
 

@@ -9,7 +9,7 @@ from anyio.to_thread import run_sync
 from storaged_client.contract import wire
 from storaged_client.contract.errors import ImageDamaged, ImageUnknown
 from storaged_client.contract.methods import METHODS
-from tests.unit.service.conftest import Desk
+from tests.support.service import Desk
 
 pytestmark = pytest.mark.anyio
 

@@ -11,7 +11,7 @@ from storaged.store.files import Files
 from storaged.store.layout.paths import digest_lock
 from storaged.store.locks.order import hold
 from storaged_client.contract.errors import ImageUnknown, InvalidParams, MethodNotFound
-from tests.unit.service.conftest import Desk
+from tests.support.service import Desk
 
 pytestmark = pytest.mark.anyio
 

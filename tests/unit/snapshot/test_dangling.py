@@ -4,8 +4,7 @@ from msgspec import structs
 from storaged.snapshot.evidence import removal_command
 from storaged.store.layout.contents import ContentDamage, ImageContent, ManifestFacts
 from storaged.store.tables import RecordFlaw
-
-from .stores import AMD64, Store, config, digest_of, family, image_id, missing
+from tests.support.stores import AMD64, Store, config, digest_of, family, image_id, missing
 
 
 def dangling(store: Store, previous=None) -> set[str]:

@@ -1,6 +1,5 @@
 from storaged.snapshot.difference import difference
-
-from .stores import Store, config, family, image_id, layer_id
+from tests.support.stores import Store, config, family, image_id, layer_id
 
 
 def test_equal_states_do_not_differ() -> None:

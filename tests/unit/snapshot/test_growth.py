@@ -17,7 +17,7 @@ from storaged.snapshot.sizes import KnownSizes
 from storaged.snapshot.tree import LayerTree, build_tree
 from storaged.store.layout.records import LayerID
 from storaged.store.tables import ImageRow, LayerRow
-from tests.unit.snapshot.stores import Store, layer_id
+from tests.support.stores import Store, layer_id
 
 _SIZES = KnownSizes(layers={layer_id("6"): 5}, reasons={layer_id("7"): "no driver"})
 

@@ -14,7 +14,7 @@ from storaged.snapshot.model import Snapshot
 from storaged.snapshot.sizes import KnownSizes
 from storaged.store.tables import ImageRow, LayerRow, StoreTables
 from tests.bench.measure_build import fleet
-from tests.unit.snapshot.stores import Store, layer_id
+from tests.support.stores import Store, layer_id
 
 _SIZES = KnownSizes()
 _FLEET = fleet(20, 50, seed=1)

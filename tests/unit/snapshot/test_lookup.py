@@ -1,6 +1,5 @@
 from storaged.snapshot.lookup import split_name, tails
-
-from .stores import Store, config, digest_of, image_id
+from tests.support.stores import Store, config, digest_of, image_id
 
 
 def test_names_divide_into_repository_tag_and_digest() -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from .stores import AMD64, Store, config, family, image_id
+from tests.support.stores import AMD64, Store, config, family, image_id
 
 
 def kin(store: Store, name: str) -> tuple[str | None, tuple[str, ...]]:

@@ -1,7 +1,7 @@
 from msgspec import structs
 from msgspec.structs import replace
 
-from .stores import Store, config, image_id, layer_id
+from tests.support.stores import Store, config, image_id, layer_id
 
 
 def sizes(store: Store, name: str) -> tuple[int | None, int | None]:

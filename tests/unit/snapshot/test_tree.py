@@ -1,6 +1,5 @@
 from storaged.snapshot.tree import build_tree
-
-from .stores import Store, config, image_id, layer_id
+from tests.support.stores import Store, config, image_id, layer_id
 
 
 def test_children_depth_and_chain_follow_the_parents() -> None:

@@ -13,7 +13,7 @@ from storaged.store.layout.common_ends import RUN, Run, split_beside
 from storaged.store.layout.table import emit, split
 from storaged.store.reader import StoreReader
 from storaged_client.contract.errors import StoreCorrupt
-from tests.unit.store.builders import Disk, hexes
+from tests.support.disk import Disk, hexes
 
 values = (
     st.integers(0, 120)

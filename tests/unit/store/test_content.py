@@ -14,7 +14,7 @@ from storaged.store.layout.contents import ImageContent
 from storaged.store.layout.records import ImageRecord
 from storaged.store.tables import ImageRow
 from storaged_client.contract.errors import DataUnknown, ImageDamaged, TooLarge
-from tests.unit.store.builders import Disk, digest, hexes
+from tests.support.disk import Disk, digest, hexes
 
 CONFIG = json.dumps({"architecture": "arm64", "os": "linux", "history": [{"created_by": "x"}]}).encode()
 ID = digest(CONFIG)[7:]

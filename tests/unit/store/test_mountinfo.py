@@ -9,7 +9,7 @@ from storaged.metrics import Metrics
 from storaged.store.files import Files
 from storaged.store.mountinfo import is_remote
 from storaged.store.reader import StoreReader
-from tests.unit.store.builders import Disk
+from tests.support.disk import Disk
 
 
 class Mounted(Files):

@@ -15,7 +15,7 @@ from storaged.store.layout import paths
 from storaged.store.reader import StoreReader, WriterActive
 from storaged.store.tables import StoreLocation
 from storaged_client.contract.errors import StoreBusy, StoreCorrupt
-from tests.unit.store.builders import Disk, hexes
+from tests.support.disk import Disk, hexes
 from tests.unit.store.holding import held_elsewhere
 
 

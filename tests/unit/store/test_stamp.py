@@ -12,7 +12,7 @@ from storaged.store.files import Files
 from storaged.store.layout import paths
 from storaged.store.stamp import StampWatch
 from storaged.store.tables import StoreLocation
-from tests.unit.store.builders import Disk, hexes
+from tests.support.disk import Disk, hexes
 from tests.unit.store.holding import held_elsewhere
 
 

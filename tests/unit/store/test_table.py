@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from storaged.store.layout.records import ContainerRecord, ImageRecord, LayerRecord
 from storaged.store.layout.table import Decoder, Table, emit, split
 from storaged_client.contract.errors import StoreCorrupt
-from tests.unit.store.builders import hexes
+from tests.support.disk import hexes
 
 images = Decoder(ImageRecord, lambda _, record: record)
 layers = Decoder(LayerRecord, lambda _, record: record)

@@ -10,7 +10,7 @@ import pytest
 from storaged.sample import SHAPES, SampleSpec, Shape, write_store
 from storaged.store.checking.walk import Scope, walk
 from storaged.store.tables import StoreLocation
-from tests.unit.store.checking.damaged import Damaged, everything, lay
+from tests.support.damaged import Damaged, everything, lay
 
 
 @pytest.mark.parametrize("driver", ["overlay", "vfs"])

@@ -25,7 +25,7 @@ from storaged.store.files import Files
 from storaged.store.layout.digest_forms import is_digest, verify
 from storaged.store.layout.records import ImageID
 from storaged.store.reader import StoreReader
-from tests.unit.store.checking.damaged import Damaged, lay
+from tests.support.damaged import Damaged, lay
 from tests.unit.store.writing.workshop import opened
 
 MAP = [{"container_id": 0, "host_id": 100000, "size": 65536}]

@@ -19,7 +19,7 @@ from storaged.store.checking.findings import CATALOGUE
 from storaged.store.checking.walk import Scope
 from storaged.store.layout import paths
 from storaged.store.locks.record_lock import FLOCK
-from tests.unit.store.checking.damaged import Damaged, lay, old
+from tests.support.damaged import Damaged, lay, old
 
 Record = dict[str, Any]
 NOWHERE = "0" * 64

@@ -19,7 +19,7 @@ from storaged.store.layout import paths
 from storaged.store.locks.record_lock import FLOCK
 from storaged.store.locks.token import make_token
 from storaged_client.contract.errors import InvalidParams
-from tests.unit.store.checking.damaged import Damaged, lay
+from tests.support.damaged import Damaged, lay
 
 
 def _findings(steps: list[Step]) -> list[tuple[str, str]]:

@@ -18,7 +18,7 @@ from storaged.store.layout.records import ImageID, LayerID
 from storaged.store.writing import locking
 from storaged.store.writing.prepared import ListLocked, PlanOutdated
 from storaged_client.contract.errors import ImageDamaged, StoreBusy, StoreCorrupt, StoreUnsupported
-from tests.unit.store.builders import hexes
+from tests.support.disk import hexes
 from tests.unit.store.holding import held_elsewhere
 
 from .workshop import Workshop, opened

@@ -17,7 +17,7 @@ from storaged.store.writing.new_tables import ChangeRefused
 from storaged.store.writing.prepared import PlanOutdated
 from storaged.store.writing.preparing import LAYERS_AT_ONCE
 from storaged_client.contract.errors import StoreBusy, StoreCorrupt
-from tests.unit.store.builders import hexes
+from tests.support.disk import hexes
 from tests.unit.store.holding import held_elsewhere
 
 from .workshop import Workshop, opened

@@ -11,7 +11,7 @@ import pytest
 from storaged.store.files import Files
 from storaged.store.layout import paths
 from storaged.store.writing.reserve import INODES, MARGIN, Reserve
-from tests.unit.store.builders import Disk, hexes
+from tests.support.disk import Disk, hexes
 
 
 class Small(Files):

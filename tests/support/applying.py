@@ -8,7 +8,8 @@ from storaged.store.changes import Change, ImageEdit
 from storaged.store.layout.contents import ImageContent, ManifestFacts
 from storaged.store.layout.records import ImageRecord
 from storaged.store.tables import ImageRow
-from tests.unit.snapshot.stores import Store
+
+from .stores import Store
 
 
 def apply(store: Store, change: Change) -> Store:

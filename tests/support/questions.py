@@ -11,7 +11,8 @@ from storaged.operations.image_why import why
 from storaged.operations.resolving import exists, resolve
 from storaged.snapshot.model import Snapshot
 from storaged.store.tables import StoreLocation
-from tests.unit.snapshot.stores import AMD64, HERE, config, digest_of, family, image_id, layer_id
+
+from .stores import AMD64, HERE, config, digest_of, family, image_id, layer_id
 
 DEPTH = 11
 FEW = 10
