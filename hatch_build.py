@@ -1,4 +1,4 @@
-"""Build hook: put the shells' completion scripts, made from the table of commands, into the wheel's ``share/``."""
+"""Build hook: puts the shells' completion scripts, generated from the command table, into the wheel's ``share/``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PLACES = {
 
 
 class CompletionScripts(BuildHookInterface[Any]):
-    """Make one script a shell. The table needs nothing but attrs, and nothing of it is installed for this."""
+    """Makes one script per shell. The table needs only attrs, and nothing is installed for this."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         if version == "editable":

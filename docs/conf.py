@@ -1,12 +1,12 @@
-"""How the HTML pages and the man pages are made; both come from the same sources.
+"""Sphinx configuration for the HTML pages and the man pages, which have the same sources.
 
 ::
 
     python -m sphinx -W -b html docs build/docs/html
     python -m sphinx -E -W -b man -d build/docs/trees docs docs/man
 
-No network is needed, and nothing but the extra ``docs``. The man pages in ``docs/man`` are committed: a wheel carries
-them, and building one must not need Sphinx.
+Needs no network, and only the extra ``docs``. The man pages in ``docs/man`` are committed: a wheel contains them, and
+building one must not need Sphinx.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ today = re.findall(r"^## .*(\d{4}-\d\d-\d\d)$", (Path(__file__).parents[1] / "CH
 extensions = ["myst_parser", "from_code"]
 myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 4
-smartquotes = False  # "--" is the beginning of a flag and no dash
+smartquotes = False  # "--" begins a flag and is not a dash
 
 html_theme = "alabaster"
 html_theme_options = {"description": "The image store that podman shares, resident", "page_width": "70em"}

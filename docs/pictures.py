@@ -1,12 +1,13 @@
-"""The pictures of README: real output of ``storagectl`` against a real daemon, and a chart of measured figures, as SVG.
+"""Draws the pictures of README: real output of ``storagectl`` with a real daemon, and a chart of measured figures, as
+SVG.
 
 ::
 
-    python docs/pictures.py            draw docs/pictures/*.svg anew
-    python docs/pictures.py --check    only tell whether what they show is still what is printed
+    python docs/pictures.py            draw docs/pictures/*.svg again
+    python docs/pictures.py --check    only report whether they still match the output
 
-The store is a throwaway one, made like that of ``storaged demo``; the figures are those of ``docs/benchmarks.md``.
-Needs the extra ``docs`` (Rich draws the terminal).
+The store is a throwaway one, like that of ``storaged demo``; the figures are those of ``docs/benchmarks.md``. Needs the
+extra ``docs`` (Rich draws the terminal).
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def _pictures() -> dict[str, str]:
 
 
 def _chart() -> str:
-    """Milliseconds to list a store of 800 images, as ``docs/benchmarks.md`` has them."""
+    """Milliseconds to list a store of 800 images, from ``docs/benchmarks.md``."""
     socket = _measured("images.list, all")
     process = _measured("command, images")
     values = {
@@ -87,7 +88,7 @@ def _measured(title: str) -> dict[str, float]:
 
 
 def _an_untagged_image_in_a_list(store: Client) -> str:
-    """The image that podman's ``dangling`` filter takes for garbage: it has no name, but a list needs it."""
+    """An image that podman's ``dangling`` filter takes for garbage: it has no name, but a list needs it."""
     config = {
         "created": "2026-11-24T12:00:00Z",
         "architecture": "arm64",
@@ -103,7 +104,7 @@ def _an_untagged_image_in_a_list(store: Client) -> str:
 
 @contextmanager
 def _daemon() -> Iterator[tuple[Client, str]]:
-    """A daemon on a store of a few images, and the socket it listens on."""
+    """A daemon on a store of a few images, and its socket."""
     with tempfile.TemporaryDirectory(prefix="storaged-pictures-") as name:
         root, run, socket = Path(name, "root"), Path(name, "run"), str(Path(name, "sock"))
         write_store(root, run, SampleSpec(images=13, seed=8, contents="files", containers=1))
@@ -123,7 +124,7 @@ def _daemon() -> Iterator[tuple[Client, str]]:
 
 
 def _printed(words: Sequence[str], socket: str) -> str:
-    """What ``storagectl WORDS`` prints on a terminal, as for a daemon at its usual socket."""
+    """The output of ``storagectl WORDS`` on a terminal, as for a daemon at its usual socket."""
     done = subprocess.run(
         [sys.executable, "-m", "storaged_client.cli.main", "--color", "always", "--socket", socket, *words],
         capture_output=True,
@@ -142,7 +143,7 @@ def _drawn(name: str, words: Sequence[str], printed: str) -> str:
 
 
 def _told(picture: str) -> str:
-    """What a picture says, without what differs each time: ids of lists and of plans."""
+    """The text of a picture, without what differs each time: ids of lists and of plans."""
     text = re.sub(r"--plan&#160;[\w-]+|textLength=\"[\d.]+\"", "", picture)
     return re.sub(r"[0-9a-f]{12}", "ID", text)
 

@@ -1,7 +1,7 @@
-"""What the pages say of flags, settings and methods, taken from the code itself.
+"""Generates the text about flags, settings and methods in the pages from the code.
 
-A page holds ``<!-- from the code: NAME -->`` where the text belongs; a reader of the source sees nothing there, a
-reader of the built pages the text. ``expand`` needs no Sphinx, so the tests need none either; ``setup`` makes this a
+A page contains ``<!-- from the code: NAME -->`` where the text belongs; readers of the source see nothing there,
+readers of the built pages the text. ``expand`` needs no Sphinx, so the tests need none either; ``setup`` makes this a
 Sphinx extension.
 """
 
@@ -31,16 +31,16 @@ _BLOCKS: dict[str, Callable[[], str]] = {
 
 
 def expand(page: str) -> str:
-    """Put what the code says in the place of every mark of a page.
+    """Replace every mark of a page by its text.
 
     Raises:
-        NotInTheCode: a mark names nothing that is known.
+        NotInTheCode: a mark has an unknown name.
     """
     return _MARK.sub(lambda mark: _block(mark[1]), page)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Be a Sphinx extension."""
+    """Register the Sphinx extension."""
 
     def replace(app: Sphinx, name: str, source: list[str]) -> None:
         source[0] = expand(source[0])

@@ -1,8 +1,8 @@
-"""``contract/plain.pyi`` of the client: the results of all methods as the plain dictionaries that they are on the wire.
+"""Generates the client's ``contract/plain.pyi``: the results of all methods as dictionaries, as on the wire.
 
-``storagectl`` reads those dictionaries, since attrs and cattrs take longer to import than a request takes. Type
-checkers see here what is in them: ``python -m from_code.plain`` in this folder's parent writes the file, and a test
-holds it to the code.
+``storagectl`` reads those dictionaries, because importing attrs and cattrs takes longer than a request. Type checkers
+see their contents here. ``python -m from_code.plain`` in the parent folder writes the file, and a test compares it with
+the code.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def text() -> str:
 
 
 def classes() -> list[type[Any]]:
-    """Every result in the order of the methods, each after the classes that it has inside."""
+    """Every result in the order of the methods, each after the classes inside it."""
     found: dict[type[Any], None] = {}
 
     def look(hint: Any) -> None:

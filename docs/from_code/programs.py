@@ -1,4 +1,4 @@
-"""The commands and flags of ``storaged`` and ``storagectl``: what the one prints, what the tables of the other hold."""
+"""Generates the commands and flags of ``storaged`` and ``storagectl``: from the former's help, the latter's tables."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from storaged_client.cli.commands import COMMANDS, Command
 from storaged_client.cli.flags import GLOBAL, OUTPUT, VERSION, Flag
 
 PLAIN = {"COLUMNS": "1000", "NO_COLOR": "1", "PYTHON_COLORS": "0", "FORCE_COLOR": ""}
-"""argparse asks the environment how wide a line is, and whether to colour it."""
+"""argparse takes the line width, and whether to use colour, from the environment."""
 
 _OPTION = re.compile(r"^  (-\S.*?)(?:  +|\n {10,})(\S.*)$", re.MULTILINE)
-"""A flag of argparse's help: beside its text, or above it where it is long."""
+"""A flag in argparse's help: beside its text, or above it if it is long."""
 
 
 def daemon_commands() -> str:
@@ -37,7 +37,7 @@ def _daemon_words() -> list[str]:
 
 
 def _help(*words: str) -> str:
-    """What ``storaged WORDS --help`` prints, no line of it broken.
+    """The output of ``storaged WORDS --help``, with unbroken lines.
 
     Raises:
         NotInTheCode: it prints no help.
@@ -62,7 +62,7 @@ def _daemon_command(word: str) -> Iterator[str]:
 
 
 def _term(spelling: str, text: str) -> str:
-    """An entry of a list of flags: the flags bold, what follows them as it is typed."""
+    """An entry of a list of flags: the flags bold, their values as typed."""
     flags = []
     for part in spelling.split(", "):
         flag, _, value = part.partition(" ")
@@ -71,7 +71,7 @@ def _term(spelling: str, text: str) -> str:
 
 
 def global_options() -> str:
-    """The flags that may stand before every command of ``storagectl``, or before those that have them."""
+    """The flags that may precede every command of ``storagectl``, or those that have them."""
     of_some = "; only before a command that has it"
     some = [Flag(each.name, each.summary + of_some, short=each.short, kind=each.kind) for each in OUTPUT]
     return "\n".join(map(_option, (*GLOBAL, VERSION, *some)))
@@ -88,7 +88,7 @@ def _option(flag: Flag) -> str:
 
 
 def client_commands() -> str:
-    """Each command of ``storagectl``, the spellings of one thing together."""
+    """Each command of ``storagectl``, with all its spellings together."""
     modules = dict.fromkeys(command.module for command in COMMANDS)
     return "\n".join(
         text

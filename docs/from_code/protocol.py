@@ -1,4 +1,4 @@
-"""Methods, parameters, results and types of the protocol, from its one table."""
+"""Generates the methods, parameters, results and types of the protocol from the method table."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _WORDS: dict[Any, str] = {
 
 
 def methods() -> str:
-    """Every method: what it does, takes and answers, and how it may fail."""
+    """Every method: its purpose, parameters, result and errors."""
     common = ", ".join(f"`{name}`" for name in COMMON_ERRORS)
     head = f"Every method may answer {common}.\n"
     return "\n".join((head, *(text for method in METHODS.values() for text in _method(method))))
@@ -72,7 +72,7 @@ def _parameters(cls: type[Any]) -> Iterator[str]:
 
 
 def types() -> str:
-    """Every object that parameters and results have inside, each once, in the order of the methods."""
+    """Every object inside parameters and results, each once, in the order of the methods."""
     found: dict[type[Any], None] = {}
 
     def look(hint: Any, *, inside: bool) -> None:
@@ -105,13 +105,13 @@ def _members(cls: type[Any]) -> Iterator[tuple[str, str]]:
 
 
 def _said(cls: type[Any]) -> str:
-    """The docstring of a class, unless it only repeats which method it belongs to."""
+    """The docstring of a class, unless it only repeats the name of its method."""
     text = _markdown(cls.__doc__ or "")
     return "" if re.fullmatch(r"`[a-z.]+`\.", text) else text
 
 
 def _told(cls: type[Any]) -> dict[str, str]:
-    """The texts below the members of a class."""
+    """The docstrings of the members of a class."""
     (tree,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
     body = tree.body if isinstance(tree, ast.ClassDef) else []
     return {
@@ -123,7 +123,7 @@ def _told(cls: type[Any]) -> dict[str, str]:
 
 
 def _markdown(docstring: str) -> str:
-    """In one paragraph, and in the words of JSON."""
+    """The text as one paragraph, with JSON's words."""
     text = re.sub(r"\s+", " ", docstring).strip().replace("``", "`")
     return re.sub(r"`None`|\bNone\b", "null", text)
 

@@ -1,4 +1,4 @@
-"""The settings of ``storaged.toml``, from the classes the file is read into."""
+"""Generates the settings of ``storaged.toml`` from the classes that the file is read into."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from storaged.settings.schema import RANGES
 
 
 def facts(key: str) -> str:
-    """What a setting takes, and what holds without it.
+    """The type and default of a setting.
 
     Raises:
-        NotInTheCode: there is no such setting, or none of the kinds known here.
+        NotInTheCode: there is no such setting, or its type is not known here.
     """
     found = keys().get(key)
     if found is None:
@@ -29,10 +29,10 @@ def facts(key: str) -> str:
 
 
 def keys() -> dict[str, tuple[Any, Any]]:
-    """Type and default of every setting by its key, dotted where it stands in a table.
+    """Type and default of every setting by its key, dotted if it is in a table.
 
     Raises:
-        NotInTheCode: the file is read into something that has no members.
+        NotInTheCode: the file is read into something without members.
     """
     found = get_type_hints(settings.read_file)["return"]
     if not attrs.has(found):

@@ -1,8 +1,8 @@
-"""``managers.pyi`` of the client: the verbs of both clients as type checkers and editors see them.
+"""Generates the client's ``managers.pyi``: the verbs of both clients for type checkers and editors.
 
-A verb is made of its row when the client runs, where no type checker follows. Here each is written out, with what all
-verbs have in common: ``python -m from_code.stubs`` in this folder's parent writes the file, and a test holds it to the
-code.
+The client makes a verb from its row at run time, which no type checker follows. Here each is written out, with the
+parameters that all verbs share. ``python -m from_code.stubs`` in the parent folder writes the file, and a test compares
+it with the code.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def _parameters(whole: inspect.Signature, spelled: dict[str, str]) -> Iterator[s
 
 
 def _wrapped(head: str, parameters: list[str], tail: str) -> Iterator[str]:
-    """As ruff would have it."""
+    """Wrapped as ruff would."""
     joined = ", ".join(parameters)
     if len(head + joined + tail) <= _WIDTH:
         yield head + joined + tail

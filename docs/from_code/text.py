@@ -1,4 +1,4 @@
-"""What the makers of texts share."""
+"""Helpers for the generators."""
 
 from __future__ import annotations
 
@@ -16,5 +16,5 @@ def plain(text: str) -> str:
 
 
 def literal(value: object) -> str:
-    """The value as Python code; texts in double quotes, as ruff would have them."""
+    """The value as Python code; strings in double quotes, as ruff would write them."""
     return json.dumps(value) if isinstance(value, str) else repr(value)
