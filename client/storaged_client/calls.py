@@ -10,6 +10,7 @@ import inspect
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypedDict, TypeVar
 
 import attrs
@@ -152,7 +153,7 @@ def signature(row: Method) -> inspect.Signature:
 
 
 def _parameter(field: attrs.Attribute[Any], row: Method) -> inspect.Parameter:
-    kind, optional, _ = _wire_type(row, field.name).partition(" | None")
+    kind, optional, _ = row.params.__annotations__[field.name].partition(" | None")
     kind = f"{_SPELLED.get(kind, kind)}{optional}"
     return inspect.Parameter(
         field.name,
@@ -162,10 +163,9 @@ def _parameter(field: attrs.Attribute[Any], row: Method) -> inspect.Parameter:
     )
 
 
-def _wire_type(row: Method, name: str) -> str:
-    """The type of a parameter as ``contract.params`` spells it."""
-    kind: str = row.params.__annotations__[name]
-    return kind
+@cache
+def _defaults(params: type) -> dict[str, Any]:
+    return {field.name: field.default for field in attrs.fields(params)}
 
 
 def request(row: Method, given: dict[str, Any]) -> Call[Any]:
@@ -179,20 +179,22 @@ def request(row: Method, given: dict[str, Any]) -> Call[Any]:
     if row.name == SINGLE and isinstance(given["names"], str):
         given["names"] = (given["names"],)
         call.settle = _the_one
-    for field in attrs.fields(row.params):
-        if field.name in given:
-            value = _on_the_wire(call, field.name, _wire_type(row, field.name), given.pop(field.name))
-            if field.default is attrs.NOTHING or value not in (None, field.default):
-                call.params[field.name] = value
-    call.params.update((name, value) for name, value in given.items() if value not in (None, "fresh"))
+    defaults, kinds = _defaults(row.params), row.params.__annotations__
+    for name, value in given.items():
+        if name in defaults:
+            wire, default = _on_the_wire(call, name, kinds[name], value), defaults[name]
+        else:
+            wire, default = value, "fresh"
+        if default is attrs.NOTHING or wire not in (None, default):
+            call.params[name] = wire
     return call
 
 
 def _on_the_wire(call: Call[Any], name: str, kind: str, value: Any) -> Any:
-    kind, optional, _ = kind.partition(" | None")
-    if value is None and optional:
+    """The value as the type that ``contract.params`` spells so has it."""
+    if value is None and kind.endswith(" | None"):
         return None
-    match kind:
+    match kind.removesuffix(" | None"):
         case "tuple[str, ...]" | "tuple[Part, ...]":
             return texts(name, value)
         case "tuple[Filter, ...]":

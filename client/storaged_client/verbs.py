@@ -52,6 +52,21 @@ class Verb:
         said += [f"Raises: {', '.join(dict.fromkeys(self.row.errors))}." if self.row.errors else ""]
         return "\n\n".join(filter(None, said))
 
+    @cached_property
+    def _names(self) -> tuple[tuple[str, ...], frozenset[str], frozenset[str]]:
+        """Names of arguments: those that may be positional, the required ones, all."""
+        parameters = self.signature.parameters.values()
+        positional = tuple(one.name for one in parameters if one.kind is one.POSITIONAL_OR_KEYWORD)
+        required = frozenset(one.name for one in parameters if one.default is one.empty)
+        return positional, required, frozenset(self.signature.parameters)
+
+    def _bound(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        positional, required, known = self._names
+        given = {**dict(zip(positional, args, strict=False)), **kwargs}
+        if len(given) == len(args) + len(kwargs) and required <= given.keys() <= known:
+            return given
+        return self.signature.bind(*args, **kwargs).arguments  # which takes five times as long, and raises
+
     def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call[Any]:
         """The request to send.
 
@@ -59,7 +74,7 @@ class Verb:
             TypeError: the arguments are wrong; the text names the method as the protocol does.
         """
         try:
-            return request(self.row, self.signature.bind(*args, **kwargs).arguments)
+            return request(self.row, self._bound(args, kwargs))
         except TypeError as error:
             raise TypeError(f"{self.row.name}: {error}") from None
 
