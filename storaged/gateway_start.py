@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 from storaged.gateway.context import Context
 from storaged.gateway.gateway import Gateway
-from storaged.gateway.identity import Identity
 from storaged.gateway.pass_rights import PassRights
 from storaged.gateway.pass_through import PassTerms, PassThrough
 from storaged.gateway.podman_socket import Listening, PodmanSocket, usual_path
@@ -34,7 +33,7 @@ class StartedGateway:
         self._environ = environ
         store = StoreAccess(engine=engine, service=service)
         self._upstream = PassThrough(self._terms(settings), engine.metrics, store.passed)
-        self.front = Gateway(Context(store=store, upstream=self._upstream, identity=Identity()), engine.metrics)
+        self.front = Gateway(Context(store=store, upstream=self._upstream), engine.metrics)
 
     def revise(self, settings: GatewaySettings) -> None:
         """Forward by other rules from now on; requests in progress continue."""

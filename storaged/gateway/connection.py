@@ -273,7 +273,7 @@ class HttpConnection:
             if left < 0:
                 self._misunderstood = True  # it is told why, if it reads on
                 return False
-        if self.http.our_state is not h11.DONE or self.http.their_state is not h11.DONE:
+        if self._last or self.http.our_state is not h11.DONE or self.http.their_state is not h11.DONE:
             return False
         self.http.start_next_cycle()
         return True

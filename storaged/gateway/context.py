@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from attrs import frozen
 
@@ -20,8 +20,26 @@ class Upstream(Protocol):
         """Have podman answer; None where the connection was used for that."""
         ...
 
-    def may_pass(self, request: Request) -> bool:
-        """Whether podman can be asked instead, where the store cannot be."""
+    async def may_pass(self, request: Request) -> bool:
+        """Whether podman is there, and may be asked by this client: for what the gateway cannot answer by itself."""
+        ...
+
+    @property
+    def identity(self) -> Identity:
+        """As what the gateway presents itself: as podman, as far as it is known."""
+        ...
+
+    async def introduce(self) -> None:
+        """Find out what podman presents itself as, if that is not known yet."""
+        ...
+
+    async def version(self) -> dict[str, Any] | None:
+        """What podman answers to ``version``; None where it does not. Not to be changed."""
+        ...
+
+    async def info(self, request: Request) -> dict[str, Any] | None:
+        """What podman answers to ``info``, in the tree of the request; None where it does not, or the client may not
+        ask it. Not to be changed."""
         ...
 
 
@@ -29,7 +47,10 @@ class Upstream(Protocol):
 class Context:
     store: StoreAccess
     upstream: Upstream
-    identity: Identity
+
+    @property
+    def identity(self) -> Identity:
+        return self.upstream.identity
 
     async def pass_on(self, request: Request) -> Answer | Streamed | None:
         """Have podman answer a request that has a handler here."""

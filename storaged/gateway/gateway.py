@@ -15,6 +15,7 @@ from __future__ import annotations
 import logging
 import time
 from email.utils import formatdate
+from functools import lru_cache
 
 import anyio
 import h11
@@ -26,6 +27,7 @@ from storaged.gateway.connection import HttpConnection
 from storaged.gateway.context import Context
 from storaged.gateway.errors import ApiError
 from storaged.gateway.failures import api_error
+from storaged.gateway.identity import Identity
 from storaged.gateway.request import Request, split_target
 from storaged.metrics import Metrics
 from storaged.server.front import Shared
@@ -45,12 +47,6 @@ class Gateway:
     def __init__(self, context: Context, metrics: Metrics) -> None:
         self._context = context
         self._metrics = metrics
-        identity = context.identity
-        self._headers: Headers = (
-            (b"Api-Version", identity.api.encode()),
-            (b"Libpod-Api-Version", identity.podman.encode()),
-            (b"Server", f"Libpod/{identity.podman} (linux)".encode()),
-        )
 
     # ---------------------------------------------------------------- Front
 
@@ -69,7 +65,7 @@ class Gateway:
         reference = request.header(b"x-reference-id") if request is not None else None
         token = reference or b"%#x" % (request.link.number if request is not None else 0)
         date = formatdate(usegmt=True).encode()
-        return (*self._headers, (b"X-Reference-Id", token), (b"Date", date))
+        return (*_presented(self._context.identity), (b"X-Reference-Id", token), (b"Date", date))
 
     async def answer(self, connection: HttpConnection, request: Request) -> Answer | Streamed | None:
         """The answer; None where the connection was used for one already. Raises nothing but what ends a connection."""
@@ -118,7 +114,7 @@ class Gateway:
         except StoragedError as error:
             self._metrics.add(f"errors.{error.name}")
             upstream = self._context.upstream
-            if error.name in _UNKNOWING and connection.passable and upstream.may_pass(request):
+            if error.name in _UNKNOWING and connection.passable and await upstream.may_pass(request):
                 return await self._passed_on(connection, request)
             return answer_of(api_error(error.with_traceback(None), request))
         except (h11.ProtocolError, anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream):
@@ -145,6 +141,15 @@ class Gateway:
             text += f"; pid={stale.holder.pid}"
         header = (b"X-Storaged-Stale", text.encode("ascii", "replace"))
         return Answer(status=answer.status, headers=(*answer.headers, header), body=answer.body)
+
+
+@lru_cache(maxsize=2)
+def _presented(identity: Identity) -> Headers:
+    return (
+        (b"Api-Version", identity.api.encode()),
+        (b"Libpod-Api-Version", identity.podman.encode()),
+        (b"Server", f"Libpod/{identity.podman} (linux)".encode()),
+    )
 
 
 def _is_missing(answer: Answer | Streamed | None) -> bool:

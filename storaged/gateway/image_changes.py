@@ -153,7 +153,7 @@ async def _removed(
 
 async def _is_podmans(context: Context, request: Request, names: list[str], flags: dict[str, bool]) -> bool:
     """Whether podman has to do it: it is forced, containers of podman are in the way, and podman can be asked."""
-    if not flags["force"] or not context.upstream.may_pass(request):
+    if not flags["force"] or not await context.upstream.may_pass(request):
         return False
     params = {**flags, "names": names} if names else {**flags, "all": True}
     would = await context.store.call(request, "images.remove", {**params, "dry_run": True})
@@ -170,7 +170,7 @@ async def prune(context: Context, request: Request) -> Answer | Streamed | None:
         everything = query.flag("all")
         if filters.get("all"):
             everything = _truth(filters["all"][0])
-        if query.flag("buildcache") and context.upstream.may_pass(request):
+        if query.flag("buildcache") and await context.upstream.may_pass(request):
             return await context.pass_on(request)
         given = {key: values[:1] for key, values in filters.items() if key not in ("all", "dangling")}
     else:

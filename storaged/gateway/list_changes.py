@@ -81,7 +81,7 @@ async def add(context: Context, request: Request) -> Answer | Streamed | None:
     try:
         await _add(context, request, body, result)
     except StoragedError as error:
-        if isinstance(error, ImageUnknown) and not result.done and context.upstream.may_pass(request):
+        if isinstance(error, ImageUnknown) and not result.done and await context.upstream.may_pass(request):
             return await context.pass_on(request)
         raise _failure(error) from None
     return json_answer({"Id": result.id})
@@ -131,7 +131,7 @@ async def _create(context: Context, request: Request, name: str, status: int) ->
     try:
         result = await context.store.call(request, "manifests.create", params)
     except ImageUnknown as error:
-        if context.upstream.may_pass(request):
+        if await context.upstream.may_pass(request):
             return await context.pass_on(request)
         raise ApiError(500, error.message, "image not known") from None
     except InvalidParams as error:
@@ -189,7 +189,7 @@ async def _edited(context: Context, request: Request, body: Mapping[str, Any]) -
         try:
             await _add(context, request, body, result)
         except ImageUnknown as error:
-            if not result.done and context.upstream.may_pass(request):
+            if not result.done and await context.upstream.may_pass(request):
                 return await context.pass_on(request)
             result.errors.append(error.message)
         except StoragedError as error:

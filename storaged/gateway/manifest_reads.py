@@ -45,7 +45,7 @@ async def inspect(context: Context, request: Request) -> Answer | Streamed | Non
     try:
         result = await context.store.call(request, "manifests.get", {"name": request.name})
     except (ManifestListUnknown, NotAManifestList) as error:
-        if context.upstream.may_pass(request):
+        if await context.upstream.may_pass(request):
             return await context.pass_on(request)
         raise ApiError(404, f'reading image "docker://{request.name}": {error.message}', error.message) from None
     except InvalidName as error:

@@ -59,8 +59,8 @@ class ClientGone(Exception):
 
 
 class Exchange:
-    """``moved`` is called with the answer's status at its head and at its end, before the client has them: from then on
-    it can know that podman has done something.
+    """``heard`` is called with podman's answer. ``moved`` is called with its status at its head and at its end, before
+    the client has them: from then on it can know that podman has done something.
 
     ``again``: the request was sent before, and had no body, whose end ``front`` has told already.
     """
@@ -72,6 +72,7 @@ class Exchange:
         request: h11.Request,
         *,
         moved: Callable[[int], object],
+        heard: Callable[[h11.Response], object],
         again: bool = False,
     ) -> None:
         self._again = again
@@ -79,6 +80,7 @@ class Exchange:
         self._podman = podman
         self._request = request
         self._moved = moved
+        self._heard = heard
         self._body_taken = False
         self.repeatable = True
         """Whether the request can be sent once more: it had no body."""
@@ -208,6 +210,7 @@ class Exchange:
                         self._put(h11.InformationalResponse(status_code=event.status_code, headers=for_client(event)))
                 case h11.Response():
                     self.status = event.status_code
+                    self._heard(event)
                     self._moved(self.status)
                     if opens_tunnel(self._request, event):
                         return await self._open_tunnel(event)

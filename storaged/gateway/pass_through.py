@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from typing import Final
+from typing import Any, Final
 
 import anyio
 import h11
@@ -12,12 +12,14 @@ from attrs import frozen
 from storaged.gateway.answers import Answer, Streamed
 from storaged.gateway.connection import HttpConnection
 from storaged.gateway.errors import ApiError
+from storaged.gateway.identity import Identity
 from storaged.gateway.pass_exchange import ClientGone, Exchange, Unanswered
 from storaged.gateway.pass_heads import for_podman
 from storaged.gateway.pass_rights import PassRights
 from storaged.gateway.passed_changes import PassedChanges
+from storaged.gateway.podman_facts import DOCKER_INFO, LIBPOD_INFO, VERSION, PodmanFacts
 from storaged.gateway.podman_socket import NoPodman, PodmanConnection, PodmanSocket
-from storaged.gateway.request import Request
+from storaged.gateway.request import Link, Request
 from storaged.gateway.without_podman import WithoutPodman
 from storaged.metrics import Metrics
 from storaged.service.access import audit, audit_refused
@@ -49,6 +51,7 @@ class PassThrough:
         self.changes = changes
         self._metrics = metrics
         self._without = WithoutPodman()
+        self._facts = PodmanFacts()
         self._via = b"storaged-" + secrets.token_hex(8).encode()
         self._kept: dict[int, PodmanConnection] = {}
         """By the number of the client's connection; none while it is used."""
@@ -57,12 +60,37 @@ class PassThrough:
         """Pass on by other terms from now on, over new connections; what is under way goes on."""
         if terms != self.terms:
             self.terms = terms
+            self._facts.forget()
             for number in list(self._kept):
                 self._forget(number)
 
-    def may_pass(self, request: Request) -> bool:
-        """Whether podman would be asked at all: for what the store cannot answer at this moment."""
-        return self.terms.podman.path is not None and self.terms.rights.may_pass(request.session.credentials)
+    async def may_pass(self, request: Request) -> bool:
+        """As ``Upstream``: podman is there if it takes a connection, which is kept for what is passed on then."""
+        if not self.terms.rights.may_pass(request.session.credentials):
+            return False
+        try:
+            podman = await self._connected(request.link.number)
+        except ApiError:
+            return False
+        self._keep(request.link, podman)
+        return True
+
+    @property
+    def identity(self) -> Identity:
+        return self._facts.identity
+
+    async def introduce(self) -> None:
+        if not self._facts.introduced:
+            await self._facts.get(self.terms.podman, VERSION)
+
+    async def version(self) -> dict[str, Any] | None:
+        return await self._facts.get(self.terms.podman, VERSION)
+
+    async def info(self, request: Request) -> dict[str, Any] | None:
+        if not self.terms.rights.may_pass(request.session.credentials):
+            return None
+        what = LIBPOD_INFO if request.libpod else DOCKER_INFO
+        return await self._facts.get(self.terms.podman, what, self.changes.number)
 
     async def pass_on(self, connection: HttpConnection, request: Request) -> Answer | Streamed | None:
         """Have podman answer, or say what there is to say where there is no podman; None where podman answered.
@@ -106,9 +134,9 @@ class PassThrough:
         self, connection: HttpConnection, head: h11.Request, asked: h11.Request, record: _Record
     ) -> None:
         """Pass it on, twice where podman ended an idle connection in the moment in which it was used again."""
-        podman, again = await self._connected(connection), False
+        podman, again = await self._connected(connection.number), False
         while True:
-            exchange = Exchange(connection, podman, head, moved=record.moved, again=again)
+            exchange = Exchange(connection, podman, head, moved=record.moved, heard=self._facts.heard, again=again)
             keep = False
             try:
                 await exchange.run(asked)
@@ -129,15 +157,15 @@ class PassThrough:
                     podman.close()
             podman, again = await self.terms.podman.connect(), True
 
-    async def _connected(self, connection: HttpConnection) -> PodmanConnection:
-        kept = self._kept.pop(connection.number, None)
+    async def _connected(self, number: int) -> PodmanConnection:
+        kept = self._kept.pop(number, None)
         if kept is not None:
             if not kept.stale:
                 return kept
             kept.close()
         return await self.terms.podman.connect()
 
-    def _keep(self, connection: HttpConnection, podman: PodmanConnection) -> None:
+    def _keep(self, connection: Link, podman: PodmanConnection) -> None:
         self._kept[connection.number] = podman
         connection.session.at_end((self, "podman"), lambda: self._forget(connection.number))
 

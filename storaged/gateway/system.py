@@ -26,6 +26,7 @@ from storaged_client.contract.version import VERSION
 
 async def ping(context: Context, request: Request) -> Answer:
     """``_ping``: what clients negotiate by. Builder 1 keeps the docker CLI from BuildKit, and so from ``/session``."""
+    await context.upstream.introduce()
     headers = (
         (b"Builder-Version", b"1"),
         (b"Buildkit-Version", b""),
@@ -41,8 +42,9 @@ async def ping(context: Context, request: Request) -> Answer:
 
 async def version(context: Context, request: Request) -> Answer | Streamed | None:
     """``version``, which is one for both trees."""
-    if context.upstream.may_pass(request):
-        return await context.pass_on(request)
+    podmans = await context.upstream.version()
+    if podmans is not None:
+        return json_answer(podmans)
     host = await run_sync(look)
     identity = context.identity
     engine = {
@@ -80,15 +82,24 @@ async def version(context: Context, request: Request) -> Answer | Streamed | Non
 
 async def info(context: Context, request: Request) -> Answer | Streamed | None:
     """``info`` of both trees."""
-    if context.upstream.may_pass(request):
-        return await context.pass_on(request)
+    podmans = await context.upstream.info(request)
     server = await context.store.call(request, "server.info", {})
+    if podmans is not None:
+        return json_answer(_counted(podmans, _images(server)))
     host = await run_sync(look)
     if request.libpod:
         search = context.store.engine.query_context.search_registries
         space = await context.store.in_thread(request, lambda: _space(server["graphroot"]))
         return json_answer(_libpod(context, server, host, search, space))
     return json_answer(_docker(context, server, host))
+
+
+def _counted(podmans: Mapping[str, Any], images: int) -> dict[str, Any]:
+    """podman's own answer, which may be some seconds old, with the images of this moment."""
+    if "store" not in podmans:
+        return {**podmans, "Images": images}
+    store = podmans["store"]
+    return {**podmans, "store": {**store, "imageStore": {**(store.get("imageStore") or {}), "number": images}}}
 
 
 _ZERO = "0001-01-01T00:00:00Z"

@@ -11,6 +11,7 @@ from typing import Final
 
 from storaged.gateway.answers import Answer, Streamed, error_answer, json_answer
 from storaged.gateway.connection import HttpConnection
+from storaged.gateway.identity import Identity
 from storaged.gateway.query import decoded
 from storaged.gateway.request import Request
 
@@ -37,9 +38,20 @@ _EMPTY: Final[dict[str, object]] = {
 class WithoutPodman:
     """The other end of what is passed on, where there is none."""
 
-    def may_pass(self, request: Request) -> bool:
+    identity = Identity()
+
+    async def may_pass(self, request: Request) -> bool:
         """There is nobody to be asked."""
         return False
+
+    async def introduce(self) -> None:
+        """There is nobody to be asked."""
+
+    async def version(self) -> None:
+        """There is nobody to be asked."""
+
+    async def info(self, request: Request) -> None:
+        """There is nobody to be asked."""
 
     async def pass_on(self, connection: HttpConnection, request: Request) -> Answer | Streamed | None:
         """Never None: there is always something to say."""

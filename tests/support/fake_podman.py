@@ -15,6 +15,7 @@ What it does is chosen by the last element of the path. Every request is in ``se
     last        an answer after which the connection is closed
     hasty       101 before the body was read
     hint        103 before the answer
+    version     ``facts``, and a header with ``version``; ``info`` and ``_ping`` likewise
 """
 
 from __future__ import annotations
@@ -62,6 +63,9 @@ class FakePodman:
     tunnelled: bytearray = field(factory=bytearray)
     """What came through all tunnels."""
     moved: anyio.Event = field(factory=anyio.Event)
+    version: str = "4.3.1"
+    facts: dict[str, object] = field(factory=lambda: {"Version": "4.3.1", "Images": 1, "Containers": 3})
+    """What ``version`` and ``info`` answer."""
     keep: int = 10_000
     """Requests that are remembered."""
 
@@ -78,6 +82,7 @@ class FakePodman:
         self.connections += 1
         self.open += 1
         self.streams.add(stream)
+        self.moved.set()
         try:
             async with stream:
                 await _Conversation(self, stream, self.connections).run()
@@ -157,6 +162,10 @@ class _Conversation:
             return False
         if kind == "hint":
             await self._send(h11.InformationalResponse(status_code=103, headers=[(b"Link", b"</a>")]))
+        if kind in ("version", "info", "_ping"):
+            release = [(b"Libpod-Api-Version", self._podman.version.encode()), (b"Api-Version", b"1.41")]
+            await self._whole(json.dumps(self._podman.facts).encode(), headers=release)
+            return True
         closes = kind == "last"
         told = {"method": seen.method, "target": seen.target, "size": seen.size, "body": seen.body}
         headers = [(b"Connection", b"close")] if closes else []

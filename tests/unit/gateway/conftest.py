@@ -19,7 +19,6 @@ from storaged.gateway.answers import Answer, Streamed
 from storaged.gateway.connection import HttpConnection
 from storaged.gateway.context import Context, Upstream
 from storaged.gateway.gateway import Gateway
-from storaged.gateway.identity import Identity
 from storaged.gateway.request import Request
 from storaged.gateway.store_access import StoreAccess
 from storaged.gateway.without_podman import WithoutPodman
@@ -119,7 +118,7 @@ class Rest:
         self.metrics = Metrics()
         self.guard = Quotas(limits, self.metrics)
         store = StoreAccess(engine=desk.engine, service=lambda: desk.service)
-        self.gateway = Gateway(Context(store=store, upstream=upstream, identity=Identity()), self.metrics)
+        self.gateway = Gateway(Context(store=store, upstream=upstream), self.metrics)
         self._shared = Shared(limits=limits, guard=self.guard, metrics=self.metrics, taker=Closer(), ender=Closer())
         self.connections: list[HttpConnection] = []
 
@@ -146,7 +145,7 @@ class Rest:
                     await wire.stream.aclose()
 
 
-class Echo:
+class Echo(WithoutPodman):
     """In podman's place: tells what it was passed, and its body; what is begun waits until it is let go."""
 
     def __init__(self) -> None:
@@ -154,7 +153,7 @@ class Echo:
         self.begun = anyio.Event()
         self.ended = anyio.Event()
 
-    def may_pass(self, request: Request) -> bool:
+    async def may_pass(self, request: Request) -> bool:
         return True
 
     async def pass_on(self, connection: HttpConnection, request: Request) -> Answer | Streamed | None:

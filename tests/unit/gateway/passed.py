@@ -14,9 +14,9 @@ import anyio
 from anyio.abc import SocketAttribute, UNIXSocketStream
 from attrs import define
 
+from storaged.gateway.connection import HttpConnection
 from storaged.gateway.context import Context
 from storaged.gateway.gateway import Gateway
-from storaged.gateway.identity import Identity
 from storaged.gateway.pass_rights import PassRights
 from storaged.gateway.pass_through import PassTerms, PassThrough
 from storaged.gateway.passed_changes import PassedChanges
@@ -88,6 +88,7 @@ class Passed:
     wire: Wire
     podman: FakePodman
     upstream: PassThrough
+    connection: HttpConnection
     metrics: Metrics
     ended: anyio.Event
 
@@ -126,9 +127,7 @@ async def passed(
     )
     upstream = PassThrough(terms, metrics, PassedChanges())
     # The store is never asked: all that is sent here is podman's.
-    gateway = Gateway(
-        Context(store=cast("Any", _NoStore(upstream.changes)), upstream=upstream, identity=Identity()), metrics
-    )
+    gateway = Gateway(Context(store=cast("Any", _NoStore(upstream.changes)), upstream=upstream), metrics)
     near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     shared = Shared(limits=limits, guard=Quotas(limits, metrics), metrics=metrics, taker=Closer(), ender=Closer())
     me = Credentials(pid=os.getpid(), uid=os.geteuid(), gid=os.getegid())
@@ -145,7 +144,7 @@ async def passed(
         tasks.start_soon(run)
         try:
             with anyio.fail_after(20):
-                yield Passed(wire, podman, upstream, metrics, ended)
+                yield Passed(wire, podman, upstream, connection, metrics, ended)
         finally:
             tasks.cancel_scope.cancel()
             with anyio.CancelScope(shield=True):

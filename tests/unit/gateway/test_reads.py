@@ -14,6 +14,7 @@ import pytest
 from storaged.gateway.answers import Answer, Streamed
 from storaged.gateway.connection import HttpConnection
 from storaged.gateway.request import Request
+from storaged.gateway.without_podman import WithoutPodman
 from tests.support.ground import Ground, held
 from tests.support.service import Desk
 
@@ -319,11 +320,8 @@ async def test_a_stale_answer_says_so_and_a_404_waits_for_the_truth(desk: Desk) 
             assert found == [204]
 
 
-class Passing:
+class Passing(WithoutPodman):
     """In podman's place: changes something, whatever is asked."""
-
-    def may_pass(self, request: Request) -> bool:
-        return False
 
     async def pass_on(self, connection: HttpConnection, request: Request) -> Answer | Streamed | None:
         return Answer(status=201)

@@ -7,6 +7,7 @@ import pytest
 from storaged.gateway.answers import Answer, Streamed
 from storaged.gateway.connection import HttpConnection
 from storaged.gateway.request import Request
+from storaged.gateway.without_podman import WithoutPodman
 from tests.support.service import Desk
 
 from .conftest import resting
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.anyio
 OURS = {"api-version", "libpod-api-version", "server", "x-reference-id", "date"}
 
 
-class Told:
+class Told(WithoutPodman):
     """In podman's place: tells how the request was understood."""
 
     async def pass_on(self, connection: HttpConnection, request: Request) -> Answer | Streamed | None:

@@ -157,3 +157,28 @@ async def test_a_tunnel_before_the_whole_request_is_no_tunnel(short_dir: Path) -
     async with passed(short_dir) as one:
         await one.wire.send(f"{ATTACH.replace('attach', 'hasty')}{UPGRADE}Content-Length: 10\r\n\r\nhalf".encode())
         assert (await one.wire.head())[0] == 502
+
+
+async def test_a_drain_waits_for_a_tunnel_and_then_cuts_it(short_dir: Path) -> None:
+    async with passed(short_dir) as one:
+        await _open(one)
+        one.connection.cut()
+        await one.wire.send(b"still\n")
+        assert await one.wire.until(b"\n") == b"STILL\n"
+        one.connection.refuse_rest()
+        assert await one.wire.rest() == b""
+        await one.ended.wait()
+        await one.podman.until(open=0)
+        assert one.metrics.counters["connections.failed"] == 0
+
+
+async def test_a_drain_waits_for_an_answer_of_podmans(short_dir: Path) -> None:
+    async with passed(short_dir) as one:
+        await one.wire.send(b"POST /v1.44/containers/wait HTTP/1.1\r\nHost: d\r\nContent-Length: 4\r\n\r\n")
+        await one.podman.until(open=1)
+        one.connection.cut()
+        await one.wire.send(b"body")
+        await one.podman.until(requests=1)
+        one.podman.release.set()
+        assert (await one.wire.answer())[0] == 200
+        assert await one.wire.rest() == b""
