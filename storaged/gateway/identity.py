@@ -9,7 +9,7 @@ from typing import Final
 
 from attrs import frozen
 
-from storaged_client.podman.release import PODMAN
+from storaged_client.podman import PODMAN
 
 DOCKER_API: Final = "1.44"
 DOCKER_API_MINIMUM: Final = "1.24"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from storaged_client.contract.version import VERSION
 
-from ..podman.release import PODMAN
+from ..podman import PODMAN
 from . import exits, output
 from .flags import Flag, UsageError
 from .invocation import Invocation
