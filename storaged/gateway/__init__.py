@@ -1,1 +1,1 @@
-"""podman's and Docker's REST API over a socket of its own, answered from the same store as JSON-RPC."""
+"""podman's and Docker's REST API on a socket of its own, answered from the same store as JSON-RPC."""

@@ -1,9 +1,9 @@
-"""Answers as handlers make them; the connection adds the headers that all of podman's answers have.
+"""Answers that handlers return; the connection adds the headers that all of podman's answers have.
 
 ::
 
-    Answer     a body that is there, sent with its length
-    Streamed   one that is not, sent piece by piece: in chunks, or to the end of an HTTP/1.0 connection
+    Answer     has its whole body, which is sent with its length
+    Streamed   produces its body piece by piece: in chunks, or up to the end of an HTTP/1.0 connection
 
 Source of the texts and types: podman 5.8 on the wire.
 """
@@ -30,7 +30,7 @@ _encoder = msgspec.json.Encoder()
 
 @frozen(kw_only=True)
 class Answer:
-    """``bare``: without the headers of a handler, as a router answers."""
+    """An answer with its whole body. ``bare``: without the headers of a handler, as a router answers."""
 
     status: int = 200
     headers: Headers = ()
@@ -39,13 +39,16 @@ class Answer:
 
     @property
     def size(self) -> int:
-        """Bytes of the body."""
+        """The length of the body in bytes."""
         return sum(map(len, self.body))
 
 
 @frozen(kw_only=True)
 class Streamed:
-    """``pieces`` is closed when the answer ends, however it ends. ``bare`` as in :class:`Answer`."""
+    """An answer whose body comes piece by piece.
+
+    ``pieces`` is closed when the answer ends, for whatever reason. ``bare`` as in :class:`Answer`.
+    """
 
     status: int = 200
     reason: bytes = b""
@@ -55,17 +58,17 @@ class Streamed:
 
 
 def json_answer(value: object, status: int = 200) -> Answer:
-    """Any JSON-like value."""
+    """An answer with any JSON-like value."""
     return encoded_answer((_encoder.encode(value),), status)
 
 
 def encoded_answer(parts: Sequence[bytes], status: int = 200) -> Answer:
-    """JSON that is encoded already, in parts to be joined."""
+    """An answer with JSON that is already encoded, in parts to be joined."""
     return Answer(status=status, headers=JSON, body=(*parts, b"\n"))
 
 
 def text_answer(text: str, status: int = 200) -> Answer:
-    """The text and LF."""
+    """An answer with the text and LF."""
     return Answer(status=status, headers=TEXT, body=(text.encode("ascii", "replace"), b"\n"))
 
 
@@ -74,7 +77,7 @@ def empty_answer(status: int = 204) -> Answer:
 
 
 def error_answer(status: int, message: str, cause: str | None = None) -> Answer:
-    """podman's error body, which is the same in both trees."""
+    """podman's error body, the same in both trees."""
     return json_answer({"cause": message if cause is None else cause, "message": message, "response": status}, status)
 
 
@@ -83,7 +86,7 @@ def answer_of(error: ApiError) -> Answer:
 
 
 def plain_answer(status: int, text: str, headers: Headers = ()) -> Answer:
-    """What the router, or the HTTP server itself, says."""
+    """An answer from the router or from the HTTP server itself."""
     return Answer(status=status, headers=(*PLAIN, *headers), body=(text.encode(), b"\n"), bare=True)
 
 

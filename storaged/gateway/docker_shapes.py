@@ -1,4 +1,4 @@
-"""Docker's ``inspect`` of an image, made of podman's.
+"""Docker's ``inspect`` of an image, made from podman's.
 
 Source: podman ``pkg/api/handlers/utils/images.go`` (``ImageDataToImageInspect``), 5.8, and the wire.
 """
@@ -16,7 +16,8 @@ _NO_TAG: Final = "0001-01-01T00:00:00Z"
 
 
 def docker_inspect(image: Mapping[str, Any], *, virtual: bool, container: bool) -> dict[str, Any]:
-    """``image`` is what podman's own ``inspect`` shows; the flags say what clients of older versions get besides."""
+    """Turn ``image``, podman's own ``inspect``, into Docker's; the flags add members that clients of older versions
+    get."""
     config = {name: image["Config"][name] for name in _CONFIG if name in image["Config"]}
     made: dict[str, Any] = {
         "Id": f"sha256:{image['Id']}",
@@ -36,7 +37,7 @@ def docker_inspect(image: Mapping[str, Any], *, virtual: bool, container: bool) 
         "Os": image["Os"],
     }
     if image["Version"]:
-        made["OsVersion"] = image["Version"]  # as podman has it
+        made["OsVersion"] = image["Version"]  # as in podman
     made["Size"] = image["Size"] or 0
     if virtual:
         made["VirtualSize"] = image["Size"] or 0
@@ -51,7 +52,7 @@ def docker_inspect(image: Mapping[str, Any], *, virtual: bool, container: bool) 
 
 
 def _container(image_id: str) -> dict[str, Any]:
-    """The container that Docker once made an image of; podman knows none, and shows an empty one."""
+    """The container from which Docker once made an image; podman has none and shows an empty one."""
     return {
         "Hostname": image_id[:11],
         "Domainname": "",

@@ -1,4 +1,4 @@
-"""What is wrong with a REST request, in podman's words and with podman's status."""
+"""Errors in a REST request, in podman's words and with podman's status."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import re
 
 
 class ApiError(Exception):
-    """The answer is an error body.
+    """An error whose answer is an error body.
 
-    ``message`` is the whole chain of causes as podman writes it, ``cause`` its innermost text; without one it is the
-    message itself.
+    ``message`` is the whole chain of causes as podman writes it, ``cause`` its innermost text. Without ``cause`` it is
+    the message itself.
     """
 
     def __init__(self, status: int, message: str, cause: str | None = None) -> None:
@@ -20,7 +20,7 @@ class ApiError(Exception):
 
 
 class BadParameter(ApiError):
-    """A parameter of the query, or a body, that cannot be understood: 400, or what ``status`` says."""
+    """A query parameter or a body that is not valid: 400, or the given ``status``."""
 
     def __init__(self, message: str, cause: str | None = None, status: int = 400) -> None:
         super().__init__(status, message, cause)
@@ -30,5 +30,5 @@ _PREFIX = re.compile(r"(?:parsing reference|normalizing name) \".*?\": ", re.DOT
 
 
 def innermost(message: str) -> str:
-    """The innermost of a chain of causes that is about a reference."""
+    """The innermost cause in a chain that concerns a reference."""
     return _PREFIX.sub("", message, count=1)

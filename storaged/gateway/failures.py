@@ -1,4 +1,4 @@
-"""Errors of the service as podman's API tells them: status, the chain of causes, and its innermost text.
+"""Errors of the service in the form of podman's API: status, chain of causes, innermost text.
 
 Source: podman ``pkg/api/handlers/utils/errors.go``, and the wire.
 """
@@ -26,7 +26,7 @@ _STATUS: Final = {
     "RequestCancelled": 503,
     "NotSupported": 501,
 }
-"""All others are 500, as the errors of storage are in podman."""
+"""All others are 500, like errors of storage in podman."""
 
 CAUSES: Final = {
     "ImageUnknown": "image not known",
@@ -39,6 +39,6 @@ CAUSES: Final = {
 
 
 def api_error(error: StoragedError, request: Request) -> ApiError:
-    """The answer to an error of the service for which the handler has no words of its own."""
+    """The answer to an error of the service for which the handler has no text of its own."""
     message = error.message or error.name
     return ApiError(_STATUS.get(error.name, 500), message, CAUSES.get(error.name))

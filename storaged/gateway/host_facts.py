@@ -1,4 +1,4 @@
-"""What the machine is, as podman's ``info`` tells it. Blocking: from /proc, /etc/os-release and the kernel."""
+"""The host, as podman's ``info`` describes it. Blocking: reads /proc, /etc/os-release and the kernel's names."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final
 from attrs import frozen
 
 _ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64", "i686": "386", "i386": "386", "armv7l": "arm"}
-"""Go's names; of others it has the kernel's."""
+"""Go's names; other architectures keep the kernel's name."""
 
 
 @frozen(kw_only=True)
@@ -32,7 +32,7 @@ class HostFacts:
 
 
 def look() -> HostFacts:
-    """The machine as it is now."""
+    """Read the facts of the host now."""
     system = os.uname()
     release = _pairs("/etc/os-release", "=")
     return HostFacts(

@@ -1,6 +1,6 @@
-"""As what the gateway presents itself: the releases that clients negotiate by.
+"""The versions that the gateway reports and that clients negotiate by.
 
-Where podman stands behind it, these are its own, so that what is passed on speaks the version that was told.
+With podman behind the gateway they are podman's own, so that what is passed on speaks the version that was reported.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ BUILDAH: Final = "1.43.2"
 
 @frozen(kw_only=True)
 class Identity:
-    """``api`` is that of Docker's tree. podman's clients refuse a podman below 4.0.0."""
+    """The versions reported. ``api`` is that of Docker's tree. podman's clients refuse a podman below 4.0.0."""
 
     podman: str = PODMAN
     api: str = DOCKER_API

@@ -1,7 +1,7 @@
 """One image: ``json``, ``history``, ``exists``, ``tree``, ``resolve``.
 
-What an image is shown as is kept for as long as it is the same: clients look at every row of a listing, one after the
-other.
+The answer for an image is kept for as long as the image is unchanged: clients inspect every row of a listing, one after
+the other.
 
 Source: podman ``pkg/api/handlers/utils/images.go``, ``compat/images*.go``, ``libpod/images.go``.
 """
@@ -91,7 +91,7 @@ async def tree(context: Context, request: Request) -> Answer:
 
 
 async def resolve(context: Context, request: Request) -> Answer:
-    """``images/NAME/resolve``: which images a short name may mean, with no look into the store."""
+    """``images/NAME/resolve``: the images that a short name may mean, without reading the store."""
     name = request.name
     try:
         reference = references.parse(name)
@@ -106,7 +106,7 @@ async def resolve(context: Context, request: Request) -> Answer:
     query_context = view.context.query_context
     candidates = query_context.short_names(reference.repository)
     local = f"localhost/{reference.repository}"
-    # An alias stands first, and is the one answer.
+    # An alias comes first and is the only answer.
     chosen = candidates[:1] if candidates[:1] != (local,) else candidates[1:]
     found = [f"{repository}{ending}" for repository in chosen]
     if not found:

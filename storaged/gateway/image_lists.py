@@ -1,7 +1,7 @@
 """``images/json`` of both trees.
 
-Rows are in the order of the store. Without ``all`` intermediate images are hidden; Docker's tree has no manifest lists.
-``digests=true``, which podman answers with nothing at all, changes nothing here: digests are in every row.
+Rows are in the order of the store. Intermediate images are hidden without ``all``; Docker's tree has no manifest lists.
+podman returns nothing at all for ``digests=true``; here it changes nothing, because every row has digests.
 
 Source: podman ``pkg/api/handlers/compat/images.go``, ``libpod/images.go``; filters: ``storaged.operations.filters``.
 """
@@ -27,9 +27,9 @@ from storaged_client.contract.errors import InvalidParams
 from storaged_client.contract.params import ImagesList
 
 _PIECE = 256
-"""Rows encoded between two looks of the loop at everybody else."""
+"""Rows to encode before the event loop gets a turn."""
 _SHARED = (1, 44)
-"""Docker's API from which on ``VirtualSize`` is left out."""
+"""The version of Docker's API that first leaves out ``VirtualSize``."""
 
 
 async def list_images(context: Context, request: Request) -> Answer:
@@ -80,5 +80,5 @@ async def _selected(context: Context, request: Request, view: View, params: Imag
             return await context.store.in_thread(request, select)
         return select()
     except InvalidParams as error:
-        # podman takes a wrong filter for a mistake of its own.
+        # podman reports a wrong filter as an error of its own.
         raise ApiError(500, error.message) from None

@@ -6,7 +6,7 @@
     Docker's tree    Id with sha256:, RepoTags [] where there are none, SharedSize -1 unless asked for, VirtualSize only
                      for clients that ask in a version below 1.44; manifest lists are no rows
 
-Source: podman 5.8 ``entities.ImageSummary`` on the wire. A size that is not known yet is 0: there is no null for it.
+Source: podman 5.8 ``entities.ImageSummary`` on the wire. A size that is not known yet is 0: the API has no null for it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from storaged_client.podman.measures import GO_ZERO
 
 LIBPOD: Final = "libpod"
 DOCKER: Final = "docker"
-"""Kinds of rows; of Docker's with ``+shared`` and ``+virtual`` behind it."""
+"""Kinds of rows; Docker's may end in ``+shared`` and ``+virtual``."""
 
 _encoder = msgspec.json.Encoder()
 
@@ -46,7 +46,7 @@ def encoded(
 ) -> list[bytes]:
     """A JSON array of these images' rows, in pieces to be joined.
 
-    ``some_names``: of images that answer with some of their names only, by ``id()``.
+    ``some_names``: by ``id()``, the names of those images that are listed under some of their names only.
     """
     pieces: list[bytes] = []
     for image in images:
@@ -64,7 +64,7 @@ def encoded(
 
 
 def row(snapshot: Snapshot, image: Image, kind: str, shown: Sequence[str] | None = None) -> dict[str, Any]:
-    """One row; ``shown`` are the names it answers with, all where it is None."""
+    """One row; ``shown`` are the names to list it under, None for all of them."""
     told = summary(snapshot, image)
     libpod = kind == LIBPOD
     all_names = list(told.names if shown is None else shown)
@@ -100,7 +100,7 @@ def row(snapshot: Snapshot, image: Image, kind: str, shown: Sequence[str] | None
 
 
 def unix_seconds(time: str | None) -> int:
-    """Whole seconds since 1970; Go's zero time where there is none, or it is none."""
+    """Whole seconds since 1970; Go's zero time if the time is missing or not valid."""
     try:
         return times.instant(time)[0] if time is not None else GO_ZERO
     except ValueError:

@@ -1,8 +1,8 @@
-"""Heads of messages that are passed on: made anew from what was parsed, never copied.
+"""Heads of messages that are passed on: built from what was parsed, never copied.
 
-What one parser takes for the end of a message another may take for its middle (request smuggling). So nothing goes on
-that could be read in two ways: framing is said once, by us, and what belongs to one connection only (RFC 9110, 7.6.1)
-stays on it. The target and the values of all other fields keep their bytes.
+Two parsers can disagree on where a message ends (request smuggling). So nothing is passed on that could be read in two
+ways: we write the framing ourselves, once, and fields that belong to one connection only (RFC 9110, 7.6.1) are dropped.
+The target and the values of all other fields keep their bytes.
 """
 
 from __future__ import annotations
@@ -18,13 +18,15 @@ Header: TypeAlias = tuple[bytes, bytes]
 _Message: TypeAlias = h11.Request | h11.Response | h11.InformationalResponse
 
 UPGRADES: Final = frozenset({b"tcp", b"websocket"})
-"""What clients of podman ask to switch to: docker and podman the one, cockpit the other. podman takes any word."""
+"""The protocols that clients of podman ask to switch to: tcp for docker and podman, websocket for cockpit. podman
+accepts any word."""
 
 STREAMS: Final = frozenset({b"application/vnd.docker.raw-stream", b"application/vnd.docker.multiplexed-stream"})
-"""Types of an answer after which the connection carries bytes both ways, if it says no length (podman ``attach``)."""
+"""Types of an answer after which the connection carries bytes both ways, if the answer has no length (podman
+``attach``)."""
 
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
-"""What Go's server refuses in a value, and h11 takes."""
+"""What Go's server rejects in a value and h11 accepts."""
 
 _HOP_BY_HOP: Final = frozenset(
     {
@@ -33,14 +35,14 @@ _HOP_BY_HOP: Final = frozenset(
     }
 )
 _KEPT: Final = frozenset({b"host", b"content-length", b"expect", b"via"})
-"""Fields that a client cannot have dropped by naming them in ``Connection``: what is passed on depends on them."""
+"""Fields that a client cannot have dropped by naming them in ``Connection``, because passing on depends on them."""
 
 
 def for_podman(request: h11.Request, *, via: bytes) -> h11.Request:
-    """The request as podman gets it. ``via`` names this daemon, so that a request that comes back is known.
+    """The request to send to podman. ``via`` names this daemon, so that a request that comes back is recognized.
 
     Raises:
-        ApiError: it can be read in two ways, has been here already, or asks for a proxy to anywhere.
+        ApiError: it can be read in two ways, has been here already, or asks for a proxy to another host.
     """
     if request.method == b"CONNECT":
         raise ApiError(405, "CONNECT is not supported: this is no proxy to other hosts")
@@ -67,7 +69,7 @@ def for_podman(request: h11.Request, *, via: bytes) -> h11.Request:
 
 
 def for_client(response: h11.Response | h11.InformationalResponse) -> list[Header]:
-    """The fields of an answer that is no tunnel's, with its length if that is known. Chunks are the sender's."""
+    """The fields of an answer without a tunnel, with its length if that is known. The sender adds chunking."""
     headers = _end_to_end(response)
     if any(name == b"transfer-encoding" for name, _ in response.headers):
         headers = [(name, value) for name, value in headers if name.lower() != b"content-length"]
@@ -75,7 +77,7 @@ def for_client(response: h11.Response | h11.InformationalResponse) -> list[Heade
 
 
 def opens_tunnel(request: h11.Request, response: h11.Response) -> bool:
-    """Whether this answer, which is no 101, makes the connection a byte stream both ways all the same."""
+    """Whether this answer turns the connection into a byte stream both ways although it is not a 101."""
     if response.status_code != 200 or request.method != b"POST":
         return False
     kind = b""
@@ -90,7 +92,7 @@ def opens_tunnel(request: h11.Request, response: h11.Response) -> bool:
 def tunnel_head(response: h11.Response | h11.InformationalResponse) -> bytes:
     """The head of an answer that opens a tunnel, as bytes. It has no framing, and ``Upgrade`` if podman agreed to one.
 
-    By hand: h11 would frame what follows.
+    Written by hand, because h11 would frame what follows.
     """
     lines = [b"HTTP/1.1 %d %s" % (response.status_code, bytes(response.reason))]
     lines += [name + b": " + value for name, value in _end_to_end(response)]
@@ -106,13 +108,13 @@ def _end_to_end(message: _Message) -> list[Header]:
 
 
 def _named(message: _Message) -> set[bytes]:
-    """The words of ``Connection``, in lower case."""
+    """The words in ``Connection``, in lower case."""
     values = [value for name, value in message.headers if name == b"connection"]
     return {word.strip().lower() for value in values for word in value.split(b",")}
 
 
 def _upgrade(request: h11.Request) -> bytes | None:
-    """The one protocol that the client asks to switch to, if it is one that podman's clients ask for."""
+    """The one protocol that the client asks to switch to, if podman's clients use it."""
     asked = [value.strip() for name, value in request.headers if name == b"upgrade"]
     if len(asked) != 1 or asked[0].lower() not in UPGRADES or b"upgrade" not in _named(request):
         return None

@@ -1,7 +1,7 @@
-"""Who may have requests passed on to podman: uid 0, the daemon's own uid, and those of the configuration.
+"""Who may have requests passed on to podman: uid 0, the daemon's own uid, and those in the settings.
 
-What is passed on runs with the daemon's rights on podman's socket: who may start a container there may become the user
-that podman runs as. So nothing is inferred from the modes of either socket.
+A request that is passed on runs with the daemon's rights on podman's socket, and a user who may start a container there
+may become the user that podman runs as. So nothing is inferred from the modes of either socket.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ class PassRights:
     gids: frozenset[int] = frozenset()
 
     def may_pass(self, who: Credentials) -> bool:
-        """Whether podman may hear this peer through the daemon; each of its groups counts."""
+        """Whether this peer's requests may be passed on to podman; each of its groups counts."""
         if who.uid in (0, self.own_uid) or who.uid in self.uids:
             return True
         return who.gid in self.gids or not self.gids.isdisjoint(who.groups)
 
     def check(self, who: Credentials) -> None:
-        """Let a request be passed on or not.
+        """Refuse a peer whose requests may not be passed on.
 
         Raises:
             ApiError: 403.

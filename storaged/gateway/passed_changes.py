@@ -1,23 +1,23 @@
-"""What podman may have changed on our behalf, until a read has seen it.
+"""Counts changes that podman may have made for our clients, until a read has seen them.
 
-A client that has podman pull an image and lists images next must find it, on whatever connection it asks. The stamp
-shows a change that is complete; beside another writer it may show the generation before it, so such a read is
-``strict``: the first one after each moment at which a client can have learnt of a change.
+A client that has podman pull an image and then lists images must find it, on whatever connection it asks. The stamp
+shows a change that is complete. Beside another writer it may still show the generation before it. So the first read
+after each moment at which a client can have learned of a change is ``strict``.
 """
 
 from __future__ import annotations
 
 
 class PassedChanges:
-    """Counts those moments. Lives on the event loop."""
+    """The count of those moments. Lives on the event loop."""
 
     def __init__(self) -> None:
         self.number = 0
-        """How many there were. A reader takes it *before* it reads."""
+        """How many there have been. A reader takes the number *before* it reads."""
         self._seen = 0
 
     def moved(self) -> None:
-        """From now on a client may know of something that podman changed."""
+        """Note that from now on a client may know of something that podman changed."""
         self.number += 1
 
     @property
@@ -26,5 +26,5 @@ class PassedChanges:
         return self.number != self._seen
 
     def seen(self, number: int) -> None:
-        """A strict read was answered that began when ``number`` was current."""
+        """Note that a strict read was answered that began when ``number`` was current."""
         self._seen = max(self._seen, number)

@@ -1,7 +1,7 @@
 """The way to podman's own service: its address, who answers there, and a connection that serves several requests.
 
-A client's connection has one connection to podman at most, made with the first request that is passed on. It is used
-again only after an exchange that both ends finished, never after a tunnel.
+A client's connection has at most one connection to podman, opened for the first request that is passed on. It is reused
+only after an exchange that both ends finished, never after a tunnel.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from storaged.gateway.errors import ApiError
 from storaged.gateway.sockets import connect, ended, receive, send_all
 
 CONNECT_SECONDS: Final = 10.0
-"""For podman to take a connection. How long it takes to answer is its own affair: ``wait`` answers after days."""
+"""For podman to accept a connection. Its answer has no limit: ``wait`` answers after days."""
 HEAD_BYTES: Final = 1 << 20
-"""Of a head, podman's own limit; a chunk's first line has the same."""
+"""podman's own limit for a head; the first line of a chunk has the same."""
 
 _UCRED: Final = struct.Struct("=iII")
 _NOBODY: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ECONNREFUSED})
@@ -44,14 +44,14 @@ def usual_path(environ: Mapping[str, str], euid: int) -> str:
 
 @frozen
 class Listening:
-    """Who listens on a socket, as the kernel tells it on both ends, by whatever path it was reached."""
+    """The listener of a socket, as the kernel reports it on both ends, whatever path led to it."""
 
     address: str | bytes
     pid: int
 
     @classmethod
     def of_listener(cls, sock: socket.socket) -> Listening:
-        """Of a socket that listens in this process, or was handed over.
+        """The listener of a socket that listens in this process or was handed over.
 
         Raises:
             OSError: it does not listen.
@@ -60,7 +60,7 @@ class Listening:
 
     @classmethod
     def of_peer(cls, sock: socket.socket) -> Listening:
-        """Of the one that this socket is connected to.
+        """The listener that this socket is connected to.
 
         Raises:
             OSError: it is not connected.
@@ -74,17 +74,18 @@ def _pid(sock: socket.socket) -> int:
 
 @frozen(kw_only=True)
 class PodmanSocket:
-    """Where podman listens. ``path`` None: nowhere. ``own`` are this daemon's sockets, which nothing is passed to."""
+    """The socket where podman listens; ``path`` None: there is none. Nothing is passed on to ``own``, this daemon's
+    sockets."""
 
     path: str | None
     own: frozenset[Listening] = frozenset()
 
     async def connect(self) -> PodmanConnection:
-        """A new connection.
+        """Open a new connection.
 
         Raises:
             NoPodman: nobody listens there (501).
-            ApiError: it is this daemon itself (508), or the one who listens takes no connection (503).
+            ApiError: the listener is this daemon itself (508), or does not accept a connection (503).
         """
         if self.path is None:
             raise NoPodman("no podman_socket is configured")
@@ -110,13 +111,13 @@ class PodmanSocket:
 
 
 class PodmanConnection:
-    """One connection to podman: what is sent goes out with the next ``flush``, what comes is read event by event."""
+    """One connection to podman: the next ``flush`` sends what was written; answers are read event by event."""
 
     def __init__(self, channel: socket.socket) -> None:
         self.socket = channel
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=HEAD_BYTES)
         self.used = False
-        """Whether an exchange was finished on it: then podman may be closing it at this moment."""
+        """Whether an exchange was finished on it: podman may then be closing it at this moment."""
         self.heard = False
         """Whether any byte of an answer has come since the last exchange."""
 
@@ -124,21 +125,23 @@ class PodmanConnection:
         """The bytes of an event of the request.
 
         Raises:
-            h11.LocalProtocolError: the request does not go on like that.
+            h11.LocalProtocolError: the event is not possible at this point of the request.
         """
         return list(self._http.send_with_data_passthrough(event) or ())
 
     async def write(self, parts: Sequence[bytes]) -> None:
-        """Raises:
-        BrokenResourceError: podman reads no more.
+        """Send these bytes to podman.
+
+        Raises:
+            BrokenResourceError: podman no longer reads.
         """
         await send_all(self.socket, parts)
 
     def poll(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
-        """The next event of the answer, if it is there.
+        """The next event of the answer, if it has come.
 
         Raises:
-            h11.RemoteProtocolError: podman does not speak HTTP, or ended in the middle.
+            h11.RemoteProtocolError: podman does not speak HTTP, or stopped in the middle.
         """
         return self._http.next_event()
 
@@ -154,11 +157,11 @@ class PodmanConnection:
 
     @property
     def rest(self) -> bytes:
-        """What was read and belongs to no message: the first bytes of a tunnel."""
+        """Bytes that were read and belong to no message: the first bytes of a tunnel."""
         return self._http.trailing_data[0]
 
     def next_exchange(self) -> bool:
-        """Whether another request may follow; otherwise the connection is to be closed."""
+        """Whether another request may follow; if not, close the connection."""
         if self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE or self.rest:
             return False
         self._http.start_next_cycle()
@@ -168,9 +171,10 @@ class PodmanConnection:
 
     @property
     def stale(self) -> bool:
-        """Whether podman closed it since the last exchange, or wrote what nobody asked for."""
+        """Whether podman has closed it since the last exchange, or sent bytes that nobody asked for."""
         return ended(self.socket)
 
     def close(self) -> None:
-        """Podman sees the hang-up at once, and gives up what it did for this connection. A tunnel: both ways end."""
+        """Close it. podman sees the hang-up at once and gives up the work for this connection. Ends both ways of a
+        tunnel."""
         self.socket.close()

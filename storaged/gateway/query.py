@@ -1,7 +1,7 @@
-"""The query of a request, and what the two trees take for a truth, a number or a map.
+"""The query of a request, and what the two trees accept as a boolean, a number or a map.
 
-Keys are matched without regard to case (``fromImage`` is ``fromimage``), of a repeated key the last value counts, an
-empty value is none at all, and what nobody asked for is ignored.
+Keys are matched without regard to case (``fromImage`` is ``fromimage``). The last value of a repeated key counts, an
+empty value counts as absent, and unknown keys are ignored.
 
 Source: podman ``pkg/api/handlers/utils/apiutil`` and gorilla/schema; Docker ``httputils.BoolValue``.
 """
@@ -18,7 +18,7 @@ from storaged.gateway.errors import BadParameter
 from storaged.store.layout.decoding import bounded
 
 decode_json: Callable[[bytes], Any] = bounded(msgspec.json.decode)
-"""Of a text that somebody else wrote; raises ``msgspec.DecodeError``."""
+"""For text from clients; raises ``msgspec.DecodeError``."""
 
 _GO_TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 _GO_FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
@@ -26,7 +26,7 @@ _DOCKER_FALSE = frozenset({"", "0", "no", "false", "none"})
 
 
 def decoded(text: str) -> str:
-    """Percent-decode once; what is no UTF-8 then is replaced. A plus stays one."""
+    """Percent-decode once; bytes that are not UTF-8 are then replaced. A plus stays a plus."""
     return unquote_to_bytes(text).decode("utf-8", "replace") if "%" in text else text
 
 
@@ -36,7 +36,7 @@ class Query:
     def __init__(self, text: str, *, libpod: bool) -> None:
         self._libpod = libpod
         self._values: dict[str, list[str]] = {}
-        # Go leaves out a pair with a semicolon, and one that is not percent-encoded well.
+        # Go leaves out a pair with a semicolon and one with broken percent-encoding.
         for pair in text.split("&") if text else ():
             key, _, value = pair.partition("=")
             if key and ";" not in pair:
@@ -47,7 +47,7 @@ class Query:
         return name.lower() in self._values
 
     def all(self, name: str) -> list[str]:
-        """The values of a key that may be repeated, without the empty ones. Commas do not split."""
+        """The non-empty values of a key that may be repeated. Commas do not split."""
         return [value for value in self._values.get(name.lower(), ()) if value]
 
     def text(self, name: str, default: str = "") -> str:
@@ -55,15 +55,15 @@ class Query:
         return (values[-1] if values else "") or default
 
     def raw(self, name: str) -> str | None:
-        """The value, which may be empty; None where the key is not there."""
+        """The value, which may be empty; None if the key is absent."""
         values = self._values.get(name.lower())
         return values[-1] if values else None
 
     def flag(self, name: str, default: bool = False) -> bool:
-        """A truth, by the rule of the tree.
+        """A boolean, by the rule of the tree.
 
         Raises:
-            BadParameter: in podman's tree it is none of Go's words.
+            BadParameter: in podman's tree, it is not one of Go's words.
         """
         value = self.raw(name)
         if value is None or value == "":
@@ -81,7 +81,7 @@ class Query:
         """A whole number.
 
         Raises:
-            BadParameter: it is none.
+            BadParameter: it is not a number.
         """
         value = self.text(name)
         if not value:
@@ -93,12 +93,12 @@ class Query:
         return int(value)
 
     def filters(self, name: str = "filters") -> dict[str, list[str]]:
-        """The ``filters``, in either of the two spellings that clients have.
+        """The ``filters``, in either of the two forms that clients send.
 
-        Absent and empty ones are none (Podman Desktop sends the latter, of which podman makes an error).
+        Absent and empty filters are no filters (Podman Desktop sends empty ones, which podman rejects).
 
         Raises:
-            BadParameter: it is no JSON, no object, or mixes the spellings; status 500, as podman has it.
+            BadParameter: it is not JSON, not an object, or mixes the two forms; status 500, as in podman.
         """
         text = self.text(name)
         if not text:

@@ -1,4 +1,4 @@
-"""What a removal did, in podman's form: the report that is its answer, or the one error that is.
+"""The outcome of a removal in podman's form: a report, or a single error.
 
 ::
 
@@ -23,7 +23,7 @@ _STATUS: Final = {1: 404, 2: 409, 125: 500}
 
 
 def exit_code(report: Mapping[str, Any]) -> int:
-    """podman's exit code of the removal that a ``PruneReport`` tells of."""
+    """podman's exit code for the removal described by a ``PruneReport``."""
     names = {_name(failed) for failed in report["failed"]}
     if not names:
         return 0
@@ -33,15 +33,15 @@ def exit_code(report: Mapping[str, Any]) -> int:
 
 
 def batch_answer(report: Mapping[str, Any]) -> Answer:
-    """The answer to a removal of several: always 200, also where nothing could go."""
+    """The answer to a removal of several images: always 200, even if none could be removed."""
     return json_answer(_form(report, _texts(report) or None))
 
 
 def answer(report: Mapping[str, Any]) -> Answer:
-    """The answer to the removal of one in podman's own tree.
+    """The answer to the removal of one image in podman's own tree.
 
     Raises:
-        ApiError: it could not go.
+        ApiError: it could not be removed.
     """
     code = exit_code(report)
     if code:
@@ -53,7 +53,7 @@ def docker_answer(report: Mapping[str, Any], name: str) -> Answer:
     """The same in Docker's tree.
 
     Raises:
-        ApiError: it could not go.
+        ApiError: it could not be removed.
     """
     code = exit_code(report)
     if code == 1:
@@ -67,7 +67,7 @@ def docker_answer(report: Mapping[str, Any], name: str) -> Answer:
 
 
 def error_of(report: Mapping[str, Any], status: int, prefix: str = "") -> ApiError:
-    """What a failed removal is answered with: every reason, as Go's multierror joins them."""
+    """The error for a failed removal: every reason, joined as Go's multierror joins them."""
     texts = _texts(report)
     message = (
         texts[0] if len(texts) == 1 else "\n".join((f"{len(texts)} errors occurred:", *(f"\t* {t}" for t in texts)))

@@ -1,11 +1,11 @@
-"""One HTTP request as handlers see it, and its target taken apart.
+"""One HTTP request as handlers see it, and its target split into parts.
 
 ::
 
     /v5.8.0/libpod/images/localhost%2Fa%3A1/json?size=false
-     |      |      '-- path: matched as it is encoded; names in it are decoded once, after the match
-     |      '-- tree: libpod, or compat where this element is missing
-     '-- version, which no number of is refused
+     |      |      '-- path: matched in its encoded form; names in it are decoded once, after the match
+     |      '-- tree: libpod, or compat if this element is missing
+     '-- version; every number is accepted
 
 Source: podman ``pkg/api/server`` (``VersionedPath``), gorilla/mux with ``UseEncodedPath``.
 """
@@ -39,28 +39,27 @@ class Link(Protocol):
 
     session: Session
     number: int
-    """Counts the connections of the daemon."""
+    """Counts the daemon's connections."""
     changed: bool
-    """Whether something was changed on it, or passed on that may have changed something: what is read afterwards must
-    show that."""
+    """Whether this connection changed something, or passed on a request that may have: later reads must show it."""
 
     def body(self) -> AsyncGenerator[bytes, None]:
-        """The rest of the request's body as it comes; who begins to read it has 100 (Continue) sent where that is
-        expected."""
+        """The rest of the request's body as it comes; starting to read sends 100 (Continue) if the client expects
+        it."""
         ...
 
     def watched(self) -> AbstractAsyncContextManager[None]:
-        """Within, the connection ends as soon as its client is gone. For what may have to wait."""
+        """Within, the connection ends as soon as its client is gone. For work that may have to wait."""
         ...
 
     async def whole_body(self) -> bytes | None:
-        """All of the body; None where it is longer than may be held."""
+        """The whole body; None if it is longer than the limit."""
         ...
 
 
 @define(kw_only=True, eq=False)
 class Request:
-    """``target`` is as it came. ``path`` is what is left of it behind version and tree, still encoded."""
+    """One request. ``target`` is as received; ``path`` is the rest of it after version and tree, still encoded."""
 
     method: str
     target: bytes
@@ -73,11 +72,11 @@ class Request:
     http_version: bytes
     link: Link
     names: dict[str, str] = field(factory=dict)
-    """What the route's pattern found in the path, decoded."""
+    """The names that the route's pattern found in the path, decoded."""
     strict: bool = False
-    """Whether only a state of the store will do that was read after the request came."""
+    """Whether the answer needs a state of the store that was read after the request came."""
     stale: Staleness | None = None
-    """Why what it was answered from is not the state of the files."""
+    """Why the answer comes from a state that is not that of the files."""
 
     @property
     def libpod(self) -> bool:
@@ -85,7 +84,7 @@ class Request:
 
     @property
     def name(self) -> str:
-        """What the path names."""
+        """The name in the path."""
         return self.names.get("name", "")
 
     @property
@@ -94,37 +93,37 @@ class Request:
 
     @cached_property
     def release(self) -> tuple[int, int] | None:
-        """Major and minor number of the version asked for; None where the path has none, which is the newest."""
+        """Major and minor number of the version asked for; None if the path has none, which means the newest."""
         found = _NUMBERS.match(self.version or "")
         return (int(found[1]), int(found[2] or 0)) if found is not None else None
 
     def below(self, major: int, minor: int) -> bool:
-        """Whether an older version than this one is asked for."""
+        """Whether the request asks for a version older than this one."""
         return self.release is not None and self.release < (major, minor)
 
     def header(self, name: bytes) -> bytes | None:
-        """The first header of this name, which is to be given in lower case."""
+        """The first header of this name; give the name in lower case."""
         return next((value for key, value in self.headers if key == name), None)
 
     def stream(self) -> AsyncGenerator[bytes, None]:
-        """The body as it comes, of any length; to be closed by who does not read all of it."""
+        """The body as it comes, of any length. A caller that does not read all of it must close it."""
         return self.link.body()
 
     async def body(self) -> bytes | None:
-        """The whole body; None where it is longer than may be held (``limits.request_bytes``)."""
+        """The whole body; None if it is longer than ``limits.request_bytes``."""
         return await self.link.whole_body()
 
 
 @define(kw_only=True)
 class Target:
-    """A request's target in its parts; ``path`` begins with a slash."""
+    """The parts of a request's target; ``path`` begins with a slash."""
 
     path: str
     query: str
 
     @property
     def clean(self) -> str | None:
-        """Where a client is sent that spells the path otherwise than its canonical form; None where it does not."""
+        """The redirect target if the path is not in its canonical form, else None."""
         path = self.path
         cleaned = posixpath.normpath(path)
         if cleaned.startswith("//"):
@@ -137,7 +136,7 @@ class Target:
 
 
 def split_target(target: bytes) -> Target | None:
-    """None where it cannot be a path: an escape is broken, or it does not begin with a slash."""
+    """The parts of a target; None if it cannot be a path: an escape is broken, or it does not begin with a slash."""
     text = target.decode("latin-1")
     found = _ABSOLUTE.match(text)
     if found is not None:
@@ -149,7 +148,7 @@ def split_target(target: bytes) -> Target | None:
 
 
 def split_path(path: str) -> tuple[str | None, Tree, str]:
-    """Version, tree, and what is left of a path. Without a version only ``_ping`` is in podman's tree."""
+    """Version, tree, and the rest of a path. Without a version only ``_ping`` is in podman's tree."""
     found = _PREFIX.match(path)
     version = found["version"] if found is not None else None
     rest = path[found.end() :] if found is not None else path
@@ -159,5 +158,5 @@ def split_path(path: str) -> tuple[str | None, Tree, str]:
 
 
 def names_of(match: re.Match[str]) -> dict[str, str]:
-    """What a pattern found, decoded once."""
+    """The names that a pattern found, decoded once."""
     return {key: decoded(value or "") for key, value in match.groupdict().items()}

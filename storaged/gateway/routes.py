@@ -1,10 +1,10 @@
-"""The route table: which method and path has which answer, in podman's order.
+"""The route table: the answer for each method and path, in podman's order.
 
-A pattern is matched on the encoded path behind version and tree. ``{name}`` takes slashes, too, and as many as it can:
-``/images/localhost/a/b:1/json`` asks the same as ``/images/localhost%2Fa%2Fb%3A1/json``. The first row that fits
-answers; a path that fits under another method only is 405, one that fits nowhere 404.
+A pattern is matched against the encoded path after version and tree. ``{name}`` also matches slashes, as many as it
+can: ``/images/localhost/a/b:1/json`` is the same as ``/images/localhost%2Fa%2Fb%3A1/json``. The first matching row
+answers. A path that matches under another method only is 405, one that matches nowhere is 404.
 
-``PODMAN`` are the rows that are passed on.
+Rows with ``PODMAN`` are passed on.
 
 Source: podman ``pkg/api/server/register_*.go``.
 """
@@ -25,7 +25,7 @@ from storaged.gateway.request import Request, names_of
 Handler: TypeAlias = Callable[[Context, Request], Awaitable[Answer | Streamed | None]]
 
 PODMAN: Final = None
-"""In place of a handler: to be passed on."""
+"""In place of a handler: pass the request on."""
 
 _PASSED: Final = "passed_on"
 
@@ -34,7 +34,7 @@ _TREES = {"compat": ("compat",), "libpod": ("libpod",), "both": ("compat", "libp
 
 @frozen(kw_only=True)
 class Route:
-    """``name`` is what it is counted under."""
+    """One row. ``name`` is the name it is counted under."""
 
     method: str
     pattern: re.Pattern[str]
@@ -109,7 +109,7 @@ _OTHERS: Final = re.compile(
     r"artifacts|quadlets|farm|healthcheck|local|archive|system|distribution)(/.*)?",
     re.DOTALL,
 )
-"""What is not about images: podman knows the methods."""
+"""Paths that are not about images: podman knows their methods."""
 _NOT_THERE: Final = re.compile(r"/swarm(/.*)?")
 
 _ROUTES: Final = {
@@ -119,7 +119,7 @@ OTHERS: Final = Route(method="", pattern=_OTHERS, name=_PASSED, handler=PODMAN)
 
 
 def find(request: Request) -> Route | Literal[404, 405]:
-    """The row that answers; it leaves what it found in the path with the request."""
+    """The row that answers; stores the names found in the path with the request."""
     known = False
     for route in _ROUTES[request.tree]:
         match = route.pattern.fullmatch(request.path)

@@ -1,4 +1,4 @@
-"""Bytes of a socket as they come, on any event loop. One task reads and one writes, no more."""
+"""Reads and writes bytes on a socket, on any event loop. At most one task reads and one writes."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from storaged.server.sending import send_now
 READ: Final = 64 << 10
 """Bytes read at once."""
 _FULL_QUEUE_PAUSE: Final = 0.02
-"""Seconds until the next attempt where the listener's queue is full: the kernel tells nobody when it is not."""
+"""Seconds until the next attempt while the listener's queue is full: the kernel does not report when it has room
+again."""
 
 
 async def connect(path: str) -> socket.socket:
-    """A connection to the Unix socket at ``path``; waits as long as the listener's queue is full.
+    """Connect to the Unix socket at ``path``; waits while the listener's queue is full.
 
     Raises:
-        OSError: there is none.
+        OSError: there is no such socket.
     """
     channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
     try:
@@ -39,7 +40,7 @@ async def connect(path: str) -> socket.socket:
 
 
 async def receive(channel: socket.socket, size: int = READ) -> bytes:
-    """What has come, waiting for the first byte; nothing at the end of input.
+    """The bytes that have come, after waiting for the first; empty at the end of input.
 
     Raises:
         BrokenResourceError: the connection is lost.
@@ -57,7 +58,7 @@ async def receive(channel: socket.socket, size: int = READ) -> bytes:
 
 
 async def send_all(channel: socket.socket, data: bytes | Sequence[bytes]) -> None:
-    """Write all of it, as fast as the reader takes it.
+    """Write all of it, as fast as the reader accepts it.
 
     Raises:
         BrokenResourceError: the connection is lost.
@@ -75,19 +76,19 @@ async def send_all(channel: socket.socket, data: bytes | Sequence[bytes]) -> Non
 
 
 def end_writing(channel: socket.socket) -> None:
-    """Let the other end read an end of input; it may still write."""
-    with suppress(OSError):  # it is gone
+    """Send an end of input; the other end may still write."""
+    with suppress(OSError):  # already closed
         channel.shutdown(socket.SHUT_WR)
 
 
 def end_reading(channel: socket.socket) -> None:
-    """Have what the other end writes from now on fail."""
-    with suppress(OSError):  # it is gone
+    """Make later writes of the other end fail."""
+    with suppress(OSError):  # already closed
         channel.shutdown(socket.SHUT_RD)
 
 
 def ended(channel: socket.socket) -> bool:
-    """Whether the other end has closed, or written what nobody asked for."""
+    """Whether the other end has closed, or written something that nobody asked for."""
     try:
         channel.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
     except (BlockingIOError, InterruptedError):

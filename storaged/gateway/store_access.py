@@ -1,6 +1,6 @@
-"""How the gateway asks the store: by the service's own methods, and by its snapshots. The one way from here to there.
+"""The gateway's only access to the store: the service's own methods, and its snapshots.
 
-Rights, budgets of changes and audit lines are those of the method called. A read that may not be stale waits for at
+Rights, budgets for changes and audit lines are those of the method called. A read that may not be stale waits for at
 most ten seconds.
 """
 
@@ -31,17 +31,17 @@ _decode = msgspec.json.Decoder().decode
 
 @frozen(kw_only=True)
 class StoreAccess:
-    """``service`` is the one of this moment: it is another one after the settings were read again."""
+    """Access through ``service``, the current one: a reload of the settings replaces it."""
 
     engine: Engine
     service: Callable[[], Service]
     passed: PassedChanges = field(factory=PassedChanges)
 
     async def view(self, request: Request) -> View:
-        """The state of the store that answers the request.
+        """The state of the store to answer the request from.
 
         Raises:
-            StoreBusy: it must not be stale, and a writer did not end in time.
+            StoreBusy: it must not be stale, and a writer did not finish in time.
             StoreCorrupt: the store cannot be read.
         """
         cache = self.engine.cache
@@ -56,7 +56,7 @@ class StoreAccess:
         return view
 
     def is_current(self) -> bool:
-        """Whether the state known is that of the files."""
+        """Whether the known state is that of the files."""
         return self.engine.cache.view_now() is not None
 
     async def in_thread(self, request: Request, work: Callable[[], T]) -> T:
@@ -82,7 +82,7 @@ class StoreAccess:
 
 
 def question(view: View, what: str, text: str) -> CacheKey:
-    """Under which an answer is kept with the snapshot of a view."""
+    """The key under which an answer is kept with the snapshot of a view."""
     return (view.context.number, f"rest {what}", text)
 
 

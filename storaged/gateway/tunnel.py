@@ -1,12 +1,12 @@
-"""A byte tunnel between a client and podman: attach, exec, and whatever else they agreed to switch to.
+"""A byte tunnel between a client and podman: attach, exec, and any other protocol they agreed to switch to.
 
 ::
 
     client ──── up ───▶ podman      an end of input is passed on, the other way goes on
     client ◀── down ─── podman      a hang-up ends what can no longer be delivered
 
-There is no limit of time: a terminal may be silent for days. What one end has written before it went away still
-reaches the other; what podman cannot take any more is read and dropped, so that the client is not stuck in a write.
+There is no time limit: a terminal may be silent for days. What one end wrote before it hung up still reaches the other.
+What podman no longer accepts is read and dropped, so that the client is not stuck in a write.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from storaged.gateway.sockets import end_reading, end_writing, receive, send_all
 from storaged.server.disconnect import hung_up
 
 _DELIVERY: Final = 10.0
-"""Seconds in which podman is to take what a client wrote before it hung up."""
+"""Seconds for podman to accept what a client wrote before it hung up."""
 _LINGER: Final = 2.0
-"""Seconds in which a client may read the end before what it goes on writing is cut off."""
+"""Seconds for a client to notice the end before its further writes are cut off."""
 
 
 async def tunnel(
     client: socket.socket, podman: socket.socket, *, number: int, up: bytes = b"", down: bytes = b""
 ) -> None:
-    """Carry bytes both ways until both ways have ended. ``up`` and ``down`` are what was read already.
+    """Carry bytes both ways until both ways have ended. ``up`` and ``down`` are bytes that were already read.
 
     ``number`` is the connection's, for the log. Closes neither socket. Never raises anything but cancellation.
     """
@@ -79,7 +79,7 @@ class _Tunnel:
                     if not data:
                         break
             except anyio.BrokenResourceError:
-                # Whoever takes nothing is written to no more: podman is to see that, too.
+                # The client no longer reads, so nothing more is written to it; podman should notice that, too.
                 end_reading(self._podman)
             end_writing(self._client)
 
@@ -101,6 +101,6 @@ class _Tunnel:
             self._up.deadline = anyio.current_time() + _DELIVERY
 
     async def _watch_podman(self) -> None:
-        # What it has written is still read to its end: only then the way down ends.
+        # What podman has written is still read to its end: only then does the way down end.
         if await hung_up(self._podman, self._number):
             self._up.cancel()

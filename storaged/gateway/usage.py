@@ -1,7 +1,7 @@
 """``system/df`` of both trees, and ``system/check``.
 
-Containers are storage containers of every tool: what runs in them, and what uses a volume, is podman's to know. A size
-that is not known is 0: there is no null for it.
+Containers are storage containers of every tool; only podman knows what runs in them and what uses a volume. A size that
+is not known is 0: the API has no null for it.
 
 Source: podman ``pkg/api/handlers/compat/system.go``, ``libpod/system.go``, and the wire.
 """
@@ -133,14 +133,14 @@ def _docker(usage: Mapping[str, Any], *, virtual: bool) -> dict[str, Any]:
 
 
 def _named(usage: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], str, str]]:
-    """An image a name, with repository and tag."""
+    """One row for each name of an image, with repository and tag."""
     for image in usage["images"]:
         for repository, tag in [names.split(name) for name in image["names"]] or [(names.NONE, names.NONE)]:
             yield image, repository, tag
 
 
 async def check(context: Context, request: Request) -> Answer | Streamed | None:
-    """``system/check``: what ``store.check`` finds. What is wrong is mended by podman alone."""
+    """``system/check``: the findings of ``store.check``. Only podman can repair."""
     query = request.query
     age = query.text("unreferenced_layer_max_age")
     if age and not _DURATION.fullmatch(age):
