@@ -37,7 +37,7 @@ from storaged.server.connection_budget import ConnectionBudget
 from storaged.server.disconnect import hung_up, linger
 from storaged.server.front import Shared
 from storaged.server.receiving import end, receive
-from storaged.server.request_tasks import Handler, RequestTasks
+from storaged.server.request_tasks import Dispatch, RequestTasks
 from storaged.server.send_queue import SendQueue
 from storaged.server.sending import send_now
 from storaged.service.fair_queue import REQUEST
@@ -64,7 +64,7 @@ class Connection:
         stream: UNIXSocketStream,
         *,
         session: Session,
-        handler: Handler,
+        dispatch: Dispatch,
         shared: Shared,
     ) -> None:
         self.session = session
@@ -86,7 +86,7 @@ class Connection:
         self.budget = ConnectionBudget(session.credentials.uid, limits, shared.guard)
         self.answers = RequestTasks(
             session=session,
-            handler=handler,
+            dispatch=dispatch,
             budget=self.budget,
             metrics=shared.metrics,
             peer=self._peer,
@@ -313,13 +313,13 @@ def _nobody() -> None:
 
 
 class JsonRpc:
-    """The JSON-RPC front; ``handler`` answers requests."""
+    """The JSON-RPC front; ``dispatch`` answers requests."""
 
-    def __init__(self, handler: Handler) -> None:
-        self._handler = handler
+    def __init__(self, dispatch: Dispatch) -> None:
+        self._dispatch = dispatch
 
     def connect(self, stream: UNIXSocketStream, session: Session, shared: Shared) -> Connection:
-        return Connection(stream, session=session, handler=self._handler, shared=shared)
+        return Connection(stream, session=session, dispatch=self._dispatch, shared=shared)
 
     def refusal(self, error: StoragedError) -> bytes:
         answer = {

@@ -39,7 +39,7 @@ from storaged.server.front import Front
 from storaged.server.limits import Limits
 from storaged.server.listener import Listener
 from storaged.server.quotas import Quotas
-from storaged.server.request_tasks import Handler
+from storaged.server.request_tasks import Dispatch
 from storaged.server.service_status import ServiceStatus
 from storaged.server.systemd import Notifier
 from storaged.service.context import HostFacts
@@ -161,7 +161,7 @@ class Lifecycle:
 
     async def serve(
         self,
-        handler: Handler,
+        dispatch: Dispatch,
         *,
         gateway: Front | None = None,
         prepare: Callable[[], Awaitable[object]] = anyio.lowlevel.checkpoint,
@@ -175,7 +175,7 @@ class Lifecycle:
         Raises:
             ExceptionGroup: of a BrokenResourceError, if the listening socket cannot accept any more.
         """
-        entrances = [await _entrance(self._door, JsonRpc(handler))]
+        entrances = [await _entrance(self._door, JsonRpc(dispatch))]
         if gateway is not None:
             entrances += [await _entrance(door, gateway) for door in self._api_doors]
         try:

@@ -38,7 +38,7 @@ Answer: TypeAlias = bytes | Sequence[bytes]
 _log = logging.getLogger(__name__)
 
 
-class Handler(Protocol):
+class Dispatch(Protocol):
     """What answers requests: ``storaged.service.service.Service.begin``."""
 
     def __call__(
@@ -61,7 +61,7 @@ class RequestTasks:
         self,
         *,
         session: Session,
-        handler: Handler,
+        dispatch: Dispatch,
         budget: ConnectionBudget,
         metrics: Metrics,
         peer: Peer,
@@ -70,7 +70,7 @@ class RequestTasks:
         closer: AccountCloser,
     ) -> None:
         self._session = session
-        self._handler = handler
+        self._dispatch = dispatch
         self._budget = budget
         self._metrics = metrics
         self._peer = peer
@@ -123,7 +123,7 @@ class RequestTasks:
         try:
             # A handler that takes no descriptors need not know of them.
             given = (taken,) if taken else ()
-            answer = self._handler(self._session, call.method, call.params, *given)
+            answer = self._dispatch(self._session, call.method, call.params, *given)
         except Exception as failure:
             wrong = self._failed(call, failure)
         finally:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
-from typing import Any
+from functools import partial
 
-from attrs import evolve
+from attrs import evolve, frozen
 from msgspec import structs
 
 from storaged.engine.transactions import Outcome
 from storaged.operations import tagging
 from storaged.operations.pruning import PrunePlan, Pruning, prune
 from storaged.operations.removal_request import RequestedName, everything
-from storaged.operations.removals import MOST_MOVES, Batch, Refusal
+from storaged.operations.removals import Batch, Refusal
 from storaged.operations.removing import Removing, remove
-from storaged.service.context import Call
+from storaged.service.context import Call, Engine
 from storaged.service.params import MOST_NAMES, refuse_many
-from storaged.service.removal_batches import Report, carry_out
+from storaged.service.removal_batches import Item, Report, carry_out
 from storaged.snapshot.model import Image, Snapshot
 from storaged.store.changes import ChangeSet
 from storaged.store.content import ITEM_LIMIT
@@ -59,99 +59,92 @@ async def remove_names(
     call: Call, names: Sequence[str] | None, asked: Removing, *, dry_run: bool = False
 ) -> Outcome[t.PruneReport]:
     """Remove these, or every image of the writable store."""
-    named = await _requested(call, names) if names is not None else None
-
-    def decide(
-        snapshot: Snapshot,
-        items: Sequence[RequestedName] | None,
-        gone: Collection[ImageID],
-        most: int | None = MOST_MOVES,
-    ) -> ChangeSet[Batch[RequestedName]]:
-        wanted = items if items is not None else everything(snapshot)
-        return remove(snapshot, wanted, asked, call.engine.query_context, most=most, gone=gone)
-
-    if dry_run:
-        return Outcome(
-            result=await call.in_thread(lambda: _reported(decide(call.view.snapshot, named, (), None).result)),
-            view=call.view,
-        )
-    return await carry_out(
-        call,
-        decide,
-        first=named,
-        refusal=lambda item, error: Refusal(id=item.image, name=item.name, error=error),
-        narrower=lambda item: None if item.alone else structs.replace(item, alone=True),
-    )
-
-
-async def _requested(call: Call, names: Sequence[str]) -> tuple[RequestedName, ...]:
-    def requested() -> tuple[RequestedName, ...]:
-        return tuple(RequestedName(name=name) for name in names)
-
-    return await call.in_thread(requested) if len(names) > MOST_NAMES else requested()
+    removal = _NamedRemoval(call.engine, asked)
+    named: Sequence[RequestedName] | None = None
+    if names is not None:
+        named = await call.in_thread(partial(_requested, names)) if len(names) > MOST_NAMES else _requested(names)
+    if not dry_run:
+        return await carry_out(call, removal, named)
+    decide = partial(removal.decide, call.view.snapshot, named, (), None)
+    report, _ = await call.in_thread(partial(_dry_run, decide))
+    return Outcome(result=report, view=call.view)
 
 
 async def prune_images(call: Call, params: p.ImagesPrune) -> Outcome[t.PruneReport]:
     """``images.prune``. ``dry_run`` keeps the decision as a plan; ``plan`` applies or, with ``dry_run``, shows one."""
-    plans, session = call.engine.plans, call.session
+    plans, session, snapshot = call.engine.plans, call.session, call.view.snapshot
     uid = session.credentials.uid
-    if params.plan is not None:
-        if params != p.ImagesPrune(plan=params.plan, dry_run=params.dry_run):
-            raise InvalidParams(
-                "a plan is applied as it was made: it takes no other parameter than dry_run", path="$.plan"
-            )
-        kept = plans.take(uid, params.plan, apply=not params.dry_run)
-        if not params.dry_run:
-            return await _carry_out_prune(call, kept.asked, kept.images)
-        return await _dry_run(call, kept.asked, kept.images, lambda _: params.plan)
-    asked = Pruning(filters=params.filters, all=params.all, external=params.external, now=datetime.now().astimezone())
+    plan, listed = params.plan, None
+    if plan is None:
+        now = datetime.now().astimezone()
+        asked = Pruning(filters=params.filters, all=params.all, external=params.external, now=now)
+    elif params != p.ImagesPrune(plan=plan, dry_run=params.dry_run):
+        raise InvalidParams("a plan is applied as it was made: it takes no other parameter than dry_run", path="$.plan")
+    else:
+        kept = plans.take(uid, plan, apply=not params.dry_run)
+        asked, listed = kept.asked, kept.images
     if not params.dry_run:
-        return await _carry_out_prune(call, asked, None)
-
-    def keep(images: tuple[ImageID, ...]) -> str | None:
-        return (
-            plans.keep(uid, PrunePlan(asked=asked, images=images), session.account)
-            if call.view.snapshot.proven
-            else None
-        )
-
-    return await _dry_run(call, asked, None, keep)
+        return await carry_out(call, _Prune(call.engine, asked), listed)
+    decide = partial(prune, snapshot, asked, call.query_context, among=listed)
+    report, images = await call.in_thread(partial(_dry_run, decide))
+    if plan is None and snapshot.proven:
+        plan = plans.keep(uid, PrunePlan(asked=asked, images=images), session.account)
+    return Outcome(result=evolve(report, plan=plan), view=call.view)
 
 
-async def _dry_run(
-    call: Call,
-    asked: Pruning,
-    listed: tuple[ImageID, ...] | None,
-    keep: Callable[[tuple[ImageID, ...]], str | None],
-) -> Outcome[t.PruneReport]:
-    """Report what would be removed now, only of ``listed`` if given; ``keep`` keeps those images as a plan."""
-    snapshot = call.view.snapshot
+@frozen
+class _NamedRemoval:
+    """The removal of images by name, or of all."""
 
-    def decide() -> tuple[t.PruneReport, tuple[ImageID, ...]]:
-        done = prune(snapshot, asked, call.query_context, among=listed).result
-        return _reported(done), done.items
+    engine: Engine
+    asked: Removing
 
-    report, images = await call.in_thread(decide)
-    return Outcome(result=evolve(report, plan=keep(images)), view=call.view)
+    def decide(
+        self,
+        snapshot: Snapshot,
+        items: Sequence[RequestedName] | None,
+        gone: Collection[ImageID],
+        most: int | None,
+    ) -> ChangeSet[Batch[RequestedName]]:
+        wanted = items if items is not None else everything(snapshot)
+        return remove(snapshot, wanted, self.asked, self.engine.query_context, most=most, gone=gone)
+
+    def refusal(self, item: RequestedName, error: StoragedError) -> Refusal:
+        return Refusal(id=item.image, name=item.name, error=error)
+
+    def narrower(self, item: RequestedName) -> RequestedName | None:
+        return None if item.alone else structs.replace(item, alone=True)
 
 
-def _reported(done: Batch[Any]) -> t.PruneReport:
-    report: Report[Any] = Report()
-    report.add(done)
-    return report.made()
+@frozen
+class _Prune:
+    """The removal of what a prune lets go."""
 
+    engine: Engine
+    asked: Pruning
 
-async def _carry_out_prune(call: Call, asked: Pruning, listed: tuple[ImageID, ...] | None) -> Outcome[t.PruneReport]:
-    def refusal(item: ImageID, error: StoragedError) -> Refusal:
+    def decide(
+        self, snapshot: Snapshot, items: Sequence[ImageID] | None, gone: Collection[ImageID], most: int | None
+    ) -> ChangeSet[Batch[ImageID]]:
+        return prune(snapshot, self.asked, self.engine.query_context, among=items, most=most)
+
+    def refusal(self, item: ImageID, error: StoragedError) -> Refusal:
         return Refusal(id=item, name=None, error=error)
 
-    return await carry_out(
-        call,
-        lambda snapshot, items, gone: prune(snapshot, asked, call.engine.query_context, among=items, most=MOST_MOVES),
-        first=listed,
-        refusal=refusal,
-        narrower=lambda item: None,
-    )
+    def narrower(self, item: ImageID) -> None:
+        return None
+
+
+def _requested(names: Sequence[str]) -> tuple[RequestedName, ...]:
+    return tuple(RequestedName(name=name) for name in names)
+
+
+def _dry_run(decide: Callable[[], ChangeSet[Batch[Item]]]) -> tuple[t.PruneReport, tuple[Item, ...]]:
+    """The report of a decision that is not carried out, and the items that it would remove."""
+    done = decide().result
+    report: Report[Item] = Report()
+    report.add(done)
+    return report.made(), done.items
 
 
 def reading(call: Call) -> tagging.Read:

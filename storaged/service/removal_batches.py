@@ -14,11 +14,11 @@ Every batch is decided on the state that it changes. After the first commit noth
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import Generic, TypeVar
+from collections.abc import Collection, Iterable, Sequence
+from typing import Generic, Protocol, TypeVar
 
 from storaged.engine.transactions import Outcome
-from storaged.operations.removals import Batch, Refusal, Removal, removed
+from storaged.operations.removals import MOST_MOVES, Batch, Refusal, Removal, removed
 from storaged.service.context import Call
 from storaged.service.encoding import error_object
 from storaged.snapshot.model import Snapshot
@@ -29,22 +29,33 @@ from storaged_client.contract.errors import ImageDamaged, ImageInUse, Leased, St
 
 Item = TypeVar("Item")
 
-Decide = Callable[[Snapshot, Sequence[Item] | None, Collection[ImageID]], ChangeSet[Batch[Item]]]
-"""Decides one batch of these items (None: everything requested); the given images are gone already."""
-
 _OF_ONE_IMAGE = (ImageInUse, Leased)
 """Errors that concern one image only."""
 
 
-async def carry_out(
-    call: Call,
-    decide: Decide[Item],
-    *,
-    first: Sequence[Item] | None,
-    refusal: Callable[[Item, StoragedError], Refusal],
-    narrower: Callable[[Item], Item | None],
-) -> Outcome[t.PruneReport]:
-    """Carry out the whole removal. ``narrower`` returns what to try instead of an item that fails on its own, if any.
+class RemovalKind(Protocol[Item]):
+    """What is to be removed: images by name, or what a prune lets go."""
+
+    def decide(
+        self, snapshot: Snapshot, items: Sequence[Item] | None, gone: Collection[ImageID], most: int | None
+    ) -> ChangeSet[Batch[Item]]:
+        """Decide one batch of these items (None: everything requested), of at most so many moves.
+
+        The images in ``gone`` were removed by earlier batches.
+        """
+        ...
+
+    def refusal(self, item: Item, error: StoragedError) -> Refusal:
+        """The entry in the report for an item that failed."""
+        ...
+
+    def narrower(self, item: Item) -> Item | None:
+        """What to try instead of an item that fails on its own, if anything."""
+        ...
+
+
+async def carry_out(call: Call, kind: RemovalKind[Item], first: Sequence[Item] | None) -> Outcome[t.PruneReport]:
+    """Carry out the whole removal, of the items in ``first`` or of everything requested.
 
     Raises:
         StoragedError: nothing at all was done.
@@ -54,7 +65,7 @@ async def carry_out(
     view = call.view
     distrusted = False
     while waiting:
-        attempt = _Attempt(decide, waiting.popleft(), report.gone)
+        attempt = _Attempt(kind, waiting.popleft(), report.gone)
         try:
             outcome = await call.change(attempt)
         except StoragedError as error:
@@ -65,12 +76,12 @@ async def carry_out(
             done = attempt.last
             if done is not None and done.items and isinstance(error, _OF_ONE_IMAGE):
                 report.consider(done)
-                waiting.extendleft(reversed([*_apart(done, error, report, refusal, narrower), *_some(done.rest)]))
+                waiting.extendleft(reversed([*_apart(done, error, report, kind), *_some(done.rest)]))
                 continue
             if not report.did_something:
                 raise
             left = [attempt.items or (), *(items or () for items in waiting)]
-            report.refuse(refusal(item, error) for items in left for item in items)
+            report.refuse(kind.refusal(item, error) for items in left for item in items)
             break
         report.add(outcome.result)
         report.leave(outcome.unfinished)
@@ -82,14 +93,14 @@ async def carry_out(
 class _Attempt(Generic[Item]):
     """The decision of one batch; ``last`` is its latest result."""
 
-    def __init__(self, decide: Decide[Item], items: Sequence[Item] | None, gone: Collection[ImageID]) -> None:
-        self._decide = decide
+    def __init__(self, kind: RemovalKind[Item], items: Sequence[Item] | None, gone: Collection[ImageID]) -> None:
+        self._kind = kind
         self._gone = gone
         self.items = items
         self.last: Batch[Item] | None = None
 
     def __call__(self, snapshot: Snapshot) -> ChangeSet[Batch[Item]]:
-        planned = self._decide(snapshot, self.items, self._gone)
+        planned = self._kind.decide(snapshot, self.items, self._gone, MOST_MOVES)
         self.last = planned.result
         return planned
 
@@ -136,7 +147,7 @@ class Report(Generic[Item]):
         if unfinished is not None:
             self._unfinished[unfinished] = None
 
-    def made(self, plan: str | None = None) -> t.PruneReport:
+    def made(self) -> t.PruneReport:
         """The report. What was removed, failed or changed is not listed as kept, too."""
         told = set(self.gone)
         told.update(refusal.id for refusal in self._refused if refusal.id is not None)
@@ -149,26 +160,21 @@ class Report(Generic[Item]):
             failed=tuple(map(_failed, self._refused)),
             freed=None if None in sizes else sum(size for size in sizes if size is not None),
             changed=tuple(kept for kept in self._changed.values() if kept.id not in told),
-            plan=plan,
             unfinished="; ".join(self._unfinished) or None,
         )
 
 
 def _apart(
-    done: Batch[Item],
-    error: StoragedError,
-    report: Report[Item],
-    refusal: Callable[[Item, StoragedError], Refusal],
-    narrower: Callable[[Item], Item | None],
+    done: Batch[Item], error: StoragedError, report: Report[Item], kind: RemovalKind[Item]
 ) -> list[Sequence[Item]]:
     """What to try instead of a batch that one image stops; a single item without alternative is refused."""
     if len(done.items) > 1:
         middle = len(done.items) // 2
         return [done.items[:middle], done.items[middle:]]
-    less = narrower(done.items[0]) if len(done.removals) > 1 else None
+    less = kind.narrower(done.items[0]) if len(done.removals) > 1 else None
     if less is not None:
         return [[less]]
-    report.refuse([refusal(done.items[0], error)])
+    report.refuse([kind.refusal(done.items[0], error)])
     return []
 
 

@@ -22,7 +22,7 @@ from storaged.server.fd_closer import Closer
 from storaged.server.front import Shared
 from storaged.server.limits import Limits
 from storaged.server.quotas import Quotas
-from storaged.server.request_tasks import Handler
+from storaged.server.request_tasks import Dispatch
 from storaged.server.sending import send_now
 from storaged.service.context import Waiting
 from storaged.service.limiters import Limiters
@@ -149,7 +149,7 @@ class Served:
 
 @asynccontextmanager
 async def served(
-    handler: Handler, limits: Limits | None = None, guard: Quotas | None = None, shares: Limiters | None = None
+    dispatch: Dispatch, limits: Limits | None = None, guard: Quotas | None = None, shares: Limiters | None = None
 ) -> AsyncIterator[Served]:
     limits = limits or Limits()
     metrics = Metrics()
@@ -160,7 +160,7 @@ async def served(
     connection = Connection(
         stream,
         session=Session(credentials=credentials, number=1, shares=shares or Limiters()),
-        handler=handler,
+        dispatch=dispatch,
         shared=Shared(limits=limits, guard=guard, metrics=metrics, taker=Closer(), ender=Closer()),
     )
     wire = Wire(await UNIXSocketStream.from_socket(near))

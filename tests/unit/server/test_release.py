@@ -60,7 +60,7 @@ async def _one_connection(number: int) -> weakref.ref[Connection]:
     connection = Connection(
         await UNIXSocketStream.from_socket(far),
         session=Session(credentials=peercred.of_socket(far), number=number),
-        handler=Methods(),
+        dispatch=Methods(),
         shared=Shared(limits=limits, guard=Quotas(limits, metrics), metrics=metrics, taker=Closer(), ender=Closer()),
     )
     wire = Wire(await UNIXSocketStream.from_socket(near))

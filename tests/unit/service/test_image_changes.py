@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from anyio.to_thread import run_sync
 
-from storaged.service import image_changes
+from storaged.service import removal_batches
 from storaged.store.files import Files
 from storaged_client.contract.errors import (
     InvalidParams,
@@ -201,7 +201,7 @@ async def test_a_mounted_ancestor_stays_and_what_was_named_goes(desk: Desk) -> N
 
 
 async def test_everything_goes_in_rounds_of_few_moves(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(image_changes, "MOST_MOVES", 9)
+    monkeypatch.setattr(removal_batches, "MOST_MOVES", 9)
     async with desk.ground.running():
         before = await run_sync(tables, desk)
         report = await desk.ask("images.remove", {"all": True, "force": True})
@@ -216,7 +216,7 @@ async def test_everything_goes_in_rounds_of_few_moves(desk: Desk, monkeypatch: p
 async def test_what_went_before_the_disk_was_full_is_reported_and_the_rest_failed(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(image_changes, "MOST_MOVES", 1)
+    monkeypatch.setattr(removal_batches, "MOST_MOVES", 1)
     async with desk.ground.running():
         dry = await desk.ask("images.prune", {"dry_run": True})
         write = Files.write
