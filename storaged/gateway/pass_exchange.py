@@ -47,6 +47,10 @@ class Front(Protocol):
         """
 
 
+_SOON = 0.02
+"""Seconds in which most answers are there; only who waits longer is watched for leaving."""
+
+
 class Unanswered(ApiError):
     """Podman closed the connection before it answered anything."""
 
@@ -88,6 +92,9 @@ class Exchange:
         """Whether podman was sent all of it: it may answer without."""
         self._out: list[bytes] = []
         self._out_size = 0
+        self._held = bytearray()
+        """The chunk of podman's that has not come whole yet."""
+        self._chunked = False
         self._end: ApiError | ClientGone | None = None
         self._tunnel_head: bytes | None = None
         self.status = 0
@@ -108,19 +115,24 @@ class Exchange:
             raise _bad_request() from error
         await self._deliver(parts)
         self.body_sent = self._body_taken
+        if not (self.body_sent and await self._relay(_SOON)):
+            await self._relay_watched(needs_more)
+        if self._tunnel_head is not None:
+            await self._carry(self._tunnel_head)
+
+    async def _relay_watched(self, needs_more: bool) -> None:
+        """As ``_relay``, while the rest of the body is sent, and given up as soon as the client is gone."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._watch, tasks.cancel_scope)
             if not self.body_sent:
                 tasks.start_soon(self._send_body, needs_more, tasks.cancel_scope)
             try:
-                await self._relay()
+                await self._relay(None)
             except (ApiError, ClientGone) as error:
                 self._end = self._end or error
             tasks.cancel_scope.cancel()
         if self._end is not None:
             raise self._end if not self.status else ClientGone(str(self._end))
-        if self._tunnel_head is not None:
-            await self._carry(self._tunnel_head)
 
     async def _watch(self, scope: anyio.CancelScope) -> None:
         if await hung_up(self._front.socket, self._front.number):
@@ -190,21 +202,29 @@ class Exchange:
 
     # ---------------------------------------------------------------- to the client
 
-    async def _relay(self) -> None:
-        held = bytearray()
-        chunked = False
+    async def _relay(self, patience: float | None) -> bool:
+        """Pass the answer on; False where podman was silent for ``patience`` seconds: to be gone on with.
+
+        Raises:
+            ApiError: podman broke off, and nothing was answered yet.
+            ClientGone: as ``run``.
+        """
         while True:
             try:
                 event = self._podman.poll()
                 if event is h11.NEED_DATA:
                     await self._flush()
-                    await self._podman.read()
+                    with anyio.move_on_after(patience) as waiting:
+                        await self._podman.read()
+                    if waiting.cancelled_caught:
+                        return False
                     continue
             except (h11.RemoteProtocolError, anyio.BrokenResourceError) as error:
-                raise self._broken(error) from error
+                broken = self._broken(error)
+                raise (ClientGone(str(broken)) if self.status else broken) from error
             match event:
                 case h11.InformationalResponse(status_code=101):
-                    return await self._open_tunnel(event)
+                    return self._open_tunnel(event)
                 case h11.InformationalResponse():
                     if self._request.http_version >= b"1.1":
                         self._put(h11.InformationalResponse(status_code=event.status_code, headers=for_client(event)))
@@ -213,22 +233,23 @@ class Exchange:
                     self._heard(event)
                     self._moved(self.status)
                     if opens_tunnel(self._request, event):
-                        return await self._open_tunnel(event)
-                    chunked = any(name == b"transfer-encoding" for name, _ in event.headers)
+                        return self._open_tunnel(event)
+                    self._chunked = any(name == b"transfer-encoding" for name, _ in event.headers)
                     self._put(
                         h11.Response(status_code=event.status_code, reason=event.reason, headers=for_client(event))
                     )
                     if self._request.http_version < b"1.1":
                         await self._flush()  # cockpit reads the head alone
                 case h11.Data():
-                    held += event.data
-                    if not chunked or event.chunk_end or len(held) >= READ:
-                        self._put(h11.Data(data=bytes(held)))
-                        held.clear()
+                    self._held += event.data
+                    if not self._chunked or event.chunk_end or len(self._held) >= READ:
+                        self._put(h11.Data(data=bytes(self._held)))
+                        self._held.clear()
                 case h11.EndOfMessage():
                     self._moved(self.status)
                     self._put(h11.EndOfMessage())
-                    return await self._flush()
+                    await self._flush()
+                    return True
                 case _:
                     raise self._broken(h11.RemoteProtocolError(f"unexpected {event!r}"))
             if self._out_size >= READ:
@@ -262,12 +283,13 @@ class Exchange:
         _log.info("podman broke off connection=%d error=%s", self._front.number, type(error).__name__)
         return ApiError(502, "podman's service broke off its answer")
 
-    async def _open_tunnel(self, response: h11.Response | h11.InformationalResponse) -> None:
+    def _open_tunnel(self, response: h11.Response | h11.InformationalResponse) -> bool:
         if not self.body_sent:
             raise ApiError(502, "podman's service opened a stream before it had the whole request")
         self.status = response.status_code
         self._moved(self.status)
         self._tunnel_head = tunnel_head(response)
+        return True
 
     async def _carry(self, head: bytes) -> None:
         self.tunnel_opened = True
