@@ -6,11 +6,6 @@ of the workspace, bound over them in a mount namespace of the peer's own.
 
 from __future__ import annotations
 
-import http.client
-import json
-import socket
-import subprocess
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +13,9 @@ from urllib.parse import quote
 
 from attrs import frozen
 
-from tests.support.peers import Peer, Store, ToolError
+from tests.support.peers import Peer, Store
+from tests.support.podman_service import Service, service
+from tests.support.rest import Reply
 
 _BIND = """
 mount --make-rprivate /
@@ -88,38 +85,24 @@ class Answer:
     """It was found, but ``inspect`` fails on what it is."""
 
 
+@frozen
 class Lookups:
-    """A connection to ``podman system service``."""
+    """Asks ``podman system service``."""
 
-    def __init__(self, path: Path) -> None:
-        """Raises OSError where nobody listens."""
-        self._connection = http.client.HTTPConnection("d")
-        door = socket.socket(socket.AF_UNIX)
-        try:
-            door.settimeout(120)
-            door.connect(str(path))
-        except OSError:
-            door.close()
-            raise
-        self._connection.sock = door
+    service: Service
 
     def ask(self, name: str) -> Answer:
-        status, body = self._get(f"/images/{quote(name, safe='')}/exists")
-        exists: bool | None = status == 204
-        if not exists and json.loads(body)["message"] != f"failed to find image {name}":
+        reply = self._get(f"/images/{quote(name, safe='')}/exists")
+        exists: bool | None = reply.status == 204
+        if not exists and reply.json["message"] != f"failed to find image {name}":
             # The service answers every error with 404; the command ends with 125 where there is a cause.
             exists = None
-        status, body = self._get(f"/images/{quote(name, safe='')}/json")
-        image = str(json.loads(body)["Id"]) if status == 200 else None
-        return Answer(exists=exists, id=image, indescribable=status not in (200, 404))
+        reply = self._get(f"/images/{quote(name, safe='')}/json")
+        image = str(reply.json["Id"]) if reply.status == 200 else None
+        return Answer(exists=exists, id=image, indescribable=reply.status not in (200, 404))
 
-    def _get(self, path: str) -> tuple[int, bytes]:
-        self._connection.request("GET", f"/v4.0.0/libpod{path}")
-        answer = self._connection.getresponse()
-        return answer.status, answer.read()
-
-    def close(self) -> None:
-        self._connection.close()
+    def _get(self, path: str) -> Reply:
+        return self.service.rest.get(f"/v4.0.0/libpod{path}")
 
 
 @contextmanager
@@ -127,29 +110,7 @@ def lookups(store: Store) -> Iterator[Lookups]:
     """Run the service of the store's peer while the block lasts. It reads registries.conf once.
 
     Raises:
-        ToolError: it did not listen within twenty seconds.
+        ToolError: it did not answer within twenty seconds.
     """
-    path, log = store.work / "lookups", store.work / "lookups.log"
-    path.unlink(missing_ok=True)
-    process = store.start("podman", "system", "service", "--time=0", f"unix://{path}", log=log)
-    try:
-        deadline = time.monotonic() + 20
-        while True:
-            try:
-                client = Lookups(path)
-                break
-            except OSError as error:
-                if process.poll() is not None or time.monotonic() > deadline:
-                    raise ToolError(f"no podman service: {log.read_text()[-1000:]}") from error
-                time.sleep(0.02)
-        try:
-            yield client
-        finally:
-            client.close()
-    finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+    with service(store) as theirs:
+        yield Lookups(theirs)

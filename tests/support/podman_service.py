@@ -1,10 +1,8 @@
-"""podman 5.8's own resident service on a store, and the little HTTP one needs to talk to it."""
+"""podman 5.8's own resident service on a store."""
 
 from __future__ import annotations
 
-import http.client
 import json
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -14,26 +12,19 @@ from typing import Any
 from urllib.parse import urlencode
 
 from .peers import Store, ToolError
-
-
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("d", timeout=120)
-        self._path = str(path)
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
+from .rest import RestClient
 
 
 class Service:
     """A connection to ``podman system service``, kept open between requests."""
 
     def __init__(self, path: Path) -> None:
-        self._connection = _UnixConnection(path)
-        self.elapsed = 0.0
+        self.rest = RestClient(path)
+
+    @property
+    def elapsed(self) -> float:
         """Seconds of the last request, from its first byte sent to the last byte received."""
+        return self.rest.elapsed
 
     def get(self, path: str, **query: Any) -> Any:
         """The JSON of a GET.
@@ -53,19 +44,11 @@ class Service:
 
     def _request(self, method: str, path: str, query: dict[str, Any], body: Any) -> Any:
         target = f"/v5.0.0/libpod{path}?{urlencode(query, doseq=True)}"
-        if self._connection.sock is None:
-            self._connection.connect()
-        start = time.perf_counter()
-        if body is None:
-            self._connection.request(method, target)
-        else:
-            self._connection.request(method, target, json.dumps(body), {"Content-Type": "application/json"})
-        answer = self._connection.getresponse()
-        data = answer.read()
-        self.elapsed = time.perf_counter() - start
-        if answer.status != 200 if method == "GET" else answer.status >= 300:
-            raise ToolError(f"{method} {target}: {answer.status} {data[:500]!r}")
-        return json.loads(data) if data.strip() else None
+        data = None if body is None else json.dumps(body).encode()
+        reply = self.rest.ask(method, target, data, Content_Type="application/json")
+        if reply.status != 200 if method == "GET" else reply.status >= 300:
+            raise ToolError(f"{method} {target}: {reply.status} {reply.body[:500]!r}")
+        return reply.json if reply.body.strip() else None
 
     def images(self, *, everything: bool = False, dangling: bool = False) -> list[dict[str, Any]]:
         """``images/json``, with intermediate images or dangling ones only."""
@@ -75,7 +58,7 @@ class Service:
         return list(self.get("/images/json", **query) or [])
 
     def close(self) -> None:
-        self._connection.close()
+        self.rest.close()
 
 
 _ONE_KIND_OF_CGROUPS = 'while umount /sys/fs/cgroup/unified 2>/dev/null; do :; done; exec "$@"'
@@ -111,7 +94,7 @@ def service(store: Store, *, containers: bool = False) -> Iterator[Service]:
         deadline = time.monotonic() + 20
         while True:
             try:
-                client.get("/version")
+                client.rest.get("/_ping")
                 break
             except OSError as error:
                 if process.poll() is not None or time.monotonic() > deadline:

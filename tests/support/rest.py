@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import time
 from pathlib import Path
 from typing import Any
 
@@ -39,17 +40,29 @@ class RestClient:
 
     def __init__(self, path: str | Path) -> None:
         self._connection = _UnixConnection(path)
+        self.elapsed = 0.0
+        """Seconds of the last request, from its first byte sent to the last byte received."""
 
     def __enter__(self) -> RestClient:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the connection; the next request makes another."""
         self._connection.close()
 
-    def ask(self, method: str, target: str, body: bytes | None = None) -> Reply:
-        self._connection.request(method, target, body)
+    def ask(self, method: str, target: str, body: bytes | None = None, **headers: str) -> Reply:
+        """``headers``: underscores stand for hyphens."""
+        if self._connection.sock is None:
+            self._connection.connect()
+        start = time.perf_counter()
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        self._connection.request(method, target, body, sent)
         answer = self._connection.getresponse()
         data = answer.read()
+        self.elapsed = time.perf_counter() - start
         return Reply(
             status=answer.status, headers={name.lower(): value for name, value in answer.getheaders()}, body=data
         )
