@@ -50,7 +50,7 @@ def compare_generated(report: Report, peer: Peer, *, size: int, seed: int) -> No
             store.graphroot, store.runroot, SampleSpec(images=size, seed=seed, driver=driver, containers=size // 20)
         )
         if driver == "overlay":
-            _furnish(store.graphroot)
+            furnish(store.graphroot)
         _compare(report, f"generated {size} seed {seed} {driver}", store, random.Random(seed), sample)
 
 
@@ -61,7 +61,7 @@ def compare_real(report: Report, peer: Peer, *, driver: str, seed: int) -> None:
         _compare(report, f"real seed {seed} {driver}", store, random.Random(seed), None)
 
 
-def _furnish(graphroot: Path) -> None:
+def furnish(graphroot: Path) -> None:
     """The folders of overlay's layers, which podman looks at when it shows an image."""
     layers = json.loads((graphroot / "overlay-layers/layers.json").read_text())
     lower: dict[str, str] = {}
