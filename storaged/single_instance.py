@@ -41,7 +41,7 @@ class StoreGuard:
     def __init__(
         self, graphroot: str, runtime: str, notifier: Notifier, *, writable: bool, socket: str, patience: float = 0.0
     ) -> None:
-        """Take the lock within ``patience`` seconds; the service manager is told who has it.
+        """Take the lock within ``patience`` seconds; reports the current holder to the service manager.
 
         ``socket`` is where this daemon will listen; the lock file tells others.
 

@@ -135,7 +135,7 @@ def make_folder(path: str) -> None:
 
 
 class NobodyListens(DaemonUnavailable):
-    """There is no socket at the path, or nothing behind it."""
+    """There is no socket at the path, or nobody listens on it."""
 
 
 class QueueFull(DaemonUnavailable):

@@ -203,7 +203,7 @@ class AsyncConnection:
                     for end, pending in ends:
                         # Without its last bracket a text means nothing; the LF after it is not needed.
                         pending.sent = sent >= end - 1
-                    return  # the reader sees the end, too, after what the daemon still said
+                    return  # the reader also sees the end, after what the daemon sent before it
                 finally:
                     for _, own in runs:
                         own.close()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 Texts: TypeAlias = list[str] | tuple[str, ...] | AbstractSet[str]
-"""Several strings. Not ``Sequence[str]``, which a single one is, too."""
+"""Several strings. Not ``Sequence[str]``, because a single string is one."""
 Parts: TypeAlias = list[Part] | tuple[Part, ...] | AbstractSet[Part]
 FilterValue: TypeAlias = str | int | bool
 FilterValues: TypeAlias = (
@@ -115,7 +115,7 @@ SINGLE = "images.get"
 
 
 class Call(Generic[R]):
-    """A method and its parameters. ``R`` is the type of its result; ``progress`` is told its progress.
+    """A method and its parameters. ``R`` is the type of its result; ``progress`` receives its progress.
 
     ``settle`` turns the daemon's answer into ``R``, if that differs. ``descriptors`` are passed with it.
     """

@@ -85,7 +85,7 @@ class Connection:
         """Send a request and return when it is done: answered, or lost with the connection.
 
         ``descriptors`` are sent with it and remain the caller's. ``listener`` is called by the calling thread with
-        the progress that bears the ``progress_token`` of the params. What it raises ends the call.
+        the progress that has the ``progress_token`` of the params. What it raises ends the call.
 
         Raises:
             NotSent: the daemon cannot have understood the request.

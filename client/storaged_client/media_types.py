@@ -4,7 +4,7 @@ podman asks Go's library, first by the extension::
 
     the built-in table (of Go 1.26, with which podman 5.8 is built)
     shared-mime-info's globs2, the first of two places: adds extensions that the table lacks
-    if there is none: the mime.types of four places, which replace earlier entries
+    if it has none: the mime.types of four places, which replace earlier entries
 
 and if that gives nothing, by the first 512 bytes. So the answer may differ between machines, for podman and here.
 

@@ -44,7 +44,7 @@ class Again(Exception):
 
 
 class Request:
-    """One request, as often as it is sent. ``listener`` is told its progress, ``descriptors`` are sent with it."""
+    """One request, as often as it is sent. ``listener`` receives its progress, ``descriptors`` are sent with it."""
 
     __slots__ = ("descriptors", "listener", "method", "params")
 

@@ -29,7 +29,7 @@ _USER = (
 
 
 def start_command(path: str) -> str | None:
-    """The command that starts the enabled unit with the socket ``path``; None if there is none."""
+    """The command that starts the enabled unit with the socket ``path``, or None."""
     manager = _manager(path)
     return manager and f"{manager} start {_unit(path)}"
 

@@ -148,7 +148,7 @@ class Transport:
         return bool(poll.poll(None if deadline is None else left(deadline) * 1000))
 
     def break_off(self) -> None:
-        """End the connection; whoever reads sees its end."""
+        """End the connection; a reader sees its end."""
         self.dead = True
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)

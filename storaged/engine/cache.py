@@ -46,7 +46,7 @@ class PendingReadback:
     """Whether the current snapshot shows every change that this daemon made. Belongs to the event loop.
 
     Between a commit whose result could not be taken over and the next load it does not: what it shows may be gone, and
-    whoever promises to keep something of it must wait.
+    a caller that promises to keep something of it must wait.
     """
 
     def __init__(self, reloads: Reloads) -> None:

@@ -54,7 +54,7 @@ class Checked(Struct, frozen=True, kw_only=True):
     unsettled: tuple[str, ...]
     """Units that could not be checked: a writer was always at work, or they may not be read."""
     notes: tuple[str, ...]
-    """What is no damage but must be known before another tool repairs the store."""
+    """Not damage, but worth knowing before another tool repairs the store."""
     age: float
     """Seconds since the run with this result ended; 0 if it is under way or ended for this request."""
     begun: float
@@ -86,7 +86,7 @@ class Checker:
         store, so it gets no result of a run that ended before.
 
         Raises:
-            InvalidParams: ``resume`` is no token of this scope.
+            InvalidParams: ``resume`` is not a token of this scope.
             StoreBusy: the tables cannot be read for lack of descriptors or memory.
         """
         now = anyio.current_time()

@@ -40,7 +40,7 @@ class RowCache:
         pieces = [b"["]
         rows = self._rows
         for image in images:
-            # Identity, not the id: two records of one store may bear the same id.
+            # Identity, not the id: two records of one store may have the same id.
             key = id(image)
             if fields is not None or key in names:
                 row = self._partial(image, fields, names.get(key))

@@ -103,7 +103,7 @@ class Cursors(Tokens[T]):
         """The token, offset and listing behind a cursor.
 
         Raises:
-            InvalidParams: the text is no cursor.
+            InvalidParams: the text is not a cursor.
             GenerationGone: it is not kept any more, or never was.
         """
         token, separator, offset = cursor.partition(".")
@@ -136,7 +136,7 @@ class Plans(Tokens[T]):
         """The plan of this name. It stays kept; without ``apply`` it was only looked at.
 
         Raises:
-            PlanStale: there is none for this uid.
+            PlanStale: this uid has no such plan.
         """
         entry = self._entry(uid, text)
         if entry is None:
@@ -158,8 +158,8 @@ def cursor_text(token: str, offset: int) -> str:
 def crowded(kept: Iterable[tuple[Name, int, bool]], account: int, *, of_account: int, total: int) -> list[Name]:
     """The names to be dropped before ``account`` gets one more; ``kept`` is oldest first: name, account, used up.
 
-    Of its own as many as are over ``of_account``. Then, where ``total`` is reached, of the account that has most,
-    which may be another one: so who has few keeps them, however many accounts there are. What is used up goes first.
+    First the account's own above ``of_account``. Then, while there are ``total``, those of the account that has most,
+    so that an account with few keeps them, however many accounts there are. Used-up ones go first.
     """
     left = sorted(kept, key=lambda one: not one[2])
     counts = Counter(owner for _, owner, _ in left)

@@ -20,7 +20,7 @@ from storaged.store.writing.prepared import Committed, ListLocked
 from storaged_client.contract.errors import Leased, StoragedError
 
 _PAUSES = (0.0, 0.005, 0.01, 0.02)
-"""Seconds before each attempt to read a store that others write, too."""
+"""Seconds before each attempt to read a store that others also write."""
 
 _TURNS = 4
 """How often the store's locks are taken for one change: each time, another list may be meant."""

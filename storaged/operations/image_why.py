@@ -20,7 +20,7 @@ from storaged_client.contract.types import Reason, Why
 
 
 def why(snapshot: Snapshot, image: Image, view: QueryContext) -> Why:
-    """Explain one image. A dangling image in use has reasons, too: they prevent its removal."""
+    """Explain one image. A dangling image in use also has reasons: they prevent its removal."""
     held = bool(image.containers or view.leases.get(image.id))
     return Why(
         id=image.id,
@@ -42,7 +42,7 @@ def reasons(
 ) -> tuple[Reason, ...]:
     """Every reason that keeps an image, in the order of the codes; empty if nothing does.
 
-    Children and lists that are gone are no reason. ``most`` limits the reasons of one code.
+    Children and lists that are gone are not reasons. ``most`` limits the reasons of one code.
     """
     decided = bool(image.names) or any(map(is_left, chain(image.children, image.in_lists)))
     found = (

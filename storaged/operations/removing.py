@@ -9,7 +9,7 @@
     REPOSITORY@DIGEST               as if all its names in that repository were given
     in use                          ImageInUse; with force, containers of other tools than podman are removed, too
     leased, in an additional store  Leased, ReadOnlyImage
-    its parent is dangling then     removed as well, and so on, unless ``no_prune``; what keeps it is no failure
+    its parent is dangling then     removed as well, and so on, unless ``no_prune``; being kept is not a failure
 
 A list is addressed as itself. Children and lists do not prevent a removal by name. A failure of one name does not
 affect others.

@@ -160,7 +160,7 @@ def _write_overlay(folder: Path, layer: Layer, below: Path | None) -> None:
 
 
 def _text(path: Path) -> str:
-    """The content of a file; empty if there is none."""
+    """The content of a file; empty if it is missing."""
     return path.read_text() if path.exists() else ""
 
 

@@ -41,7 +41,7 @@ _PATIENCE: Final = 1.0
 """Seconds that a job may take before it is interrupted, and then repeatedly."""
 _IN_A_HURRY: Final = 0.01
 _MANY: Final = 64
-"""The number of waiting jobs from which on each gets no more than ten milliseconds."""
+"""With this many waiting jobs or more, each gets no more than ten milliseconds."""
 
 _WAKE: Final = signal.SIGURG
 """Does nothing by default; our handler makes it interrupt system calls."""
@@ -89,7 +89,7 @@ class Closer:
     async def run(self, account: int, work: Callable[[], T], undo: Callable[[T], object] | None = None) -> T:
         """Schedule a job and wait for it.
 
-        If the wait is cancelled, the job is done all the same. With an ``undo``, it does not begin any more, or
+        If the wait is cancelled, the job is still done. With an ``undo``, it does not begin any more, or
         ``undo`` is called.
 
         Raises:

@@ -79,7 +79,7 @@ class RequestTasks:
         self._closer = closer
         self._running: dict[ID, anyio.CancelScope] = {}
         self._scopes: set[anyio.CancelScope] = set()
-        """Those of notifications, too, which no id can cancel."""
+        """Including those of notifications, which no id can cancel."""
         self._batches: dict[Batch, int] = {}
         """Bytes of the answers that wait for the rest of their batch."""
         self._refusing = False
@@ -89,7 +89,7 @@ class RequestTasks:
         return "" if self._refusing else self._budget.full()
 
     def cancel(self, identity: ID) -> None:
-        """Cancel a request that the peer gave up; it is answered all the same."""
+        """Cancel a request that the peer gave up; it is still answered."""
         scope = self._running.get(identity)
         if scope is not None:
             scope.cancel()

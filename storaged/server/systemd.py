@@ -130,7 +130,7 @@ def watchdog(environ: MutableMapping[str, str]) -> float | None:
 
 
 class Notifier:
-    """Notifies the service manager; does nothing if there is none."""
+    """Notifies the service manager; does nothing without one."""
 
     def __init__(self, address: str | None) -> None:
         self._address: str | bytes | None = None

@@ -55,7 +55,7 @@ class HostFacts:
     backend: str
     socket: str
     api_sockets: tuple[str, ...] = ()
-    """The gateway's; empty where there is no gateway."""
+    """The gateway's; empty without a gateway."""
     podman_socket: str | None = None
     """What the gateway passes on to; None where it passes nothing on."""
     started: str

@@ -107,7 +107,7 @@ async def get(call: Call, params: p.ImagesGet) -> Encoded:
 
 
 def exists(call: Call, params: p.ImageName) -> t.Exists:
-    """``images.exists``: a name that is no reference is an error, as in podman."""
+    """``images.exists``: a name that is not a reference is an error, as in podman."""
     return t.Exists(exists=resolving.exists(call.view.snapshot, params.name, params.manifest, call.query_context))
 
 

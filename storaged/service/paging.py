@@ -84,7 +84,7 @@ def next_page(call: Call, method: str, params: Paged) -> Page:
     """The page that begins where ``params.cursor`` stands.
 
     Raises:
-        InvalidParams: it is no cursor of this method, or another parameter comes with it; the limit is less than 1.
+        InvalidParams: it is not a cursor of this method, or comes with another parameter; the limit is less than 1.
         GenerationGone: the listing is not kept any more.
     """
     cursor = params.cursor or ""

@@ -19,7 +19,7 @@ Uid = NewType("Uid", int)
 Gid = NewType("Gid", int)
 SocketPath = NewType("SocketPath", str)
 NOWHERE = "none"
-"""Instead of a path: there is none."""
+"""In place of a path: no file."""
 
 
 @frozen(kw_only=True)
@@ -77,4 +77,4 @@ class Settings:
     access: Grants = Factory(Grants)
     gateway: GatewaySettings = Factory(GatewaySettings)
     file: str | None = None
-    """The settings file that was read; None if there is none."""
+    """The settings file that was read, or None."""

@@ -76,5 +76,5 @@ def _podman(manifest: str) -> str:
 
 
 def record_removal(evidence: Sequence[Evidence], image: ImageID) -> str:
-    """The command that removes this unreadable record; empty if it is no such record, or no tool can."""
+    """The command that removes this unreadable record; empty if it is not such a record, or no tool can."""
     return next((found.command for found in evidence if found.image == image), "")

@@ -124,7 +124,7 @@ def list_drop_ins(folder: str, files: Files) -> tuple[str, ...]:
 
 
 def read_file(path: str, kind: Kind, files: Files) -> RegistriesFile | None:
-    """Read and check one file; None if there is none.
+    """Read and check one file; None if it is missing.
 
     Raises:
         ConfigError: the whole file cannot be used: ``file``, and ``key`` and ``line`` if they are known.

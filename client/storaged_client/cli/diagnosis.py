@@ -89,7 +89,7 @@ def _refusal(info: ServerInfo) -> Iterator[Problem]:
     elif "use podman" in reason:
         # Another driver, or a kind of store that is read-only here.
         command = _podmans(info, "image --help")
-        yield Problem(f"nothing can be changed here: {reason}", command, intent="change it all the same")
+        yield Problem(f"nothing can be changed here: {reason}", command, intent="change it anyway")
     else:
         command = f"namei -l {path}; findmnt -T {path}"
         yield Problem(f"nothing can be changed here: {reason}", command, intent="see why")

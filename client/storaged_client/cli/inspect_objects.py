@@ -33,7 +33,7 @@ def run(invocation: Invocation) -> int:
 
 
 def _latest(invocation: Invocation) -> int:
-    """podman's latest container: there is none if no container of the store is podman's; otherwise only podman knows
+    """podman's latest container: None if no container of the store is podman's; otherwise only podman knows
     it.
 
     Raises:

@@ -348,7 +348,7 @@ class Peer:
         return messages.encode_call(None, method, params, answered=False) + b"\n"
 
     def send_cancel(self, id: ID) -> bytes:
-        """Say that the answer of a request of ours is no longer wanted; it may still come."""
+        """Note that we no longer want the answer to a request of ours; it may still come."""
         return self.send_notification(messages.CANCEL, {"id": id})
 
     def result_parts(self, request: Request, result: Sequence[bytes]) -> tuple[bytes, ...]:

@@ -91,7 +91,7 @@ def _prior(graphroot: str, names: Collection[str], priority: Sequence[str], file
 
 
 def _recorded(graphroot: str) -> str | None:
-    """The driver that podman's database recorded for the store; None if there is none, or it cannot be read.
+    """The driver that podman's database recorded for the store; None without a record that can be read.
 
     The older database, of podman 4, is used if it exists.
     """

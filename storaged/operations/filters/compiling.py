@@ -30,7 +30,7 @@ MOST_REFERENCES: Final = 10_000
 """The maximum number of references in a listing: each is looked up once."""
 
 _LABORIOUS: Final = 1000
-"""The number of tests on images from which on a listing moves to a thread: two milliseconds of the event loop."""
+"""A listing with this many tests on images, or more, moves to a thread: two milliseconds of the event loop."""
 
 _FLAGS: Final[dict[str, Test]] = {
     "damaged": lambda image: image.damage is not None,

@@ -35,7 +35,7 @@ def in_list(asked: Asked, query_context: FilterContext) -> Test:
     """A manifest list names it, by any of its digests.
 
     Raises:
-        InvalidParams: there is no such list.
+        InvalidParams: the list does not exist.
     """
     name = asked.text()
     try:

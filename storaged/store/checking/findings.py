@@ -32,7 +32,7 @@ class Finding(Struct, frozen=True, kw_only=True):
     images: tuple[str, ...]
     """Ids of images that need the subject, at most 32."""
     mend: str | None
-    """A command or instruction that repairs it without losing data; None if there is none."""
+    """A command or instruction that repairs it without losing data, or None."""
 
 
 _ALL: Final = "every command of podman, buildah and skopeo on this store"

@@ -44,7 +44,7 @@ class Look:
     _links: dict[LayerID, str | None] = field(factory=dict)
 
     def kind_of(self, path: str) -> Literal["file", "directory", "link", "other"] | None:
-        """The kind of file at the path; None if there is none. Follows no link."""
+        """The kind of file at the path, or None. Does not follow a link."""
         try:
             mode = self.files.stat(path, follow_symlinks=False).st_mode
         except (FileNotFoundError, NotADirectoryError):
@@ -63,14 +63,14 @@ class Look:
             return None
 
     def names(self, path: str) -> list[str]:
-        """The sorted entries of a directory; empty if there is none."""
+        """The sorted entries of a directory; empty if it is missing."""
         try:
             return sorted(self.files.listdir(path))
         except (FileNotFoundError, NotADirectoryError):
             return []
 
     def text(self, path: str) -> str | None:
-        """The text of a small file; None if there is none. Bytes that are not UTF-8 become surrogates.
+        """The text of a small file; None if it is missing. Bytes that are not UTF-8 become surrogates.
 
         Raises:
             OSError: it is larger, not a regular file, or cannot be read.
@@ -82,7 +82,7 @@ class Look:
         return data.decode("utf-8", "surrogateescape")
 
     def target(self, path: str) -> str | None:
-        """The target of a symbolic link; None if there is none, or something else."""
+        """The target of a symbolic link; None if the path is missing or not a link."""
         try:
             return self.files.readlink(path)
         except OSError as error:

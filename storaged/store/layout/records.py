@@ -21,7 +21,7 @@ ContainerID = NewType("ContainerID", str)
 Digest = NewType("Digest", str)
 
 UNKNOWN_TIME = "0001-01-01T00:00:00Z"
-"""The time that Go decodes if there is none."""
+"""The time that Go decodes if the member is missing."""
 
 
 def digest_of(data: bytes) -> Digest:

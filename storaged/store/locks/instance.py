@@ -43,7 +43,7 @@ _WHILE_REMOVED = 0.1
 
 Standing = Literal["held", "moved", "replaced"]
 """Whether a lock still guards the store that exists. ``moved``: the store is the same or was created since, but another
-file guards it. ``replaced``: it is another store, or there is none."""
+file guards it. ``replaced``: it is another store, or it is gone."""
 
 
 class InstanceLock:

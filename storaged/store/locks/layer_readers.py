@@ -33,7 +33,7 @@ def shut_out(fd: int) -> bool:
 
 
 def reader_at_work(path: str, files: Files) -> LockHolder | None:
-    """The process that reads layers under this lock file now; None if there is none, or no file.
+    """The process that reads layers under this lock file now; None without one, or without the file.
 
     Must not be called while this process excludes readers: it would find itself.
 

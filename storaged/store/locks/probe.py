@@ -51,7 +51,7 @@ class Probe:
         self._last: LockHolder | None = None
 
     def writer(self, fd: int, path: str) -> LockHolder | None:
-        """The process that holds this descriptor's file for writing; None if there is none. Ignores readers."""
+        """The process that holds this descriptor's file for writing, or None. Ignores readers."""
         return self._ask(fd, path, fcntl.F_RDLCK)
 
     def holder(self, fd: int, path: str) -> LockHolder | None:

@@ -59,7 +59,7 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"writable": False, "writable_reason": "/s: stores of the driver btrfs are not written to; use podman"},
         [
             "  nothing can be changed here: /s: stores of the driver btrfs are not written to; use podman",
-            f"    to change it all the same: {PODMAN} image --help",
+            f"    to change it anyway: {PODMAN} image --help",
         ],
     ),
     "no permission": (
