@@ -83,19 +83,19 @@ async def _one(strict: Strict, reader: asyncio.StreamReader, writer: asyncio.Str
         if names.count(name) > 1:
             raise _NotStrict(f"{name!r} twice: {head[:600]!r}")
     named = _NAMED.search(first[2])
-    if b"host" not in fields or named is None:
-        raise _NotStrict(f"no host, or of no input: {head[:600]!r}")
+    # A byte of the name itself may have been flipped.
+    input, number = (int(named[1]), int(named[2])) if named is not None else (0, 0)
+    if b"host" not in fields:
+        raise _NotStrict(f"no host: {head[:600]!r}")
     if fields.get(b"expect", b"").lower() == b"100-continue":
         writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     body = await _body(fields, reader)
-    read = Read(int(named[2]), first[1].decode(), first[2].decode(), len(body), hashlib.sha256(body).hexdigest())
-    strict.read[int(named[1])].append(read)
+    read = Read(number, first[1].decode(), first[2].decode(), len(body), hashlib.sha256(body).hexdigest())
+    strict.read[input].append(read)
     if first[2].partition(b"?")[0].endswith(b"/attach"):
-        await _tunnel(strict, int(named[1]), fields, reader, writer)
+        await _tunnel(strict, input, fields, reader, writer)
         return False
-    told = json.dumps(
-        {"t": f"{named[1].decode()}-{read.number}", "target": read.target, "digest": read.digest}
-    ).encode()
+    told = json.dumps({"t": f"{input}-{read.number}", "target": read.target, "digest": read.digest}).encode()
     if read.method == "HEAD":
         told = b""
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(told) + told)
