@@ -43,10 +43,10 @@ class RowCache:
             # Identity, not the id: two records of one store may have the same id.
             key = id(image)
             if fields is not None or key in names:
-                row = self._partial(image, fields, names.get(key))
-            elif key in rows:
-                row = rows[key]
-            else:
+                pieces.append(self._partial(image, fields, names.get(key)))
+                continue
+            row = rows.get(key)
+            if row is None:
                 row = rows[key] = b"," + _encoder.encode(summary(self._snapshot, image))
             pieces.append(row)
         if len(pieces) > 1:
