@@ -29,10 +29,10 @@ from storaged.engine.tokens import Cursors, Plans
 from storaged.engine.transactions import Transactions
 from storaged.errors import ConfigError
 from storaged.metrics import Metrics
-from storaged.server import listener, systemd
+from storaged.server import systemd
 from storaged.server.lifecycle import Lifecycle, Terms
 from storaged.server.limits import Limits
-from storaged.server.listener import Listener
+from storaged.server.listener import Listener, bind, inherit
 from storaged.service.access import Access
 from storaged.service.context import Engine
 from storaged.service.daemon_status import DaemonStatus, StartedBy
@@ -97,11 +97,11 @@ def serve(
             patience=patience,
         )
         stack.callback(guard.close)
-        door = listener.inherit(inherited) if inherited else listener.bind(path)
-        stack.callback(door.close)
-        stack.callback(door.withdraw)
-        api_doors = _api_doors(settings, handed.api)
-        for one in api_doors:
+        listener = inherit(inherited) if inherited else bind(path)
+        stack.callback(listener.close)
+        stack.callback(listener.withdraw)
+        api = _api_listeners(settings, handed.api)
+        for one in api:
             stack.callback(one.close)
             stack.callback(one.withdraw)
         process.allow_descriptors(settings.limits)
@@ -109,7 +109,7 @@ def serve(
         registries.current()
         while True:
             live = partial(
-                _live, settings, location, guard, registries, door, api_doors, notifier, watchdog, reread, discover
+                _live, settings, location, guard, registries, listener, api, notifier, watchdog, reread, discover
             )
             settings, again = anyio.run(live, backend=settings.backend)
             if not again:
@@ -126,15 +126,15 @@ def serve(
             guard.renew()
 
 
-def _api_doors(settings: Settings, inherited: Sequence[socket.socket]) -> Sequence[Listener]:
+def _api_listeners(settings: Settings, inherited: Sequence[socket.socket]) -> Sequence[Listener]:
     """The gateway's listeners: all that were passed, or the configured one. Blocking.
 
     Raises:
         SocketTaken, SocketUnusable, OSError: as ``listener.bind``.
     """
     if inherited:
-        return [listener.inherit(one) for one in inherited]
-    return [listener.bind(settings.gateway.socket)] if settings.gateway.socket is not None else []
+        return [inherit(one) for one in inherited]
+    return [bind(settings.gateway.socket)] if settings.gateway.socket is not None else []
 
 
 def _refuse_foreign(graphroot: str) -> None:
@@ -159,8 +159,8 @@ async def _live(
     location: StoreLocation,
     guard: StoreGuard,
     registries: RegistriesWatch,
-    door: Listener,
-    api_doors: Sequence[Listener],
+    listener: Listener,
+    api_listeners: Sequence[Listener],
     notifier: systemd.Notifier,
     watchdog: float | None,
     reread: Callable[[], Settings],
@@ -196,11 +196,11 @@ async def _live(
         reserve,
         metrics,
         why_not_writable=why_not_writable,
-        at_once=lambda: not spawn.is_spawned(door.path, os.getpid()),
+        at_once=lambda: not spawn.is_spawned(listener.path, os.getpid()),
     )
     lifecycle = Lifecycle(
-        door,
-        api_doors=api_doors,
+        listener,
+        api_listeners=api_listeners,
         terms=Terms(limits=settings.limits, backend=settings.backend, idle_exit=settings.idle_exit),
         metrics=metrics,
         notifier=notifier,
@@ -226,7 +226,7 @@ async def _live(
         plans=Plans(metrics, limits.of_plans),
         blob_threads=anyio.CapacityLimiter(_BLOB_THREADS),
         condition=DaemonStatus(
-            started_by=partial(_started_by, door),
+            started_by=partial(_started_by, listener),
             settings_file=lambda: settings.file,
             read_only=settings.read_only,
             recovery=recovery,
@@ -236,11 +236,11 @@ async def _live(
     service = Service(engine, _access(settings))
 
     gateway, front = None, None
-    if api_doors:
+    if api_listeners:
         from storaged.gateway_start import StartedGateway  # imports h11, which only a gateway needs
 
-        doors = [door, *api_doors]
-        gateway = StartedGateway(settings.gateway, engine, lambda: service, doors, os.environ)
+        listeners = [listener, *api_listeners]
+        gateway = StartedGateway(settings.gateway, engine, lambda: service, listeners, os.environ)
         front = gateway.front
 
     def apply(new: Settings) -> None:
@@ -271,7 +271,7 @@ async def _live(
     def ready() -> None:
         # The process that started the daemon may have closed the other end already.
         with suppress(OSError):
-            sys.stderr.write(f"ready: listening on {door.path}\n")
+            sys.stderr.write(f"ready: listening on {listener.path}\n")
             sys.stderr.flush()
         background.start_soon(upkeep.run)
 
@@ -279,9 +279,13 @@ async def _live(
         answers = " ".join(f"{rules}={path}" for rules, path in location.alternatives)
         _log.info("releases of containers/storage differ about the store %s reason=%s", answers, location.chosen_by)
     _log.info(
-        "serving version=%s graphroot=%s driver=%s socket=%s", VERSION, location.graphroot, location.driver, door.path
+        "serving version=%s graphroot=%s driver=%s socket=%s",
+        VERSION,
+        location.graphroot,
+        location.driver,
+        listener.path,
     )
-    for one in api_doors:
+    for one in api_listeners:
         _log.info("answering podman's API api_socket=%s", one.path)
     async with anyio.create_task_group() as background:
         background.start_soon(cache.run)
@@ -319,10 +323,10 @@ def _access(settings: Settings) -> Access:
     return Access(own_uid=os.geteuid(), uids=frozenset(granted.uids), gids=frozenset(granted.gids))
 
 
-def _started_by(door: Listener) -> StartedBy:
-    if door.inherited:
+def _started_by(listener: Listener) -> StartedBy:
+    if listener.inherited:
         return "systemd"
-    return "client" if spawn.is_spawned(door.path, os.getpid()) else "other"
+    return "client" if spawn.is_spawned(listener.path, os.getpid()) else "other"
 
 
 def _describe(cache: Cache) -> str:

@@ -18,7 +18,7 @@ from storaged.settings import NOWHERE, GatewaySettings
 
 
 class StartedGateway:
-    """The gateway. ``front`` speaks at the second socket. ``doors`` are all of the daemon's sockets: nothing is
+    """The gateway. ``front`` speaks at the second socket. ``listeners`` are all of the daemon's sockets: nothing is
     forwarded to those."""
 
     def __init__(
@@ -26,10 +26,10 @@ class StartedGateway:
         settings: GatewaySettings,
         engine: Engine,
         service: Callable[[], Service],
-        doors: Sequence[Listener],
+        listeners: Sequence[Listener],
         environ: Mapping[str, str],
     ) -> None:
-        self._own = frozenset(Listening.of_listener(door.socket) for door in doors)
+        self._own = frozenset(Listening.of_listener(listener.socket) for listener in listeners)
         self._environ = environ
         store = StoreAccess(engine=engine, service=service)
         self._upstream = PassThrough(self._terms(settings), engine.metrics, store.passed)

@@ -60,7 +60,7 @@ class Answering(Protocol):
 
 
 class HttpConnection:
-    """Serves one accepted stream until its end. The caller counted it in the guard and does so no more."""
+    """Serves one accepted stream until its end. The caller counted it in the quotas and does so no more."""
 
     def __init__(self, stream: UNIXSocketStream, session: Session, shared: Shared, answering: Answering) -> None:
         self.session = session
@@ -79,7 +79,7 @@ class HttpConnection:
         self.passing = False
         """Whether podman answers the request under way."""
         self._limits = shared.limits
-        self._guard = shared.guard
+        self._quotas = shared.quotas
         self._metrics = shared.metrics
         self._closer = shared.taker.of(session.account)
         self._ender = shared.ender.of(session.account)
@@ -202,7 +202,7 @@ class HttpConnection:
             with anyio.move_on_after(self._limits.text_seconds - waited) as patience:
                 await self.fill()
             if patience.cancelled_caught:
-                self._guard.reached("text_seconds")
+                self._quotas.reached("text_seconds")
                 raise h11.RemoteProtocolError("the request did not come whole in time", error_status_hint=408)
             waited += anyio.current_time() - began
 
@@ -234,7 +234,7 @@ class HttpConnection:
             await self._pace.turn()
         uid = self.session.credentials.uid
         try:
-            self._guard.begin(uid, beside=0)
+            self._quotas.begin(uid, beside=0)
         except StoragedError as error:
             await self._deliver(error_answer(429, error.message), request)
             return
@@ -244,8 +244,8 @@ class HttpConnection:
             if answer is not None:
                 await self._deliver(answer, request)
         finally:
-            self._guard.end(uid)
-            self._guard.free_request(uid, self._held)
+            self._quotas.end(uid)
+            self._quotas.free_request(uid, self._held)
             self._held = 0
 
     async def _answer(self, request: Request) -> Answer | Streamed | None:
@@ -306,7 +306,7 @@ class HttpConnection:
             async for piece in pieces:
                 if len(whole) + len(piece) > self._limits.request_bytes:
                     return None
-                self._guard.hold_request(self.session.credentials.uid, len(piece), beside=self._held)
+                self._quotas.hold_request(self.session.credentials.uid, len(piece), beside=self._held)
                 self._held += len(piece)
                 whole += piece
         self.kept_body = bytes(whole)
@@ -323,7 +323,7 @@ class HttpConnection:
             with anyio.move_on_after(self._limits.text_seconds) as patience:
                 await self.fill()
             if patience.cancelled_caught:
-                self._guard.reached("text_seconds")
+                self._quotas.reached("text_seconds")
                 raise h11.RemoteProtocolError("the body did not come in time", error_status_hint=408)
 
     async def fill(self) -> None:
@@ -361,17 +361,17 @@ class HttpConnection:
         size = answer.size
         try:
             if size > self._limits.reply_bytes:
-                self._guard.reached("reply_bytes")
+                self._quotas.reached("reply_bytes")
                 answer = error_answer(500, f"the answer has {size} bytes, and {self._limits.reply_bytes} may be sent")
                 size = answer.size
-            self._guard.hold(uid, size, beside=0, insist=self.changed)
+            self._quotas.hold(uid, size, beside=0, insist=self.changed)
         except StoragedError as error:
             answer, size = error_answer(429, error.message), 0
         self.heaviest = max(self.heaviest, size)
         try:
             await self._send(answer, request)
         finally:
-            self._guard.free(uid, size)
+            self._quotas.free(uid, size)
 
     async def _send(self, answer: Answer, request: Request | None) -> None:
         headers = [*answer.headers] if answer.bare else [*self._answering.headers(request), *answer.headers]
@@ -423,7 +423,7 @@ class HttpConnection:
                 with anyio.fail_after(self._limits.stall_seconds):
                     await anyio.wait_writable(self.socket)
             except TimeoutError:
-                self._guard.reached("stall_seconds")
+                self._quotas.reached("stall_seconds")
                 _log.warning("peer does not read connection=%d", self.number)
                 raise anyio.BrokenResourceError from None
 

@@ -1,4 +1,4 @@
-"""The front of the gateway's door: from a request to its answer, and to the one error that goes with a failure.
+"""The gateway's front: from a request to its answer, and to the one error that goes with a failure.
 
 ::
 

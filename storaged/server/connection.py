@@ -71,7 +71,7 @@ class Connection:
         self._stream = stream
         self._socket: socket.socket = stream.extra(SocketAttribute.raw_socket)
         self._limits = limits = shared.limits
-        self._guard = shared.guard
+        self._quotas = shared.quotas
         self._metrics = shared.metrics
         self._closer = shared.taker.of(session.account)
         self._ender = shared.ender.of(session.account)
@@ -82,15 +82,15 @@ class Connection:
             max_fds=limits.descriptors,
             max_reply=limits.reply_bytes,
         )
-        self._outbox = SendQueue(partial(send_now, self._socket))
-        self.budget = ConnectionBudget(session.credentials.uid, limits, shared.guard)
+        self._send_queue = SendQueue(partial(send_now, self._socket))
+        self.budget = ConnectionBudget(session.credentials.uid, limits, shared.quotas)
         self.answers = RequestTasks(
             session=session,
             dispatch=dispatch,
             budget=self.budget,
             metrics=shared.metrics,
             peer=self._peer,
-            outbox=self._outbox,
+            send_queue=self._send_queue,
             moved=self._notice,
             closer=self._closer,
         )
@@ -123,7 +123,7 @@ class Connection:
                         async with anyio.create_task_group() as requests:
                             await self._read(requests)
                             watching.start_soon(self._await_hangup)
-                        self._outbox.finish()
+                        self._send_queue.finish()
                     watching.cancel_scope.cancel()
                 # Not watched: both ends have closed their writing side then, and closing before all is read would be a
                 # reset.
@@ -230,8 +230,8 @@ class Connection:
                     self.answers.cancel(event.id)
                 case Reply():
                     if event.limit:
-                        self._guard.reached(event.limit)
-                    self._outbox.put((event.data,), self._notice)
+                        self._quotas.reached(event.limit)
+                    self._send_queue.put((event.data,), self._notice)
                 case Discard() | Response():
                     # The daemon sends no requests, so an answer is as unexpected as a stray descriptor.
                     self._closer.close(event.fds)
@@ -243,7 +243,7 @@ class Connection:
         return True
 
     def _rest(self) -> None:
-        self._pace.rest(all_read=not self._outbox.size)
+        self._pace.rest(all_read=not self._send_queue.size)
 
     async def _room(self) -> None:
         """Wait until one more request may begin; ends the connection if the client is gone meanwhile."""
@@ -251,7 +251,7 @@ class Connection:
         while limit := self._full():
             if limit != counted:
                 counted = limit
-                self._guard.reached(limit)
+                self._quotas.reached(limit)
             self._moved = anyio.Event()
             with anyio.move_on_after(_PATIENCE):
                 await self._moved.wait()
@@ -263,10 +263,10 @@ class Connection:
 
     def _full(self) -> str:
         """The limit that keeps the connection from reading on, or an empty string."""
-        if self._outbox.size >= self._limits.waiting_bytes:
+        if self._send_queue.size >= self._limits.waiting_bytes:
             return "waiting_bytes"
         # A refused text is in flight, too, until its answer was written.
-        return "in_flight" if self._outbox.waiting >= self._limits.in_flight else self.answers.full()
+        return "in_flight" if self._send_queue.waiting >= self._limits.in_flight else self.answers.full()
 
     def _notice(self) -> None:
         self._moved.set()
@@ -279,20 +279,20 @@ class Connection:
     # ---------------------------------------------------------------- out
 
     def _notify(self, method: str, params: dict[str, Any], written: Callable[[], None], /) -> None:
-        self._outbox.put((self._peer.send_notification(method, params),), written)
+        self._send_queue.put((self._peer.send_notification(method, params),), written)
 
     async def _write(self) -> None:
-        while await self._outbox.filled():
-            if self._outbox.write():
-                if self._outbox.size:
+        while await self._send_queue.filled():
+            if self._send_queue.write():
+                if self._send_queue.size:
                     await self.session.shares.step()  # a reader that keeps up must not make everybody else wait
                 continue
             try:
                 with anyio.fail_after(self._limits.stall_seconds):
                     await anyio.wait_writable(self._socket)
             except TimeoutError:
-                self._guard.reached("stall_seconds")
-                _log.warning("peer does not read connection=%d waiting=%d", self.session.number, self._outbox.size)
+                self._quotas.reached("stall_seconds")
+                _log.warning("peer does not read connection=%d waiting=%d", self.session.number, self._send_queue.size)
                 self._scope.cancel()
                 return
 

@@ -50,14 +50,14 @@ _log = logging.getLogger(__name__)
 class ConnectionSet:
     """The set of connections. Iterates over a copy."""
 
-    def __init__(self, limits: Limits, guard: Quotas, metrics: Metrics, accounts: Accounts) -> None:
+    def __init__(self, limits: Limits, quotas: Quotas, metrics: Metrics, accounts: Accounts) -> None:
         self._accounts = accounts
         self._look_again = -inf
         self._limits = limits
-        self._guard = guard
+        self._quotas = quotas
         self._metrics = metrics
         self._memory = Memory()
-        self._lane = FairQueue()
+        self._fair_queue = FairQueue()
         self._taker = Closer()
         self._ender = Closer()
         self._used = 0
@@ -65,10 +65,10 @@ class ConnectionSet:
         self._connections: set[ServedConnection] = set()
         self._changed = anyio.Event()
 
-    async def close(self, door: Callable[[], object]) -> None:
+    async def close(self, close_listener: Callable[[], object]) -> None:
         """Close the listening socket, and with it all clients in its queue; does not wait if that takes long."""
         with anyio.move_on_after(_LONGEST_CLOSE, shield=True):
-            await self._ender.run(os.geteuid(), door)
+            await self._ender.run(os.geteuid(), close_listener)
 
     def __len__(self) -> int:
         return len(self._connections)
@@ -125,27 +125,27 @@ class ConnectionSet:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
         credentials = peercred.of_socket(raw)
         try:
-            self._guard.enter(credentials.uid, credentials.pid)
+            self._quotas.enter(credentials.uid, credentials.pid)
         except StoragedError as error:
             _log.warning("connection refused uid=%d pid=%d limit=%s", credentials.uid, credentials.pid, error.data)
             _turn_away(raw, front.refusal(error))
-            closer = self._ender.of(self._guard.account(credentials.uid))
+            closer = self._ender.of(self._quotas.account(credentials.uid))
             if self._ender.waiting < _MOST_ENDINGS:
                 tasks.start_soon(end, stream, raw, closer)
             else:
                 await end(stream, raw, closer)
             return None
         self._metrics.add("connections")
-        account = self._guard.account(credentials.uid)
+        account = self._quotas.account(credentials.uid)
         session = Session(
             credentials=credentials,
             number=next(self._numbers),
             account=account,
-            favoured=self._guard.is_favoured(credentials.uid),
-            shares=Limiters(self._lane, account),
+            favoured=self._quotas.is_favoured(credentials.uid),
+            shares=Limiters(self._fair_queue, account),
         )
         shared = Shared(
-            limits=self._limits, guard=self._guard, metrics=self._metrics, taker=self._taker, ender=self._ender
+            limits=self._limits, quotas=self._quotas, metrics=self._metrics, taker=self._taker, ender=self._ender
         )
         connection = front.connect(stream, session, shared)
         connection.gone = partial(self._gone, connection)
@@ -162,7 +162,7 @@ class ConnectionSet:
         try:
             await connection.run()
         finally:
-            self._guard.leave(connection.session.credentials.uid, connection.session.credentials.pid)
+            self._quotas.leave(connection.session.credentials.uid, connection.session.credentials.pid)
         # The memory that many connections held one after the other is fragmented like that of a heavy one.
         self._used += connection.heaviest + connection.received
         if self._used >= _HEAVY:

@@ -51,7 +51,7 @@ class Shared:
     """What all connections share."""
 
     limits: Limits
-    guard: Quotas
+    quotas: Quotas
     metrics: Metrics
     taker: Closer
     """Receives descriptors and closes them."""

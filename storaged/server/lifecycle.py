@@ -54,8 +54,8 @@ _log = logging.getLogger(__name__)
 class Entrance:
     """A listener, its socket, and the protocol spoken there."""
 
-    door: Listener
-    listener: SocketListener
+    listener: Listener
+    acceptor: SocketListener
     front: Front
 
 
@@ -69,7 +69,7 @@ class Terms:
 
 
 class Lifecycle:
-    """Owns the listeners and every connection; ``serve`` is the whole life cycle. ``api_doors`` are the gateway's.
+    """Owns the listeners and every connection; ``serve`` is the whole life cycle. ``api_listeners`` are the gateway's.
 
     ``hurry`` is called near the end: what cannot be cancelled should finish. ``reload`` is called for a SIGHUP, and may
     ``revise`` the terms. ``describe`` returns the store's status, and ``moved`` returns when that may have changed;
@@ -78,9 +78,9 @@ class Lifecycle:
 
     def __init__(
         self,
-        door: Listener,
+        listener: Listener,
         *,
-        api_doors: Sequence[Listener] = (),
+        api_listeners: Sequence[Listener] = (),
         podman_socket: str | None = None,
         terms: Terms,
         metrics: Metrics,
@@ -91,9 +91,9 @@ class Lifecycle:
         reload: Callable[[], Awaitable[object]] = anyio.lowlevel.checkpoint,
         hurry: Callable[[], None] = lambda: None,
     ) -> None:
-        self._door = door
-        self._api_doors = api_doors
-        self._doors = [door, *api_doors]
+        self._listener = listener
+        self._api_listeners = api_listeners
+        self._listeners = [listener, *api_listeners]
         self._terms = terms
         self._metrics = metrics
         self._describe = describe
@@ -101,10 +101,10 @@ class Lifecycle:
         self._hurry = hurry
         accounts = Accounts()
         favoured = (0, os.geteuid())
-        self._guard = Quotas(terms.limits, metrics, owner=accounts.owner, favoured=favoured)
-        self._reception = ConnectionSet(terms.limits, self._guard, metrics, accounts)
+        self._quotas = Quotas(terms.limits, metrics, owner=accounts.owner, favoured=favoured)
+        self._connections = ConnectionSet(terms.limits, self._quotas, metrics, accounts)
         self._reporter = ServiceStatus(
-            notifier, watchdog=watchdog, status=self._status, changes=(self._reception.change, moved)
+            notifier, watchdog=watchdog, status=self._status, changes=(self._connections.change, moved)
         )
         self._serving = anyio.CancelScope()
         self._reload_wanted = anyio.Event()
@@ -113,8 +113,8 @@ class Lifecycle:
         """Whether the listener is kept for another life cycle (``begin_anew``)."""
         self._facts = HostFacts(
             backend=terms.backend,
-            socket=door.path,
-            api_sockets=tuple(one.path for one in api_doors),
+            socket=listener.path,
+            api_sockets=tuple(one.path for one in api_listeners),
             podman_socket=podman_socket,
             started=rfc3339(*divmod(time.time_ns(), NANOSECONDS)),
             limits=terms.limits.as_facts(),
@@ -127,17 +127,17 @@ class Lifecycle:
 
     def gauges(self) -> dict[str, float]:
         return {
-            "connections": self._guard.connections,
-            "requests_in_flight": self._guard.in_flight,
-            "reply_bytes_waiting": self._guard.bytes,
+            "connections": self._quotas.connections,
+            "requests_in_flight": self._quotas.in_flight,
+            "reply_bytes_waiting": self._quotas.bytes,
         }
 
     def revise(self, limits: Limits, idle_exit: float | None) -> None:
         """Use other terms from now on; existing connections keep the limits they began with."""
         self._terms = evolve(self._terms, limits=limits, idle_exit=idle_exit)
         self._facts = evolve(self._facts, limits=limits.as_facts())
-        self._guard.revise(limits)
-        self._reception.revise(limits)
+        self._quotas.revise(limits)
+        self._connections.revise(limits)
 
     def shutdown(self, reason: str) -> None:
         if self.again:
@@ -175,9 +175,9 @@ class Lifecycle:
         Raises:
             ExceptionGroup: of a BrokenResourceError, if the listening socket cannot accept any more.
         """
-        entrances = [await _entrance(self._door, JsonRpc(dispatch))]
+        entrances = [await _entrance(self._listener, JsonRpc(dispatch))]
         if gateway is not None:
-            entrances += [await _entrance(door, gateway) for door in self._api_doors]
+            entrances += [await _entrance(listener, gateway) for listener in self._api_listeners]
         try:
             async with anyio.create_task_group() as life, anyio.create_task_group() as connections:
                 life.start_soon(self._heed_signals, life.cancel_scope)
@@ -194,47 +194,47 @@ class Lifecycle:
                         for entrance in entrances[1:]:
                             beside.start_soon(self._let_all_in, entrance, connections)
                         await self._let_all_in(entrances[0], connections)
-                _log.info("draining reason=%s connections=%d", self._reason, len(self._reception))
+                _log.info("draining reason=%s connections=%d", self._reason, len(self._connections))
                 async with self._reporter.beginning_anew() if self.again else self._reporter.stopping():
                     with anyio.move_on_after(self._terms.limits.drain_seconds) as drain:
                         await self._drain(entrances, connections)
                 if drain.cancelled_caught:
-                    self._guard.reached("drain_seconds")
-                    _log.warning("drain timed out connections=%d", len(self._reception))
+                    self._quotas.reached("drain_seconds")
+                    _log.warning("drain timed out connections=%d", len(self._connections))
                 connections.cancel_scope.cancel()
                 life.cancel_scope.cancel()
         finally:
             if not self.again:
-                for door in self._doors:
+                for listener in self._listeners:
                     with anyio.CancelScope(shield=True):
-                        await anyio.to_thread.run_sync(door.withdraw)
-                    await self._reception.close(door.close)
+                        await anyio.to_thread.run_sync(listener.withdraw)
+                    await self._connections.close(listener.close)
         _log.info("ended reason=%s", self._reason)
         return self._reason
 
     async def _let_all_in(self, entrance: Entrance, connections: TaskGroup) -> None:
         while True:
-            await self._reception.let_in(entrance.listener, entrance.front, connections)
+            await self._connections.let_in(entrance.acceptor, entrance.front, connections)
 
     async def _drain(self, entrances: list[Entrance], connections: TaskGroup) -> None:
         for entrance in entrances:
-            if not (entrance.door.inherited or self.again):
-                await anyio.to_thread.run_sync(entrance.door.withdraw)
+            if not (entrance.listener.inherited or self.again):
+                await anyio.to_thread.run_sync(entrance.listener.withdraw)
         # Before any client is accepted: if descriptors are scarce, ending connections makes room.
-        for connection in self._reception:
+        for connection in self._connections:
             connection.cut()
         seconds = self._terms.limits.drain_seconds
         with anyio.move_on_after(max(seconds - _REFUSE_BEFORE_END, seconds / 2)):
             for entrance in entrances:
-                while not (entrance.door.inherited or self.again) and entrance.door.waiting():
-                    late = await self._reception.let_in(entrance.listener, entrance.front, connections)
+                while not (entrance.listener.inherited or self.again) and entrance.listener.waiting():
+                    late = await self._connections.let_in(entrance.acceptor, entrance.front, connections)
                     if late is not None:
                         late.cut()
-            await self._reception.all_gone()
+            await self._connections.all_gone()
         self._hurry()
-        for connection in self._reception:
+        for connection in self._connections:
             connection.refuse_rest()
-        await self._reception.all_gone()
+        await self._connections.all_gone()
 
     async def _heed_signals(self, all_of_it: anyio.CancelScope) -> None:
         with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
@@ -262,19 +262,19 @@ class Lifecycle:
 
     async def _watch_idle(self) -> None:
         while True:
-            await self._reception.all_gone()
+            await self._connections.all_gone()
             seconds = self._terms.idle_exit
             with anyio.move_on_after(math.inf if seconds is None else seconds):
-                while not self._reception and self._terms.idle_exit == seconds:
-                    await self._reception.change()
+                while not self._connections and self._terms.idle_exit == seconds:
+                    await self._connections.change()
                 continue
-            if not self._reception and not any(door.waiting() for door in self._doors):
+            if not self._connections and not any(listener.waiting() for listener in self._listeners):
                 self.shutdown("idle")
                 return
 
     def _status(self) -> str:
-        return f"{self._describe()}, {len(self._reception)} clients".removeprefix(", ")
+        return f"{self._describe()}, {len(self._connections)} clients".removeprefix(", ")
 
 
-async def _entrance(door: Listener, front: Front) -> Entrance:
-    return Entrance(door=door, listener=await SocketListener.from_socket(door.socket), front=front)
+async def _entrance(listener: Listener, front: Front) -> Entrance:
+    return Entrance(listener=listener, acceptor=await SocketListener.from_socket(listener.socket), front=front)

@@ -65,7 +65,7 @@ class RequestTasks:
         budget: ConnectionBudget,
         metrics: Metrics,
         peer: Peer,
-        outbox: SendQueue,
+        send_queue: SendQueue,
         moved: Callable[[], None],
         closer: AccountCloser,
     ) -> None:
@@ -74,7 +74,7 @@ class RequestTasks:
         self._budget = budget
         self._metrics = metrics
         self._peer = peer
-        self._outbox = outbox
+        self._send_queue = send_queue
         self._moved = moved
         self._closer = closer
         self._running: dict[ID, anyio.CancelScope] = {}
@@ -256,7 +256,7 @@ class RequestTasks:
             self._budget.free(held)
             done()
 
-        self._outbox.put(parts, written)
+        self._send_queue.put(parts, written)
 
     def _end(self) -> None:
         self._budget.end()
@@ -268,7 +268,7 @@ class RequestTasks:
         self._closer.close(self._budget.release())
         # The event loop's objects of a connection are in cycles and must not keep anything large until the next full
         # collection. Nor may this be in a cycle with the connection.
-        self._outbox.clear()
+        self._send_queue.clear()
         self._batches.clear()
         self._peer.abandon()
         self._moved = _nobody_waits

@@ -95,8 +95,8 @@ class FairQueue:
 class Pace:
     """How much one connection may do before it has to queue."""
 
-    def __init__(self, lane: FairQueue, account: int) -> None:
-        self._lane = lane
+    def __init__(self, fair_queue: FairQueue, account: int) -> None:
+        self._fair_queue = fair_queue
         self._account = account
         self._left = SELDOM
         self._since = 0
@@ -123,7 +123,7 @@ class Pace:
         if not self.spent:
             await checkpoint()
         while self.spent:
-            await self._lane.turn(self._account)
+            await self._fair_queue.turn(self._account)
             self._left += STEP
 
     def rest(self, *, all_read: bool) -> None:
@@ -134,7 +134,7 @@ class Pace:
             self._left = SELDOM
         else:
             self._waits = True
-            self._lane.after_round(self._account, self._refill)
+            self._fair_queue.after_round(self._account, self._refill)
 
     def _refill(self) -> None:
         self._waits = False

@@ -29,10 +29,10 @@ THREADS = 2
 class Limiters:
     """The limits of one connection. Belongs to the event loop."""
 
-    def __init__(self, lane: FairQueue | None = None, account: int = 0) -> None:
-        self._lane = lane or FairQueue()
+    def __init__(self, fair_queue: FairQueue | None = None, account: int = 0) -> None:
+        self._fair_queue = fair_queue or FairQueue()
         self._account = account
-        self.pace = Pace(self._lane, account)
+        self.pace = Pace(self._fair_queue, account)
         self.threads = anyio.CapacityLimiter(THREADS)
         self.checks = anyio.Lock(fast_acquire=True)
         self._turn = anyio.Lock(fast_acquire=True)
@@ -50,11 +50,11 @@ class Limiters:
     async def pause(self) -> None:
         """Let others run once: the queue, and the answers of this connection that paused before."""
         async with self._turn:
-            await self._lane.turn(self._account)
+            await self._fair_queue.turn(self._account)
 
     async def step(self) -> None:
         """Let all other tasks and the queue run once."""
-        await self._lane.turn(self._account)
+        await self._fair_queue.turn(self._account)
 
     @asynccontextmanager
     async def change(self, patience: float) -> AsyncIterator[float]:

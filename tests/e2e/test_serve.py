@@ -235,7 +235,7 @@ def test_lines_for_a_person_have_no_priority_though_a_service_of_the_journal_beg
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--socket", "x" * 200], "takes 107"),
+        (["--socket", "x" * 200], "accepts 107"),
         (["--socket", "@abstract"], "abstract"),
         (["--config", "/nowhere.toml"], "No such file"),
     ],

@@ -139,21 +139,21 @@ class Wire:
 
 
 class Served:
-    def __init__(self, wire: Wire, connection: Connection, guard: Quotas, metrics: Metrics) -> None:
+    def __init__(self, wire: Wire, connection: Connection, quotas: Quotas, metrics: Metrics) -> None:
         self.wire = wire
         self.connection = connection
-        self.guard = guard
+        self.quotas = quotas
         self.metrics = metrics
         self.ended = anyio.Event()
 
 
 @asynccontextmanager
 async def served(
-    dispatch: Dispatch, limits: Limits | None = None, guard: Quotas | None = None, shares: Limiters | None = None
+    dispatch: Dispatch, limits: Limits | None = None, quotas: Quotas | None = None, shares: Limiters | None = None
 ) -> AsyncIterator[Served]:
     limits = limits or Limits()
     metrics = Metrics()
-    guard = guard or Quotas(limits, metrics)
+    quotas = quotas or Quotas(limits, metrics)
     near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     credentials = peercred.of_socket(far)
     stream = await UNIXSocketStream.from_socket(far)
@@ -161,10 +161,10 @@ async def served(
         stream,
         session=Session(credentials=credentials, number=1, shares=shares or Limiters()),
         dispatch=dispatch,
-        shared=Shared(limits=limits, guard=guard, metrics=metrics, taker=Closer(), ender=Closer()),
+        shared=Shared(limits=limits, quotas=quotas, metrics=metrics, taker=Closer(), ender=Closer()),
     )
     wire = Wire(await UNIXSocketStream.from_socket(near))
-    result = Served(wire, connection, guard, metrics)
+    result = Served(wire, connection, quotas, metrics)
 
     async def run() -> None:
         await connection.run()

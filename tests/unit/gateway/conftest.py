@@ -116,10 +116,10 @@ class Rest:
     def __init__(self, desk: Desk, limits: Limits, upstream: Upstream) -> None:
         self.ground = desk.ground
         self.metrics = Metrics()
-        self.guard = Quotas(limits, self.metrics)
+        self.quotas = Quotas(limits, self.metrics)
         store = StoreAccess(engine=desk.engine, service=lambda: desk.service)
         self.gateway = Gateway(Context(store=store, upstream=upstream), self.metrics)
-        self._shared = Shared(limits=limits, guard=self.guard, metrics=self.metrics, taker=Closer(), ender=Closer())
+        self._shared = Shared(limits=limits, quotas=self.quotas, metrics=self.metrics, taker=Closer(), ender=Closer())
         self.connections: list[HttpConnection] = []
 
     @asynccontextmanager

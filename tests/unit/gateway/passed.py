@@ -129,7 +129,7 @@ async def passed(
     # The store is never asked: all that is sent here is podman's.
     gateway = Gateway(Context(store=cast("Any", _NoStore(upstream.changes)), upstream=upstream), metrics)
     near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-    shared = Shared(limits=limits, guard=Quotas(limits, metrics), metrics=metrics, taker=Closer(), ender=Closer())
+    shared = Shared(limits=limits, quotas=Quotas(limits, metrics), metrics=metrics, taker=Closer(), ender=Closer())
     me = Credentials(pid=os.getpid(), uid=os.geteuid(), gid=os.getegid())
     session = Session(credentials=who or me, number=1, shares=Limiters())
     connection = gateway.connect(await UNIXSocketStream.from_socket(far), session, shared)

@@ -96,7 +96,7 @@ async def test_a_body_that_nobody_read_is_no_request(desk: Desk) -> None:
 async def test_a_body_that_is_longer_than_may_be_held_is_told_so(desk: Desk) -> None:
     async with resting(desk, limits=Limits(request_bytes=4096), upstream=Echo()) as rest, rest.client() as wire:
         assert (await wire.ask("POST", "/containers/a", bytes(4096))).body.endswith(bytes(4096))
-        assert rest.guard.request_bytes == 0
+        assert rest.quotas.request_bytes == 0
         assert (await wire.ask("POST", "/containers/a", bytes(4097))).body == b"POST /containers/a too long"
 
 
@@ -114,7 +114,7 @@ async def test_who_does_not_read_is_dropped(desk: Desk) -> None:
         await wire.send(b"POST /containers/a HTTP/1.1\r\nHost: d\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
         while not rest.metrics.counters["limits.stall_seconds"]:  # noqa: ASYNC110 - nothing is told on the wire
             await anyio.sleep(0.05)
-        assert rest.guard.in_flight == rest.guard.bytes == 0
+        assert rest.quotas.in_flight == rest.quotas.bytes == 0
 
 
 @pytest.mark.parametrize(

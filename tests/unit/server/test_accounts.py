@@ -49,13 +49,13 @@ def test_a_file_that_changed_or_is_gone_is_heeded(subuid: Path) -> None:
     assert accounts.owner(100000) == 100000
 
 
-def guard(**limits: int) -> Quotas:
+def quotas(**limits: int) -> Quotas:
     """Uids from 100000 on are subordinate to 1000; the daemon is 500's."""
     return Quotas(Limits(**limits), Metrics(), owner=lambda uid: 1000 if uid >= 100000 else uid, favoured=(0, 500))
 
 
 def test_all_ids_of_a_user_have_the_budgets_of_one_and_leave_some_to_the_user() -> None:
-    it = guard(uid_connections=80, uid_in_flight=80, in_flight=1)
+    it = quotas(uid_connections=80, uid_in_flight=80, in_flight=1)
     for uid in range(100000, 100070):
         it.enter(uid, uid)
         it.begin(uid, beside=0)
@@ -83,7 +83,7 @@ def test_whom_a_connection_counts_as_stays_while_it_lasts() -> None:
 
 
 def test_many_users_together_leave_room_to_root_and_the_own_user() -> None:
-    it = guard(connections=64, total_in_flight=64, total_bytes=800, total_request_bytes=800)
+    it = quotas(connections=64, total_in_flight=64, total_bytes=800, total_request_bytes=800)
     for uid in range(2000, 2060):
         it.enter(uid, 1)
     with pytest.raises(TooManyRequests) as caught:

@@ -59,7 +59,7 @@ async def test_nothing_of_them_is_counted_when_they_are_answered() -> None:
         await it.wire.call(4, "now.echo")
         await it.wire.line()
         await until(lambda: not it.connection.budget.in_flight)
-        assert (it.guard.in_flight, it.guard.bytes, it.guard.request_bytes) == (0, 0, 0)
+        assert (it.quotas.in_flight, it.quotas.bytes, it.quotas.request_bytes) == (0, 0, 0)
 
 
 async def test_who_does_not_read_them_is_not_read_from_either() -> None:

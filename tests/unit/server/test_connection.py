@@ -128,7 +128,7 @@ async def test_closing_cancels_every_request() -> None:
         with anyio.fail_after(5):
             await it.ended.wait()
         assert len(methods.ended) == 3
-        assert (it.guard.in_flight, it.guard.bytes) == (0, 0)
+        assert (it.quotas.in_flight, it.quotas.bytes) == (0, 0)
 
 
 async def test_closing_after_a_half_close_cancels_every_request() -> None:
@@ -165,7 +165,7 @@ async def test_reading_stops_at_the_limit_and_goes_on_below_it() -> None:
         await until(lambda: len(methods.begun) == 64)
         await anyio.wait_all_tasks_blocked()
         assert len(methods.begun) == 64
-        assert it.guard.in_flight == 64
+        assert it.quotas.in_flight == 64
         methods.release.set()
         assert {(await it.wire.line())["id"] for _ in range(100)} == set(range(100))
 
@@ -178,7 +178,7 @@ async def test_a_client_that_never_reads_stops_being_read() -> None:
             for number in range(5000):
                 await it.wire.call(number, "big", size=size)
         assert len(methods.begun) * size < (1 << 20) + 64 * size
-        assert it.guard.bytes <= (1 << 20) + 64 * size
+        assert it.quotas.bytes <= (1 << 20) + 64 * size
 
 
 async def test_a_client_that_reads_no_refusal_stops_being_read() -> None:
@@ -188,7 +188,7 @@ async def test_a_client_that_reads_no_refusal_stops_being_read() -> None:
                 await it.wire.stream.send(b"[]" * 4096)
         await anyio.wait_all_tasks_blocked()
         # What the socket holds besides is the kernel's: some hundred answers, and no thousands of objects of ours.
-        assert it.connection._outbox.waiting <= 64
+        assert it.connection._send_queue.waiting <= 64
         assert it.metrics.counters["limits.in_flight"] == 1
         with anyio.fail_after(30):
             for _ in range(2000):
@@ -201,7 +201,7 @@ async def test_a_peer_that_takes_nothing_is_closed() -> None:
         with anyio.fail_after(5):
             await it.ended.wait()
         assert it.metrics.counters["limits.stall_seconds"] == 1
-        assert it.guard.bytes == 0
+        assert it.quotas.bytes == 0
 
 
 async def test_a_text_begun_and_not_finished_in_time_is_told_and_the_connection_closed() -> None:
@@ -262,7 +262,7 @@ async def test_a_long_reply_arrives_whole() -> None:
     async with served(Methods()) as it:
         await it.wire.call(1, "big", size=3_000_001)
         assert len((await it.wire.line())["result"]) == 2_999_999
-        await until(lambda: it.guard.bytes == 0)
+        await until(lambda: it.quotas.bytes == 0)
 
 
 async def test_a_text_that_is_no_json_is_answered_and_then_the_connection_closes() -> None:
@@ -320,8 +320,8 @@ async def test_a_batch_is_answered_in_one_array_and_its_bytes_are_given_back() -
         await it.wire.send([{"jsonrpc": "2.0", "id": n, "method": "echo", "params": {"n": n}} for n in range(100)])
         answers = await it.wire.line()
         assert [answer["id"] for answer in answers] == list(range(100))
-        await until(lambda: it.guard.in_flight == 0)
-        assert it.guard.bytes == 0
+        await until(lambda: it.quotas.in_flight == 0)
+        assert it.quotas.bytes == 0
 
 
 async def test_a_batch_longer_than_the_in_flight_limit_is_answered() -> None:
@@ -333,13 +333,13 @@ async def test_a_batch_longer_than_the_in_flight_limit_is_answered() -> None:
 async def test_a_spent_budget_of_the_uid_is_an_error_and_another_connection_still_gets_one_through() -> None:
     methods = Methods()
     limits = Limits(uid_in_flight=4, in_flight=2)
-    guard = Quotas(limits, Metrics())
-    async with served(methods, limits, guard) as first, served(methods, limits, guard) as second:
+    quotas = Quotas(limits, Metrics())
+    async with served(methods, limits, quotas) as first, served(methods, limits, quotas) as second:
         await first.wire.call(1, "stick")
         await first.wire.call(2, "stick")
-        await until(lambda: guard.in_flight == 2)
+        await until(lambda: quotas.in_flight == 2)
         await second.wire.call(3, "stick")
-        await until(lambda: guard.in_flight == 3)
+        await until(lambda: quotas.in_flight == 3)
         await second.wire.call(4, "echo")
         assert (await second.wire.line())["error"]["data"]["name"] == "TooManyRequests"
         methods.release.set()
@@ -357,8 +357,8 @@ async def test_unread_answers_beyond_the_budget_of_bytes_are_refused() -> None:
 
     methods.extra["gated"] = gated
     limits = Limits(uid_bytes=14 << 20, reply_bytes=5 << 20)
-    guard = Quotas(limits, Metrics())
-    async with served(methods, limits, guard) as it, served(methods, limits, guard) as sister:
+    quotas = Quotas(limits, Metrics())
+    async with served(methods, limits, quotas) as it, served(methods, limits, quotas) as sister:
         for number in range(4):
             await it.wire.call(number, "gated")
         await until(lambda: len(methods.begun) == 4)
@@ -368,7 +368,7 @@ async def test_unread_answers_beyond_the_budget_of_bytes_are_refused() -> None:
         assert len((await sister.wire.line())["result"]) == 4 << 20
         names = [(await it.wire.line()).get("error", {}).get("data", {}).get("name") for _ in range(4)]
         assert sorted(map(str, names)) == ["None", "None", "TooManyRequests", "TooManyRequests"]
-        await until(lambda: it.guard.bytes == 0)
+        await until(lambda: it.quotas.bytes == 0)
 
 
 async def test_a_batch_whose_last_entry_is_refused_gives_back_the_bytes_of_the_others() -> None:
@@ -388,7 +388,7 @@ async def test_a_batch_whose_last_entry_is_refused_gives_back_the_bytes_of_the_o
         )
         answers = await it.wire.line()
         assert (answers[0]["result"], answers[1]["error"]["data"]["name"]) == ("done", "ShuttingDown")
-        await until(lambda: it.guard.bytes == 0)
+        await until(lambda: it.quotas.bytes == 0)
 
 
 async def test_a_flood_of_refusals_does_not_keep_the_others_waiting() -> None:

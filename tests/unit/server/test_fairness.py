@@ -37,7 +37,7 @@ EACH = 60
 async def test_who_asks_seldom_waits_for_a_step_of_one_of_forty_busy_connections(accounts: int) -> None:
     """By counted requests: those of others that begin between the question and its answer."""
     methods = Methods()
-    lane = FairQueue()
+    fair_queue = FairQueue()
     asked: list[int] = []
     begun = 0
     modest: Served | None = None
@@ -61,11 +61,11 @@ async def test_who_asks_seldom_waits_for_a_step_of_one_of_forty_busy_connections
 
     methods.extra |= {"count": count, "seldom": seldom}
     many = [{"jsonrpc": "2.0", "id": n, "method": "now.count"} for n in range(EACH)]
-    # The greedy ones' own requests are answered at once: nothing but the lane keeps them apart.
+    # The greedy ones' own requests are answered at once: nothing but the fair_queue keeps them apart.
     async with AsyncExitStack() as stack:
-        modest = await stack.enter_async_context(served(methods, shares=Limiters(lane, 7)))
+        modest = await stack.enter_async_context(served(methods, shares=Limiters(fair_queue, 7)))
         busy = [
-            await stack.enter_async_context(served(methods, shares=Limiters(lane, number % accounts)))
+            await stack.enter_async_context(served(methods, shares=Limiters(fair_queue, number % accounts)))
             for number in range(BUSY)
         ]
         with anyio.fail_after(20):
@@ -81,11 +81,11 @@ async def test_who_asks_seldom_waits_for_a_step_of_one_of_forty_busy_connections
 
 
 async def test_a_cancelled_wait_in_the_lane_leaves_the_turn_to_the_next() -> None:
-    lane = FairQueue()
+    fair_queue = FairQueue()
     done: list[int] = []
 
     async def stand(number: int) -> None:
-        await lane.turn(number % 3)
+        await fair_queue.turn(number % 3)
         done.append(number)
 
     with anyio.fail_after(5):
@@ -105,12 +105,12 @@ async def test_a_cancelled_wait_in_the_lane_leaves_the_turn_to_the_next() -> Non
                 for number in (0, 3, 4, 8):
                     scopes[number].cancel()
             assert {1, 2, 5, 6, 7} <= set(done)
-            await lane.turn(0)
+            await fair_queue.turn(0)
 
 
 async def test_who_does_not_read_asks_seldom_again_after_a_round() -> None:
-    lane = FairQueue()
-    pace = Pace(lane, 1)
+    fair_queue = FairQueue()
+    pace = Pace(fair_queue, 1)
     pace.spend(SELDOM)
     pace.rest(all_read=True)
     assert not pace.spent
@@ -118,7 +118,7 @@ async def test_who_does_not_read_asks_seldom_again_after_a_round() -> None:
     assert pace.spent
     async with anyio.create_task_group() as tasks:
         for _ in range(6):
-            tasks.start_soon(lane.turn, 2)
+            tasks.start_soon(fair_queue.turn, 2)
         for _ in range(2):
             await anyio.lowlevel.checkpoint()
         pace.rest(all_read=False)

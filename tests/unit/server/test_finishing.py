@@ -70,7 +70,7 @@ async def test_a_client_that_goes_leaves_its_change_to_finish(methods: Methods) 
         change.go.set()
         await server.ended.wait()
         assert change.finished
-        assert server.guard.in_flight == 0
+        assert server.quotas.in_flight == 0
 
 
 async def test_a_drain_waits_for_a_change_past_its_commit_and_answers_it(methods: Methods) -> None:

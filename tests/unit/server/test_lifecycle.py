@@ -41,15 +41,15 @@ class Life:
 
 
 @asynccontextmanager
-async def living(door: Listener, methods: Methods, limits: Limits | None = None, **terms) -> AsyncIterator[Life]:
+async def living(listener: Listener, methods: Methods, limits: Limits | None = None, **terms) -> AsyncIterator[Life]:
     metrics = Metrics()
     lifecycle = Lifecycle(
-        door,
+        listener,
         terms=Terms(limits=limits or Limits(), backend="test", **terms),
         metrics=metrics,
         notifier=Notifier(None),
     )
-    life = Life(lifecycle, door.path, metrics)
+    life = Life(lifecycle, listener.path, metrics)
     ready = anyio.Event()
 
     async def serve() -> None:
@@ -86,13 +86,13 @@ async def test_shutdown_answers_what_was_sent_and_removes_the_path(short_dir: Pa
 
 @on_both
 async def test_shutdown_serves_who_is_in_our_own_queue(short_dir: Path) -> None:
-    door = await anyio.to_thread.run_sync(bind, str(short_dir / "s"))
+    listener = await anyio.to_thread.run_sync(bind, str(short_dir / "s"))
     with socket.socket(socket.AF_UNIX) as early:
         early.setblocking(False)
-        early.connect(door.path)
+        early.connect(listener.path)
         early.send(b'{"jsonrpc":"2.0","id":1,"method":"echo","params":{}}\n')
         lifecycle = Lifecycle(
-            door, terms=Terms(limits=Limits(), backend="test"), metrics=Metrics(), notifier=Notifier(None)
+            listener, terms=Terms(limits=Limits(), backend="test"), metrics=Metrics(), notifier=Notifier(None)
         )
         lifecycle.shutdown("before it began")
         await lifecycle.serve(Methods())
@@ -104,9 +104,9 @@ async def test_shutdown_leaves_the_queue_of_an_inherited_socket_to_the_next_daem
     with socket.socket(socket.AF_UNIX) as manager:
         manager.bind(str(short_dir / "s"))
         manager.listen()
-        door = inherit(socket.socket(fileno=os.dup(manager.fileno())))
+        listener = inherit(socket.socket(fileno=os.dup(manager.fileno())))
         lifecycle = Lifecycle(
-            door, terms=Terms(limits=Limits(), backend="test"), metrics=Metrics(), notifier=Notifier(None)
+            listener, terms=Terms(limits=Limits(), backend="test"), metrics=Metrics(), notifier=Notifier(None)
         )
         lifecycle.shutdown("at once")
         with anyio.fail_after(5):
@@ -120,9 +120,9 @@ async def test_shutdown_leaves_the_queue_of_an_inherited_socket_to_the_next_daem
 
 @on_both
 async def test_one_client_too_many_is_told_so_and_the_others_go_on(short_dir: Path) -> None:
-    door = await anyio.to_thread.run_sync(bind, str(short_dir / "s"))
+    listener = await anyio.to_thread.run_sync(bind, str(short_dir / "s"))
     limits = Limits(uid_connections=3)
-    async with living(door, Methods(), limits) as life, life.client() as first, life.client() as second:
+    async with living(listener, Methods(), limits) as life, life.client() as first, life.client() as second:
         for wire in (first, second):
             await wire.call(1, "echo")
             await wire.line()
@@ -138,8 +138,8 @@ async def test_one_client_too_many_is_told_so_and_the_others_go_on(short_dir: Pa
 
 @on_both
 async def test_a_connection_that_ends_makes_room_for_another(short_dir: Path) -> None:
-    door = await anyio.to_thread.run_sync(bind, str(short_dir / "s"))
-    async with living(door, Methods(), Limits(uid_connections=1)) as life:
+    listener = await anyio.to_thread.run_sync(bind, str(short_dir / "s"))
+    async with living(listener, Methods(), Limits(uid_connections=1)) as life:
         for number in range(5):
             async with life.client() as wire:
                 await wire.call(number, "echo")
@@ -150,8 +150,8 @@ async def test_a_connection_that_ends_makes_room_for_another(short_dir: Path) ->
 
 def test_idle_exit_counts_from_the_last_connections_end(short_dir: Path) -> None:
     async def main() -> None:
-        door = await anyio.to_thread.run_sync(bind, str(short_dir / "s"))
-        async with living(door, Methods(), idle_exit=600) as life:
+        listener = await anyio.to_thread.run_sync(bind, str(short_dir / "s"))
+        async with living(listener, Methods(), idle_exit=600) as life:
             await wait_all_tasks_blocked()
             clock.jump(500)
             async with life.client() as wire:
@@ -176,7 +176,7 @@ def test_idle_exit_counts_from_the_last_connections_end(short_dir: Path) -> None
 
 
 class LastMoment(Listener):
-    """A door where a client comes right after each time it was found that none waits."""
+    """A listener where a client comes right after each time it was found that none waits."""
 
     late: socket.socket | None = None
 
@@ -194,19 +194,19 @@ async def test_a_client_that_comes_when_an_idle_daemon_decides_to_leave_is_the_n
     with socket.socket(socket.AF_UNIX) as manager:
         manager.bind(str(short_dir / "s"))
         manager.listen()
-        door = LastMoment(socket.socket(fileno=os.dup(manager.fileno())), str(short_dir / "s"), inherited=True)
+        listener = LastMoment(socket.socket(fileno=os.dup(manager.fileno())), str(short_dir / "s"), inherited=True)
         lifecycle = Lifecycle(
-            door,
+            listener,
             terms=Terms(limits=Limits(), backend="test", idle_exit=0.01),
             metrics=Metrics(),
             notifier=Notifier(None),
         )
         with anyio.fail_after(5):
             assert await lifecycle.serve(Methods()) == "idle"
-        assert door.late is not None
-        with door.late:
+        assert listener.late is not None
+        with listener.late:
             # Not accepted and cut: it may begin to talk only now, and the next daemon hears it.
-            door.late.send(b"hello")
+            listener.late.send(b"hello")
             manager.setblocking(False)
             with manager.accept()[0] as heard:
                 heard.setblocking(False)
@@ -218,11 +218,11 @@ async def test_a_status_of_the_draining_is_not_followed_by_another(short_dir: Pa
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(short_dir / "n"))
         manager.setblocking(False)
-        door = await anyio.to_thread.run_sync(bind, str(short_dir / "s"))
+        listener = await anyio.to_thread.run_sync(bind, str(short_dir / "s"))
         methods = Methods()
         notifier = Notifier(str(short_dir / "n"))
         lifecycle = Lifecycle(
-            door,
+            listener,
             terms=Terms(limits=Limits(), backend="test"),
             metrics=Metrics(),
             notifier=notifier,
@@ -232,7 +232,7 @@ async def test_a_status_of_the_draining_is_not_followed_by_another(short_dir: Pa
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(lambda: lifecycle.serve(methods, ready=ready.set))
             await ready.wait()
-            async with await anyio.connect_unix(door.path) as stream:
+            async with await anyio.connect_unix(listener.path) as stream:
                 wire = Wire(stream)
                 await wire.call(1, "stick")
                 await wire.call(2, "echo")
@@ -252,8 +252,8 @@ async def test_a_status_of_the_draining_is_not_followed_by_another(short_dir: Pa
 
 def test_without_idle_exit_the_daemon_stays(short_dir: Path) -> None:
     async def main() -> None:
-        door = await anyio.to_thread.run_sync(bind, str(short_dir / "s"))
-        async with living(door, Methods()) as life:
+        listener = await anyio.to_thread.run_sync(bind, str(short_dir / "s"))
+        async with living(listener, Methods()) as life:
             await anyio.sleep(80_000)
             assert not life.ended.is_set()
 
@@ -300,8 +300,8 @@ def test_a_shutdown_while_the_store_is_loaded_for_the_first_time_ends_the_daemon
 def test_a_drain_ends_after_ten_seconds_and_answers_the_rest_shutting_down(short_dir: Path) -> None:
     async def main() -> None:
         methods = Methods()
-        door = await anyio.to_thread.run_sync(bind, str(short_dir / "s"))
-        async with living(door, methods) as life, life.client() as wire:
+        listener = await anyio.to_thread.run_sync(bind, str(short_dir / "s"))
+        async with living(listener, methods) as life, life.client() as wire:
             await wire.call(1, "stick")
             await anyio.wait_all_tasks_blocked()
             began = trio.current_time()
@@ -323,8 +323,8 @@ def test_a_request_that_cannot_be_stopped_delays_the_end_and_is_still_answered(s
             return b"1"
 
         methods.extra["stubborn"] = stubborn
-        door = await anyio.to_thread.run_sync(bind, str(short_dir / "s"))
-        async with living(door, methods) as life, life.client() as wire:
+        listener = await anyio.to_thread.run_sync(bind, str(short_dir / "s"))
+        async with living(listener, methods) as life, life.client() as wire:
             await wire.call(1, "stubborn")
             await wire.call(2, "echo")
             await wire.line()
@@ -338,8 +338,8 @@ def test_a_request_that_cannot_be_stopped_delays_the_end_and_is_still_answered(s
 
 def test_a_client_that_takes_nothing_for_thirty_seconds_is_closed(short_dir: Path) -> None:
     async def main() -> None:
-        door = await anyio.to_thread.run_sync(bind, str(short_dir / "s"))
-        async with living(door, Methods()) as life, life.client() as wire:
+        listener = await anyio.to_thread.run_sync(bind, str(short_dir / "s"))
+        async with living(listener, Methods()) as life, life.client() as wire:
             began = trio.current_time()
             await wire.call(1, "big", size=10 << 20)
             await anyio.sleep(29)
@@ -405,8 +405,8 @@ async def test_a_reload_that_hangs_does_not_keep_the_daemon_from_ending(short_di
 
 @on_both
 async def test_new_limits_hold_for_new_connections_and_are_told(short_dir: Path) -> None:
-    door = await anyio.to_thread.run_sync(bind, str(short_dir / "s"))
-    async with living(door, Methods(), Limits(request_bytes=100)) as life, life.client() as old:
+    listener = await anyio.to_thread.run_sync(bind, str(short_dir / "s"))
+    async with living(listener, Methods(), Limits(request_bytes=100)) as life, life.client() as old:
         await old.call(1, "echo")
         await old.line()
         life.lifecycle.revise(Limits(request_bytes=10_000, uid_connections=3), None)
@@ -424,8 +424,8 @@ async def test_new_limits_hold_for_new_connections_and_are_told(short_dir: Path)
 
 def test_another_idle_exit_holds_from_when_it_is_set(short_dir: Path) -> None:
     async def main() -> None:
-        door = await anyio.to_thread.run_sync(bind, str(short_dir / "s"))
-        async with living(door, Methods()) as life:
+        listener = await anyio.to_thread.run_sync(bind, str(short_dir / "s"))
+        async with living(listener, Methods()) as life:
             await anyio.sleep(1000)
             life.lifecycle.revise(Limits(), 60)
             await anyio.sleep(50)

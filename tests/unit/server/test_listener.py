@@ -23,28 +23,28 @@ def listening(path: Path) -> socket.socket:
 def test_a_bound_socket_has_mode_0600_whatever_the_umask(short_dir: Path) -> None:
     before = os.umask(0)
     try:
-        door = bind(str(short_dir / "s"))
+        listener = bind(str(short_dir / "s"))
     finally:
         os.umask(before)
     assert stat.S_IMODE(os.stat(short_dir / "s").st_mode) == 0o600
     assert os.listdir(short_dir) == ["s"]
-    door.close()
+    listener.close()
 
 
 def test_missing_folders_are_made_for_us_alone(short_dir: Path) -> None:
-    door = bind(str(short_dir / "a" / "b" / "s"))
+    listener = bind(str(short_dir / "a" / "b" / "s"))
     assert stat.S_IMODE(os.stat(short_dir / "a").st_mode) == 0o700
     assert stat.S_IMODE(os.stat(short_dir / "a" / "b").st_mode) == 0o700
-    door.close()
+    listener.close()
 
 
 def test_a_socket_nobody_answers_on_is_replaced(short_dir: Path) -> None:
     listening(short_dir / "s").close()
-    door = bind(str(short_dir / "s"))
+    listener = bind(str(short_dir / "s"))
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(str(short_dir / "s"))
-        assert door.waiting()
-    door.close()
+        assert listener.waiting()
+    listener.close()
 
 
 def test_a_socket_somebody_answers_on_is_left_alone_and_its_pid_named(short_dir: Path) -> None:
@@ -115,30 +115,30 @@ def test_a_folder_anybody_can_write_is_refused(short_dir: Path) -> None:
 
 
 def test_withdrawing_removes_the_path_once(short_dir: Path) -> None:
-    door = bind(str(short_dir / "s"))
-    door.withdraw()
+    listener = bind(str(short_dir / "s"))
+    listener.withdraw()
     assert os.listdir(short_dir) == []
     with listening(short_dir / "s"):
-        door.withdraw()
+        listener.withdraw()
         assert os.listdir(short_dir) == ["s"]
-    door.close()
+    listener.close()
 
 
 def test_withdrawing_leaves_another_daemons_socket_alone(short_dir: Path) -> None:
-    door = bind(str(short_dir / "s"))
+    listener = bind(str(short_dir / "s"))
     os.unlink(short_dir / "s")
     with listening(short_dir / "s"):
-        door.withdraw()
+        listener.withdraw()
         assert os.listdir(short_dir) == ["s"]
-    door.close()
+    listener.close()
 
 
 def test_a_path_that_leads_to_a_live_socket_never_refuses_while_it_is_replaced(short_dir: Path) -> None:
     listening(short_dir / "s").close()
     stale = os.stat(short_dir / "s").st_ino
-    door = bind(str(short_dir / "s"))
+    listener = bind(str(short_dir / "s"))
     assert os.stat(short_dir / "s").st_ino != stale
     for _ in range(3):
         with socket.socket(socket.AF_UNIX) as client:
             client.connect(str(short_dir / "s"))
-    door.close()
+    listener.close()

@@ -132,8 +132,8 @@ def test_the_end_of_a_connection_gives_back_what_it_made_the_daemon_hold(
     monkeypatch.setattr(memory.Memory.__init__, "__defaults__", (lambda: given.append(1),))
 
     async def main() -> None:
-        door = await anyio.to_thread.run_sync(bind, str(short_dir / "s"))
-        async with living(door, Methods()) as life:
+        listener = await anyio.to_thread.run_sync(bind, str(short_dir / "s"))
+        async with living(listener, Methods()) as life:
             async with life.client() as wire:
                 await wire.call(1, "big", size=size)
                 await wire.line()

@@ -61,7 +61,7 @@ async def _one_connection(number: int) -> weakref.ref[Connection]:
         await UNIXSocketStream.from_socket(far),
         session=Session(credentials=peercred.of_socket(far), number=number),
         dispatch=Methods(),
-        shared=Shared(limits=limits, guard=Quotas(limits, metrics), metrics=metrics, taker=Closer(), ender=Closer()),
+        shared=Shared(limits=limits, quotas=Quotas(limits, metrics), metrics=metrics, taker=Closer(), ender=Closer()),
     )
     wire = Wire(await UNIXSocketStream.from_socket(near))
     async with anyio.create_task_group() as tasks:

@@ -47,14 +47,14 @@ def changing(methods: Methods, size: int) -> list[Any]:
 async def spend(it: Served, size: int) -> None:
     """Have unread answers wait: more than the socket takes, so that the rest counts."""
     await it.wire.call("unread", "big", size=size)
-    await until(lambda: it.guard.bytes)
+    await until(lambda: it.quotas.bytes)
 
 
 async def test_what_a_change_did_is_told_though_the_budget_of_bytes_was_spent_meanwhile() -> None:
     methods = Methods()
     limits = Limits(uid_bytes=2 * MIB)
-    guard = Quotas(limits, Metrics())
-    async with served(methods, limits, guard) as slow, served(methods, limits, guard) as it:
+    quotas = Quotas(limits, Metrics())
+    async with served(methods, limits, quotas) as slow, served(methods, limits, quotas) as it:
 
         async def change(params: Any) -> bytes:
             await spend(slow, 2 * MIB)
@@ -72,8 +72,8 @@ async def test_a_change_does_not_begin_where_there_is_no_room_for_its_answer(cap
     methods = Methods()
     made = changing(methods, 10)
     limits = Limits(uid_bytes=MIB)
-    guard = Quotas(limits, Metrics())
-    async with served(methods, limits, guard) as slow, served(methods, limits, guard) as it:
+    quotas = Quotas(limits, Metrics())
+    async with served(methods, limits, quotas) as slow, served(methods, limits, quotas) as it:
         await spend(slow, 3 * MIB)
         await it.wire.call(1, CHANGE, filters=[], plan="p")
         assert (await it.wire.line())["error"]["data"]["name"] == "TooManyRequests"
@@ -151,10 +151,10 @@ async def test_requests_in_flight_are_bounded_by_their_bytes_and_all_are_answere
             await until(lambda: it.metrics.counters["limits.in_flight_bytes"])
             await anyio.wait_all_tasks_blocked()
             assert len(methods.begun) == 4
-            assert 100_000 <= it.guard.request_bytes < 125_000
+            assert 100_000 <= it.quotas.request_bytes < 125_000
             methods.release.set()
             assert {(await it.wire.line())["id"] for _ in range(10)} == set(range(10))
-        await until(lambda: it.guard.request_bytes == 0)
+        await until(lambda: it.quotas.request_bytes == 0)
 
 
 class Burden:

@@ -74,11 +74,11 @@ def reporter(heard: Heard, **more) -> ServiceStatus:
 
 
 async def lifecycle(heard: Heard, folder: Path, **more) -> Lifecycle:
-    door = await anyio.to_thread.run_sync(bind, str(folder / "s"))
+    listener = await anyio.to_thread.run_sync(bind, str(folder / "s"))
     limits = more.pop("limits", Limits())
     idle_exit = more.pop("idle_exit", None)
     terms = Terms(limits=limits, backend="test", idle_exit=idle_exit)
-    return Lifecycle(door, terms=terms, metrics=Metrics(), notifier=heard.notifier, **more)
+    return Lifecycle(listener, terms=terms, metrics=Metrics(), notifier=heard.notifier, **more)
 
 
 # ---------------------------------------------------------------- the watch
