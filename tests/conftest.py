@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-import shutil
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +13,7 @@ from blockbuster import BlockBuster
 from hypothesis import HealthCheck, settings
 
 from tests import tiers
+from tests.support.trees import remove_tree
 
 _slow = [HealthCheck.too_slow]  # says something of the machine and its load
 settings.register_profile("unit", max_examples=40, deadline=None, suppress_health_check=_slow, database=None)
@@ -80,9 +81,23 @@ def blocking_calls_fail(request: pytest.FixtureRequest, blocking_call_detector: 
     blocking_call_detector.deactivate()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def runtime_dir() -> Iterator[None]:
+    """A user's daemons leave their lock files here. Root's leave them in /run: they are removed at the end."""
+    folder = tempfile.mkdtemp(prefix="sd-")
+    os.environ["XDG_RUNTIME_DIR"] = folder
+    yield
+    remove_tree(folder)
+    if os.geteuid() == 0:
+        for lock in Path("/run/storaged").glob("guard-*.lock"):
+            _, _, socket = lock.read_text().partition("\n")
+            if socket.startswith(f"{tempfile.gettempdir()}/sd-") and not os.path.exists(os.path.dirname(socket)):
+                lock.unlink(missing_ok=True)
+
+
 @pytest.fixture
 def short_dir() -> Iterator[Path]:
     """A folder whose path leaves room for a socket's name: ``sun_path`` holds 107 bytes."""
     path = Path(tempfile.mkdtemp(prefix="sd-"))
     yield path
-    shutil.rmtree(path, ignore_errors=True)
+    remove_tree(path)

@@ -19,6 +19,7 @@ from storaged.sample import SampleSpec, write_store
 from storaged.store.layout import paths
 from storaged.store.layout.paths import own_dir
 from tests.support.daemon import STORAGED, flags, serving, started
+from tests.support.trees import remove_tree
 
 BACKENDS = pytest.mark.parametrize("backend", ["trio", "asyncio"])
 STORAGECTL = (sys.executable, "-c", "import sys; from storaged_client.cli.main import main; sys.exit(main())")
@@ -61,12 +62,12 @@ def test_info_and_check_tell_a_lost_table_and_lost_files_by_their_status(short_d
         assert asked("info")[0] == 0
         layers = sorted((short_dir / "root" / "overlay").glob("*/diff"))[:4]
         for diff in layers:
-            shutil.rmtree(diff)
+            remove_tree(diff)
             diff.mkdir()
         status, shown = asked("check")
         assert (status, shown.count("layer_content_lost: ")) == (1, 4)
         for diff in layers:
-            shutil.rmtree(diff.parent)
+            remove_tree(diff.parent)
         status, shown = asked("info")
         assert status == 1
         assert "layer_directory_missing: 4 of " in shown
@@ -131,12 +132,12 @@ def test_what_an_earlier_daemon_left_is_told_with_what_to_do(short_dir: Path, mo
                 client.settle()
         shown = storagectl(daemon.path, "info")
     assert "  Unfinished: " in shown
-    assert f"    to repair it: storaged stop --socket {daemon.path}\n" in shown
+    assert f"    to repair it: storaged stop --socket {shlex.quote(daemon.path)}\n" in shown
 
 
 def test_the_line_for_the_textfile_collector_leaves_a_whole_file_or_the_last_one(short_dir: Path) -> None:
     (script,) = TEXTFILE.findall((Path(__file__).parents[2] / "docs" / "metrics.md").read_text())
-    script = re.sub(r"^dir=.*", f"dir={short_dir / 'metrics'}", script)
+    script = re.sub(r"^dir=.*", lambda _: f"dir={shlex.quote(str(short_dir / 'metrics'))}", script)
     (short_dir / "metrics").mkdir()
     tools = short_dir / "bin"
     tools.mkdir()

@@ -131,9 +131,9 @@ def test_half_a_request_and_a_hang_up_leave_nothing_behind(short_dir: Path) -> N
         with daemon.client() as last:
             last.request("server.ping")
             gauges = watcher.call("server.stats")["gauges"]
-            while gauges["connections"] > before["connections"] + 1:
+            # A thread closes them: a leak would show as a timeout.
+            while any(gauges[what] > before[what] + 1 for what in ("connections", "descriptors")):
                 gauges = watcher.call("server.stats")["gauges"]
-            assert gauges["descriptors"] <= before["descriptors"] + 1
             assert gauges["requests_in_flight"] == 1
 
 

@@ -375,7 +375,7 @@ def test_a_command_that_the_systems_unit_would_not_see_is_refused_and_a_users_wo
     assert make_plan(command=command, environ={"HOME": "/home/one"}, user=True).files
 
 
-def test_a_command_with_a_space_or_a_percent_sign_is_one_word_of_the_unit(tmp_path: Path) -> None:
+def test_a_command_with_a_space_or_a_percent_sign_is_one_word_of_the_unit(tmp_path: Path, short_dir: Path) -> None:
     analyze = shutil.which("systemd-analyze")
     if analyze is None:
         pytest.skip("no systemd-analyze")
@@ -386,7 +386,7 @@ def test_a_command_with_a_space_or_a_percent_sign_is_one_word_of_the_unit(tmp_pa
     for path, text in plan.files.items():
         put(Path(path), text)
     units = [path for path in plan.files if path.endswith((".service", ".socket"))]
-    environ = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)}
+    environ = {**os.environ, "XDG_RUNTIME_DIR": str(short_dir)}
     done = subprocess.run([analyze, "--user", "verify", *units], capture_output=True, text=True, env=environ)
     assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
 

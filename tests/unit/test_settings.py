@@ -15,7 +15,7 @@ from storaged.errors import ConfigError
 @pytest.fixture(autouse=True)
 def a_user_without_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No file of this machine takes part."""
-    monkeypatch.setattr(os, "geteuid", lambda: 4711)
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() or 4711)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
 
 

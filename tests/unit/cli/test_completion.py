@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import select
+import shlex
 import shutil
 import subprocess
 import sys
@@ -65,11 +66,13 @@ def environment(daemon: Server, tmp_path: Path) -> dict[str, str]:
     """A shell in which ``storagectl`` is this one, and the daemon answers."""
     program = tmp_path / "bin" / "storagectl"
     program.parent.mkdir()
-    program.write_text(
-        f"#!{sys.executable}\nimport json, sys\nfrom storaged_client.cli.main import main\n"
+    code = tmp_path / "storagectl.py"
+    code.write_text(
+        "import json, sys\nfrom storaged_client.cli.main import main\n"
         f"if sys.argv[1] != '__complete': open({str(tmp_path / 'ran')!r}, 'w').write(json.dumps(sys.argv[1:]))\n"
         "sys.exit(main())\n"
     )
+    program.write_text(f'#!/bin/sh\nexec {shlex.join([sys.executable, str(code)])} "$@"\n')
     program.chmod(0o755)
     home = tmp_path / "home"
     home.mkdir()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import pty
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -194,7 +195,8 @@ def test_a_plan_is_offered_by_the_command_that_reaches_the_same_daemon(
     daemon: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["image", "prune", "--dry-run", "--socket", daemon.path]) == exits.DONE
-    assert capsys.readouterr().out.endswith(f"\n  storagectl --socket {daemon.path} image prune --plan p-1\n")
+    path = shlex.quote(daemon.path)
+    assert capsys.readouterr().out.endswith(f"\n  storagectl --socket {path} image prune --plan p-1\n")
 
 
 LONG = [f"registry.example.com/{'x' * 120}/group/app:1", "localhost/b:2"]

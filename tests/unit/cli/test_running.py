@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -217,6 +218,7 @@ def test_a_command_that_mends_reaches_the_daemon_that_named_it(
     verdict = {**STATE, "id": APP, "dangling": False, "intermediate": False, "prunable": False, "removable": True}
     flaw = {"name": "x", "detail": "y", "image": APP, "file": None, "command": f"storagectl rmi --force {APP}"}
     path = short_dir / "s"
+    quoted = shlex.quote(str(path))
     answers = {
         "images.why": lambda _: {**verdict, "reasons": [reason]},
         "server.info": lambda _: info(flaws=[flaw], socket=str(path)),
@@ -227,9 +229,9 @@ def test_a_command_that_mends_reaches_the_daemon_that_named_it(
         assert f"`{command}` removes" in capsys.readouterr().out
         monkeypatch.setenv("STORAGED_SOCKET", "/nowhere/else")
         assert main(["why", "app", "--socket", str(path)]) == exits.DONE
-        assert f"`storagectl --socket {path} untag {APP[:12]} localhost/app:1` removes" in capsys.readouterr().out
+        assert f"`storagectl --socket {quoted} untag {APP[:12]} localhost/app:1` removes" in capsys.readouterr().out
         main(["info", "--socket", str(path)])
-        assert f"to repair it: storagectl --socket {path} rmi --force {APP}\n" in capsys.readouterr().out
+        assert f"to repair it: storagectl --socket {quoted} rmi --force {APP}\n" in capsys.readouterr().out
 
 
 LINE = re.compile(r'time="\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:Z|[+-]\d\d:\d\d)" level=(\w+) msg=(".*")')
@@ -330,7 +332,7 @@ def test_a_daemon_of_another_version_is_told_with_the_command_that_replaces_it(
     with Server(path, {"server.info": lambda _: info(version="0.0.1", socket=str(path))}):
         for argv, status in ((["--version"], exits.DONE), (["info"], exits.FOUND)):
             assert main(argv) == status
-            assert f"storaged stop --socket {path}\n" in capsys.readouterr().out
+            assert f"storaged stop --socket {shlex.quote(str(path))}\n" in capsys.readouterr().out
         enable(short_dir / "config", str(path))
         for argv, status in ((["--version"], exits.DONE), (["info"], exits.FOUND)):
             assert main(argv) == status
@@ -432,4 +434,4 @@ def test_an_answer_that_lacks_a_member_is_another_versions_or_a_mistake_of_ours(
             assert main(["exists", "x"]) == exits.FAILED
             said = capsys.readouterr().err
             assert said.startswith("Error: the daemon's answer has no 'exists'; the daemon is storaged 0.0.1 ")
-            assert said.endswith(f"storaged stop --socket {server.path}\n")
+            assert said.endswith(f"storaged stop --socket {shlex.quote(str(server.path))}\n")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
+
+import pytest
 
 from storaged_client.cli import containers, info, invocation, layers, manifest_inspect, manifest_ls, why
 from storaged_client.contract.version import VERSION
@@ -195,7 +198,8 @@ def test_why_says_that_nothing_keeps_an_image() -> None:
     assert text.endswith("Nothing keeps it: `storagectl image prune` would remove it.\n")
 
 
-def test_info_says_that_nothing_is_wrong() -> None:
+def test_info_says_that_nothing_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)  # this socket is root's by default
     assert info.render(server_info(), NOW) == (
         f"daemon         storaged {VERSION} (protocol 1.0), pid 123, trio, started 12 minutes ago\n"
         "socket         /run/storaged/storaged.sock\n"

@@ -40,8 +40,9 @@ def path(short_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 @pytest.fixture
 def daemon(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     def use(how: str) -> None:
+        words = how.split(maxsplit=1)
         monkeypatch.setattr(
-            spawn, "command", lambda path: [sys.executable, "-m", "tests.unit.client.daemon", path, *how.split()]
+            spawn, "command", lambda path: [sys.executable, "-m", "tests.unit.client.daemon", path, *words]
         )
 
     use("")

@@ -97,7 +97,7 @@ class Machine:
         """A podman of that version, which leaves a mark each time it is run."""
         program = self.bin / "podman"
         program.unlink(missing_ok=True)
-        program.write_text(f'#!/bin/sh\necho run >> {self.root}/runs\necho "podman version {version}"\n')
+        program.write_text(f'#!/bin/sh\necho run >> "{self.root}/runs"\necho "podman version {version}"\n')
         program.chmod(0o755)
         return program
 

@@ -290,6 +290,7 @@ def with_a_layer(ground: Ground) -> tuple[ImageID, LayerID, Path]:
     layer = LayerID(next(record["layer"] for record in table if record["id"] == image))
     file = Path(paths.layer_contents(ground.location.graphroot, DRIVER, layer)) / "diff" / "file"
     file.parent.mkdir(parents=True, exist_ok=True)
+    file.parent.chmod(0o700)  # a base layer's is 0555
     file.write_bytes(b"1")
     return image, layer, file
 

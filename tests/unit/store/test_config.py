@@ -140,7 +140,7 @@ def test_drop_ins_apply_by_file_name_and_the_nearer_folder_masks_the_farther(mac
     machine.write("usr/share/containers/storage.conf.d/10.conf", '[storage]\ndriver = "zfs"\nrunroot = "/r10"\n')
     machine.write("etc/containers/storage.conf.d/10.conf", '[storage]\ndriver = "overlay2"\n')
     machine.write("etc/containers/storage.rootful.conf.d/20.conf", '[storage]\ngraphroot = "/g20"\n')
-    machine.write("etc/containers/storage.rootless.conf.d/30.conf", '[storage]\ngraphroot = "/g30"\n')
+    machine.write("etc/containers/storage.rootless.conf.d/30.conf", f'[storage]\ngraphroot = "{machine.root}/g30"\n')
     machine.write("etc/containers/storage.rootless.conf.d/1000/40.conf", '[storage]\nrunroot = "/r40"\n')
     machine.write("etc/containers/storage.conf.d/ignored.txt", "no TOML at all")
     (machine.root / "etc/containers/storage.conf.d/folder.conf").mkdir()
@@ -148,7 +148,7 @@ def test_drop_ins_apply_by_file_name_and_the_nearer_folder_masks_the_farther(mac
     assert (root.driver, root.graphroot) == ("overlay", "/g20")
     assert root.runroot == str(machine.root / "run/containers/storage")
     user = machine.find(UID, rules=NEW)
-    assert (user.graphroot, user.runroot) == ("/g30", "/r40")
+    assert (user.graphroot, user.runroot) == (f"{machine.root}/g30", "/r40")
     assert machine.find(2000, rules=NEW, XDG_RUNTIME_DIR="/x").runroot == "/x/containers"
 
 

@@ -26,6 +26,7 @@ from storaged.store.layout.digest_forms import is_digest, verify
 from storaged.store.layout.records import ImageID
 from storaged.store.reader import StoreReader
 from tests.support.damaged import Damaged, lay
+from tests.support.trees import remove_tree
 from tests.unit.store.writing.workshop import opened
 
 MAP = [{"container_id": 0, "host_id": 100000, "size": 65536}]
@@ -146,7 +147,7 @@ def test_a_parent_in_an_additional_store_is_not_missing_and_podmans_repair_is_wa
     second_link.symlink_to(os.readlink(link))
     shutil.move(store.tar_split(base["id"]), second.tar_split(base["id"]))
     link.unlink()
-    shutil.rmtree(store.contents(base["id"]))
+    remove_tree(store.contents(base["id"]))
     store.drop("layers", base["id"])
     second.write("layers", [*second.records("layers"), base])
     steps = list(walk(store.location, scope="contents"))

@@ -7,7 +7,6 @@ import gzip
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +19,7 @@ from storaged.store.checking.walk import Scope
 from storaged.store.layout import paths
 from storaged.store.locks.record_lock import FLOCK
 from tests.support.damaged import Damaged, lay, old
+from tests.support.trees import remove_tree
 
 Record = dict[str, Any]
 NOWHERE = "0" * 64
@@ -190,7 +190,7 @@ def changed(before: bytes, after: bytes) -> Callable[[Path], object]:
 
 
 def emptied(path: Path) -> None:
-    shutil.rmtree(path)
+    remove_tree(path)
     path.mkdir()
 
 
@@ -230,7 +230,7 @@ def aged(make: Callable[[Path], object]) -> Callable[[Path], object]:
 
 def no_layers_at_all(store: Damaged) -> str:
     for record in store.records("layers"):
-        shutil.rmtree(store.contents(record["id"]))
+        remove_tree(store.contents(record["id"]))
     store.table("layers").unlink()
     return str(store.table("layers"))
 
@@ -262,7 +262,7 @@ def a_layer_without_its_folder(store: Damaged) -> str:
     id = store.layer["id"]
     if store.driver == "overlay":
         store.link(id).unlink()
-    shutil.rmtree(store.contents(id))
+    remove_tree(store.contents(id))
     return str(id)
 
 
@@ -370,8 +370,8 @@ _RECORDS = [
 """Found in the records alone."""
 
 _FILES = [
-    ("an image without its folder", "image_directory_missing", file("image", folder, shutil.rmtree)),
-    ("a list without its folder", "evidence_unreadable", file("list", folder, shutil.rmtree)),
+    ("an image without its folder", "image_directory_missing", file("image", folder, remove_tree)),
+    ("a list without its folder", "evidence_unreadable", file("list", folder, remove_tree)),
     ("a missing manifest", "manifest_missing", file("image", manifest, Path.unlink)),
     ("a manifest that is none", "manifest_undecodable", file("image", manifest, holding(b"{}"))),
     ("a manifest of zeros", "manifest_undecodable", file("image", manifest, zeroed)),
@@ -401,7 +401,7 @@ _FILES = [
         left(lambda store: folder(store, store.image) / ".tmp-manifest123", aged(empty)),
     ),
     ("a layer without its folder", "layer_directory_missing", a_layer_without_its_folder),
-    ("a layer without diff", "layer_diff_missing", file("layer", of_layer("diff"), shutil.rmtree), "overlay"),
+    ("a layer without diff", "layer_diff_missing", file("layer", of_layer("diff"), remove_tree), "overlay"),
     ("an empty link file", "link_file_lost", file("layer", of_layer("link"), empty), "overlay"),
     ("a missing link file", "link_file_lost", file("base", of_layer("link"), Path.unlink), "overlay"),
     ("a lost link", "link_lost", file("base", link, Path.unlink), "overlay"),
@@ -509,7 +509,7 @@ def test_every_name_of_the_catalogue_is_planted_somewhere() -> None:
 def test_an_additional_store_that_is_gone_is_told(tmp_path: Path) -> None:
     store = lay(tmp_path, "overlay", images=24, seed=7, read_only=4)
     assert store.check() == []
-    shutil.rmtree(store.location.additional[0])
+    remove_tree(store.location.additional[0])
     found = store.check()
     assert [each.name for each in found if each.kind == "store"] == ["store_missing"]
 
@@ -553,9 +553,9 @@ def test_what_a_removal_left_that_broke_off_is_no_lost_table(tmp_path: Path) -> 
     keep = store.image["id"]
     for record in store.records("images"):
         if record["id"] != keep:
-            shutil.rmtree(store.image_dir(record["id"]))
+            remove_tree(store.image_dir(record["id"]))
     for record in store.records("containers"):
-        shutil.rmtree(Path(paths.containers_dir(store.root, store.driver), record["id"]))
+        remove_tree(Path(paths.containers_dir(store.root, store.driver), record["id"]))
     for noun in ("images", "containers", "layers"):
         store.write(noun, [])
     found = {each.name for each in store.check("files")}
@@ -569,7 +569,7 @@ def test_a_layer_that_only_takes_away_has_lost_nothing(tmp_path: Path) -> None:
     id = store.layer["id"]
     lines = [{"type": 1, "name": name, "size": 0, "payload": None} for name in ("./", "etc/.wh.passwd", ".wh..wh..opq")]
     store.tar_split(id).write_bytes(gzip.compress(b"".join(json.dumps(line).encode() + b"\n" for line in lines)))
-    shutil.rmtree(store.files_of(id))
+    remove_tree(store.files_of(id))
     store.files_of(id).mkdir()
     assert store.check("files") == []
 

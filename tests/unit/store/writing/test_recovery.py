@@ -28,6 +28,7 @@ from storaged.store.writing.journal import Journal
 from storaged.store.writing.new_tables import ChangeRefused
 from storaged.store.writing.preparing import LAYERS_AT_ONCE
 from storaged.store.writing.recovery import Recovered, Recovery
+from tests.support.trees import remove_tree
 from tests.unit.store.holding import held_elsewhere
 
 from .shop import Shop, nothing, opened
@@ -258,9 +259,7 @@ def test_a_link_whose_layer_is_gone_with_the_power_goes_too(overlay: Shop) -> No
     short = (overlay.contents / "link").read_text()
     link = overlay.graphroot / "overlay" / "l" / short
     _drop_records(overlay)
-    for path in sorted(overlay.contents.rglob("*"), reverse=True):
-        path.rmdir() if path.is_dir() else path.unlink()
-    overlay.contents.rmdir()
+    remove_tree(overlay.contents)
     died(overlay, deletion_of(overlay, links={overlay.layer: short}))
     assert recovered(overlay) == Recovered(finished=1)
     assert not link.is_symlink()
