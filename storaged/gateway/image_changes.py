@@ -19,7 +19,7 @@ from storaged.gateway import removal_report
 from storaged.gateway.answers import Answer, Streamed, json_answer, text_answer
 from storaged.gateway.context import Context
 from storaged.gateway.errors import ApiError, BadParameter, innermost
-from storaged.gateway.image_names import hub_name
+from storaged.gateway.image_names import hub_name, not_normal
 from storaged.gateway.request import Request
 from storaged.operations import change_target
 from storaged.operations.name_lookup import Found
@@ -41,11 +41,15 @@ _FALSE: Final = frozenset({"0", "f", "F", "FALSE", "false", "False"})
 async def tag(context: Context, request: Request) -> Answer:
     """``POST images/NAME/tag`` of both trees: 201, and a line with nothing in it."""
     repository, given = await _repository_and_tag(request)
-    if not repository:
-        raise BadParameter("repo parameter is required to tag an image")
     name, new = request.name, f"{repository}:{given or 'latest'}"
     if not request.libpod:
-        name, new = await _local(context, request, name), await _local(context, request, new)
+        name = await _local(context, request, name)
+    # That nothing bears the name is told before anything of the new one.
+    there = await _found(context, request, name) is not None
+    if there and not repository:
+        raise BadParameter("repo parameter is required to tag an image")
+    if there and not request.libpod:
+        new = await _local(context, request, new)
     try:
         await context.store.call(request, "images.tag", {"name": name, "tags": [new]})
     except (ImageUnknown, AmbiguousName) as error:
@@ -99,16 +103,22 @@ async def _found(context: Context, request: Request, name: str) -> Found | None:
     view = await context.store.view(request)
     try:
         return change_target.itself(view.snapshot, name, view.context.query_context)
-    except (ImageUnknown, InvalidName, AmbiguousName):
+    except (ImageUnknown, AmbiguousName):
         return None
+    except InvalidName as error:
+        if request.libpod:
+            text = f"failed to find image {request.name}: {error.message}"
+            raise ApiError(500, text, innermost(error.message)) from None
+        raise not_normal(error.message) from None
 
 
 # -------------------------------------------------------------------- removals
 
 
 async def remove(context: Context, request: Request) -> Answer | Streamed | None:
-    """``DELETE images/NAME`` of both trees."""
+    """``DELETE images/NAME`` of both trees. ``noprune`` is Docker's alone."""
     flags = _flags(request)
+    flags["no_prune"] = flags["no_prune"] and not request.libpod
     name = request.name
     if not request.libpod:
         name = await _local(context, request, name)

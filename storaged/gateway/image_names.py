@@ -103,5 +103,10 @@ def _invalid(request: Request, message: str) -> NoReturn:
         doing = "failed to generate image tree for" if request.path.endswith("/tree") else "failed to find image"
         status = 404 if request.path.endswith("/json") else 500
         raise ApiError(status, f"{doing} {request.name}: {message}", innermost(message))
+    raise not_normal(message)
+
+
+def not_normal(message: str) -> ApiError:
+    """What Docker's tree says of a text that cannot be a name."""
     cause = f"normalizing name for compat API: {message}"
-    raise ApiError(500, f"normalizing image: {cause}", cause)
+    return ApiError(500, f"normalizing image: {cause}", cause)

@@ -112,7 +112,7 @@ async def _create(context: Context, request: Request, name: str, status: int) ->
     try:
         references.normalise(name)
     except InvalidName as error:
-        cause = innermost(error.message)
+        cause = f"invalid reference format: {innermost(error.message).removeprefix('invalid reference format: ')}"
         raise BadParameter(f"invalid image name {name[:200]}: {cause}", cause) from None
     annotations = _map(query.text("annotations"), "annotations") | _annotations(query.all("annotation"))
     params: dict[str, Any] = {

@@ -206,6 +206,16 @@ SHOWINGS = (
         figure="trio: hostile inputs",
     ),
     Showing(
+        module="tests.acceptance.rest_reads",
+        shows="500 stores, random questions of both REST trees: the gateway answers as podman 5.8's service does",
+        ci=0.01,
+    ),
+    Showing(
+        module="tests.acceptance.rest_changes",
+        shows="40 stores, random changes by REST: answers and stores as by podman 5.8's service",
+        ci=0.05,
+    ),
+    Showing(
         module="tests.bench.starts",
         shows="time to the first answer, next answer after another tool's change, memory: 800 images and 43,000 layers",
         ci=0.01,
