@@ -13,14 +13,16 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import select
 import socket
+import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from attrs import define, field
@@ -28,8 +30,9 @@ from attrs import define, field
 from storaged.sample import SampleSpec, write_store
 from tests.acceptance.stress.http_inputs import SMUGGLED, Input, Inputs
 from tests.acceptance.stress.strict_upstream import Strict, strict_upstream
+from tests.support.client import Client
 from tests.support.daemon import Daemon, serving
-from tests.support.report import Report, arguments
+from tests.support.report import Report, arguments, percentile
 
 INPUTS = 100_000
 """At full scale, on both event loops together."""
@@ -38,13 +41,18 @@ _WARM = 300
 _GROWTH = 24 << 20
 _PATIENCE = 20.0
 _AT_ONCE = 4
+_CALM = 3.0
+_BOUND_MS = 5.0
 _BATCH = 200
 _MOST_WRONG = 20
 _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3}) [^\r\n]*\r\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    flags = arguments(__doc__ or "", argv)
+    flags = arguments(__doc__ or "", argv, ping=(str, "", "(within) ping this socket until told to stop"))
+    if flags.ping:
+        _ping(flags.ping)
+        return 0
     report = Report(timed=not flags.untimed)
     attack(report, count=max(400, round(INPUTS * flags.scale)), seed=flags.seed)
     return report.finish()
@@ -66,7 +74,9 @@ def _one(report: Report, daemon: Daemon, strict: Strict, path: str, *, count: in
     wrong = done = descriptors = memory = 0
     statuses = Counter[int]()
     longest = 0.0
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    with _pinging(daemon.path) as calm:
+        time.sleep(_CALM)
+    with _pinging(daemon.path) as beside, ThreadPoolExecutor(_AT_ONCE) as pool:
         while done < count + _WARM and wrong < _MOST_WRONG and daemon.alive:
             if done >= _WARM and not memory:
                 descriptors, memory = daemon.settled_descriptors(), daemon.settled_memory()
@@ -91,6 +101,12 @@ def _one(report: Report, daemon: Daemon, strict: Strict, path: str, *, count: in
             strict.tunnelled.clear()
             done += len(batch)
     report.claim(not wrong, f"{where}: {wrong} inputs went wrong")
+    report.claim(calm[0] > 0 < beside[0], f"{where}: JSON-RPC was not asked")
+    report.figure(f"{where}: ms of a ping over JSON-RPC, p99, calm and beside them", f"{calm[0]:.2f} {beside[0]:.2f}")
+    report.in_time(
+        beside[0] <= max(_BOUND_MS, 3 * calm[0]),
+        f"{where}: p99 of a ping {beside[0]:.2f} ms beside them, {calm[0]:.2f} ms without",
+    )
     daemon.claim_whole(report)
     if daemon.alive:
         left, grown = daemon.settled_descriptors(), daemon.settled_memory() - memory
@@ -101,6 +117,29 @@ def _one(report: Report, daemon: Daemon, strict: Strict, path: str, *, count: in
     report.figure(f"{where}: of each kind", dict(sorted(kinds.items())))
     report.figure(f"{where}: answers", dict(sorted(statuses.items())))
     report.figure(f"{where}: longest, s", longest)
+
+
+@contextmanager
+def _pinging(path: str) -> Iterator[list[float]]:
+    """Ask the daemon's first socket all the time, from a process of its own; afterwards the p99 in ms is there."""
+    command = [sys.executable, "-m", "tests.acceptance.stress.hostile_http", "--ping", path]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    found: list[float] = []
+    try:
+        yield found
+    finally:
+        told, _ = process.communicate()
+        found.append(float(told))
+
+
+def _ping(path: str) -> None:
+    """Until standard input ends."""
+    found = []
+    with Client(path) as client:
+        while not select.select([sys.stdin], [], [], 0.0125)[0]:
+            client.call("server.ping")
+            found.append(client.elapsed)
+    print(percentile(found, 0.99) * 1e3 if found else 0.0)
 
 
 @define
