@@ -9,7 +9,8 @@ import socket
 import stat
 import subprocess
 import sys
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -208,30 +209,6 @@ def test_a_second_sigterm_ends_at_once(short_dir: Path, backend: str) -> None:
         assert "stopping at once" in daemon.log
 
 
-def test_lines_for_the_journal_have_their_priority(short_dir: Path) -> None:
-    # As the service manager does: the variable names the very stream that is stderr.
-    program = (
-        "import os, sys; seen = os.fstat(2); os.environ['JOURNAL_STREAM'] = f'{seen.st_dev}:{seen.st_ino}'; "
-        "os.execv(sys.argv[1], sys.argv[1:])"
-    )
-    path = str(short_dir / "s")
-    command = [sys.executable, "-c", program, *STORAGED, "serve", *flags(short_dir, "--socket", path)]
-    with started(command, path) as daemon:
-        daemon.await_line("ready: ")
-        daemon.signal(signal.SIGTERM)
-        daemon.await_exit()
-        lines = [line for line in daemon.log.splitlines() if not line.startswith("ready: ")]
-        assert lines
-        assert all(line.startswith("<6>storaged.") for line in lines)
-
-
-def test_lines_for_a_person_have_no_priority_though_a_service_of_the_journal_began_it(short_dir: Path) -> None:
-    with serving(short_dir, environ={"JOURNAL_STREAM": "8:1234"}) as daemon:
-        daemon.signal(signal.SIGTERM)
-        daemon.await_exit()
-        assert not any(line.startswith("<") for line in daemon.log.splitlines())
-
-
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -330,14 +307,21 @@ def test_a_store_that_appears_later_is_served_and_told_as_writable(short_dir: Pa
             assert (after["writable"], after["writable_reason"], after["freshness"]) == (True, None, "locks")
 
 
-@BACKENDS
-def test_a_daemon_out_of_descriptors_serves_the_waiting_client_when_one_is_free(short_dir: Path, backend: str) -> None:
+@contextmanager
+def crowded(short_dir: Path, backend: str) -> Iterator[tuple[Daemon, list[Client]]]:
+    """A daemon that has no descriptor for all of its clients."""
     path = str(short_dir / "s")
     command = [*STORAGED, "serve", *flags(short_dir, "--socket", path, "--backend", backend)]
     with started(["bash", "-c", 'ulimit -n 40; exec "$@"', "bash", *command], path) as daemon:
         daemon.await_line("ready: ")
         clients = [daemon.client() for _ in range(60)]
         daemon.await_line("cannot accept", anywhere=True)
+        yield daemon, clients
+
+
+@BACKENDS
+def test_a_daemon_out_of_descriptors_serves_the_waiting_client_when_one_is_free(short_dir: Path, backend: str) -> None:
+    with crowded(short_dir, backend) as (daemon, clients):
         assert "result" in clients[0].request("server.ping")
         for client in clients[:-1]:
             client.socket.close()
@@ -349,12 +333,7 @@ def test_a_daemon_out_of_descriptors_serves_the_waiting_client_when_one_is_free(
 
 @BACKENDS
 def test_a_drain_without_a_free_descriptor_answers_who_waits_in_the_queue(short_dir: Path, backend: str) -> None:
-    path = str(short_dir / "s")
-    command = [*STORAGED, "serve", *flags(short_dir, "--socket", path, "--backend", backend)]
-    with started(["bash", "-c", 'ulimit -n 40; exec "$@"', "bash", *command], path) as daemon:
-        daemon.await_line("ready: ")
-        clients = [daemon.client() for _ in range(60)]
-        daemon.await_line("cannot accept", anywhere=True)
+    with crowded(short_dir, backend) as (daemon, clients):
         for client in clients:
             client.ask("server.ping")
         daemon.signal(signal.SIGTERM)

@@ -220,10 +220,10 @@ def test_a_path_the_kernel_does_not_take_is_told_and_nothing_is_started(user: Ho
     long = str(user.folder / ("x" * 120))
     done = user.ctl("--socket", long, "images")
     assert done.returncode == 125
-    assert "the kernel takes 107: choose a shorter one" in done.stderr
+    assert "the kernel accepts 107: choose a shorter one" in done.stderr
     served = subprocess.run([*STORAGED, "serve", "--socket", long], env=user.environ, capture_output=True, text=True)
     assert served.returncode == 78
-    assert "the kernel takes 107: choose a shorter one" in served.stderr
+    assert "the kernel accepts 107: choose a shorter one" in served.stderr
     assert not user.log.exists()
 
 

@@ -34,30 +34,9 @@ from storaged_client.contract.types import (
     Unchanged,
     Why,
 )
+from tests.unit.cli.facts import image
 
-SUMMARY: dict[str, Any] = {
-    "id": "a" * 64,
-    "digest": None,
-    "digests": [],
-    "names": ["x"],
-    "names_history": [],
-    "created": "2020-01-01T00:00:00.123456789Z",
-    "size": 5,
-    "unique_size": None,
-    "labels": {"a": "b"},
-    "architecture": "amd64",
-    "os": "linux",
-    "variant": None,
-    "parent": None,
-    "children": 0,
-    "containers": 0,
-    "read_only": False,
-    "manifest_list": False,
-    "dangling": False,
-    "intermediate": False,
-    "in_lists": [],
-    "damage": None,
-}
+SUMMARY: dict[str, Any] = image(id="a" * 64, digest=None, digests=[], names=["x"], size=5, labels={"a": "b"})
 
 
 def test_params_come_by_name_and_by_position() -> None:

@@ -7,6 +7,7 @@ import json
 import os
 import socket
 import threading
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -426,75 +427,75 @@ async def descriptors_at_rest() -> int:
     return len(open_descriptors())
 
 
-async def test_descriptors_nobody_takes_are_closed() -> None:
+@pytest.fixture
+def ends() -> Iterator[list[int]]:
+    """Two descriptors to pass."""
+    near, far = socket.socketpair()
+    with near, far:
+        yield [near.fileno(), far.fileno()]
+
+
+async def test_descriptors_nobody_takes_are_closed(ends: list[int]) -> None:
     async with served(Methods()) as it:
-        near, far = socket.socketpair()
-        with near, far:
-            before = await descriptors_at_rest()
-            for number in range(20):
-                line = b'{"jsonrpc":"2.0","id":%d,"method":"echo","params":{},"fds":1}\n' % number
-                await it.wire.stream.send_fds(line, [far.fileno()])
-                assert (await it.wire.line())["id"] == number
-            await until(lambda: len(open_descriptors()) == before)
-            await it.wire.stream.send_fds(b'{"jsonrpc":"2.0",', [far.fileno()])
-            await until(lambda: len(open_descriptors()) == before + 1)
-            await it.wire.stream.send_eof()
-            await it.ended.wait()
-            await until(lambda: len(open_descriptors()) == before - 1)
+        before = await descriptors_at_rest()
+        for number in range(20):
+            line = b'{"jsonrpc":"2.0","id":%d,"method":"echo","params":{},"fds":1}\n' % number
+            await it.wire.stream.send_fds(line, ends[1:])
+            assert (await it.wire.line())["id"] == number
+        await until(lambda: len(open_descriptors()) == before)
+        await it.wire.stream.send_fds(b'{"jsonrpc":"2.0",', ends[1:])
+        await until(lambda: len(open_descriptors()) == before + 1)
+        await it.wire.stream.send_eof()
+        await it.ended.wait()
+        await until(lambda: len(open_descriptors()) == before - 1)
 
 
-async def test_descriptors_of_a_request_that_never_began_are_closed() -> None:
+async def test_descriptors_of_a_request_that_never_began_are_closed(ends: list[int]) -> None:
     methods = Methods()
-    near, far = socket.socketpair()
-    with near, far:
-        async with served(methods, Limits(in_flight=1)) as it:
-            before = await descriptors_at_rest()
-            for number in range(3):
-                line = b'{"jsonrpc":"2.0","id":%d,"method":"stick","params":{},"fds":2}\n' % number
-                await it.wire.stream.send_fds(line, [near.fileno(), far.fileno()])
-            await until(lambda: len(open_descriptors()) > before)
-            await it.wire.stream.aclose()
-            await it.ended.wait()
-            await until(lambda: len(open_descriptors()) == before - 2)
+    async with served(methods, Limits(in_flight=1)) as it:
+        before = await descriptors_at_rest()
+        for number in range(3):
+            line = b'{"jsonrpc":"2.0","id":%d,"method":"stick","params":{},"fds":2}\n' % number
+            await it.wire.stream.send_fds(line, ends)
+        await until(lambda: len(open_descriptors()) > before)
+        await it.wire.stream.aclose()
+        await it.ended.wait()
+        await until(lambda: len(open_descriptors()) == before - 2)
 
 
-async def test_descriptors_do_not_leak_into_children() -> None:
-    near, far = socket.socketpair()
-    with near, far:
-        async with served(Methods()) as it:
-            sent = {os.fstat(end.fileno()).st_ino for end in (near, far)}
-            await it.wire.stream.send_fds(b'{"jsonrpc":"2.0",', [near.fileno(), far.fileno()])
+async def test_descriptors_do_not_leak_into_children(ends: list[int]) -> None:
+    async with served(Methods()) as it:
+        sent = {os.fstat(end).st_ino for end in ends}
+        await it.wire.stream.send_fds(b'{"jsonrpc":"2.0",', ends)
 
-            def flags() -> list[int]:
-                found = []
-                for number, flag in open_descriptors().items():
-                    with suppress(OSError):  # closed meanwhile, by a thread of a connection before this one
-                        if os.fstat(number).st_ino in sent and number not in (near.fileno(), far.fileno()):
-                            found.append(flag)
-                return found
+        def flags() -> list[int]:
+            found = []
+            for number, flag in open_descriptors().items():
+                with suppress(OSError):  # closed meanwhile, by a thread of a connection before this one
+                    if os.fstat(number).st_ino in sent and number not in ends:
+                        found.append(flag)
+            return found
 
-            await until(lambda: flags() == [fcntl.FD_CLOEXEC] * 2)
+        await until(lambda: flags() == [fcntl.FD_CLOEXEC] * 2)
 
 
-async def test_a_request_being_answered_keeps_no_descriptors() -> None:
+async def test_a_request_being_answered_keeps_no_descriptors(ends: list[int]) -> None:
     methods = Methods()
-    near, far = socket.socketpair()
-    with near, far:
-        async with served(methods) as it:
-            before = await descriptors_at_rest()
-            for number in range(10):
-                line = b'{"jsonrpc":"2.0","id":%d,"method":"stick","params":{},"fds":2}\n' % number
-                await it.wire.stream.send_fds(line, [near.fileno(), far.fileno()])
-            await until(lambda: len(methods.begun) == 10)
-            await until(lambda: len(open_descriptors()) <= before)
-            methods.release.set()
+    async with served(methods) as it:
+        before = await descriptors_at_rest()
+        for number in range(10):
+            line = b'{"jsonrpc":"2.0","id":%d,"method":"stick","params":{},"fds":2}\n' % number
+            await it.wire.stream.send_fds(line, ends)
+        await until(lambda: len(methods.begun) == 10)
+        await until(lambda: len(open_descriptors()) <= before)
+        methods.release.set()
 
 
 def adding(number: int, fds: int) -> bytes:
     return b'{"jsonrpc":"2.0","id":%d,"method":"manifests.add","params":{},"fds":%d}\n' % (number, fds)
 
 
-async def test_a_method_that_takes_descriptors_has_them_until_it_is_answered() -> None:
+async def test_a_method_that_takes_descriptors_has_them_until_it_is_answered(ends: list[int]) -> None:
     methods = Methods()
     done = anyio.Event()
 
@@ -503,28 +504,26 @@ async def test_a_method_that_takes_descriptors_has_them_until_it_is_answered() -
         return b"{}"
 
     methods.extra["manifests.add"] = add
-    near, far = socket.socketpair()
-    with near, far:
-        async with served(methods) as it:
-            before = await descriptors_at_rest()
-            await it.wire.stream.send_fds(adding(1, 2), [near.fileno(), far.fileno()])
-            await until(lambda: len(methods.begun) == 1)
-            inodes = [os.fstat(descriptor).st_ino for descriptor in methods.taken]
-            assert inodes == [os.fstat(end.fileno()).st_ino for end in (near, far)]
-            # Sixteen a connection, whatever it has in flight.
-            await it.wire.stream.send_fds(adding(2, 15), [near.fileno()] * 15)
-            refused = await it.wire.line()
-            assert (refused["id"], refused["error"]["data"]["name"]) == (2, "TooManyRequests")
-            await until(lambda: len(open_descriptors()) == before + 2)
-            done.set()
-            assert (await it.wire.line())["id"] == 1
-            await until(lambda: len(open_descriptors()) == before)
-            await it.wire.stream.send_fds(adding(3, 16), [near.fileno()] * 16)
-            assert (await it.wire.line())["id"] == 3
-            await until(lambda: len(open_descriptors()) == before)
+    async with served(methods) as it:
+        before = await descriptors_at_rest()
+        await it.wire.stream.send_fds(adding(1, 2), ends)
+        await until(lambda: len(methods.begun) == 1)
+        inodes = [os.fstat(descriptor).st_ino for descriptor in methods.taken]
+        assert inodes == [os.fstat(end).st_ino for end in ends]
+        # Sixteen a connection, whatever it has in flight.
+        await it.wire.stream.send_fds(adding(2, 15), ends[:1] * 15)
+        refused = await it.wire.line()
+        assert (refused["id"], refused["error"]["data"]["name"]) == (2, "TooManyRequests")
+        await until(lambda: len(open_descriptors()) == before + 2)
+        done.set()
+        assert (await it.wire.line())["id"] == 1
+        await until(lambda: len(open_descriptors()) == before)
+        await it.wire.stream.send_fds(adding(3, 16), ends[:1] * 16)
+        assert (await it.wire.line())["id"] == 3
+        await until(lambda: len(open_descriptors()) == before)
 
 
-async def test_descriptors_that_were_taken_are_closed_with_the_connection() -> None:
+async def test_descriptors_that_were_taken_are_closed_with_the_connection(ends: list[int]) -> None:
     methods = Methods()
 
     async def add(params: Any) -> bytes:
@@ -532,16 +531,14 @@ async def test_descriptors_that_were_taken_are_closed_with_the_connection() -> N
         return b""
 
     methods.extra["manifests.add"] = add
-    near, far = socket.socketpair()
-    with near, far:
-        async with served(methods) as it:
-            before = await descriptors_at_rest()
-            await it.wire.stream.send_fds(adding(1, 2), [near.fileno(), far.fileno()])
-            await until(lambda: len(methods.begun) == 1)
-            await until(lambda: len(open_descriptors()) == before + 2)
-            await it.wire.stream.aclose()
-            await it.ended.wait()
-            await until(lambda: len(open_descriptors()) == before - 2)
+    async with served(methods) as it:
+        before = await descriptors_at_rest()
+        await it.wire.stream.send_fds(adding(1, 2), ends)
+        await until(lambda: len(methods.begun) == 1)
+        await until(lambda: len(open_descriptors()) == before + 2)
+        await it.wire.stream.aclose()
+        await it.ended.wait()
+        await until(lambda: len(open_descriptors()) == before - 2)
 
 
 async def test_a_cut_connection_answers_what_was_sent_and_refuses_later_writes() -> None:

@@ -227,25 +227,33 @@ def test_the_folders_of_a_container_go_in_both_roots(shop: Shop) -> None:
     assert shop.contents.exists()
 
 
+@contextmanager
+def precious_at(point: Path, tmp_path: Path) -> Iterator[None]:
+    """A folder that must survive, bound to a place that is to be removed."""
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "kept").write_bytes(b"")
+    if subprocess.run(["mount", "--bind", precious, point], capture_output=True, check=False).returncode:
+        pytest.skip("nothing can be mounted here")
+    try:
+        yield
+        assert (precious / "kept").exists()
+    finally:
+        subprocess.run(["umount", point], check=True)
+
+
 @as_root
 @pytest.mark.parametrize("below", ["", "userdata"])
 def test_a_bind_mount_in_a_containers_folder_of_the_runroot_is_left_alone_and_named(
     shop: Shop, tmp_path: Path, below: str
 ) -> None:
-    (tmp_path / "precious").mkdir()
-    (tmp_path / "precious" / "kept").write_bytes(b"")
     point = shop.runroot / f"{shop.location.driver}-containers" / shop.container / below
     point.mkdir(parents=True, exist_ok=True)
     deletion = LayerDeletion(shop.location, (), containers=(shop.container,), files=shop.files, metrics=Metrics())
     deletion.prepare()
     deletion.stage()
-    if subprocess.run(["mount", "--bind", tmp_path / "precious", point], capture_output=True, check=False).returncode:
-        pytest.skip("nothing can be mounted here")
-    try:
+    with precious_at(point, tmp_path):
         (left,) = deletion.finish(nothing, never)
-        assert (tmp_path / "precious" / "kept").exists()
-    finally:
-        subprocess.run(["umount", point], check=True)
     assert left.path == str(point)
     assert len(shop.journal()) == 1
 
@@ -332,19 +340,12 @@ def test_what_root_moves_aside_does_not_lock_the_owner_of_the_store_out(shop: Sh
 
 @as_root
 def test_a_bind_mount_below_staged_files_is_left_alone_and_named(shop: Shop, tmp_path: Path) -> None:
-    (tmp_path / "precious").mkdir()
-    (tmp_path / "precious" / "kept").write_bytes(b"")
     deletion = shop.deletion()
     deletion.prepare()
     deletion.stage()
     (point,) = shop.staging.glob(f"temp-dir-*/*-{shop.layer}")
-    if subprocess.run(["mount", "--bind", tmp_path / "precious", point], capture_output=True, check=False).returncode:
-        pytest.skip("nothing can be mounted here")
-    try:
+    with precious_at(point, tmp_path):
         (left,) = deletion.finish(nothing, never)
-        assert (tmp_path / "precious" / "kept").exists()
-    finally:
-        subprocess.run(["umount", point], check=True)
     assert left.path == str(point)
     assert len(shop.journal()) == 1
 
