@@ -19,7 +19,7 @@ from storaged.settings import NOWHERE, GatewaySettings
 
 class StartedGateway:
     """The gateway. ``front`` speaks at the second socket. ``listeners`` are all of the daemon's sockets: nothing is
-    forwarded to those."""
+    forwarded to them."""
 
     def __init__(
         self,

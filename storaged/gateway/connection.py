@@ -3,14 +3,14 @@
 ::
 
     idle ── a head, within 30 s of its first byte ──▶ Request ──▶ answer ──▶ written ──▶ rest of the body ──▶ idle
-                                                        the body is read while a handler asks for it, 100 sent before
+                                                        the body is read when a handler asks for it; 100 is sent first
 
-Requests that a client sends ahead wait in h11's buffer and in the socket's. Nothing is read while one is answered, so
-that who sends without end is stopped by his own socket.
+Requests that a client sends ahead wait in the buffers of h11 and the socket. Nothing is read while a request is being
+answered, so the socket stops a client that sends without end.
 
-The end comes as for JSON-RPC (``server.connection``): at the end of input what was sent is answered; a request that
-cannot be understood is answered 400, and what the client still writes is dropped for a moment; who is gone, or takes
-nothing for 30 s, is dropped with all that runs for him.
+The connection ends as for JSON-RPC (``server.connection``). At the end of input, what was sent is answered. A request
+that cannot be understood is answered with 400, and further input is dropped for a moment. If a client is gone, or reads
+nothing for 30 s, the connection is dropped, with everything that runs for it.
 """
 
 from __future__ import annotations
@@ -38,29 +38,29 @@ from storaged.service.session import Session
 from storaged_client.contract.errors import StoragedError
 
 LONGEST_HEAD: Final = 1 << 20
-"""Bytes, as Go's server takes them: a removal that names hundreds of full ids is 50 kB long."""
+"""Bytes, the limit of Go's server: a removal that names hundreds of full ids is 50 kB long."""
 _READ: Final = 64 << 10
 _WRITE: Final = 512 << 10
-"""Bytes written before everybody else has a turn."""
+"""Bytes to write before other tasks get a turn."""
 _MOST_PARTS: Final = 512
 _DRAINED: Final = 256 << 10
-"""Bytes of a body that nobody wanted which are read and dropped, so that the connection can go on."""
+"""Bytes of an unread body to read and drop so that the connection can continue."""
 
 
 class Answering(Protocol):
-    """What answers: ``storaged.gateway.gateway.Gateway``."""
+    """Answers requests: ``storaged.gateway.gateway.Gateway``."""
 
     async def answer(self, connection: HttpConnection, request: Request) -> Answer | Streamed | None:
-        """The answer; None where the connection was used for one already, and is at its end."""
+        """The answer; None if the connection has already been used for one and is at its end."""
         ...
 
     def headers(self, request: Request | None) -> Headers:
-        """What every answer of a handler bears."""
+        """The headers of every answer from a handler."""
         ...
 
 
 class HttpConnection:
-    """Serves one accepted stream until its end. The caller counted it in the quotas and does so no more."""
+    """Serves one accepted stream until its end. The caller counts it in the quotas until then."""
 
     def __init__(self, stream: UNIXSocketStream, session: Session, shared: Shared, answering: Answering) -> None:
         self.session = session
@@ -73,11 +73,11 @@ class HttpConnection:
         self.heaviest = 0
         self.changed = False
         self.body_unread = True
-        """Whether nothing was read of the body of the request under way."""
+        """Whether nothing of the current request's body has been read."""
         self.kept_body: bytes | None = None
-        """All of that body, where a handler read it."""
+        """The whole body, if a handler read it."""
         self.passing = False
-        """Whether podman answers the request under way."""
+        """Whether podman answers the current request."""
         self._limits = shared.limits
         self._quotas = shared.quotas
         self._metrics = shared.metrics
@@ -89,17 +89,17 @@ class HttpConnection:
         self._running: anyio.CancelScope | None = None
         self._requests = 0
         self._held = 0
-        """Bytes of the body of the request under way."""
+        """Bytes of the current request's body that are held."""
         self._last = False
-        """Whether no other request is answered after the one under way."""
+        """Whether the current request is the last one to be answered."""
         self._refusing = False
         self._misunderstood = False
         self._old = False
-        """The request under way is of HTTP/1.0."""
+        """Whether the current request is HTTP/1.0."""
 
     @property
     def passable(self) -> bool:
-        """Whether podman can still have all of the request under way."""
+        """Whether podman can still receive the whole current request."""
         return self.body_unread or self.kept_body is not None
 
     async def run(self) -> None:
@@ -112,7 +112,7 @@ class HttpConnection:
         except* (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream):
             _log.debug("connection lost connection=%d", self.number)
         except* Exception:
-            # The pump: whatever is wrong with one connection ends that one only.
+            # A barrier: an error in one connection ends that connection only.
             self._metrics.add("connections.failed")
             _log.exception("connection failed connection=%d", self.number)
         finally:
@@ -123,25 +123,25 @@ class HttpConnection:
                 await end(self.stream, self.socket, self._ender)
 
     def cut(self) -> None:
-        """Let nothing more in: what is in the socket's buffer is still read, a later write of the peer fails."""
+        """Stop accepting input: what is in the socket's buffer is still read, later writes of the peer fail."""
         self._last = True
         if self.passing:
-            # Podman's answer is as long as it is, and what the client writes may be half of a conversation.
+            # podman's answer may be of any length, and what the client writes may be half of a conversation.
             return
         try:
             self.socket.shutdown(socket.SHUT_RD)
         except OSError:
-            # Gone already: its own task finds that out.
+            # Gone already: its own task will notice.
             return
 
     def refuse_rest(self) -> None:
-        """Cancel what runs and answer it, and all that was sent but not begun, with 503."""
+        """Cancel what runs; answer it, and everything sent but not begun, with 503."""
         self._refusing = True
         if self._running is not None:
             self._running.cancel()
 
     def end_after_answer(self) -> None:
-        """Take no other request: what is left of this one may never come. A client that still writes it is let to."""
+        """Take no other request: the rest of this one may never come. A client that is still writing may continue."""
         self._last = self._misunderstood = True
 
     @asynccontextmanager
@@ -153,7 +153,7 @@ class HttpConnection:
             try:
                 yield
             except Exception as error:
-                failure = error  # raised as it is, and not as one of a group
+                failure = error  # raised by itself, not in a group
             watching.cancel_scope.cancel()
         if failure is not None:
             raise failure
@@ -186,7 +186,7 @@ class HttpConnection:
         """The next request; None at the end of the connection.
 
         Raises:
-            h11.RemoteProtocolError: it is none, or did not come whole in time.
+            h11.RemoteProtocolError: it is not a request, or did not arrive completely in time.
         """
         waited = 0.0
         while True:
@@ -224,7 +224,7 @@ class HttpConnection:
         )
 
     async def _respond(self, request: Request) -> None:
-        """Answer one request, which is in flight until the kernel took its answer."""
+        """Answer one request, which is in flight until the kernel has accepted its answer."""
         self._requests += 1
         self.body_unread, self.kept_body = True, None
         self._old = request.http_version < b"1.1"
@@ -258,12 +258,12 @@ class HttpConnection:
             if not running.cancelled_caught:
                 return answer
             if self.http.our_state is not h11.SEND_RESPONSE:
-                # Cancelled in the middle of its answer, which only its end can tell.
+                # Cancelled in the middle of its answer; only ending the connection can tell the client.
                 raise anyio.BrokenResourceError
         return error_answer(503, "the daemon is shutting down: try again")
 
     async def _next_cycle(self) -> bool:
-        """Whether another request may come: all of this one was read, or enough of it is dropped."""
+        """Whether another request may come: the whole body was read, or little enough is left to drop."""
         left = _DRAINED
         while self.http.their_state is h11.SEND_BODY and not self._last:
             piece = await self._body_piece()
@@ -271,7 +271,7 @@ class HttpConnection:
                 break
             left -= len(piece)
             if left < 0:
-                self._misunderstood = True  # it is told why, if it reads on
+                self._misunderstood = True  # it learns why, if it still reads
                 return False
         if self._last or self.http.our_state is not h11.DONE or self.http.their_state is not h11.DONE:
             return False
@@ -284,7 +284,7 @@ class HttpConnection:
         """The rest of the body, piece by piece.
 
         Raises:
-            h11.RemoteProtocolError: it breaks off, is not framed well, or stalls for too long.
+            h11.RemoteProtocolError: it breaks off, has wrong framing, or stalls for too long.
         """
         if self.http.they_are_waiting_for_100_continue:
             await self.write(self.http.send(h11.InformationalResponse(status_code=100, headers=[])) or b"")
@@ -295,7 +295,7 @@ class HttpConnection:
             yield piece
 
     async def whole_body(self) -> bytes | None:
-        """All of the body, counted in the budgets until it is answered; None where it is longer than may be held.
+        """The whole body, counted in the budgets until it is answered; None if it is longer than the limit.
 
         Raises:
             TooManyRequests: a budget is spent.
@@ -327,7 +327,7 @@ class HttpConnection:
                 raise h11.RemoteProtocolError("the body did not come in time", error_status_hint=408)
 
     async def fill(self) -> None:
-        """Hand h11 what one read brings, also the end of input; descriptors that come with it are closed.
+        """Hand h11 the result of one read, including the end of input; descriptors that come with it are closed.
 
         Raises:
             BrokenResourceError: the connection is lost.
@@ -352,7 +352,7 @@ class HttpConnection:
     # ---------------------------------------------------------------- out
 
     async def _deliver(self, answer: Answer | Streamed, request: Request) -> None:
-        # Who waits for 100 and gets an answer instead keeps the body, and what follows cannot be told from it.
+        # A client that waits for 100 and gets an answer instead keeps the body; what follows could not be told from it.
         self._last = self._last or self.http.they_are_waiting_for_100_continue
         if isinstance(answer, Streamed):
             await self._stream(answer, request)
@@ -375,12 +375,12 @@ class HttpConnection:
 
     async def _send(self, answer: Answer, request: Request | None) -> None:
         headers = [*answer.headers] if answer.bare else [*self._answering.headers(request), *answer.headers]
-        # A head without a body has the length of none, as Go's server sends it.
+        # A head without a body has a length of zero, as Go's server sends it.
         if answer.status != 204 and not (request is not None and request.method == "HEAD"):
             headers.append((b"Content-Length", b"%d" % answer.size))
         parts = [self._response(answer.status, b"", headers)]
         if request is not None and request.method == "HEAD":
-            # To a HEAD h11 tells how the body would have come, of which Go's server says nothing.
+            # For a HEAD, h11 says how the body would have been framed; Go's server does not.
             parts[0] = parts[0].replace(b"Transfer-Encoding: chunked\r\n", b"")
         for part in answer.body if request is None or request.method != "HEAD" else ():
             parts += self.http.send_with_data_passthrough(h11.Data(data=part)) or ()
@@ -390,7 +390,7 @@ class HttpConnection:
     async def _stream(self, answer: Streamed, request: Request) -> None:
         own = [*answer.headers] if answer.bare else [*self._answering.headers(request), *answer.headers]
         async with aclosing(answer.pieces) as pieces:
-            # At once, and by itself: who waits for events wants to know that they will come.
+            # At once, and by itself: a client that waits for events wants to know that they will come.
             await self.write(self._response(answer.status, answer.reason, own))
             async for piece in pieces:
                 await self.write(*(self.http.send_with_data_passthrough(h11.Data(data=piece)) or ()))
@@ -401,11 +401,11 @@ class HttpConnection:
             headers.append((b"Connection", b"close"))
         event = h11.Response(status_code=status, headers=headers, reason=reason or _REASONS.get(status, b""))
         head = self.http.send(event) or b""
-        # h11 answers in its own version whatever was asked in.
+        # h11 answers in its own version, whatever the version of the request.
         return b"HTTP/1.0" + head[8:] if self._old else head
 
     async def write(self, *parts: bytes) -> None:
-        """Give the kernel all of it; a client that takes nothing for too long is dropped.
+        """Hand all of it to the kernel; a client that reads nothing for too long is dropped.
 
         Raises:
             BrokenResourceError: the connection is lost.
@@ -428,7 +428,7 @@ class HttpConnection:
                 raise anyio.BrokenResourceError from None
 
     async def _refuse(self, answer: Answer) -> None:
-        """Say what is wrong with what came, where nothing is said yet; then the connection ends."""
+        """Report what is wrong with the input if nothing has been answered yet; then the connection ends."""
         self._misunderstood = True
         if self.http.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             headers = [*answer.headers, (b"Content-Length", b"%d" % answer.size), (b"Connection", b"close")]
@@ -454,7 +454,7 @@ def _ambiguous(head: h11.Request) -> bool:
 
 
 def _told(error: h11.RemoteProtocolError) -> str:
-    """What is wrong, without what h11 quotes of it behind a colon: there may be a password in that."""
+    """What is wrong, without the input that h11 quotes after a colon: it may contain a password."""
     return str(error).partition(":")[0]
 
 
@@ -465,7 +465,7 @@ def _refusal(error: h11.RemoteProtocolError) -> Answer:
 
 
 def _nobody() -> None:
-    """Nobody wants to know."""
+    """Does nothing: nobody waits for the client to leave."""
 
 
 _REASONS: Final = {

@@ -1,4 +1,4 @@
-"""What a handler is given besides its request."""
+"""What a handler receives besides its request."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ from storaged.gateway.store_access import StoreAccess
 
 
 class Upstream(Protocol):
-    """podman's own service, or what stands for it where there is none."""
+    """podman's own service, or its substitute if there is none."""
 
     async def pass_on(self, connection: HttpConnection, request: Request) -> Answer | Streamed | None:
-        """Have podman answer; None where the connection was used for that."""
+        """Have podman answer; None if the connection was used for that."""
         ...
 
     async def may_pass(self, request: Request) -> bool:
-        """Whether podman is there, and may be asked by this client: for what the gateway cannot answer by itself."""
+        """Whether podman is there and this client may use it, for what the gateway cannot answer by itself."""
         ...
 
     @property
     def identity(self) -> Identity:
-        """As what the gateway presents itself: as podman, as far as it is known."""
+        """The versions that the gateway reports: podman's, as far as they are known."""
         ...
 
     async def introduce(self) -> None:
-        """Find out what podman presents itself as, if that is not known yet."""
+        """Find out which versions podman reports, if that is not known yet."""
         ...
 
     async def version(self) -> dict[str, Any] | None:
-        """What podman answers to ``version``; None where it does not. Not to be changed."""
+        """podman's answer to ``version``; None without one. Do not change it."""
         ...
 
     async def info(self, request: Request) -> dict[str, Any] | None:
-        """What podman answers to ``info``, in the tree of the request; None where it does not, or the client may not
-        ask it. Not to be changed."""
+        """podman's answer to ``info``, in the tree of the request; None without one, or if the client may not ask
+        podman. Do not change it."""
         ...
 
 

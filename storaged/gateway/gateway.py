@@ -1,13 +1,13 @@
-"""The gateway's front: from a request to its answer, and to the one error that goes with a failure.
+"""The gateway's front: from a request to its answer, and from a failure to its one error.
 
 ::
 
     request ──▶ route ──▶ handler ──▶ answer
-                  │          │  404, and what is known may be stale: once more, from what is read now (strict)
+                  │          │  404 from a state that may be stale: once more, with a fresh read (strict)
                   │          '── an error of the service: podman's status and words (``failures``)
-                  '── nobody's: podman's, by ``Upstream.pass_on``
+                  '── no handler: podman answers, by ``Upstream.pass_on``
 
-Who changed something on this connection, or passed on what may have, reads no stale state afterwards.
+After a change on this connection, or a request passed on that may have made one, the client reads no stale state.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ from storaged_client.contract.errors import StoragedError
 
 _READING = frozenset({"GET", "HEAD"})
 _UNKNOWING = frozenset({"StoreCorrupt", "StoreUnsupported"})
-"""Errors of a store that podman may understand all the same: it is asked instead, where it is there."""
+"""Errors of a store that podman may still understand: podman is asked instead, if it is there."""
 
 _log = logging.getLogger(__name__)
 
 
 class Gateway:
-    """Implements ``storaged.server.front.Front``. One instance a daemon."""
+    """Implements ``storaged.server.front.Front``. One instance for each daemon."""
 
     def __init__(self, context: Context, metrics: Metrics) -> None:
         self._context = context
@@ -61,14 +61,14 @@ class Gateway:
     # ---------------------------------------------------------------- Answering
 
     def headers(self, request: Request | None) -> Headers:
-        """What every answer of a handler bears."""
+        """The headers of every answer from a handler."""
         reference = request.header(b"x-reference-id") if request is not None else None
         token = reference or b"%#x" % (request.link.number if request is not None else 0)
         date = formatdate(usegmt=True).encode()
         return (*_presented(self._context.identity), (b"X-Reference-Id", token), (b"Date", date))
 
     async def answer(self, connection: HttpConnection, request: Request) -> Answer | Streamed | None:
-        """The answer; None where the connection was used for one already. Raises nothing but what ends a connection."""
+        """The answer; None if the connection has already been used for one. Raises only what ends a connection."""
         moved = self._moved(request)
         if moved is not None:
             return moved
@@ -120,7 +120,7 @@ class Gateway:
         except (h11.ProtocolError, anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream):
             raise  # the end of the connection
         except Exception:
-            # The pump: a mistake in one handler is that request's answer, and the daemon goes on.
+            # A barrier: an error in one handler becomes that request's answer, and the daemon continues.
             self._metrics.add("requests.failed")
             _log.exception("request failed connection=%d route=%s", connection.number, route.name)
             return error_answer(500, "internal error; the daemon's log has the details")
@@ -132,7 +132,7 @@ class Gateway:
             return answer_of(error)
 
     def _with_age(self, answer: Answer, request: Request) -> Answer:
-        """A stale answer says so: REST has no member for it."""
+        """Mark a stale answer with a header: REST has no member for it."""
         stale = request.stale
         if stale is None or answer.bare:
             return answer

@@ -1,7 +1,7 @@
 """Manifest lists of the store: ``manifests/NAME/exists`` and ``json``.
 
-A name that is no list of the store's is podman's to ask a registry for. Of an empty list podman says ``null`` where its
-own clients want ``[]``; here it is that.
+A name that is not a list of the store is left to podman, which asks a registry. For an empty list podman answers
+``null`` where its own clients expect ``[]``; here it is ``[]``.
 
 Source: podman ``pkg/api/handlers/libpod/manifests.go``, ``pkg/domain/entities/types`` (``ManifestListInspect``).
 """
@@ -54,7 +54,7 @@ async def inspect(context: Context, request: Request) -> Answer | Streamed | Non
 
 
 def list_data(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """A list or an index in podman's form, whose members have their order and are left out where they are empty."""
+    """A list or an index in podman's form: members in podman's order, empty ones left out."""
     made: dict[str, Any] = {"schemaVersion": raw.get("schemaVersion", 2)}
     made["mediaType"] = _INDEX if _prefers_oci(raw) else _DOCKER_LIST
     if raw.get("artifactType"):
@@ -67,9 +67,9 @@ def list_data(raw: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _prefers_oci(raw: Mapping[str, Any]) -> bool:
-    """Whether podman would write it as an index: what only an index can hold decides, then what only Docker's can.
+    """Whether podman would write it as an index: what only an index can hold decides, then what only Docker's list can.
 
-    Else it is an index if it has entries. (common ``pkg/manifests``.)
+    Otherwise it is an index if it has entries. (common ``pkg/manifests``.)
     """
     entries = raw.get("manifests") or ()
     if any(raw.get(name) for name in ("artifactType", "subject", "annotations")):

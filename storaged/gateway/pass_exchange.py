@@ -1,12 +1,12 @@
-"""One request and its answer on their way through: heads made anew, bodies re-framed, nothing held back.
+"""Relays one request and its answer: heads are built anew, bodies re-framed, nothing is held back.
 
 ::
 
     client ── body ──▶ podman       a task of its own: podman may answer before it has all
     client ◀─ answer ─ podman       chunk by chunk as podman wrote them, sent as soon as nothing more is there
-       '── hang-up: podman's connection is closed, and so it gives up a build ──'
+       '── hang-up: podman's connection is closed, and podman gives up a build ──'
 
-A reader that is slower than the writer stops it by the buffers of the sockets: 64 KiB are held here, no more.
+A reader slower than the writer stops it through the buffers of the sockets: at most 64 KiB are held here.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ _log = logging.getLogger(__name__)
 
 
 class Front(Protocol):
-    """The client's connection, whose request head was taken from ``http`` and nothing after it."""
+    """The client's connection: the request's head has been taken from ``http``, and nothing after it."""
 
     http: h11.Connection
     socket: socket.socket
     number: int
     """For the log."""
     kept_body: bytes | None
-    """All of the body, where it was taken already."""
+    """The whole body, if it was already read."""
 
     async def fill(self) -> None:
-        """Wait for bytes and hand them to ``http``, also the end of input.
+        """Wait for bytes and hand them to ``http``, including the end of input.
 
         Raises:
             BrokenResourceError: the connection is lost.
@@ -48,25 +48,27 @@ class Front(Protocol):
 
 
 _SOON = 0.02
-"""Seconds in which most answers are there; only who waits longer is watched for leaving."""
+"""Seconds within which most answers come; a client that waits longer is watched for leaving."""
 
 
 class Unanswered(ApiError):
-    """Podman closed the connection before it answered anything."""
+    """podman closed the connection before it answered anything."""
 
     def __init__(self) -> None:
         super().__init__(503, "podman's service closed the connection without an answer")
 
 
 class ClientGone(Exception):
-    """The client hung up, or ended in the middle: nobody is left to answer."""
+    """The client hung up, or stopped in the middle: nobody is left to answer."""
 
 
 class Exchange:
-    """``heard`` is called with podman's answer. ``moved`` is called with its status at its head and at its end, before
-    the client has them: from then on it can know that podman has done something.
+    """One request on its way to podman, and its answer.
 
-    ``again``: the request was sent before, and had no body, whose end ``front`` has told already.
+    ``heard`` is called with podman's answer. ``moved`` is called with its status at its head and at its end, before the
+    client has them: from then on the client can know that podman has done something.
+
+    ``again``: the request was sent before and had no body; ``front`` has already reported its end.
     """
 
     def __init__(
@@ -89,24 +91,24 @@ class Exchange:
         self.repeatable = True
         """Whether the request can be sent once more: it had no body."""
         self.body_sent = False
-        """Whether podman was sent all of it: it may answer without."""
+        """Whether podman was sent all of it: podman may answer without it."""
         self._out: list[bytes] = []
         self._out_size = 0
         self._held = bytearray()
-        """The chunk of podman's that has not come whole yet."""
+        """podman's chunk that has not arrived completely."""
         self._chunked = False
         self._end: ApiError | ClientGone | None = None
         self._tunnel_head: bytes | None = None
         self.status = 0
-        """Of the answer, once its head was passed on."""
+        """The status of the answer, once its head was passed on."""
         self.tunnel_opened = False
 
     async def run(self, asked: h11.Request) -> None:
-        """Pass the request on, ``asked`` being the head that podman gets; return when its answer is complete.
+        """Pass the request on, with the head ``asked`` for podman; return when the answer is complete.
 
         Raises:
             ApiError: nothing has been answered yet, and this is the answer.
-            ClientGone: there is nobody to answer, or the answer broke off: the connection is to be closed.
+            ClientGone: there is nobody to answer, or the answer broke off: close the connection.
         """
         try:
             parts = self._podman.put(asked)
@@ -121,7 +123,7 @@ class Exchange:
             await self._carry(self._tunnel_head)
 
     async def _relay_watched(self, needs_more: bool) -> None:
-        """As ``_relay``, while the rest of the body is sent, and given up as soon as the client is gone."""
+        """Like ``_relay``, while the rest of the body is sent; give up as soon as the client is gone."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._watch, tasks.cancel_scope)
             if not self.body_sent:
@@ -159,10 +161,10 @@ class Exchange:
             scope.cancel()
 
     def _take_body(self, parts: list[bytes]) -> bool:
-        """Put what is there of the body into ``parts``, 64 KiB at most; whether more of it is to be waited for.
+        """Move the available part of the body into ``parts``, at most 64 KiB; return whether to wait for more.
 
         Raises:
-            h11.RemoteProtocolError: it is framed wrongly, or ends in the middle.
+            h11.RemoteProtocolError: its framing is wrong, or it ends in the middle.
         """
         if self._again:
             parts += self._podman.put(h11.EndOfMessage())
@@ -193,7 +195,8 @@ class Exchange:
         return False
 
     async def _deliver(self, parts: list[bytes]) -> bool:
-        """Whether podman still reads; it may have answered all the same, which is for the other way to find out."""
+        """Send ``parts``; return whether podman still reads. If not, it may still have answered: the other direction
+        finds out."""
         try:
             await self._podman.write(parts)
         except anyio.BrokenResourceError:
@@ -203,7 +206,7 @@ class Exchange:
     # ---------------------------------------------------------------- to the client
 
     async def _relay(self, patience: float | None) -> bool:
-        """Pass the answer on; False where podman was silent for ``patience`` seconds: to be gone on with.
+        """Pass the answer on; False if podman was silent for ``patience`` seconds: call it again.
 
         Raises:
             ApiError: podman broke off, and nothing was answered yet.
@@ -239,7 +242,7 @@ class Exchange:
                         h11.Response(status_code=event.status_code, reason=event.reason, headers=for_client(event))
                     )
                     if self._request.http_version < b"1.1":
-                        await self._flush()  # cockpit reads the head alone
+                        await self._flush()  # cockpit reads only the head
                 case h11.Data():
                     self._held += event.data
                     if not self._chunked or event.chunk_end or len(self._held) >= READ:
@@ -259,7 +262,7 @@ class Exchange:
         try:
             parts = self._front.http.send_with_data_passthrough(event) or []
             if isinstance(event, h11.Response) and self._request.http_version < b"1.1":
-                # h11 answers in its own version whatever was asked in.
+                # h11 answers in its own version, whatever the version of the request.
                 parts[0] = b"HTTP/1.0" + parts[0][8:]
         except h11.LocalProtocolError as error:
             raise ClientGone(f"podman's answer cannot be passed on: {error}") from error
@@ -293,7 +296,7 @@ class Exchange:
 
     async def _carry(self, head: bytes) -> None:
         self.tunnel_opened = True
-        # No more answers here.
+        # No more answers on this connection.
         self._front.http.send_failed()
         try:
             await send_all(self._front.socket, (*self._out, head))
@@ -310,5 +313,5 @@ class Exchange:
 
 
 def _bad_request() -> ApiError:
-    # h11's own text quotes what was sent, in which there may be a secret.
+    # h11's own text quotes what was sent, which may contain a secret.
     return ApiError(400, "the body of the request is framed wrongly, or ends too early")

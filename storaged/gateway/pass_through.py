@@ -1,4 +1,4 @@
-"""Passing requests on to podman: who may, over which connection, what is remembered and logged of it."""
+"""Passes requests on to podman: checks who may, keeps connections, records and logs what may change something."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ AUDITED: Final = "podman.pass"
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing."""
 _OF_REFUSED: Final = 300
-"""Characters of the target of what did not begin."""
+"""Characters of the logged target of a request that was refused."""
 
 
 @frozen(kw_only=True)
 class PassTerms:
-    """Where podman is, and who may be passed on to it."""
+    """Where podman is, and who may have requests passed on to it."""
 
     podman: PodmanSocket
     rights: PassRights
 
 
 class PassThrough:
-    """podman as the gateway's upstream. One a daemon; ``terms`` may be replaced.
+    """podman as the gateway's upstream. One for each daemon; ``terms`` may be replaced.
 
-    Each client's connection has one to podman, made when it is needed first and kept as long as it may be.
+    Each client's connection has one to podman, opened when it is first needed and kept as long as possible.
     """
 
     def __init__(self, terms: PassTerms, metrics: Metrics, changes: PassedChanges) -> None:
@@ -54,10 +54,10 @@ class PassThrough:
         self._facts = PodmanFacts()
         self._via = b"storaged-" + secrets.token_hex(8).encode()
         self._kept: dict[int, PodmanConnection] = {}
-        """By the number of the client's connection; none while it is used."""
+        """By the number of the client's connection; absent while it is in use."""
 
     def revise(self, terms: PassTerms) -> None:
-        """Pass on by other terms from now on, over new connections; what is under way goes on."""
+        """Use other terms from now on, over new connections; requests in progress continue."""
         if terms != self.terms:
             self.terms = terms
             self._facts.forget()
@@ -65,7 +65,8 @@ class PassThrough:
                 self._forget(number)
 
     async def may_pass(self, request: Request) -> bool:
-        """As ``Upstream``: podman is there if it takes a connection, which is kept for what is passed on then."""
+        """As in ``Upstream``: podman is there if it accepts a connection, which is kept for the request to be passed
+        on."""
         if not self.terms.rights.may_pass(request.session.credentials):
             return False
         try:
@@ -93,7 +94,7 @@ class PassThrough:
         return await self._facts.get(self.terms.podman, what, self.changes.number)
 
     async def pass_on(self, connection: HttpConnection, request: Request) -> Answer | Streamed | None:
-        """Have podman answer, or say what there is to say where there is no podman; None where podman answered.
+        """Have podman answer, or answer that there is no podman; None if podman answered.
 
         Raises:
             ApiError: this is the answer: the client may not, or podman does not answer.
@@ -107,7 +108,7 @@ class PassThrough:
             asked = for_podman(head, via=self._via)
         except ApiError as error:
             if request.method == "CONNECT":
-                connection.end_after_answer()  # what follows is meant for somebody else
+                connection.end_after_answer()  # what follows is not meant for us
             if request.method not in _SAFE:
                 audit_refused(request.session, AUDITED, target=_target(head)[:_OF_REFUSED], result=str(error.status))
             raise
@@ -133,7 +134,7 @@ class PassThrough:
     async def _exchange(
         self, connection: HttpConnection, head: h11.Request, asked: h11.Request, record: _Record
     ) -> None:
-        """Pass it on, twice where podman ended an idle connection in the moment in which it was used again."""
+        """Pass it on; send it again if podman closed an idle connection just as it was reused."""
         podman, again = await self._connected(connection.number), False
         while True:
             exchange = Exchange(connection, podman, head, moved=record.moved, heard=self._facts.heard, again=again)
@@ -176,17 +177,19 @@ class PassThrough:
 
 
 def _target(head: h11.Request) -> str:
-    """Method and path in one word. The query is left out: clients put passwords there."""
+    """Method and path as one word. The query is left out, because clients put passwords there."""
     path = head.target.partition(b"?")[0]
     if not path.startswith(b"/"):
-        # Of an absolute target the host, which may have a password before it.
+        # Drop the host of an absolute target: a password may come before it.
         path = b"/" + path.partition(b"://")[2].partition(b"/")[2]
     return (head.method + b":" + path).decode("ascii", "backslashreplace")
 
 
 class _Record:
-    """What is remembered of a request that may change something, and its line in the log, as soon as podman answers:
-    an attached session may go on for days."""
+    """The record of a request that may change something, and its line in the log.
+
+    The line is written as soon as podman answers: an attached session may go on for days.
+    """
 
     def __init__(self, request: Request, head: h11.Request, changes: PassedChanges) -> None:
         self.changes = request.method not in _SAFE
@@ -196,7 +199,7 @@ class _Record:
         self._told = not self.changes
 
     def moved(self, status: int) -> None:
-        """As ``Exchange`` calls it."""
+        """Called by ``Exchange``."""
         if self.changes:
             self._passed.moved()
         self.answered(status)
@@ -207,7 +210,7 @@ class _Record:
             audit(self._request.session, AUDITED, target=_target(self._head), result=str(result))
 
     def unanswered(self) -> None:
-        """The client left, or the daemon ends: whatever podman did by then is done."""
+        """The client left, or the daemon is stopping: whatever podman did by then is done."""
         if not self._told:
             self._passed.moved()
             self.answered("unfinished")

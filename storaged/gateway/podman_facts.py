@@ -1,6 +1,6 @@
-"""What podman's service says of itself: asked for seldom, and kept, for clients ask for it first and often.
+"""What podman's service reports about itself: asked rarely and kept, because clients ask for it first and often.
 
-The release that podman presents itself as is learnt from every answer of its that comes by.
+podman's release is also taken from every answer that passes through.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ VERSION: Final = "/version"
 DOCKER_INFO: Final = "/info"
 LIBPOD_INFO: Final = "/v4.0.0/libpod/info"
 _KEPT: Final = {VERSION: 600.0, DOCKER_INFO: 5.0, LIBPOD_INFO: 5.0}
-"""For how many seconds: a version changes with the release, which is noticed; the info has memory and containers."""
+"""Seconds to keep it: a version changes only with the release, which is noticed; the info has memory and containers."""
 _PATIENCE: Final = 5.0
-"""Seconds for an answer, in which a unit of podman's may have to be started."""
+"""Seconds to wait for an answer; podman's unit may have to be started first."""
 _AGAIN: Final = 30.0
-"""Seconds after which one who did not answer is asked again."""
+"""Seconds before a podman that did not answer is asked again."""
 _LONGEST: Final = 1 << 20
 _decode: Callable[[bytes], Any] = bounded(msgspec.json.decode)
 _RELEASE: Final = re.compile(r"\d{1,4}\.\d{1,4}\.[0-9A-Za-z.+-]{1,32}")
@@ -42,12 +42,12 @@ class _Fact:
 
 
 class PodmanFacts:
-    """Of one daemon. Lives on the event loop."""
+    """The facts of one daemon. Lives on the event loop."""
 
     def __init__(self) -> None:
         self.identity = Identity()
         self.introduced = False
-        """Whether podman has said which release it is."""
+        """Whether podman has reported its release."""
         self._facts: dict[str, _Fact] = {}
 
     def heard(self, response: h11.Response) -> None:
@@ -63,12 +63,12 @@ class PodmanFacts:
                 self.identity = evolve(self.identity, buildah=value.decode("ascii"))
 
     def forget(self) -> None:
-        """Podman is somewhere else from now on."""
+        """Forget everything: podman is somewhere else from now on."""
         self.identity, self.introduced = Identity(), False
         self._facts.clear()
 
     async def get(self, podman: PodmanSocket, what: str, number: int = 0) -> dict[str, Any] | None:
-        """The answer to a GET of ``what``; None where there is none. One of before ``number`` will not do.
+        """The answer to a GET of ``what``, or None. An answer from before ``number`` is not used.
 
         The value is kept: do not change it.
         """

@@ -1,7 +1,7 @@
-"""What the service itself is: ``_ping``, ``version``, ``info``.
+"""The service itself: ``_ping``, ``version``, ``info``.
 
-Without podman behind it the gateway tells what it knows by itself: clients ask these first, and go by the releases, the
-name ``Podman Engine``, the version of cgroups, memory and processors.
+Without podman behind it the gateway reports what it knows by itself. Clients ask these first, and go by the releases,
+the name ``Podman Engine``, the version of cgroups, memory and processors.
 
 Source: podman ``compat/version.go``, ``compat/info.go``, ``libpod/define/info.go``, and the wire.
 """
@@ -25,7 +25,7 @@ from storaged_client.contract.version import VERSION
 
 
 async def ping(context: Context, request: Request) -> Answer:
-    """``_ping``: what clients negotiate by. Builder 1 keeps the docker CLI from BuildKit, and so from ``/session``."""
+    """``_ping``: what clients negotiate by. Builder 1 keeps the docker CLI from using BuildKit, and so ``/session``."""
     await context.upstream.introduce()
     headers = (
         (b"Builder-Version", b"1"),
@@ -41,7 +41,7 @@ async def ping(context: Context, request: Request) -> Answer:
 
 
 async def version(context: Context, request: Request) -> Answer | Streamed | None:
-    """``version``, which is one for both trees."""
+    """``version``, the same for both trees."""
     podmans = await context.upstream.version()
     if podmans is not None:
         return json_answer(podmans)
@@ -95,7 +95,7 @@ async def info(context: Context, request: Request) -> Answer | Streamed | None:
 
 
 def _counted(podmans: Mapping[str, Any], images: int) -> dict[str, Any]:
-    """podman's own answer, which may be some seconds old, with the images of this moment."""
+    """podman's own answer, which may be some seconds old, with the current images."""
     if "store" not in podmans:
         return {**podmans, "Images": images}
     store = podmans["store"]
@@ -266,7 +266,7 @@ def _docker(context: Context, server: Mapping[str, Any], host: HostFacts) -> dic
 
 
 def _images(server: Mapping[str, Any]) -> int:
-    """Records, lists and half made ones included."""
+    """The number of records, including lists and incomplete ones."""
     return int(server["images"] + server["manifest_lists"] + len(server["half_made"]))
 
 

@@ -1,7 +1,7 @@
-"""What is said of all that only podman can answer, where no podman is there to be asked.
+"""Answers for requests that only podman can answer, if there is no podman.
 
-``docker inspect`` and ``podman inspect`` walk through the kinds of objects until one of them is not 404, and
-dashboards list all kinds: those get 404 and empty lists. Everything else is 501.
+``docker inspect`` and ``podman inspect`` try each kind of object until one is not 404, and dashboards list all kinds:
+those get 404 and empty lists. Everything else is 501.
 """
 
 from __future__ import annotations
@@ -36,25 +36,25 @@ _EMPTY: Final[dict[str, object]] = {
 
 
 class WithoutPodman:
-    """The other end of what is passed on, where there is none."""
+    """Takes the place of podman as the upstream if there is none."""
 
     identity = Identity()
 
     async def may_pass(self, request: Request) -> bool:
-        """There is nobody to be asked."""
+        """No: there is no podman."""
         return False
 
     async def introduce(self) -> None:
-        """There is nobody to be asked."""
+        """Does nothing: there is no podman."""
 
     async def version(self) -> None:
-        """There is nobody to be asked."""
+        """None: there is no podman."""
 
     async def info(self, request: Request) -> None:
-        """There is nobody to be asked."""
+        """None: there is no podman."""
 
     async def pass_on(self, connection: HttpConnection, request: Request) -> Answer | Streamed | None:
-        """Never None: there is always something to say."""
+        """Never None: there is always an answer."""
         path = request.path
         if request.method == "GET":
             if path in _EMPTY:
