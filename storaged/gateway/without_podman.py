@@ -15,15 +15,16 @@ from storaged.gateway.identity import Identity
 from storaged.gateway.query import decoded
 from storaged.gateway.request import Request
 
+# The docker CLI does not encode the slashes of what it inspects.
 _PROBED: Final = (
-    (re.compile(r"/containers/(?P<name>[^/]+)/json"), "no container with name or ID {0!r} found: no such container"),
+    (re.compile(r"/containers/(?P<name>.+)/json"), "no container with name or ID {0!r} found: no such container"),
     (
-        re.compile(r"/networks/(?P<name>[^/]+?)(?:/json)?"),
+        re.compile(r"/networks/(?P<name>.+?)(?:/json)?"),
         "unable to find network with name or ID {0}: network not found",
     ),
-    (re.compile(r"/volumes/(?P<name>[^/]+?)(?:/json)?"), "no such volume {0}"),
-    (re.compile(r"/pods/(?P<name>[^/]+)/json"), "no pod with name or ID {0} found: no such pod"),
-    (re.compile(r"/secrets/(?P<name>[^/]+?)(?:/json)?"), "no secret with name or id {0!r}: no such secret"),
+    (re.compile(r"/volumes/(?P<name>.+?)(?:/json)?"), "no such volume {0}"),
+    (re.compile(r"/pods/(?P<name>.+)/json"), "no pod with name or ID {0} found: no such pod"),
+    (re.compile(r"/secrets/(?P<name>.+?)(?:/json)?"), "no secret with name or id {0!r}: no such secret"),
     (re.compile(r"/plugins/(?P<name>.+)/json"), "plugin {0} not found"),
 )
 _EMPTY: Final[dict[str, object]] = {

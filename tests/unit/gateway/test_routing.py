@@ -123,6 +123,8 @@ async def test_ping_tells_what_clients_negotiate_by(desk: Desk, method: str, tar
     ("target", "status", "body"),
     [
         ("/containers/x/json", 404, None),
+        ("/containers/localhost/x:1/json", 404, None),
+        ("/networks/localhost/x:1", 404, None),
         ("/v5.0.0/libpod/networks/x/json", 404, None),
         ("/networks/x", 404, None),
         ("/volumes/x", 404, None),
