@@ -242,6 +242,7 @@ async def _live(
         listeners = [listener, *api_listeners]
         gateway = StartedGateway(settings.gateway, engine, lambda: service, listeners, os.environ)
         front = gateway.front
+        lifecycle.tell_podman_socket(gateway.podman_socket)
 
     def apply(new: Settings) -> None:
         nonlocal service, settings
@@ -255,6 +256,7 @@ async def _live(
         lifecycle.revise(new.limits, new.idle_exit)
         if gateway is not None:
             gateway.revise(new.gateway)
+            lifecycle.tell_podman_socket(gateway.podman_socket)
         limits = new.limits
         leases.revise(**_of_leases(limits))
         engine.cursors.bounds = limits.of_cursors

@@ -35,6 +35,11 @@ class StartedGateway:
         self._upstream = PassThrough(self._terms(settings), engine.metrics, store.passed)
         self.front = Gateway(Context(store=store, upstream=self._upstream), engine.metrics)
 
+    @property
+    def podman_socket(self) -> str | None:
+        """Where requests are passed on to; None if nowhere."""
+        return self._upstream.terms.podman.path
+
     def revise(self, settings: GatewaySettings) -> None:
         """Forward by other rules from now on; requests in progress continue."""
         self._upstream.revise(self._terms(settings))

@@ -81,7 +81,6 @@ class Lifecycle:
         listener: Listener,
         *,
         api_listeners: Sequence[Listener] = (),
-        podman_socket: str | None = None,
         terms: Terms,
         metrics: Metrics,
         notifier: Notifier,
@@ -115,7 +114,6 @@ class Lifecycle:
             backend=terms.backend,
             socket=listener.path,
             api_sockets=tuple(one.path for one in api_listeners),
-            podman_socket=podman_socket,
             started=rfc3339(*divmod(time.time_ns(), NANOSECONDS)),
             limits=terms.limits.as_facts(),
         )
@@ -131,6 +129,10 @@ class Lifecycle:
             "requests_in_flight": self._quotas.in_flight,
             "reply_bytes_waiting": self._quotas.bytes,
         }
+
+    def tell_podman_socket(self, path: str | None) -> None:
+        """From now on ``server.info`` names this socket as the one that the gateway passes requests on to."""
+        self._facts = evolve(self._facts, podman_socket=path)
 
     def revise(self, limits: Limits, idle_exit: float | None) -> None:
         """Use other terms from now on; existing connections keep the limits they began with."""

@@ -392,6 +392,7 @@ def test_in_front_of_podman_and_back(machine: Machine, path: str) -> None:
         assert "HTTP/1.1 200" in ping(machine, podman)
         answer = info(path)
         assert sorted(answer["api_sockets"]) == [podman, "/run/storaged/api.sock"]
+        assert answer["podman_socket"] == behind
         assert (machine.root / podman.lstrip("/")).stat().st_mode == mode
         # Its owner's commands go on to succeed, whatever runs meanwhile.
         machine.run("systemctl", "restart", "podman.socket")
