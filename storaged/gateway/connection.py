@@ -362,7 +362,7 @@ class HttpConnection:
         try:
             if size > self._limits.reply_bytes:
                 self._quotas.reached("reply_bytes")
-                answer = error_answer(500, f"the answer has {size} bytes, and {self._limits.reply_bytes} may be sent")
+                answer = error_answer(500, f"the answer has {size} bytes; the limit is {self._limits.reply_bytes}")
                 size = answer.size
             self._quotas.hold(uid, size, beside=0, insist=self.changed)
         except StoragedError as error:

@@ -1,10 +1,10 @@
 """Changes of images: ``tag``, ``untag``, removals and ``prune`` of both trees.
 
-A name means what it means to ``images.tag``, ``untag`` and ``remove``: a manifest list is meant itself. In Docker's
-tree a name that is not there is taken for what Docker would take it for.
+A name means what it means to ``images.tag``, ``untag`` and ``remove``: a manifest list's name means the list itself. In
+Docker's tree an unknown name is read as Docker would read it.
 
-Only podman can remove its own containers: a forced removal of an image that they use is passed on to podman, as a
-whole and before anything was done, where there is a podman; else it is refused as one without force.
+Only podman can remove its own containers. A forced removal of an image that they use is passed on to podman as a whole,
+before anything is done. Without podman it is refused, like one without force.
 
 Source: podman ``pkg/api/handlers/compat/images.go`` (TagImage), ``images_remove.go``, ``images_prune.go``,
 ``libpod/images.go``.
@@ -39,12 +39,12 @@ _FALSE: Final = frozenset({"0", "f", "F", "FALSE", "false", "False"})
 
 
 async def tag(context: Context, request: Request) -> Answer:
-    """``POST images/NAME/tag`` of both trees: 201, and a line with nothing in it."""
+    """``POST images/NAME/tag`` of both trees: 201 and an empty line."""
     repository, given = await _repository_and_tag(request)
     name, new = request.name, f"{repository}:{given or 'latest'}"
     if not request.libpod:
         name = await _local(context, request, name)
-    # That nothing bears the name is told before anything of the new one.
+    # An unknown name is reported before any error in the new name.
     there = await _found(context, request, name) is not None
     if there and not repository:
         raise BadParameter("repo parameter is required to tag an image")
@@ -60,7 +60,7 @@ async def tag(context: Context, request: Request) -> Answer:
 
 
 async def untag(context: Context, request: Request) -> Answer:
-    """``POST images/NAME/untag`` of podman's tree: this name, or all of them."""
+    """``POST images/NAME/untag`` of podman's tree: one name, or all of them."""
     repository, given = await _repository_and_tag(request)
     if given and not repository:
         raise BadParameter("repo parameter is required to tag an image")
@@ -88,10 +88,10 @@ async def _repository_and_tag(request: Request) -> tuple[str, str]:
 
 
 async def _local(context: Context, request: Request, name: str) -> str:
-    """What Docker's tree takes a name for: what it means here, else what it means to Docker.
+    """The meaning of a name in Docker's tree: as in the store, else as Docker reads it.
 
     Raises:
-        ApiError: it is no reference; 500, as podman has it.
+        ApiError: it is not a reference; 500, as in podman.
     """
     found = await _found(context, request, name)
     if found is None:
@@ -116,7 +116,7 @@ async def _found(context: Context, request: Request, name: str) -> Found | None:
 
 
 async def remove(context: Context, request: Request) -> Answer | Streamed | None:
-    """``DELETE images/NAME`` of both trees. ``noprune`` is Docker's alone."""
+    """``DELETE images/NAME`` of both trees. Only Docker's has ``noprune``."""
     flags = _flags(request)
     flags["no_prune"] = flags["no_prune"] and not request.libpod
     name = request.name
@@ -135,7 +135,7 @@ async def remove_many(context: Context, request: Request) -> Answer | Streamed |
     names, everything = request.query.all("images"), request.query.flag("all")
     lists = request.query.flag("lookupManifest")
     if not names and not everything:
-        raise BadParameter("name the images to be removed (images=...), or say all=true")
+        raise BadParameter("name the images to remove (images=...), or set all=true")
     if everything and names:
         raise BadParameter("when using the --all switch, you may not pass any images names or IDs")
     if await _is_podmans(context, request, names, flags):
@@ -162,7 +162,7 @@ async def _removed(
 
 
 async def _is_podmans(context: Context, request: Request, names: list[str], flags: dict[str, bool]) -> bool:
-    """Whether podman has to do it: it is forced, containers of podman are in the way, and podman can be asked."""
+    """Whether podman has to do it: it is forced, podman's containers prevent it, and podman can be asked."""
     if not flags["force"] or not await context.upstream.may_pass(request):
         return False
     params = {**flags, "names": names} if names else {**flags, "all": True}
@@ -213,7 +213,7 @@ def _truth(text: str) -> bool:
     """Go's strconv.ParseBool, in both trees.
 
     Raises:
-        BadParameter: it is none; 500, as podman has it.
+        BadParameter: it is not a boolean; 500, as in podman.
     """
     if text in _TRUE or text in _FALSE:
         return text in _TRUE

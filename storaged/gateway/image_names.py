@@ -1,8 +1,8 @@
-"""Which image a name means in each tree, and what is said where it means none.
+"""Which image a name means in each tree, and the error for a name that means none.
 
-In Docker's tree a name that is not there means what Docker would take it for: ``foo`` is Hub's ``library/foo``. A name
-of a manifest list means its instance for this platform; the id of a list means the list itself, where no instance is
-there: who lists images and then looks at each must not fail.
+In Docker's tree an unknown name means what Docker would read it as: ``foo`` is Hub's ``library/foo``. The name of a
+manifest list means its instance for this platform. The id of a list means the list itself if no instance is here: a
+client that lists images and then inspects each must not fail.
 
 Source: podman ``pkg/api/handlers/utils/images.go`` (``NormalizeToDockerHub``), and the wire.
 """
@@ -24,12 +24,12 @@ _DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
 
 
 def find(view: View, request: Request, *, listed: bool = False) -> Found:
-    """What the name of a request means.
+    """The image that the name in a request means.
 
     ``listed``: an id may mean a manifest list without an instance here.
 
     Raises:
-        ApiError: nothing bears the name (404), or it is none.
+        ApiError: nothing has the name (404), or it is not a name.
     """
     name = request.name
     context = view.context.query_context
@@ -45,16 +45,16 @@ def find(view: View, request: Request, *, listed: bool = False) -> Found:
     except InvalidName as error:
         _invalid(request, error.message)
     except AmbiguousName as error:
-        # docker-py takes a 404 for a missing image only where it reads the last words.
+        # docker-py treats a 404 as a missing image only if the message has the last words.
         more = "image not known" if request.libpod else "No such image"
         raise ApiError(404, f"failed to find image {name}: {error.message}: {more}", error.message) from None
 
 
 def hub_name(name: str) -> str:
-    """What Docker takes a name for.
+    """The full name that Docker reads a name as.
 
     Raises:
-        ApiError: it is no reference; 500, as podman has it.
+        ApiError: it is not a reference; 500, as in podman.
     """
     try:
         return references.parse_docker(name).text
@@ -64,7 +64,7 @@ def hub_name(name: str) -> str:
 
 
 def unknown(name: str, why: str) -> ApiError:
-    """404 in the words of podman's tree; ``why`` says what was looked for."""
+    """A 404 in the words of podman's tree; ``why`` says what was looked for."""
     return ApiError(404, f"failed to find image {name}: {why}: image not known", "image not known")
 
 
@@ -107,6 +107,6 @@ def _invalid(request: Request, message: str) -> NoReturn:
 
 
 def not_normal(message: str) -> ApiError:
-    """What Docker's tree says of a text that cannot be a name."""
+    """Docker's error for a text that cannot be a name."""
     cause = f"normalizing name for compat API: {message}"
     return ApiError(500, f"normalizing image: {cause}", cause)

@@ -8,8 +8,8 @@
     DELETE manifests/NAME        200   the list; its images stay
     before podman 4: POST manifests/create, POST manifests/NAME/add, DELETE manifests/NAME?digest=
 
-Images are those of this store: one that is elsewhere, and an artifact made of files, are podman's where it can be
-asked. Members of bodies are found whatever their case.
+Images are those of this store. An image elsewhere, or an artifact made of files, is left to podman if it can be asked.
+The names of members in bodies may be in any case.
 
 Source: podman ``pkg/api/handlers/libpod/manifests.go``, ``pkg/domain/entities/manifest.go``.
 """
@@ -38,7 +38,7 @@ from storaged_client.contract.errors import (
 )
 
 _SHORTEST: Final = 3
-"""Bytes of a body from which on it is one."""
+"""A shorter body counts as none."""
 _PLATFORM: Final = {
     "arch": "architecture",
     "os": "os",
@@ -124,7 +124,7 @@ async def _create(context: Context, request: Request, name: str, status: int) ->
     }
     body = await _body(request)
     more = _members(body, "decoding modifications in request") if len(body) >= _SHORTEST else {}
-    # All in one change where it can be: a create that fails leaves no list.
+    # All in one change if possible: a create that fails leaves no list.
     plain = more.keys().isdisjoint({"all", "annotation", "annotations", *_PLATFORM})
     if more.get("images") and plain:
         params["images"] = [*params["images"], *_texts(more.pop("images"), "images")]
@@ -154,7 +154,7 @@ async def _create(context: Context, request: Request, name: str, status: int) ->
 
 
 class _Edit:
-    """What came of one request: podman's report."""
+    """The outcome of one request: podman's report."""
 
     def __init__(self) -> None:
         self.id = ""
@@ -168,7 +168,7 @@ class _Edit:
         if not self.errors:
             return json_answer(report)
         status = 409 if self.done else 400
-        # podman's own command shows the message only, which podman itself leaves out.
+        # podman's own command shows only the message, which podman itself leaves out.
         message = "; ".join(self.errors)
         report |= {"errors": self.errors, "cause": self.errors[0], "message": message, "response": status}
         return json_answer(report, status)
@@ -207,7 +207,7 @@ async def _edited(context: Context, request: Request, body: Mapping[str, Any]) -
 async def _each(
     context: Context, request: Request, method: str, params: dict[str, Any], result: _Edit, name: str
 ) -> None:
-    """One step, whose failure hinders no other."""
+    """Carry out one step; its failure does not stop the others."""
     try:
         edited = await context.store.call(request, method, {"name": request.name, **params})
     except StoragedError as error:
@@ -276,7 +276,7 @@ def _members(body: bytes, doing: str) -> dict[str, Any]:
     """The members of an object, by their names in lower case.
 
     Raises:
-        ApiError: it is none; 500, as podman has it.
+        ApiError: it is not an object; 500, as in podman.
     """
     try:
         value = decode_json(body)
@@ -284,16 +284,16 @@ def _members(body: bytes, doing: str) -> dict[str, Any]:
         cause = "EOF" if not body.strip() else str(error)
         raise ApiError(500, f"{doing}: {cause}", cause) from None
     if not isinstance(value, dict):
-        cause = "json: the body is no object"
+        cause = "json: the body is not an object"
         raise ApiError(500, f"{doing}: {cause}", cause)
     return {name.lower(): member for name, member in value.items()}
 
 
 def _annotated(body: Mapping[str, Any], name: str) -> dict[str, str]:
-    """What ``NAME`` (texts ``key=value``) or ``NAMEs`` (an object) give.
+    """The annotations given by ``NAME`` (texts ``key=value``) or ``NAMEs`` (an object).
 
     Raises:
-        BadParameter: both are given, or one is no such thing.
+        BadParameter: both are given, or one has the wrong type.
     """
     listed, mapped = body.get(name), body.get(f"{name}s")
     if listed and mapped:
@@ -328,7 +328,7 @@ def _pairs(value: Any, name: str) -> dict[str, str]:
         return {}
     if isinstance(value, dict) and all(isinstance(item, str) for item in value.values()):
         return dict(value)
-    raise BadParameter(f"{name} is no object of texts")
+    raise BadParameter(f"{name} is not an object of texts")
 
 
 def _texts(value: Any, name: str) -> list[str]:
@@ -336,17 +336,17 @@ def _texts(value: Any, name: str) -> list[str]:
         return []
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return list(value)
-    raise BadParameter(f"{name} is no list of texts")
+    raise BadParameter(f"{name} is not a list of texts")
 
 
 # -------------------------------------------------------------------- failures
 
 
 def _refused(error: StoragedError) -> StoragedError:
-    """The error, if it is of one step; one of the client's rights or of the daemon's state ends the request.
+    """The error, if it concerns one step. An error of the client's rights or the daemon's state ends the request.
 
     Raises:
-        StoragedError: it is.
+        StoragedError: it ends the request.
     """
     if error.name in ("NotPermitted", "StoreBusy", "StoreReadOnly", "ShuttingDown", "TooManyRequests"):
         raise error
@@ -354,7 +354,7 @@ def _refused(error: StoragedError) -> StoragedError:
 
 
 def _failure(error: StoragedError) -> Exception:
-    """How the paths of before podman 4 answer an error."""
+    """The answer to an error on the paths from before podman 4."""
     if isinstance(error, (ManifestListUnknown, NotAManifestList)):
         return ApiError(404, error.message, innermost(error.message))
     if isinstance(error, InvalidParams):

@@ -314,4 +314,4 @@ class Exchange:
 
 def _bad_request() -> ApiError:
     # h11's own text quotes what was sent, which may contain a secret.
-    return ApiError(400, "the body of the request is framed wrongly, or ends too early")
+    return ApiError(400, "the request body has invalid framing, or ends early")

@@ -45,13 +45,13 @@ def for_podman(request: h11.Request, *, via: bytes) -> h11.Request:
         ApiError: it can be read in two ways, has been here already, or asks for a proxy to another host.
     """
     if request.method == b"CONNECT":
-        raise ApiError(405, "CONNECT is not supported: this is no proxy to other hosts")
+        raise ApiError(405, "CONNECT is not supported: this is not a proxy to other hosts")
     names = [name for name, _ in request.headers]
     chunked = b"transfer-encoding" in names
     if chunked and b"content-length" in names:
         raise ApiError(400, "a request with both Content-Length and Transfer-Encoding is refused")
     if chunked and request.http_version < b"1.1":
-        raise ApiError(400, "a request of HTTP/1.0 with Transfer-Encoding is refused")
+        raise ApiError(400, "an HTTP/1.0 request with Transfer-Encoding is refused")
     if any(_CONTROL.search(value) for _, value in request.headers):
         raise ApiError(400, "a header field has a control character in its value")
     if any(name == b"via" and via in value.replace(b",", b" ").split() for name, value in request.headers):

@@ -93,7 +93,7 @@ class PodmanSocket:
             with anyio.fail_after(CONNECT_SECONDS):
                 channel = await connect(self.path)
         except TimeoutError:
-            raise ApiError(503, f"podman's service at {self.path} takes no connection") from None
+            raise ApiError(503, f"podman's service at {self.path} does not accept connections") from None
         except OSError as error:
             if error.errno in _NOBODY:
                 raise NoPodman(f"nobody listens on {self.path}") from error

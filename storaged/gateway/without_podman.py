@@ -71,6 +71,6 @@ class WithoutPodman:
                     return error_answer(404, message, message.rpartition(": ")[2])
         return error_answer(
             501,
-            f"storaged answers for images and manifest lists only, and no podman stands behind it for {request.method} "
+            f"storaged answers for images and manifest lists only, and no podman is behind it for {request.method} "
             f"{path[:200]}: set podman_socket in storaged.toml, or use podman's own socket",
         )
