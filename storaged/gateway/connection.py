@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from typing import Final, Protocol
 
@@ -25,14 +25,14 @@ import anyio
 import h11
 from anyio.abc import SocketAttribute, UNIXSocketStream
 
+from storaged.gateway.answer_heads import refusal, response_head, told
 from storaged.gateway.answers import Answer, Headers, Streamed, error_answer, plain_answer
-from storaged.gateway.query import Query
-from storaged.gateway.request import Request, split_path, split_target
+from storaged.gateway.outgoing import Outgoing
+from storaged.gateway.request import Request, request_of
 from storaged.logs import begin_request
 from storaged.server.disconnect import hung_up, linger
 from storaged.server.front import Shared
 from storaged.server.receiving import end, receive
-from storaged.server.sending import send_now
 from storaged.service.fair_queue import REQUEST
 from storaged.service.session import Session
 from storaged_client.contract.errors import StoragedError
@@ -40,9 +40,6 @@ from storaged_client.contract.errors import StoragedError
 LONGEST_HEAD: Final = 1 << 20
 """Bytes, the limit of Go's server: a removal that names hundreds of full ids is 50 kB long."""
 _READ: Final = 64 << 10
-_WRITE: Final = 512 << 10
-"""Bytes to write before other tasks get a turn."""
-_MOST_PARTS: Final = 512
 _DRAINED: Final = 256 << 10
 """Bytes of an unread body to read and drop so that the connection can continue."""
 
@@ -85,6 +82,7 @@ class HttpConnection:
         self._ender = shared.ender.of(session.account)
         self._pace = session.shares.pace
         self._answering = answering
+        self.write = Outgoing(self.socket, session, shared.limits, shared.quotas).write
         self._scope = anyio.CancelScope()
         self._running: anyio.CancelScope | None = None
         self._requests = 0
@@ -169,7 +167,7 @@ class HttpConnection:
                 if head.http_version not in (b"1.0", b"1.1"):
                     await self._refuse(plain_answer(505, "505 HTTP Version Not Supported"))
                     return
-                request = self._request(head)
+                request = request_of(head, self)
                 if request is None:
                     await self._refuse(plain_answer(400, "400 Bad Request"))
                     return
@@ -178,8 +176,8 @@ class HttpConnection:
                     return
             except h11.RemoteProtocolError as error:
                 self._metrics.add("connections.refused_input")
-                _log.info("input refused connection=%d reason=%s", self.number, _told(error))
-                await self._refuse(_refusal(error))
+                _log.info("input refused connection=%d reason=%s", self.number, told(error))
+                await self._refuse(refusal(error))
                 return
 
     async def _head(self) -> h11.Request | None:
@@ -205,23 +203,6 @@ class HttpConnection:
                 self._quotas.reached("text_seconds")
                 raise h11.RemoteProtocolError("the request did not come whole in time", error_status_hint=408)
             waited += anyio.current_time() - began
-
-    def _request(self, head: h11.Request) -> Request | None:
-        target = split_target(head.target)
-        if target is None or _ambiguous(head):
-            return None
-        version, tree, path = split_path(target.path)
-        return Request(
-            method=head.method.decode("ascii"),
-            target=head.target,
-            path=path,
-            tree=tree,
-            version=version,
-            query=Query(target.query, libpod=tree == "libpod"),
-            headers=list(head.headers),
-            http_version=head.http_version,
-            link=self,
-        )
 
     async def _respond(self, request: Request) -> None:
         """Answer one request, which is in flight until the kernel has accepted its answer."""
@@ -397,35 +378,7 @@ class HttpConnection:
         await self.write(*(self.http.send_with_data_passthrough(h11.EndOfMessage()) or ()))
 
     def _response(self, status: int, reason: bytes, headers: list[tuple[bytes, bytes]]) -> bytes:
-        if self._last:
-            headers.append((b"Connection", b"close"))
-        event = h11.Response(status_code=status, headers=headers, reason=reason or _REASONS.get(status, b""))
-        head = self.http.send(event) or b""
-        # h11 answers in its own version, whatever the version of the request.
-        return b"HTTP/1.0" + head[8:] if self._old else head
-
-    async def write(self, *parts: bytes) -> None:
-        """Hand all of it to the kernel; a client that reads nothing for too long is dropped.
-
-        Raises:
-            BrokenResourceError: the connection is lost.
-        """
-        waiting: list[bytes | memoryview] = [part for part in parts if part]
-        while waiting:
-            taken = send_now(self.socket, waiting[:_MOST_PARTS])
-            waiting = _left(waiting, taken)
-            if not waiting:
-                return
-            if taken >= _WRITE:
-                await self.session.shares.step()
-                continue
-            try:
-                with anyio.fail_after(self._limits.stall_seconds):
-                    await anyio.wait_writable(self.socket)
-            except TimeoutError:
-                self._quotas.reached("stall_seconds")
-                _log.warning("peer does not read connection=%d", self.number)
-                raise anyio.BrokenResourceError from None
+        return response_head(self.http, status, reason, headers, last=self._last, old=self._old)
 
     async def _refuse(self, answer: Answer) -> None:
         """Report what is wrong with the input if nothing has been answered yet; then the connection ends."""
@@ -439,39 +392,5 @@ class HttpConnection:
 _log = logging.getLogger(__name__)
 
 
-def _left(parts: Sequence[bytes | memoryview], taken: int) -> list[bytes | memoryview]:
-    for at, part in enumerate(parts):
-        if taken < len(part):
-            return [memoryview(part)[taken:], *parts[at + 1 :]] if taken else [*parts[at:]]
-        taken -= len(part)
-    return []
-
-
-def _ambiguous(head: h11.Request) -> bool:
-    """Whether two readers could disagree on where the request ends."""
-    names = [name for name, _ in head.headers]
-    return b"transfer-encoding" in names and (b"content-length" in names or head.http_version < b"1.1")
-
-
-def _told(error: h11.RemoteProtocolError) -> str:
-    """What is wrong, without the input that h11 quotes after a colon: it may contain a password."""
-    return str(error).partition(":")[0]
-
-
-def _refusal(error: h11.RemoteProtocolError) -> Answer:
-    status = error.error_status_hint
-    reason = _REASONS.get(status, b"Bad Request").decode()
-    return plain_answer(status, f"{status} {reason}: {_told(error)}")
-
-
 def _nobody() -> None:
     """Does nothing: nobody waits for the client to leave."""
-
-
-_REASONS: Final = {
-    **{200: b"OK", 201: b"Created", 204: b"No Content", 301: b"Moved Permanently", 304: b"Not Modified"},
-    **{400: b"Bad Request", 403: b"Forbidden", 404: b"Not Found", 405: b"Method Not Allowed", 408: b"Request Timeout"},
-    **{409: b"Conflict", 413: b"Request Entity Too Large", 429: b"Too Many Requests"},
-    **{431: b"Request Header Fields Too Large", 500: b"Internal Server Error", 501: b"Not Implemented"},
-    **{502: b"Bad Gateway", 503: b"Service Unavailable", 505: b"HTTP Version Not Supported"},
-}

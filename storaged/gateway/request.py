@@ -19,6 +19,7 @@ from contextlib import AbstractAsyncContextManager
 from functools import cached_property
 from typing import Literal, Protocol, TypeAlias
 
+import h11
 from attrs import define, field
 
 from storaged.engine.views import Staleness
@@ -160,3 +161,28 @@ def split_path(path: str) -> tuple[str | None, Tree, str]:
 def names_of(match: re.Match[str]) -> dict[str, str]:
     """The names that a pattern found, decoded once."""
     return {key: decoded(value or "") for key, value in match.groupdict().items()}
+
+
+def request_of(head: h11.Request, link: Link) -> Request | None:
+    """The request that begins so; None if two readers could understand it differently."""
+    target = split_target(head.target)
+    if target is None or _ambiguous(head):
+        return None
+    version, tree, path = split_path(target.path)
+    return Request(
+        method=head.method.decode("ascii"),
+        target=head.target,
+        path=path,
+        tree=tree,
+        version=version,
+        query=Query(target.query, libpod=tree == "libpod"),
+        headers=list(head.headers),
+        http_version=head.http_version,
+        link=link,
+    )
+
+
+def _ambiguous(head: h11.Request) -> bool:
+    """Whether two readers could disagree on where the request ends."""
+    names = [name for name, _ in head.headers]
+    return b"transfer-encoding" in names and (b"content-length" in names or head.http_version < b"1.1")
