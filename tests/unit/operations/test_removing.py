@@ -47,74 +47,63 @@ def named(*names: str) -> Store:
 TWO = ("localhost/a:2", "localhost/a:1")
 
 
-def test_one_of_several_names_is_taken_and_the_image_stays_with_its_reasons() -> None:
-    done, change = decided(named(*TWO), "a:1")
-    assert (gone(done), untagged(done)) == ([], ["localhost/a:1"])
-    assert change.edits[0].members["names"] == ("localhost/a:2",)
-    assert change.edits[0].members["names-history"] == ("localhost/a:2", "localhost/a:1")
-    (kept,) = done.kept
-    assert (kept.names, [reason.name for reason in kept.reasons]) == (("localhost/a:2",), ["localhost/a:2"])
-    assert not change.layers
-
-
-def test_force_with_one_of_several_names_takes_that_name_only() -> None:
-    done, _ = decided(named(*TWO), "a:1", force=True)
-    assert (gone(done), untagged(done)) == ([], ["localhost/a:1"])
-
-
-def test_the_last_name_takes_the_image_its_layer_and_its_data() -> None:
-    done, change = decided(named("localhost/a:1"), "a:1")
-    assert (gone(done), untagged(done)) == ([image_id("a")], ["localhost/a:1"])
-    assert change.layers == (layer_id("one"),)
-    assert not change.edits
-    assert done.removals[0].freed.size == 110
-    assert done.removals[0].reason.code == "requested"
-
-
-def test_all_names_in_one_call_end_with_the_image() -> None:
-    done, change = decided(named(*TWO), "a:1", "a:2")
-    assert (gone(done), untagged(done)) == ([image_id("a")], ["localhost/a:1", "localhost/a:2"])
-    assert not change.edits
-
-
-def test_a_name_given_twice_is_one_name() -> None:
-    done, _ = decided(named(*TWO), "a:1", "localhost/a:1", "a:1")
-    assert (gone(done), untagged(done)) == ([], ["localhost/a:1"])
+ONE, REMOVED, UNTAGGED = ("localhost/a:1",), True, False
+A = image_id("a")
+DIGEST = digest_of("a")
 
 
 @pytest.mark.parametrize(
-    ("address", "word"), [(image_id("a"), "ID"), (image_id("a")[:12], "ID"), (digest_of("a"), "digest")]
+    ("names", "asked", "force", "outcome", "taken"),
+    [
+        (TWO, ["a:1"], False, UNTAGGED, ["localhost/a:1"]),
+        (TWO, ["a:1"], True, UNTAGGED, ["localhost/a:1"]),
+        (TWO, ["a:1", "localhost/a:1", "a:1"], False, UNTAGGED, ["localhost/a:1"]),
+        (ONE, ["a:1"], False, REMOVED, ["localhost/a:1"]),
+        (TWO, ["a:1", "a:2"], False, REMOVED, ["localhost/a:1", "localhost/a:2"]),
+        (TWO, ["a:1", A], False, REMOVED, ["localhost/a:1", "localhost/a:2"]),
+        (TWO, [A], True, REMOVED, [*TWO]),
+        (TWO, [A[:12]], True, REMOVED, [*TWO]),
+        (TWO, [DIGEST], True, REMOVED, [*TWO]),
+        (TWO, [f"localhost/a@{DIGEST}"], False, REMOVED, [*TWO]),
+        (("quay.io/x:1", *TWO), [f"localhost/a@{DIGEST}"], False, UNTAGGED, [*TWO]),
+        ((), [A[:12]], False, REMOVED, []),
+    ],
 )
+def test_names_are_taken_and_with_the_last_one_the_image(
+    names: tuple[str, ...], asked: list[str], force: bool, outcome: bool, taken: list[str]
+) -> None:
+    done, change = decided(named(*names), *asked, force=force)
+    assert (gone(done), untagged(done), errors(done)) == ([A] if outcome else [], taken, [])
+    if outcome is UNTAGGED:
+        left = tuple(name for name in names if name not in taken)
+        assert (change.edits[0].members["names"], change.layers) == (left, ())
+    else:
+        assert not change.edits
+        assert change.layers == (layer_id("one"),)
+
+
+def test_an_image_that_stays_is_told_with_its_reasons() -> None:
+    done, change = decided(named(*TWO), "a:1")
+    assert change.edits[0].members["names-history"] == ("localhost/a:2", "localhost/a:1")
+    (kept,) = done.kept
+    assert (kept.names, [reason.name for reason in kept.reasons]) == (("localhost/a:2",), ["localhost/a:2"])
+
+
+def test_a_removal_says_why_and_what_it_freed() -> None:
+    done, _ = decided(named("localhost/a:1"), "a:1")
+    assert (done.removals[0].freed.size, done.removals[0].reason.code) == (110, "requested")
+
+
+@pytest.mark.parametrize(("address", "word"), [(A, "ID"), (A[:12], "ID"), (DIGEST, "digest")])
 def test_an_id_or_a_digest_needs_force_where_there_are_several_names(address: str, word: str) -> None:
     done, change = decided(named(*TWO), address)
     assert errors(done) == [(address, "MultipleNames")]
     assert f"by {word} with more than one tag ([localhost/a:2 localhost/a:1])" in done.refused[0].error.message
     assert change.empty
-    done, _ = decided(named(*TWO), address, force=True)
-    assert (gone(done), untagged(done)) == ([image_id("a")], list(TWO))
-
-
-def test_an_id_after_all_names_but_one_works_as_in_podman() -> None:
-    done, _ = decided(named(*TWO), "a:1", image_id("a"))
-    assert gone(done) == [image_id("a")]
-
-
-def test_a_repository_with_a_digest_means_its_names_there() -> None:
-    digest = digest_of("a")
-    done, _ = decided(named(*TWO), f"localhost/a@{digest}")
-    assert (gone(done), errors(done)) == ([image_id("a")], [])
-    done, change = decided(named("quay.io/x:1", *TWO), f"localhost/a@{digest}")
-    assert (gone(done), untagged(done)) == ([], list(TWO))
-    assert change.edits[0].members["names"] == ("quay.io/x:1",)
-
-
-def test_a_nameless_image_goes_by_its_id() -> None:
-    done, _ = decided(named(), image_id("a")[:12])
-    assert gone(done) == [image_id("a")]
 
 
 def test_two_digits_of_an_id_remove_nothing() -> None:
-    done, change = decided(named(), image_id("a")[:2])
+    done, change = decided(named(), A[:2])
     assert isinstance(done.refused[0].error, InvalidName)
     assert change.empty
 
