@@ -16,43 +16,13 @@ from storaged.store.files import DISK_FAILED, EXHAUSTED, Files
 from storaged.store.reader import StoreReader
 from storaged_client.contract.errors import StoragedError, StoreBusy
 from tests.support.disk import Disk, hexes
+from tests.support.files import FaultyFiles
 
 LIST = b'{"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}'
 
 
-class Failing(Files):
-    """Fails the call of this number, counted over all kinds of calls; closing a descriptor always works."""
-
-    def __init__(self, number: int, code: int) -> None:
-        self._left = number
-        self._code = code
-        self.failed = False
-
-    def _count(self, path: str) -> None:
-        self._left -= 1
-        if self._left == 0:
-            self.failed = True
-            raise OSError(self._code, os.strerror(self._code), path)
-
-    def open(self, path: str, flags: int, mode: int = 0o600, *, dir_fd: int | None = None) -> int:
-        self._count(path)
-        return super().open(path, flags, mode, dir_fd=dir_fd)
-
-    def stat(self, path: str, *, dir_fd: int | None = None, follow_symlinks: bool = True) -> os.stat_result:
-        self._count(path)
-        return super().stat(path, dir_fd=dir_fd, follow_symlinks=follow_symlinks)
-
-    def fstat(self, fd: int) -> os.stat_result:
-        self._count("fstat")
-        return super().fstat(fd)
-
-    def read(self, fd: int, count: int) -> bytes:
-        self._count("read")
-        return super().read(fd, count)
-
-    def pread(self, fd: int, count: int, offset: int) -> bytes:
-        self._count("pread")
-        return super().pread(fd, count, offset)
+CALLS = "open stat fstat read pread"
+"""Those that may fail; closing a descriptor always works."""
 
 
 @pytest.fixture
@@ -64,12 +34,12 @@ def disk(tmp_path: Path) -> Disk:
     return disk
 
 
-def calls(attempt: Callable[[Files], Any], code: int) -> Iterator[tuple[Failing, Any, BaseException | None]]:
+def calls(attempt: Callable[[Files], Any], code: int) -> Iterator[tuple[FaultyFiles, Any, BaseException | None]]:
     """Run the attempt once for each of its system calls, that call failing."""
     number = 0
     while True:
         number += 1
-        files = Failing(number, code)
+        files = FaultyFiles(CALLS, error=code, at=number, times=1)
         before = sorted(os.listdir("/proc/self/fd"))
         try:
             outcome, error = attempt(files), None
@@ -107,7 +77,7 @@ def test_a_content_with_one_failing_call_is_whole_or_unreadable_evidence_or_none
     (row,) = reader.load().tables.images
     reader.close()
     for number in range(1, 30):
-        files = Failing(number, code)
+        files = FaultyFiles(CALLS, error=code, at=number, times=1)
         try:
             content = ContentReader(disk.location, Metrics(), files).read(row)
         except OSError:

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 import pytest
 
 from storaged.store.files import Files
-from tests.acceptance.faults.calls import Call, Intercepted
+from tests.acceptance.faults.calls import Intercepted, changes
 from tests.acceptance.faults.campaign import (
     CODES,
     fail_and_try_again,
@@ -31,6 +31,7 @@ from tests.acceptance.faults.recovery import fail_recovery, kill_recovery
 from tests.acceptance.faults.running import Bench, bench, calls_of, mutate, recover
 from tests.acceptance.faults.tree import Tree, difference
 from tests.acceptance.faults.victim import command
+from tests.support.files import Call
 
 CASES = [(driver, mutation) for mutation, kind in KINDS.items() for driver in kind.drivers]
 CASES += [("vfs", "remove, under locks"), ("vfs", "prune, under locks")]
@@ -72,7 +73,7 @@ def test_change_that_is_no_row_of_the_matrix_holds_after_each_of_its_calls(
     where = benches["overlay"].of(mutation)
     tally = kill_at_each_call(where, mutation, changing=True)
     assert tally.wrong == []
-    assert tally.tried == len([call for call in calls_of(where, mutation) if call.changes])
+    assert tally.tried == len([call for call in calls_of(where, mutation) if changes(call)])
 
 
 @pytest.mark.parametrize(("driver", "mutation"), [*SOME, *BESIDE])

@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 
 from storaged.store.files import Files
-from tests.acceptance.faults.calls import LOOKING, METHODS, Counting, Dying, Failing, Killed, Short
+from tests.acceptance.faults.calls import LOOKING, Counting, Dying, Failing, Killed, Short
 from tests.acceptance.faults.effects import Recorded
 from tests.acceptance.faults.power_loss import Disk, State, states
 from tests.acceptance.faults.recording import Recording
 from tests.acceptance.faults.tree import difference, fingerprint, read_tree, write_tree
+from tests.support.files import METHODS
 
 OLD, NEW = b'["old"]', b'["old","new and longer"]'
 

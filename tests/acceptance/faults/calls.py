@@ -1,21 +1,18 @@
-"""Every system call on a store, one by one: the seam at which a test fails it, ends the process or writes it down.
+"""Ways to break off the system calls on a store: a call fails, a write is short, the process ends.
 
-The methods of :class:`Files` are wrapped as they are, whichever there are; one that is not sorted below is a
-mistake that ``test_harness`` finds.
+A call of ``Files`` that is not sorted below is a mistake that ``tests/selftest/test_faults.py`` finds.
 """
 
 from __future__ import annotations
 
 import errno
-import inspect
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from attrs import frozen
-
 from storaged.store.files import Files
+from tests.support.files import Call, HookedFiles
 
 from .tree import Tree
 
@@ -33,27 +30,15 @@ WRITING = frozenset({"write", "pwrite"})
 CREATING = os.O_CREAT | os.O_TRUNC
 
 
-@frozen(kw_only=True)
-class Call:
-    """One system call before it is made."""
-
-    name: str
-    arguments: Mapping[str, Any]
-
-    @property
-    def changes(self) -> bool:
-        """Whether it may change the tree or the bytes in it."""
-        if self.name == "open":
-            return bool(self.arguments["flags"] & CREATING)
-        return self.name not in LOOKING
-
-    def __str__(self) -> str:
-        told = [os.path.basename(str(value)) for value in self.arguments.values() if isinstance(value, str)]
-        return f"{self.name}({', '.join(told)})"
+def changes(call: Call) -> bool:
+    """Whether it may change the tree or the bytes in it."""
+    if call.name == "open":
+        return bool(call.arguments["flags"] & CREATING)
+    return call.name not in LOOKING
 
 
-class Intercepted(Files):
-    """Hands each call to :meth:`make`, which makes it or does something else."""
+class Intercepted(HookedFiles):
+    """Gives another tool its turn before each call."""
 
     rival: Rival | None = None
     """Another tool at work on the same store, whose turn comes between two calls."""
@@ -69,34 +54,15 @@ class Intercepted(Files):
         finally:
             self._unseen = False
 
-    def make(self, call: Call, perform: Callable[[], Any]) -> Any:
-        return perform()
+    def reached(self, call: Call, perform: Callable[[], Any]) -> Any:
+        if self._unseen:
+            return perform()
+        if self.rival is not None:
+            self.rival.before(call, self)
+        return self.make(call, perform)
 
     def others_wrote(self, before: Tree, after: Tree) -> None:
         """The rival made the one tree the other."""
-
-
-def _wrap(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
-    parameters = list(inspect.signature(method).parameters.values())[1:]
-    names = [each.name for each in parameters]
-    defaults = {each.name: each.default for each in parameters if each.default is not each.empty}
-
-    def wrapped(self: Intercepted, *positional: Any, **named: Any) -> Any:
-        if self._unseen:
-            return method(self, *positional, **named)
-        given = {**defaults, **dict(zip(names, positional, strict=False)), **named}
-        call = Call(name=name, arguments={each: given[each] for each in names})
-        if self.rival is not None:
-            self.rival.before(call, self)
-        return self.make(call, lambda: method(self, *positional, **named))
-
-    return wrapped
-
-
-METHODS = tuple(name for name, _ in inspect.getmembers(Files, inspect.isfunction) if not name.startswith("_"))
-
-for _name in METHODS:
-    setattr(Intercepted, _name, _wrap(_name, getattr(Files, _name)))
 
 
 class Counting(Intercepted):

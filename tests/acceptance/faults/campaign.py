@@ -19,7 +19,7 @@ from storaged.store.files import Files
 from storaged.store.writing.temporary import OURS
 from storaged_client.contract.errors import StoragedError
 
-from .calls import Dying, Failing, Intercepted, Killed, Short
+from .calls import Dying, Failing, Intercepted, Killed, Short, changes
 from .judging import judge
 from .power_loss import Disk, states
 from .recording import Recording
@@ -187,7 +187,7 @@ def killed(
 
 def _looking(bench: Bench, mutation: str) -> frozenset[int]:
     """The numbers of the calls that change nothing."""
-    return frozenset([number for number, call in enumerate(calls_of(bench, mutation), 1) if not call.changes])
+    return frozenset([number for number, call in enumerate(calls_of(bench, mutation), 1) if not changes(call)])
 
 
 # ---------------------------------------------------------------- the power goes

@@ -10,8 +10,9 @@ from typing import Any
 from storaged.store.files import Files
 from storaged.store.locks.token import TOKEN_SIZE
 from storaged.store.writing.temporary import OURS
+from tests.support.files import Call
 
-from .calls import Call, Dying, Failing
+from .calls import Dying, Failing
 from .recording import Recording
 
 FLUSHES = frozenset({"fsync", "fdatasync"})

@@ -16,7 +16,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .calls import CREATING, Call, Intercepted
+from tests.support.files import Call
+
+from .calls import CREATING, Intercepted, changes
 from .effects import ROOT, Bytes, Effect, Flush, Length, Mode, Names, Node, NodeID, Recorded
 from .tree import Entry, Tree, read_tree
 
@@ -40,7 +42,7 @@ class Recording(Intercepted):
     def make(self, call: Call, perform: Callable[[], Any]) -> Any:
         handler = getattr(self, f"_on_{call.name}", None)
         if handler is None:
-            if call.changes:
+            if changes(call):
                 raise NotImplementedError(f"the recorder does not know {call.name}")
             return perform()
         self._call = str(call)

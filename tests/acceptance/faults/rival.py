@@ -20,8 +20,9 @@ from attrs import define, field, frozen
 
 from storaged.sample import SampleWriter
 from storaged.store.writing.temporary import OURS
+from tests.support.files import Call
 
-from .calls import Call, Intercepted
+from .calls import Intercepted
 from .scenes import Store
 from .tree import Tree, read_tree
 

@@ -26,8 +26,9 @@ from storaged.store.writing.commit import StoreWriter
 from storaged.store.writing.prepared import Committed
 from storaged.store.writing.recovery import Recovery
 from storaged.store.writing.reserve import Reserve
+from tests.support.files import Call
 
-from .calls import Call, Counting, Intercepted
+from .calls import Counting, Intercepted
 from .checker import Checker, facts, seen_by_us
 from .kinds import KINDS, Kind
 from .rival import Rival

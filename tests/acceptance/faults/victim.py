@@ -15,7 +15,9 @@ from typing import Any
 
 import attrs
 
-from .calls import Call, Counting
+from tests.support.files import Call
+
+from .calls import Counting
 from .running import mutate
 from .scenes import Store
 

@@ -45,7 +45,8 @@ from storaged.store.tables import StoreLocation
 from storaged.store.writing.commit import StoreWriter
 from storaged.store.writing.prepared import Committed, Prepared
 from storaged_client.contract.errors import StoragedError
-from tests.acceptance.faults.calls import Call, Intercepted
+from tests.acceptance.faults.calls import Intercepted
+from tests.support.files import Call
 from tests.support.service import QuietHost
 
 from .judge import Observer

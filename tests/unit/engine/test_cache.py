@@ -10,6 +10,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack, contextmanager
+from itertools import count
 from pathlib import Path
 
 import anyio
@@ -25,6 +26,7 @@ from storaged.store.locks.record_lock import FLOCK
 from storaged.store.reader import StoreReader, WriterActive
 from storaged.store.tables import StoreLocation
 from storaged_client.contract.errors import StoreBusy, StoreCorrupt
+from tests.support.files import Call, FaultyFiles
 from tests.support.ground import Ground, held
 
 pytestmark = pytest.mark.anyio
@@ -271,17 +273,13 @@ def cache_over(ground: Ground, files: Files) -> Cache:
     return Cache(reader, ContentReader(ground.location, ground.metrics, files), ground.metrics)
 
 
-class Gated(Files):
+def gated(name: str, action: Callable[[], object]) -> FaultyFiles:
     """Calls ``action`` before a worker thread opens a file of this name."""
+    return FaultyFiles("open", path=lambda call: call.path.endswith(name) and in_worker(), before=lambda _: action())
 
-    def __init__(self, name: str, action: Callable[[], object]) -> None:
-        self._name = name
-        self._action = action
 
-    def open(self, path: str, flags: int, mode: int = 0o600, *, dir_fd: int | None = None) -> int:
-        if path.endswith(self._name) and threading.current_thread() is not threading.main_thread():
-            self._action()
-        return super().open(path, flags, mode, dir_fd=dir_fd)
+def in_worker() -> bool:
+    return threading.current_thread() is not threading.main_thread()
 
 
 async def test_busy_names_the_holder_of_a_lock_that_belongs_to_no_process(ground: Ground) -> None:
@@ -359,21 +357,18 @@ async def test_each_reader_of_a_torn_store_gets_an_error_of_its_own(ground: Grou
 async def test_refresh_does_not_report_what_a_load_before_it_met(ground: Ground) -> None:
     met, go, torn = threading.Event(), threading.Event(), threading.Event()
 
-    class SlowAtTheEnd(Files):
+    looks = count(1)
+
+    def wait(_: Call) -> None:
         """Keeps the load that met the torn table from ending: its last stamp has passed that table already."""
+        if next(looks) == 2:
+            met.set()
+            go.wait(10)
 
-        looks = 0
+    def later(call: Call) -> bool:
+        return in_worker() and torn.is_set() and call.path.endswith("/containers.json")
 
-        def stat(self, path: str, *, dir_fd: int | None = None, follow_symlinks: bool = True) -> os.stat_result:
-            in_load = threading.current_thread() is not threading.main_thread()
-            if in_load and torn.is_set() and path.endswith("/containers.json"):
-                self.looks += 1
-                if self.looks == 2:
-                    met.set()
-                    go.wait(10)
-            return super().stat(path, dir_fd=dir_fd, follow_symlinks=follow_symlinks)
-
-    cache = cache_over(ground, SlowAtTheEnd())
+    cache = cache_over(ground, FaultyFiles("stat", path=later, before=wait))
     await cache.start()
     table = anyio.Path(ground.images_json)
     whole = await table.read_bytes()
@@ -404,7 +399,7 @@ async def test_start_that_is_cancelled_reads_no_further(ground: Ground) -> None:
         reading.set()
         cancelled.wait(10)
 
-    cache = cache_over(ground, Gated("manifest", wait))
+    cache = cache_over(ground, gated("manifest", wait))
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(cache.start)
         await run_sync(reading.wait, 10)
@@ -430,7 +425,7 @@ async def test_data_changed_by_a_writer_that_is_not_done_is_no_state_of_the_stor
                 hold.enter_context(held_here(ground.images_lock))
                 manifest.write_bytes(whole + b" ")
 
-        cache = cache_over(ground, Gated("manifest", begin_to_write))
+        cache = cache_over(ground, gated("manifest", begin_to_write))
         await cache.start()
         assert cache.snapshot is not None
         assert not cache.snapshot.proven

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import Counter
 from pathlib import Path
 
 import anyio
@@ -14,8 +13,8 @@ from anyio.to_thread import run_sync
 from storaged.engine import check_run, checking
 from storaged.engine.checking import Checker
 from storaged.metrics import Metrics
-from storaged.store.files import Files
 from tests.support.damaged import Damaged, lay
+from tests.support.files import Call, FaultyFiles
 
 pytestmark = pytest.mark.anyio
 
@@ -82,26 +81,24 @@ async def test_a_flood_of_findings_ends_the_slice(store: Damaged, monkeypatch: p
     assert checked.resume is not None
 
 
-class _Waiting(Files):
-    """Stops at the first listing until told to go on."""
+class Gate:
+    """Where a check stops until told to go on."""
 
     def __init__(self) -> None:
         self.reached = threading.Event()
         self.go_on = threading.Event()
-        self.listed = 0
 
-    def listdir(self, path: str) -> list[str]:
-        self.listed += 1
+    def __call__(self, _: Call) -> None:
         self.reached.set()
         self.go_on.wait(20)
-        return super().listdir(path)
 
 
 async def test_a_cancelled_check_ends_after_the_turn_under_way_and_closes_all(
     store: Damaged, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checking, "_TURN", 0.0)
-    files = _Waiting()
+    gate = Gate()
+    files = FaultyFiles("listdir", before=gate)
     with anyio.fail_after(20):
         async with anyio.create_task_group() as tasks:
 
@@ -110,30 +107,16 @@ async def test_a_cancelled_check_ends_after_the_turn_under_way_and_closes_all(
                 pytest.fail("the check was not cancelled")
 
             tasks.start_soon(check)
-            await run_sync(files.reached.wait, 20)
+            await run_sync(gate.reached.wait, 20)
             assert await run_sync(_open_files, store)
             tasks.cancel_scope.cancel()
-            files.go_on.set()
+            gate.go_on.set()
     assert await run_sync(_open_files, store) == []
 
 
-class _Counting(Files):
-    """Counts how often each file is opened for reading; stops at the first listing where told."""
-
-    def __init__(self) -> None:
-        self.opened: Counter[str] = Counter()
-        self.reached = threading.Event()
-        self.go_on = threading.Event()
-        self.go_on.set()
-
-    def open(self, path: str, flags: int, mode: int = 0o600, *, dir_fd: int | None = None) -> int:
-        self.opened[path] += 1
-        return super().open(path, flags, mode, dir_fd=dir_fd)
-
-    def listdir(self, path: str) -> list[str]:
-        self.reached.set()
-        self.go_on.wait(20)
-        return super().listdir(path)
+def opened(files: FaultyFiles, path: str) -> int:
+    """How often a file was opened."""
+    return sum(call.name == "open" and call.path == path for call in files.calls)
 
 
 def _tar_split_of(store: Damaged) -> str:
@@ -143,8 +126,8 @@ def _tar_split_of(store: Damaged) -> str:
 async def test_who_asks_while_a_check_is_under_way_joins_it(store: Damaged, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checking, "_TURN", 0.0)
     await run_sync(_lose_link, store)
-    files = _Counting()
-    files.go_on.clear()
+    gate = Gate()
+    files = FaultyFiles("open listdir", before=lambda call: call.name == "listdir" and gate(call))
     checker = Checker(store.location, Metrics(), files)
     results: list[list[str]] = []
 
@@ -156,21 +139,21 @@ async def test_who_asks_while_a_check_is_under_way_joins_it(store: Damaged, monk
     with anyio.fail_after(20):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(ask, True)
-            await run_sync(files.reached.wait, 20)
+            await run_sync(gate.reached.wait, 20)
             for may_change in (False, True, False, True):
                 tasks.start_soon(ask, may_change)
             await anyio.lowlevel.checkpoint()
-            files.go_on.set()
+            gate.go_on.set()
     assert results == [["link_lost"]] * 5
-    alone = _Counting()
+    alone = FaultyFiles("open")
     await Checker(store.location, Metrics(), alone).run(scope="contents")
-    assert files.opened[path] == alone.opened[path]
+    assert opened(files, path) == opened(alone, path)
 
 
 async def test_who_joins_and_goes_away_ends_it_for_nobody_else(store: Damaged, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checking, "_TURN", 0.0)
-    files = _Counting()
-    files.go_on.clear()
+    gate = Gate()
+    files = FaultyFiles("open listdir", before=lambda call: call.name == "listdir" and gate(call))
     checker = Checker(store.location, Metrics(), files)
     done: list[int] = []
 
@@ -180,11 +163,11 @@ async def test_who_joins_and_goes_away_ends_it_for_nobody_else(store: Damaged, m
     with anyio.fail_after(20):
         async with anyio.create_task_group() as tasks, anyio.create_task_group() as leaving:
             leaving.start_soon(ask)
-            await run_sync(files.reached.wait, 20)
+            await run_sync(gate.reached.wait, 20)
             tasks.start_soon(ask)
             await anyio.lowlevel.checkpoint()
             leaving.cancel_scope.cancel()
-            files.go_on.set()
+            gate.go_on.set()
     assert len(done) == 1
     assert await run_sync(_open_files, store) == []
 
@@ -192,24 +175,24 @@ async def test_who_joins_and_goes_away_ends_it_for_nobody_else(store: Damaged, m
 async def test_a_reader_is_told_a_finished_result_and_its_age_and_who_may_change_gets_a_new_one(
     store: Damaged, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    files = _Counting()
+    files = FaultyFiles("open")
     checker = Checker(store.location, Metrics(), files)
     path = await run_sync(_tar_split_of, store)
     first = await checker.run(scope="contents")
     assert first.age == 0.0
-    once = files.opened[path]
+    once = opened(files, path)
     await run_sync(_lose_link, store)
     kept = await checker.run(scope="contents", may_change=False)
     assert (kept.findings, kept.done, kept.total, kept.resume) == ((), first.done, first.total, None)
     assert kept.age > 0.0
     assert kept.begun >= kept.age
-    assert files.opened[path] == once
+    assert opened(files, path) == once
     anew = await checker.run(scope="contents", may_change=True)
     assert [each.name for each in anew.findings] == ["link_lost"]
-    assert files.opened[path] == 2 * once
+    assert opened(files, path) == 2 * once
     monkeypatch.setitem(checking.KEPT, "contents", -1.0)
     await checker.run(scope="contents", may_change=False)
-    assert files.opened[path] == 3 * once
+    assert opened(files, path) == 3 * once
 
 
 async def test_the_age_of_a_result_has_a_limit() -> None:
@@ -221,7 +204,7 @@ async def test_a_reader_that_asks_in_slices_or_by_any_token_has_nothing_read_aga
 ) -> None:
     monkeypatch.setattr(checking, "_TURN", 0.0)
     await run_sync(_lose_link, store)
-    files = _Counting()
+    files = FaultyFiles("open")
     checker = Checker(store.location, Metrics(), files)
     path = await run_sync(_tar_split_of, store)
     tokens: list[str | None] = [None]
@@ -233,14 +216,14 @@ async def test_a_reader_that_asks_in_slices_or_by_any_token_has_nothing_read_aga
             break
         tokens.append(checked.resume)
     assert found == ["link_lost"]
-    once = files.opened[path]
-    alone = _Counting()
+    once = opened(files, path)
+    alone = FaultyFiles("open")
     await Checker(store.location, Metrics(), alone).run(scope="contents")
     # A unit is never looked at from its beginning because a slice was over.
-    assert once == alone.opened[path]
+    assert once == opened(alone, path)
     for token in (None, *tokens[::7], "1.contents.2.0.0"):
         await checker.run(scope="contents", slice=1e-9, resume=token, may_change=False)
-    assert files.opened[path] == once
+    assert opened(files, path) == once
 
 
 async def test_a_token_ahead_of_the_run_waits_for_it_and_never_goes_back(

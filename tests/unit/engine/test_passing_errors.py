@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import threading
 
 import anyio
 import pytest
@@ -21,31 +20,13 @@ from storaged.store.files import Files
 from storaged.store.layout.records import LayerID
 from storaged.store.reader import StoreReader
 from storaged_client.contract.errors import StoreBusy
+from tests.support.files import Call, FaultyFiles
 from tests.support.ground import Ground
 from tests.unit.engine.test_sizes import prepared
 
 pytestmark = pytest.mark.anyio
 
 EXHAUSTED = [errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR]
-
-
-class Failing(Files):
-    """Refuses to open files of one name while there are refusals left, and counts those it gave."""
-
-    def __init__(self, name: str, number: int, times: int) -> None:
-        self.name = name
-        self.number = number
-        self.left = times
-        self.refused = 0
-        self._mutex = threading.Lock()
-
-    def open(self, path: str, flags: int, mode: int = 0o600, *, dir_fd: int | None = None) -> int:
-        with self._mutex:
-            if self.left and os.path.basename(path) == self.name:
-                self.left -= 1
-                self.refused += 1
-                raise OSError(self.number, os.strerror(self.number), path)
-        return super().open(path, flags, mode, dir_fd=dir_fd)
 
 
 def cache_over(ground: Ground, files: Files) -> Cache:
@@ -56,7 +37,7 @@ def cache_over(ground: Ground, files: Files) -> Cache:
 @pytest.mark.parametrize("number", EXHAUSTED)
 @pytest.mark.parametrize("name", ["manifest", "images.json", "images.lock"])
 async def test_what_ends_is_forgotten(ground: Ground, number: int, name: str) -> None:
-    files = Failing(name, number, times=3)
+    files = FaultyFiles("open", path=name, error=number, times=3)
     cache = cache_over(ground, files)
     with anyio.fail_after(20):
         await cache.start()
@@ -64,21 +45,21 @@ async def test_what_ends_is_forgotten(ground: Ground, number: int, name: str) ->
             tasks.start_soon(cache.run)
             snapshot = (await cache.view("strict")).snapshot
             tasks.cancel_scope.cancel()
-    assert files.refused == 3
+    assert files.failed == 3
     assert snapshot.evidence == ()
     assert store_flaws.flaws(snapshot) == ()
     assert {image.id for image in snapshot.images if image.dangling} == ground.sample.dangling
 
 
 async def test_while_it_lasts_the_last_state_is_served_and_nothing_is_evidence(ground: Ground) -> None:
-    files = Failing("manifest", errno.EMFILE, times=0)
+    files = FaultyFiles("open", path="manifest", error=errno.EMFILE, armed=False)
     cache = cache_over(ground, files)
     with anyio.fail_after(20):
         await cache.start()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(cache.run)
             before = (await cache.view()).snapshot
-            files.left = 1_000_000
+            files.armed = True
             with pytest.raises(StoreBusy) as busy:
                 await cache.refresh()
             assert "lacks descriptors or memory" in busy.value.message
@@ -90,7 +71,7 @@ async def test_while_it_lasts_the_last_state_is_served_and_nothing_is_evidence(g
             assert view.stale.file is not None
             assert view.stale.file.endswith("/manifest")
             # Nobody asks: the reload tries again by itself.
-            files.left = 0
+            files.armed = False
             await cache.moved(before.generation)
             after = (await cache.view()).snapshot
             assert "localhost/new:1" in after.by_name
@@ -104,15 +85,12 @@ async def test_a_disk_that_fails_for_good_spoils_one_list_and_no_command_deletes
     image = await run_sync(lambda: ground.writer.add_image("kept"))
     created = await run_sync(lambda: ground.writer.create_list("localhost/list:1", [image]))
 
-    class Disk(Failing):
-        """Fails at the one manifest."""
+    def of_the_list(call: Call) -> bool:
+        folder = call.arguments["dir_fd"]
+        inside = folder is not None and os.readlink(f"/proc/self/fd/{folder}").endswith(created)
+        return inside and call.path == "manifest"
 
-        def open(self, path: str, flags: int, mode: int = 0o600, *, dir_fd: int | None = None) -> int:
-            if dir_fd is None or not os.readlink(f"/proc/self/fd/{dir_fd}").endswith(created):
-                return Files.open(self, path, flags, mode, dir_fd=dir_fd)
-            return super().open(path, flags, mode, dir_fd=dir_fd)
-
-    files = Disk("manifest", errno.EIO, times=1_000_000)
+    files = FaultyFiles("open", path=of_the_list, error=errno.EIO)
     cache = cache_over(ground, files)
     with anyio.fail_after(30):
         await cache.start()
@@ -123,7 +101,7 @@ async def test_a_disk_that_fails_for_good_spoils_one_list_and_no_command_deletes
             assert "Input/output error" in snapshot.evidence[0].detail
             assert len(snapshot.images) > 1
             assert not any(each.dangling for each in snapshot.images)
-            files.left = 0
+            files.armed = False
             for wait in ("_DAMAGE_LOOK", "_UNSETTLED_LOOK"):
                 monkeypatch.setattr(reloads, wait, 0.0)
             assert (await cache.view()).snapshot.evidence == ()
@@ -184,7 +162,9 @@ async def test_a_list_lost_for_good_is_removed_by_a_command_only_after_two_looks
 async def test_blob_that_cannot_be_read_now_is_no_damaged_image(ground: Ground) -> None:
     async with ground.running():
         record = (await ground.cache.view()).snapshot.images[0].record
-    contents = ContentReader(ground.location, Metrics(), Failing("manifest", errno.EMFILE, times=1))
+    contents = ContentReader(
+        ground.location, Metrics(), FaultyFiles("open", path="manifest", error=errno.EMFILE, times=1)
+    )
     with pytest.raises(StoreBusy):
         await run_sync(contents.blob, record, 0, "manifest", 1 << 20)
     assert await run_sync(contents.blob, record, 0, "manifest", 1 << 20)
@@ -194,7 +174,7 @@ async def test_a_size_that_could_not_be_measured_for_want_of_descriptors_is_meas
     """A reason would be kept for as long as the layer is there."""
     _, name = await prepared(ground, 1234)
     layer = LayerID(name)
-    files = Failing("diff", errno.EMFILE, times=1)
+    files = FaultyFiles("open", path="diff", error=errno.EMFILE, times=1)
     sizes = LayerSizes(Measurer(ground.location, files), ground.metrics)
     with anyio.fail_after(20):
         async with ground.running(), anyio.create_task_group() as tasks:
@@ -203,4 +183,4 @@ async def test_a_size_that_could_not_be_measured_for_want_of_descriptors_is_meas
                 assert layer not in sizes.known.reasons
                 await anyio.sleep(0.01)
             tasks.cancel_scope.cancel()
-    assert files.refused == 1
+    assert files.failed == 1

@@ -20,9 +20,9 @@ from storaged.metrics import Metrics
 from storaged.snapshot.model import Snapshot
 from storaged.store.content import ContentReader
 from storaged.store.drivers.measuring import Measurer
-from storaged.store.files import Files
 from storaged.store.layout import paths
 from storaged.store.layout.records import ContainerID, LayerID
+from tests.support.files import FaultyFiles
 from tests.support.ground import DRIVER, Ground, held
 
 pytestmark = pytest.mark.anyio
@@ -224,22 +224,10 @@ async def test_volumes_are_measured_when_usage_is_asked(ground: Ground) -> None:
         assert ground.cache.snapshot.known_sizes is ground.sizes.known
 
 
-class Slow(Files):
-    """Waits at the first folder it opens until it is let go."""
-
-    def __init__(self) -> None:
-        self.reached = threading.Event()
-        self.go = threading.Event()
-
-    def open(self, path: str, flags: int, mode: int = 0o600, *, dir_fd: int | None = None) -> int:
-        self.reached.set()
-        self.go.wait()
-        return super().open(path, flags, mode, dir_fd=dir_fd)
-
-
 async def test_readers_do_not_wait_while_sizes_are_measured(ground: Ground) -> None:
     _, layer = await prepared(ground, 10)
-    files = Slow()
+    reached, go = threading.Event(), threading.Event()
+    files = FaultyFiles("open", before=lambda _: (reached.set(), go.wait()))
     sizes = LayerSizes(Measurer(ground.location, files), Metrics())
     cache = Cache(
         ground.reader, ContentReader(ground.location, ground.metrics), ground.metrics, known_sizes=lambda: sizes.known
@@ -249,26 +237,15 @@ async def test_readers_do_not_wait_while_sizes_are_measured(ground: Ground) -> N
         tasks.start_soon(cache.run)
         tasks.start_soon(sizes.run, cache)
         try:
-            await run_sync(files.reached.wait)
+            await run_sync(reached.wait)
             view = await cache.view()
             assert view.snapshot.layer_by_id[LayerID(layer)].size_pending
             await sizes.renew(cache, 0.01)
             assert (await cache.view()).snapshot is view.snapshot
         finally:
-            files.go.set()
+            go.set()
         await until(cache, is_measured(layer))
         tasks.cancel_scope.cancel()
-
-
-class Watched(Files):
-    """Tells when the first folder is opened."""
-
-    def __init__(self) -> None:
-        self.began = threading.Event()
-
-    def open(self, path: str, flags: int, mode: int = 0o600, *, dir_fd: int | None = None) -> int:
-        self.began.set()
-        return super().open(path, flags, mode, dir_fd=dir_fd)
 
 
 async def test_a_measurement_under_way_ends_with_the_daemon_and_leaves_no_descriptor(ground: Ground) -> None:
@@ -289,11 +266,12 @@ async def test_a_measurement_under_way_ends_with_the_daemon_and_leaves_no_descri
         return [path for path in found if path.startswith(str(folder))]
 
     await run_sync(fill)
-    files = Watched()
+    began = threading.Event()
+    files = FaultyFiles("open", before=lambda _: began.set())
     sizes = LayerSizes(Measurer(ground.location, files), Metrics())
     async with ground.running(), anyio.create_task_group() as tasks:
         tasks.start_soon(sizes.run, ground.cache)
-        await run_sync(files.began.wait)
+        await run_sync(began.wait)
         tasks.cancel_scope.cancel()
     assert await run_sync(open_there) == []
 

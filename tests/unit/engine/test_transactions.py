@@ -38,6 +38,7 @@ from storaged_client.contract.errors import (
     StoreCorrupt,
     StoreReadOnly,
 )
+from tests.support.files import Call, FaultyFiles
 from tests.support.ground import DRIVER, Ground, held, transactions_of
 from tests.unit.store.holding import held_elsewhere
 
@@ -90,17 +91,6 @@ def removal(image: ImageID, between: Callable[[int], None] = lambda time: None) 
 async def leftovers(ground: Ground) -> list[str]:
     names = await run_sync(lambda: os.listdir(ground.images_json.parent))
     return [name for name in names if name.startswith(".tmp-")]
-
-
-class Hooked(Files):
-    """Does something of ours before a rename."""
-
-    def __init__(self, before: Callable[[str], None]) -> None:
-        self._before = before
-
-    def rename(self, source: str, target: str) -> None:
-        self._before(target)
-        super().rename(source, target)
 
 
 # ---------------------------------------------------------------- what a change answers
@@ -312,7 +302,8 @@ async def test_layers_that_an_import_reads_go_when_it_has_ended_and_keep_nobody_
     reader = Import(ground)
     times: list[int] = []
 
-    def before_a_rename(target: str) -> None:
+    def before_a_rename(call: Call) -> None:
+        target = call.path
         if moment == "prepared" and os.path.basename(target).startswith("journal-"):
             reader.begin()
         if target.endswith(f"-{layer}"):
@@ -340,7 +331,7 @@ async def test_layers_that_an_import_reads_go_when_it_has_ended_and_keep_nobody_
             if moment == "before":
                 await run_sync(reader.begin)
             tasks.start_soon(give_way)
-            outcome = await transactions_of(ground, Hooked(before_a_rename)).run(plan, timeout=60)
+            outcome = await transactions_of(ground, FaultyFiles("rename", before=before_a_rename)).run(plan, timeout=60)
         assert image not in outcome.view.snapshot.by_id
     assert beside == [False]
     assert not await anyio.Path(file).exists()
@@ -383,15 +374,11 @@ async def test_a_lock_held_by_another_process_is_named_when_the_time_is_over(
 async def test_a_disk_that_refuses_before_the_commit_leaves_the_store_as_it_was(
     ground: Ground, number: int, error: type[Exception]
 ) -> None:
-    class Refusing(Files):
-        def fdatasync(self, fd: int) -> None:
-            raise OSError(number, os.strerror(number))
-
     async with ground.running():
         before = await ground.cache.view()
         text = await anyio.Path(ground.images_json).read_bytes()
         with pytest.raises(error):
-            await transactions_of(ground, Refusing()).run(Naming(some(ground)), timeout=5)
+            await transactions_of(ground, FaultyFiles("fdatasync", error=number)).run(Naming(some(ground)), timeout=5)
         assert await anyio.Path(ground.images_json).read_bytes() == text
         assert await leftovers(ground) == []
         assert set((await ground.cache.view()).snapshot.by_name) == set(before.snapshot.by_name)
@@ -432,12 +419,12 @@ async def test_a_change_cancelled_at_its_commit_still_answers_with_what_it_did(g
         await ground.cache.view()
         with anyio.CancelScope() as request:
 
-            def cancel(target: str) -> None:
-                if target == str(ground.images_json):
-                    from_thread.run_sync(request.cancel)
+            def cancel(_: Call) -> None:
+                from_thread.run_sync(request.cancel)
 
+            files = FaultyFiles("rename", path=str(ground.images_json), before=cancel)
             with change_scope():
-                answers.append(await transactions_of(ground, Hooked(cancel)).run(Naming(some(ground)), timeout=5))
+                answers.append(await transactions_of(ground, files).run(Naming(some(ground)), timeout=5))
                 await anyio.lowlevel.checkpoint()  # further work of the same request
         assert request.cancel_called
         assert not request.cancelled_caught
@@ -478,12 +465,13 @@ async def test_a_lease_that_comes_while_its_image_is_removed_waits_for_the_end(g
                 await leases.settled()
                 taken.append(image in ground.cache.known().snapshot.by_id)
 
-            def at_commit(target: str) -> None:
-                if target == str(ground.images_json):
-                    taken.append(from_thread.run_sync(lambda: leases.take([image], owner="late", uid=0, ttl=60)))
-                    from_thread.run_sync(tasks.start_soon, settle)
+            def at_commit(_: Call) -> None:
+                taken.append(from_thread.run_sync(lambda: leases.take([image], owner="late", uid=0, ttl=60)))
+                from_thread.run_sync(tasks.start_soon, settle)
 
-            await transactions_of(ground, Hooked(at_commit)).run(removal(image), timeout=5)
+            await transactions_of(ground, FaultyFiles("rename", path=str(ground.images_json), before=at_commit)).run(
+                removal(image), timeout=5
+            )
         assert taken == [None, False]
         assert len(leases) == 0
 
@@ -492,12 +480,9 @@ async def test_a_lease_that_comes_while_its_image_is_removed_waits_for_the_end(g
 
 
 async def test_files_that_cannot_be_deleted_are_told_and_fail_nothing(ground: Ground) -> None:
-    class Stuck(Files):
-        def rmdir(self, path: str, *, dir_fd: int | None = None) -> None:
-            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), path)
-
+    files = FaultyFiles("rmdir", error=errno.EBUSY)
     async with ground.running():
-        outcome = await transactions_of(ground, Stuck()).run(removal(some(ground)), timeout=5)
+        outcome = await transactions_of(ground, files).run(removal(some(ground)), timeout=5)
         assert outcome.result not in outcome.view.snapshot.by_id
         assert outcome.unfinished is not None
         assert ground.metrics.counters["changes.unfinished"] == 1
@@ -538,29 +523,18 @@ async def test_a_removal_whose_new_state_cannot_be_served_is_finished_before_its
 
 
 async def test_a_commit_that_anything_breaks_off_is_gone_on_with_at_once(ground: Ground) -> None:
-    class Exhausted(Files):
-        times = 0
-
-        def rename(self, source: str, target: str) -> None:
-            if "/temp-dir-" in target and not self.times:
-                self.times += 1
-                raise MemoryError
-            super().rename(source, target)
-
+    files = FaultyFiles("rename", path=lambda call: "/temp-dir-" in call.path, error=MemoryError, times=1)
     async with ground.running():
-        outcome = await transactions_of(ground, Exhausted()).run(removal(some(ground)), timeout=5)
+        outcome = await transactions_of(ground, files).run(removal(some(ground)), timeout=5)
         assert outcome.result not in outcome.view.snapshot.by_id
         assert ground.metrics.counters["changes.mended"] == 1
         assert await rests(ground) == []
 
 
 async def test_a_removal_whose_files_anything_keeps_is_answered(ground: Ground) -> None:
-    class Exhausted(Files):
-        def rmdir(self, path: str, *, dir_fd: int | None = None) -> None:
-            raise MemoryError
-
+    files = FaultyFiles("rmdir", error=MemoryError)
     async with ground.running():
-        outcome = await transactions_of(ground, Exhausted()).run(removal(some(ground)), timeout=5)
+        outcome = await transactions_of(ground, files).run(removal(some(ground)), timeout=5)
         assert outcome.result not in outcome.view.snapshot.by_id
         assert outcome.unfinished is not None
         assert "MemoryError" in outcome.unfinished

@@ -12,9 +12,9 @@ from anyio.to_thread import run_sync
 
 from storaged.engine import leases as leasing
 from storaged.engine.transactions import Transactions
-from storaged.store.files import Files
 from storaged.store.layout.records import ImageID
 from storaged_client.contract.errors import ImageUnknown, InvalidParams, LeaseUnknown, StoreBusy, TooManyRequests
+from tests.support.files import Call, FaultyFiles
 from tests.support.service import OWN_UID, Desk, connected
 from tests.unit.engine.test_transactions import removal
 
@@ -115,12 +115,9 @@ async def test_a_lease_asked_for_while_its_image_goes_is_told_that_there_is_no_s
     ground, image = desk.ground, ImageID(dangling(desk)[0])
     asked = threading.Event()
 
-    class Slow(Files):
-        def rename(self, source: str, target: str) -> None:
-            if target == str(ground.images_json):
-                from_thread.run_sync(tasks.start_soon, lease, image)
-                asked.wait(10)
-            super().rename(source, target)
+    def at_commit(_: Call) -> None:
+        from_thread.run_sync(tasks.start_soon, lease, image)
+        asked.wait(10)
 
     answers: list[str] = []
 
@@ -133,7 +130,7 @@ async def test_a_lease_asked_for_while_its_image_goes_is_told_that_there_is_no_s
         except ImageUnknown:
             answers.append("unknown")
 
-    writer = ground.store_writer(Slow())
+    writer = ground.store_writer(FaultyFiles("rename", path=str(ground.images_json), before=at_commit))
     async with ground.running(), anyio.create_task_group() as tasks:
         await Transactions(ground.cache, writer, ground.metrics).run(removal(image), timeout=5)
     assert answers == ["unknown"]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ from storaged.server.systemd import Notifier
 from storaged.single_instance import StoreGuard, watch
 from storaged.store.files import Files
 from storaged.store.locks.instance import take_instance_lock
+from tests.support.files import FaultyFiles
 
 FILES = Files()
 
@@ -104,16 +106,11 @@ def test_a_guard_taken_before_the_graphroot_was_made_still_counts(tmp_path: Path
 def test_a_read_only_graphroot_is_guarded_in_the_runtime_folder(tmp_path: Path) -> None:
     (tmp_path / "g").mkdir()
 
-    class ReadOnly(Files):
-        def mkdir(self, path: str, mode: int = 0o700) -> None:
-            if path.startswith(str(tmp_path / "g")):
-                raise OSError(30, "Read-only file system", path)
-            super().mkdir(path, mode)
-
-    with take_instance_lock(str(tmp_path / "g"), str(tmp_path / "run"), files=ReadOnly()) as guard:
+    files = FaultyFiles("mkdir", path=lambda call: call.path.startswith(str(tmp_path / "g")), error=errno.EROFS)
+    with take_instance_lock(str(tmp_path / "g"), str(tmp_path / "run"), files=files) as guard:
         assert guard.path.startswith(str(tmp_path / "run"))
         with pytest.raises(GuardTaken):
-            take_instance_lock(str(tmp_path / "g"), str(tmp_path / "run"), files=ReadOnly())
+            take_instance_lock(str(tmp_path / "g"), str(tmp_path / "run"), files=files)
     with take_instance_lock(str(tmp_path / "g"), str(tmp_path / "run"), files=FILES, writable=False) as guard:
         assert guard.path.startswith(str(tmp_path / "run"))
 
@@ -212,21 +209,13 @@ def test_a_guard_whose_folder_was_emptied_guards_nothing(tmp_path: Path) -> None
 
 
 def test_a_guard_that_cannot_be_looked_at_is_held(tmp_path: Path) -> None:
-    class Failing(Files):
-        fails = False
-
-        def stat(self, path: str, *, dir_fd: int | None = None, follow_symlinks: bool = True) -> os.stat_result:
-            if self.fails:
-                raise OSError(5, "Input/output error", path)
-            return super().stat(path, dir_fd=dir_fd, follow_symlinks=follow_symlinks)
-
     (tmp_path / "g").mkdir()
-    files = Failing()
+    files = FaultyFiles("stat", error=errno.EIO, armed=False)
     for writable in (True, False):
         with take_instance_lock(str(tmp_path / "g"), str(tmp_path / "run"), files=files, writable=writable) as guard:
-            files.fails = True
+            files.armed = True
             assert guard.standing() == "held"
-            files.fails = False
+            files.armed = False
 
 
 def store_guard(tmp_path: Path, *, writable: bool = True) -> StoreGuard:

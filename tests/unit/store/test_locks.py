@@ -19,6 +19,7 @@ from storaged.store.locks.probe import Probe, identify
 from storaged.store.locks.record_lock import Mode, RecordLock
 from storaged.store.locks.token import TOKEN_SIZE, make_token, read_token, write_token
 from storaged_client.contract.errors import StoreBusy
+from tests.support.files import Call, FaultyFiles
 from tests.unit.store.holding import held_elsewhere
 
 FILES = Files()
@@ -119,36 +120,25 @@ def test_a_fifo_in_place_of_a_lock_file_is_refused_at_once(tmp_path: Path, mode:
 
 
 def test_a_shared_hold_needs_no_write_permission(lock_file: str) -> None:
-    opened: list[int] = []
-
-    class Watching(Files):
-        def open(self, path: str, flags: int, mode: int = 0o600, *, dir_fd: int | None = None) -> int:
-            opened.append(flags & os.O_ACCMODE)
-            return super().open(path, flags, mode, dir_fd=dir_fd)
-
-    with RecordLock(lock_file, mode_held="shared", files=Watching()):
+    files = FaultyFiles("open")
+    with RecordLock(lock_file, mode_held="shared", files=files):
         pass
-    with RecordLock(lock_file, mode_held="exclusive", files=Watching()):
+    with RecordLock(lock_file, mode_held="exclusive", files=files):
         pass
-    assert opened == [os.O_RDONLY, os.O_RDWR]
+    assert [call.arguments["flags"] & os.O_ACCMODE for call in files.calls] == [os.O_RDONLY, os.O_RDWR]
 
 
 def test_a_lock_file_replaced_between_open_and_lock_is_opened_again(lock_file: str) -> None:
-    class Replacing(Files):
-        opened = 0
+    def replace(call: Call, fd: int) -> int:
+        if len(files.calls) == 1:
+            Path(lock_file + ".new").write_bytes(b"")
+            os.rename(lock_file + ".new", lock_file)
+        return fd
 
-        def open(self, path: str, flags: int, mode: int = 0o600, *, dir_fd: int | None = None) -> int:
-            fd = super().open(path, flags, mode, dir_fd=dir_fd)
-            self.opened += 1
-            if self.opened == 1:
-                Path(path + ".new").write_bytes(b"")
-                os.rename(path + ".new", path)
-            return fd
-
-    files = Replacing()
+    files = FaultyFiles("open", after=replace)
     lock = RecordLock(lock_file, mode_held="exclusive", files=files)
     with lock:
-        assert files.opened == 2
+        assert len(files.calls) == 2
         assert lock.still_named()
         assert try_posix(lock_file, "write") != 0
         os.rename(lock_file, lock_file + ".gone")
@@ -156,12 +146,10 @@ def test_a_lock_file_replaced_between_open_and_lock_is_opened_again(lock_file: s
 
 
 def test_a_close_that_fails_ends_the_hold_and_hides_no_result(lock_file: str) -> None:
-    class Refusing(Files):
-        def close(self, fd: int) -> None:
-            super().close(fd)
-            raise OSError(errno.EIO, "it was closed all the same")
+    def refuse(_: Call, __: None) -> None:
+        raise OSError(errno.EIO, "it was closed all the same")
 
-    lock = RecordLock(lock_file, mode_held="exclusive", files=Refusing())
+    lock = RecordLock(lock_file, mode_held="exclusive", files=FaultyFiles("close", after=refuse))
     lock.acquire(blocking=False)
     lock.release()
     other = RecordLock(lock_file, mode_held="exclusive", files=Files())
@@ -241,12 +229,9 @@ def test_writing_a_token_changes_64_bytes_at_the_start(lock_file: str) -> None:
 
 
 def test_a_token_written_in_part_is_an_error(lock_file: str) -> None:
-    class Short(Files):
-        def pwrite(self, fd: int, data: bytes, offset: int) -> int:
-            return super().pwrite(fd, data[:10], offset)
-
+    short = FaultyFiles("pwrite", after=lambda *_: 10)
     with open(lock_file, "r+b") as file, pytest.raises(OSError, match="10 of 64"):
-        write_token(Short(), file.fileno())
+        write_token(short, file.fileno())
 
 
 # ------------------------------------------------------------------ order
@@ -268,16 +253,15 @@ def test_a_lock_that_was_waited_for_is_kept_while_the_others_are_tried(tree: tup
     tries: list[str] = []
     free: list[bool] = []
 
-    class Watching(Files):
-        def open(self, path: str, flags: int, mode: int = 0o600, *, dir_fd: int | None = None) -> int:
-            if path == outer:
-                free.append(try_posix(inner, "read") == 0)
-            tries.append(path)
-            if tries.count(inner) == 2:
-                rival.release()
-            return super().open(path, flags, mode, dir_fd=dir_fd)
+    def watch(call: Call) -> None:
+        if call.path == outer:
+            free.append(try_posix(inner, "read") == 0)
+        tries.append(call.path)
+        if tries.count(inner) == 2:
+            rival.release()
 
-    with hold(tree, "exclusive", deadline=time.monotonic() + 20, files=Watching(), metrics=Metrics()):
+    files = FaultyFiles("open", before=watch)
+    with hold(tree, "exclusive", deadline=time.monotonic() + 20, files=files, metrics=Metrics()):
         assert free == [False, False]  # the rival's at first, then ours
         assert [try_posix(path, "read") != 0 for path in tree] == [True, True, True]
     assert [try_posix(path, "write") for path in tree] == [0, 0, 0]
@@ -289,17 +273,16 @@ def test_a_kept_lock_is_given_back_where_another_one_is_busy(tree: tuple[str, st
     rivals[inner].acquire(blocking=False)
     waited: list[str] = []
 
-    class Watching(Files):
-        def open(self, path: str, flags: int, mode: int = 0o600, *, dir_fd: int | None = None) -> int:
-            waited.append(path)
-            if waited.count(inner) == 2 and rivals[inner].is_locked:
-                rivals[outer].acquire(blocking=False)
-                rivals[inner].release()
-            return super().open(path, flags, mode, dir_fd=dir_fd)
+    def watch(call: Call) -> None:
+        waited.append(call.path)
+        if waited.count(inner) == 2 and rivals[inner].is_locked:
+            rivals[outer].acquire(blocking=False)
+            rivals[inner].release()
 
+    files = FaultyFiles("open", before=watch)
     with (
         pytest.raises(StoreBusy) as busy,
-        hold(tree, "exclusive", deadline=time.monotonic() + 0.5, files=Watching(), metrics=Metrics()),
+        hold(tree, "exclusive", deadline=time.monotonic() + 0.5, files=files, metrics=Metrics()),
     ):
         pass
     assert busy.value.data["lock"] == outer

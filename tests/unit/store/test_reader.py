@@ -16,6 +16,7 @@ from storaged.store.reader import StoreReader, WriterActive
 from storaged.store.tables import StoreLocation
 from storaged_client.contract.errors import StoreBusy, StoreCorrupt
 from tests.support.disk import Disk, hexes
+from tests.support.files import Call, FaultyFiles
 from tests.unit.store.holding import held_elsewhere
 
 
@@ -40,17 +41,9 @@ def reader(disk: Disk, metrics: Metrics) -> Iterator[StoreReader]:
     reader.close()
 
 
-class Interfering(Files):
+def interfering(name: str, action: Callable[[], object]) -> FaultyFiles:
     """Does something each time a certain file is about to be opened: a writer that wins the race."""
-
-    def __init__(self, name: str, action: Callable[[], object]) -> None:
-        self._name = name
-        self._action = action
-
-    def open(self, path: str, flags: int, mode: int = 0o600, *, dir_fd: int | None = None) -> int:
-        if path.endswith(self._name):
-            self._action()
-        return super().open(path, flags, mode, dir_fd=dir_fd)
+    return FaultyFiles("open", path=name, before=lambda _: action())
 
 
 def test_a_load_holds_every_row_in_the_order_of_the_store(disk: Disk, reader: StoreReader) -> None:
@@ -125,7 +118,7 @@ def test_a_change_in_the_middle_of_a_load_loses_the_race_and_is_seen(disk: Disk,
         for layers in changes:
             disk.write("layers", layers)
 
-    reader = StoreReader(disk.location, metrics=metrics, files=Interfering("images.json", change_layers))
+    reader = StoreReader(disk.location, metrics=metrics, files=interfering("images.json", change_layers))
     loaded = reader.load()
     assert [row.record.id for row in loaded.tables.layers] == [hexes(7)]
     assert metrics.counters["loads.lost_races"] == 1
@@ -140,7 +133,7 @@ def test_five_lost_races_are_settled_under_shared_locks(disk: Disk, metrics: Met
             disk.write("images", [{"id": hexes(100 + n)}])
             return
 
-    reader = StoreReader(disk.location, metrics=metrics, files=Interfering("images.json", change))
+    reader = StoreReader(disk.location, metrics=metrics, files=interfering("images.json", change))
     loaded = reader.load()
     assert [row.record.id for row in loaded.tables.images] == [hexes(104)]
     assert loaded.tables.proven
@@ -153,7 +146,7 @@ def test_a_store_written_without_its_locks_is_busy_not_wrong(disk: Disk, metrics
     reader = StoreReader(
         disk.location,
         metrics=metrics,
-        files=Interfering("images.json", lambda: disk.write("images", [{"id": hexes(next(count))}])),
+        files=interfering("images.json", lambda: disk.write("images", [{"id": hexes(next(count))}])),
     )
     with pytest.raises(StoreBusy):
         reader.load()
@@ -168,21 +161,15 @@ def test_the_fallback_gives_up_in_time_and_names_the_writer(
 
     with ExitStack() as stack:
 
-        class WriterAfterTheLastTry(Files):
-            opened = 0
+        def write(call: Call) -> None:
+            if call.path == lock:
+                if sum(each.path == lock for each in files.calls) == 2:
+                    stack.enter_context(held_elsewhere(lock))
+            elif (n := next(changes, None)) is not None:
+                disk.write("images", [{"id": hexes(n)}])
 
-            def open(self, path: str, flags: int, mode: int = 0o600, *, dir_fd: int | None = None) -> int:
-                if path.endswith("images.json"):
-                    for n in changes:
-                        disk.write("images", [{"id": hexes(n)}])
-                        break
-                if path == lock:
-                    self.opened += 1
-                    if self.opened == 2:
-                        stack.enter_context(held_elsewhere(lock))
-                return super().open(path, flags, mode, dir_fd=dir_fd)
-
-        reader = StoreReader(disk.location, metrics=metrics, files=WriterAfterTheLastTry())
+        files = FaultyFiles("open", path=lambda call: call.path.endswith((lock, "images.json")), before=write)
+        reader = StoreReader(disk.location, metrics=metrics, files=files)
         with pytest.raises(StoreBusy) as caught:
             reader.load()
     assert caught.value.data["lock"] == lock
@@ -224,7 +211,7 @@ def test_a_table_that_cannot_be_read_is_corrupt(disk: Disk, metrics: Metrics) ->
         raise PermissionError(13, "Permission denied")
 
     with pytest.raises(StoreCorrupt, match="Permission denied"):
-        StoreReader(disk.location, metrics=metrics, files=Interfering("images.json", deny)).load()
+        StoreReader(disk.location, metrics=metrics, files=interfering("images.json", deny)).load()
 
 
 def test_a_bad_record_is_a_flaw_that_says_where(disk: Disk, reader: StoreReader) -> None:

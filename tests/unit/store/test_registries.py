@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from storaged.store.files import Files
 from storaged.store.registries import Registries, RegistriesWatch, discover
+from tests.support.files import FaultyFiles
 
 UID = 1000
 MAIN = "etc/containers/registries.conf"
@@ -249,25 +249,11 @@ def test_the_fingerprint_follows_every_byte_and_every_flaw(machine: Machine) -> 
 # ---------------------------------------------------------------- the watch
 
 
-class CountingFiles(Files):
-    def __init__(self) -> None:
-        self.stats = 0
-        self.opened: list[str] = []
-
-    def stat(self, path: str, *, dir_fd: int | None = None, follow_symlinks: bool = True) -> os.stat_result:
-        self.stats += 1
-        return super().stat(path, dir_fd=dir_fd, follow_symlinks=follow_symlinks)
-
-    def open(self, path: str, flags: int, mode: int = 0o600, *, dir_fd: int | None = None) -> int:
-        self.opened.append(path)
-        return super().open(path, flags, mode, dir_fd=dir_fd)
-
-
 class Watched:
     """A watch whose clock stands still unless told."""
 
     def __init__(self, machine: Machine) -> None:
-        self.files = CountingFiles()
+        self.files = FaultyFiles("stat open")
         self.now = 0.0
         self.watch = RegistriesWatch(
             machine.env, UID, system_root=str(machine.root), files=self.files, clock=lambda: self.now
@@ -282,11 +268,11 @@ def test_between_two_looks_nothing_touches_the_disk(machine: Machine) -> None:
     machine.write(MAIN, search("a.io"))
     watched = Watched(machine)
     assert watched.watch.candidates("x")[-1] == "a.io/x"
-    before = (watched.files.stats, len(watched.files.opened))
+    before = len(watched.files.calls)
     machine.write(MAIN, search("bb.io"))
     watched.now += 0.9
     assert watched.watch.candidates("x")[-1] == "a.io/x"
-    assert (watched.files.stats, len(watched.files.opened)) == before
+    assert len(watched.files.calls) == before
     assert watched.later().search == ("bb.io",)
 
 
@@ -296,11 +282,10 @@ def test_a_look_at_unchanged_files_opens_none_and_keeps_the_value(machine: Machi
         machine.write(f"{DROP_INS}/{number}.conf", "")
     watched = Watched(machine)
     first = watched.watch.current()
-    opened, stats = len(watched.files.opened), watched.files.stats
+    before = len(watched.files.calls)
     assert watched.later() is first
-    assert len(watched.files.opened) == opened
     # Both main files, the cache, two folders, three drop-ins.
-    assert watched.files.stats - stats == 8
+    assert [call.name for call in watched.files.calls[before:]] == ["stat"] * 8
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from storaged.store.layout import paths
 from storaged.store.stamp import StampWatch
 from storaged.store.tables import StoreLocation
 from tests.support.disk import Disk, hexes
+from tests.support.files import FaultyFiles
 from tests.unit.store.holding import held_elsewhere
 
 
@@ -78,21 +80,14 @@ def test_a_replaced_lock_file_is_noticed_and_opened_again(disk: Disk) -> None:
 
 
 def test_nothing_is_opened_in_the_steady_state(disk: Disk) -> None:
-    class Counting(Files):
-        opened = 0
-
-        def open(self, path: str, flags: int, mode: int = 0o600, *, dir_fd: int | None = None) -> int:
-            self.opened += 1
-            return super().open(path, flags, mode, dir_fd=dir_fd)
-
-    files = Counting()
+    files = FaultyFiles("open")
     watch = watch_of(disk.location, files)
     watch.take()
-    first = files.opened
+    first = len(files.calls)
     for _ in range(100):
         watch.take()
         watch.writer()
-    assert (first, files.opened) == (3, 3)
+    assert (first, len(files.calls)) == (3, 3)
 
 
 def test_a_missing_store_has_a_stamp_and_stays_missing(tmp_path: Path) -> None:
@@ -109,13 +104,7 @@ def test_a_missing_store_has_a_stamp_and_stays_missing(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_looked_at_is_a_value_of_its_own(disk: Disk) -> None:
-    class Denying(Files):
-        def stat(self, path: str, *, dir_fd: int | None = None, follow_symlinks: bool = True) -> os.stat_result:
-            if path.endswith("images.json"):
-                raise PermissionError(13, "Permission denied", path)
-            return super().stat(path, dir_fd=dir_fd, follow_symlinks=follow_symlinks)
-
-    denied = watch_of(disk.location, Denying()).take()
+    denied = watch_of(disk.location, FaultyFiles("stat", path="images.json", error=errno.EACCES)).take()
     assert denied != watch_of(disk.location).take()
     os.unlink(disk.path("images"))
     assert denied != watch_of(disk.location).take()

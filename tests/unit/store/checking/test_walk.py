@@ -14,12 +14,12 @@ import pytest
 
 from storaged.store.checking.findings import Finding
 from storaged.store.checking.walk import Scope, Step, walk
-from storaged.store.files import Files
 from storaged.store.layout import paths
 from storaged.store.locks.record_lock import FLOCK
 from storaged.store.locks.token import make_token
 from storaged_client.contract.errors import InvalidParams
 from tests.support.damaged import Damaged, lay
+from tests.support.files import Call, FaultyFiles
 
 
 def _findings(steps: list[Step]) -> list[tuple[str, str]]:
@@ -130,32 +130,26 @@ def test_the_check_of_records_costs_in_proportion_to_their_number(tmp_path: Path
     assert _calls(large) < 8 * _calls(small)
 
 
-class _Removing(Files):
+def _removing(store: Damaged, id: str) -> FaultyFiles:
     """Another tool removes an image completely when the check first looks into its folder."""
 
-    def __init__(self, store: Damaged, id: str) -> None:
-        self._store = store
-        self._folder = str(store.image_dir(id))
-        self._id = id
-        self.done = False
+    def remove(_: Call) -> None:
+        files.armed = False
+        Path(paths.images_lock(store.root, store.driver)).write_bytes(make_token())
+        store.drop("images", id)
+        shutil.rmtree(store.image_dir(id))
 
-    def stat(self, path: str, *, dir_fd: int | None = None, follow_symlinks: bool = True) -> os.stat_result:
-        if path == self._folder and not self.done:
-            self.done = True
-            lock = Path(paths.images_lock(self._store.root, self._store.driver))
-            lock.write_bytes(make_token())
-            self._store.drop("images", self._id)
-            shutil.rmtree(self._folder)
-        return super().stat(path, dir_fd=dir_fd, follow_symlinks=follow_symlinks)
+    files = FaultyFiles("stat", path=str(store.image_dir(id)), before=remove)
+    return files
 
 
 def test_an_image_removed_during_the_look_at_it_is_no_finding(tmp_path: Path) -> None:
     store = lay(tmp_path, "overlay")
     used = {record["image"] for record in store.records("containers")}
     id = next(record["id"] for record in store.records("images") if record["id"] not in used)
-    files = _Removing(store, id)
+    files = _removing(store, id)
     steps = list(walk(store.location, files=files, pause=lambda _: None))
-    assert files.done
+    assert files.calls
     assert _findings(steps) == []
     assert [step.unsettled for step in steps if step.unsettled] == []
 
@@ -166,7 +160,7 @@ def test_a_damage_that_stays_is_told_although_the_store_changed(tmp_path: Path) 
     used = {record["image"] for record in store.records("containers")}
     # Removed in the very look at its neighbour: the first look at that one is not trusted.
     victim = next(r["id"] for r in store.records("images") if r["id"] not in used and r["id"] != planted[0][1])
-    steps = list(walk(store.location, files=_Removing(store, victim), pause=lambda _: None))
+    steps = list(walk(store.location, files=_removing(store, victim), pause=lambda _: None))
     assert _findings(steps) == planted
 
 
@@ -200,56 +194,30 @@ def test_a_writer_that_ends_in_time_hides_nothing(tmp_path: Path) -> None:
     assert not held
 
 
-class _Failing(Files):
-    """A disk that refuses one path."""
-
-    def __init__(self, path: Path, error: type[OSError], number: int) -> None:
-        self._path = str(path)
-        self._error = error(number, os.strerror(number), self._path)
-
-    def open(self, path: str, flags: int, mode: int = 0o600, *, dir_fd: int | None = None) -> int:
-        if path == self._path:
-            raise self._error
-        return super().open(path, flags, mode, dir_fd=dir_fd)
-
-
 def test_a_file_that_the_disk_refuses_is_a_finding(tmp_path: Path) -> None:
     store = lay(tmp_path, "overlay")
     id = store.image["id"]
     path = store.item(id, "manifest")
-    (found,) = (each for step in walk(store.location, files=_Failing(path, OSError, 5)) for each in step.findings)
+    files = FaultyFiles("open", path=str(path), error=errno.EIO)
+    (found,) = (each for step in walk(store.location, files=files) for each in step.findings)
     assert (found.name, found.kind, found.id, found.file) == ("file_unreadable", "image", id, str(path))
-
-
-class _Lacking(Files):
-    """Has no descriptor left for a file, as often as told."""
-
-    def __init__(self, path: Path, times: int) -> None:
-        self._path = str(path)
-        self.left = times
-
-    def open(self, path: str, flags: int, mode: int = 0o600, *, dir_fd: int | None = None) -> int:
-        if self.left and path == self._path:
-            self.left -= 1
-            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), path)
-        return super().open(path, flags, mode, dir_fd=dir_fd)
 
 
 @pytest.mark.parametrize("scope", ["files", "contents"])
 def test_a_want_of_descriptors_that_ends_is_no_finding(tmp_path: Path, scope: Scope) -> None:
     store = lay(tmp_path, "overlay")
     for path in (store.item(store.list["id"], "manifest"), store.tar_split(store.layer["id"]), store.table("images")):
-        files = _Lacking(path, times=2)
+        files = FaultyFiles("open", path=str(path), error=errno.EMFILE, times=2)
         steps = list(walk(store.location, scope=scope, files=files, pause=lambda _: None))
         assert _findings(steps) == []
         assert [step.unsettled for step in steps if step.unsettled] == []
-        assert files.left == 0
+        assert files.failed == 2
 
 
 def test_a_want_of_descriptors_that_lasts_leaves_the_unit_unsettled(tmp_path: Path) -> None:
     store = lay(tmp_path, "overlay")
     id = store.list["id"]
-    files = _Lacking(store.item(id, "manifest"), times=1_000_000)
+    files = FaultyFiles("open", path=str(store.item(id, "manifest")), error=errno.EMFILE)
     steps = list(walk(store.location, files=files, pause=lambda _: None))
     assert _findings(steps) == []
     told = [step.unsettled for step in steps if step.unsettled]
@@ -262,23 +230,19 @@ def test_what_only_one_of_two_looks_found_is_no_finding(tmp_path: Path) -> None:
     target = os.readlink(link)
     link.unlink()
 
-    class Mending(Files):
+    def mend(_: Call) -> None:
         """The link is back after the first look at it."""
+        if not os.path.lexists(link):
+            link.symlink_to(target)
 
-        def stat(self, path: str, *, dir_fd: int | None = None, follow_symlinks: bool = True) -> os.stat_result:
-            try:
-                return super().stat(path, dir_fd=dir_fd, follow_symlinks=follow_symlinks)
-            finally:
-                if path == str(link) and not os.path.lexists(link):
-                    link.symlink_to(target)
-
-    assert _findings(list(walk(store.location, files=Mending()))) == []
+    files = FaultyFiles("stat", path=str(link), error=errno.ENOENT, times=1, before=mend)
+    assert _findings(list(walk(store.location, files=files))) == []
 
 
 def test_a_file_that_is_not_ours_to_read_is_unsettled_and_no_finding(tmp_path: Path) -> None:
     store = lay(tmp_path, "overlay")
     path = store.item(store.image["id"], "manifest")
-    steps = list(walk(store.location, files=_Failing(path, PermissionError, 13)))
+    steps = list(walk(store.location, files=FaultyFiles("open", path=str(path), error=errno.EACCES)))
     assert _findings(steps) == []
     assert [step.unsettled for step in steps if step.unsettled] == [f"{path}: we may not read it"]
 

@@ -12,6 +12,7 @@ import pytest
 
 from storaged.store.drivers.counting import Missing, Steps, Uncountable, count
 from storaged.store.files import Files
+from tests.support.files import Call, FaultyFiles
 
 
 def total(steps: Steps) -> int:
@@ -101,40 +102,27 @@ def test_a_count_that_is_given_up_leaves_no_descriptor(tmp_path: Path) -> None:
         assert len(os.listdir("/proc/self/fd")) == before
 
 
-class Disturbed(Files):
-    """Something happens when a folder of this name is opened."""
-
-    def __init__(self, name: str, happens: object) -> None:
-        self.name = name
-        self.happens = happens
-
-    def open(self, path: str, flags: int, mode: int = 0o600, *, dir_fd: int | None = None) -> int:
-        if path == self.name:
-            if isinstance(self.happens, OSError):
-                raise self.happens
-            assert callable(self.happens)
-            opened = super().open(path, flags, mode, dir_fd=dir_fd)
-            self.happens()
-            return opened
-        return super().open(path, flags, mode, dir_fd=dir_fd)
-
-
 def test_a_folder_that_must_not_be_read_is_named(tmp_path: Path) -> None:
     filled(tmp_path / "f")
-    files = Disturbed("dir", PermissionError(errno.EACCES, "Permission denied"))
+    files = FaultyFiles("open", path="dir", error=errno.EACCES)
     with pytest.raises(Uncountable, match="dir: Permission denied"):
         counted(tmp_path / "f", files=files)
 
 
 def test_a_folder_that_vanishes_counts_nothing(tmp_path: Path) -> None:
     filled(tmp_path / "f")
-    assert counted(tmp_path / "f", files=Disturbed("dir", FileNotFoundError(errno.ENOENT, "gone"))) == 2003
+    assert counted(tmp_path / "f", files=FaultyFiles("open", path="dir", error=errno.ENOENT)) == 2003
 
 
 def test_a_folder_that_is_moved_away_while_it_is_counted_leads_nowhere_else(tmp_path: Path) -> None:
     filled(tmp_path / "f")
     (tmp_path / "other").mkdir()
-    files = Disturbed("dir", lambda: (tmp_path / "f" / "dir").rename(tmp_path / "other" / "dir"))
+
+    def move(_: Call, fd: int) -> int:
+        (tmp_path / "f" / "dir").rename(tmp_path / "other" / "dir")
+        return fd
+
+    files = FaultyFiles("open", path="dir", after=move)
     with pytest.raises(Uncountable, match="moved"):
         counted(tmp_path / "f", files=files)
 

@@ -13,6 +13,7 @@ from storaged.store.drivers.overlay import OverlayContents
 from storaged.store.files import Files
 from storaged.store.layout.records import LayerID
 from storaged.store.tables import StoreLocation
+from tests.support.files import FaultyFiles
 
 LAYER = LayerID("a" * 64)
 SHORT = "ABCDEFGHIJKLMNOPQRSTUVWX27"
@@ -53,12 +54,8 @@ def test_a_name_of_another_form_is_no_short_name(home: Path, text: str) -> None:
 
 
 def test_a_link_that_cannot_be_read_is_not_taken_for_another_layers(home: Path) -> None:
-    class Refusing(Files):
-        def readlink(self, path: str, *, dir_fd: int | None = None) -> str:
-            raise OSError(errno.EIO, os.strerror(errno.EIO), path)
-
     with pytest.raises(OSError, match="l/"):
-        OverlayContents(str(home.parent), Refusing()).pieces(LAYER, SHORT)
+        OverlayContents(str(home.parent), FaultyFiles("readlink", error=errno.EIO)).pieces(LAYER, SHORT)
 
 
 @pytest.mark.parametrize("kind", ["missing", "a file", "another layer's", "absolute"])

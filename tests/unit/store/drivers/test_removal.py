@@ -18,6 +18,7 @@ import pytest
 from storaged.store.drivers.mount_points import below, mount_points
 from storaged.store.drivers.removal import Leftover, RemovalCancelled, remove_tree
 from storaged.store.files import Files
+from tests.support.files import Call, FaultyFiles
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounts and attributes need root")
 
@@ -94,35 +95,31 @@ def test_nothing_behind_a_link_is_removed(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_becomes_a_link_while_it_is_removed_is_not_followed(tmp_path: Path) -> None:
-    class Swapping(Files):
+    def swap(_: Call) -> None:
         """Whoever can write there puts a link in the place of a folder, between the look and the way in."""
-
-        def enter(self, name: str, dir_fd: int) -> int:
-            if name == "dir" and (tmp_path / "f" / "dir").is_dir() and not (tmp_path / "f" / "dir").is_symlink():
-                shutil.rmtree(tmp_path / "f" / "dir")
-                (tmp_path / "f" / "dir").symlink_to(tmp_path / "elsewhere")
-            return super().enter(name, dir_fd)
+        folder = tmp_path / "f" / "dir"
+        if folder.is_dir() and not folder.is_symlink():
+            shutil.rmtree(folder)
+            folder.symlink_to(tmp_path / "elsewhere")
 
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "kept").write_bytes(b"")
     filled(tmp_path / "f")
-    left = removed(tmp_path / "f", files=Swapping())
+    left = removed(tmp_path / "f", files=FaultyFiles("enter", path="dir", before=swap))
     assert left is not None
     assert left.path == str(tmp_path / "f" / "dir")
     assert (tmp_path / "elsewhere" / "kept").exists()
 
 
 def test_a_folder_that_is_moved_away_while_it_is_removed_ends_the_removal(tmp_path: Path) -> None:
-    class Moving(Files):
-        def enter(self, name: str, dir_fd: int) -> int:
-            if name == ".." and (tmp_path / "f" / "dir").exists():
-                (tmp_path / "f" / "dir").rename(tmp_path / "other")
-            return super().enter(name, dir_fd)
+    def move(_: Call) -> None:
+        if (tmp_path / "f" / "dir").exists():
+            (tmp_path / "f" / "dir").rename(tmp_path / "other")
 
     (tmp_path / "f" / "dir").mkdir(parents=True)
     (tmp_path / "f" / "dir" / "file").write_bytes(b"")
     (tmp_path / "kept").write_bytes(b"")
-    left = removed(tmp_path / "f", files=Moving())
+    left = removed(tmp_path / "f", files=FaultyFiles("enter", path="..", before=move))
     assert left is not None
     assert "moved" in left.detail
     assert (tmp_path / "kept").exists()
@@ -154,13 +151,7 @@ def test_a_cancelled_removal_stops_between_two_entries_and_can_be_done_again(tmp
 
 
 def test_what_cannot_be_removed_is_named_and_the_rest_goes(tmp_path: Path) -> None:
-    class Refusing(Files):
-        def unlink(self, path: str, *, dir_fd: int | None = None) -> None:
-            if path == "y":
-                raise OSError(errno.EIO, os.strerror(errno.EIO), path)
-            super().unlink(path, dir_fd=dir_fd)
-
-    left = removed(filled(tmp_path / "f"), files=Refusing())
+    left = removed(filled(tmp_path / "f"), files=FaultyFiles("unlink", path="y", error=errno.EIO))
     assert left == Leftover(path=str(tmp_path / "f" / "dir" / "y"), detail="Input/output error")
     assert sorted(str(each.relative_to(tmp_path)) for each in tmp_path.rglob("*")) == ["f", "f/dir", "f/dir/y"]
 
@@ -270,45 +261,12 @@ def test_a_mount_point_is_found_below_the_entry_it_belongs_to(tmp_path: Path) ->
 
 
 def test_each_failing_call_leaves_no_descriptor_and_names_what_stays(tmp_path: Path) -> None:
-    class Failing(Files):
-        def __init__(self, number: int) -> None:
-            self.left = number
-
-        def _count(self, path: str) -> None:
-            self.left -= 1
-            if self.left == 0:
-                raise OSError(errno.EIO, os.strerror(errno.EIO), path)
-
-        def open(self, path: str, flags: int, mode: int = 0o600, *, dir_fd: int | None = None) -> int:
-            self._count(path)
-            return super().open(path, flags, mode, dir_fd=dir_fd)
-
-        def enter(self, name: str, dir_fd: int) -> int:
-            self._count(name)
-            return super().enter(name, dir_fd)
-
-        def stat(self, path: str, *, dir_fd: int | None = None, follow_symlinks: bool = True) -> os.stat_result:
-            self._count(path)
-            return super().stat(path, dir_fd=dir_fd, follow_symlinks=follow_symlinks)
-
-        def fstat(self, fd: int) -> os.stat_result:
-            self._count("fstat")
-            return super().fstat(fd)
-
-        def unlink(self, path: str, *, dir_fd: int | None = None) -> None:
-            self._count(path)
-            super().unlink(path, dir_fd=dir_fd)
-
-        def rmdir(self, path: str, *, dir_fd: int | None = None) -> None:
-            self._count(path)
-            super().rmdir(path, dir_fd=dir_fd)
-
     folder = tmp_path / "f"
     for number in range(1, 200):
         filled(folder)
-        files = Failing(number)
+        files = FaultyFiles("open enter stat fstat unlink rmdir", error=errno.EIO, at=number, times=1)
         left = removed(folder, files=files)
-        if files.left > 0:
+        if not files.failed:
             assert left is None
             assert number > 10
             return
@@ -325,16 +283,9 @@ def test_the_filled_folder_has_every_kind_of_entry(tmp_path: Path) -> None:
 
 
 def test_an_empty_folder_is_removed_without_being_opened(tmp_path: Path) -> None:
-    class Opening(Files):
-        def __init__(self) -> None:
-            self.opened: list[str] = []
-
-        def enter(self, name: str, dir_fd: int) -> int:
-            self.opened.append(name)
-            return super().enter(name, dir_fd)
-
     (tmp_path / "f" / "work").mkdir(parents=True)
-    files = Opening()
+    files = FaultyFiles("enter")
     assert removed(tmp_path / "f", files=files) is None
-    assert "f" in files.opened
-    assert "work" not in files.opened
+    entered = {call.path for call in files.calls}
+    assert "f" in entered
+    assert "work" not in entered

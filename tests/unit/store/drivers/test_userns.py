@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pwd
 import shutil
@@ -16,17 +17,11 @@ from storaged.store.drivers.removal import Leftover, RemovalCancelled
 from storaged.store.drivers.userns import ChildDied, UserNamespace
 from storaged.store.files import Files
 from storaged_client.contract.errors import StoreUnsupported
+from tests.support.files import FaultyFiles
 
 
 def never() -> bool:
     return False
-
-
-class Forbidden(Files):
-    """May rename nothing itself, as a user whose layers belong to subordinate ids."""
-
-    def rename(self, source: str, target: str) -> None:
-        raise PermissionError(13, os.strerror(13), source)
 
 
 @pytest.fixture
@@ -35,7 +30,7 @@ def child(tmp_path: Path) -> Iterator[UserNamespace]:
     nobody = str(tmp_path / "no ranges")
     before = len(os.listdir("/proc/self/fd"))
     try:
-        started = UserNamespace.start(Forbidden(), subuid=nobody, subgid=nobody)
+        started = UserNamespace.start(FaultyFiles("rename", error=errno.EPERM), subuid=nobody, subgid=nobody)
     except StoreUnsupported as error:
         pytest.skip(str(error))
     yield started

@@ -12,6 +12,7 @@ from storaged.store.files import Files
 from storaged.store.tables import StoreLocation
 from storaged.store.writing.create_store import can_be_made, make_store
 from storaged.store.writing.preconditions import refusal
+from tests.support.files import FaultyFiles
 
 
 def location(tmp_path: Path) -> StoreLocation:
@@ -31,16 +32,9 @@ def test_a_store_is_folders_for_their_owner_alone_and_nothing_else(tmp_path: Pat
     assert refusal(store, Files()) is None
 
 
-class WithoutRights(Files):
-    """The kernel's answer to a user without rights, which root never gets."""
-
-    def access(self, path: str, mode: int) -> bool:
-        return False
-
-
 def test_it_can_be_made_where_nothing_is_and_the_folder_above_is_ours(tmp_path: Path) -> None:
     assert can_be_made(str(tmp_path / "a" / "b"))
-    assert not can_be_made(str(tmp_path / "a" / "b"), WithoutRights())
+    assert not can_be_made(str(tmp_path / "a" / "b"), FaultyFiles("access", after=lambda *_: False))
     assert not can_be_made(str(tmp_path))
     (tmp_path / "file").write_text("")
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")

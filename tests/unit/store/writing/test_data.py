@@ -1,5 +1,6 @@
 """Big data and the record that describes it: one change."""
 
+import errno
 import hashlib
 import json
 import os
@@ -12,13 +13,13 @@ import pytest
 
 from storaged.store.changes import Change, ImageEdit, Item, NewImage
 from storaged.store.content import ContentReader
-from storaged.store.files import Files
 from storaged.store.layout import paths
 from storaged.store.layout.records import ImageID, LayerID
 from storaged.store.writing import locking
 from storaged.store.writing.prepared import ListLocked, PlanOutdated
 from storaged_client.contract.errors import ImageDamaged, StoreBusy, StoreCorrupt, StoreUnsupported
 from tests.support.disk import hexes
+from tests.support.files import FaultyFiles
 from tests.unit.store.holding import held_elsewhere
 
 from .workshop import Workshop, opened
@@ -306,28 +307,16 @@ def test_evidence_that_is_not_the_recorded_bytes_is_refused(tmp_path) -> None:
         assert shop.images()[target].names != ("localhost/a:1",)
 
 
-class _Stops(Files):
-    """Refuses the n-th rename into an image's data or tables, and every one after it."""
-
-    def __init__(self) -> None:
-        self.left: int | None = None
-
-    def rename(self, source: str, target: str) -> None:
-        if self.left is not None and "/overlay-images/" in target:
-            self.left -= 1
-            if self.left < 0:
-                raise OSError(5, "Input/output error")
-        super().rename(source, target)
-
-
 @pytest.mark.parametrize("after", range(4))
 def test_an_edit_that_breaks_off_leaves_what_recovery_needs(tmp_path, after) -> None:
     """Whatever is in place, the list protects what it named or will name, or counts as unreadable evidence."""
-    files = _Stops()
+    files = FaultyFiles(
+        "rename", path=lambda call: "/overlay-images/" in call.path, error=errno.EIO, at=after + 1, armed=False
+    )
     with opened(tmp_path, files=files) as shop:
         shop.apply(new_list())
         shop.apply(edited(digest(b"old")))
-        files.left = after
+        files.armed = True
         with pytest.raises(OSError, match="Input/output") if after < 3 else pytest.raises(AssertionError):
             shop.apply(edited(digest(b"new")))
             raise AssertionError

@@ -27,6 +27,7 @@ from storaged.store.writing.deletion import LayerDeletion
 from storaged.store.writing.in_use import LayersBusy
 from storaged.store.writing.staging import StagingFolder
 from storaged_client.contract.errors import ImageInUse, NoSpace, StoreBusy, StoreCorrupt, StoreUnsupported
+from tests.support.files import Call, FaultyFiles
 from tests.unit.store.holding import held_elsewhere
 
 from .shop import Shop, descriptors, never, nothing, opened, seen_by_a_cleaner
@@ -109,14 +110,11 @@ def test_the_journal_names_all_that_goes_before_anything_is_moved(shop: Shop) ->
 def test_a_staged_folder_is_locked_for_cleaners_of_other_tools_until_it_is_gone(shop: Shop) -> None:
     seen: list[str] = []
 
-    class Looking(Files):
-        def rmdir(self, path: str, *, dir_fd: int | None = None) -> None:
-            if "temp-dir-" in path:
-                folder, name = os.path.split(path)
-                seen.append(seen_by_a_cleaner(Path(folder, name.replace("temp-dir-", "lock-"))))
-            super().rmdir(path, dir_fd=dir_fd)
+    def look(call: Call) -> None:
+        folder, name = os.path.split(call.path)
+        seen.append(seen_by_a_cleaner(Path(folder, name.replace("temp-dir-", "lock-"))))
 
-    deletion = shop.deletion(Looking())
+    deletion = shop.deletion(FaultyFiles("rmdir", path=lambda call: "temp-dir-" in call.path, before=look))
     deletion.prepare()
     deletion.stage()
     locks = list(shop.staging.glob("lock-*"))
@@ -478,13 +476,7 @@ def test_a_cancelled_deletion_says_what_is_left_to_whom(shop: Shop) -> None:
 
 
 def test_a_file_that_cannot_be_removed_is_named_and_the_journal_remembers(shop: Shop) -> None:
-    class Refusing(Files):
-        def unlink(self, path: str, *, dir_fd: int | None = None) -> None:
-            if path.endswith("tar-split.gz"):
-                raise OSError(errno.EPERM, os.strerror(errno.EPERM), path)
-            super().unlink(path, dir_fd=dir_fd)
-
-    deletion = shop.deletion(Refusing())
+    deletion = shop.deletion(FaultyFiles("unlink", path="tar-split.gz", error=errno.EPERM))
     deletion.prepare()
     deletion.stage()
     (left,) = deletion.finish(nothing, never)
@@ -495,35 +487,24 @@ def test_a_file_that_cannot_be_removed_is_named_and_the_journal_remembers(shop: 
 
 
 def test_a_full_disk_while_files_are_moved_can_be_tried_again(shop: Shop) -> None:
-    class Full(Files):
-        full = True
-
-        def mkdir(self, path: str, mode: int = 0o700) -> None:
-            if self.full and path.endswith("-layers/tmp"):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
-            super().mkdir(path, mode)
-
     before, victims = shop.everything(), shop.of_the_victims()
-    files = Full()
+    files = FaultyFiles("mkdir", path="-layers/tmp", error=errno.ENOSPC)
     deletion = shop.deletion(files)
     deletion.prepare()
     with pytest.raises(NoSpace):
         deletion.stage()
-    files.full = False
+    files.armed = False
     deletion.stage()
     assert deletion.finish(nothing, never) == ()
     assert shop.everything() == before - victims
 
 
 def test_files_on_another_file_system_are_removed_where_they_lie(shop: Shop) -> None:
-    class Apart(Files):
-        def rename(self, source: str, target: str) -> None:
-            if source == str(shop.contents):
-                raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), source)
-            super().rename(source, target)
+    def of_the_contents(call: Call) -> bool:
+        return call.arguments["source"] == str(shop.contents)
 
     before, victims = shop.everything(), shop.of_the_victims()
-    deletion = shop.deletion(Apart())
+    deletion = shop.deletion(FaultyFiles("rename", path=of_the_contents, error=errno.EXDEV))
     deletion.prepare()
     deletion.stage()
     assert not shop.contents.exists()
@@ -532,13 +513,9 @@ def test_files_on_another_file_system_are_removed_where_they_lie(shop: Shop) -> 
 
 
 def test_a_deletion_that_breaks_off_leaves_its_journal_entry_to_recovery(shop: Shop) -> None:
-    class Failing(Files):
-        def rename(self, source: str, target: str) -> None:
-            if source.endswith("tar-split.gz"):
-                raise OSError(errno.EIO, os.strerror(errno.EIO), source)
-            super().rename(source, target)
-
-    deletion = shop.deletion(Failing())
+    deletion = shop.deletion(
+        FaultyFiles("rename", path=lambda call: call.arguments["source"].endswith("tar-split.gz"), error=errno.EIO)
+    )
     deletion.prepare()
     with pytest.raises(OSError, match="Input/output"):
         deletion.stage()
@@ -548,15 +525,7 @@ def test_a_deletion_that_breaks_off_leaves_its_journal_entry_to_recovery(shop: S
 
 
 def test_a_removal_that_cannot_be_flushed_stays_in_the_journal(shop: Shop) -> None:
-    class Unflushed(Files):
-        armed = False
-
-        def fsync(self, fd: int) -> None:
-            if self.armed:
-                raise OSError(errno.EIO, os.strerror(errno.EIO))
-            super().fsync(fd)
-
-    files = Unflushed()
+    files = FaultyFiles("fsync", error=errno.EIO, armed=False)
     deletion = shop.deletion(files)
     deletion.prepare()
     deletion.stage()

@@ -6,7 +6,6 @@ import errno
 import json
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 from attrs import evolve
@@ -17,6 +16,7 @@ from storaged.store.tables import StoreLocation
 from storaged.store.writing.entries import Creation, Deletion, EditedItem, Editing, Entry, Unread
 from storaged.store.writing.journal import Journal
 from storaged_client.contract.errors import NoSpace
+from tests.support.files import Call, FaultyFiles
 from tests.unit.store.holding import held_elsewhere
 
 IMAGE, LAYER = ImageID("a" * 64), LayerID("b" * 64)
@@ -92,20 +92,11 @@ def test_a_transaction_may_end_its_entry_in_any_order_and_twice(location: StoreL
 def test_an_entry_is_flushed_before_it_has_its_name_and_its_folder_after_it(location: StoreLocation) -> None:
     calls: list[str] = []
 
-    class Noting(Files):
-        def fsync(self, fd: int) -> None:
-            calls.append("flush " + os.path.basename(os.readlink(f"/proc/self/fd/{fd}")).split("-")[0])
-            super().fsync(fd)
+    def note(call: Call) -> None:
+        what = "flush " + os.path.basename(call.path).split("-")[0] if call.name == "fsync" else call.name
+        calls.append(what)
 
-        def rename(self, source: str, target: str) -> None:
-            calls.append("rename")
-            super().rename(source, target)
-
-        def unlink(self, path: str, *, dir_fd: int | None = None) -> None:
-            calls.append("unlink")
-            super().unlink(path, dir_fd=dir_fd)
-
-    held = Journal(location, files=Noting()).begin(ENTRIES[0])
+    held = Journal(location, files=FaultyFiles("fsync rename unlink", before=note)).begin(ENTRIES[0])
     assert calls == ["flush graph", "flush .tmp", "rename", "flush storaged"]
     calls.clear()
     held.remove()
@@ -114,15 +105,11 @@ def test_an_entry_is_flushed_before_it_has_its_name_and_its_folder_after_it(loca
 
 @pytest.mark.parametrize("call", ["mkdir", "open", "write", "fsync", "rename"])
 def test_an_entry_that_cannot_be_written_leaves_nothing(location: StoreLocation, call: str) -> None:
-    def refuse(self: Files, *positional: Any, **named: Any) -> Any:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
     if call == "open":
         Path(location.graphroot, "storaged").mkdir()  # else it is the new folder that cannot be opened
-    full = type("Full", (Files,), {call: refuse})
     before = len(os.listdir("/proc/self/fd"))
     with pytest.raises(NoSpace):
-        Journal(location, files=full()).begin(ENTRIES[0])
+        Journal(location, files=FaultyFiles(call, error=errno.ENOSPC)).begin(ENTRIES[0])
     assert len(os.listdir("/proc/self/fd")) == before
     assert call == "mkdir" or names(location) == []
 

@@ -1,5 +1,6 @@
 """Changes of names: one table, one lock."""
 
+import errno
 import math
 import os
 import shutil
@@ -21,6 +22,7 @@ from storaged.store.writing.commit import StoreWriter
 from storaged.store.writing.new_tables import ChangeRefused
 from storaged.store.writing.prepared import PlanOutdated
 from storaged_client.contract.errors import ImageUnknown, StoreBusy, StoreCorrupt
+from tests.support.files import FaultyFiles
 from tests.unit.store.holding import held_elsewhere
 
 from .workshop import opened
@@ -288,28 +290,15 @@ def test_a_lost_table_beside_folders_of_images_is_not_written_over(tmp_path, con
             shop.writer.prepare(named(target, "localhost/a:1"), shop.load().stamp)
 
 
-class _Failing(Files):
-    """Fails one kind of call from a moment on."""
-
-    def __init__(self) -> None:
-        self.failing: str | None = None
-
-    def fdatasync(self, fd: int) -> None:
-        if self.failing == "fdatasync":
-            raise OSError(5, "Input/output error")
-        super().fdatasync(fd)
+class _Short(Files):
+    """Writes a third of what it is given."""
 
     def write(self, fd: int, data: bytes) -> int:
         return super().write(fd, data[: max(1, len(data) // 3)])
 
-    def rename(self, source: str, target: str) -> None:
-        if self.failing == "rename":
-            raise OSError(5, "Input/output error")
-        super().rename(source, target)
-
 
 def test_short_writes_make_a_whole_table(tmp_path) -> None:
-    with opened(tmp_path, files=_Failing()) as shop:
+    with opened(tmp_path, files=_Short()) as shop:
         target = next(iter(shop.images()))
         shop.apply(named(target, "localhost/new:1"))
         assert shop.images()[target].names == ("localhost/new:1",)
@@ -317,12 +306,12 @@ def test_short_writes_make_a_whole_table(tmp_path) -> None:
 
 @pytest.mark.parametrize("call", ["fdatasync", "rename"])
 def test_a_disk_that_refuses_before_the_rename_changes_nothing_and_leaves_nothing(tmp_path, call) -> None:
-    files = _Failing()
+    files = FaultyFiles(call, error=OSError(errno.EIO, "Input/output error"), armed=False)
     with opened(tmp_path, files=files) as shop:
         first, second = list(shop.images())[:2]
         shop.apply(named(first, "localhost/new:1"))
         before = shop.everything()
-        files.failing = call
+        files.armed = True
         with pytest.raises(OSError, match="Input/output") as failed:
             shop.apply(named(second, "localhost/new:2"))
         assert failed.value.filename == str(shop.images_json)

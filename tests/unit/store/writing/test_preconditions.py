@@ -1,5 +1,6 @@
 """Stores that are not written to."""
 
+import errno
 import os
 import subprocess
 from pathlib import Path
@@ -9,12 +10,12 @@ from attrs import evolve
 
 from storaged.metrics import Metrics
 from storaged.store.changes import Change, ImageEdit
-from storaged.store.files import Files
 from storaged.store.layout import paths
 from storaged.store.layout.records import ImageID
 from storaged.store.writing.commit import StoreWriter
 from storaged.store.writing.prepared import PlanOutdated
 from storaged_client.contract.errors import StoreReadOnly, StoreUnsupported
+from tests.support.files import FaultyFiles
 
 from .test_data import NEW, new_list
 from .workshop import opened
@@ -39,25 +40,15 @@ def test_a_store_of_a_shape_that_is_not_served_is_refused_with_what_to_do(tmp_pa
         writer.close()
 
 
-class _Sealed(Files):
-    def access(self, path: str, mode: int) -> bool:
-        return not mode & os.W_OK
-
-
-class _Frozen(Files):
-    def open(self, path: str, flags: int, mode: int = 0o600, *, dir_fd: int | None = None) -> int:
-        if flags & os.O_CREAT:
-            raise OSError(30, "Read-only file system", path)
-        return super().open(path, flags, mode, dir_fd=dir_fd)
-
-
 def test_a_store_that_cannot_be_written_to_is_refused(tmp_path) -> None:
-    with opened(tmp_path, files=_Sealed()) as shop:
+    sealed = FaultyFiles("access", after=lambda call, _: not call.arguments["mode"] & os.W_OK)
+    with opened(tmp_path, files=sealed) as shop:
         assert isinstance(shop.writer.refusal(), StoreReadOnly)
 
 
 def test_a_file_system_that_turned_read_only_is_told(tmp_path) -> None:
-    with opened(tmp_path, files=_Frozen()) as shop:
+    frozen = FaultyFiles("open", path=lambda call: bool(call.arguments["flags"] & os.O_CREAT), error=errno.EROFS)
+    with opened(tmp_path, files=frozen) as shop:
         edit = ImageEdit(image=ImageID(next(iter(shop.images()))), members={"names": ["localhost/a:1"]})
         with pytest.raises(StoreReadOnly) as refused:
             shop.writer.prepare(Change(edits=(edit,)), shop.load().stamp)
