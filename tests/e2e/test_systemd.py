@@ -366,7 +366,8 @@ def test_running_units_of_before_the_rest_api_are_upgraded_by_what_is_said(machi
     service = units / "storaged.service"
     new = service.read_text()
     old = "".join(line for line in new.splitlines(keepends=True)[1:] if "storaged-api" not in line)
-    put(service, old, force=True)
+    # Below the machine's root: of the path alone the link of /proc would be read, which names the root of this one.
+    put(service, old, force=True, root=machine.root)
     machine.run("systemctl", "daemon-reload")
     before = info(path)
     assert before["api_sockets"] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from pathlib import Path
 
@@ -146,12 +147,17 @@ def test_a_changed_drop_in_keeps_the_rest_in_place(image: Path) -> None:
     assert drop_in.with_name("50-storaged.conf.old").exists()
 
 
-def test_a_users_podman_is_that_of_the_session(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_users_podman_is_that_of_the_session(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 7)  # root's settings are the machine's, whoever's units these are
     write(tmp_path, ".config/systemd/user/podman.socket", SHIPPED)
     environ = {"HOME": str(tmp_path), "XDG_RUNTIME_DIR": "/run/user/7"}
     flags = ["--user", "--executable", COMMAND, "--in-front-of-podman"]
     assert cmd_install_units.main(flags, environ) == 0
     assert (tmp_path / ".config/systemd/user/storaged-podman.socket").exists()
+    settings = tomllib.loads((tmp_path / ".config/storaged/storaged.toml").read_text())
+    assert settings == {"gateway": {"podman_socket": "/run/user/7/podman/podman-behind.sock"}}
     said = capsys.readouterr().out
     assert "systemctl --user try-restart podman.socket" in said
     assert cmd_install_units.main([*flags, "--root", str(tmp_path)], environ) == 1
