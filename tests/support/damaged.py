@@ -127,9 +127,13 @@ class Damaged:
         return found
 
 
-def lay(folder: Path, driver: Literal["overlay", "vfs"], images: int = 12, seed: int = 1, **more: Any) -> Damaged:
-    """A store of every kind of image, with layers, containers and lists."""
-    spec = SampleSpec(images=images, layers=images, seed=seed, driver=driver, contents="files", containers=3, **more)
+def lay(
+    folder: Path, driver: Literal["overlay", "vfs"], images: int = 12, seed: int = 1, layers: int = 0, **more: Any
+) -> Damaged:
+    """A store of every kind of image, with as many layers if not told, and with containers and lists."""
+    spec = SampleSpec(
+        images=images, layers=layers or images, seed=seed, driver=driver, contents="files", containers=3, **more
+    )
     additional = folder / "additional" if spec.read_only else None
     write_store(folder / "root", folder / "run", spec, additional)
     return Damaged(

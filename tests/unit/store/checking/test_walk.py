@@ -126,7 +126,7 @@ def _calls(store: Damaged) -> int:
 
 
 def test_the_check_of_records_costs_in_proportion_to_their_number(tmp_path: Path) -> None:
-    small, large = (lay(tmp_path / str(layers), "overlay", layers=layers) for layers in (100, 800))
+    small, large = (lay(tmp_path / str(layers), "overlay", images=24, layers=layers) for layers in (100, 800))
     assert _calls(large) < 8 * _calls(small)
 
 
