@@ -203,7 +203,6 @@ SHOWINGS = (
         module="tests.acceptance.stress.hostile_http",
         shows="100,000 hostile HTTP inputs: podman reads what the gateway read, no answer is another request's",
         ci=0.02,
-        judges_time=True,
         figure="trio: hostile inputs",
     ),
     Showing(

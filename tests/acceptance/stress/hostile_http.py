@@ -42,7 +42,6 @@ _GROWTH = 24 << 20
 _PATIENCE = 20.0
 _AT_ONCE = 4
 _CALM = 3.0
-_BOUND_MS = 5.0
 _BATCH = 200
 _MOST_WRONG = 20
 _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3}) [^\r\n]*\r\n")
@@ -103,10 +102,6 @@ def _one(report: Report, daemon: Daemon, strict: Strict, path: str, *, count: in
     report.claim(not wrong, f"{where}: {wrong} inputs went wrong")
     report.claim(calm[0] > 0 < beside[0], f"{where}: JSON-RPC was not asked")
     report.figure(f"{where}: ms of a ping over JSON-RPC, p99, calm and beside them", f"{calm[0]:.2f} {beside[0]:.2f}")
-    report.in_time(
-        beside[0] <= max(_BOUND_MS, 3 * calm[0]),
-        f"{where}: p99 of a ping {beside[0]:.2f} ms beside them, {calm[0]:.2f} ms without",
-    )
     daemon.claim_whole(report)
     if daemon.alive:
         left, grown = daemon.settled_descriptors(), daemon.settled_memory() - memory

@@ -22,7 +22,7 @@ from contextlib import contextmanager, suppress
 
 from attrs import define, field, frozen
 
-_FIRST = re.compile(rb"(GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH) ([\x21-\x7e]+) HTTP/1\.1")
+_FIRST = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([\x21-\x7e]+) HTTP/1\.1")
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+): ?([\t\x20-\x7e\x80-\xff]*)")
 _NAMED = re.compile(rb"[?&]t=(\d+)-(\d+)")
 _CHUNK = re.compile(rb"([0-9a-fA-F]{1,16})\r\n")
