@@ -177,10 +177,13 @@ class Daemon:
 
 
 def flags(folder: Path, *more: str) -> list[str]:
-    """The flags of ``serve`` for the store ``root`` in a folder, which is made."""
+    """The flags of ``serve`` for the store ``root`` in a folder, which is made, without this machine's settings."""
     root = folder / "root"
     if not root.exists():
         root.mkdir()
+    if "--config" not in more:
+        (folder / "no-settings.toml").touch()
+        more = ("--config", str(folder / "no-settings.toml"), *more)
     return ["--root", str(root), "--runroot", str(folder / "run"), "--driver", "overlay", *more]
 
 
@@ -215,10 +218,6 @@ def serving(
         RuntimeError: it did not become ready.
     """
     path = str(folder / socket)
-    if "--config" not in more:
-        # Not the file of this machine, if it has one.
-        (folder / "no-settings.toml").touch()
-        more = ("--config", str(folder / "no-settings.toml"), *more)
     command = [sys.executable, "-m", *program, "serve", *flags(folder, "--socket", path, "--backend", backend, *more)]
     with started(command, path, environ, backend=backend) as daemon:
         assert daemon.await_line("ready: ") == f"ready: listening on {path}\n"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import pty
 import shlex
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from storaged_client.cli import exits, removal_plan
 from storaged_client.cli.main import main
 from storaged_client.contract.errors import InvalidParams, PlanStale
 from tests.support.server import Refusal, Server
+from tests.support.terminals import open_terminal
 
 from .facts import APP, BASE, LIST, info, report, unremoved
 
@@ -321,7 +321,7 @@ def test_a_failure_leaves_the_list_of_what_went(short_dir: Path, capsys: pytest.
 
 def in_a_terminal(stream: str, path: Path, *argv: str) -> tuple[int, bytes]:
     """The exit status, and what a terminal behind ``stdout`` or ``stderr`` got."""
-    leader, follower = pty.openpty()
+    leader, follower = open_terminal()
     code = "import sys; from storaged_client.cli.main import main; sys.exit(main())"
     streams: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, stream: follower}
     process = subprocess.Popen(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import re
 import subprocess
 import sys
@@ -17,6 +16,7 @@ import pytest
 from storaged_client.cli import exits, output
 from storaged_client.cli.main import main
 from tests.support.server import Server
+from tests.support.terminals import open_terminal
 
 from .facts import APP, BASE, LIST, details, image, info
 
@@ -267,7 +267,7 @@ def test_control_characters_reach_a_pipe_and_no_terminal(daemon: Server) -> None
     command = "import sys; from storaged_client.cli.main import main; sys.exit(main())"
     argv = [sys.executable, "-c", command, "images", "--format", "{{.Repository}}:{{.Tag}}\\t|"]
     assert CLEARED.encode() in subprocess.run(argv, capture_output=True, check=True).stdout
-    master, slave = pty.openpty()
+    master, slave = open_terminal()
     try:
         subprocess.run(argv, stdout=slave, check=True)
         shown = os.read(master, 4096)

@@ -15,6 +15,7 @@ import pytest
 
 from storaged_client.cli import check, why
 from tests.support.server import Server
+from tests.support.terminals import open_terminal
 
 from .facts import APP
 
@@ -51,6 +52,8 @@ def _argv(command: str) -> list[str]:
 def _on_a_terminal(command: str, environment: dict[str, str]) -> str:
     if shutil.which("script") is None:
         pytest.skip("no script (util-linux) on this machine")
+    for end in open_terminal():  # there can be one
+        os.close(end)
     argv = ["script", "-qec", shlex.join(_argv(command)), "/dev/null"]
     done = subprocess.run(argv, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     return done.stdout
