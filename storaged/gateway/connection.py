@@ -39,6 +39,8 @@ from storaged_client.contract.errors import StoragedError
 
 LONGEST_HEAD: Final = 1 << 20
 """Bytes, the limit of Go's server: a removal that names hundreds of full ids is 50 kB long."""
+_READING: Final = frozenset({"GET", "HEAD"})
+"""Methods whose answers must fit the budget: the answer to a change tells what is done already."""
 _READ: Final = 64 << 10
 _DRAINED: Final = 256 << 10
 """Bytes of an unread body to read and drop so that the connection can continue."""
@@ -282,6 +284,8 @@ class HttpConnection:
             TooManyRequests: a budget is spent.
             h11.RemoteProtocolError: as ``body``.
         """
+        if self.kept_body is not None:
+            return self.kept_body  # a handler that runs a second time
         whole = bytearray()
         async with aclosing(self.body()) as pieces:
             async for piece in pieces:
@@ -345,7 +349,7 @@ class HttpConnection:
                 self._quotas.reached("reply_bytes")
                 answer = error_answer(500, f"the answer has {size} bytes; the limit is {self._limits.reply_bytes}")
                 size = answer.size
-            self._quotas.hold(uid, size, beside=0, insist=self.changed)
+            self._quotas.hold(uid, size, beside=0, insist=request.method not in _READING)
         except StoragedError as error:
             answer, size = error_answer(429, error.message), 0
         self.heaviest = max(self.heaviest, size)

@@ -17,7 +17,7 @@ import re
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import cached_property
-from typing import Literal, Protocol, TypeAlias
+from typing import Final, Literal, Protocol, TypeAlias
 
 import h11
 from attrs import define, field
@@ -32,7 +32,9 @@ RawHeaders: TypeAlias = Sequence[tuple[bytes, bytes]]
 _PREFIX = re.compile(r"/v(?P<version>[0-9][0-9A-Za-z.\-]*)(?=/)")
 _ABSOLUTE = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_NUMBERS = re.compile(r"(\d+)(?:\.(\d+))?")
+_NUMBERS = re.compile(r"(\d{1,9})\d*(?:\.(\d{1,9}))?")
+_MOST_PAIRS: Final = 16_384
+"""More than a removal can name in a head, and some 20 ms of the event loop. Go's net/url takes 10,000."""
 
 
 class Link(Protocol):
@@ -164,9 +166,10 @@ def names_of(match: re.Match[str]) -> dict[str, str]:
 
 
 def request_of(head: h11.Request, link: Link) -> Request | None:
-    """The request that begins so; None if two readers could understand it differently."""
+    """The request that begins so; None if two readers could understand it differently, or its query has too many
+    pairs."""
     target = split_target(head.target)
-    if target is None or _ambiguous(head):
+    if target is None or _ambiguous(head) or target.query.count("&") >= _MOST_PAIRS:
         return None
     version, tree, path = split_path(target.path)
     return Request(

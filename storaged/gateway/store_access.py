@@ -13,6 +13,7 @@ import msgspec
 from anyio.to_thread import run_sync
 from attrs import field, frozen
 
+from storaged.engine.cache import Consistency
 from storaged.engine.response_cache import CacheKey
 from storaged.engine.views import Staleness, View
 from storaged.gateway.passed_changes import PassedChanges
@@ -46,10 +47,12 @@ class StoreAccess:
         """
         cache = self.engine.cache
         number = self.passed.number
-        view = cache.view_now()
+        consistency: Consistency = "strict" if request.strict else "fresh"
+        # A strict read does not share a look that was taken before it was asked.
+        view = cache.view_now(consistency)
         if view is None:
             async with request.link.watched():
-                view = await cache.view("strict" if request.strict else "fresh", PATIENCE)
+                view = await cache.view(consistency, PATIENCE)
         request.stale = view.stale
         if view.stale is None:
             self.passed.seen(number)

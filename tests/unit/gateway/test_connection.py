@@ -191,3 +191,18 @@ async def test_a_budget_that_is_spent_is_429(desk: Desk) -> None:
         await first.send(b"GET /containers/wait HTTP/1.1\r\nHost: d\r\n\r\n")
         await echo.begun.wait()
         assert (await second.get("/_ping")).status == 429
+
+
+async def test_a_reader_stays_in_its_budget_after_a_refused_change(desk: Desk) -> None:
+    async with resting(desk) as rest, rest.client(uid=4242) as wire:
+        refused = await wire.ask("POST", "/images/nosuch/tag?repo=a", b"")
+        assert refused.status in (403, 404)
+        rest.quotas.hold(4242, Limits().uid_bytes, beside=0)
+        assert (await wire.get("/images/json")).status == 429
+
+
+async def test_a_query_of_more_pairs_than_a_removal_can_name_is_refused(desk: Desk) -> None:
+    async with resting(desk) as rest, rest.client() as wire:
+        assert (await wire.get("/_ping?" + "&".join(["a"] * 16_384))).status == 200
+        assert (await wire.get("/_ping?" + "&" * 16_384)).status == 400
+        assert await wire.end() == b""

@@ -320,6 +320,49 @@ async def test_a_stale_answer_says_so_and_a_404_waits_for_the_truth(desk: Desk) 
             assert found == [204]
 
 
+async def test_a_change_that_looks_again_has_its_body_still(desk: Desk) -> None:
+    ground = desk.ground
+    async with resting(desk) as rest, rest.client() as writer, rest.client() as wire:
+        made = await writer.ask("POST", f"{LIBPOD}/manifests/localhost%2Fmade:1?images={quote(named(ground)[0])}", b"")
+        assert made.status == 201
+        (entry,) = (await writer.get(f"{LIBPOD}/manifests/localhost%2Fmade:1/json")).json["manifests"]
+        await rows(wire, "/images/json")
+        async with held(ground.images_lock) as pid:
+            text = await anyio.Path(ground.images_json).read_text()
+            await anyio.Path(ground.images_json).write_text(text.replace("localhost/made:1", "localhost/moved:1"))
+            assert "x-storaged-stale" in (await wire.get("/images/json")).headers
+            found: list[int] = []
+
+            async def annotate() -> None:
+                change = {"operation": "annotate", "images": [entry["digest"]], "arch": "s390x"}
+                target = f"{LIBPOD}/manifests/localhost%2Fmoved:1"
+                found.append((await wire.ask("PUT", target, json.dumps(change).encode())).status)
+
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(annotate)
+                await anyio.wait_all_tasks_blocked()
+                assert found == []
+                os.kill(pid, signal.SIGKILL)
+            assert found == [200]
+
+
+async def test_a_strict_read_does_not_share_a_look_from_before_it(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[str] = []
+    async with resting(desk) as rest, rest.client() as wire:
+        await rows(wire, "/images/json")
+        look = desk.engine.cache.view_now
+
+        def noted(consistency: Any = "fresh") -> Any:
+            looks.append(consistency)
+            return look(consistency)
+
+        monkeypatch.setattr(desk.engine.cache, "view_now", noted)
+        await wire.ask("POST", f"{LIBPOD}/images/nosuch/untag", b"")
+        looks.clear()
+        await rows(wire, "/images/json")
+        assert looks == ["strict"]
+
+
 class Passing(WithoutPodman):
     """In podman's place: changes something, whatever is asked."""
 

@@ -149,3 +149,9 @@ async def test_without_podman_who_probes_is_told_that_nothing_is_there(
         else:
             assert reply.json.keys() == {"cause", "message", "response"}
             assert reply.json["response"] == status
+
+
+async def test_a_version_of_any_length_is_a_new_one(desk: Desk) -> None:
+    async with resting(desk) as rest, rest.client() as wire:
+        reply = await wire.get(f"/v{'9' * 5000}/images/json")
+        assert (reply.status, "VirtualSize" in reply.json[0]) == (200, False)
