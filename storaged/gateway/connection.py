@@ -71,6 +71,8 @@ class HttpConnection:
         self.received = 0
         self.heaviest = 0
         self.changed = False
+        self.head: h11.Request | None = None
+        """Of the request under way, as it was parsed."""
         self.body_unread = True
         """Whether nothing of the current request's body has been read."""
         self.kept_body: bytes | None = None
@@ -169,6 +171,7 @@ class HttpConnection:
                 if head.http_version not in (b"1.0", b"1.1"):
                     await self._refuse(plain_answer(505, "505 HTTP Version Not Supported"))
                     return
+                self.head = head
                 request = request_of(head, self)
                 if request is None:
                     await self._refuse(plain_answer(400, "400 Bad Request"))

@@ -100,9 +100,8 @@ class PassThrough:
             ApiError: this is the answer: the client may not, or podman does not answer.
             BrokenResourceError: the connection is at its end: nobody is left, or the answer broke off.
         """
-        head = h11.Request(
-            method=request.method, target=request.target, headers=[*request.headers], http_version=request.http_version
-        )
+        head = connection.head
+        assert head is not None
         try:
             self.terms.rights.check(request.session.credentials)
             asked = for_podman(head, via=self._via)
