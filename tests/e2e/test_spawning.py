@@ -153,7 +153,7 @@ def test_a_start_that_fails_says_why_in_the_daemons_own_words(user: Home) -> Non
     assert done.returncode == 69
     assert "did not start (exit status 78)" in done.stderr
     assert "cannot serve error=" in done.stderr
-    assert f"anybody can replace files in {os.path.dirname(user.path)}" in done.stderr
+    assert f"anyone can replace files in {os.path.dirname(user.path)}" in done.stderr
     assert "Traceback" not in done.stderr
 
 

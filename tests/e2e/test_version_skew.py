@@ -245,7 +245,7 @@ except storaged_client.ClientError as error:
         text=True,
     )
     assert done.stdout == (
-        f"DaemonUnavailable the daemon of another version at {user.path} (pid {pid}) does not end: "
+        f"DaemonUnavailable the daemon of another version at {user.path} (pid {pid}) does not exit: "
         f"look at {user.log}, or run: kill {pid}\n"
     ), done.stderr
     assert user.daemons() == [pid]

@@ -50,7 +50,7 @@ class Daemon:
         self.process = subprocess.Popen(
             command,
             stderr=self._log,
-            env={**os.environ, **(environ or {})},
+            env=_environment(environ or {}),
             start_new_session=True,
             pass_fds=pass_fds,
         )
@@ -174,6 +174,13 @@ class Daemon:
             return self._whole[offset:]
         fd = self._log.fileno()
         return os.pread(fd, os.fstat(fd).st_size - offset, offset)
+
+
+def _environment(given: Mapping[str, str]) -> dict[str, str]:
+    base = dict(os.environ)
+    if "HOME" in given:
+        base.pop("XDG_RUNTIME_DIR", None)  # with another home, that of the tests is another user's
+    return {**base, **given}
 
 
 def flags(folder: Path, *more: str) -> list[str]:
