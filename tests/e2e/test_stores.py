@@ -380,7 +380,7 @@ def test_root_puts_no_files_into_a_users_store(machine: Machine) -> None:
     machine.folder.chmod(0o755)
     try:
         command = [sys.executable, "-c", code, "serve", *machine.flags("a")]
-        with started(command, "", machine.environ) as daemon:
+        with started(["env", "-u", "XDG_RUNTIME_DIR", *command], "", machine.environ) as daemon:
             daemon.await_line("ready: ")
             done = machine.ctl("call", "server.info", **machine.conf("a"))
             assert done.returncode == 0, done.stderr
