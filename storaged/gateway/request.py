@@ -33,6 +33,10 @@ _PREFIX = re.compile(r"/v(?P<version>[0-9][0-9A-Za-z.\-]*)(?=/)")
 _ABSOLUTE = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _NUMBERS = re.compile(r"(\d{1,9})\d*(?:\.(\d{1,9}))?")
+_LONGEST_PATH: Final = 64 << 10
+"""Characters. A name has at most 1,024, which are 3 kB if all of them are escaped."""
+_MOST_ESCAPES: Final = 65_536
+"""Escapes in a query; with them, a mebibyte takes half a second of the event loop to decode."""
 _MOST_PAIRS: Final = 16_384
 """More than a removal can name in a head, and some 20 ms of the event loop. Go's net/url takes 10,000."""
 
@@ -166,10 +170,10 @@ def names_of(match: re.Match[str]) -> dict[str, str]:
 
 
 def request_of(head: h11.Request, link: Link) -> Request | None:
-    """The request that begins so; None if two readers could understand it differently, or its query has too many
-    pairs."""
+    """The request that begins so; None if two readers could understand it differently, or decoding it takes too
+    long."""
     target = split_target(head.target)
-    if target is None or _ambiguous(head) or target.query.count("&") >= _MOST_PAIRS:
+    if target is None or _ambiguous(head) or _laborious(target):
         return None
     version, tree, path = split_path(target.path)
     return Request(
@@ -183,6 +187,12 @@ def request_of(head: h11.Request, link: Link) -> Request | None:
         http_version=head.http_version,
         link=link,
     )
+
+
+def _laborious(target: Target) -> bool:
+    """Whether decoding it would hold the event loop for long."""
+    path, query = target.path, target.query
+    return len(path) > _LONGEST_PATH or query.count("&") >= _MOST_PAIRS or query.count("%") > _MOST_ESCAPES
 
 
 def _ambiguous(head: h11.Request) -> bool:

@@ -206,3 +206,16 @@ async def test_a_query_of_more_pairs_than_a_removal_can_name_is_refused(desk: De
         assert (await wire.get("/_ping?" + "&".join(["a"] * 16_384))).status == 200
         assert (await wire.get("/_ping?" + "&" * 16_384)).status == 400
         assert await wire.end() == b""
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        pytest.param("/images/" + "%41" * 22_000 + "/json", id="path"),
+        pytest.param("/images/json?filters=" + "%5B" * 66_000, id="query"),
+    ],
+)
+async def test_a_target_that_takes_long_to_decode_is_refused(desk: Desk, target: str) -> None:
+    async with resting(desk) as rest, rest.client() as wire:
+        assert (await wire.get(target)).status == 400
+        assert await wire.end() == b""
