@@ -182,7 +182,7 @@ async def prune(context: Context, request: Request) -> Answer | Streamed | None:
             everything = _truth(filters["all"][0])
         if query.flag("buildcache") and await context.upstream.may_pass(request):
             return await context.pass_on(request)
-        given = {key: values[:1] for key, values in filters.items() if key not in ("all", "dangling")}
+        given = {key: values for key, values in filters.items() if key not in ("all", "dangling")}
     else:
         everything = any(not _truth(value) for value in filters.get("dangling", ()))
         given = {key: values for key, values in filters.items() if key != "dangling"}

@@ -241,6 +241,16 @@ async def test_a_wrong_filter_of_prune_removes_nothing(desk: Desk, target: str, 
         assert not wrong or await ids(wire) == before
 
 
+async def test_a_prune_heeds_every_value_of_a_filter(desk: Desk) -> None:
+    async with resting(desk) as rest, rest.client() as wire:
+        listed = await rows(wire, f"{LIBPOD}/images/json?all=true")
+        label = next(f"{key}={value}" for row in listed for key, value in (row["Labels"] or {}).items())
+        before = await ids(wire)
+        filters = json.dumps({"label": [label, "nosuch"]})
+        assert (await post(wire, f"{LIBPOD}/images/prune", all="true", filters=filters)).json == []
+        assert await ids(wire) == before
+
+
 # -------------------------------------------------------------------- lists
 
 
