@@ -28,7 +28,7 @@ from anyio.abc import SocketAttribute, UNIXSocketStream
 from storaged.gateway.answer_heads import refusal, response_head, told
 from storaged.gateway.answers import Answer, Headers, Streamed, error_answer, plain_answer
 from storaged.gateway.outgoing import Outgoing
-from storaged.gateway.request import Request, request_of
+from storaged.gateway.request import Request, check_fields, request_of
 from storaged.logs import begin_request
 from storaged.server.disconnect import hung_up, linger
 from storaged.server.front import Shared
@@ -193,6 +193,7 @@ class HttpConnection:
         """
         waited = 0.0
         while True:
+            check_fields(self.http.trailing_data[0])
             event = self.http.next_event()
             if isinstance(event, h11.Request):
                 return event

@@ -33,6 +33,9 @@ _PREFIX = re.compile(r"/v(?P<version>[0-9][0-9A-Za-z.\-]*)(?=/)")
 _ABSOLUTE = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _NUMBERS = re.compile(r"(\d{1,9})\d*(?:\.(\d{1,9}))?")
+_END_OF_HEAD = re.compile(rb"\n\r?\n")
+_MOST_FIELDS: Final = 4096
+"""Lines of a head: h11 reads them in one go, and a mebibyte of short ones would hold the event loop for a second."""
 _LONGEST_PATH: Final = 64 << 10
 """Characters. A name has at most 1,024, which are 3 kB if all of them are escaped."""
 _MOST_ESCAPES: Final = 65_536
@@ -187,6 +190,19 @@ def request_of(head: h11.Request, link: Link) -> Request | None:
         http_version=head.http_version,
         link=link,
     )
+
+
+def check_fields(data: bytes) -> None:
+    """Check the head at the start of ``data``, complete or not.
+
+    Raises:
+        h11.RemoteProtocolError: it has more lines than are read.
+    """
+    if data.count(b"\n") <= _MOST_FIELDS:
+        return
+    end = _END_OF_HEAD.search(data)
+    if data.count(b"\n", 0, end.start() if end is not None else None) > _MOST_FIELDS:
+        raise h11.RemoteProtocolError("too many header fields", error_status_hint=431)
 
 
 def _laborious(target: Target) -> bool:

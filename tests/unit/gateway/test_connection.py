@@ -219,3 +219,16 @@ async def test_a_target_that_takes_long_to_decode_is_refused(desk: Desk, target:
     async with resting(desk) as rest, rest.client() as wire:
         assert (await wire.get(target)).status == 400
         assert await wire.end() == b""
+
+
+async def test_a_head_of_very_many_fields_is_refused_and_many_requests_are_not(desk: Desk) -> None:
+    async with resting(desk) as rest, rest.client() as wire:
+        ask = b"GET /_ping HTTP/1.1\r\nHost: d\r\n\r\n"
+        await wire.send(ask * 1500)
+        for _ in range(1500):
+            assert (await wire.reply()).status == 200
+        await wire.send(ask[:-2] + b"a:\r\n" * 4090 + b"\r\n")
+        assert (await wire.reply()).status == 200
+        await wire.send(ask[:-2] + b"a:\r\n" * 4100)
+        assert (await wire.reply()).status == 431
+        assert await wire.end() == b""
