@@ -110,7 +110,7 @@ async def test_filters_come_in_two_spellings_and_keys_in_any_case(desk: Desk) ->
         ('filters={"since":["nosuch"]}', 500),
         ("filters=null", 200),
         ("filters={}", 200),
-        ("filters=" + "[" * 100_000, 500),
+        ("filters=" + "[" * 20_000, 500),
     ],
 )
 async def test_wrong_filters_are_500_in_both_trees(desk: Desk, query: str, status: int) -> None:
