@@ -216,6 +216,12 @@ SHOWINGS = (
         ci=0.05,
     ),
     Showing(
+        module="tests.acceptance.rest_suites",
+        shows="podman-py's integration suite loses no test before the gateway, nor does docker-py's if it is there",
+        ci=1,
+        figure="podman-py, gateway on trio",
+    ),
+    Showing(
         module="tests.bench.starts",
         shows="time to the first answer, next answer after another tool's change, memory: 800 images and 43,000 layers",
         ci=0.01,

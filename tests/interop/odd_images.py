@@ -80,7 +80,17 @@ def digest_of(body: bytes) -> str:
 
 def image(media_type: str, members: dict[str, Any], layers: int, word: str) -> tuple[bytes, Blobs]:
     """The manifest of an image with one file a layer, and all it names."""
-    tars = [_tar(f"{word} {number}") for number in range(layers)]
+    return _image(media_type, members, [_tar(f"{word} {number}") for number in range(layers)])
+
+
+def image_of(
+    media_type: str, members: dict[str, Any], files: dict[str, bytes], links: dict[str, str]
+) -> tuple[bytes, Blobs]:
+    """As ``image``, with one layer of these programs, and of symbolic links to them."""
+    return _image(media_type, members, [_tar_of(files, links)])
+
+
+def _image(media_type: str, members: dict[str, Any], tars: list[bytes]) -> tuple[bytes, Blobs]:
     packed = [gzip.compress(each, mtime=0) for each in tars]
     rootfs = {"type": "layers", "diff_ids": [digest_of(each) for each in tars]}
     config = json.dumps({"architecture": "amd64", "os": "linux", "rootfs": rootfs, **members}).encode()
@@ -114,4 +124,18 @@ def _tar(word: str) -> bytes:
         entry = tarfile.TarInfo(Path(word).name)
         entry.size = len(word)
         archive.addfile(entry, io.BytesIO(word.encode()))
+    return buffer.getvalue()
+
+
+def _tar_of(files: dict[str, bytes], links: dict[str, str]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(content), 0o755
+            archive.addfile(entry, io.BytesIO(content))
+        for name, target in links.items():
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.linkname = tarfile.SYMTYPE, target
+            archive.addfile(entry)
     return buffer.getvalue()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from .odd_images import Blobs, digest_of
 
 
 @contextmanager
-def registry(blobs: Blobs, manifests: dict[str, tuple[str, bytes]]) -> Iterator[str]:
+def registry(blobs: Blobs, manifests: dict[str, tuple[str, bytes]], tls: ssl.SSLContext | None = None) -> Iterator[str]:
     """Serve while the block lasts; its host and port. ``manifests``: media type and bytes by tag; by digest, too."""
     known = {**manifests, **{digest_of(body): (kind, body) for kind, body in manifests.values()}}
 
@@ -42,6 +43,8 @@ def registry(blobs: Blobs, manifests: dict[str, tuple[str, bytes]]) -> Iterator[
                 self.wfile.write(content)
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
