@@ -134,13 +134,15 @@ class PassThrough:
         self, connection: HttpConnection, head: h11.Request, asked: h11.Request, record: _Record
     ) -> None:
         """Pass it on; send it again if podman closed an idle connection just as it was reused."""
+        terms = self.terms
         podman, again = await self._connected(connection.number), False
         while True:
             exchange = Exchange(connection, podman, head, moved=record.moved, heard=self._facts.heard, again=again)
             keep = False
             try:
                 await exchange.run(asked)
-                keep = not exchange.tunnel_opened and podman.next_exchange()
+                # Under other terms there may be another podman.
+                keep = not exchange.tunnel_opened and terms == self.terms and podman.next_exchange()
             except Unanswered:
                 if record.changes or not (podman.used and exchange.repeatable):
                     raise
