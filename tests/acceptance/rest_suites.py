@@ -221,7 +221,7 @@ def _certificate(work: Path) -> ssl.SSLContext:
 
 
 def runnable(word: str) -> tuple[bytes, Blobs]:
-    """An image with busybox; each ``word`` gives another image. Its manifest and all it names."""
+    """An image with busybox; each ``word`` gives another image and layer. Its manifest and all it names."""
     history = [{"created": CREATED, "created_by": "busybox"}]
     config = {
         "created": CREATED,
@@ -229,7 +229,11 @@ def runnable(word: str) -> tuple[bytes, Blobs]:
         "config": {"Cmd": ["/bin/sh"], "Env": ["PATH=/bin"], "Labels": {"word": word}},
     }
     links = ("sh", "cat", "echo", "touch", "sleep", "true", "top")
-    files = {"bin/busybox": _BUSYBOX.read_bytes(), "etc/passwd": b"root:x:0:0:root:/:/bin/sh\n"}
+    files = {
+        "bin/busybox": _BUSYBOX.read_bytes(),
+        "etc/passwd": b"root:x:0:0:root:/:/bin/sh\n",
+        "etc/word": word.encode(),
+    }
     return image_of(DOCKER, config, files, {f"bin/{name}": "busybox" for name in links})
 
 
