@@ -71,7 +71,7 @@ def _method(row: Method, how: str) -> Iterator[str]:
 def _forms(row: Method) -> Iterator[tuple[list[str], str]]:
     """Parameters and result of each overload."""
     whole = signature(row)
-    kinds = [({}, whole.return_annotation)]
+    kinds: list[tuple[dict[str, str], str]] = [({}, whole.return_annotation)]
     if row.name == SINGLE:
         kinds = [({"names": "str"}, "t.ImageDetails"), ({"names": "Texts"}, "t.ImageDetailsList")]
     for spelled, result in kinds:
