@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # As process 1 of fresh namespaces: become systemd over a copy of / that is written to memory and ends with it.
 #   unshare --mount --pid --uts --ipc --net --cgroup --fork boot.sh FOLDER [PATH...]
-# FOLDER is empty; each PATH lies on another file system than / and is to be seen there as well.
+# FOLDER is empty; each PATH lies on another file system than /, or below /tmp, and is to be seen there as well.
 #
 # Nothing of the machine is changed: every mount is of this namespace, /proc/sys and /sys are read-only, no device
 # but the harmless ones is there, and process 1 can neither set the clock nor load a module. container= tells systemd
@@ -15,11 +15,6 @@ mount --make-rprivate /
 mount -t tmpfs -o mode=0755 tmpfs "$folder"
 mkdir "$folder/upper" "$folder/work" "$root"
 mount -t overlay -o "lowerdir=/,upperdir=$folder/upper,workdir=$folder/work" overlay "$root"
-for path in "$@"; do
-    mkdir -p "$root$path"
-    mount --rbind "$path" "$root$path"
-done
-
 mount -t proc proc "$root/proc"
 mount --bind "$root/proc/sys" "$root/proc/sys"
 mount -o remount,bind,ro "$root/proc/sys"
@@ -27,6 +22,10 @@ mount -t sysfs -o ro sysfs "$root/sys"
 mount -t cgroup2 cgroup2 "$root/sys/fs/cgroup"
 for name in run srv dev; do mount -t tmpfs -o mode=0755 tmpfs "$root/$name"; done
 mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
+for path in "$@"; do
+    mkdir -p "$root$path"
+    mount --rbind "$path" "$root$path"
+done
 mkdir "$root/dev/shm" "$root/dev/pts"
 ln -s pts/ptmx "$root/dev/ptmx"  # PrivateDevices= copies it
 mount -t tmpfs -o mode=1777 tmpfs "$root/dev/shm"

@@ -18,6 +18,8 @@ PROGRAMS = ("unshare", "nsenter", "setpriv", "systemctl", "journalctl", "systemd
 SYSTEMD = "/lib/systemd/systemd"
 PATIENCE = 60.0
 
+_COVERED = ("/run/", "/srv/", "/dev/", "/tmp/")
+"""Where boot.sh mounts empty file systems."""
 _NAMESPACES = ("--mount", "--pid", "--uts", "--ipc", "--net", "--cgroup")
 _PROBE = """
 set -e
@@ -165,9 +167,10 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _elsewhere() -> list[str]:
-    """Where Python and storaged lie, as far as that is on another file system than /."""
+    """Where Python and storaged lie, as far as that is on another file system than /, or hidden by one in there."""
     here = os.stat("/").st_dev
-    return [path for path in dict.fromkeys((sys.base_prefix, sys.prefix, str(ROOT))) if os.stat(path).st_dev != here]
+    paths = dict.fromkeys((sys.base_prefix, sys.prefix, str(ROOT)))
+    return [path for path in paths if os.stat(path).st_dev != here or path.startswith(_COVERED)]
 
 
 @contextmanager

@@ -155,9 +155,9 @@ def test_an_upper_bound_is_judged_by_the_largest_value() -> None:
     ours = {(ALL, "distinct", 800): 0.9, (ALL, "shared", 800): 0.4}
     bare = {(ALL, "distinct", 800): 0.5, (ALL, "shared", 800): 0.1}
     judged = {each.requirement.text: each for each in required.verdicts(figures(ours=ours, echo=bare), SIZES)}
-    absolute = judged["`images.list` of 800, absolute, ms"]
+    absolute = judged["`images.list` of 800 images, in ms"]
     assert (absolute.worst, absolute.reached) == (pytest.approx(0.9), True)
-    echoed = judged["`images.list` reply against the bare echo of its bytes"]
+    echoed = judged["`images.list` compared with an echo of the same bytes"]
     assert (echoed.worst, echoed.best, echoed.reached) == (pytest.approx(4), pytest.approx(1.8), False)
 
 
@@ -179,9 +179,9 @@ def test_what_is_made_anew_is_told_beside_what_is_kept() -> None:
     place = (ALL, "realistic", 800)
     measured = figures(ours={place: 0.5}, anew={place: 2.0}, theirs={place: 1000.0}, echo={place: 0.5})
     told = {verdict.requirement.text: verdict for verdict in required.verdicts(measured, SIZES)}
-    listing = next(verdict for text, verdict in told.items() if "against podman's warm service" in text)
+    listing = next(verdict for text, verdict in told.items() if "over the socket, compared with podman's" in text)
     assert (listing.worst, listing.anew, listing.reached) == (pytest.approx(2000), pytest.approx(500), True)
-    absolute = next(verdict for text, verdict in told.items() if "absolute" in text)
+    absolute = next(verdict for text, verdict in told.items() if "in ms" in text)
     assert (absolute.worst, absolute.anew) == (pytest.approx(0.5), pytest.approx(2.0))
     assert all(verdict.anew is None for text, verdict in told.items() if "storagectl" in text)
 
