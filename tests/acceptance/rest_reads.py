@@ -195,6 +195,8 @@ def differences(
     """
     if their.status == 500 and our.status == 200 and b"fetching target platform image" in their.body:
         return  # the instance of a list, whose record has no manifest of the digest listed
+    if their.status == 500 and b"choosing image instance" in their.body and our.status == 200:
+        return  # it finds a list's instance, and then finds none
     if their.status != our.status:
         yield f"status {their.status} {their.body[:300]!r}, storaged {our.status} {our.body[:300]!r}"
         return

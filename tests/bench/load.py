@@ -10,7 +10,7 @@ import json
 import sys
 from collections.abc import Sequence
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from storaged.sample import SampleSpec
 from tests.support.daemon import Daemon, serving
@@ -90,7 +90,7 @@ def throughput(report: Report, store: Ground, loop: str, *, scale: float) -> lis
     backend, program = LOOPS[loop]
     with serving(store.folder, backend=backend, program=program) as daemon:
         cells = [
-            _cell(report, store, evolve(daemon, backend=loop), method, count, writing=writing, seconds=2 * scale + 0.2)
+            _cell(report, store, daemon, loop, method, count, writing=writing, seconds=2 * scale + 0.2)
             for writing in (False, True)
             for method in questions(store)
             for count in counts
@@ -100,7 +100,7 @@ def throughput(report: Report, store: Ground, loop: str, *, scale: float) -> lis
 
 
 def _cell(
-    report: Report, store: Ground, daemon: Daemon, method: str, count: int, *, writing: bool, seconds: float
+    report: Report, store: Ground, daemon: Daemon, loop: str, method: str, count: int, *, writing: bool, seconds: float
 ) -> Cell:
     writer = _writer(store, seconds + 0.6) if writing else None
     clients = Clients(daemon.path, count, method, questions(store)[method])
@@ -116,12 +116,12 @@ def _cell(
         clients.close()
         if writer is not None:
             writer.stop()
-    where = f"{daemon.backend}, {count} clients, {method}, {'a foreign writer' if writing else 'nobody writes'}"
+    where = f"{loop}, {count} clients, {method}, {'a foreign writer' if writing else 'nobody writes'}"
     _judge(report, where, answers)
     spread = Spread.of(answers.times)
     report.figure(where, f"{answers.rate:.0f}/s, {spread}, {cores:.2f} cores, asking {answers.own_share:.2f}")
     return Cell(
-        loop=daemon.backend,
+        loop=loop,
         method=method,
         clients=count,
         writing=writing,
@@ -185,6 +185,7 @@ def busy_with(report: Report, store: Ground, loop: str, *, seconds: float) -> di
                 _judge(report, f"{loop}, {method}", clients.closed(seconds))
             finally:
                 clients.close()
+            daemon.stop()  # its last act is to write them
         seen: dict[str, int] = json.loads(file.read_text())
         total = sum(seen.values())
         if report.claim(total > 0, f"{loop}, {method}: no sample was taken"):

@@ -59,7 +59,7 @@ def measure(report: Report, *, scale: float, seed: int) -> None:
             write_store(folder / "root", folder / "run", SampleSpec(images=400, seed=seed))
             text = f"[limits]\nconnections = {4 * CONNECTIONS}\nuid_connections = {4 * CONNECTIONS - 1}\n"
             (folder / "storaged.toml").write_text(text)
-            with serving(folder, backend=backend) as daemon:
+            with serving(folder, "--config", str(folder / "storaged.toml"), backend=backend) as daemon:
                 _one(report, daemon, seconds=seconds, seed=seed)
                 report.claim(daemon.alive, f"{backend}: the daemon lives")
 
