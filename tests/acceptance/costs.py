@@ -151,7 +151,7 @@ def _look(ours: Daemon, client: Client, method: str, params: Mapping[str, Any]) 
             time.sleep(_TURN)
     found = calls_of(log)
     log.unlink()
-    return Counter({name: count // _ASKED for name, count in found.items() if count >= _ASKED})
+    return Counter({name: each for name, count in found.items() if (each := round(count / _ASKED))})
 
 
 def _time(client: Client, rounds: int, method: str, params: Mapping[str, Any]) -> float:
