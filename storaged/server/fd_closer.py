@@ -24,10 +24,9 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import anyio
-from anyio import from_thread
 from anyio.lowlevel import current_token
 
 T = TypeVar("T")
@@ -217,8 +216,11 @@ class _Job(Generic[T]):
                     self._value.append(value)
             if abandoned and self._undo is not None:
                 self._undo(value)
+        # Not by ``from_thread``, which waits: a loop that ends meanwhile would never let this thread go.
+        loop: Any = self._token.native_token
+        soon = loop.call_soon_threadsafe if hasattr(loop, "call_soon_threadsafe") else loop.run_sync_soon
         with suppress(RuntimeError):  # the loop ended: nobody waits any more
-            from_thread.run_sync(self.done.set, token=self._token)
+            soon(self.done.set)
 
     def abandon(self) -> list[T]:
         """Nobody waits: later results are undone; the caller must undo the returned ones."""
