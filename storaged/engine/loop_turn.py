@@ -1,6 +1,8 @@
 """The turns of the event loop: between two looks at its sockets it runs everything that they brought.
 
-Requests that begin in the same turn were sent before it, so what one of them saw of the store's files holds for all.
+What a socket brought that the loop found readable was sent before the turn, so what one of these requests saw of the
+store's files holds for all. A request that is read without such a wait, or behind another one of the same read, may
+have been sent later, by a client that has seen another tool's change meanwhile: ``note_late_request``.
 """
 
 from __future__ import annotations
@@ -9,17 +11,33 @@ import asyncio
 from functools import cache
 from typing import Any
 
+_late = 0
+"""How many requests there were that may have been sent after their turn began."""
+
+
+def note_late_request() -> None:
+    """What was seen before in this turn does not hold for the request, or the requests, now begun."""
+    global _late
+    _late += 1
+
 
 class LoopTurn:
-    """``over`` is true when another turn has begun since ``begin``. Belongs to one event loop."""
+    """Belongs to one event loop."""
 
     def __init__(self) -> None:
-        self.over = True
+        self._over = True
+        self._seen = 0
         self._watching = False
+
+    @property
+    def over(self) -> bool:
+        """Whether another turn, or a late request, has begun since ``begin``."""
+        return self._over or self._seen != _late
 
     def begin(self) -> None:
         """From now on to the end of this turn ``over`` is false."""
-        self.over = False
+        self._over = False
+        self._seen = _late
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
@@ -31,7 +49,7 @@ class LoopTurn:
 
     def end(self, *_: object) -> None:
         """The turn is over."""
-        self.over = True
+        self._over = True
 
 
 def _watch_trio(turn: LoopTurn) -> None:
@@ -50,6 +68,6 @@ def _instrument() -> type[Any]:
             self._turn = turn
 
         def before_io_wait(self, timeout: float) -> None:
-            self._turn.over = True
+            self._turn.end()
 
     return EndTurns

@@ -25,10 +25,12 @@ import anyio
 import h11
 from anyio.abc import SocketAttribute, UNIXSocketStream
 
+from storaged.engine.loop_turn import note_late_request
 from storaged.gateway.answer_heads import refusal, response_head, told
 from storaged.gateway.answers import Answer, Headers, Streamed, error_answer, plain_answer
 from storaged.gateway.outgoing import Outgoing
 from storaged.gateway.request import Request, check_fields, request_of
+from storaged.gateway.sockets import READ
 from storaged.logs import begin_request
 from storaged.server.disconnect import hung_up, linger
 from storaged.server.front import Shared
@@ -41,7 +43,6 @@ LONGEST_HEAD: Final = 1 << 20
 """Bytes, the limit of Go's server: a removal that names hundreds of full ids is 50 kB long."""
 _READING: Final = frozenset({"GET", "HEAD"})
 """Methods whose answers must fit the budget: the answer to a change tells what is done already."""
-_READ: Final = 64 << 10
 _DRAINED: Final = 256 << 10
 """Bytes of an unread body to read and drop so that the connection can continue."""
 
@@ -67,7 +68,7 @@ class HttpConnection:
         self.stream = stream
         self.socket: socket.socket = stream.extra(SocketAttribute.raw_socket)
         self.http = h11.Connection(h11.SERVER, max_incomplete_event_size=LONGEST_HEAD)
-        self.gone: Callable[[], None] = _nobody
+        self.gone: Callable[[], None] = lambda: None
         self.received = 0
         self.heaviest = 0
         self.changed = False
@@ -191,11 +192,13 @@ class HttpConnection:
         Raises:
             h11.RemoteProtocolError: it is not a request, or did not arrive completely in time.
         """
-        waited = 0.0
+        waited, before = 0.0, self.received
         while True:
             check_fields(self.http.trailing_data[0])
             event = self.http.next_event()
             if isinstance(event, h11.Request):
+                if self.received == before:
+                    note_late_request()  # it came behind another one
                 return event
             if event is not h11.NEED_DATA:
                 return None
@@ -322,7 +325,7 @@ class HttpConnection:
             BrokenResourceError: the connection is lost.
         """
         try:
-            data, _ = await receive(self.socket, _READ, 0, self._closer, self._rest)
+            data, _ = await receive(self.socket, READ, 0, self._closer, self._rest)
         except anyio.EndOfStream:
             self.http.receive_data(b"")
             return
@@ -364,14 +367,15 @@ class HttpConnection:
 
     async def _send(self, answer: Answer, request: Request | None) -> None:
         headers = [*answer.headers] if answer.bare else [*self._answering.headers(request), *answer.headers]
+        head_only = request is not None and request.method == "HEAD"
         # A head without a body has a length of zero, as Go's server sends it.
-        if answer.status != 204 and not (request is not None and request.method == "HEAD"):
+        if answer.status != 204 and not head_only:
             headers.append((b"Content-Length", b"%d" % answer.size))
         parts = [self._response(answer.status, b"", headers)]
-        if request is not None and request.method == "HEAD":
+        if head_only:
             # For a HEAD, h11 says how the body would have been framed; Go's server does not.
             parts[0] = parts[0].replace(b"Transfer-Encoding: chunked\r\n", b"")
-        for part in answer.body if request is None or request.method != "HEAD" else ():
+        for part in () if head_only else answer.body:
             parts += self.http.send_with_data_passthrough(h11.Data(data=part)) or ()
         parts += self.http.send_with_data_passthrough(h11.EndOfMessage()) or ()
         await self.write(*parts)
@@ -393,12 +397,7 @@ class HttpConnection:
         self._misunderstood = True
         if self.http.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             headers = [*answer.headers, (b"Content-Length", b"%d" % answer.size), (b"Connection", b"close")]
-            head = self._response(answer.status, b"", headers)
-            await self.write(head, *answer.body)
+            await self.write(self._response(answer.status, b"", headers), *answer.body)
 
 
 _log = logging.getLogger(__name__)
-
-
-def _nobody() -> None:
-    """Does nothing: nobody waits for the client to leave."""

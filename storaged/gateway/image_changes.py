@@ -151,22 +151,25 @@ def _flags(request: Request) -> dict[str, bool]:
 async def _removed(
     context: Context, request: Request, names: list[str], flags: dict[str, bool], *, lists: bool
 ) -> dict[str, Any]:
+    method, params = "images.remove", _wanted(names, flags)
+    if lists:
+        method, params = "manifests.remove", {"names": names, "ignore": flags["ignore"]}
     try:
-        if lists:
-            params: dict[str, Any] = {"names": names, "ignore": flags["ignore"]}
-            return await context.store.call(request, "manifests.remove", params)  # type: ignore[no-any-return]
-        params = {**flags, "names": names} if names else {**flags, "all": True}
-        return await context.store.call(request, "images.remove", params)  # type: ignore[no-any-return]
+        report: dict[str, Any] = await context.store.call(request, method, params)
     except InvalidParams as error:
         raise BadParameter(error.message) from None
+    return report
+
+
+def _wanted(names: list[str], flags: dict[str, bool]) -> dict[str, Any]:
+    return {**flags, "names": names} if names else {**flags, "all": True}
 
 
 async def _is_podmans(context: Context, request: Request, names: list[str], flags: dict[str, bool]) -> bool:
     """Whether podman has to do it: it is forced, podman's containers prevent it, and podman can be asked."""
     if not flags["force"] or not await context.upstream.may_pass(request):
         return False
-    params = {**flags, "names": names} if names else {**flags, "all": True}
-    would = await context.store.call(request, "images.remove", {**params, "dry_run": True})
+    would = await context.store.call(request, "images.remove", {**_wanted(names, flags), "dry_run": True})
     return removal_report.exit_code(would) == 2
 
 

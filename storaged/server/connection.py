@@ -33,6 +33,7 @@ from typing import Any
 import anyio
 from anyio.abc import SocketAttribute, TaskGroup, UNIXSocketStream
 
+from storaged.engine.loop_turn import note_late_request
 from storaged.server.connection_budget import ConnectionBudget
 from storaged.server.disconnect import hung_up, linger
 from storaged.server.front import Shared
@@ -189,6 +190,8 @@ class Connection:
                 await self._pace.turn()
             self._pending.extend(self._peer.receive_data(data[start : start + _SLICE], descriptors))
             descriptors = []
+            if start or len(self._pending) > 1:
+                note_late_request()  # those behind the first
             self._pace.spend(1)
             if not await self._dispatch(requests):
                 return False

@@ -20,6 +20,7 @@ from typing import Final
 import anyio
 from anyio.abc import UNIXSocketStream
 
+from storaged.engine.loop_turn import note_late_request
 from storaged.server.fd_closer import AccountCloser, close_all
 
 _MOST: Final = 253
@@ -56,6 +57,8 @@ async def receive(
             else:
                 # No more than was seen: what has come since may include descriptors.
                 data, descriptors = channel.recv(len(seen), socket.MSG_DONTWAIT) if seen else b"", []
+            if not wait or descriptors:
+                note_late_request()
         except (BlockingIOError, InterruptedError):
             if not wait and dry is not None:
                 dry()

@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 import h11
 import pytest
-from anyio.abc import UNIXSocketStream
+from anyio.abc import SocketAttribute, UNIXSocketStream
 from attrs import frozen
 
 from storaged.gateway.answers import Answer, Streamed
@@ -52,6 +52,7 @@ class Wire:
 
     def __init__(self, stream: UNIXSocketStream) -> None:
         self.stream = stream
+        self.socket: socket.socket = stream.extra(SocketAttribute.raw_socket)
         self._data = b""
 
     async def send(self, data: bytes) -> None:
